@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
+
+//! The log ring: the format of its memory, its writers and its readers. C header: `driver/uapi/fanlight.h`.
+
+#[cfg_attr(fanlight_driver, path = "../sys/atomic.rs")]
+mod atomic;
+mod cursor;
+mod layout;
+mod record;
+mod writer;
+
+pub use atomic::{Long, Word};
+pub use cursor::{Cursor, Next, Peek, Slot};
+pub use layout::{
+    distance, size_ok, AttachError, Header, Ring, Start, DATA_MAX, DATA_MIN, HEADER_SIZE, MAGIC,
+    VERSION,
+};
+pub use record::{Entry, Record, BODY_MAX, CONT, EMERGENCY, RECORD_HEADER, RECORD_MAX, USER};
+pub use writer::{Counts, Mode, Refused, Writer};

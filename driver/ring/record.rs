@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
+
+//! One record: its header in words and bytes, and what is in it. C header: `driver/uapi/fanlight.h`.
+
+/// Bytes of a record at most, its header included: `FANLIGHT_RECORD_MAX`.
+pub const RECORD_MAX: usize = if cfg!(loom) { 64 } else { 2048 };
+/// Bytes of a record's header.
+pub const RECORD_HEADER: usize = 32;
+/// Bytes of text and dictionary that a record can hold.
+pub const BODY_MAX: usize = RECORD_MAX - RECORD_HEADER;
+
+/// What came by `write()`, not from the kernel: `FANLIGHT_RECORD_USER`.
+pub const USER: u8 = 1 << 0;
+/// A continuation of the line before: `FANLIGHT_RECORD_CONT`.
+pub const CONT: u8 = 1 << 1;
+/// Came by the atomic path: `FANLIGHT_RECORD_EMERGENCY`.
+pub const EMERGENCY: u8 = 1 << 2;
+/// All the flags there are room for.
+const FLAGS: u8 = 0x1f;
+
+/// State of a record that is to be delivered.
+pub const WHOLE: u8 = 0xa5;
+/// State of what fills the end of the data.
+pub const FILLER: u8 = 0x5a;
+/// State of a record whose writer has not finished, or never will.
+pub const OPEN: u8 = 0x3c;
+
+/// What a writer gives and a reader gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// 0 (emergency) to 7 (debug); higher bits are ignored.
+    pub level: u8,
+    /// Syslog facility.
+    pub facility: u8,
+    /// [`USER`], [`CONT`], [`EMERGENCY`]; other than the five lowest bits are ignored.
+    pub flags: u8,
+    /// Nanoseconds since boot.
+    pub ns: u64,
+    /// Task, or `0x8000_0000` + processor.
+    pub caller: u32,
+    /// The text, raw and without a newline at its end.
+    pub text: &'a [u8],
+    /// The dictionary: lines `KEY=value` with a newline between them, none at the end.
+    pub dict: &'a [u8],
+}
+
+impl Entry<'_> {
+    /// The priority as syslog and /dev/kmsg have it: the facility times 8, and the level.
+    pub fn priority(&self) -> u32 {
+        u32::from(self.facility) << 3 | u32::from(self.level & 7)
+    }
+
+    /// Bytes of the whole record and of the padding in it; `None` if that is more than [`RECORD_MAX`].
+    #[inline]
+    pub(super) fn measure(&self) -> Option<(usize, usize)> {
+        // Neither sum can wrap: a slice is at most half of the address space.
+        let body = self.text.len() + self.dict.len();
+        if body > BODY_MAX {
+            return None;
+        }
+        let len = (RECORD_HEADER + body + 7) & !7;
+        Some((len, len - RECORD_HEADER - body))
+    }
+
+    /// The eight words of the record's header.
+    #[inline]
+    pub(super) fn words(&self, len_state: u32, crc: u32, seq: u64) -> [u32; 8] {
+        let [seq_a, seq_b] = halves(seq);
+        let [ns_a, ns_b] = halves(self.ns);
+        let [text_a, text_b] = (self.text.len() as u16).to_ne_bytes();
+        let level_flags = self.level << 5 | self.flags & FLAGS;
+        [
+            len_state,
+            crc,
+            seq_a,
+            seq_b,
+            ns_a,
+            ns_b,
+            self.caller,
+            u32::from_ne_bytes([text_a, text_b, level_flags, self.facility]),
+        ]
+    }
+}
+
+/// A 64-bit number as the two words that are in memory.
+#[inline]
+fn halves(value: u64) -> [u32; 2] {
+    let (low, high) = (value as u32, (value >> 32) as u32);
+    if cfg!(target_endian = "little") {
+        [low, high]
+    } else {
+        [high, low]
+    }
+}
+
+/// The first word of a record.
+#[inline]
+pub(super) fn len_state(state: u8, len: usize, padding: usize) -> u32 {
+    // Callers keep `len` below 2^24 and a multiple of 8, and `padding` below 8.
+    u32::from(state) << 24 | (len as u32 & 0xff_fff8) | (padding as u32 & 7)
+}
+
+/// A first word taken apart. Nothing about it can be trusted but `padding < 8` and `len % 8 == 0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// [`WHOLE`], [`FILLER`], [`OPEN`], or rubbish.
+    pub(super) state: u8,
+    /// Bytes of the whole record.
+    pub(super) len: usize,
+}
+
+impl Shape {
+    /// Takes a first word apart.
+    #[inline]
+    pub(super) fn of(word: u32) -> Self {
+        Self {
+            state: (word >> 24) as u8,
+            len: (word & 0xff_fff8) as usize,
+        }
+    }
+
+    /// Whether a record of this shape can be where `room` bytes are left to the end of the data.
+    #[inline]
+    pub(super) fn fits(&self, room: usize) -> bool {
+        match self.state {
+            WHOLE => self.len >= RECORD_HEADER && self.len <= RECORD_MAX && self.len <= room,
+            OPEN => self.len >= 8 && self.len <= RECORD_MAX && self.len <= room,
+            FILLER => self.len == room && self.len < RECORD_MAX,
+            _ => false,
+        }
+    }
+}
+
+/// A record as it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Its number.
+    pub seq: u64,
+    /// What is in it.
+    pub entry: Entry<'a>,
+    bytes: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// Takes the bytes of one whole record apart; `None` if they are none.
+    ///
+    /// `bytes` may be longer than the record.
+    #[inline]
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let first = u32::from_ne_bytes(field(bytes, 0)?);
+        let shape = Shape::of(first);
+        if shape.state != WHOLE || !shape.fits(bytes.len()) {
+            return None;
+        }
+        let bytes = bytes.get(..shape.len)?;
+        let [text_a, text_b, level_flags, facility] = field(bytes, 28)?;
+        let text_len = usize::from(u16::from_ne_bytes([text_a, text_b]));
+        let end = shape.len - (first & 7) as usize;
+        let body = bytes.get(RECORD_HEADER..end)?;
+        if text_len > body.len() {
+            return None;
+        }
+        let (text, dict) = body.split_at(text_len);
+        Some(Self {
+            seq: u64::from_ne_bytes(field(bytes, 8)?),
+            entry: Entry {
+                level: level_flags >> 5,
+                facility,
+                flags: level_flags & FLAGS,
+                ns: u64::from_ne_bytes(field(bytes, 16)?),
+                caller: u32::from_ne_bytes(field(bytes, 24)?),
+                text,
+                dict,
+            },
+            bytes,
+        })
+    }
+
+    /// The record as it is in memory, header and padding included.
+    #[inline]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The CRC in the record; 0 where it is not a persistent copy.
+    pub fn crc(&self) -> u32 {
+        field(self.bytes, 4).map_or(0, u32::from_ne_bytes)
+    }
+}
+
+/// `N` bytes at offset `at`.
+#[inline]
+pub(super) fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..)?.get(..N)?.try_into().ok()
+}

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
+
+//! The writing side: reserve, make room, copy, publish.
+//!
+//! The module's documentation (`mod.rs`) argues why the order of the memory accesses here is enough.
+
+use super::atomic::{copy_in, fence_acquire, fence_release, Long, Word};
+use super::layout::{distance, Ring, Start};
+use super::record::{len_state, Entry, Shape, FILLER, OPEN, RECORD_HEADER, RECORD_MAX, WHOLE};
+
+/// How a record is appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Every writer that was interrupted will run again.
+    Normal,
+    /// None of them ever will, as in a panic: what they left is published as it is, their unfinished records as
+    /// open ones, and this record behind it.
+    Final,
+}
+
+/// Why a record was not appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Text and dictionary together are longer than [`BODY_MAX`](super::BODY_MAX). It took no sequence number.
+    TooLong,
+    /// Too many writers were interrupted in the middle, or what they left fills the ring. The record took a
+    /// sequence number, so that readers see that one is missing.
+    Busy,
+}
+
+/// What a writer has done so far.
+///
+/// `written + dropped + skipped` is the number of sequence numbers given out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records appended.
+    pub written: u64,
+    /// Of these, how many the tail has passed over.
+    pub overwritten: u64,
+    /// Records refused with [`Refused::Busy`].
+    pub dropped: u64,
+    /// Numbers passed over by [`Writer::skip`].
+    pub skipped: u64,
+}
+
+/// Writers that may be in flight at once.
+const IN_FLIGHT_MAX: u32 = 7;
+
+/// The reservation word taken apart.
+///
+/// In the word: the low 32 bits of the next sequence number, 26 bits of the next position in units of 8, 3 bits of
+/// generation, 3 bits with the number of writers in flight.
+#[derive(Clone, Copy)]
+struct State(u64);
+
+impl State {
+    const ONE: u64 = 1;
+    /// A position is known modulo this.
+    const WINDOW: u64 = 1 << 29;
+
+    #[inline]
+    fn pack(position: u64, seq: u64, generation: u32, in_flight: u32) -> Self {
+        let low = (position as u32) << 3 | (generation & 7) << 3 | in_flight & 7;
+        Self(seq << 32 | u64::from(low))
+    }
+
+    #[inline]
+    fn in_flight(self) -> u32 {
+        self.0 as u32 & 7
+    }
+
+    #[inline]
+    fn generation(self) -> u32 {
+        self.0 as u32 >> 3 & 7
+    }
+
+    /// The position, which is at or past `head` by less than [`State::WINDOW`].
+    #[inline]
+    fn position(self, head: u64) -> u64 {
+        let low = self.0 as u32 >> 6 << 3;
+        let ahead = low.wrapping_sub(head as u32) & (Self::WINDOW as u32 - 1);
+        head.wrapping_add(u64::from(ahead))
+    }
+
+    /// The sequence number, which is at or past `base` by less than 2^32.
+    #[inline]
+    fn seq(self, base: u64) -> u64 {
+        let ahead = ((self.0 >> 32) as u32).wrapping_sub(base as u32);
+        base.wrapping_add(u64::from(ahead))
+    }
+}
+
+/// The private state of a ring's writers; not in memory that anybody else can change.
+///
+/// # Invariants
+///
+/// - The position in `state` is at or past the ring's head, by less than 2^29.
+/// - `base` is at or before the sequence number in `state`, by less than 2^32.
+/// - While nobody is in flight, everything before the position in `state` is published.
+pub struct Writer {
+    state: Long,
+    base: Long,
+    /// Low half of the number after that of the newest published record.
+    published: Word,
+    first: Long,
+    dropped: Long,
+    skipped: Long,
+}
+
+impl Writer {
+    /// The writer of a ring that was made with the same `start`.
+    pub fn new(start: Start) -> Self {
+        // INVARIANT: the head is at `start.position`, and nobody is in flight.
+        Self {
+            state: Long::new(State::pack(start.position, start.seq, 0, 0).0),
+            base: Long::new(start.seq),
+            published: Word::new(start.seq as u32),
+            first: Long::new(start.seq),
+            dropped: Long::new(0),
+            skipped: Long::new(0),
+        }
+    }
+
+    /// Appends a record and returns its sequence number.
+    ///
+    /// Normal writers should be serialised by a lock, for speed and so that nobody is dropped; correctness does not
+    /// need it. A writer that interrupts another, or that could not wait for the lock, calls this all the same.
+    #[inline]
+    pub fn append(&self, ring: Ring<'_>, entry: &Entry<'_>, mode: Mode) -> Result<u64, Refused> {
+        let (len, padding) = entry.measure().ok_or(Refused::TooLong)?;
+        let slot = self.reserve(ring, len, mode)?;
+
+        // The record is OPEN with its right length first, so that a panic which comes in between finds its end.
+        let words = ring.words_from(slot.record);
+        let header = entry.words(len_state(OPEN, len, padding), 0, slot.seq);
+        for (word, value) in words.iter().zip(header) {
+            word.store(value);
+        }
+        // The padding is in the last two words; text and dictionary then cover what of them is not padding.
+        for word in words.iter().take(len / 4).skip(len / 4 - 2.min(len / 4 - 8)) {
+            word.store(0);
+        }
+        copy_in(words, RECORD_HEADER, entry.text);
+        if !entry.dict.is_empty() {
+            copy_in(words, RECORD_HEADER + entry.text.len(), entry.dict);
+        }
+        if let Some(first) = words.first() {
+            first.store_release(len_state(WHOLE, len, padding));
+        }
+
+        self.publish(ring, slot.generation);
+        Ok(slot.seq)
+    }
+
+    /// Reserves `len` bytes that do not wrap, and makes room for them.
+    #[inline]
+    fn reserve(&self, ring: Ring<'_>, len: usize, mode: Mode) -> Result<Slot, Refused> {
+        loop {
+            // Both only grow, and are loaded before the state: they are never past what is in it.
+            let base = self.base.load();
+            let head = ring.header().head.load_acquire();
+            let state = State(self.state.load_acquire());
+
+            let start = state.position(head);
+            let seq = state.seq(base);
+            let room = ring.room(start);
+            let record = if len > room {
+                start.wrapping_add(room as u64)
+            } else {
+                start
+            };
+            let end = record.wrapping_add(len as u64);
+
+            let takeover = mode == Mode::Final && state.in_flight() != 0;
+            let next = if takeover {
+                State::pack(end, seq.wrapping_add(1), state.generation() + 1, 1)
+            } else if state.in_flight() == IN_FLIGHT_MAX
+                || end.wrapping_sub(head) > ring.size() as u64
+            {
+                if self.refuse(state) {
+                    return Err(Refused::Busy);
+                }
+                continue;
+            } else {
+                let next = State::pack(
+                    end,
+                    seq.wrapping_add(1),
+                    state.generation(),
+                    state.in_flight(),
+                );
+                State(next.0 + State::ONE)
+            };
+            if !self.state.swap_if_acquire(state.0, next.0) {
+                continue;
+            }
+
+            if seq.wrapping_sub(base) >> 24 != 0 {
+                // INVARIANT: `seq` was just in the state.
+                self.base.swap_if(base, seq);
+            }
+            if takeover {
+                self.close_gap(ring, start, seq);
+            }
+            make_room(ring, end.wrapping_sub(ring.size() as u64));
+            if record != start {
+                if let Some(word) = ring.words_from(start).first() {
+                    word.store(len_state(FILLER, room, 0));
+                }
+            }
+            return Ok(Slot {
+                record,
+                seq,
+                generation: next.generation(),
+            });
+        }
+    }
+
+    /// Gives the sequence number of a record that is refused away; says whether the state was still the same.
+    #[cold]
+    fn refuse(&self, state: State) -> bool {
+        let done = self.state.swap_if(state.0, state.0.wrapping_add(1 << 32));
+        if done {
+            add(&self.dropped, 1);
+        }
+        done
+    }
+
+    /// Leaves, and publishes what is whole if nobody else is in flight.
+    #[inline]
+    fn publish(&self, ring: Ring<'_>, generation: u32) {
+        loop {
+            let head = ring.header().head.load();
+            let state = State(self.state.load_acquire());
+            if state.generation() != generation {
+                // A panic has published past this record, and counted whoever was in flight out.
+                return;
+            }
+            if state.in_flight() == 1 {
+                let end = state.position(head);
+                if !ring.header().head.swap_if_release(head, end) {
+                    continue;
+                }
+                self.published.store((state.0 >> 32) as u32);
+            }
+            if self
+                .state
+                .swap_if_release(state.0, state.0.wrapping_sub(State::ONE))
+            {
+                return;
+            }
+        }
+    }
+
+    /// Publishes what writers that never run again have left before `start`, which is where record `seq` goes.
+    #[cold]
+    fn close_gap(&self, ring: Ring<'_>, start: u64, seq: u64) {
+        // What the finished ones among them wrote.
+        fence_acquire();
+        let head = ring.header().head.load_acquire();
+        let mut low = self.published.load();
+        let high = seq as u32;
+        let mut at = head;
+        while distance(start, at) > 0 {
+            let room = ring.room(at).min(start.wrapping_sub(at) as usize);
+            let words = ring.words_from(at);
+            let shape = Shape::of(words.first().map_or(0, Word::load));
+            // What is left of an older record has an older number; a filler has none and ends where the data end.
+            let known = shape.fits(room)
+                && match shape.state {
+                    FILLER => room == ring.room(at),
+                    _ if shape.len < RECORD_HEADER => false,
+                    _ => {
+                        let number = words.get(2).map_or(0, Word::load);
+                        let number = if cfg!(target_endian = "little") {
+                            number
+                        } else {
+                            words.get(3).map_or(0, Word::load)
+                        };
+                        let new = number.wrapping_sub(low) < high.wrapping_sub(low);
+                        if new {
+                            low = number.wrapping_add(1);
+                        }
+                        new
+                    }
+                };
+            let len = if known {
+                shape.len
+            } else {
+                let len = room.min(RECORD_MAX);
+                if let Some(word) = words.first() {
+                    word.store(len_state(OPEN, len, 0));
+                }
+                len
+            };
+            at = at.wrapping_add(len as u64);
+        }
+        // A writer on another processor that was still running may have published meanwhile, but not past `start`.
+        loop {
+            let head = ring.header().head.load();
+            if distance(start, head) <= 0 || ring.header().head.swap_if_release(head, start) {
+                break;
+            }
+        }
+        self.published.store(high);
+    }
+
+    /// Passes over `n` sequence numbers: so many records never reached the ring.
+    ///
+    /// At most 2^30 at once; of a larger number, which no kernel can have missed, that many are counted.
+    pub fn skip(&self, n: u64) {
+        let n = n.min(1 << 30);
+        loop {
+            let base = self.base.load();
+            let state = State(self.state.load_acquire());
+            let seq = state.seq(base);
+            if self.state.swap_if(state.0, state.0.wrapping_add(n << 32)) {
+                if seq != base {
+                    // INVARIANT: `seq` was just in the state, and is less than 2^30 behind it now.
+                    self.base.swap_if(base, seq);
+                }
+                add(&self.skipped, n);
+                return;
+            }
+        }
+    }
+
+    /// Appends a record that has its number already, as one that was salvaged. For the only writer of a ring.
+    ///
+    /// The numbers that are passed over are counted as skipped.
+    pub fn append_with_seq(
+        &self,
+        ring: Ring<'_>,
+        entry: &Entry<'_>,
+        seq: u64,
+    ) -> Result<u64, Refused> {
+        let next = self.next_seq();
+        let state = self.state.load_acquire();
+        // INVARIANT: the number in the state becomes `seq`, and so does `base`.
+        self.state
+            .swap_if(state, state & 0xffff_ffff | seq << 32);
+        self.base.store(seq);
+        add(&self.skipped, seq.wrapping_sub(next));
+        self.append(ring, entry, Mode::Normal)
+    }
+
+    /// The number that the next record will get.
+    pub fn next_seq(&self) -> u64 {
+        let base = self.base.load();
+        State(self.state.load_acquire()).seq(base)
+    }
+
+    /// What was done so far. Walks the records, so that appending one need not count.
+    pub fn counts(&self, ring: Ring<'_>) -> Counts {
+        let dropped = self.dropped.load();
+        let skipped = self.skipped.load();
+        let given = self.next_seq().wrapping_sub(self.first.load());
+        let written = given.wrapping_sub(dropped).wrapping_sub(skipped);
+        Counts {
+            written,
+            overwritten: written.saturating_sub(super::cursor::count(ring)),
+            dropped,
+            skipped,
+        }
+    }
+}
+
+/// What was reserved.
+struct Slot {
+    record: u64,
+    seq: u64,
+    generation: u32,
+}
+
+/// Moves the tail to `least` or past it, record by record.
+#[inline]
+fn make_room(ring: Ring<'_>, least: u64) {
+    let header = ring.header();
+    loop {
+        let tail = header.tail.load();
+        if distance(least, tail) <= 0 {
+            break;
+        }
+        let mut to = tail;
+        while distance(least, to) > 0 {
+            let shape = Shape::of(ring.words_from(to).first().map_or(0, Word::load));
+            if !shape.fits(ring.room(to)) {
+                // Another writer has moved the tail and overwritten this record already, or the data were damaged;
+                // then nothing up to the head can be found any more.
+                to = header.head.load();
+                break;
+            }
+            to = to.wrapping_add(shape.len as u64);
+        }
+        // If the tail is where it was, nobody has overwritten what lies behind it, and the lengths were right.
+        if distance(to, tail) <= 0 || header.tail.swap_if(tail, to) {
+            if distance(to, tail) > 0 {
+                break;
+            }
+        }
+    }
+    fence_release();
+}
+
+/// Adds to a counter.
+#[cold]
+fn add(counter: &Long, n: u64) {
+    loop {
+        let old = counter.load();
+        if counter.swap_if(old, old.wrapping_add(n)) {
+            return;
+        }
+    }
+}
