@@ -4,8 +4,12 @@
 
 #[cfg_attr(fanlight_driver, path = "../sys/atomic.rs")]
 mod atomic;
+pub mod crc;
 mod cursor;
+pub mod kmsg;
 mod layout;
+mod number;
+pub mod persist;
 mod record;
 mod writer;
 

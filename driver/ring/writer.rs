@@ -137,7 +137,11 @@ impl Writer {
             word.store(value);
         }
         // The padding is in the last two words; text and dictionary then cover what of them is not padding.
-        for word in words.iter().take(len / 4).skip(len / 4 - 2.min(len / 4 - 8)) {
+        for word in words
+            .iter()
+            .take(len / 4)
+            .skip(len / 4 - 2.min(len / 4 - 8))
+        {
             word.store(0);
         }
         copy_in(words, RECORD_HEADER, entry.text);
@@ -336,8 +340,7 @@ impl Writer {
         let next = self.next_seq();
         let state = self.state.load_acquire();
         // INVARIANT: the number in the state becomes `seq`, and so does `base`.
-        self.state
-            .swap_if(state, state & 0xffff_ffff | seq << 32);
+        self.state.swap_if(state, state & 0xffff_ffff | seq << 32);
         self.base.store(seq);
         add(&self.skipped, seq.wrapping_sub(next));
         self.append(ring, entry, Mode::Normal)
