@@ -2,6 +2,8 @@
 
 //! CRC-32 (IEEE), as the kernel's `crc32_le()`, for where there is no kernel to ask.
 
+#![forbid(unsafe_code)]
+
 /// The function that computes a CRC: takes the CRC so far and more bytes. It neither inverts before nor after.
 ///
 /// The kernel's `crc32_le()` fits, and so does [`crc32_le`].

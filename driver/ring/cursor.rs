@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
 
 //! The reading side: a place in the ring, moved from record to record, that knows what it has lost.
+//!
+//! Nothing in the memory of the ring is trusted: whatever it holds and however it changes, no call here panics, and
+//! each one ends.
+
+#![forbid(unsafe_code)]
 
 use super::atomic::{copy_out, fence_acquire, Word};
 use super::layout::{distance, Ring};
-use super::record::{Record, Shape, FILLER, OPEN, RECORD_HEADER, RECORD_MAX, WHOLE};
+use super::record::{wide, Record, Shape, FILLER, RECORD_HEADER, WHOLE};
+use super::writer::Writer;
 
 /// What [`Cursor::next`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,72 +25,96 @@ pub enum Next<'a> {
     Short(usize),
 }
 
+/// What [`Cursor::peek`] found.
+pub enum Peek<'a> {
+    /// A record.
+    Record(Slot<'a>),
+    /// Nothing yet.
+    Empty,
+    /// So many records were lost before the one that comes next. Said once.
+    Lost(u64),
+}
+
 /// One reader's place in a ring.
-///
-/// Nothing in the memory of the ring is trusted: whatever it holds, no call panics, and each one ends.
 #[derive(Clone, Debug)]
 pub struct Cursor {
-    position: u64,
-    /// The number that the next record has if none was lost; unknown until the first record where the ring was empty.
-    seq: Option<u64>,
-    lost: u64,
-    damaged: u64,
+    pub(super) position: u64,
+    /// The number that the next record has if none is lost; unknown as long as none was seen.
+    pub(super) seq: Option<u64>,
+    pub(super) lost: u64,
+    pub(super) damaged: u64,
 }
 
 impl Cursor {
+    /// How often to look for a record that is being written.
+    const PATIENCE: usize = if cfg!(loom) { 1 } else { 100 };
+
     /// At the oldest record that is there. What was overwritten before is not lost.
     pub fn oldest(ring: Ring<'_>) -> Self {
-        let mut cursor = Self::at(ring.header().tail.load_acquire(), None);
-        // The first record's number, or that of the first one ever written.
-        match cursor.peek(ring) {
-            Peek::Record(slot) => cursor.seq = Some(slot.seq()),
-            _ if ring.header().head.load_acquire() == ring.header().tail.load_acquire() => {}
-            _ => {}
+        let mut cursor = Self {
+            position: ring.header().tail.load_acquire(),
+            seq: None,
+            lost: 0,
+            damaged: 0,
+        };
+        // Its number, so that it is missed if it is overwritten before it is read.
+        for _ in 0..Self::PATIENCE {
+            match cursor.peek(ring) {
+                Peek::Record(_) | Peek::Lost(_) => break,
+                Peek::Empty if ring.untouched(cursor.position) => {
+                    cursor.seq = Some(ring.header().first_seq.load());
+                    break;
+                }
+                // The first record ever is being written.
+                Peek::Empty => {}
+            }
         }
         cursor
     }
 
-    /// Behind the newest record.
+    /// Behind the newest record. Goes over all there are; a writer knows better: [`Cursor::newest_of`].
     pub fn newest(ring: Ring<'_>) -> Self {
+        let head = ring.header().head.load_acquire();
         let mut cursor = Self::oldest(ring);
-        cursor.run_to(ring, None);
+        // At most as many as there is room for: what is overwritten meanwhile moves the position on, too.
+        while distance(head, cursor.position) > 0 {
+            match cursor.peek(ring) {
+                Peek::Record(slot) => cursor.advance(&slot),
+                Peek::Lost(_) => {}
+                Peek::Empty => break,
+            }
+        }
         cursor.lost = 0;
         cursor
     }
 
-    /// At record `seq`, or the first one there is after it; those in between count as lost.
+    /// Behind the newest record of a ring whose writer is at hand.
+    pub fn newest_of(ring: Ring<'_>, writer: &Writer) -> Self {
+        match writer.end(ring) {
+            Some((position, seq)) => Self {
+                position,
+                seq: Some(seq),
+                lost: 0,
+                damaged: 0,
+            },
+            None => Self::newest(ring),
+        }
+    }
+
+    /// At record `seq`, or at the first one there is after it; then those in between are lost.
     pub fn at_seq(ring: Ring<'_>, seq: u64) -> Self {
+        let head = ring.header().head.load_acquire();
         let mut cursor = Self::oldest(ring);
-        cursor.run_to(ring, Some(seq));
+        while distance(head, cursor.position) > 0 {
+            match cursor.peek(ring) {
+                Peek::Record(slot) if distance(slot.seq, seq) < 0 => cursor.advance(&slot),
+                Peek::Record(_) | Peek::Empty => break,
+                Peek::Lost(_) => {}
+            }
+        }
         cursor.lost = 0;
         cursor.seq = Some(seq);
         cursor
-    }
-
-    fn at(position: u64, seq: Option<u64>) -> Self {
-        Self {
-            position,
-            seq,
-            lost: 0,
-            damaged: 0,
-        }
-    }
-
-    /// Moves up to record `seq`, or to the end.
-    fn run_to(&mut self, ring: Ring<'_>, seq: Option<u64>) {
-        // As many as there can be at once; a flood of new ones does not keep us here.
-        for _ in 0..ring.size() / RECORD_HEADER {
-            match self.peek(ring) {
-                Peek::Record(slot) => {
-                    if seq.is_some_and(|seq| distance(slot.seq(), seq) >= 0) {
-                        return;
-                    }
-                    self.advance(&slot);
-                }
-                Peek::Lost(_) => {}
-                Peek::Empty => return,
-            }
-        }
     }
 
     /// Copies the next record to `buffer` and takes it apart.
@@ -95,102 +125,126 @@ impl Cursor {
                 Peek::Empty => return Next::Empty,
                 Peek::Lost(n) => return Next::Lost(n),
                 Peek::Record(slot) => {
-                    if buffer.len() < slot.len() {
-                        return Next::Short(slot.len());
+                    if buffer.len() < slot.size() {
+                        return Next::Short(slot.size());
                     }
-                    if !slot.copy(ring, buffer) {
-                        // Overwritten meanwhile: `peek` counts what was lost.
-                        continue;
+                    // If not, it was overwritten meanwhile, and `peek` will count what is lost.
+                    if slot.copy(ring, buffer) {
+                        self.advance(&slot);
+                        break;
                     }
-                    self.advance(&slot);
-                    break;
                 }
             }
         }
         match Record::parse(buffer) {
             Some(record) => Next::Record(record),
-            None => Next::Empty,
+            None => {
+                // The lengths in it contradict each other.
+                self.damaged = self.damaged.wrapping_add(1);
+                self.lost = self.lost.wrapping_add(1);
+                Next::Lost(1)
+            }
         }
     }
 
-    /// Finds the next record without moving. Its number can be trusted; of its bytes see [`Slot`].
+    /// Finds the next record without moving on. Its number can be trusted; of its bytes see [`Slot`].
     #[inline]
     pub fn peek<'a>(&mut self, ring: Ring<'a>) -> Peek<'a> {
-        // Each turn moves the position forward or returns; the bound is for memory that changes as we look.
+        // Each turn returns, or moves the position forward. The bound is for memory that changes as we look.
         for _ in 0..ring.size() / 8 {
-            let head = ring.header().head.load_acquire();
-            let tail = ring.header().tail.load();
-            if distance(tail, self.position) > 0 {
-                self.position = tail;
-            }
-            let ahead = distance(head, self.position);
-            if ahead <= 0 {
+            let Some(ahead) = self.ahead(ring) else {
                 return Peek::Empty;
-            }
-            if ahead > ring.size() as i64 || self.position % 8 != 0 {
-                self.damage(head);
-                continue;
-            }
-            let room = ring.room(self.position).min(ahead as usize);
+            };
+            let room = ring.room(self.position).min(ahead);
             let words = ring.words_from(self.position);
-            let first = words.first().map_or(0, Word::load_acquire);
-            let shape = Shape::of(first);
-            let mut bytes = [0; RECORD_HEADER];
-            copy_out(words, &mut bytes);
+            let shape = Shape::of(words.first().map_or(0, Word::load_acquire));
+            let seq = wide(words, 2);
             fence_acquire();
             if distance(ring.header().tail.load(), self.position) > 0 {
                 continue;
             }
             if !shape.fits(room) {
-                self.damage(head);
-                continue;
-            }
-            if shape.state == FILLER || shape.state == OPEN {
-                self.position = self.position.wrapping_add(shape.len as u64);
-                continue;
-            }
-            let slot = Slot {
-                words: words.get(..shape.len / 4).unwrap_or(&[]),
-                position: self.position,
-                seq: super::record::field(&bytes, 8).map_or(0, u64::from_ne_bytes),
-                len: shape.len,
-            };
-            let lost = self.seq.map_or(0, |seq| distance(slot.seq, seq));
-            if lost < 0 {
+                // Only the head is known to be the beginning of a record.
                 self.damaged = self.damaged.wrapping_add(1);
+                self.position = self.position.wrapping_add(ahead as u64);
+                continue;
+            }
+            if shape.state != WHOLE {
                 self.position = self.position.wrapping_add(shape.len as u64);
                 continue;
             }
-            self.seq = Some(slot.seq);
-            if lost > 0 {
-                self.lost = self.lost.wrapping_add(lost as u64);
-                return Peek::Lost(lost as u64);
+            match self.missing(seq) {
+                0 => {
+                    self.seq = Some(seq);
+                    return Peek::Record(Slot {
+                        words: words.get(..shape.len / 4).unwrap_or(&[]),
+                        position: self.position,
+                        seq,
+                    });
+                }
+                lost => return Peek::Lost(lost),
             }
-            return Peek::Record(slot);
         }
         Peek::Empty
-    }
-
-    /// What is there is no record: all up to the head is given up.
-    #[cold]
-    fn damage(&mut self, head: u64) {
-        self.damaged = self.damaged.wrapping_add(1);
-        self.position = head;
     }
 
     /// Moves behind the record that [`Cursor::peek`] has found.
     #[inline]
     pub fn advance(&mut self, slot: &Slot<'_>) {
-        self.position = slot.position.wrapping_add(slot.len as u64);
+        self.position = slot.position.wrapping_add(slot.size() as u64);
         self.seq = Some(slot.seq.wrapping_add(1));
     }
 
-    /// The number that the next record has if none is lost; `None` while no record was ever seen.
+    /// Bytes from the position, which is moved to the tail if that has passed it, to the head. `None` if there are none.
+    #[inline]
+    pub(super) fn ahead(&mut self, ring: Ring<'_>) -> Option<usize> {
+        let head = ring.header().head.load_acquire();
+        let tail = ring.header().tail.load();
+        let size = ring.size() as u64;
+        if distance(tail, self.position) > 0 || distance(self.position, head) > size as i64 {
+            // Overtaken; or this is another ring than the one before.
+            self.position = tail;
+        }
+        let ahead = head.wrapping_sub(self.position);
+        if ahead == 0 || distance(head, self.position) < 0 {
+            return None;
+        }
+        if ahead > size || self.position & 7 != 0 {
+            self.damaged = self.damaged.wrapping_add(1);
+            self.position = head;
+            return None;
+        }
+        // Not more than the size, which is a `usize`.
+        Some(ahead as usize)
+    }
+
+    /// Counts the records between the one that was expected and `seq`, which is expected from now on.
+    #[inline]
+    pub(super) fn missing(&mut self, seq: u64) -> u64 {
+        let lost = self.seq.map_or(0, |expected| distance(seq, expected));
+        if lost == 0 {
+            return 0;
+        }
+        self.seq = Some(seq);
+        match u64::try_from(lost) {
+            Ok(lost) => {
+                self.lost = self.lost.wrapping_add(lost);
+                lost
+            }
+            Err(_) => {
+                // No writer goes back.
+                self.damaged = self.damaged.wrapping_add(1);
+                0
+            }
+        }
+    }
+
+    /// The number that the next record has if none is lost; `None` while none was ever seen.
     pub fn seq(&self) -> Option<u64> {
         self.seq
     }
 
-    /// Bytes that are between the cursor and the newest record.
+    /// Bytes between the cursor and the end of the newest record.
     pub fn unread_bytes(&self, ring: Ring<'_>) -> u64 {
         let unread = distance(ring.header().head.load_acquire(), self.position);
         u64::try_from(unread).map_or(0, |unread| unread.min(ring.size() as u64))
@@ -207,16 +261,6 @@ impl Cursor {
     }
 }
 
-/// What [`Cursor::peek`] found.
-pub enum Peek<'a> {
-    /// A record.
-    Record(Slot<'a>),
-    /// Nothing yet.
-    Empty,
-    /// So many records were lost before the one that comes next. Said once.
-    Lost(u64),
-}
-
 /// A record where it is in the ring, which the writer may overwrite at any moment.
 ///
 /// Borrow, then validate: look at the words, and believe what was seen only if [`Slot::still_valid`] says so after it.
@@ -225,7 +269,6 @@ pub struct Slot<'a> {
     words: &'a [Word],
     position: u64,
     seq: u64,
-    len: usize,
 }
 
 impl<'a> Slot<'a> {
@@ -235,9 +278,9 @@ impl<'a> Slot<'a> {
     }
 
     /// Bytes of the whole record.
-    #[allow(clippy::len_without_is_empty)]
-    pub fn len(&self) -> usize {
-        self.len
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.words.len() * 4
     }
 
     /// Its words, as `struct fanlight_log_record`.
@@ -255,7 +298,7 @@ impl<'a> Slot<'a> {
     /// Copies the record; says whether the copy is good. Bytes of `buffer` behind it are left alone.
     #[inline]
     pub fn copy(&self, ring: Ring<'_>, buffer: &mut [u8]) -> bool {
-        let Some(buffer) = buffer.get_mut(..self.len) else {
+        let Some(buffer) = buffer.get_mut(..self.size()) else {
             return false;
         };
         copy_out(self.words, buffer);
@@ -268,7 +311,7 @@ pub(super) fn count(ring: Ring<'_>) -> u64 {
     let head = ring.header().head.load_acquire();
     let mut at = ring.header().tail.load();
     let mut n = 0;
-    for _ in 0..ring.size() / 8 {
+    for _ in 0..ring.size() / RECORD_HEADER {
         if distance(head, at) <= 0 {
             break;
         }
@@ -276,10 +319,10 @@ pub(super) fn count(ring: Ring<'_>) -> u64 {
         if !shape.fits(ring.room(at)) {
             break;
         }
-        if shape.state == WHOLE || shape.state == OPEN {
+        if shape.state != FILLER {
             n += 1;
         }
-        at = at.wrapping_add(shape.len.min(RECORD_MAX) as u64);
+        at = at.wrapping_add(shape.len as u64);
     }
     n
 }

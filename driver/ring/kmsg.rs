@@ -12,6 +12,8 @@
 //! message at [`MESSAGE_MAX`] bytes, and a line it has cut has no newline; here it is cut at the same byte. A console
 //! that gets a cut line knows the text only up to the last whole escape.
 
+#![forbid(unsafe_code)]
+
 use super::number::{divide, take, Digits};
 use super::record::{Entry, CONT, USER};
 

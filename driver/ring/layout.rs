@@ -2,6 +2,8 @@
 
 //! What is where: the header page, the data, and a view over both. C header: `driver/uapi/fanlight.h`.
 
+#![forbid(unsafe_code)]
+
 use super::atomic::{Long, Word};
 
 /// First word of the header: `FANLIGHT_LOG_MAGIC`.
@@ -148,12 +150,15 @@ impl<'a> Ring<'a> {
         header.head.store(start.position);
         header.tail.store(start.position);
         header.first_seq.store(start.seq);
+        // INVARIANT: `size` was checked and computed from `data`.
+        let ring = Self { header, data, size };
+        // Says that nothing was ever written: see `Ring::untouched`.
+        ring.words_from(start.position).first()?.store(0);
         for (word, bytes) in header.boot_id.iter().zip(boot_id.chunks_exact(4)) {
             word.store(u32::from_ne_bytes(<[u8; 4]>::try_from(bytes).ok()?));
         }
         header.magic.store_release(MAGIC);
-        // INVARIANT: `size` was checked and computed from `data`.
-        Some(Self { header, data, size })
+        Some(ring)
     }
 
     /// Views memory that holds a ring already.
@@ -178,11 +183,25 @@ impl<'a> Ring<'a> {
         self.size
     }
 
+    /// Whether nothing was ever written behind `tail`, where nothing is published yet.
+    pub(super) fn untouched(&self, tail: u64) -> bool {
+        self.words_from(tail)
+            .first()
+            .is_some_and(|word| word.load() == 0)
+    }
+
     /// The place of a position in the data.
     #[inline]
     pub(super) fn offset(&self, position: u64) -> usize {
         // The mask makes the truncation harmless.
         position as usize & (self.size - 1)
+    }
+
+    /// The words of the `len` bytes at `position`; none if they would wrap.
+    #[inline]
+    pub(super) fn words(&self, position: u64, len: usize) -> &'a [Word] {
+        let at = self.offset(position) / 4;
+        self.data.get(at..at + len / 4).unwrap_or(&[])
     }
 
     /// The words from `position` up to the end of the data.

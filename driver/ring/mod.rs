@@ -4,6 +4,7 @@
 
 #[cfg_attr(fanlight_driver, path = "../sys/atomic.rs")]
 mod atomic;
+mod batch;
 pub mod crc;
 mod cursor;
 pub mod kmsg;
@@ -14,6 +15,7 @@ mod record;
 mod writer;
 
 pub use atomic::{Long, Word};
+pub use batch::{Batch, Item};
 pub use cursor::{Cursor, Next, Peek, Slot};
 pub use layout::{
     distance, size_ok, AttachError, Header, Ring, Start, DATA_MAX, DATA_MIN, HEADER_SIZE, MAGIC,

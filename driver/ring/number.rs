@@ -2,6 +2,8 @@
 
 //! Decimal numbers of 64 bits without a 64-bit division, which the kernel does not offer on 32-bit processors.
 
+#![forbid(unsafe_code)]
+
 /// Divides by a small number: quotient and remainder. `by` is neither 0 nor above 65535.
 pub(super) fn divide(value: u64, by: u16) -> (u64, u16) {
     let by = u32::from(by.max(1));

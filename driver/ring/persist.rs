@@ -16,6 +16,8 @@
 //! A record is recognised by its CRC alone. A program that may write to the log can put bytes into a text that look
 //! like a record; they are taken for one only if the record around them was damaged.
 
+#![forbid(unsafe_code)]
+
 use super::atomic::{fence_release, Long, Word};
 use super::crc::Crc;
 use super::layout::distance;

@@ -2,6 +2,10 @@
 
 //! One record: its header in words and bytes, and what is in it. C header: `driver/uapi/fanlight.h`.
 
+#![forbid(unsafe_code)]
+
+use super::atomic::Word;
+
 /// Bytes of a record at most, its header included: `FANLIGHT_RECORD_MAX`.
 pub const RECORD_MAX: usize = if cfg!(loom) { 64 } else { 2048 };
 /// Bytes of a record's header.
@@ -90,6 +94,20 @@ fn halves(value: u64) -> [u32; 2] {
         [low, high]
     } else {
         [high, low]
+    }
+}
+
+/// The 64-bit number in the words `at` and the next one, which are loaded one by one.
+#[inline]
+pub(super) fn wide(words: &[Word], at: usize) -> u64 {
+    let Some([first, second]) = words.get(at..).and_then(|words| words.first_chunk()) else {
+        return 0;
+    };
+    let (first, second) = (u64::from(first.load()), u64::from(second.load()));
+    if cfg!(target_endian = "little") {
+        second << 32 | first
+    } else {
+        first << 32 | second
     }
 }
 

@@ -4,9 +4,13 @@
 //!
 //! The module's documentation (`mod.rs`) argues why the order of the memory accesses here is enough.
 
-use super::atomic::{copy_in, fence_acquire, fence_release, Long, Word};
+#![forbid(unsafe_code)]
+
+use super::atomic::{copy_in, fence_release, Long, Word};
 use super::layout::{distance, Ring, Start};
-use super::record::{len_state, Entry, Shape, FILLER, OPEN, RECORD_HEADER, RECORD_MAX, WHOLE};
+use super::record::{
+    len_state, wide, Entry, Shape, FILLER, OPEN, RECORD_HEADER, RECORD_MAX, WHOLE,
+};
 
 /// How a record is appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,26 +134,27 @@ impl Writer {
         let (len, padding) = entry.measure().ok_or(Refused::TooLong)?;
         let slot = self.reserve(ring, len, mode)?;
 
-        // The record is OPEN with its right length first, so that a panic which comes in between finds its end.
-        let words = ring.words_from(slot.record);
-        let header = entry.words(len_state(OPEN, len, padding), 0, slot.seq);
-        for (word, value) in words.iter().zip(header) {
-            word.store(value);
-        }
-        // The padding is in the last two words; text and dictionary then cover what of them is not padding.
-        for word in words
-            .iter()
-            .take(len / 4)
-            .skip(len / 4 - 2.min(len / 4 - 8))
-        {
-            word.store(0);
-        }
-        copy_in(words, RECORD_HEADER, entry.text);
-        if !entry.dict.is_empty() {
-            copy_in(words, RECORD_HEADER + entry.text.len(), entry.dict);
-        }
-        if let Some(first) = words.first() {
-            first.store_release(len_state(WHOLE, len, padding));
+        let words = ring.words(slot.record, len);
+        if let [header @ .., last_but_one, last] = words {
+            // Padding is at the end of the last two words, and not in the header, where there is none.
+            if padding > 4 {
+                last_but_one.store(0);
+            }
+            if padding != 0 {
+                last.store(0);
+            }
+            // OPEN, but with its length, so that a panic which comes in between finds the end.
+            let values = entry.words(len_state(OPEN, len, padding), 0, slot.seq);
+            for (word, value) in words.iter().zip(values) {
+                word.store(value);
+            }
+            copy_in(words, RECORD_HEADER, entry.text);
+            if !entry.dict.is_empty() {
+                copy_in(words, RECORD_HEADER + entry.text.len(), entry.dict);
+            }
+            if let Some(first) = header.first() {
+                first.store_release(len_state(WHOLE, len, padding));
+            }
         }
 
         self.publish(ring, slot.generation);
@@ -160,19 +165,17 @@ impl Writer {
     #[inline]
     fn reserve(&self, ring: Ring<'_>, len: usize, mode: Mode) -> Result<Slot, Refused> {
         loop {
-            // Both only grow, and are loaded before the state: they are never past what is in it.
+            // All three only grow. If the state is the same when it is replaced, the other two were not past it; if
+            // they were, what is computed here is nonsense, but then the state has changed and it is not used.
             let base = self.base.load();
-            let head = ring.header().head.load_acquire();
-            let state = State(self.state.load_acquire());
+            let head = ring.header().head.load();
+            let state = State(self.state.load());
 
             let start = state.position(head);
             let seq = state.seq(base);
             let room = ring.room(start);
-            let record = if len > room {
-                start.wrapping_add(room as u64)
-            } else {
-                start
-            };
+            let filler = if len > room { room } else { 0 };
+            let record = start.wrapping_add(filler as u64);
             let end = record.wrapping_add(len as u64);
 
             let takeover = mode == Mode::Final && state.in_flight() != 0;
@@ -186,13 +189,8 @@ impl Writer {
                 }
                 continue;
             } else {
-                let next = State::pack(
-                    end,
-                    seq.wrapping_add(1),
-                    state.generation(),
-                    state.in_flight(),
-                );
-                State(next.0 + State::ONE)
+                let (generation, in_flight) = (state.generation(), state.in_flight() + 1);
+                State::pack(end, seq.wrapping_add(1), generation, in_flight)
             };
             if !self.state.swap_if_acquire(state.0, next.0) {
                 continue;
@@ -206,9 +204,9 @@ impl Writer {
                 self.close_gap(ring, start, seq);
             }
             make_room(ring, end.wrapping_sub(ring.size() as u64));
-            if record != start {
+            if filler != 0 {
                 if let Some(word) = ring.words_from(start).first() {
-                    word.store(len_state(FILLER, room, 0));
+                    word.store(len_state(FILLER, filler, 0));
                 }
             }
             return Ok(Slot {
@@ -233,23 +231,27 @@ impl Writer {
     #[inline]
     fn publish(&self, ring: Ring<'_>, generation: u32) {
         loop {
+            // As in `reserve`, in any order: see below.
             let head = ring.header().head.load();
             let state = State(self.state.load_acquire());
             if state.generation() != generation {
-                // A panic has published past this record, and counted whoever was in flight out.
+                // A final writer has published past this record, and no longer counts who was in flight then.
                 return;
             }
             if state.in_flight() == 1 {
+                // Everybody before this position is done. While we are in flight nobody else publishes, unless it is
+                // a final writer; then the head has changed, or the position is nonsense because it had already.
                 let end = state.position(head);
+                if end.wrapping_sub(head) > ring.size() as u64 {
+                    continue;
+                }
                 if !ring.header().head.swap_if_release(head, end) {
                     continue;
                 }
                 self.published.store((state.0 >> 32) as u32);
             }
-            if self
-                .state
-                .swap_if_release(state.0, state.0.wrapping_sub(State::ONE))
-            {
+            let left = state.0.wrapping_sub(State::ONE);
+            if self.state.swap_if_release(state.0, left) {
                 return;
             }
         }
@@ -258,38 +260,32 @@ impl Writer {
     /// Publishes what writers that never run again have left before `start`, which is where record `seq` goes.
     #[cold]
     fn close_gap(&self, ring: Ring<'_>, start: u64, seq: u64) {
-        // What the finished ones among them wrote.
-        fence_acquire();
-        let head = ring.header().head.load_acquire();
-        let mut low = self.published.load();
-        let high = seq as u32;
-        let mut at = head;
+        let mut least = self.published.load();
+        let mut at = ring.header().head.load_acquire();
         while distance(start, at) > 0 {
-            let room = ring.room(at).min(start.wrapping_sub(at) as usize);
+            let to_end = ring.room(at);
+            // Less than the size of the ring.
+            let room = to_end.min(start.wrapping_sub(at) as usize);
             let words = ring.words_from(at);
-            let shape = Shape::of(words.first().map_or(0, Word::load));
-            // What is left of an older record has an older number; a filler has none and ends where the data end.
+            let shape = Shape::of(words.first().map_or(0, Word::load_acquire));
             let known = shape.fits(room)
                 && match shape.state {
-                    FILLER => room == ring.room(at),
-                    _ if shape.len < RECORD_HEADER => false,
-                    _ => {
-                        let number = words.get(2).map_or(0, Word::load);
-                        let number = if cfg!(target_endian = "little") {
-                            number
-                        } else {
-                            words.get(3).map_or(0, Word::load)
-                        };
-                        let new = number.wrapping_sub(low) < high.wrapping_sub(low);
+                    FILLER => room == to_end,
+                    WHOLE | OPEN if shape.len >= RECORD_HEADER => {
+                        // What is left of an older record has an older number.
+                        let number = wide(words, 2) as u32;
+                        let new = number.wrapping_sub(least) < (seq as u32).wrapping_sub(least);
                         if new {
-                            low = number.wrapping_add(1);
+                            least = number.wrapping_add(1);
                         }
                         new
                     }
+                    _ => false,
                 };
             let len = if known {
                 shape.len
             } else {
+                // Its writer was interrupted before it could say how long it is.
                 let len = room.min(RECORD_MAX);
                 if let Some(word) = words.first() {
                     word.store(len_state(OPEN, len, 0));
@@ -298,14 +294,14 @@ impl Writer {
             };
             at = at.wrapping_add(len as u64);
         }
-        // A writer on another processor that was still running may have published meanwhile, but not past `start`.
         loop {
+            // A writer on another processor may still be running and have published meanwhile, but not past `start`.
             let head = ring.header().head.load();
             if distance(start, head) <= 0 || ring.header().head.swap_if_release(head, start) {
                 break;
             }
         }
-        self.published.store(high);
+        self.published.store(seq as u32);
     }
 
     /// Passes over `n` sequence numbers: so many records never reached the ring.
@@ -348,8 +344,19 @@ impl Writer {
 
     /// The number that the next record will get.
     pub fn next_seq(&self) -> u64 {
-        let base = self.base.load();
+        // In this order, since the number in the state must not be before `base`.
+        let base = self.base.load_acquire();
         State(self.state.load_acquire()).seq(base)
+    }
+
+    /// The end of the newest published record, and the number of the next; `None` while somebody is in flight.
+    pub(super) fn end(&self, ring: Ring<'_>) -> Option<(u64, u64)> {
+        let base = self.base.load_acquire();
+        let head = ring.header().head.load_acquire();
+        let state = State(self.state.load_acquire());
+        let position = state.position(head);
+        let sane = position.wrapping_sub(head) <= ring.size() as u64;
+        (state.in_flight() == 0 && sane).then(|| (position, state.seq(base)))
     }
 
     /// What was done so far. Walks the records, so that appending one need not count.
@@ -374,7 +381,7 @@ struct Slot {
     generation: u32,
 }
 
-/// Moves the tail to `least` or past it, record by record.
+/// Moves the tail to `least` or past it, record by record. `least` is not past the head.
 #[inline]
 fn make_room(ring: Ring<'_>, least: u64) {
     let header = ring.header();
@@ -387,20 +394,19 @@ fn make_room(ring: Ring<'_>, least: u64) {
         while distance(least, to) > 0 {
             let shape = Shape::of(ring.words_from(to).first().map_or(0, Word::load));
             if !shape.fits(ring.room(to)) {
-                // Another writer has moved the tail and overwritten this record already, or the data were damaged;
-                // then nothing up to the head can be found any more.
+                // Another writer has moved the tail and begun to overwrite this record. If not, the data were
+                // damaged, and nothing up to the head can be found any more.
                 to = header.head.load();
                 break;
             }
             to = to.wrapping_add(shape.len as u64);
         }
         // If the tail is where it was, nobody has overwritten what lies behind it, and the lengths were right.
-        if distance(to, tail) <= 0 || header.tail.swap_if(tail, to) {
-            if distance(to, tail) > 0 {
-                break;
-            }
+        if header.tail.swap_if(tail, to) {
+            break;
         }
     }
+    // Whoever sees what is stored from here on sees the tail that was loaded or stored above, or a later one.
     fence_release();
 }
 
