@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One device-tree node's windows: making them, and undoing that in the right order.
+
+use crate::{
+    fbdev::Framebuffer,
+    log::{
+        KernelSink,
+        Log, //
+    },
+    scanout,
+    spec::{
+        self,
+        Kind,
+        Refusal,
+        Source,
+        Spec, //
+    },
+    stats::Stats,
+    sys::{
+        address_space::AddressSpace,
+        carveout::Carveout,
+        chardev::CharDevice,
+        console::Console,
+        contiguous::ContiguousArea,
+        ida::InstanceId,
+        mapping::{
+            Backing,
+            Mapping, //
+        },
+        of,
+        vmalloc::VmallocArea, //
+    },
+    window::{
+        BackingKind,
+        Content,
+        Window, //
+    }, //
+};
+use kernel::{
+    device::{
+        property::FwNode,
+        Device, //
+    },
+    prelude::*,
+    str::CString,
+    sync::Arc, //
+};
+
+const ALIAS: &CStr = c"fanlight";
+/// More than any board has; it keeps a broken alias from making a strange name.
+const INSTANCE_MAX: u32 = 999;
+/// Read and write for the owner and the group; udev and mdev rules give the group.
+const MODE: u16 = 0o660;
+
+/// A node's windows. The order of the fields is the order in which unbinding undoes them.
+pub(crate) struct Instance {
+    /// No more of printk's records.
+    _console: Option<Console>,
+    /// No more opens.
+    _devices: KVec<Pin<KBox<CharDevice<Window>>>>,
+    _stats: Stats,
+    /// No more pages mapped, and everybody who waits is woken.
+    _windows: Windows,
+    /// Only now may another instance have the number.
+    _id: InstanceId,
+}
+
+/// Windows that are revoked when this is dropped.
+struct Windows(KVec<Arc<Window>>);
+
+impl Drop for Windows {
+    fn drop(&mut self) {
+        for window in &self.0 {
+            window.revoke();
+        }
+    }
+}
+
+impl Instance {
+    /// Makes all that `dev`'s node describes, or nothing: then the log says why in one line.
+    pub(crate) fn new(dev: &Device) -> Result<Self> {
+        let node = dev.fwnode().ok_or(ENODEV)?;
+        let id = Self::number(dev, node)?;
+        let space = Arc::new(AddressSpace::new()?, GFP_KERNEL)?;
+        let mut windows = Windows(KVec::new());
+        let mut log = None;
+
+        for child in node.children() {
+            let name = spec::name_of(&child)?;
+            let made = Self::window(dev, &child, &name, id.get(), &space, &windows.0);
+            let window = made.map_err(|refusal| {
+                let name = name.to_str().unwrap_or("?");
+                dev_err!(dev, "window {}: {}\n", name, refusal.reason);
+                refusal.error
+            })?;
+            if let Content::Log(l) = &window.content {
+                log = Some(l.clone());
+            }
+            windows.0.push(window, GFP_KERNEL)?;
+        }
+        if windows.0.is_empty() {
+            dev_err!(dev, "the node has no windows: each is a child node\n");
+            return Err(EINVAL);
+        }
+
+        let mut devices = KVec::with_capacity(windows.0.len(), GFP_KERNEL)?;
+        for window in &windows.0 {
+            let (n, w) = (id.get(), window.name.as_str());
+            let device = CharDevice::new(
+                dev,
+                CString::try_from_fmt(fmt!("fanlight{n}-{w}"))?,
+                CString::try_from_fmt(fmt!("fanlight{n}/{w}"))?,
+                MODE,
+                window.clone(),
+            );
+            devices.push(KBox::try_pin_init(device, GFP_KERNEL)?, GFP_KERNEL)?;
+        }
+        let stats = Stats::new(id.get(), &windows.0)?;
+        let console = match log {
+            Some(log) => Some(Console::new(KBox::new(KernelSink(log), GFP_KERNEL)?)?),
+            None => None,
+        };
+        dev_info!(dev, "fanlight{}: {} windows\n", id.get(), windows.0.len());
+        Ok(Self {
+            _console: console,
+            _devices: devices,
+            _stats: stats,
+            _windows: windows,
+            _id: id,
+        })
+    }
+
+    /// The number of the node's alias, or the lowest that no alias has.
+    fn number(dev: &Device, node: &FwNode) -> Result<InstanceId> {
+        let Some(n) = of::alias(node, ALIAS) else {
+            let first = of::highest_alias(ALIAS).map_or(0, |n| n + 1);
+            return InstanceId::new(first, INSTANCE_MAX);
+        };
+        if n > INSTANCE_MAX {
+            dev_err!(dev, "alias fanlight{}: the highest is fanlight{}\n", n, INSTANCE_MAX);
+            return Err(EINVAL);
+        }
+        InstanceId::new(n, n)
+    }
+
+    fn window(
+        dev: &Device,
+        node: &FwNode,
+        name: &CStr,
+        instance: u32,
+        space: &Arc<AddressSpace>,
+        others: &[Arc<Window>],
+    ) -> Result<Arc<Window>, Refusal> {
+        let Spec {
+            name,
+            source,
+            cache,
+            read_only,
+            kind,
+        } = Spec::read(node, name)?;
+        if others.iter().any(|other| other.name == name) {
+            return Err(Refusal {
+                reason: "the node has another window of this name",
+                error: EBUSY,
+            });
+        }
+
+        let log = match &kind {
+            Kind::Log(spec) => {
+                let init = Log::new(spec.data_size).map_err(no_memory)?;
+                Some(Arc::pin_init(init, GFP_KERNEL).map_err(no_memory)?)
+            }
+            _ => None,
+        };
+        let (backing, backing_kind) = match source {
+            Source::Carveout { range, shared } => {
+                let carveout = Carveout::new(range, cache, !shared).map_err(|refusal| {
+                    let (reason, error) = refusal.describe();
+                    Refusal { reason, error }
+                })?;
+                (Backing::Carveout(carveout), BackingKind::Carveout)
+            }
+            Source::Contiguous { size } => {
+                let area = ContiguousArea::new(dev, size, cache).map_err(|_| Refusal {
+                    reason: "no contiguous memory of its size (see CmaFree in /proc/meminfo)",
+                    error: ENOMEM,
+                })?;
+                (Backing::Contiguous(area), BackingKind::Contiguous)
+            }
+            Source::Vmalloc { size, prefault } => {
+                let area = match &log {
+                    Some(log) => log.area().clone(),
+                    None => {
+                        let area = VmallocArea::new(size).map_err(no_memory)?;
+                        Arc::new(area, GFP_KERNEL)?
+                    }
+                };
+                let backing = if prefault {
+                    Backing::Prefault(area)
+                } else {
+                    Backing::Vmalloc(area)
+                };
+                (backing, BackingKind::Vmalloc)
+            }
+        };
+
+        let content = match (kind, log) {
+            (Kind::Framebuffer(geometry), _) => {
+                let start = backing.pfn().map_or(0, |pfn| pfn as u64 * crate::sys::PAGE_SIZE as u64);
+                let fb = KBox::pin_init(Framebuffer::new(geometry, start), GFP_KERNEL)
+                    .map_err(no_memory)?;
+                let display = scanout::new(dev, geometry).map_err(no_display)?;
+                if let Some(display) = display {
+                    fb.attach(display).map_err(no_display)?;
+                }
+                Content::Framebuffer(fb)
+            }
+            (_, Some(log)) => Content::Log(log),
+            _ => Content::Memory,
+        };
+        let mapping = Mapping::new(space.clone(), backing, cache);
+        let window = Window::new(name, instance, backing_kind, read_only, content, mapping);
+        Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)
+    }
+}
+
+fn no_memory(error: Error) -> Refusal {
+    Refusal {
+        reason: "out of memory",
+        error,
+    }
+}
+
+fn no_display(error: Error) -> Refusal {
+    Refusal {
+        reason: "its scanout is not there, or does not take the geometry",
+        error,
+    }
+}

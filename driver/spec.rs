@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the device tree asks for, checked: one [`Spec`] a window.
+//!
+//! Described for the tree's authors in `dts/bindings/fanlight,windows.yaml`.
+
+use crate::sys::{
+    of::Range,
+    Cache,
+    PAGE_SIZE, //
+};
+use core::fmt::Write;
+use kernel::{
+    alloc::AllocError,
+    device::property::FwNode,
+    prelude::*,
+    str::CString, //
+};
+
+/// Why a window is refused: a few words for the log, and the error that probe returns.
+pub(crate) struct Refusal {
+    pub(crate) reason: &'static str,
+    pub(crate) error: Error,
+}
+
+fn invalid(reason: &'static str) -> Refusal {
+    Refusal {
+        reason,
+        error: EINVAL,
+    }
+}
+
+impl From<AllocError> for Refusal {
+    fn from(_: AllocError) -> Self {
+        Refusal {
+            reason: "out of memory",
+            error: ENOMEM,
+        }
+    }
+}
+
+/// The longest name of a window, which has to fit `struct fanlight_info` with its NUL.
+pub(crate) const NAME_MAX: usize = 31;
+
+/// A window's name: a file name of letters, digits and `,._+-`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Name {
+    bytes: [u8; NAME_MAX],
+    len: usize,
+}
+
+impl Name {
+    /// Checks a name.
+    pub(crate) fn new(name: &[u8]) -> Option<Self> {
+        let good = |b: &u8| b.is_ascii_alphanumeric() || b",._+-".contains(b);
+        if name.is_empty() || name[0] == b'.' || !name.iter().all(good) {
+            return None;
+        }
+        let mut bytes = [0; NAME_MAX];
+        bytes.get_mut(..name.len())?.copy_from_slice(name);
+        Some(Self {
+            bytes,
+            len: name.len(),
+        })
+    }
+
+    /// The name.
+    pub(crate) fn as_str(&self) -> &str {
+        self.bytes
+            .get(..self.len)
+            .and_then(|name| core::str::from_utf8(name).ok())
+            .unwrap_or("")
+    }
+}
+
+/// Where a window's memory comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum Source {
+    /// A physical range. `shared`: a partition of an SRAM, which the SRAM's own driver holds already.
+    Carveout { range: Range, shared: bool },
+    /// Contiguous kernel pages of so many bytes.
+    Contiguous { size: usize },
+    /// Scattered kernel pages of so many bytes.
+    Vmalloc { size: usize, prefault: bool },
+}
+
+/// The order of a pixel's bits.
+#[derive(Clone, Copy)]
+pub(crate) struct PixelFormat {
+    /// As simple-framebuffer names it.
+    pub(crate) name: &'static str,
+    /// As DRM does.
+    pub(crate) fourcc: u32,
+    /// Bits of a pixel.
+    pub(crate) bits: u32,
+    /// First bit and number of bits of red, green, blue and alpha.
+    pub(crate) fields: [(u32, u32); 4],
+}
+
+const fn fourcc(code: &[u8; 4]) -> u32 {
+    u32::from_le_bytes(*code)
+}
+
+/// The formats there are; names and layouts as in include/linux/platform_data/simplefb.h.
+const FORMATS: [PixelFormat; 5] = [
+    PixelFormat {
+        name: "r5g6b5",
+        fourcc: fourcc(b"RG16"),
+        bits: 16,
+        fields: [(11, 5), (5, 6), (0, 5), (0, 0)],
+    },
+    PixelFormat {
+        name: "r8g8b8",
+        fourcc: fourcc(b"RG24"),
+        bits: 24,
+        fields: [(16, 8), (8, 8), (0, 8), (0, 0)],
+    },
+    PixelFormat {
+        name: "x8r8g8b8",
+        fourcc: fourcc(b"XR24"),
+        bits: 32,
+        fields: [(16, 8), (8, 8), (0, 8), (0, 0)],
+    },
+    PixelFormat {
+        name: "a8r8g8b8",
+        fourcc: fourcc(b"AR24"),
+        bits: 32,
+        fields: [(16, 8), (8, 8), (0, 8), (24, 8)],
+    },
+    PixelFormat {
+        name: "x8b8g8r8",
+        fourcc: fourcc(b"XB24"),
+        bits: 32,
+        fields: [(0, 8), (8, 8), (16, 8), (0, 0)],
+    },
+];
+
+/// What hardware shows a framebuffer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum ScanoutKind {
+    None = 0,
+    Ramfb = 1,
+    RpiFirmware = 2,
+}
+
+/// How a framebuffer's memory is a picture.
+#[derive(Clone, Copy)]
+pub(crate) struct Geometry {
+    /// Pixels.
+    pub(crate) width: u32,
+    /// Lines of one screen.
+    pub(crate) height: u32,
+    /// Bytes from a line to the next.
+    pub(crate) stride: u32,
+    /// Screens that the window holds, one below the other.
+    pub(crate) pages: u32,
+    pub(crate) format: PixelFormat,
+    pub(crate) scanout: ScanoutKind,
+}
+
+impl Geometry {
+    /// Bytes of all screens.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::from(self.stride) * u64::from(self.height) * u64::from(self.pages)
+    }
+}
+
+/// The log window of a node.
+#[derive(Clone, Copy)]
+pub(crate) struct LogSpec {
+    /// Bytes of records, a power of two.
+    pub(crate) data_size: usize,
+    /// The carve-out that survives a reboot.
+    pub(crate) persistent: Option<Range>,
+    /// Records of this level and more urgent ones are kept there.
+    pub(crate) persist_level: u8,
+}
+
+/// What a window is.
+pub(crate) enum Kind {
+    Memory,
+    Framebuffer(Geometry),
+    Log(LogSpec),
+}
+
+/// One window as the device tree describes it.
+pub(crate) struct Spec {
+    pub(crate) name: Name,
+    pub(crate) source: Source,
+    pub(crate) cache: Cache,
+    pub(crate) read_only: bool,
+    pub(crate) kind: Kind,
+}
+
+/// The name of the window that `node` describes, or what the node is called where that is no name.
+pub(crate) fn name_of(node: &FwNode) -> Result<CString> {
+    if let Some(label) = node.property_read::<CString>(c"label").optional() {
+        return Ok(label);
+    }
+    let full = CString::try_from_fmt(fmt!("{}", node.display_name()))?;
+    let name = full.to_bytes().split(|&b| b == b'@').next().unwrap_or(&[]);
+    let name = core::str::from_utf8(name).map_err(|_| EINVAL)?;
+    CString::try_from_fmt(fmt!("{name}"))
+}
+
+impl Spec {
+    /// Reads and checks the child node `node`.
+    pub(crate) fn read(node: &FwNode, name: &CStr) -> Result<Self, Refusal> {
+        let name = Name::new(name.to_bytes())
+            .ok_or(invalid("a name is 1 to 31 letters, digits and ,._+- and begins with no dot"))?;
+        if name.as_str() == "log" {
+            return Self::read_log(node, name);
+        }
+        if name.as_str() == "log.prev" {
+            return Err(invalid("the name log.prev belongs to the previous boot's log"));
+        }
+        let source = read_source(node)?;
+        let geometry = read_geometry(node)?;
+        let cache = read_cache(node)?.unwrap_or(match (&source, &geometry) {
+            (Source::Vmalloc { .. }, _) => Cache::Cached,
+            (_, Some(_)) => Cache::WriteCombine,
+            (Source::Carveout { .. }, None) => Cache::Noncached,
+            (Source::Contiguous { .. }, None) => Cache::Cached,
+        });
+        if matches!(source, Source::Vmalloc { .. }) && cache != Cache::Cached {
+            // The kernel's own mapping of these pages is cached, and must not differ.
+            return Err(invalid("vmalloc memory is always cached"));
+        }
+        let kind = match geometry {
+            Some(geometry) => {
+                let size = match source {
+                    Source::Carveout { range, .. } => range.size,
+                    Source::Contiguous { size } | Source::Vmalloc { size, .. } => size as u64,
+                };
+                // An empty or broken region has an error of its own.
+                if size != 0 && geometry.bytes() > size {
+                    return Err(invalid("its region is too small for the geometry"));
+                }
+                if geometry.scanout != ScanoutKind::None && matches!(source, Source::Vmalloc { .. }) {
+                    return Err(invalid("scanout needs contiguous memory"));
+                }
+                Kind::Framebuffer(geometry)
+            }
+            None => Kind::Memory,
+        };
+        Ok(Self {
+            name,
+            source,
+            cache,
+            read_only: node.property_read_bool(c"fanlight,read-only"),
+            kind,
+        })
+    }
+
+    fn read_log(node: &FwNode, name: Name) -> Result<Self, Refusal> {
+        let data_size = read_u32(node, c"size")?.unwrap_or(1 << 20) as usize;
+        if !crate::ring::size_ok(data_size) {
+            return Err(invalid("a log's size is a power of two from 32 KiB to 256 MiB"));
+        }
+        let persistent = match Range::by_phandle(node, c"memory-region") {
+            Ok(range) => Some(range),
+            Err(e) if e == ENOENT => None,
+            Err(_) => return Err(invalid("memory-region points to no region")),
+        };
+        let persist_level = read_u32(node, c"fanlight,persist-level")?.unwrap_or(7);
+        let persist_level = u8::try_from(persist_level)
+            .ok()
+            .filter(|level| *level <= 7)
+            .ok_or(invalid("fanlight,persist-level is 0 to 7"))?;
+        Ok(Self {
+            name,
+            source: Source::Vmalloc {
+                size: PAGE_SIZE + data_size,
+                prefault: node.property_read_bool(c"fanlight,prefault"),
+            },
+            cache: Cache::Cached,
+            read_only: true,
+            kind: Kind::Log(LogSpec {
+                data_size,
+                persistent,
+                persist_level,
+            }),
+        })
+    }
+}
+
+fn read_u32(node: &FwNode, property: &CStr) -> Result<Option<u32>, Refusal> {
+    if !node.property_present(property) {
+        return Ok(None);
+    }
+    let value = node.property_read::<u32>(property).optional();
+    value
+        .map(Some)
+        .ok_or(invalid("a property that should be one 32-bit number is not"))
+}
+
+/// Compares the string of `property` with the words of `table`.
+fn read_choice<T: Copy>(
+    node: &FwNode,
+    property: &CStr,
+    table: &[(&CStr, T)],
+    otherwise: &'static str,
+) -> Result<Option<T>, Refusal> {
+    if !node.property_present(property) {
+        return Ok(None);
+    }
+    table
+        .iter()
+        .find(|(word, _)| node.property_match_string(property, word) == Ok(0))
+        .map(|(_, value)| Some(*value))
+        .ok_or(invalid(otherwise))
+}
+
+fn read_cache(node: &FwNode) -> Result<Option<Cache>, Refusal> {
+    read_choice(
+        node,
+        c"fanlight,cache",
+        &[
+            (c"writecombine", Cache::WriteCombine),
+            (c"noncached", Cache::Noncached),
+            (c"cached", Cache::Cached),
+        ],
+        "fanlight,cache is writecombine, noncached or cached",
+    )
+}
+
+fn read_source(node: &FwNode) -> Result<Source, Refusal> {
+    for (property, shared) in [(c"memory-region", false), (c"sram", true)] {
+        match Range::by_phandle(node, property) {
+            Ok(range) => return Ok(Source::Carveout { range, shared }),
+            Err(e) if e == ENOENT => {
+                if node.property_present(property) {
+                    return Err(invalid("memory-region or sram points to no node"));
+                }
+            }
+            Err(_) => return Err(invalid("memory-region or sram points to no region")),
+        }
+    }
+    if node.property_present(c"reg") {
+        let range = Range::by_reg(node).map_err(|_| invalid("reg is no address of this machine"))?;
+        return Ok(Source::Carveout {
+            range,
+            shared: false,
+        });
+    }
+    let size = read_u32(node, c"size")?
+        .ok_or(invalid("no region: memory-region, sram, reg or size is needed"))?;
+    let size = usize::try_from(size).map_err(|_| invalid("size is too large"))?;
+    if size == 0 {
+        return Err(invalid("its region has size 0"));
+    }
+    if size % PAGE_SIZE != 0 {
+        return Err(invalid("its region is not a whole number of pages"));
+    }
+    let prefault = node.property_read_bool(c"fanlight,prefault");
+    let vmalloc = read_choice(
+        node,
+        c"fanlight,backing",
+        &[(c"contiguous", false), (c"vmalloc", true)],
+        "fanlight,backing is contiguous or vmalloc",
+    )?
+    .unwrap_or(false);
+    Ok(if vmalloc {
+        Source::Vmalloc { size, prefault }
+    } else {
+        Source::Contiguous { size }
+    })
+}
+
+fn read_geometry(node: &FwNode) -> Result<Option<Geometry>, Refusal> {
+    let properties = [c"width", c"height", c"stride", c"format"];
+    if !properties.iter().any(|p| node.property_present(p)) {
+        return Ok(None);
+    }
+    let required = |property| {
+        read_u32(node, property)?
+            .filter(|value| *value != 0 && *value <= 1 << 16)
+            .ok_or(invalid("a geometry needs width, height, stride (1 to 65536) and format"))
+    };
+    let (width, height, stride) = (required(c"width")?, required(c"height")?, required(c"stride")?);
+    let format = node
+        .property_read::<CString>(c"format")
+        .optional()
+        .ok_or(invalid("a geometry needs width, height, stride (1 to 65536) and format"))?;
+    let format = *FORMATS
+        .iter()
+        .find(|f| f.name.as_bytes() == format.to_bytes())
+        .ok_or(invalid("unknown format: r5g6b5, r8g8b8, x8r8g8b8, a8r8g8b8 or x8b8g8r8"))?;
+    let pixel = format.bits / 8;
+    // Tools write pixels as whole words where they are words; three-byte pixels are not.
+    if stride < width * pixel || (pixel != 3 && stride % pixel != 0) {
+        return Err(invalid("stride is not a whole number of pixels, or less than a line"));
+    }
+    let pages = read_u32(node, c"fanlight,pages")?.unwrap_or(1);
+    if !(1..=4).contains(&pages) {
+        return Err(invalid("fanlight,pages is 1 to 4"));
+    }
+    let scanout = read_choice(
+        node,
+        c"fanlight,scanout",
+        &[
+            (c"none", ScanoutKind::None),
+            (c"ramfb", ScanoutKind::Ramfb),
+            (c"rpi-firmware", ScanoutKind::RpiFirmware),
+        ],
+        "fanlight,scanout is none, ramfb or rpi-firmware",
+    )?
+    .unwrap_or(ScanoutKind::None);
+    Ok(Some(Geometry {
+        width,
+        height,
+        stride,
+        pages,
+        format,
+        scanout,
+    }))
+}
+
+/// A `Geometry` as sysfs shows it.
+pub(crate) fn show_geometry(g: &Geometry, out: &mut dyn Write) -> core::fmt::Result {
+    write!(
+        out,
+        "{}x{} {} {}",
+        g.width, g.height, g.stride, g.format.name
+    )
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What happens to the windows, in debugfs: `/sys/kernel/debug/fanlight<N>/<window>`.
+//!
+//! Described in docs/abi/debugfs-fanlight.
+
+use crate::window::{
+    Content,
+    Window, //
+};
+use kernel::{
+    debugfs::{
+        Dir,
+        File, //
+    },
+    fmt,
+    prelude::*,
+    str::CString,
+    sync::{
+        atomic::Relaxed,
+        Arc, //
+    }, //
+};
+
+/// The files of one instance; dropping them removes them.
+pub(crate) struct Stats {
+    _files: KVec<Pin<KBox<File<Arc<Window>>>>>,
+    _dir: Dir,
+}
+
+impl Stats {
+    /// One file a window.
+    pub(crate) fn new(instance: u32, windows: &[Arc<Window>]) -> Result<Self> {
+        let name = CString::try_from_fmt(fmt!("fanlight{instance}"))?;
+        let dir = Dir::new(&name);
+        let mut files = KVec::with_capacity(windows.len(), GFP_KERNEL)?;
+        for window in windows {
+            let name = CString::try_from_fmt(fmt!("{}", window.name.as_str()))?;
+            let file = dir.read_callback_file(&name, window.clone(), &show);
+            files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
+        }
+        Ok(Self {
+            _files: files,
+            _dir: dir,
+        })
+    }
+}
+
+fn show(window: &Arc<Window>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let c = &window.mapping.counters;
+    writeln!(f, "maps {}", c.maps.load(Relaxed))?;
+    writeln!(f, "mapped {}", c.mapped.load(Relaxed))?;
+    writeln!(f, "faults {}", c.faults.load(Relaxed))?;
+    writeln!(f, "inserted {}", c.inserted.load(Relaxed))?;
+    writeln!(f, "revocations {}", c.revocations.load(Relaxed))?;
+    if let Content::Log(log) = &window.content {
+        if let Some(ring) = log.ring() {
+            let counts = log.writer().counts(ring);
+            writeln!(f, "written {}", counts.written)?;
+            writeln!(f, "overwritten {}", counts.overwritten)?;
+            writeln!(f, "dropped {}", counts.dropped)?;
+            writeln!(f, "kernel_missed {}", log.missed.load(Relaxed))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An nbcon console: how printk's records reach the log.
+//!
+//! C header: [`include/linux/console.h`](srctree/include/linux/console.h). `struct console` is opaque to bindgen, so the
+//! structure and its callbacks are in `helpers.c`; they end in [`fanlight_console_line`].
+
+use super::ffi;
+use core::ptr::NonNull;
+use kernel::{
+    error::to_result,
+    ffi::{
+        c_uint,
+        c_void, //
+    },
+    prelude::*, //
+};
+
+/// Takes printk's records, in order, from the oldest that it still has.
+pub(crate) trait Sink: Send + Sync {
+    /// One record in the extended form of `/dev/kmsg`. `emergency`: in any context, NMI and panic included, and perhaps
+    /// on top of a `line` that was interrupted; nothing may be waited for. Must not print.
+    fn line(&self, text: &[u8], emergency: bool);
+}
+
+/// A registered console.
+///
+/// # Invariants
+///
+/// `console` is from `fanlight_console_new` and not freed; its data is `sink`, which is freed after it.
+pub(crate) struct Console {
+    console: NonNull<c_void>,
+    sink: NonNull<KBox<dyn Sink>>,
+}
+
+// SAFETY: the console may be unregistered by any thread, and the sink is `Send`.
+unsafe impl Send for Console {}
+// SAFETY: there are no methods on `&Console`.
+unsafe impl Sync for Console {}
+
+impl Console {
+    /// Registers a console. Before this returns, printk may have begun to replay its buffer to `sink`.
+    pub(crate) fn new(sink: KBox<dyn Sink>) -> Result<Self> {
+        let sink = NonNull::from(KBox::leak(KBox::new(sink, GFP_KERNEL)?));
+        // SAFETY: the data is a leaked box, valid until `drop` takes it back.
+        let console = unsafe { ffi::fanlight_console_new(sink.as_ptr().cast()) };
+        let Some(console) = NonNull::new(console) else {
+            // SAFETY: leaked above, and given to nobody.
+            drop(unsafe { KBox::from_raw(sink.as_ptr()) });
+            return Err(ENOMEM);
+        };
+        // INVARIANT: just made, with `sink` as its data.
+        let this = Self { console, sink };
+        // SAFETY: by the type invariant.
+        to_result(unsafe { ffi::fanlight_console_register(this.console.as_ptr()) })?;
+        Ok(this)
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        // SAFETY: by the type invariant. When it returns, no callback runs or will run.
+        unsafe { ffi::fanlight_console_free(self.console.as_ptr()) };
+        // SAFETY: leaked in `new`, and nobody uses it any more.
+        drop(unsafe { KBox::from_raw(self.sink.as_ptr()) });
+    }
+}
+
+/// Called by `helpers.c`.
+///
+/// # Safety
+///
+/// `data` must be the data of a live [`Console`], and `text` be `len` valid bytes that do not change during the call.
+#[no_mangle]
+unsafe extern "C" fn fanlight_console_line(
+    data: *const c_void,
+    text: *const u8,
+    len: c_uint,
+    emergency: bool,
+) {
+    // SAFETY: by the caller's promise.
+    let (sink, text) = unsafe {
+        (
+            &*data.cast::<KBox<dyn Sink>>(),
+            core::slice::from_raw_parts(text, len as usize),
+        )
+    };
+    sink.line(text, emergency);
+}

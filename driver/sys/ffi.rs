@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Declarations of `helpers.c`. Each is described there.
+
+#![allow(improper_ctypes)] // As rust/bindings/lib.rs: kernel structures with zero-sized fields.
+
+use kernel::{
+    bindings,
+    ffi::{
+        c_char,
+        c_int,
+        c_uint,
+        c_ulong,
+        c_void, //
+    }, //
+};
+
+extern "C" {
+    pub(super) fn fanlight_desc_is_shared(desc: *const bindings::vm_area_desc) -> bool;
+    pub(super) fn fanlight_desc_is_writable(desc: *const bindings::vm_area_desc) -> bool;
+    pub(super) fn fanlight_desc_is_executable(desc: *const bindings::vm_area_desc) -> bool;
+    pub(super) fn fanlight_desc_deny_write(desc: *mut bindings::vm_area_desc);
+    pub(super) fn fanlight_desc_deny_exec(desc: *mut bindings::vm_area_desc);
+    pub(super) fn fanlight_desc_set_prot(desc: *mut bindings::vm_area_desc, prot: c_int);
+    pub(super) fn fanlight_desc_ioremap(desc: *mut bindings::vm_area_desc, pfn: c_ulong);
+    pub(super) fn fanlight_desc_remap(desc: *mut bindings::vm_area_desc, pfn: c_ulong);
+    pub(super) fn fanlight_desc_set_mixedmap(desc: *mut bindings::vm_area_desc);
+    pub(super) fn fanlight_desc_map_pages(
+        desc: *mut bindings::vm_area_desc,
+        pages: *mut *mut bindings::page,
+    );
+
+    pub(super) fn fanlight_claim(start: u64, size: u64, iomem: bool) -> c_int;
+    pub(super) fn fanlight_release(start: u64, size: u64, iomem: bool);
+    pub(super) fn fanlight_vmalloc_user(size: c_ulong) -> *mut c_void;
+    pub(super) fn vfree(addr: *const c_void);
+    pub(super) fn fanlight_dma_page(addr: *const c_void) -> *mut bindings::page;
+    pub(super) fn fanlight_page_to_pfn(page: *const bindings::page) -> c_ulong;
+    pub(super) fn fanlight_page_address(page: *const bindings::page) -> *mut c_void;
+    pub(super) fn fanlight_zero_page() -> bindings::phys_addr_t;
+    pub(super) fn fanlight_may_show_addresses() -> bool;
+
+    pub(super) fn fanlight_of_region(
+        fwnode: *mut bindings::fwnode_handle,
+        property: *const c_char,
+        res: *mut bindings::resource,
+    ) -> c_int;
+    pub(super) fn fanlight_of_reg(
+        fwnode: *mut bindings::fwnode_handle,
+        res: *mut bindings::resource,
+    ) -> c_int;
+    pub(super) fn fanlight_of_alias(
+        fwnode: *mut bindings::fwnode_handle,
+        stem: *const c_char,
+    ) -> c_int;
+    pub(super) fn fanlight_of_find_compatible(
+        compatible: *const c_char,
+        res: *mut bindings::resource,
+    ) -> c_int;
+
+    pub(super) static mut fanlight_instances: bindings::ida;
+
+    pub(super) fn fanlight_inode_new() -> *mut bindings::inode;
+    pub(super) fn fanlight_inode_free(inode: *mut bindings::inode);
+    pub(super) fn fanlight_inode_adopt(inode: *mut bindings::inode, file: *mut bindings::file);
+    pub(super) fn fanlight_inode_unmap(inode: *mut bindings::inode);
+
+    pub(super) fn fanlight_file_is_readable(file: *const bindings::file) -> bool;
+    pub(super) fn fanlight_file_is_writable(file: *const bindings::file) -> bool;
+    pub(super) fn fanlight_file_deny_positions(file: *mut bindings::file);
+
+    pub(super) fn fanlight_irq_lock_init(lock: *mut bindings::raw_spinlock_t);
+    pub(super) fn fanlight_irq_lock(lock: *mut bindings::raw_spinlock_t) -> c_ulong;
+    pub(super) fn fanlight_irq_trylock(
+        lock: *mut bindings::raw_spinlock_t,
+        flags: *mut c_ulong,
+    ) -> bool;
+    pub(super) fn fanlight_irq_unlock(lock: *mut bindings::raw_spinlock_t, flags: c_ulong);
+    pub(super) fn fanlight_irq_work_init(
+        work: *mut bindings::irq_work,
+        func: unsafe extern "C" fn(*mut bindings::irq_work),
+    );
+    pub(super) fn fanlight_wait_init(queue: *mut bindings::wait_queue_head);
+    pub(super) fn fanlight_has_waiters(queue: *mut bindings::wait_queue_head) -> bool;
+    pub(super) fn fanlight_wake(queue: *mut bindings::wait_queue_head, events: c_uint);
+    pub(super) fn fanlight_wait_interruptible(
+        queue: *mut bindings::wait_queue_head,
+        condition: unsafe extern "C" fn(*const c_void) -> bool,
+        data: *const c_void,
+    ) -> c_int;
+
+    pub(super) fn fanlight_local_clock() -> u64;
+    pub(super) fn fanlight_caller_id() -> u32;
+
+    pub(super) fn fanlight_console_new(data: *mut c_void) -> *mut c_void;
+    pub(super) fn fanlight_console_register(con: *mut c_void) -> c_int;
+    pub(super) fn fanlight_console_free(con: *mut c_void);
+
+    pub(super) fn fanlight_may_read_kmsg() -> c_int;
+    pub(super) fn fanlight_rpi_property_list(data: *mut c_void, size: usize) -> c_int;
+}

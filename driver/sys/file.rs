@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An open file as the operations of a node see it.
+//!
+//! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
+
+use super::{
+    ffi,
+    wait::Waiters, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    bindings,
+    error::to_result,
+    prelude::*, //
+};
+
+/// An open file, for as long as one of its operations runs.
+///
+/// # Invariants
+///
+/// The pointer is valid for `'a`.
+#[derive(Clone, Copy)]
+pub(crate) struct OpenFile<'a>(*mut bindings::file, PhantomData<&'a bindings::file>);
+
+impl OpenFile<'_> {
+    /// # Safety
+    ///
+    /// `file` must be valid for the lifetime that is chosen.
+    pub(super) unsafe fn from_raw(file: *mut bindings::file) -> Self {
+        // INVARIANT: by the caller's promise.
+        Self(file, PhantomData)
+    }
+
+    /// Whether it may not block. Looked at in each operation: `fcntl` changes it.
+    pub(crate) fn nonblocking(&self) -> bool {
+        // SAFETY: by the type invariant; the field is one word, which others may change.
+        unsafe { (&raw const (*self.0).f_flags).read_volatile() & bindings::O_NONBLOCK != 0 }
+    }
+
+    /// Whether it was opened for reading.
+    pub(crate) fn is_readable(&self) -> bool {
+        // SAFETY: by the type invariant.
+        unsafe { ffi::fanlight_file_is_readable(self.0) }
+    }
+
+    /// Whether it was opened for writing.
+    pub(crate) fn is_writable(&self) -> bool {
+        // SAFETY: by the type invariant.
+        unsafe { ffi::fanlight_file_is_writable(self.0) }
+    }
+
+    /// Moves the position within `0..=size` as lseek does, the end being `size`.
+    pub(crate) fn seek_within(&self, offset: i64, whence: i32, size: usize) -> Result<i64> {
+        // SAFETY: by the type invariant.
+        let pos =
+            unsafe { bindings::fixed_size_llseek(self.0, offset, whence, size as bindings::loff_t) };
+        if pos < 0 {
+            return Err(Error::from_errno(pos as i32));
+        }
+        Ok(pos)
+    }
+}
+
+/// An open file during its `open`.
+pub(crate) struct Opening<'a>(pub(super) OpenFile<'a>);
+
+impl<'a> Opening<'a> {
+    /// The file.
+    pub(crate) fn file(&self) -> OpenFile<'a> {
+        self.0
+    }
+
+    /// Lets pread and pwrite fail with `ESPIPE`: the file is a stream, though lseek has a meaning.
+    pub(crate) fn deny_positions(&self) {
+        // SAFETY: by the type invariant of `OpenFile`; nobody else has the file during `open`.
+        unsafe { ffi::fanlight_file_deny_positions(self.0 .0) };
+    }
+}
+
+/// A caller of poll, which may be told to wait.
+pub(crate) struct Poll<'a> {
+    file: OpenFile<'a>,
+    table: *mut bindings::poll_table,
+}
+
+impl<'a> Poll<'a> {
+    /// # Safety
+    ///
+    /// `table` must be null or valid for `'a`.
+    pub(super) unsafe fn from_raw(file: OpenFile<'a>, table: *mut bindings::poll_table) -> Self {
+        Self { file, table }
+    }
+
+    /// The file that is polled.
+    pub(crate) fn file(&self) -> OpenFile<'a> {
+        self.file
+    }
+
+    /// Also waits for `waiters` to be woken.
+    ///
+    /// The waiters must live as long as the file: they belong to a node that every open file keeps alive, and the core
+    /// takes a file out of every poll before it releases it.
+    pub(crate) fn wait(&self, waiters: &Waiters) {
+        // SAFETY: the file is valid, the table null or valid by `from_raw`, and the queue outlives the file.
+        unsafe { bindings::poll_wait(self.file.0, waiters.as_ptr(), self.table) };
+    }
+}
+
+/// Whether the current task may see physical addresses: it has `CAP_SYS_ADMIN`.
+pub(crate) fn may_show_addresses() -> bool {
+    // SAFETY: no preconditions in task context.
+    unsafe { ffi::fanlight_may_show_addresses() }
+}
+
+/// Whether the current task could open `/dev/kmsg` for reading now; the error it would get.
+pub(crate) fn may_read_kmsg() -> Result {
+    // SAFETY: no preconditions in task context.
+    to_result(unsafe { ffi::fanlight_may_read_kmsg() })
+}

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Thin wrappers over what Rust can't call: inline functions, macros, and structures that bindgen leaves opaque.
+ * See helpers.h; the safe types over these are in the Rust files beside this one.
+ */
+
+#include <linux/capability.h>
+#include <linux/console.h>
+#include <linux/dcache.h>
+#include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/idr.h>
+#include <linux/io.h>
+#include <linux/ioport.h>
+#include <linux/irq_work.h>
+#include <linux/major.h>
+#include <linux/mm.h>
+#include <linux/mount.h>
+#include <linux/of.h>
+#include <linux/of_address.h>
+#include <linux/of_reserved_mem.h>
+#include <linux/poll.h>
+#include <linux/preempt.h>
+#include <linux/pseudo_fs.h>
+#include <linux/sched.h>
+#include <linux/sched/clock.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/vmalloc.h>
+#include <linux/wait.h>
+#include <soc/bcm2835/raspberrypi-firmware.h>
+
+#include "helpers.h"
+
+/* VMA descriptors ---------------------------------------------------------------------------------------------- */
+
+bool fanlight_desc_is_shared(const struct vm_area_desc *desc)
+{
+	/* Not VMA_SHARED_BIT: the core clears that one for descriptors opened read-only. */
+	return vma_desc_test(desc, VMA_MAYSHARE_BIT);
+}
+
+bool fanlight_desc_is_writable(const struct vm_area_desc *desc)
+{
+	return vma_desc_test(desc, VMA_WRITE_BIT);
+}
+
+bool fanlight_desc_is_executable(const struct vm_area_desc *desc)
+{
+	return vma_desc_test(desc, VMA_EXEC_BIT);
+}
+
+void fanlight_desc_deny_write(struct vm_area_desc *desc)
+{
+	vma_desc_clear_flags(desc, VMA_MAYWRITE_BIT);
+}
+
+void fanlight_desc_deny_exec(struct vm_area_desc *desc)
+{
+	vma_desc_clear_flags(desc, VMA_MAYEXEC_BIT);
+}
+
+void fanlight_desc_set_prot(struct vm_area_desc *desc, int prot)
+{
+	if (prot == FANLIGHT_PROT_WRITECOMBINE)
+		desc->page_prot = pgprot_writecombine(desc->page_prot);
+	else if (prot == FANLIGHT_PROT_NONCACHED)
+		desc->page_prot = pgprot_noncached(desc->page_prot);
+}
+
+void fanlight_desc_ioremap(struct vm_area_desc *desc, unsigned long pfn)
+{
+	mmap_action_ioremap_full(desc, pfn);
+}
+
+void fanlight_desc_remap(struct vm_area_desc *desc, unsigned long pfn)
+{
+	mmap_action_remap_full(desc, pfn);
+}
+
+void fanlight_desc_set_mixedmap(struct vm_area_desc *desc)
+{
+	vma_desc_set_flags(desc, VMA_MIXEDMAP_BIT, VMA_DONTEXPAND_BIT, VMA_DONTDUMP_BIT);
+}
+
+void fanlight_desc_map_pages(struct vm_area_desc *desc, struct page **pages)
+{
+	mmap_action_map_kernel_pages_full(desc, pages);
+}
+
+/* Kernel memory ------------------------------------------------------------------------------------------------ */
+
+/* A root of our own: every window's physical range is a child of it, so that none can be given twice. */
+static struct resource fanlight_claims = {
+	.name = "fanlight",
+	.start = 0,
+	.end = ~(resource_size_t)0,
+	.flags = IORESOURCE_MEM,
+};
+
+int fanlight_claim(u64 start, u64 size, bool iomem)
+{
+	if (!__request_region(&fanlight_claims, start, size, "fanlight", 0))
+		return -EBUSY;
+	if (iomem && !request_mem_region(start, size, "fanlight")) {
+		__release_region(&fanlight_claims, start, size);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+void fanlight_release(u64 start, u64 size, bool iomem)
+{
+	if (iomem)
+		release_mem_region(start, size);
+	__release_region(&fanlight_claims, start, size);
+}
+
+void *fanlight_vmalloc_user(unsigned long size)
+{
+	return vmalloc_user(size);
+}
+
+struct page *fanlight_dma_page(const void *addr)
+{
+	return is_vmalloc_addr(addr) ? vmalloc_to_page(addr) : virt_to_page(addr);
+}
+
+unsigned long fanlight_page_to_pfn(const struct page *page)
+{
+	return page_to_pfn(page);
+}
+
+void *fanlight_page_address(const struct page *page)
+{
+	return page_address(page);
+}
+
+phys_addr_t fanlight_zero_page(void)
+{
+	return page_to_phys(ZERO_PAGE(0));
+}
+
+bool fanlight_may_show_addresses(void)
+{
+	return capable(CAP_SYS_ADMIN);
+}
+
+/* The device tree ---------------------------------------------------------------------------------------------- */
+
+int fanlight_of_region(struct fwnode_handle *fwnode, const char *property, struct resource *res)
+{
+	struct device_node *np = to_of_node(fwnode);
+	struct device_node *target;
+	int ret;
+
+	target = of_parse_phandle(np, property, 0);
+	if (!target)
+		return -ENOENT;
+	ret = of_address_to_resource(target, 0, res);
+	of_node_put(target);
+	return ret;
+}
+
+int fanlight_of_reg(struct fwnode_handle *fwnode, struct resource *res)
+{
+	return of_address_to_resource(to_of_node(fwnode), 0, res);
+}
+
+int fanlight_of_alias(struct fwnode_handle *fwnode, const char *stem)
+{
+	return of_alias_get_id(to_of_node(fwnode), stem);
+}
+
+int fanlight_of_find_compatible(const char *compatible, struct resource *res)
+{
+	struct device_node *np = of_find_compatible_node(NULL, NULL, compatible);
+	int ret;
+
+	if (!np)
+		return -ENODEV;
+	ret = of_address_to_resource(np, 0, res);
+	of_node_put(np);
+	return ret;
+}
+
+DEFINE_IDA(fanlight_instances);
+
+/* The shared address space, as DRM and vfio have it ------------------------------------------------------------- */
+
+static int fanlight_fs_count;
+static struct vfsmount *fanlight_fs_mount;
+
+static int fanlight_fs_init_context(struct fs_context *fc)
+{
+	return init_pseudo(fc, 0x666c6768) ? 0 : -ENOMEM;
+}
+
+static struct file_system_type fanlight_fs_type = {
+	.name = "fanlight",
+	.owner = THIS_MODULE,
+	.init_fs_context = fanlight_fs_init_context,
+	.kill_sb = kill_anon_super,
+};
+
+struct inode *fanlight_inode_new(void)
+{
+	struct inode *inode;
+	int ret;
+
+	ret = simple_pin_fs(&fanlight_fs_type, &fanlight_fs_mount, &fanlight_fs_count);
+	if (ret < 0)
+		return ERR_PTR(ret);
+	inode = alloc_anon_inode(fanlight_fs_mount->mnt_sb);
+	if (IS_ERR(inode))
+		simple_release_fs(&fanlight_fs_mount, &fanlight_fs_count);
+	return inode;
+}
+
+void fanlight_inode_free(struct inode *inode)
+{
+	iput(inode);
+	simple_release_fs(&fanlight_fs_mount, &fanlight_fs_count);
+}
+
+void fanlight_inode_adopt(struct inode *inode, struct file *file)
+{
+	file->f_mapping = inode->i_mapping;
+}
+
+void fanlight_inode_unmap(struct inode *inode)
+{
+	unmap_mapping_range(inode->i_mapping, 0, 0, 1);
+}
+
+/* Files -------------------------------------------------------------------------------------------------------- */
+
+bool fanlight_file_is_readable(const struct file *file)
+{
+	return file->f_mode & FMODE_READ;
+}
+
+bool fanlight_file_is_writable(const struct file *file)
+{
+	return file->f_mode & FMODE_WRITE;
+}
+
+void fanlight_file_deny_positions(struct file *file)
+{
+	file->f_mode &= ~(FMODE_PREAD | FMODE_PWRITE);
+}
+
+/* Locking and waiting ------------------------------------------------------------------------------------------ */
+
+void fanlight_irq_lock_init(raw_spinlock_t *lock)
+{
+	raw_spin_lock_init(lock);
+}
+
+unsigned long fanlight_irq_lock(raw_spinlock_t *lock)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(lock, flags);
+	return flags;
+}
+
+bool fanlight_irq_trylock(raw_spinlock_t *lock, unsigned long *flags)
+{
+	unsigned long saved;
+
+	if (!raw_spin_trylock_irqsave(lock, saved))
+		return false;
+	*flags = saved;
+	return true;
+}
+
+void fanlight_irq_unlock(raw_spinlock_t *lock, unsigned long flags)
+{
+	raw_spin_unlock_irqrestore(lock, flags);
+}
+
+void fanlight_irq_work_init(struct irq_work *work, void (*func)(struct irq_work *work))
+{
+	init_irq_work(work, func);
+}
+
+void fanlight_wait_init(struct wait_queue_head *queue)
+{
+	init_waitqueue_head(queue);
+}
+
+bool fanlight_has_waiters(struct wait_queue_head *queue)
+{
+	return wq_has_sleeper(queue);
+}
+
+void fanlight_wake(struct wait_queue_head *queue, unsigned int events)
+{
+	wake_up_poll(queue, (__force __poll_t)events);
+}
+
+int fanlight_wait_interruptible(struct wait_queue_head *queue, bool (*condition)(const void *data), const void *data)
+{
+	return wait_event_interruptible(*queue, condition(data));
+}
+
+/* Who and when, as printk has them ------------------------------------------------------------------------------ */
+
+u64 fanlight_local_clock(void)
+{
+	return local_clock();
+}
+
+u32 fanlight_caller_id(void)
+{
+	return in_task() ? task_pid_nr(current) : 0x80000000 + smp_processor_id();
+}
+
+/* The console -------------------------------------------------------------------------------------------------- */
+
+static void fanlight_console_write(struct console *con, struct nbcon_write_context *wctxt, bool emergency)
+{
+	/* A takeover in here would give the buffer to somebody else while it is parsed. */
+	if (!nbcon_enter_unsafe(wctxt))
+		return;
+	fanlight_console_line(con->data, wctxt->outbuf, wctxt->len, emergency);
+	nbcon_exit_unsafe(wctxt);
+}
+
+static void fanlight_console_write_thread(struct console *con, struct nbcon_write_context *wctxt)
+{
+	fanlight_console_write(con, wctxt, false);
+}
+
+static void fanlight_console_write_atomic(struct console *con, struct nbcon_write_context *wctxt)
+{
+	fanlight_console_write(con, wctxt, true);
+}
+
+/*
+ * There is no device beyond the ring, and the ring has a lock of its own: all that printk asks of this pair is that the
+ * thread does not migrate.
+ */
+static void fanlight_console_device_lock(struct console *con, unsigned long *flags)
+{
+	migrate_disable();
+}
+
+static void fanlight_console_device_unlock(struct console *con, unsigned long flags)
+{
+	migrate_enable();
+}
+
+struct console *fanlight_console_new(void *data)
+{
+	struct console *con = kzalloc_obj(*con);
+
+	if (!con)
+		return NULL;
+	strscpy(con->name, "fanlight");
+	con->index = 0;
+	/* CON_ENABLED: no console= on the command line is needed. CON_PRINTBUFFER: from the first record still there. */
+	con->flags = CON_ENABLED | CON_EXTENDED | CON_PRINTBUFFER | CON_NBCON;
+	con->write_thread = fanlight_console_write_thread;
+	con->write_atomic = fanlight_console_write_atomic;
+	con->device_lock = fanlight_console_device_lock;
+	con->device_unlock = fanlight_console_device_unlock;
+	con->data = data;
+	return con;
+}
+
+int fanlight_console_register(struct console *con)
+{
+	register_console(con);
+	return console_is_registered(con) ? 0 : -EBUSY;
+}
+
+void fanlight_console_free(struct console *con)
+{
+	if (console_is_registered(con))
+		unregister_console(con);
+	kfree(con);
+}
+
+/* The rights of /dev/kmsg -------------------------------------------------------------------------------------- */
+
+int fanlight_may_read_kmsg(void)
+{
+	return 0;
+}
+
+/* Raspberry Pi firmware ---------------------------------------------------------------------------------------- */
+
+int fanlight_rpi_property_list(void *data, size_t size)
+{
+#if IS_REACHABLE(CONFIG_RASPBERRYPI_FIRMWARE)
+	struct device_node *np = of_find_compatible_node(NULL, NULL, "raspberrypi,bcm2835-firmware");
+	struct rpi_firmware *fw;
+	int ret;
+
+	if (!np)
+		return -ENODEV;
+	fw = rpi_firmware_get(np);
+	of_node_put(np);
+	if (!fw)
+		return -EPROBE_DEFER;
+	ret = rpi_firmware_property_list(fw, data, size);
+	rpi_firmware_put(fw);
+	return ret;
+#else
+	return -ENODEV;
+#endif
+}

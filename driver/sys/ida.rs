@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Small numbers, each given once at a time.
+//!
+//! C header: [`include/linux/idr.h`](srctree/include/linux/idr.h)
+
+use super::ffi;
+use kernel::{
+    bindings,
+    prelude::*, //
+};
+
+/// An instance's number, free again when this is dropped.
+pub(crate) struct InstanceId(u32);
+
+impl InstanceId {
+    /// The lowest free number in `min..=max`; `ENOSPC` when all are taken.
+    pub(crate) fn new(min: u32, max: u32) -> Result<Self> {
+        // SAFETY: `fanlight_instances` is a static IDA of `helpers.c`, which does its own locking.
+        let id = unsafe {
+            bindings::ida_alloc_range(
+                &raw mut ffi::fanlight_instances,
+                min,
+                max,
+                bindings::GFP_KERNEL,
+            )
+        };
+        u32::try_from(id).map(Self).map_err(|_| Error::from_errno(id))
+    }
+
+    /// The number.
+    pub(crate) fn get(&self) -> u32 {
+        self.0
+    }
+}
+
+impl Drop for InstanceId {
+    fn drop(&mut self) {
+        // SAFETY: as above; the number was taken in `new` and is given back once.
+        unsafe { bindings::ida_free(&raw mut ffi::fanlight_instances, self.0) };
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A spinlock that may be taken in any context but NMI: `raw_spin_lock_irqsave`.
+//!
+//! C header: [`include/linux/spinlock.h`](srctree/include/linux/spinlock.h). The kernel crate's `SpinLock` has no form that
+//! masks interrupts before 7.3, and is not raw, as a lock taken below printk has to be.
+
+use super::ffi;
+use core::marker::PhantomData;
+use kernel::{
+    bindings,
+    prelude::*,
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    }, //
+};
+
+/// The lock alone: what it serialises is said where it is used.
+#[pin_data]
+pub(crate) struct IrqLock {
+    #[pin]
+    raw: Opaque<bindings::raw_spinlock_t>,
+}
+
+// SAFETY: locks are made to be shared.
+unsafe impl Send for IrqLock {}
+// SAFETY: as above.
+unsafe impl Sync for IrqLock {}
+
+impl IrqLock {
+    /// An unlocked lock.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            // SAFETY: the slot may be written, and stays where it is.
+            raw <- Opaque::ffi_init(|slot| unsafe { ffi::fanlight_irq_lock_init(slot) }),
+        })
+    }
+
+    /// Masks interrupts on this processor and waits for the lock.
+    pub(crate) fn lock(&self) -> IrqGuard<'_> {
+        // SAFETY: `raw` was initialised in `new`.
+        let flags = unsafe { ffi::fanlight_irq_lock(self.raw.get()) };
+        IrqGuard::new(self, flags)
+    }
+
+    /// The same without waiting: `None` when somebody has it, perhaps the context that this one interrupted.
+    pub(crate) fn try_lock(&self) -> Option<IrqGuard<'_>> {
+        let mut flags = 0;
+        // SAFETY: `raw` was initialised in `new`.
+        unsafe { ffi::fanlight_irq_trylock(self.raw.get(), &mut flags) }
+            .then(|| IrqGuard::new(self, flags))
+    }
+}
+
+/// The lock is held as long as this lives.
+pub(crate) struct IrqGuard<'a> {
+    lock: &'a IrqLock,
+    flags: usize,
+    _not_send: PhantomData<NotThreadSafe>,
+}
+
+impl<'a> IrqGuard<'a> {
+    fn new(lock: &'a IrqLock, flags: usize) -> Self {
+        Self {
+            lock,
+            flags,
+            _not_send: PhantomData,
+        }
+    }
+}
+
+impl Drop for IrqGuard<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the guard's existence says that this context holds the lock.
+        unsafe { ffi::fanlight_irq_unlock(self.lock.raw.get(), self.flags) };
+    }
+}

@@ -1,0 +1,537 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A window's memory, the user mappings of it, and taking them back.
+//!
+//! C headers: [`include/linux/mm.h`](srctree/include/linux/mm.h),
+//! [`Documentation/filesystems/mmap_prepare.rst`](srctree/Documentation/filesystems/mmap_prepare.rst)
+//!
+//! # Revocation
+//!
+//! After [`Mapping::revoke`] returns, no page of the window is mapped anywhere and none will be:
+//!
+//! - Everything that could map a page looks at `live` under its mutex first: `mmap_prepare`, the fault handler.
+//! - A fault inserts its pages before it drops the mutex, so `revoke` either stops it or sees its pages.
+//! - An mmap of a carve-out is in flight from `mmap_prepare` to `mapped`, in between the core inserts pages without the
+//!   mutex. `mmap_prepare` therefore notes the address space (`pending`), and `revoke` waits for the lock that such an
+//!   mmap holds all the while. An mmap that comes out of it late is refused by `mapped`, and the core unmaps it.
+//! - Then all pages are taken out, through the address space that all files share.
+
+use super::{
+    address_space::AddressSpace,
+    carveout::Carveout,
+    contiguous::ContiguousArea,
+    ffi,
+    vmalloc::VmallocArea,
+    AssertSync,
+    Cache,
+    PAGE_SIZE, //
+};
+use core::{
+    marker::PhantomData,
+    ptr, //
+};
+use kernel::{
+    bindings,
+    ffi::{
+        c_int,
+        c_ulong,
+        c_void, //
+    },
+    mm::{
+        virt::VmaRef,
+        Mm, //
+    },
+    new_mutex,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Mutex, //
+    }, //
+};
+
+/// What is behind a window.
+pub(crate) enum Backing {
+    /// Memory that is not the kernel's: `io_remap_pfn_range`.
+    Carveout(Carveout),
+    /// Contiguous kernel pages: `remap_pfn_range`.
+    Contiguous(ContiguousArea),
+    /// Scattered kernel pages, mapped as they are touched.
+    Vmalloc(Arc<VmallocArea>),
+    /// Scattered kernel pages, mapped all at once by mmap.
+    Prefault(Arc<VmallocArea>),
+}
+
+impl Backing {
+    /// Bytes, a multiple of the page size.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Backing::Carveout(c) => c.size(),
+            Backing::Contiguous(c) => c.size(),
+            Backing::Vmalloc(v) | Backing::Prefault(v) => v.size(),
+        }
+    }
+
+    /// Number of the first page frame, where the pages are contiguous.
+    pub(crate) fn pfn(&self) -> Option<usize> {
+        match self {
+            Backing::Carveout(c) => Some(c.pfn()),
+            Backing::Contiguous(c) => Some(c.pfn()),
+            Backing::Vmalloc(_) | Backing::Prefault(_) => None,
+        }
+    }
+
+    fn as_ptr(&self) -> *mut u8 {
+        match self {
+            Backing::Carveout(c) => c.as_ptr(),
+            Backing::Contiguous(c) => c.as_ptr(),
+            Backing::Vmalloc(v) | Backing::Prefault(v) => v.as_ptr(),
+        }
+    }
+}
+
+/// What has happened to a mapping since it was made.
+pub(crate) struct Counters {
+    /// Mappings that exist now.
+    pub(crate) maps: Atomic<i32>,
+    /// Mappings ever made by mmap, forks and splits not counted.
+    pub(crate) mapped: Atomic<i32>,
+    /// Calls of the fault handler.
+    pub(crate) faults: Atomic<i32>,
+    /// Pages that the fault handler inserted.
+    pub(crate) inserted: Atomic<i32>,
+    /// Times that all mappings were taken back.
+    pub(crate) revocations: Atomic<i32>,
+}
+
+impl Counters {
+    const fn new() -> Self {
+        Self {
+            maps: Atomic::<i32>::new(0),
+            mapped: Atomic::<i32>::new(0),
+            faults: Atomic::<i32>::new(0),
+            inserted: Atomic::<i32>::new(0),
+            revocations: Atomic::<i32>::new(0),
+        }
+    }
+}
+
+/// State under the mutex.
+struct Live {
+    backing: Backing,
+    /// Address spaces in which an mmap may be between `mmap_prepare` and `mapped`.
+    pending: KVec<ARef<Mm>>,
+}
+
+// Nothing in it is pinned: an `ARef` is a pointer.
+impl Unpin for Live {}
+
+/// A window's memory and its mappings.
+#[pin_data]
+pub(crate) struct Mapping {
+    space: Arc<AddressSpace>,
+    cache: Cache,
+    size: usize,
+    pfn: Option<usize>,
+    /// `None` after revocation.
+    #[pin]
+    live: Mutex<Option<Live>>,
+    /// Statistics.
+    pub(crate) counters: Counters,
+}
+
+/// What a mapping may be used for, beyond what the descriptor's mode allows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protection {
+    /// Whatever was asked for.
+    ReadWrite,
+    /// Never writable, nor made so later.
+    ReadOnly,
+    /// Never writable or executable, nor made so later.
+    ReadOnlyNoExec,
+}
+
+impl Mapping {
+    /// The mappings of `backing`, which will belong to `space`.
+    pub(crate) fn new(
+        space: Arc<AddressSpace>,
+        backing: Backing,
+        cache: Cache,
+    ) -> impl PinInit<Self, Error> {
+        let size = backing.size();
+        let pfn = backing.pfn();
+        try_pin_init!(Self {
+            space,
+            cache,
+            size,
+            pfn,
+            live <- new_mutex!(Some(Live { backing, pending: KVec::new() }), "fanlight::live"),
+            counters: Counters::new(),
+        })
+    }
+
+    /// Bytes that can be mapped.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Memory type.
+    pub(crate) fn cache(&self) -> Cache {
+        self.cache
+    }
+
+    /// Physical address of the first byte, where there is one.
+    pub(crate) fn phys(&self) -> Option<u64> {
+        self.pfn.map(|pfn| pfn as u64 * PAGE_SIZE as u64)
+    }
+
+    /// The address space that all files of the device share.
+    pub(super) fn space(&self) -> &AddressSpace {
+        &self.space
+    }
+
+    /// Whether the memory is still there.
+    pub(crate) fn is_live(&self) -> bool {
+        self.live.lock().is_some()
+    }
+
+    /// Answers an mmap.
+    ///
+    /// `EINVAL`: private, or beyond the end; `EPERM`: more than `protection` allows; `ENODEV`: revoked.
+    pub(crate) fn map(&self, request: MapRequest<'_>, protection: Protection) -> Result {
+        let desc = request.desc;
+        // SAFETY: `desc` is valid while `request` lives, here and below.
+        if !unsafe { ffi::fanlight_desc_is_shared(desc) } {
+            return Err(EINVAL);
+        }
+        // SAFETY: as above.
+        let (start, end, first) = unsafe { ((*desc).start, (*desc).end, (*desc).pgoff) };
+        let pages = (end - start) / PAGE_SIZE;
+        let last = first.checked_add(pages).ok_or(EINVAL)?;
+        if last > self.size / PAGE_SIZE {
+            return Err(EINVAL);
+        }
+        if protection != Protection::ReadWrite {
+            // SAFETY: as above.
+            if unsafe { ffi::fanlight_desc_is_writable(desc) } {
+                return Err(EPERM);
+            }
+            // SAFETY: as above.
+            unsafe { ffi::fanlight_desc_deny_write(desc) };
+        }
+        if protection == Protection::ReadOnlyNoExec {
+            // SAFETY: as above.
+            if unsafe { ffi::fanlight_desc_is_executable(desc) } {
+                return Err(EPERM);
+            }
+            // SAFETY: as above.
+            unsafe { ffi::fanlight_desc_deny_exec(desc) };
+        }
+
+        let mut guard = self.live.lock();
+        let live = (*guard).as_mut().ok_or(ENODEV)?;
+        // SAFETY: as above. The private data stays valid as long as a mapping exists: a mapping keeps its file open, and
+        // the file keeps the node, of which `self` is a part.
+        unsafe { (*desc).private_data = ptr::from_ref(self).cast_mut().cast() };
+        let vm_ops = match &live.backing {
+            Backing::Vmalloc(_) => &FAULT_VM_OPS.0,
+            _ => &VM_OPS.0,
+        };
+        // SAFETY: as above. The memory type comes before the action, which takes a copy of it. The page frames are this
+        // window's from `first` on, as many as were checked above.
+        unsafe {
+            (*desc).vm_ops = vm_ops;
+            ffi::fanlight_desc_set_prot(desc, self.cache as c_int);
+            match &live.backing {
+                Backing::Carveout(c) => ffi::fanlight_desc_ioremap(desc, c.pfn() + first),
+                Backing::Contiguous(c) => ffi::fanlight_desc_remap(desc, c.pfn() + first),
+                Backing::Vmalloc(_) => ffi::fanlight_desc_set_mixedmap(desc),
+                Backing::Prefault(v) => {
+                    ffi::fanlight_desc_set_mixedmap(desc);
+                    // `first + pages` are in the list: checked above. The core only reads it.
+                    let list = v.pages().as_ptr().add(first).cast_mut();
+                    ffi::fanlight_desc_map_pages(desc, list);
+                }
+            }
+        }
+        if !matches!(live.backing, Backing::Vmalloc(_)) {
+            // SAFETY: the descriptor's address space is the current task's, and so valid.
+            let mm = unsafe { Mm::from_raw((*desc).mm) };
+            if !live.pending.iter().any(|p| ptr::eq(&**p, mm)) {
+                live.pending.push(mm.into(), GFP_KERNEL)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The core has made the mapping: the last chance to refuse it.
+    fn mapped(&self) -> Result {
+        let mut guard = self.live.lock();
+        let live = (*guard).as_mut().ok_or(ENODEV)?;
+        if let Some(mm) = kernel::current!().mm() {
+            // The lock of `mm` is held: this was the only mmap in it.
+            live.pending.retain(|p| !ptr::eq(&**p, &**mm));
+        }
+        self.counters.maps.fetch_add(1, Relaxed);
+        self.counters.mapped.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    /// Inserts the pages around the one that was touched.
+    fn fault(&self, vma: &VmaRef, touched: usize, address: usize) -> bindings::vm_fault_t {
+        let guard = self.live.lock();
+        let Some(Live {
+            backing: Backing::Vmalloc(area),
+            ..
+        }) = &*guard
+        else {
+            return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
+        };
+        self.counters.faults.fetch_add(1, Relaxed);
+        let pages = area.pages();
+        if touched >= pages.len() {
+            return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
+        }
+        // Everything of the mapping that lies in the same page table's worth of the window: one fault fills it.
+        let first_of_vma = touched - (address - vma.start()) / PAGE_SIZE;
+        let first = (touched & !(BATCH - 1)).max(first_of_vma);
+        let end = ((touched | (BATCH - 1)) + 1)
+            .min(pages.len())
+            .min(touched + (vma.end() - address) / PAGE_SIZE);
+
+        let insert = |from: usize| {
+            let mut left = end - from;
+            let at = address - (touched - from) * PAGE_SIZE;
+            // SAFETY: `from..end` are pages of the area, live under the mutex, and their addresses are in the mapping,
+            // which is VM_MIXEDMAP since mmap. The core only reads the list.
+            let ret = unsafe {
+                bindings::vm_insert_pages(
+                    vma.as_ptr(),
+                    at,
+                    pages.as_ptr().add(from).cast_mut(),
+                    &mut left,
+                )
+            };
+            self.counters.inserted.fetch_add((end - from - left) as i32, Relaxed);
+            ret
+        };
+        let mut ret = insert(first);
+        if ret == EBUSY.to_errno() && first != touched {
+            // Some were there already (a part was given back by madvise): at least the one that was asked for.
+            ret = insert(touched);
+        }
+        match Error::from_errno(ret) {
+            _ if ret == 0 => bindings::vm_fault_reason_VM_FAULT_NOPAGE,
+            e if e == EBUSY => bindings::vm_fault_reason_VM_FAULT_NOPAGE,
+            e if e == ENOMEM => bindings::vm_fault_reason_VM_FAULT_OOM,
+            _ => bindings::vm_fault_reason_VM_FAULT_SIGBUS,
+        }
+    }
+
+    /// Takes the memory away from everybody; see the module's description. Frees it, or leaves it to its other owners.
+    pub(crate) fn revoke(&self) {
+        let live = self.live.lock().take();
+        let Some(live) = live else {
+            return;
+        };
+        for mm in &live.pending {
+            if let Some(mm) = mm.mmget_not_zero() {
+                // An mmap holds this lock for writing until it has gone through `mapped`.
+                drop(mm.mmap_read_lock());
+            }
+        }
+        self.space.unmap();
+        self.counters.revocations.fetch_add(1, Relaxed);
+    }
+
+    /// Copies from the window, each aligned word, half-word or byte of it read once. `ENODEV`: revoked.
+    ///
+    /// The caller keeps to the window's size; less is copied beyond it.
+    pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> Result<usize> {
+        let guard = self.live.lock();
+        let live = guard.as_ref().ok_or(ENODEV)?;
+        let len = out.len().min(self.size.saturating_sub(offset));
+        let mut at = 0;
+        while at < len {
+            // SAFETY: `offset + at` and the step after it are inside the window's memory, which is live under the
+            // mutex; the alignment is checked by `step`.
+            unsafe {
+                let from = live.backing.as_ptr().add(offset + at);
+                at += match step(offset + at, len - at) {
+                    4 => put(out, at, &from.cast::<u32>().read_volatile().to_ne_bytes()),
+                    2 => put(out, at, &from.cast::<u16>().read_volatile().to_ne_bytes()),
+                    _ => put(out, at, &[from.read_volatile()]),
+                };
+            }
+        }
+        Ok(len)
+    }
+
+    /// Copies into the window, each aligned word, half-word or byte of it written once. `ENODEV`: revoked.
+    pub(crate) fn write(&self, offset: usize, data: &[u8]) -> Result<usize> {
+        let guard = self.live.lock();
+        let live = guard.as_ref().ok_or(ENODEV)?;
+        let len = data.len().min(self.size.saturating_sub(offset));
+        let mut at = 0;
+        while at < len {
+            // SAFETY: as in `read`.
+            unsafe {
+                let to = live.backing.as_ptr().add(offset + at);
+                at += match (step(offset + at, len - at), &data[at..len]) {
+                    (4, &[a, b, c, d, ..]) => {
+                        to.cast::<u32>().write_volatile(u32::from_ne_bytes([a, b, c, d]));
+                        4
+                    }
+                    (2, &[a, b, ..]) => {
+                        to.cast::<u16>().write_volatile(u16::from_ne_bytes([a, b]));
+                        2
+                    }
+                    (_, rest) => {
+                        to.write_volatile(rest[0]);
+                        1
+                    }
+                };
+            }
+        }
+        Ok(len)
+    }
+}
+
+/// Pages that one fault inserts at most: as many as one ARM page table of Linux holds.
+const BATCH: usize = 512;
+
+/// The widest access that is aligned at `offset` and not longer than `left` bytes.
+fn step(offset: usize, left: usize) -> usize {
+    match (offset % 4, left) {
+        (0, 4..) => 4,
+        (0 | 2, 2..) => 2,
+        _ => 1,
+    }
+}
+
+fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> usize {
+    if let Some(out) = out.get_mut(at..at + bytes.len()) {
+        out.copy_from_slice(bytes);
+    }
+    bytes.len()
+}
+
+/// A request to map, while `mmap_prepare` runs.
+///
+/// # Invariants
+///
+/// `desc` is valid for `'a`, and its file is one whose release drops the node that the [`Mapping`] is a part of.
+pub(crate) struct MapRequest<'a> {
+    desc: *mut bindings::vm_area_desc,
+    _lifetime: PhantomData<&'a mut bindings::vm_area_desc>,
+}
+
+impl MapRequest<'_> {
+    /// # Safety
+    ///
+    /// As the type invariant says.
+    pub(super) unsafe fn from_raw(desc: *mut bindings::vm_area_desc) -> Self {
+        // INVARIANT: by the caller's promise.
+        Self {
+            desc,
+            _lifetime: PhantomData,
+        }
+    }
+}
+
+/// For mappings whose pages are there from mmap on.
+static VM_OPS: AssertSync<bindings::vm_operations_struct> =
+    AssertSync(bindings::vm_operations_struct {
+        open: Some(vm_open),
+        close: Some(vm_close),
+        mapped: Some(vm_mapped),
+        ..pin_init::zeroed()
+    });
+
+/// For mappings that are filled by faults.
+static FAULT_VM_OPS: AssertSync<bindings::vm_operations_struct> =
+    AssertSync(bindings::vm_operations_struct {
+        open: Some(vm_open),
+        close: Some(vm_close),
+        mapped: Some(vm_mapped),
+        fault: Some(vm_fault),
+        map_pages: Some(vm_map_pages),
+        ..pin_init::zeroed()
+    });
+
+/// # Safety
+///
+/// `vma` must be a mapping made by [`Mapping::map`].
+unsafe fn mapping_of<'a>(vma: *mut bindings::vm_area_struct) -> &'a Mapping {
+    // SAFETY: `Mapping::map` set the private data, which the mapping's file keeps alive.
+    unsafe { &*(*vma).vm_private_data.cast::<Mapping>() }
+}
+
+/// # Safety
+///
+/// Called by the core for a mapping made by [`Mapping::map`].
+unsafe extern "C" fn vm_open(vma: *mut bindings::vm_area_struct) {
+    // SAFETY: by the caller's promise.
+    unsafe { mapping_of(vma) }.counters.maps.fetch_add(1, Relaxed);
+}
+
+/// # Safety
+///
+/// Called by the core for a mapping made by [`Mapping::map`].
+unsafe extern "C" fn vm_close(vma: *mut bindings::vm_area_struct) {
+    // SAFETY: by the caller's promise.
+    unsafe { mapping_of(vma) }.counters.maps.fetch_sub(1, Relaxed);
+}
+
+/// # Safety
+///
+/// Called by the core for a mapping made by [`Mapping::map`]; `private` points to its private data.
+unsafe extern "C" fn vm_mapped(
+    _start: c_ulong,
+    _end: c_ulong,
+    _pgoff: c_ulong,
+    _file: *const bindings::file,
+    private: *mut *mut c_void,
+) -> c_int {
+    // SAFETY: by the caller's promise; `Mapping::map` set the private data, which the file keeps alive.
+    let this = unsafe { &*(*private).cast::<Mapping>() };
+    match this.mapped() {
+        Ok(()) => 0,
+        Err(e) => {
+            // The core unmaps what it made, and that calls `close`.
+            this.counters.maps.fetch_add(1, Relaxed);
+            e.to_errno()
+        }
+    }
+}
+
+/// # Safety
+///
+/// Called by the core for a mapping made by [`Mapping::map`].
+unsafe extern "C" fn vm_fault(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
+    // SAFETY: the core gives a valid fault, whose mapping is valid and locked, for reading at least.
+    let (vma, pgoff, address) = unsafe {
+        let fault = (*vmf).__bindgen_anon_1;
+        (VmaRef::from_raw(fault.vma), fault.pgoff, fault.address)
+    };
+    // SAFETY: by the caller's promise.
+    unsafe { mapping_of(vma.as_ptr()) }.fault(vma, pgoff, address)
+}
+
+/// Maps nothing. It is there because the core retries every fault without the per-VMA lock for those who have only a
+/// fault handler (`vmf_can_call_fault` in mm/memory.c). It runs under RCU, and may not sleep as [`vm_fault`] does.
+///
+/// # Safety
+///
+/// None of the arguments are used.
+unsafe extern "C" fn vm_map_pages(
+    _vmf: *mut bindings::vm_fault,
+    _start: c_ulong,
+    _end: c_ulong,
+) -> bindings::vm_fault_t {
+    0
+}

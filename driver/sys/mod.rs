@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe types over the kernel interfaces that the kernel crate does not cover.
+//!
+//! All of the driver's `unsafe` is below this module. Each file is one interface: what it takes from C is declared in
+//! [`ffi`] or comes from `kernel::bindings`; what it gives to the rest of the driver needs no `unsafe` to use.
+
+pub(crate) mod abi;
+pub(crate) mod address_space;
+pub(crate) mod carveout;
+pub(crate) mod chardev;
+pub(crate) mod console;
+pub(crate) mod contiguous;
+mod ffi;
+pub(crate) mod file;
+pub(crate) mod firmware;
+pub(crate) mod fw_cfg;
+pub(crate) mod ida;
+pub(crate) mod irq_lock;
+pub(crate) mod mapping;
+pub(crate) mod of;
+pub(crate) mod time;
+pub(crate) mod try_cell;
+pub(crate) mod vmalloc;
+pub(crate) mod wait;
+
+use kernel::bindings;
+
+pub(crate) use kernel::page::PAGE_SIZE;
+
+/// Memory type of a mapping; the values are `FANLIGHT_CACHE_*` of the UAPI header.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Cache {
+    /// Normal, non-cacheable: writes may be merged.
+    WriteCombine = 1,
+    /// Strongly-ordered: every access happens once, as written, and must be aligned.
+    Noncached = 2,
+    /// Normal, write-back.
+    Cached = 3,
+}
+
+/// Makes a value with raw pointers usable in a `static`.
+#[repr(transparent)]
+struct AssertSync<T>(T);
+
+// SAFETY: only used for tables of function pointers that are never written.
+unsafe impl<T> Sync for AssertSync<T> {}
+
+/// This module, for `owner` fields.
+#[cfg(not(kernel_7_3))]
+const fn this_module() -> *mut bindings::module {
+    crate::THIS_MODULE.as_ptr()
+}
+
+/// This module, for `owner` fields.
+#[cfg(kernel_7_3)]
+const fn this_module() -> *mut bindings::module {
+    kernel::module::this_module::<crate::LocalModule>().as_ptr()
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the device tree says beyond scalar properties: references to regions, addresses, aliases.
+//!
+//! C headers: [`include/linux/of.h`](srctree/include/linux/of.h),
+//! [`include/linux/of_address.h`](srctree/include/linux/of_address.h)
+
+use super::ffi;
+use core::{
+    ffi::CStr,
+    mem::MaybeUninit, //
+};
+use kernel::{
+    bindings,
+    device::property::FwNode,
+    error::to_result,
+    prelude::*, //
+};
+
+/// A physical range in bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Range {
+    pub(crate) start: u64,
+    pub(crate) size: u64,
+}
+
+impl Range {
+    /// Runs `fill`, which on success has written a resource.
+    fn from_resource(fill: impl FnOnce(*mut bindings::resource) -> i32) -> Result<Self> {
+        let mut res = MaybeUninit::<bindings::resource>::zeroed();
+        to_result(fill(res.as_mut_ptr()))?;
+        // SAFETY: `fill` succeeded, and all zeroes was a valid resource before.
+        let res = unsafe { res.assume_init() };
+        let start = u64::from(res.start);
+        Ok(Self {
+            start,
+            size: u64::from(res.end).wrapping_sub(start).wrapping_add(1),
+        })
+    }
+
+    /// The range of the node that `property` of `node` points to; `ENOENT` when there is no such property.
+    pub(crate) fn by_phandle(node: &FwNode, property: &CStr) -> Result<Self> {
+        // SAFETY: `node` is valid, `property` is a C string, and the resource may be written.
+        Self::from_resource(|res| unsafe {
+            ffi::fanlight_of_region(as_raw(node), property.as_ptr().cast(), res)
+        })
+    }
+
+    /// The first entry of the node's own `reg`, translated to a physical range.
+    pub(crate) fn by_reg(node: &FwNode) -> Result<Self> {
+        // SAFETY: `node` is valid, and the resource may be written.
+        Self::from_resource(|res| unsafe { ffi::fanlight_of_reg(as_raw(node), res) })
+    }
+
+    /// The first entry of `reg` of the first node with `compatible`; `ENODEV` when there is none.
+    pub(crate) fn by_compatible(compatible: &CStr) -> Result<Self> {
+        // SAFETY: `compatible` is a C string, and the resource may be written.
+        Self::from_resource(|res| unsafe {
+            ffi::fanlight_of_find_compatible(compatible.as_ptr().cast(), res)
+        })
+    }
+}
+
+fn as_raw(node: &FwNode) -> *mut bindings::fwnode_handle {
+    // `FwNode` is a transparent wrapper.
+    core::ptr::from_ref(node).cast::<bindings::fwnode_handle>().cast_mut()
+}
+
+/// The number of the alias `<stem><number>` that points to `node`, if there is one.
+pub(crate) fn alias(node: &FwNode, stem: &CStr) -> Option<u32> {
+    // SAFETY: `node` is valid and `stem` is a C string.
+    u32::try_from(unsafe { ffi::fanlight_of_alias(as_raw(node), stem.as_ptr().cast()) }).ok()
+}
+
+/// The highest number of any alias `<stem><number>` in the tree.
+pub(crate) fn highest_alias(stem: &CStr) -> Option<u32> {
+    // SAFETY: `stem` is a C string.
+    u32::try_from(unsafe { bindings::of_alias_get_highest_id(stem.as_ptr().cast()) }).ok()
+}

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A window: its memory, what it is, and the operations of its files.
+
+use crate::{
+    fbdev::Framebuffer,
+    log::Log,
+    log_file::LogFile,
+    memory,
+    spec::{
+        self,
+        Name, //
+    },
+    sys::{
+        abi::{
+            Info,
+            Watermark,
+            ABI, //
+        },
+        chardev::{
+            Attribute,
+            Operations, //
+        },
+        file::{
+            may_show_addresses,
+            OpenFile,
+            Opening,
+            Poll, //
+        },
+        mapping::{
+            MapRequest,
+            Mapping,
+            Protection, //
+        },
+        Cache, //
+    }, //
+};
+use core::mem::size_of;
+use kernel::{
+    bindings,
+    ioctl::{
+        _IO,
+        _IOR,
+        _IOW, //
+    },
+    iov::{
+        IovIterDest,
+        IovIterSource, //
+    },
+    prelude::*,
+    seq_file::SeqFile,
+    seq_print,
+    sync::{
+        atomic::Relaxed,
+        Arc, //
+    },
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    }, //
+};
+
+const MAGIC: u32 = 0xf4;
+const IOC_INFO: u32 = _IOR::<Info>(MAGIC, 0x00);
+const IOC_LOG_FORM: u32 = _IOW::<u32>(MAGIC, 0x10);
+const IOC_LOG_WATERMARK: u32 = _IOW::<Watermark>(MAGIC, 0x11);
+const IOC_LOG_STATS: u32 = _IOR::<crate::sys::abi::LogStats>(MAGIC, 0x12);
+const IOC_LOG_CLEAR: u32 = _IO(MAGIC, 0x13);
+
+const RIGHT_READ: u32 = 1 << 0;
+const RIGHT_WRITE: u32 = 1 << 1;
+const RIGHT_MAP_READ: u32 = 1 << 2;
+const RIGHT_MAP_WRITE: u32 = 1 << 3;
+
+/// What a window is.
+pub(crate) enum Content {
+    /// Memory or registers.
+    Memory,
+    /// A picture.
+    Framebuffer(Pin<KBox<Framebuffer>>),
+    /// The log.
+    Log(Arc<Log>),
+}
+
+/// What is behind the memory, for those who ask: `FANLIGHT_BACKING_*`.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum BackingKind {
+    Carveout = 1,
+    Contiguous = 2,
+    Vmalloc = 3,
+}
+
+/// A window.
+#[pin_data]
+pub(crate) struct Window {
+    pub(crate) name: Name,
+    pub(crate) instance: u32,
+    pub(crate) backing: BackingKind,
+    pub(crate) read_only: bool,
+    pub(crate) content: Content,
+    #[pin]
+    pub(crate) mapping: Mapping,
+}
+
+impl Window {
+    /// A window of these parts.
+    pub(crate) fn new(
+        name: Name,
+        instance: u32,
+        backing: BackingKind,
+        read_only: bool,
+        content: Content,
+        mapping: impl PinInit<Mapping, Error>,
+    ) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            name,
+            instance,
+            backing,
+            read_only,
+            content,
+            mapping <- mapping,
+        })
+    }
+
+    /// Takes the window away from everybody: see [`Mapping::revoke`].
+    pub(crate) fn revoke(&self) {
+        if let Content::Framebuffer(fb) = &self.content {
+            fb.detach();
+        }
+        self.mapping.revoke();
+        if let Content::Log(log) = &self.content {
+            log.end();
+        }
+    }
+
+    fn info(&self) -> Info {
+        let mut name = [0; 32];
+        let bytes = self.name.as_str().as_bytes();
+        name[..bytes.len()].copy_from_slice(bytes);
+        let mut info = Info {
+            abi: ABI,
+            kind: 1,
+            backing: self.backing as u32,
+            cache: self.mapping.cache() as u32,
+            rights: RIGHT_READ | RIGHT_MAP_READ,
+            size: self.mapping.size() as u64,
+            phys: self
+                .mapping
+                .phys()
+                .filter(|_| may_show_addresses())
+                .unwrap_or(0),
+            instance: self.instance,
+            name,
+            ..Info::default()
+        };
+        if !self.read_only {
+            info.rights |= RIGHT_WRITE | RIGHT_MAP_WRITE;
+        }
+        match &self.content {
+            Content::Memory => {}
+            Content::Framebuffer(fb) => {
+                let g = &fb.geometry;
+                info.kind = 2;
+                info.scanout = g.scanout as u32;
+                info.width = g.width;
+                info.height = g.height;
+                info.stride = g.stride;
+                info.format = g.format.fourcc;
+                info.pages = g.pages;
+            }
+            Content::Log(_) => {
+                info.kind = 3;
+                info.rights |= RIGHT_WRITE;
+            }
+        }
+        info
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.content {
+            Content::Memory => "memory",
+            Content::Framebuffer(_) => "framebuffer",
+            Content::Log(_) => "log",
+        }
+    }
+
+    fn backing(&self) -> &'static str {
+        match self.backing {
+            BackingKind::Carveout => "carveout",
+            BackingKind::Contiguous => "contiguous",
+            BackingKind::Vmalloc => "vmalloc",
+        }
+    }
+
+    fn cache(&self) -> &'static str {
+        match self.mapping.cache() {
+            Cache::WriteCombine => "writecombine",
+            Cache::Noncached => "noncached",
+            Cache::Cached => "cached",
+        }
+    }
+
+    fn scanout(&self) -> &'static str {
+        match &self.content {
+            Content::Framebuffer(fb) => match fb.geometry.scanout {
+                spec::ScanoutKind::None => "none",
+                spec::ScanoutKind::Ramfb => "ramfb",
+                spec::ScanoutKind::RpiFirmware => "rpi",
+            },
+            _ => "none",
+        }
+    }
+}
+
+/// What belongs to an open file.
+pub(crate) enum FileState {
+    Memory,
+    Log(Pin<KBox<LogFile>>),
+}
+
+macro_rules! attribute {
+    ($name:literal, $show:expr) => {
+        Attribute {
+            name: $name,
+            show: $show,
+            store: None,
+        }
+    };
+}
+
+impl Operations for Window {
+    type File = FileState;
+
+    // Described in docs/abi/sysfs-class-misc-fanlight.
+    const ATTRIBUTES: &'static [Attribute<Self>] = &[
+        attribute!(c"name", |w, f| write!(f, "{}", w.name.as_str())),
+        attribute!(c"instance", |w, f| write!(f, "{}", w.instance)),
+        attribute!(c"kind", |w, f| f.write_str(w.kind())),
+        attribute!(c"size", |w, f| write!(f, "{}", w.mapping.size())),
+        attribute!(c"backing", |w, f| f.write_str(w.backing())),
+        attribute!(c"cache", |w, f| f.write_str(w.cache())),
+        attribute!(c"rights", |w, f| f.write_str(if w.read_only { "ro" } else { "rw" })),
+        attribute!(c"state", |w, f| f
+            .write_str(if w.mapping.is_live() { "live" } else { "revoked" })),
+        attribute!(c"scanout", |w, f| f.write_str(w.scanout())),
+        attribute!(c"geometry", |w, f| match &w.content {
+            Content::Framebuffer(fb) => spec::show_geometry(&fb.geometry, f),
+            _ => Ok(()),
+        }),
+        attribute!(c"phys", |w, f| match w.mapping.phys() {
+            Some(phys) if may_show_addresses() => write!(f, "{phys:#010x}"),
+            Some(_) => f.write_str("0x00000000"),
+            None => Ok(()),
+        }),
+    ];
+
+    fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    fn open(&self, opening: &Opening<'_>) -> Result<FileState> {
+        if !self.mapping.is_live() {
+            return Err(ENODEV);
+        }
+        match &self.content {
+            Content::Log(log) => Ok(FileState::Log(LogFile::new(log, opening)?)),
+            _ if self.read_only && opening.file().is_writable() => Err(EACCES),
+            _ => Ok(FileState::Memory),
+        }
+    }
+
+    fn map(&self, state: &FileState, request: MapRequest<'_>) -> Result {
+        let protection = match state {
+            FileState::Log(file) => {
+                if !file.may_map() {
+                    return Err(EPERM);
+                }
+                Protection::ReadOnlyNoExec
+            }
+            FileState::Memory if self.read_only => Protection::ReadOnly,
+            FileState::Memory => Protection::ReadWrite,
+        };
+        self.mapping.map(request, protection)
+    }
+
+    fn read(
+        &self,
+        state: &FileState,
+        file: OpenFile<'_>,
+        pos: &mut i64,
+        to: &mut IovIterDest<'_>,
+    ) -> Result<usize> {
+        match state {
+            FileState::Log(log) => log.read(file, to),
+            FileState::Memory => memory::read(&self.mapping, pos, to),
+        }
+    }
+
+    fn write(
+        &self,
+        _state: &FileState,
+        pos: &mut i64,
+        from: &mut IovIterSource<'_>,
+    ) -> Result<usize> {
+        match &self.content {
+            Content::Log(log) => log.write(from),
+            _ => memory::write(&self.mapping, pos, from),
+        }
+    }
+
+    fn seek(
+        &self,
+        state: &FileState,
+        file: OpenFile<'_>,
+        offset: i64,
+        whence: i32,
+    ) -> Result<i64> {
+        match state {
+            FileState::Log(log) => log.seek(offset, whence),
+            FileState::Memory => file.seek_within(offset, whence, self.mapping.size()),
+        }
+    }
+
+    fn poll(&self, state: &FileState, poll: &Poll<'_>) -> u32 {
+        match state {
+            FileState::Log(log) => log.poll(poll),
+            FileState::Memory if self.mapping.is_live() => {
+                bindings::POLLIN | bindings::POLLRDNORM | bindings::POLLOUT | bindings::POLLWRNORM
+            }
+            FileState::Memory => bindings::POLLERR | bindings::POLLHUP,
+        }
+    }
+
+    fn ioctl(&self, state: &FileState, _file: OpenFile<'_>, cmd: u32, arg: usize) -> Result<usize> {
+        if !self.mapping.is_live() {
+            return Err(ENODEV);
+        }
+        let user = |len| UserSlice::new(UserPtr::from_addr(arg), len);
+        match (cmd, state, &self.content) {
+            (IOC_INFO, ..) => user(size_of::<Info>()).writer().write(&self.info())?,
+            (cmd, _, Content::Framebuffer(fb)) if Framebuffer::knows(cmd) => {
+                return fb.ioctl(cmd, arg, self.mapping.size());
+            }
+            (IOC_LOG_FORM, FileState::Log(log), _) => log.set_form(user(4).reader().read()?)?,
+            (IOC_LOG_WATERMARK, FileState::Log(log), _) => {
+                log.set_watermark(user(size_of::<Watermark>()).reader().read()?)?;
+            }
+            (IOC_LOG_STATS, FileState::Log(log), _) => {
+                let stats = log.stats()?;
+                user(size_of::<crate::sys::abi::LogStats>())
+                    .writer()
+                    .write(&stats)?;
+            }
+            // Only the previous boot's log can be cleared.
+            (IOC_LOG_CLEAR, ..) => return Err(ENOTTY),
+            _ => return Err(ENOTTY),
+        }
+        Ok(0)
+    }
+
+    fn fdinfo(&self, state: &FileState, out: &SeqFile) {
+        let counters = &self.mapping.counters;
+        seq_print!(
+            out,
+            "window:\t{}\nkind:\t{}\nbacking:\t{}\ncache:\t{}\nsize:\t{}\nmaps:\t{}\n",
+            self.name.as_str(),
+            self.kind(),
+            self.backing(),
+            self.cache(),
+            self.mapping.size(),
+            counters.maps.load(Relaxed)
+        );
+        if let FileState::Log(log) = state {
+            if let Ok(stats) = log.stats() {
+                seq_print!(out, "lost:\t{}\n", stats.lost);
+            }
+        }
+    }
+}
