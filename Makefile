@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# fanlight's front door. It prepares the toolchain image and hands everything else to mk/build.mk, which runs inside it
+# (or right here, with SDK=none).
+
+BOARDS  := virt-arm
+KERNELS := 7.2 7.3
+
+BOARD  ?= virt-arm
+KERNEL ?= 7.2
+FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
+
+# What a user may say on the command line; it reaches the image through the environment.
+settings := BOARD KERNEL KERNEL_DEBUG CMD OVERLAY DT SCREEN ICOUNT MEM SMP TIMEOUT T SLOW DEMO V
+export SDK_PASS := $(settings)
+export $(settings) FANLIGHT_CACHE SDK ENGINE
+
+ifeq ($(filter $(BOARD),$(BOARDS)),)
+$(error no board "$(BOARD)": choose BOARD= one of $(BOARDS))
+endif
+ifeq ($(filter $(KERNEL),$(KERNELS)),)
+$(error no kernel "$(KERNEL)": choose KERNEL= one of $(KERNELS))
+endif
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+MAKEFLAGS += --no-builtin-rules
+
+help: ## list the targets
+	@echo 'fanlight: board memory and the kernel log, mapped. Targets:'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@echo 'Settings: BOARD=$(BOARDS), KERNEL=$(subst $() ,|,$(KERNELS)), KERNEL_DEBUG=1, SMP=n, MEM=MiB, TIMEOUT=s, SDK=none,'
+	@echo '          FANLIGHT_CACHE=directory (now $(FANLIGHT_CACHE))'
+
+run: toolchain ## boot the quick image: a shell on a terminal, else the demonstration (DEMO=1 forces it)
+	@$(inside) run
+
+guest: toolchain ## run CMD='...' in a booted guest [OVERLAY=dir DT=extra.dtso SCREEN=file.png ICOUNT=1]
+	@$(inside) guest
+
+test: toolchain ## run the tests; T=pattern chooses by name, SLOW=1 adds the ones that take minutes
+	@$(inside) test
+
+check: toolchain ## formatting, lints, licences, device-tree bindings
+	@$(inside) check
+
+kernel: toolchain ## build the kernel
+	@$(inside) kernel
+
+driver: toolchain ## build fanlight.ko
+	@$(inside) driver
+
+userspace: toolchain ## build the command line tool and the guest's test program
+	@$(inside) userspace
+
+quick-image: toolchain ## build the initramfs that run, guest and test boot
+	@$(inside) quick-image
+
+toolchain: host-deps ## build the image that holds the tools
+ifneq ($(SDK),none)
+	@mk/sdk --ensure
+endif
+
+host-deps: ## install what the host lacks (HOST_DEPS=check only names it)
+ifneq ($(SDK),none)
+	@HOST_DEPS=$(HOST_DEPS) mk/host-deps
+endif
+
+clean: ## remove build/ and this tree's compiled user space; kernels and the image stay cached
+	rm -rf build $(target-dir)
+
+clean-cache: ## remove the cache as well: everything is built anew next time
+	rm -rf build $(FANLIGHT_CACHE)
+
+.PHONY: help run guest test check kernel driver userspace quick-image toolchain host-deps clean clean-cache
+
+# Make's own processes share their job slots with the kernel's and cargo's.
+inside = $(if $(filter none,$(SDK)),,mk/sdk) make -f mk/build.mk -j $$(nproc) --no-print-directory
+target-dir = $(FANLIGHT_CACHE)/target/$(shell pwd | sha256sum | cut -c 1-12)
+
+%:
+	@echo "fanlight: no target \"$@\": choose one of $$(sed -n 's/^\([a-z-]*\):.*## .*/\1/p' Makefile | tr '\n' ' ')" >&2; exit 2

@@ -1,0 +1,74 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# Fills the toolchain image; runs inside it, once, as root.
+set -eu
+here=$(dirname "$0")
+
+# section NAME: the words of that section of the package list
+section() {
+	sed -n "/^\\[$1\\]/,/^\\[/{/^[[#]/!p}" "$here/packages"
+}
+
+# The mirror is the one the base image already uses. armhf comes from the release itself only: mirrors of the other
+# suites often lack it, and multi-arch packages must have one version on both architectures.
+mirror=$(apt-get --print-uris update | sed -n "s|^'\(.*\)/dists/trixie/.*|\1|p" | head -n 1)
+[ -n "$mirror" ] || { echo "setup: the base image names no mirror with Debian trixie" >&2; exit 1; }
+key=/usr/share/keyrings/debian-archive-keyring.gpg
+rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*
+cat > /etc/apt/sources.list <<END
+deb [arch=amd64,armhf signed-by=$key] $mirror trixie main
+deb [arch=amd64 signed-by=$key] $mirror trixie-backports main
+END
+# The package files stay in the cache until the image is whole, so that a failed attempt need not fetch them again.
+rm -f /etc/apt/apt.conf.d/docker-clean
+cat > /etc/apt/apt.conf.d/90fanlight <<END
+Acquire::Languages "none";
+Acquire::Retries "3";
+APT::Install-Recommends "false";
+APT::Keep-Downloaded-Packages "true";
+END
+# Parts of packages that nothing here uses: over a gigabyte, which would take a minute to store.
+cat > /etc/dpkg/dpkg.cfg.d/90fanlight <<END
+force-unsafe-io
+path-exclude=/usr/share/doc/*
+path-exclude=/usr/share/info/*
+path-exclude=/usr/share/locale/*
+path-exclude=/usr/share/man/*
+path-exclude=/usr/bin/qemu-*
+path-include=/usr/bin/qemu-arm
+path-include=/usr/bin/qemu-system-arm
+path-exclude=/usr/lib/llvm-*/lib/*.a
+path-exclude=/usr/lib/arm-linux-gnueabihf/libLLVM*
+path-exclude=/usr/lib/arm-linux-gnueabihf/libz3*
+path-exclude=/usr/src/rustc-*/*
+path-include=/usr/src/rustc-*/library/*
+END
+
+export DEBIAN_FRONTEND=noninteractive
+dpkg --add-architecture armhf
+apt-get -q update
+
+kernel=
+for package in $(section kernel); do
+	if apt-cache show "$package" >/dev/null 2>&1; then kernel=$package; break; fi
+done
+[ -n "$kernel" ] || { echo "setup: the mirror has none of: $(section kernel)" >&2; exit 1; }
+# shellcheck disable=SC2046 # words are what is wanted
+apt-get -qy install "$kernel" $(section image)
+
+# unpack DIR SECTION: armhf packages into DIR, without running anything of theirs
+unpack() {
+	mkdir -p "$1/debs"
+	(
+		cd "$1/debs"
+		# shellcheck disable=SC2046
+		apt-get -q download $(section "$2" | tr ' ' '\n' | sed '/./s/$/:armhf/')
+		for deb in *.deb; do dpkg-deb -x "$deb" ..; done
+	)
+	rm -rf "$1/debs" "$1/usr/share/doc" "$1/usr/share/man" "$1/usr/share/locale"
+}
+unpack /opt/armhf guest
+unpack /opt/clients clients
+
+rm -rf /var/lib/apt/lists/*

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# The build itself, run by the Makefile where the tools are. Results and logs go to build/, everything that is worth
+# keeping longer to the cache. Steps that depend on nothing of each other run at the same time.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+
+KERNEL ?= 7.2
+BOARD ?= virt-arm
+FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
+export KERNEL KERNEL_DEBUG FANLIGHT_CACHE
+
+step := mk/step
+logs := build/log
+# What depends on the kernel lives under the kernel's name.
+flavour := $(KERNEL)$(if $(KERNEL_DEBUG),-debug)
+kernel := $(shell mk/kernel dir)
+zimage := $(kernel)/arch/arm/boot/zImage
+module := build/$(flavour)/fanlight.ko
+image := build/$(flavour)/quick.cpio
+
+armv7 := armv7-unknown-linux-gnueabihf
+export CARGO_TARGET_DIR := $(FANLIGHT_CACHE)/target/$(shell pwd | sha256sum | cut -c 1-12)
+cargo := cargo build --locked --release
+programs := build/userspace/fanlight build/userspace/fanlight-guest-tests build/userspace/ask-host
+runner := $(CARGO_TARGET_DIR)/release/fanlight-runner
+
+.PHONY: run guest test check kernel driver userspace quick-image runner
+kernel: $(kernel)/ready
+driver: $(module)
+quick-image: $(image)
+
+# --- the kernel and its module
+
+# The jobserver is make's: the kernel's jobs and ours together are no more than the processors.
+$(kernel)/ready:
+	+@$(step) "kernel $(flavour)" $(logs)/kernel-$(flavour).log mk/kernel build
+
+driver-sources := $(shell find driver -name Kbuild -o -name '*.rs' -o -name '*.c' -o -name '*.h')
+$(module): $(kernel)/ready $(driver-sources)
+	+@mkdir -p $(@D)/driver
+	+@$(step) "driver for $(flavour)" $(logs)/driver-$(flavour).log \
+		$(MAKE) -C $(kernel) ARCH=arm LLVM=1 M=$(CURDIR)/driver MO=$(CURDIR)/$(@D)/driver modules
+	@cp $(@D)/driver/fanlight.ko $@
+
+# --- user space; cargo knows best what is out of date
+
+userspace:
+	+@$(step) "user space" $(logs)/userspace.log $(cargo) --target $(armv7) -p fanlight-cli -p fanlight-guest-tests -p fanlight-runner
+	@mkdir -p build/userspace
+	@cd $(CARGO_TARGET_DIR)/$(armv7)/release && cp -u fanlight fanlight-guest-tests ask-host $(CURDIR)/build/userspace/
+$(programs): userspace ;
+
+runner:
+	+@$(step) "runner" $(logs)/runner.log $(cargo) -p fanlight-runner
+
+# --- the quick image
+
+$(image): $(module) $(programs) mk/quick-image $(shell find board/common/rootfs)
+	@$(step) "quick image" $(logs)/quick-image.log mk/quick-image $@ $(module) $(programs)
+
+# --- booting it
+
+boot := $(runner) $(1) --board $(BOARD) --kernel $(zimage) --initrd $(image) --dt dts/$(BOARD).dtso \
+	$(if $(SMP),--smp $(SMP)) $(if $(MEM),--memory $(MEM)) $(if $(ICOUNT),--icount) $(if $(TIMEOUT),--timeout $(TIMEOUT)) --results build/$(2)
+
+run: $(image) runner
+	@if [ -t 0 ] && [ -t 1 ] && [ -z "$(DEMO)" ]; then \
+		exec $(call boot,shell,shell); \
+	else \
+		exec $(call boot,demo,demo); \
+	fi
+
+guest: $(image) runner
+	@[ -n "$$CMD" ] || { echo "fanlight: say what to run: make guest CMD='uname -a'" >&2; exit 2; }
+	@exec $(call boot,guest,guest) $(if $(OVERLAY),--files $(OVERLAY)) $(if $(DT),--dt $(DT)) $(if $(SCREEN),--screen $(SCREEN)) -- "$$CMD"
+
+test: $(image) runner
+	@exec $(call boot,test,test) --filter '$(T)' $(if $(SLOW),--slow)

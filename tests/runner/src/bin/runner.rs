@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `fanlight-runner guest|demo|shell|test [OPTION…] [-- COMMAND]`: see [`fanlight_runner::options`].
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use fanlight_runner::options::Options;
+use fanlight_runner::session::{run_session, run_shell, Outcome, Sink};
+use fanlight_runner::{demo, suite};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let verb = arguments.next().unwrap_or_default();
+    let result = Options::read(arguments)
+        .map_err(io::Error::other)
+        .and_then(|options| match verb.as_str() {
+            "guest" => guest(&options),
+            "demo" => demo::run(&options),
+            "shell" => run_shell(&options),
+            "test" => suite::run(&options),
+            _ => Err(io::Error::other("guest, demo, shell or test, please")),
+        });
+    match result {
+        Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(255)),
+        Err(error) => {
+            eprintln!("fanlight: {error}");
+            ExitCode::from(125)
+        }
+    }
+}
+
+/// Runs one command; its output and status are ours.
+fn guest(options: &Options) -> io::Result<i32> {
+    struct Through;
+    impl Sink for Through {
+        fn output(&mut self, bytes: &[u8]) {
+            let mut out = io::stdout().lock();
+            let _ = out.write_all(bytes).and_then(|()| out.flush());
+        }
+        fn error(&mut self, bytes: &[u8]) {
+            let _ = io::stderr().write_all(bytes);
+        }
+    }
+    let start = Instant::now();
+    let Outcome { status, trouble } = run_session(options, &[], &mut Through)?;
+    for line in &trouble {
+        eprintln!("fanlight: {line}");
+    }
+    let results = options.results.display();
+    eprintln!(
+        "fanlight: guest ended after {:.1} s; console: {results}/console.log",
+        start.elapsed().as_secs_f32()
+    );
+    Ok(match status {
+        Some(0) | None if !trouble.is_empty() => 124,
+        Some(status) => status,
+        None => 124,
+    })
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The table of boots that the guest tests need: `tests/boots`.
+//!
+//! A line names a boot and what is special about it:
+//!
+//! ```text
+//! NAME [smp=2] [memory=512] [dt=a.dtso,b.dtso] [append=panic=1] [tests=window_,fb_] [boards=virt-arm] [timeout=300] [slow=yes]
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::options::Options;
+
+/// One boot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Boot {
+    pub name: String,
+    smp: Option<u32>,
+    memory: Option<u32>,
+    overlays: Vec<PathBuf>,
+    append: Vec<String>,
+    /// What the names of its tests begin with; empty: anything.
+    prefixes: Vec<String>,
+    /// Where it makes sense; empty: everywhere.
+    boards: Vec<String>,
+    timeout: Option<u64>,
+    slow: bool,
+}
+
+impl Boot {
+    fn read(line: &str) -> Result<Self, String> {
+        let mut words = line.split_whitespace();
+        let mut boot = Self {
+            name: words.next().unwrap_or_default().to_owned(),
+            ..Self::default()
+        };
+        for word in words {
+            let (key, value) = word.split_once('=').unwrap_or((word, ""));
+            let list = || value.split(',').map(str::to_owned);
+            let number = || value.parse().map_err(|_| format!("not a number: {word}"));
+            match key {
+                "smp" => boot.smp = Some(number()?),
+                "memory" => boot.memory = Some(number()?),
+                "dt" => boot.overlays = list().map(PathBuf::from).collect(),
+                "append" => boot.append.push(value.to_owned()),
+                "tests" => boot.prefixes = list().collect(),
+                "boards" => boot.boards = list().collect(),
+                "timeout" => boot.timeout = Some(number()?.into()),
+                "slow" => boot.slow = value == "yes",
+                _ => return Err(format!("unknown word {word}")),
+            }
+        }
+        Ok(boot)
+    }
+
+    /// Whether this boot can have a test that was asked for.
+    pub fn wanted(&self, options: &Options) -> bool {
+        let filter = &options.filter;
+        let meets = |prefix: &String| prefix.starts_with(filter) || filter.starts_with(prefix);
+        let named = self.prefixes.is_empty() || !filter.contains('_') || self.prefixes.iter().any(meets);
+        let here = self.boards.is_empty() || self.boards.iter().any(|b| b == options.machine.name);
+        named && here && (options.slow || !self.slow)
+    }
+
+    /// The options of this boot.
+    pub fn options(&self, common: &Options) -> Options {
+        let mut options = common.clone();
+        options.results = common.results.join(&self.name);
+        options.smp = self.smp.unwrap_or(common.smp);
+        options.memory = self.memory.unwrap_or(common.memory);
+        options.overlays.extend(self.overlays.iter().cloned());
+        for word in &self.append {
+            options.append.push(' ');
+            options.append.push_str(word);
+        }
+        options.timeout = Duration::from_secs(self.timeout.unwrap_or(300));
+        options.command = format!("fanlight-guest-tests --boot {} {}", self.name, common.filter);
+        options
+    }
+}
+
+/// Reads the table.
+pub fn read(path: &Path) -> Result<Vec<Boot>, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    parse(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn parse(text: &str) -> Result<Vec<Boot>, String> {
+    text.lines()
+        .enumerate()
+        .map(|(number, line)| (number, line.split('#').next().unwrap_or_default().trim()))
+        .filter(|(_, line)| !line.is_empty())
+        .map(|(number, line)| {
+            Boot::read(line).map_err(|error| format!("line {}: {error}", number + 1))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn build_boot_table_is_read() {
+        let boots = parse("# a comment\n\npanic smp=1 dt=a.dtso,b.dtso append=panic=1 slow=yes # why\n");
+        let boots = boots.unwrap();
+        assert_eq!(boots.len(), 1);
+        assert_eq!(boots[0].name, "panic");
+        assert_eq!(boots[0].smp, Some(1));
+        assert_eq!(boots[0].append, ["panic=1"]);
+        assert_eq!(boots[0].overlays.len(), 2);
+        assert!(boots[0].slow);
+    }
+
+    #[test]
+    fn build_boot_table_errors_name_the_line() {
+        assert_eq!(parse("a\nb colour=red\n").unwrap_err(), "line 2: unknown word colour=red");
+    }
+}

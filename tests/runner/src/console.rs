@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The guest's console: cut into lines, kept, and judged. Some lines make a run fail whatever its command said.
+
+/// What the kernel prints when it is not well. Text of the kernel source, so a change there must be followed here.
+const TROUBLE: &[&str] = &[
+    "BUG: ",
+    "WARNING: ",
+    "Internal error: ",
+    "Unable to handle kernel",
+    "Kernel panic - not syncing",
+    "kernel BUG at ",
+    "possible circular locking dependency",
+    "possible recursive locking",
+    "inconsistent lock state",
+    "suspicious RCU usage",
+    "sleeping function called from invalid context",
+    "scheduling while atomic",
+    "blocked for more than",
+    "soft lockup",
+    "workqueue lockup",
+    "detected stalls on CPUs",
+    "self-detected stall",
+    "new suspected memory leaks",
+    "rust_kernel: panicked",
+    "refcount_t: ",
+    "Bad page state",
+];
+
+/// The word that every panic prints, whatever came before it.
+const PANIC: &str = "Kernel panic - not syncing";
+
+/// What the console has said so far.
+#[derive(Default)]
+pub struct Console {
+    partial: Vec<u8>,
+    text: Vec<u8>,
+    allowed: Vec<String>,
+    panic_expected: bool,
+    panicked: bool,
+    trouble: Vec<String>,
+}
+
+impl Console {
+    /// Takes what arrived; returns the lines that are complete now.
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<String> {
+        self.text.extend_from_slice(bytes);
+        self.partial.extend_from_slice(bytes);
+        let mut lines = Vec::new();
+        while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.partial.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+            self.judge(&line);
+            lines.push(line);
+        }
+        lines
+    }
+
+    fn judge(&mut self, line: &str) {
+        self.panicked |= line.contains(PANIC);
+        if self.panic_expected || self.allowed.iter().any(|text| line.contains(text)) {
+            return;
+        }
+        if TROUBLE.iter().any(|text| line.contains(text)) {
+            self.trouble.push(line.to_owned());
+        }
+    }
+
+    /// From now on, lines that contain `text` are no trouble.
+    pub fn allow(&mut self, text: &str) {
+        self.allowed.push(text.to_owned());
+    }
+
+    /// Until the next boot, nothing that the kernel prints is trouble.
+    pub fn expect_panic(&mut self, expected: bool) {
+        self.panic_expected = expected;
+        self.panicked &= expected;
+    }
+
+    /// Whether the kernel panicked and nobody expected it.
+    pub fn died(&self) -> bool {
+        self.panicked && !self.panic_expected
+    }
+
+    /// The lines that make the run fail.
+    pub fn trouble(&self) -> &[String] {
+        &self.trouble
+    }
+
+    /// All bytes as they came.
+    pub fn bytes(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The last lines, for whoever wonders why it is silent.
+    pub fn tail(&self, lines: usize) -> String {
+        let text = String::from_utf8_lossy(&self.text);
+        let all: Vec<&str> = text.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn build_trouble_is_found_in_lines_that_arrive_in_pieces() {
+        let mut console = Console::default();
+        console.push(b"[1.0] fine\n[2.0] BU");
+        assert!(console.trouble().is_empty());
+        console.push(b"G: sleeping function called\n");
+        assert_eq!(console.trouble().len(), 1);
+    }
+
+    #[test]
+    fn build_allowed_lines_and_expected_panics_are_no_trouble() {
+        let mut console = Console::default();
+        console.allow("lkdtm");
+        console.push(b"WARNING: lkdtm\n");
+        console.expect_panic(true);
+        console.push(b"Kernel panic - not syncing: sysrq\n");
+        assert!(console.trouble().is_empty() && !console.died());
+        console.expect_panic(false);
+        console.push(b"WARNING: other\n");
+        assert_eq!(console.trouble(), ["WARNING: other"]);
+    }
+}

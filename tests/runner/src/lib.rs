@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What drives the boards from outside.
+//!
+//! ```text
+//! runner (host)                                     guest
+//!   session ── QMP ───────── QEMU
+//!      │── console ◄──────── serial port ◄───────── kernel messages ──► console: judged line by line
+//!      └── protocol ◄──────► control channel ◄────► ask-host ──► the command; requests of tests by a Unix socket
+//! ```
+//!
+//! - [`machine`]: what differs between boards, and how QEMU is called for each;
+//! - [`session`]: one QEMU from start to end, over any number of resets;
+//! - [`protocol`]: the frames on the control channel;
+//! - [`console`]: which kernel messages are failures;
+//! - [`ktap`], [`suite`]: test results, and the run of all tests;
+//! - [`picture`]: captured screens.
+
+pub mod boots;
+pub mod console;
+pub mod demo;
+pub mod ktap;
+pub mod machine;
+pub mod options;
+pub mod picture;
+pub mod protocol;
+pub mod qmp;
+pub mod session;
+pub mod suite;

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the runner is asked to do.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::machine::{Machine, MACHINES};
+
+/// The command line, read.
+#[derive(Clone)]
+pub struct Options {
+    pub machine: &'static Machine,
+    pub kernel: PathBuf,
+    pub initrd: PathBuf,
+    /// The board's own device tree, where QEMU makes none.
+    pub dtb: Option<PathBuf>,
+    /// Device-tree overlays in source form, applied in this order over the board's own.
+    pub overlays: Vec<PathBuf>,
+    /// A directory whose files are laid over the guest's root.
+    pub files: Option<PathBuf>,
+    pub smp: u32,
+    pub memory: u32,
+    /// Count instructions instead of time: every run is the same to the digit.
+    pub icount: bool,
+    pub append: String,
+    pub timeout: Duration,
+    /// Where the console's log and what the guest hands over are put.
+    pub results: PathBuf,
+    /// Capture the screen here when the command has ended.
+    pub screen: Option<PathBuf>,
+    /// Run the tests whose name contains this.
+    pub filter: String,
+    /// Also run the tests that take minutes.
+    pub slow: bool,
+    /// The command for the guest.
+    pub command: String,
+}
+
+impl Options {
+    /// Reads `--name value` pairs; everything after `--` is the command.
+    pub fn read(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self {
+            machine: &MACHINES[0],
+            kernel: PathBuf::new(),
+            initrd: PathBuf::new(),
+            dtb: None,
+            overlays: Vec::new(),
+            files: None,
+            smp: 0,
+            memory: 0,
+            icount: false,
+            append: String::new(),
+            timeout: Duration::from_secs(60),
+            results: PathBuf::from("build/guest"),
+            screen: None,
+            filter: String::new(),
+            slow: false,
+            command: String::new(),
+        };
+        let mut arguments = arguments.peekable();
+        while let Some(name) = arguments.next() {
+            if name == "--" {
+                options.command = arguments.collect::<Vec<_>>().join(" ");
+                break;
+            }
+            let mut value = || arguments.next().ok_or(format!("{name} needs a value"));
+            match name.as_str() {
+                "--board" => options.machine = machine(&value()?)?,
+                "--kernel" => options.kernel = value()?.into(),
+                "--initrd" => options.initrd = value()?.into(),
+                "--dtb" => options.dtb = Some(value()?.into()),
+                "--dt" => options.overlays.push(value()?.into()),
+                "--files" => options.files = Some(value()?.into()),
+                "--smp" => options.smp = number(&name, &value()?)?,
+                "--memory" => options.memory = number(&name, &value()?)?,
+                "--icount" => options.icount = true,
+                "--append" => options.append = value()?,
+                "--timeout" => {
+                    options.timeout = Duration::from_secs(number(&name, &value()?)?.into());
+                }
+                "--results" => options.results = value()?.into(),
+                "--screen" => options.screen = Some(value()?.into()),
+                "--filter" => options.filter = value()?,
+                "--slow" => options.slow = true,
+                _ => return Err(format!("unknown option {name}")),
+            }
+        }
+        let machine = options.machine;
+        if options.smp == 0 {
+            options.smp = if options.icount { 1 } else { machine.smp };
+        }
+        if options.memory == 0 {
+            options.memory = machine.memory;
+        }
+        if options.icount && options.smp != 1 {
+            return Err("ICOUNT=1 goes with SMP=1 only".into());
+        }
+        Ok(options)
+    }
+}
+
+fn machine(name: &str) -> Result<&'static Machine, String> {
+    MACHINES
+        .iter()
+        .find(|machine| machine.name == name)
+        .ok_or_else(|| {
+            let names: Vec<_> = MACHINES.iter().map(|machine| machine.name).collect();
+            format!("no board {name}: choose one of {}", names.join(", "))
+        })
+}
+
+fn number(name: &str, value: &str) -> Result<u32, String> {
+    value
+        .parse()
+        .map_err(|_| format!("{name} needs a number, not {value}"))
+}

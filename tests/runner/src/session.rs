@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One QEMU from start to end: hands the command over, answers the guest's requests, and judges how it went.
+//!
+//! The machine may be reset while it runs, as often as the guest says beforehand; memory survives, and the command is
+//! run again with the next stage's number.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::console::Console;
+use crate::machine::{run, Wiring};
+use crate::options::Options;
+use crate::picture::Picture;
+use crate::protocol::{Decoder, Frame, Kind};
+use crate::qmp::Qmp;
+
+/// What the command's output is good for.
+pub trait Sink {
+    fn output(&mut self, bytes: &[u8]);
+    fn error(&mut self, bytes: &[u8]);
+}
+
+/// How a session ended.
+pub struct Outcome {
+    /// The command's exit status, where it got that far.
+    pub status: Option<i32>,
+    /// What was wrong besides, a line each.
+    pub trouble: Vec<String>,
+}
+
+enum Event {
+    Console(Vec<u8>),
+    Control(Vec<u8>),
+    Machine(String),
+}
+
+/// How long the guest may take from power-on or reset to its hello.
+const BOOT_LIMIT: Duration = Duration::from_secs(60);
+
+/// Boots the machine, runs the command in it, and powers it off. Errors are of this side: QEMU missing, a bad overlay.
+pub fn run_session(
+    options: &Options,
+    environment: &[(&str, &str)],
+    sink: &mut dyn Sink,
+) -> io::Result<Outcome> {
+    fs::create_dir_all(&options.results)?;
+    let scratch = Scratch::new()?;
+    let initrd = initrd(options, &scratch.0)?;
+    let tree = options.machine.tree(options, &scratch.0)?;
+
+    let (events, inbox) = channel();
+    let listeners = ["console", "control", "qmp"].map(|name| UnixListener::bind(scratch.0.join(name)));
+    let [console, control, qmp] = listeners;
+    let qemu_log = fs::File::create(options.results.join("qemu.log"))?;
+    let mut command =
+        options
+            .machine
+            .command(options, &Wiring::Sockets(&scratch.0), &tree, &initrd);
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(qemu_log.try_clone()?)
+        .stderr(qemu_log)
+        .spawn()
+        .map_err(|error| io::Error::other(format!("qemu-system-arm: {error}")))?;
+    let mut qemu = Machine(child);
+    let console = qemu.accept(&console?, options)?;
+    let control = qemu.accept(&control?, options)?;
+    let qmp = qemu.accept(&qmp?, options)?;
+    pump(console, events.clone(), Event::Console);
+    pump(control.try_clone()?, events.clone(), Event::Control);
+    let qmp = Qmp::new(qmp, move |event| {
+        let _ = events.send(Event::Machine(event));
+    })?;
+
+    let mut session = Session {
+        options,
+        environment,
+        sink,
+        control,
+        qmp,
+        console: Console::default(),
+        decoder: Decoder::default(),
+        trouble: Vec::new(),
+        stage: 0,
+        note: String::new(),
+        reset_expected: false,
+        greeted: false,
+    };
+    let status = session.serve(&inbox);
+    if let (Some(path), Some(_)) = (&options.screen, status) {
+        if let Err(error) = session.capture(path) {
+            session.trouble.push(format!("screen not captured: {error}"));
+        }
+    }
+    let _ = session.qmp.execute("quit", json!({}));
+    let trouble = session.finish()?;
+    Ok(Outcome { status, trouble })
+}
+
+/// Puts console and keyboard on this terminal, until the guest powers off.
+pub fn run_shell(options: &Options) -> io::Result<i32> {
+    let scratch = Scratch::new()?;
+    let initrd = initrd(options, &scratch.0)?;
+    let tree = options.machine.tree(options, &scratch.0)?;
+    let status = options
+        .machine
+        .command(options, &Wiring::Terminal, &tree, &initrd)
+        .status()?;
+    Ok(status.code().unwrap_or(1))
+}
+
+struct Session<'a> {
+    options: &'a Options,
+    environment: &'a [(&'a str, &'a str)],
+    sink: &'a mut dyn Sink,
+    control: UnixStream,
+    qmp: Qmp,
+    console: Console,
+    decoder: Decoder,
+    trouble: Vec<String>,
+    stage: u32,
+    note: String,
+    reset_expected: bool,
+    greeted: bool,
+}
+
+impl Session<'_> {
+    /// Lives through all stages; gives the command's exit status, or nothing when it never came.
+    fn serve(&mut self, inbox: &Receiver<Event>) -> Option<i32> {
+        let mut deadline = Instant::now() + self.options.timeout;
+        let mut boot_deadline = Instant::now() + BOOT_LIMIT;
+        let mut status = None;
+        loop {
+            // A panic is told by its own lines; nothing more will come of it but more of them.
+            if self.console.died() && status.is_none() {
+                deadline = deadline.min(Instant::now() + Duration::from_secs(1));
+                status = Some(None);
+            }
+            let until = if self.greeted {
+                deadline
+            } else {
+                deadline.min(boot_deadline)
+            };
+            let event = match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(event) => event,
+                Err(RecvTimeoutError::Timeout) => {
+                    if status.is_none() {
+                        self.out_of_time();
+                    }
+                    return status.flatten();
+                }
+                Err(RecvTimeoutError::Disconnected) => return status.flatten(),
+            };
+            match event {
+                Event::Console(bytes) => {
+                    for line in self.console.push(&bytes) {
+                        // The guest's last words: everything that the kernel said before has arrived.
+                        if line.contains(&self.last_words()) && status.is_some() {
+                            return status.flatten();
+                        }
+                    }
+                }
+                Event::Control(bytes) => {
+                    self.decoder.push(&bytes);
+                    while let Some(frame) = self.decoder.next_frame() {
+                        if let Some(code) = self.frame(frame) {
+                            status = Some(Some(code));
+                            deadline = Instant::now() + Duration::from_secs(3);
+                            if self.said_last_words() {
+                                return Some(code);
+                            }
+                        }
+                    }
+                }
+                Event::Machine(event) if event == "RESET" && self.greeted => {
+                    if !self.reset_expected {
+                        self.trouble.push("the guest went down by itself".into());
+                        return None;
+                    }
+                    self.stage += 1;
+                    self.reset_expected = false;
+                    self.greeted = false;
+                    self.decoder.reset();
+                    boot_deadline = Instant::now() + BOOT_LIMIT;
+                }
+                Event::Machine(event) if event == "SHUTDOWN" => {
+                    if status.is_none() {
+                        self.trouble.push("the guest powered off before its command ended".into());
+                    }
+                    return status.flatten();
+                }
+                Event::Machine(_) => {}
+            }
+        }
+    }
+
+    fn last_words(&self) -> String {
+        format!("fanlight: end of stage {}", self.stage)
+    }
+
+    fn said_last_words(&self) -> bool {
+        String::from_utf8_lossy(self.console.bytes()).contains(&self.last_words())
+    }
+
+    fn out_of_time(&mut self) {
+        let limit = self.options.timeout.as_secs();
+        self.trouble.push(if self.greeted {
+            format!("the command did not end within {limit} s (TIMEOUT={limit})")
+        } else {
+            "the guest did not come up; its last words:".into()
+        });
+        if !self.greeted {
+            self.trouble.push(self.console.tail(15));
+        }
+    }
+
+    /// Handles a frame; gives the exit status when it is the command's last.
+    fn frame(&mut self, frame: Frame) -> Option<i32> {
+        match frame.kind {
+            Kind::Hello => {
+                self.greeted = true;
+                self.console.expect_panic(false);
+                self.send(&Frame::new(Kind::Job, self.job()));
+            }
+            Kind::Output => self.sink.output(&frame.payload),
+            Kind::Error => self.sink.error(&frame.payload),
+            Kind::Request => {
+                if let Some((number, line)) = frame.number() {
+                    let reply = self
+                        .request(line)
+                        .unwrap_or_else(|error| format!("error {error}"));
+                    self.send(&Frame::numbered(Kind::Reply, number, reply.as_bytes()));
+                }
+            }
+            Kind::Exit => {
+                let text = String::from_utf8_lossy(&frame.payload);
+                return Some(text.trim().parse().unwrap_or(255));
+            }
+            Kind::Job | Kind::Reply => {}
+        }
+        None
+    }
+
+    fn job(&self) -> Vec<u8> {
+        let mut job = format!(
+            "FANLIGHT_STAGE={}\0FANLIGHT_NOTE={}\0",
+            self.stage, self.note
+        );
+        for (name, value) in self.environment {
+            job.push_str(&format!("{name}={value}\0"));
+        }
+        job.push_str(&self.options.command);
+        job.push('\0');
+        job.into_bytes()
+    }
+
+    fn send(&mut self, frame: &Frame) {
+        // A machine that goes down takes the channel with it: that is told elsewhere.
+        let _ = frame.write(&mut self.control);
+    }
+
+    fn request(&mut self, request: &[u8]) -> io::Result<String> {
+        let end = request.iter().position(|byte| *byte == b'\n');
+        let (line, data) = match end {
+            Some(end) => (&request[..end], &request[end + 1..]),
+            None => (request, &[][..]),
+        };
+        let line = String::from_utf8_lossy(line);
+        let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        match verb {
+            "screen" => {
+                let path = self.result(rest, ".png")?;
+                let picture = self.capture(&path)?;
+                return Ok(format!(
+                    "ok {} {} {:08x}",
+                    picture.width,
+                    picture.height,
+                    picture.crc32()
+                ));
+            }
+            "put" => {
+                let name = rest.split(' ').next().unwrap_or_default();
+                fs::write(self.result(name, "")?, data)?;
+            }
+            "note" => self.note = rest.to_owned(),
+            "allow" if !rest.is_empty() => self.console.allow(rest),
+            "expect-reset" => self.reset_expected = true,
+            "expect-panic" => {
+                self.reset_expected = true;
+                self.console.expect_panic(true);
+            }
+            "reset" => {
+                self.reset_expected = true;
+                self.qmp.execute("system_reset", json!({}))?;
+            }
+            _ => return Err(io::Error::other(format!("no such request: {line}"))),
+        }
+        Ok("ok".into())
+    }
+
+    /// A file of the guest's choice in the results: a plain name, so that it stays there.
+    fn result(&self, name: &str, suffix: &str) -> io::Result<PathBuf> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+            return Err(io::Error::other(format!("not a plain file name: {name}")));
+        }
+        Ok(self.options.results.join(format!("{name}{suffix}")))
+    }
+
+    fn capture(&mut self, path: &Path) -> io::Result<Picture> {
+        let path = std::path::absolute(path)?;
+        self.qmp
+            .execute("screendump", json!({ "filename": path, "format": "png" }))?;
+        Picture::read(&path)
+    }
+
+    fn finish(mut self) -> io::Result<Vec<String>> {
+        fs::write(self.options.results.join("console.log"), self.console.bytes())?;
+        let kernel = self.console.trouble().iter();
+        self.trouble
+            .extend(kernel.map(|line| format!("kernel: {line}")));
+        Ok(self.trouble)
+    }
+}
+
+/// QEMU, which never outlives the runner.
+struct Machine(Child);
+
+impl Machine {
+    /// Waits for QEMU to connect, or to give up: then its own words are the error.
+    fn accept(&mut self, listener: &UnixListener, options: &Options) -> io::Result<UnixStream> {
+        listener.set_nonblocking(true)?;
+        loop {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    stream.set_nonblocking(false)?;
+                    return Ok(stream);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+            if let Some(status) = self.0.try_wait()? {
+                let log = options.results.join("qemu.log");
+                let said = fs::read_to_string(log).unwrap_or_default();
+                return Err(io::Error::other(format!("QEMU: {status}: {}", said.trim())));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let patience = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < patience {
+            if let Ok(Some(_)) = self.0.try_wait() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn pump(
+    mut stream: UnixStream,
+    events: Sender<Event>,
+    event: impl Fn(Vec<u8>) -> Event + Send + 'static,
+) {
+    thread::spawn(move || {
+        let mut bytes = [0; 65536];
+        while let Ok(count) = stream.read(&mut bytes) {
+            if count == 0 || events.send(event(bytes[..count].to_vec())).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+/// The initrd of a boot: the image, and the caller's files appended as an archive of their own.
+fn initrd(options: &Options, scratch: &Path) -> io::Result<PathBuf> {
+    let Some(files) = &options.files else {
+        return Ok(options.initrd.clone());
+    };
+    let archive = scratch.join("files.cpio");
+    let pack = "cd \"$0\" && find . -mindepth 1 | cpio --quiet -o -H newc -R 0:0 > \"$1\"";
+    run(std::process::Command::new("sh")
+        .args(["-c", pack])
+        .arg(files)
+        .arg(&archive))?;
+    let whole = scratch.join("initrd");
+    fs::copy(&options.initrd, &whole)?;
+    let mut file = fs::OpenOptions::new().append(true).open(&whole)?;
+    file.write_all(&fs::read(archive)?)?;
+    Ok(whole)
+}
+
+/// A short-lived directory; its path is short as well, since it holds sockets.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("fanlight-{}", std::process::id()));
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! All tests: on the host, as armv7 under QEMU's user mode, of the build, and in booted guests.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::boots::{self, Boot};
+use crate::ktap::{Ktap, Libtest, Report, Verdict};
+use crate::options::Options;
+use crate::session::{run_session, Sink};
+
+const ARMV7: &str = "armv7-unknown-linux-gnueabihf";
+
+/// Everything that was found out.
+#[derive(Default)]
+struct Tally {
+    reports: Vec<(String, Report)>,
+}
+
+impl Tally {
+    /// Takes a group's reports and tells how it went.
+    fn add(&mut self, group: &str, start: Instant, reports: Vec<Report>) {
+        let count = |verdict| reports.iter().filter(|r| r.verdict == verdict).count();
+        let mut line = format!("{} passed", count(Verdict::Passed));
+        for (verdict, word) in [(Verdict::Failed, "FAILED"), (Verdict::Skipped, "skipped")] {
+            if count(verdict) > 0 {
+                line.push_str(&format!(", {} {word}", count(verdict)));
+            }
+        }
+        let seconds = start.elapsed().as_secs_f32();
+        println!("fanlight: tests {group}: {line} ({seconds:.1} s)");
+        for report in &reports {
+            let word = match report.verdict {
+                Verdict::Passed => continue,
+                Verdict::Failed => "not ok",
+                Verdict::Skipped => "skipped",
+            };
+            println!("  {word} {}", report.name);
+            for line in report.detail.lines() {
+                println!("      {line}");
+            }
+        }
+        let group = group.to_owned();
+        self.reports
+            .extend(reports.into_iter().map(|report| (group.clone(), report)));
+    }
+
+    fn count(&self, verdict: Verdict) -> usize {
+        self.reports.iter().filter(|(_, r)| r.verdict == verdict).count()
+    }
+
+    fn save(&self, path: &Path) -> io::Result<()> {
+        let results: Vec<_> = self
+            .reports
+            .iter()
+            .map(|(group, report)| {
+                let verdict = match report.verdict {
+                    Verdict::Passed => "passed",
+                    Verdict::Failed => "failed",
+                    Verdict::Skipped => "skipped",
+                };
+                json!({ "group": group, "name": report.name, "result": verdict, "detail": report.detail })
+            })
+            .collect();
+        fs::write(path, serde_json::to_string_pretty(&results)?)
+    }
+}
+
+fn failed(name: &str, detail: String) -> Report {
+    Report {
+        name: name.to_owned(),
+        verdict: Verdict::Failed,
+        detail,
+    }
+}
+
+/// Runs what matches the filter; the exit status is 0 when nothing failed and something ran.
+pub fn run(options: &Options) -> io::Result<i32> {
+    fs::create_dir_all(&options.results)?;
+    let mut tally = Tally::default();
+
+    let armv7 = ["-p", "fanlight-ring", "-p", "fanlight", "--target", ARMV7];
+    cargo(&mut tally, options, "host", &["--workspace"])?;
+    cargo(&mut tally, options, "armv7", &armv7)?;
+    scripts(&mut tally, options)?;
+    for boot in boots::read(Path::new("tests/boots")).map_err(io::Error::other)? {
+        if boot.wanted(options) {
+            guest(&mut tally, &boot, options)?;
+        }
+    }
+
+    tally.save(&options.results.join("results.json"))?;
+    let [passed, failed, skipped] =
+        [Verdict::Passed, Verdict::Failed, Verdict::Skipped].map(|verdict| tally.count(verdict));
+    if passed + failed == 0 {
+        println!("fanlight: no test's name contains {}", options.filter);
+    }
+    let skipped = match skipped {
+        0 => String::new(),
+        _ => format!(", {skipped} skipped"),
+    };
+    println!("{passed} passed, {failed} failed{skipped}");
+    Ok(i32::from(failed > 0 || passed == 0))
+}
+
+/// A `cargo test`. Its own chatter goes to a log.
+fn cargo(tally: &mut Tally, options: &Options, group: &str, arguments: &[&str]) -> io::Result<()> {
+    let start = Instant::now();
+    let log_path = options.results.join(format!("{group}.log"));
+    let log = fs::File::create(&log_path)?;
+    let mut child = Command::new("cargo")
+        .args(["test", "--locked", "--no-fail-fast"])
+        .args(arguments)
+        .args(["--", &options.filter])
+        .env("CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_RUNNER", "qemu-arm -L /usr/arm-linux-gnueabihf")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log.try_clone()?)
+        .spawn()?;
+    let mut libtest = Libtest::default();
+    let mut output = String::new();
+    for line in BufReader::new(child.stdout.take().expect("piped")).lines() {
+        let line = line?;
+        libtest.line(&line);
+        output.push_str(&line);
+        output.push('\n');
+    }
+    let status = child.wait()?;
+    io::Write::write_all(&mut &log, output.as_bytes())?;
+    let mut reports = libtest.reports;
+    if !status.success() && reports.iter().all(|r| r.verdict != Verdict::Failed) {
+        let log = fs::read_to_string(&log_path)?;
+        let error = log.lines().find(|line| line.starts_with("error"));
+        let detail = format!("{}; full log: {}", error.unwrap_or("cargo test failed"), log_path.display());
+        reports.push(failed(&format!("build_tests_{group}"), detail));
+    }
+    tally.add(group, start, reports);
+    Ok(())
+}
+
+/// The tests of the build: programs in tests/build that print KTAP, given the filter.
+fn scripts(tally: &mut Tally, options: &Options) -> io::Result<()> {
+    let Ok(directory) = fs::read_dir("tests/build") else {
+        return Ok(());
+    };
+    let start = Instant::now();
+    let mut paths: Vec<_> = directory.filter_map(|e| Some(e.ok()?.path())).collect();
+    paths.sort();
+    let mut reports = Vec::new();
+    for path in paths {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if !name.contains(&options.filter) {
+            continue;
+        }
+        let output = Command::new(&path).stdin(Stdio::null()).output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        fs::write(options.results.join(format!("{name}.ktap")), &output.stdout)?;
+        let mut ktap = Ktap::default();
+        for line in text.lines() {
+            ktap.line(line);
+        }
+        if ktap.reports.is_empty() {
+            let complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            ktap.reports.push(failed(&name, complaint));
+        }
+        reports.append(&mut ktap.reports);
+    }
+    tally.add("build", start, reports);
+    Ok(())
+}
+
+/// One boot's tests.
+fn guest(tally: &mut Tally, boot: &Boot, common: &Options) -> io::Result<()> {
+    struct Collect {
+        ktap: Ktap,
+        partial: Vec<u8>,
+        output: Vec<u8>,
+        error: Vec<u8>,
+    }
+    impl Sink for Collect {
+        fn output(&mut self, bytes: &[u8]) {
+            self.output.extend_from_slice(bytes);
+            self.partial.extend_from_slice(bytes);
+            while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.partial.drain(..=end).collect();
+                self.ktap.line(&String::from_utf8_lossy(&line));
+            }
+        }
+        fn error(&mut self, bytes: &[u8]) {
+            self.error.extend_from_slice(bytes);
+        }
+    }
+    let start = Instant::now();
+    let options = boot.options(common);
+    let mut collect = Collect {
+        ktap: Ktap::default(),
+        partial: Vec::new(),
+        output: Vec::new(),
+        error: Vec::new(),
+    };
+    let name = &boot.name;
+    let outcome = run_session(&options, &[("FANLIGHT_BOOT", name)], &mut collect);
+    fs::create_dir_all(&options.results)?;
+    fs::write(options.results.join("tests.ktap"), &collect.output)?;
+    fs::write(options.results.join("stderr.txt"), &collect.error)?;
+
+    let missing = collect.ktap.missing();
+    let mut reports = collect.ktap.reports;
+    let complaint = String::from_utf8_lossy(&collect.error).trim().to_owned();
+    let mut trouble = Vec::new();
+    match outcome {
+        Err(error) => trouble.push(error.to_string()),
+        Ok(outcome) => {
+            trouble = outcome.trouble;
+            let any_failed = reports.iter().any(|r| r.verdict == Verdict::Failed);
+            match outcome.status {
+                Some(0) => {}
+                Some(_) if any_failed => {}
+                Some(status) => trouble.push(format!("the test program ended with status {status}: {complaint}")),
+                None => trouble.push("the test program did not end".into()),
+            }
+        }
+    }
+    if missing > 0 {
+        trouble.push(format!("{missing} tests were announced and never reported"));
+    }
+    // The boot itself is a test: the kernel had nothing to complain about, and every test came to an end.
+    if !trouble.is_empty() {
+        trouble.push(format!("console: {}", options.results.join("console.log").display()));
+        reports.push(failed(&format!("board_{name}_clean"), trouble.join("\n")));
+    } else if !reports.is_empty() {
+        reports.push(Report {
+            name: format!("board_{name}_clean"),
+            verdict: Verdict::Passed,
+            detail: String::new(),
+        });
+    }
+    tally.add(&format!("guest {name}"), start, reports);
+    Ok(())
+}
