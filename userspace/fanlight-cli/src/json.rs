@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! JSON, written as it comes.
+
+use std::fmt::Write;
+
+/// An object that is being written.
+pub struct Object {
+    text: String,
+}
+
+impl Object {
+    pub fn new() -> Self {
+        Self { text: String::from("{") }
+    }
+
+    fn key(&mut self, key: &str) -> &mut String {
+        if self.text.len() > 1 {
+            self.text.push(',');
+        }
+        string(&mut self.text, key);
+        self.text.push(':');
+        &mut self.text
+    }
+
+    pub fn text(mut self, key: &str, value: &str) -> Self {
+        string(self.key(key), value);
+        self
+    }
+
+    /// A number, `true`, `false`, an array or an object: what is JSON already.
+    pub fn raw(mut self, key: &str, value: impl std::fmt::Display) -> Self {
+        // Writing to a string does not fail.
+        let _ = write!(self.key(key), "{value}");
+        self
+    }
+
+    /// `null` where there is none.
+    pub fn optional(self, key: &str, value: Option<impl std::fmt::Display>) -> Self {
+        match value {
+            Some(value) => self.raw(key, value),
+            None => self.raw(key, "null"),
+        }
+    }
+
+    pub fn end(mut self) -> String {
+        self.text.push('}');
+        self.text
+    }
+}
+
+/// An array of what is JSON already.
+pub fn array(items: impl IntoIterator<Item = String>) -> String {
+    let items: Vec<String> = items.into_iter().collect();
+    format!("[{}]", items.join(","))
+}
+
+fn string(out: &mut String, value: &str) {
+    out.push('"');
+    for c in value.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            c if c < ' ' || c == '\x7f' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cli_json_escapes_what_it_must() {
+        let text = Object::new().text("a\"b", "x\n\u{1}\\é").raw("n", 7).optional("o", None::<u8>).end();
+        assert_eq!(text, r#"{"a\"b":"x\n\u0001\\é","n":7,"o":null}"#);
+        assert_eq!(array(["1".to_owned(), "{}".to_owned()]), "[1,{}]");
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `fanlight`: shows, draws, pokes and follows what the fanlight driver maps.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod error;
+mod fb;
+mod help;
+mod json;
+mod list;
+mod log;
+mod output;
+mod table;
+mod target;
+
+use std::process::ExitCode;
+
+use args::Matches;
+use error::{Error, Result};
+
+fn main() -> ExitCode {
+    // A device that goes away is an error to report, not a signal to die of.
+    let survives = fanlight::survive_revocation().map_err(Error::from);
+    let arguments = std::env::args_os().skip(1);
+    let (result, command) = match args::parse(arguments) {
+        Ok(matches) => (survives.and_then(|()| run(&matches)), help::name(&matches.path)),
+        Err(error) => (Err(error), "fanlight".to_owned()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(&command).into(),
+    }
+}
+
+fn run(matches: &Matches) -> Result<()> {
+    if matches.has("help") {
+        return help::print(&matches.path);
+    }
+    if matches.has("version") {
+        return help::version(matches);
+    }
+    matches.check()?;
+    match matches.command().run {
+        Some(run) => run(matches),
+        None => Err(Error::Usage("a command is missing".into())),
+    }
+}

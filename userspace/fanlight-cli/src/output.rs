@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Standard output, progress, and columns.
+
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::time::{Duration, Instant};
+
+/// Standard output with a buffer. What fails comes back as an error, a closed pipe included.
+pub fn stdout() -> BufWriter<StdoutLock<'static>> {
+    BufWriter::with_capacity(16 << 10, io::stdout().lock())
+}
+
+/// A line on stderr that says how far a long step is; only on a terminal, and only after a second.
+pub struct Progress {
+    what: &'static str,
+    since: Instant,
+    shown: bool,
+}
+
+impl Progress {
+    pub fn new(what: &'static str) -> Self {
+        Self { what, since: Instant::now(), shown: false }
+    }
+
+    /// `done` is from 0 to 1.
+    pub fn at(&mut self, done: f32) {
+        if (self.shown || self.since.elapsed() > Duration::from_secs(1)) && io::stderr().is_terminal() {
+            eprint!("\r{} {:3.0} %\x1b[K", self.what, done * 100.0);
+            self.shown = true;
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
+/// Prints rows in columns that are as wide as they have to be; the last one is not padded.
+pub fn table(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<()> {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> =
+        (0..count).map(|i| rows.iter().filter_map(|row| row.get(i)).map(|cell| cell.chars().count()).max().unwrap_or(0)).collect();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:width$}  "));
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// Bytes as people write them: `1.2M`.
+pub fn human(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["K", "M", "G", "T"];
+    if bytes < 1024 {
+        return format!("{bytes}B");
+    }
+    let mut tenths = bytes.saturating_mul(10) / 1024;
+    let mut unit = 0;
+    while tenths >= 10240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    if tenths % 10 == 0 {
+        format!("{}{}", tenths / 10, UNITS[unit])
+    } else {
+        format!("{}.{}{}", tenths / 10, tenths % 10, UNITS[unit])
+    }
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Typed access to a mapped window: one aligned load or store at a time, inside of the window.
+
+use core::fmt;
+
+#[cfg(feature = "std")]
+use crate::sys::memory::Word;
+#[cfg(feature = "std")]
+use crate::sys::Memory;
+
+/// Why a load, a store or a drawing operation was refused.
+///
+/// ```
+/// let error = fanlight::AccessError::OutOfBounds { offset: 4096, count: 4, size: 4096 };
+/// assert_eq!(error.to_string(), "4 bytes at offset 0x1000 are beyond the end, which is at 0x1000");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AccessError {
+    /// Some of the bytes are beyond the end.
+    OutOfBounds {
+        /// Where the access would begin.
+        offset: u64,
+        /// How many bytes were wanted.
+        count: u64,
+        /// Bytes that there are.
+        size: u64,
+    },
+    /// The offset is no multiple of the access's width.
+    Misaligned {
+        /// Where the access would begin.
+        offset: u64,
+        /// Its bytes.
+        width: usize,
+    },
+    /// A store into what is mapped read-only.
+    ReadOnly,
+    /// The driver has taken the memory away: it was unbound. What was read is not the window's.
+    Revoked,
+}
+
+impl fmt::Display for AccessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AccessError::OutOfBounds { offset, count, size } => {
+                write!(f, "{count} bytes at offset {offset:#x} are beyond the end, which is at {size:#x}")
+            }
+            AccessError::Misaligned { offset, width } => {
+                write!(f, "offset {offset:#x} is no multiple of the access's {width} bytes")
+            }
+            AccessError::ReadOnly => f.write_str("it is mapped read-only"),
+            AccessError::Revoked => {
+                f.write_str("the device is gone: its driver was unbound while it was mapped; bind it and open it again")
+            }
+        }
+    }
+}
+
+impl core::error::Error for AccessError {}
+
+/// A window mapped for reading.
+///
+/// Its memory may change at any time, by other programs or by hardware, and is therefore never borrowed: every value is
+/// loaded once, by an access of exactly that width.
+///
+/// ```no_run
+/// use fanlight::Board;
+///
+/// let map = Board::open(0)?.window("sram")?.map()?;
+/// let status: u32 = map.read(0x10)?;
+/// println!("status {status:#010x}");
+/// # Ok::<(), fanlight::Error>(())
+/// ```
+#[cfg(feature = "std")]
+pub struct Map {
+    pub(crate) memory: Memory,
+}
+
+/// A window mapped for reading and writing.
+///
+/// ```no_run
+/// use fanlight::Board;
+///
+/// let mut map = Board::open(0)?.window("sram")?.map_mut()?;
+/// map.write(0x10, 1u32)?;
+/// map.update(0x14, |control: u32| control | 1 << 7)?;
+/// # Ok::<(), fanlight::Error>(())
+/// ```
+#[cfg(feature = "std")]
+pub struct MapMut {
+    map: Map,
+}
+
+#[cfg(feature = "std")]
+impl Map {
+    /// Bytes that are mapped.
+    ///
+    /// ```no_run
+    /// # let map = fanlight::Board::open(0)?.window("sram")?.map()?;
+    /// assert_eq!(map.len() % 4096, 0);
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    #[expect(clippy::len_without_is_empty, reason = "a window is never empty")]
+    pub fn len(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Loads a `u8`, `u16` or `u32`, in the byte order of the machine.
+    ///
+    /// # Errors
+    ///
+    /// Beyond the end, not aligned to its width, or revoked.
+    ///
+    /// ```no_run
+    /// # let map = fanlight::Board::open(0)?.window("sram")?.map()?;
+    /// let low: u8 = map.read(0x21)?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn read<T: Word>(&self, offset: usize) -> Result<T, AccessError> {
+        self.memory.load(offset)
+    }
+
+    /// Copies bytes out, with aligned accesses, but of no particular width: for memory, not for registers.
+    ///
+    /// # Errors
+    ///
+    /// Beyond the end, or revoked.
+    ///
+    /// ```no_run
+    /// # let map = fanlight::Board::open(0)?.window("sram")?.map()?;
+    /// let mut block = [0; 512];
+    /// map.copy_to(0, &mut block)?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn copy_to(&self, offset: usize, into: &mut [u8]) -> Result<(), AccessError> {
+        self.memory.read(offset, into)
+    }
+
+    /// Whether the driver was unbound; only ever true after [`survive_revocation`](crate::survive_revocation).
+    ///
+    /// ```no_run
+    /// # let map = fanlight::Board::open(0)?.window("sram")?.map()?;
+    /// if map.is_revoked() {
+    ///     eprintln!("the device is gone");
+    /// }
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn is_revoked(&self) -> bool {
+        self.memory.is_revoked()
+    }
+}
+
+#[cfg(feature = "std")]
+impl MapMut {
+    pub(crate) fn new(memory: Memory) -> Self {
+        debug_assert!(memory.is_writable());
+        Self { map: Map { memory } }
+    }
+
+    /// Stores a `u8`, `u16` or `u32`, in the byte order of the machine.
+    ///
+    /// # Errors
+    ///
+    /// Beyond the end, not aligned to its width, or revoked.
+    ///
+    /// ```no_run
+    /// # let mut map = fanlight::Board::open(0)?.window("sram")?.map_mut()?;
+    /// map.write(0x20, 0xffu8)?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn write<T: Word>(&mut self, offset: usize, value: T) -> Result<(), AccessError> {
+        self.map.memory.store(offset, value)
+    }
+
+    /// Loads a value and stores what `change` makes of it. Others may store in between.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    ///
+    /// ```no_run
+    /// # let mut map = fanlight::Board::open(0)?.window("sram")?.map_mut()?;
+    /// map.update(0x20, |value: u32| value & !1)?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn update<T: Word>(&mut self, offset: usize, change: impl FnOnce(T) -> T) -> Result<(), AccessError> {
+        let value = self.map.read(offset)?;
+        self.write(offset, change(value))
+    }
+
+    /// Copies bytes in, with aligned accesses, but of no particular width: for memory, not for registers.
+    ///
+    /// # Errors
+    ///
+    /// Beyond the end, or revoked.
+    ///
+    /// ```no_run
+    /// # let mut map = fanlight::Board::open(0)?.window("sram")?.map_mut()?;
+    /// map.copy_from(0, b"hello")?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn copy_from(&mut self, offset: usize, from: &[u8]) -> Result<(), AccessError> {
+        self.map.memory.write(offset, from)
+    }
+
+    /// Sets bytes to one value.
+    ///
+    /// # Errors
+    ///
+    /// Beyond the end, or revoked.
+    ///
+    /// ```no_run
+    /// # let mut map = fanlight::Board::open(0)?.window("sram")?.map_mut()?;
+    /// map.fill(0, 4096, 0)?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn fill(&mut self, offset: usize, count: usize, value: u8) -> Result<(), AccessError> {
+        self.map.memory.fill(offset, count, [value; 12])
+    }
+}
+
+/// Everything that reads.
+#[cfg(feature = "std")]
+impl core::ops::Deref for MapMut {
+    type Target = Map;
+
+    fn deref(&self) -> &Map {
+        &self.map
+    }
+}

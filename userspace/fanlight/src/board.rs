@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Boards: the instances of the driver, each a directory of windows.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::diagnose;
+use crate::error::{Error, Result};
+use crate::framebuffer::Framebuffer;
+use crate::log::{Log, LogWriter};
+use crate::window::{Info, Kind, Window};
+
+const DEV: &str = "/dev";
+const PREFIX: &str = "fanlight";
+
+/// Which board: its number, its directory, or a node in it.
+///
+/// ```
+/// use fanlight::Locator;
+///
+/// assert_eq!(Locator::from(1).directory().to_str(), Some("/dev/fanlight1"));
+/// // As a user types it: a number or a path.
+/// assert_eq!(Locator::from("1"), Locator::from(1));
+/// assert_eq!(Locator::from("/dev/fanlight1"), Locator::from(1));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Locator {
+    directory: PathBuf,
+}
+
+impl Locator {
+    /// The board's directory.
+    ///
+    /// ```
+    /// assert_eq!(fanlight::Locator::from(0).directory().to_str(), Some("/dev/fanlight0"));
+    /// ```
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}
+
+impl From<u32> for Locator {
+    fn from(number: u32) -> Self {
+        Self { directory: Path::new(DEV).join(format!("{PREFIX}{number}")) }
+    }
+}
+
+impl From<&Path> for Locator {
+    fn from(path: &Path) -> Self {
+        Self { directory: path.into() }
+    }
+}
+
+impl From<&str> for Locator {
+    fn from(text: &str) -> Self {
+        match text.parse::<u32>() {
+            Ok(number) => number.into(),
+            Err(_) => Path::new(text).into(),
+        }
+    }
+}
+
+impl From<&String> for Locator {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
+    }
+}
+
+/// One instance of the driver: the windows of one device-tree node.
+///
+/// ```no_run
+/// use fanlight::Board;
+///
+/// let board = Board::open(0)?;
+/// for window in board.windows()? {
+///     println!("{} is {}", window.name(), window.path().display());
+/// }
+/// # Ok::<(), fanlight::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Board {
+    directory: PathBuf,
+}
+
+/// A window that has not been opened.
+///
+/// ```no_run
+/// # let board = fanlight::Board::open(0)?;
+/// let entry = board.entry("fb")?;
+/// println!("{} bytes", entry.info()?.size);
+/// # Ok::<(), fanlight::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct WindowEntry {
+    name: String,
+    path: PathBuf,
+}
+
+impl WindowEntry {
+    /// Its name.
+    ///
+    /// ```no_run
+    /// # let board = fanlight::Board::open(0)?;
+    /// assert_eq!(board.entry("fb")?.name(), "fb");
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its node.
+    ///
+    /// ```no_run
+    /// # let board = fanlight::Board::open(0)?;
+    /// assert!(board.entry("fb")?.path().ends_with("fanlight0/fb"));
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the driver tells of it; where the node may not be opened, what sysfs tells to everybody.
+    ///
+    /// # Errors
+    ///
+    /// Neither the node nor sysfs can be read.
+    ///
+    /// ```no_run
+    /// # let board = fanlight::Board::open(0)?;
+    /// println!("{}", board.entry("fb")?.info()?.backing);
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn info(&self) -> Result<Info> {
+        match Window::open(&self.path).and_then(|window| window.info()) {
+            Err(error @ Error::Permission { .. }) => Info::from_sysfs(&self.path).ok_or(error),
+            result => result,
+        }
+    }
+}
+
+impl Board {
+    /// The board with that number (`0` is `/dev/fanlight0`), or the one in that directory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoDevice`] where there is none; it says whether the driver is loaded and what the kernel said last.
+    ///
+    /// ```no_run
+    /// use fanlight::Board;
+    ///
+    /// let by_number = Board::open(0)?;
+    /// let by_path = Board::open("/dev/fanlight0")?;
+    /// assert_eq!(by_number.path(), by_path.path());
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn open(which: impl Into<Locator>) -> Result<Self> {
+        let Locator { mut directory } = which.into();
+        match fs::metadata(&directory) {
+            Ok(found) if found.is_dir() => Ok(Self { directory }),
+            // A node in it will do.
+            Ok(_) if directory.pop() => Ok(Self { directory }),
+            Ok(_) => Err(Error::NoDevice { hint: diagnose::no_device(), path: directory }),
+            Err(error) => Err(diagnose::explain(&directory, error)),
+        }
+    }
+
+    /// All boards, by number.
+    ///
+    /// # Errors
+    ///
+    /// /dev cannot be read. No board at all is no error.
+    ///
+    /// ```
+    /// for board in fanlight::Board::list()? {
+    ///     println!("{}", board.path().display());
+    /// }
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn list() -> Result<Vec<Self>> {
+        let mut numbers: Vec<u32> = names(Path::new(DEV))?
+            .into_iter()
+            .filter_map(|name| name.strip_prefix(PREFIX)?.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        Ok(numbers.into_iter().map(|number| Self { directory: Locator::from(number).directory }).collect())
+    }
+
+    /// The directory with its nodes.
+    ///
+    /// ```no_run
+    /// assert_eq!(fanlight::Board::open(0)?.path().to_str(), Some("/dev/fanlight0"));
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn path(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Its windows, by name.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be read.
+    ///
+    /// ```no_run
+    /// let count = fanlight::Board::open(0)?.windows()?.len();
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn windows(&self) -> Result<Vec<WindowEntry>> {
+        let mut names = names(&self.directory)?;
+        names.sort_unstable();
+        Ok(names.into_iter().map(|name| WindowEntry { path: self.directory.join(&name), name }).collect())
+    }
+
+    /// The window of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoWindow`], which names those that there are.
+    ///
+    /// ```no_run
+    /// let entry = fanlight::Board::open(0)?.entry("log")?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn entry(&self, name: &str) -> Result<WindowEntry> {
+        let mut windows = self.windows()?;
+        match windows.iter().position(|window| window.name == name) {
+            Some(at) => Ok(windows.swap_remove(at)),
+            None => Err(Error::NoWindow {
+                board: self.directory.clone(),
+                name: name.into(),
+                windows: windows.into_iter().map(|window| window.name).collect(),
+            }),
+        }
+    }
+
+    /// Opens the window of that name, for reading, and for writing too where that is allowed.
+    ///
+    /// # Errors
+    ///
+    /// There is none of that name, or it may not be opened.
+    ///
+    /// ```no_run
+    /// let map = fanlight::Board::open(0)?.window("sram")?.map()?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn window(&self, name: &str) -> Result<Window> {
+        Window::open(self.entry(name)?.path)
+    }
+
+    /// Opens the first framebuffer, by name.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it may not be opened.
+    ///
+    /// ```no_run
+    /// let framebuffer = fanlight::Board::open(0)?.framebuffer()?;
+    /// println!("{}", framebuffer.geometry());
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn framebuffer(&self) -> Result<Framebuffer> {
+        Framebuffer::open(self.first(Kind::Framebuffer, "a framebuffer")?.path)
+    }
+
+    /// Opens the log.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it may not be opened.
+    ///
+    /// ```no_run
+    /// let log = fanlight::Board::open(0)?.log()?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn log(&self) -> Result<Log> {
+        Log::open(self.entry("log")?.path)
+    }
+
+    /// Opens what was salvaged of the previous boot's log.
+    ///
+    /// # Errors
+    ///
+    /// The board keeps none, or it may not be opened.
+    ///
+    /// ```no_run
+    /// for record in fanlight::Board::open(0)?.previous_log()?.records() {
+    ///     println!("{}", record?.text_lossy());
+    /// }
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn previous_log(&self) -> Result<Log> {
+        Log::open(self.entry("log.prev")?.path)
+    }
+
+    /// Opens the log for writing.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it may not be written.
+    ///
+    /// ```no_run
+    /// use fanlight::Level;
+    ///
+    /// fanlight::Board::open(0)?.log_writer()?.write(Level::Notice, b"door opened")?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn log_writer(&self) -> Result<LogWriter> {
+        LogWriter::open(self.entry("log")?.path)
+    }
+
+    fn first(&self, kind: Kind, wanted: &'static str) -> Result<WindowEntry> {
+        for entry in self.windows()? {
+            if entry.info().is_ok_and(|info| info.kind == kind) {
+                return Ok(entry);
+            }
+        }
+        Err(Error::WrongKind { path: self.directory.clone(), wanted })
+    }
+}
+
+/// Names in a directory, those that are text.
+fn names(directory: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(directory).map_err(|error| Error::io(format!("read {}", directory.display()), error))?;
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What can go wrong, and what to do about it.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::access::AccessError;
+
+/// Why something did not work. The text says what to do about it, where there is something to do.
+///
+/// ```
+/// use fanlight::{Board, Error};
+///
+/// match Board::open("/nonexistent") {
+///     Err(Error::NoDevice { path, .. }) => assert_eq!(path.to_str(), Some("/nonexistent")),
+///     other => panic!("{other:?}"),
+/// }
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such device node.
+    NoDevice {
+        /// The node that was looked for.
+        path: PathBuf,
+        /// What is the matter and what to do, as far as the kernel tells.
+        hint: String,
+    },
+    /// The board has no window of that name.
+    NoWindow {
+        /// The board's directory.
+        board: PathBuf,
+        /// The name.
+        name: String,
+        /// The names that there are.
+        windows: Vec<String>,
+    },
+    /// The rights of the node or of the kernel are against it.
+    Permission {
+        /// The node.
+        path: PathBuf,
+        /// What is the matter and what to do.
+        hint: String,
+    },
+    /// The driver is newer than this library, and tells something that this library does not know.
+    AbiNewer {
+        /// The node.
+        path: PathBuf,
+        /// The driver's version of the ABI.
+        driver: u32,
+        /// What was not understood.
+        what: String,
+    },
+    /// The window is there, but is not what was asked for: no framebuffer, no log.
+    WrongKind {
+        /// The node.
+        path: PathBuf,
+        /// What it should have been.
+        wanted: &'static str,
+    },
+    /// A framebuffer in a mode that this library cannot draw in.
+    Mode {
+        /// The node.
+        path: PathBuf,
+        /// What is the matter with it.
+        what: String,
+    },
+    /// A log whose memory is no ring that this library can read.
+    Log {
+        /// The node.
+        path: PathBuf,
+        /// What is the matter with it.
+        what: String,
+    },
+    /// A load, a store or a drawing operation was refused, or the device went away.
+    Access {
+        /// The node.
+        path: PathBuf,
+        /// Why.
+        source: AccessError,
+    },
+    /// A picture that is none, or is too large.
+    #[cfg(feature = "png")]
+    Picture {
+        /// What is the matter.
+        what: String,
+    },
+    /// A system call failed.
+    Io {
+        /// What was being done, as in "cannot WHAT".
+        what: String,
+        /// The error of the system.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// Whether the device is gone: its driver was unbound or removed.
+    ///
+    /// ```
+    /// use std::io;
+    /// let gone = io::Error::from_raw_os_error(19); // ENODEV
+    /// let error = fanlight::Error::Io { what: "read /dev/fanlight0/log".into(), source: gone };
+    /// assert!(error.is_gone());
+    /// ```
+    pub fn is_gone(&self) -> bool {
+        match self {
+            Error::Access { source, .. } => *source == AccessError::Revoked,
+            Error::Io { source, .. } => source.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error()),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn io(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Error::Io { what: what.into(), source: source.into() }
+    }
+
+    pub(crate) fn access(path: &Path, source: AccessError) -> Self {
+        Error::Access { path: path.into(), source }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NoDevice { path, hint } => write!(f, "{}: {hint}", path.display()),
+            Error::NoWindow { board, name, windows } if windows.is_empty() => {
+                write!(f, "{} has no window '{name}', nor any other", board.display())
+            }
+            Error::NoWindow { board, name, windows } => {
+                write!(f, "{} has no window '{name}'; it has {}", board.display(), windows.join(", "))
+            }
+            Error::Permission { path, hint } => write!(f, "{}: permission denied: {hint}", path.display()),
+            Error::AbiNewer { path, driver, what } => write!(
+                f,
+                "{}: the driver speaks ABI {driver}, this program knows up to {}, and {what}: update the program",
+                path.display(),
+                crate::abi::ABI
+            ),
+            Error::WrongKind { path, wanted } => {
+                write!(f, "{} is not {wanted}: 'fanlight list' shows what there is", path.display())
+            }
+            Error::Mode { path, what } | Error::Log { path, what } => write!(f, "{}: {what}", path.display()),
+            Error::Access { path, source } => write!(f, "{}: {source}", path.display()),
+            #[cfg(feature = "png")]
+            Error::Picture { what } => f.write_str(what),
+            Error::Io { what, source } if self.is_gone() => {
+                write!(f, "cannot {what}: the device is gone: its driver was unbound; bind it and open it again ({source})")
+            }
+            Error::Io { what, source } => write!(f, "cannot {what}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Access { source, .. } => Some(source),
+            Error::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// The result of everything that can fail.
+///
+/// ```
+/// fn boards() -> fanlight::Result<usize> {
+///     Ok(fanlight::Board::list()?.len())
+/// }
+/// ```
+pub type Result<T> = std::result::Result<T, Error>;

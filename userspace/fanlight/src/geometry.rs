@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a framebuffer looks like: size, stride and pixel format.
+
+use core::fmt;
+
+use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
+use embedded_graphics::prelude::{Point, Size};
+use embedded_graphics::primitives::Rectangle;
+
+/// How a pixel lies in memory. The names are those of the simple-framebuffer device-tree binding; pixels are little-endian.
+///
+/// ```
+/// use fanlight::PixelFormat;
+///
+/// let format = PixelFormat::from_name("r5g6b5").unwrap();
+/// assert_eq!(format.bytes(), 2);
+/// assert_eq!(PixelFormat::from_fourcc(u32::from_le_bytes(*b"XR24")), Some(PixelFormat::X8R8G8B8));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PixelFormat {
+    /// 16 bits: red in the top five, green six, blue five.
+    R5G6B5,
+    /// 32 bits: 8 unused ones on top, red, green, blue.
+    X8R8G8B8,
+    /// 32 bits: alpha on top, red, green, blue. Drawing writes opaque pixels.
+    A8R8G8B8,
+    /// 32 bits: 8 unused ones on top, blue, green, red.
+    X8B8G8R8,
+    /// 24 bits: red on top, green, blue.
+    R8G8B8,
+}
+
+/// Position and width of a colour in a pixel.
+///
+/// ```
+/// let [red, green, blue, alpha] = fanlight::PixelFormat::R5G6B5.fields();
+/// assert_eq!((red.offset, red.length), (11, 5));
+/// assert_eq!((green.offset, green.length), (5, 6));
+/// assert_eq!((blue.offset, blue.length), (0, 5));
+/// assert_eq!(alpha.length, 0);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Field {
+    /// The lowest bit of the colour.
+    pub offset: u32,
+    /// How many bits it has; 0: it is not there.
+    pub length: u32,
+}
+
+impl PixelFormat {
+    /// All of them.
+    ///
+    /// ```
+    /// assert!(fanlight::PixelFormat::ALL.iter().all(|f| f.bytes() >= 2));
+    /// ```
+    pub const ALL: [PixelFormat; 5] =
+        [PixelFormat::R5G6B5, PixelFormat::X8R8G8B8, PixelFormat::A8R8G8B8, PixelFormat::X8B8G8R8, PixelFormat::R8G8B8];
+
+    /// The name in a device tree.
+    ///
+    /// ```
+    /// assert_eq!(fanlight::PixelFormat::X8R8G8B8.name(), "x8r8g8b8");
+    /// ```
+    pub const fn name(self) -> &'static str {
+        match self {
+            PixelFormat::R5G6B5 => "r5g6b5",
+            PixelFormat::X8R8G8B8 => "x8r8g8b8",
+            PixelFormat::A8R8G8B8 => "a8r8g8b8",
+            PixelFormat::X8B8G8R8 => "x8b8g8r8",
+            PixelFormat::R8G8B8 => "r8g8b8",
+        }
+    }
+
+    /// The format of that name.
+    ///
+    /// ```
+    /// assert_eq!(fanlight::PixelFormat::from_name("nonsense"), None);
+    /// ```
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
+    /// The DRM fourcc.
+    ///
+    /// ```
+    /// assert_eq!(fanlight::PixelFormat::R5G6B5.fourcc().to_le_bytes(), *b"RG16");
+    /// ```
+    pub const fn fourcc(self) -> u32 {
+        u32::from_le_bytes(match self {
+            PixelFormat::R5G6B5 => *b"RG16",
+            PixelFormat::X8R8G8B8 => *b"XR24",
+            PixelFormat::A8R8G8B8 => *b"AR24",
+            PixelFormat::X8B8G8R8 => *b"XB24",
+            PixelFormat::R8G8B8 => *b"RG24",
+        })
+    }
+
+    /// The format of that DRM fourcc.
+    ///
+    /// ```
+    /// assert_eq!(fanlight::PixelFormat::from_fourcc(0), None);
+    /// ```
+    pub fn from_fourcc(fourcc: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.fourcc() == fourcc)
+    }
+
+    /// The format with these fields, as the fbdev ioctls tell them: bits of a pixel, then red, green, blue and alpha.
+    ///
+    /// ```
+    /// use fanlight::PixelFormat;
+    ///
+    /// let fields = PixelFormat::X8B8G8R8.fields();
+    /// assert_eq!(PixelFormat::from_fields(32, fields), Some(PixelFormat::X8B8G8R8));
+    /// ```
+    pub fn from_fields(bits: u32, fields: [Field; 4]) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.bytes() as u32 * 8 == bits && format.fields() == fields)
+    }
+
+    /// Red, green, blue and alpha.
+    ///
+    /// ```
+    /// assert_eq!(fanlight::PixelFormat::A8R8G8B8.fields()[3].offset, 24);
+    /// ```
+    pub const fn fields(self) -> [Field; 4] {
+        const fn field(offset: u32, length: u32) -> Field {
+            Field { offset, length }
+        }
+        const NONE: Field = field(0, 0);
+        match self {
+            PixelFormat::R5G6B5 => [field(11, 5), field(5, 6), field(0, 5), NONE],
+            PixelFormat::X8R8G8B8 => [field(16, 8), field(8, 8), field(0, 8), NONE],
+            PixelFormat::A8R8G8B8 => [field(16, 8), field(8, 8), field(0, 8), field(24, 8)],
+            PixelFormat::X8B8G8R8 => [field(0, 8), field(8, 8), field(16, 8), NONE],
+            PixelFormat::R8G8B8 => [field(16, 8), field(8, 8), field(0, 8), NONE],
+        }
+    }
+
+    /// Bytes of a pixel.
+    ///
+    /// ```
+    /// assert_eq!(fanlight::PixelFormat::R8G8B8.bytes(), 3);
+    /// ```
+    pub const fn bytes(self) -> usize {
+        match self {
+            PixelFormat::R5G6B5 => 2,
+            PixelFormat::R8G8B8 => 3,
+            PixelFormat::X8R8G8B8 | PixelFormat::A8R8G8B8 | PixelFormat::X8B8G8R8 => 4,
+        }
+    }
+
+    /// A colour as it is stored. Unused bits are set: hardware that takes them for alpha then shows the pixel.
+    ///
+    /// ```
+    /// use embedded_graphics::pixelcolor::Rgb888;
+    /// use fanlight::PixelFormat;
+    ///
+    /// assert_eq!(PixelFormat::R5G6B5.encode(Rgb888::new(0xff, 0x80, 0x08)), 0xfc01);
+    /// assert_eq!(PixelFormat::X8R8G8B8.encode(Rgb888::new(1, 2, 3)), 0xff01_0203);
+    /// ```
+    #[inline]
+    pub fn encode(self, colour: Rgb888) -> u32 {
+        let (r, g, b) = (u32::from(colour.r()), u32::from(colour.g()), u32::from(colour.b()));
+        match self {
+            PixelFormat::R5G6B5 => (r >> 3) << 11 | (g >> 2) << 5 | b >> 3,
+            PixelFormat::X8R8G8B8 | PixelFormat::A8R8G8B8 => 0xff00_0000 | r << 16 | g << 8 | b,
+            PixelFormat::X8B8G8R8 => 0xff00_0000 | b << 16 | g << 8 | r,
+            PixelFormat::R8G8B8 => r << 16 | g << 8 | b,
+        }
+    }
+
+    /// The colour of a stored pixel. Narrow fields are widened by repeating their top bits, so that full stays full.
+    ///
+    /// ```
+    /// use embedded_graphics::pixelcolor::Rgb888;
+    /// use fanlight::PixelFormat;
+    ///
+    /// assert_eq!(PixelFormat::R5G6B5.decode(0xffff), Rgb888::new(255, 255, 255));
+    /// assert_eq!(PixelFormat::X8B8G8R8.decode(0x0003_0201), Rgb888::new(1, 2, 3));
+    /// ```
+    #[inline]
+    pub fn decode(self, pixel: u32) -> Rgb888 {
+        let byte = |shift: u32| (pixel >> shift) as u8;
+        match self {
+            PixelFormat::R5G6B5 => {
+                let (r, g, b) = (byte(11) & 0x1f, byte(5) & 0x3f, byte(0) & 0x1f);
+                Rgb888::new(r << 3 | r >> 2, g << 2 | g >> 4, b << 3 | b >> 2)
+            }
+            PixelFormat::X8B8G8R8 => Rgb888::new(byte(0), byte(8), byte(16)),
+            _ => Rgb888::new(byte(16), byte(8), byte(0)),
+        }
+    }
+}
+
+impl fmt::Display for PixelFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Size, stride and pixel format of a picture in memory.
+///
+/// # Invariants
+///
+/// Neither side is 0 or above 65535, a line's pixels fit in its stride, and `stride * height` fits in a `usize`.
+///
+/// ```
+/// use fanlight::{Geometry, PixelFormat};
+///
+/// let geometry = Geometry::new(1024, 600, 4096, PixelFormat::X8R8G8B8).unwrap();
+/// assert_eq!(geometry.to_string(), "1024x600 4096 x8r8g8b8");
+/// assert_eq!(geometry.bytes(), 600 * 4096);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    width: u32,
+    height: u32,
+    stride: u32,
+    format: PixelFormat,
+}
+
+impl Geometry {
+    /// The largest width and height.
+    ///
+    /// ```
+    /// use fanlight::{Geometry, PixelFormat};
+    ///
+    /// assert!(Geometry::packed(Geometry::LIMIT + 1, 1, PixelFormat::R5G6B5).is_none());
+    /// ```
+    pub const LIMIT: u32 = 65535;
+
+    /// A geometry; `None` where it makes no sense: a side of 0 or above [`LIMIT`](Self::LIMIT), or a stride that is
+    /// shorter than a line.
+    ///
+    /// ```
+    /// use fanlight::{Geometry, PixelFormat};
+    ///
+    /// assert!(Geometry::new(1024, 600, 1024, PixelFormat::X8R8G8B8).is_none());
+    /// ```
+    pub fn new(width: u32, height: u32, stride: u32, format: PixelFormat) -> Option<Self> {
+        let sides = 1..=Self::LIMIT;
+        let fits = sides.contains(&width)
+            && sides.contains(&height)
+            && u64::from(stride) >= u64::from(width) * format.bytes() as u64
+            && usize::try_from(u64::from(stride) * u64::from(height)).is_ok_and(|bytes| bytes <= isize::MAX as usize);
+        // INVARIANT: just checked.
+        fits.then_some(Self { width, height, stride, format })
+    }
+
+    /// A geometry whose lines follow each other at the next multiple of four bytes.
+    ///
+    /// ```
+    /// use fanlight::{Geometry, PixelFormat};
+    ///
+    /// assert_eq!(Geometry::packed(3, 2, PixelFormat::R8G8B8).unwrap().stride(), 12);
+    /// ```
+    pub fn packed(width: u32, height: u32, format: PixelFormat) -> Option<Self> {
+        let line = width.checked_mul(format.bytes() as u32)?;
+        Self::new(width, height, line.checked_next_multiple_of(4)?, format)
+    }
+
+    /// Pixels of a line.
+    ///
+    /// ```
+    /// # let geometry = fanlight::Geometry::packed(3, 2, fanlight::PixelFormat::R8G8B8).unwrap();
+    /// assert_eq!(geometry.width(), 3);
+    /// ```
+    pub const fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Lines.
+    ///
+    /// ```
+    /// # let geometry = fanlight::Geometry::packed(3, 2, fanlight::PixelFormat::R8G8B8).unwrap();
+    /// assert_eq!(geometry.height(), 2);
+    /// ```
+    pub const fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Bytes from a line to the next.
+    ///
+    /// ```
+    /// # let geometry = fanlight::Geometry::packed(4, 2, fanlight::PixelFormat::X8R8G8B8).unwrap();
+    /// assert_eq!(geometry.stride(), 16);
+    /// ```
+    pub const fn stride(&self) -> u32 {
+        self.stride
+    }
+
+    /// How a pixel lies in memory.
+    ///
+    /// ```
+    /// # use fanlight::{Geometry, PixelFormat};
+    /// # let geometry = Geometry::packed(4, 2, PixelFormat::X8R8G8B8).unwrap();
+    /// assert_eq!(geometry.format(), PixelFormat::X8R8G8B8);
+    /// ```
+    pub const fn format(&self) -> PixelFormat {
+        self.format
+    }
+
+    /// Bytes of all lines.
+    ///
+    /// ```
+    /// # let geometry = fanlight::Geometry::packed(4, 2, fanlight::PixelFormat::X8R8G8B8).unwrap();
+    /// assert_eq!(geometry.bytes(), 32);
+    /// ```
+    pub const fn bytes(&self) -> usize {
+        self.stride as usize * self.height as usize
+    }
+
+    /// The whole area, for embedded-graphics.
+    ///
+    /// ```
+    /// # let geometry = fanlight::Geometry::packed(4, 2, fanlight::PixelFormat::X8R8G8B8).unwrap();
+    /// assert_eq!(geometry.area().size.width, 4);
+    /// ```
+    pub fn area(&self) -> Rectangle {
+        Rectangle::new(Point::zero(), Size::new(self.width, self.height))
+    }
+}
+
+impl fmt::Display for Geometry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{} {} {}", self.width, self.height, self.stride, self.format)
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#![cfg_attr(feature = "std", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "std"), doc = "The drawing core of fanlight, without the devices.")]
+#![cfg_attr(not(feature = "std"), no_std)]
+#![deny(unsafe_code)]
+#![warn(missing_docs, clippy::undocumented_unsafe_blocks)]
+
+extern crate alloc;
+
+pub mod abi;
+mod access;
+#[cfg(feature = "std")]
+mod board;
+mod canvas;
+#[cfg(feature = "std")]
+mod diagnose;
+#[cfg(feature = "std")]
+mod error;
+#[cfg(feature = "std")]
+mod fbdev;
+#[cfg(feature = "std")]
+mod framebuffer;
+mod geometry;
+#[cfg(feature = "std")]
+mod log;
+#[cfg(feature = "png")]
+mod picture;
+mod sys;
+#[cfg(feature = "std")]
+mod window;
+
+pub use access::AccessError;
+#[cfg(feature = "std")]
+pub use access::{Map, MapMut};
+#[cfg(feature = "std")]
+pub use board::{Board, Locator, WindowEntry};
+pub use canvas::Canvas;
+#[cfg(feature = "std")]
+pub use error::{Error, Result};
+#[cfg(feature = "std")]
+pub use framebuffer::Framebuffer;
+pub use geometry::{Field, Geometry, PixelFormat};
+#[cfg(feature = "std")]
+pub use log::{Caller, Facility, Level, Log, LogWriter, Reader, Record, Records, Start, UnknownName};
+#[cfg(feature = "png")]
+pub use picture::{Picture, PICTURE_LIMIT};
+pub use sys::memory::Word;
+#[cfg(feature = "std")]
+pub use window::{Backing, Cache, Info, Kind, Rights, Scanout, Window};
+
+/// Lets this program live on when a device goes away under its mappings.
+///
+/// Unbinding the driver revokes every mapping, and the next touch of one raises SIGBUS, which ends a program that did not
+/// expect it. After this call it does not: a handler puts zero pages in place of the mapping, and every access, drawing
+/// operation and record read from then on fails with [`AccessError::Revoked`]. SIGBUS from elsewhere goes to the handler that
+/// was there before. Once for a process is enough; a handler that is installed later should pass on what it does not know.
+///
+/// # Errors
+///
+/// The handler cannot be installed.
+///
+/// ```
+/// fanlight::survive_revocation()?;
+/// # Ok::<(), fanlight::Error>(())
+/// ```
+#[cfg(feature = "std")]
+pub fn survive_revocation() -> Result<()> {
+    sys::fault::install().map_err(|error| Error::io("install a handler for SIGBUS", error))
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The log: its ring by map, its writer, what was salvaged of the previous boot.
+
+mod reader;
+mod record;
+mod writer;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use fanlight_ring::{AttachError, Ring};
+
+pub use reader::{Reader, Records, Start};
+pub use record::{Caller, Facility, Level, Record, UnknownName};
+pub use writer::LogWriter;
+
+use crate::abi::{LogStats, Watermark};
+use crate::error::{Error, Result};
+use crate::sys::{self, Memory};
+use crate::window::Window;
+
+/// A log ring, mapped for reading.
+///
+/// Any number of programs may read it; none of them slows the writer, which overwrites the oldest records. A reader that is
+/// too slow is told exactly how many it has lost, and never gets a record that was overwritten while it was copied.
+///
+/// ```no_run
+/// let log = fanlight::Board::open(0)?.log()?;
+/// for record in log.records() {
+///     let record = record?;
+///     println!("{:>6} {} {}", record.seq, record.level, record.text_lossy());
+/// }
+/// # Ok::<(), fanlight::Error>(())
+/// ```
+pub struct Log {
+    window: Window,
+    memory: Memory,
+}
+
+impl Log {
+    /// Opens and maps a log's node.
+    ///
+    /// # Errors
+    ///
+    /// There is no such node, it may not be opened, or it is no log that this library can read.
+    ///
+    /// ```no_run
+    /// let log = fanlight::Log::open("/dev/fanlight0/log")?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let window = Window::open_read_only(path)?;
+        let memory = window.memory(false)?;
+        let log = Self { window, memory };
+        log.ring()?;
+        Ok(log)
+    }
+
+    fn ring(&self) -> Result<Ring<'_>> {
+        let path = || self.path().to_owned();
+        let Some((header, data)) = self.memory.ring() else {
+            return Err(Error::WrongKind { path: path(), wanted: "a log" });
+        };
+        let attached = header.check().and_then(|size| {
+            // A window may be longer than the ring: its size is a multiple of the page size.
+            let data = data.get(..size / size_of::<fanlight_ring::Word>()).ok_or(AttachError::Size)?;
+            Ring::attach(header, data)
+        });
+        attached.map_err(|error| match error {
+            AttachError::Magic => Error::WrongKind { path: path(), wanted: "a log" },
+            AttachError::Version => {
+                let what = format!("its format has a version other than {}: update the program", fanlight_ring::VERSION);
+                Error::Log { path: path(), what }
+            }
+            AttachError::Size => Error::Log { path: path(), what: "its header tells sizes that cannot be".into() },
+        })
+    }
+
+    /// Its node.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
+    /// assert!(log.path().ends_with("log"));
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn path(&self) -> &Path {
+        self.window.path()
+    }
+
+    /// The records from the oldest to the newest that there are now.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
+    /// let errors = log.records().filter(|r| r.as_ref().is_ok_and(|r| r.level <= fanlight::Level::Err)).count();
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn records(&self) -> Records<'_> {
+        Records::new(self.reader(Start::Oldest))
+    }
+
+    /// A reader with a place of its own, which can wait for more.
+    ///
+    /// # Errors
+    ///
+    /// The device is gone.
+    ///
+    /// ```no_run
+    /// use fanlight::Start;
+    ///
+    /// let log = fanlight::Log::open("/dev/fanlight0/log")?;
+    /// let mut reader = log.reader(Start::Newest)?;
+    /// loop {
+    ///     while let Some(record) = reader.next_record()? {
+    ///         println!("{}", record.text_lossy());
+    ///     }
+    ///     reader.wait(None)?;
+    /// }
+    /// # #[allow(unreachable_code)]
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn reader(&self, start: Start) -> Result<Reader<'_>> {
+        Ok(Reader::new(self, self.ring()?, start))
+    }
+
+    /// The boot whose records these are, as /proc/sys/kernel/random/boot_id writes it.
+    ///
+    /// # Errors
+    ///
+    /// The device is gone.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
+    /// println!("boot {}", log.boot_id()?);
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn boot_id(&self) -> Result<String> {
+        let id = self.ring()?.header().boot_id();
+        self.check()?;
+        let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
+    }
+
+    /// Bytes of records that the ring can hold.
+    ///
+    /// # Errors
+    ///
+    /// The device is gone.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
+    /// assert!(log.capacity()?.is_power_of_two());
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn capacity(&self) -> Result<usize> {
+        Ok(self.ring()?.size())
+    }
+
+    /// Bytes of records ever written, modulo 2^64.
+    ///
+    /// # Errors
+    ///
+    /// The device is gone.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
+    /// let before = log.position()?;
+    /// std::thread::sleep(std::time::Duration::from_secs(1));
+    /// println!("{} bytes a second", log.position()?.wrapping_sub(before));
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn position(&self) -> Result<u64> {
+        let head = self.ring()?.header().head.load_acquire();
+        self.check()?;
+        Ok(head)
+    }
+
+    /// What the driver counts.
+    ///
+    /// # Errors
+    ///
+    /// The device is gone.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
+    /// println!("{} records written", log.stats()?.written);
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn stats(&self) -> Result<LogStats> {
+        sys::ioctl::log_stats(self.as_fd())
+            .map_err(|error| Error::io(format!("ask {} for its counters", self.path().display()), error))
+    }
+
+    /// Says when `poll` is to report records, so that a busy log wakes its reader seldom.
+    ///
+    /// # Errors
+    ///
+    /// The device is gone.
+    ///
+    /// ```no_run
+    /// use fanlight::abi::Watermark;
+    ///
+    /// let log = fanlight::Log::open("/dev/fanlight0/log")?;
+    /// // At a hundred records, or a quarter of a second after the first.
+    /// log.set_watermark(Watermark { records: 100, delay_us: 250_000, ..Default::default() })?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn set_watermark(&self, mark: Watermark) -> Result<()> {
+        sys::ioctl::set_watermark(self.as_fd(), mark)
+            .map_err(|error| Error::io(format!("set the watermark of {}", self.path().display()), error))
+    }
+
+    /// Forgets what was salvaged of the previous boot; for `log.prev` only.
+    ///
+    /// # Errors
+    ///
+    /// It is not `log.prev`, or it may not be written.
+    ///
+    /// ```no_run
+    /// fanlight::Board::open(0)?.previous_log()?.clear()?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn clear(&self) -> Result<()> {
+        // Reading needs no right to write; clearing does.
+        let window = Window::open(self.path())?;
+        match sys::ioctl::clear_log(window.as_fd()) {
+            Ok(()) => Ok(()),
+            Err(rustix::io::Errno::NOTTY) => {
+                Err(Error::WrongKind { path: self.path().into(), wanted: "a log of the previous boot" })
+            }
+            Err(error) => Err(Error::io(format!("clear {}", self.path().display()), error)),
+        }
+    }
+
+    /// An error if the mapping was revoked.
+    fn check(&self) -> Result<()> {
+        if self.memory.is_revoked() {
+            return Err(Error::access(self.path(), crate::access::AccessError::Revoked));
+        }
+        Ok(())
+    }
+
+    fn gone(&self) -> Error {
+        let gone = io::Error::from_raw_os_error(rustix::io::Errno::NODEV.raw_os_error());
+        Error::io(format!("follow {}", self.path().display()), gone)
+    }
+}
+
+/// For `poll` and for asynchronous runtimes; see [`Reader::prepare_wait`].
+impl AsFd for Log {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.window.as_fd()
+    }
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A place in a log: record after record by map, and waiting for more by poll.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use fanlight_ring::{Cursor, Peek, Ring, RECORD_MAX};
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::fs::{seek, SeekFrom};
+
+use super::{Log, Record};
+use crate::error::{Error, Result};
+
+/// Where a reader begins.
+///
+/// ```
+/// assert_ne!(fanlight::Start::Oldest, fanlight::Start::Newest);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At the oldest record that there is.
+    Oldest,
+    /// Behind the newest one: only what comes from now on.
+    Newest,
+    /// At the record of that number, or the next one there is; those in between count as lost.
+    Sequence(u64),
+}
+
+/// One reader's place in a log.
+///
+/// ```no_run
+/// use fanlight::Start;
+///
+/// let log = fanlight::Board::open(0)?.log()?;
+/// let mut reader = log.reader(Start::Oldest)?;
+/// while let Some(record) = reader.next_record()? {
+///     if record.lost > 0 {
+///         eprintln!("{} records lost", record.lost);
+///     }
+///     println!("{}", record.text_lossy());
+/// }
+/// # Ok::<(), fanlight::Error>(())
+/// ```
+pub struct Reader<'a> {
+    log: &'a Log,
+    ring: Ring<'a>,
+    cursor: Cursor,
+    buffer: Box<[u8; RECORD_MAX]>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(log: &'a Log, ring: Ring<'a>, start: Start) -> Self {
+        let cursor = match start {
+            Start::Oldest => Cursor::oldest(ring),
+            Start::Newest => Cursor::newest(ring),
+            Start::Sequence(seq) => Cursor::at_seq(ring, seq),
+        };
+        Self { log, ring, cursor, buffer: Box::new([0; RECORD_MAX]) }
+    }
+
+    /// The next record, copied out of the ring and whole; `None` when there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// The device is gone.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let mut reader = log.reader(fanlight::Start::Oldest)?;
+    /// if let Some(record) = reader.next_record()? {
+    ///     println!("{}", record.text_lossy());
+    /// }
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn next_record(&mut self) -> Result<Option<Record<'_>>> {
+        let mut lost = 0u64;
+        let found = loop {
+            match self.cursor.peek(self.ring) {
+                Peek::Empty => break false,
+                Peek::Lost(count) => lost = lost.saturating_add(count),
+                Peek::Record(slot) => {
+                    // Else it was overwritten while we copied, and `peek` counts it.
+                    if slot.copy(self.ring, &mut self.buffer[..]) {
+                        self.cursor.advance(&slot);
+                        break true;
+                    }
+                }
+            }
+        };
+        // What was read of a revoked mapping is zeros, and not the log's.
+        self.log.check()?;
+        let record = fanlight_ring::Record::parse(&self.buffer[..]).filter(|_| found);
+        Ok(record.map(|record| Record::from_ring(&record, lost)))
+    }
+
+    /// Waits until there is a record, or until the time is over; says whether there is one.
+    ///
+    /// # Errors
+    ///
+    /// The device is gone.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let mut reader = log.reader(fanlight::Start::Newest)?;
+    /// if !reader.wait(Some(std::time::Duration::from_secs(5)))? {
+    ///     println!("nothing for five seconds");
+    /// }
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Result<bool> {
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        while !self.prepare_wait()? {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = left.map(|left| Timespec {
+                tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            });
+            let mut fds = [PollFd::new(self.log, PollFlags::IN)];
+            match poll(&mut fds, left.as_ref()) {
+                Ok(0) => return Ok(false),
+                Ok(_) if fds[0].revents().contains(PollFlags::HUP) => return Err(self.log.gone()),
+                // An interrupted wait is one that found nothing yet.
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(Error::io(format!("wait for {}", self.log.path().display()), error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// What has to be done before the log's descriptor is polled by somebody else, as an asynchronous runtime does: tells the
+    /// driver that all records up to now are seen, so that only newer ones wake. Says whether there is an unread one already;
+    /// then do not wait.
+    ///
+    /// # Errors
+    ///
+    /// The device is gone.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let mut reader = log.reader(fanlight::Start::Newest)?;
+    /// if !reader.prepare_wait()? {
+    ///     // Poll `log.as_fd()` for reading here.
+    /// }
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn prepare_wait(&mut self) -> Result<bool> {
+        // The descriptor has a cursor of its own, for read(), by which poll judges. First that one is moved to the end, then
+        // the ring is looked at: what comes in between is seen here, and what comes later wakes.
+        seek(self.log.as_fd(), SeekFrom::End(0))
+            .map_err(|error| Error::io(format!("follow {}", self.log.path().display()), error))?;
+        let unread = self.cursor.unread_bytes(self.ring) > 0;
+        self.log.check()?;
+        Ok(unread)
+    }
+
+    /// Records that this reader has lost so far.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let reader = log.reader(fanlight::Start::Oldest)?;
+    /// assert_eq!(reader.lost(), 0);
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn lost(&self) -> u64 {
+        self.cursor.lost()
+    }
+}
+
+/// The records of a log, one by one; see [`Log::records`].
+///
+/// ```no_run
+/// let log = fanlight::Board::open(0)?.log()?;
+/// let first = log.records().next().transpose()?;
+/// # Ok::<(), fanlight::Error>(())
+/// ```
+pub struct Records<'a> {
+    state: State<'a>,
+}
+
+enum State<'a> {
+    Reading(Reader<'a>),
+    Failed(Error),
+    Done,
+}
+
+impl<'a> Records<'a> {
+    pub(super) fn new(reader: Result<Reader<'a>>) -> Self {
+        let state = match reader {
+            Ok(reader) => State::Reading(reader),
+            Err(error) => State::Failed(error),
+        };
+        Self { state }
+    }
+}
+
+impl Iterator for Records<'_> {
+    type Item = Result<Record<'static>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let result = match &mut self.state {
+            State::Reading(reader) => match reader.next_record() {
+                Ok(record) => return record.map(|record| Ok(record.into_owned())),
+                Err(error) => Some(Err(error)),
+            },
+            State::Failed(_) => match std::mem::replace(&mut self.state, State::Done) {
+                State::Failed(error) => Some(Err(error)),
+                _ => None,
+            },
+            State::Done => None,
+        };
+        self.state = State::Done;
+        result
+    }
+}

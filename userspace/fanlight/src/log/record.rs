@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One record: what the kernel says, and who said it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::{self, Write};
+use std::str::FromStr;
+
+/// How urgent a record is, from the most to the least.
+///
+/// ```
+/// use fanlight::Level;
+///
+/// assert!(Level::Err < Level::Info);
+/// assert_eq!("warn".parse(), Ok(Level::Warning));
+/// assert_eq!("4".parse(), Ok(Level::Warning));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// The system is unusable.
+    Emerg,
+    /// Something has to be done at once.
+    Alert,
+    /// Critical.
+    Crit,
+    /// An error.
+    Err,
+    /// A warning.
+    Warning,
+    /// Normal but worth a notice.
+    Notice,
+    /// For information.
+    Info,
+    /// For whoever looks for a mistake.
+    Debug,
+}
+
+impl Level {
+    /// All of them, by number.
+    ///
+    /// ```
+    /// assert_eq!(fanlight::Level::ALL[3], fanlight::Level::Err);
+    /// ```
+    pub const ALL: [Level; 8] = [
+        Level::Emerg,
+        Level::Alert,
+        Level::Crit,
+        Level::Err,
+        Level::Warning,
+        Level::Notice,
+        Level::Info,
+        Level::Debug,
+    ];
+
+    /// Its name, as dmesg has it.
+    ///
+    /// ```
+    /// assert_eq!(fanlight::Level::Warning.name(), "warn");
+    /// ```
+    pub const fn name(self) -> &'static str {
+        ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"][self as usize]
+    }
+
+    /// Its number, 0 to 7.
+    ///
+    /// ```
+    /// assert_eq!(fanlight::Level::Debug.number(), 7);
+    /// ```
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Text that names no level or facility.
+///
+/// ```
+/// assert!("loud".parse::<fanlight::Level>().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownName;
+
+impl fmt::Display for UnknownName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("unknown name")
+    }
+}
+
+impl std::error::Error for UnknownName {}
+
+impl FromStr for Level {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let alias = match text {
+            "panic" => "emerg",
+            "error" => "err",
+            "warning" => "warn",
+            other => other,
+        };
+        let named = Self::ALL.into_iter().find(|level| level.name() == alias);
+        named.or_else(|| Self::ALL.get(text.parse::<usize>().ok()?).copied()).ok_or(UnknownName)
+    }
+}
+
+/// Which part of a system speaks, as syslog numbers them.
+///
+/// ```
+/// use fanlight::Facility;
+///
+/// assert_eq!(Facility::KERN.to_string(), "kern");
+/// assert_eq!("local0".parse(), Ok(Facility(16)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Facility(pub u8);
+
+impl Facility {
+    /// The kernel.
+    ///
+    /// ```
+    /// assert_eq!(fanlight::Facility::KERN.0, 0);
+    /// ```
+    pub const KERN: Facility = Facility(0);
+    /// Programs.
+    ///
+    /// ```
+    /// assert_eq!(fanlight::Facility::USER.to_string(), "user");
+    /// ```
+    pub const USER: Facility = Facility(1);
+
+    /// The names, by number.
+    ///
+    /// ```
+    /// assert_eq!(fanlight::Facility::NAMES[3], "daemon");
+    /// ```
+    pub const NAMES: [&'static str; 24] = [
+        "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "res0",
+        "res1", "res2", "res3", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+    ];
+}
+
+impl fmt::Display for Facility {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Self::NAMES.get(usize::from(self.0)) {
+            Some(name) => f.pad(name),
+            None => f.pad(&self.0.to_string()),
+        }
+    }
+}
+
+impl FromStr for Facility {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let named = Self::NAMES.iter().position(|name| *name == text);
+        match named.and_then(|at| u8::try_from(at).ok()).or_else(|| text.parse().ok()) {
+            Some(number) => Ok(Facility(number)),
+            None => Err(UnknownName),
+        }
+    }
+}
+
+/// Who wrote a record: a task, or a processor outside of any task.
+///
+/// ```
+/// use fanlight::Caller;
+///
+/// assert_eq!(Caller(1).to_string(), "T1");
+/// assert_eq!(Caller(0x8000_0000).to_string(), "C0");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Caller(pub u32);
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.0 & 0x8000_0000 != 0 { 'C' } else { 'T' };
+        f.pad(&format!("{kind}{}", self.0 & 0x7fff_ffff))
+    }
+}
+
+/// One record of a log.
+///
+/// ```
+/// use fanlight::{Caller, Facility, Level, Record};
+///
+/// let record = Record {
+///     seq: 7,
+///     ns: 1_500_000_000,
+///     level: Level::Info,
+///     facility: Facility::KERN,
+///     caller: Caller(1),
+///     user: false,
+///     continuation: false,
+///     emergency: false,
+///     text: b"usb 1-1: new device".as_slice().into(),
+///     dict: b"SUBSYSTEM=usb\nDEVICE=+usb:1-1".as_slice().into(),
+///     lost: 0,
+/// };
+/// let mut text = Vec::new();
+/// record.write_kmsg(&mut text)?;
+/// assert_eq!(text, b"6,7,1500000,-;usb 1-1: new device\n SUBSYSTEM=usb\n DEVICE=+usb:1-1\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Its number; they go up by one.
+    pub seq: u64,
+    /// Nanoseconds since boot.
+    pub ns: u64,
+    /// How urgent it is.
+    pub level: Level,
+    /// Which part of the system speaks.
+    pub facility: Facility,
+    /// Who wrote it.
+    pub caller: Caller,
+    /// Written by a program, not by the kernel.
+    pub user: bool,
+    /// Continues the line of the record before.
+    pub continuation: bool,
+    /// Came while the kernel was in an emergency or a panic.
+    pub emergency: bool,
+    /// The text, raw, without a newline at its end. It may have newlines in it.
+    pub text: Cow<'a, [u8]>,
+    /// What the kernel adds for programs: lines of `KEY=value`.
+    pub dict: Cow<'a, [u8]>,
+    /// How many records the reader has lost just before this one.
+    pub lost: u64,
+}
+
+impl<'a> Record<'a> {
+    pub(super) fn from_ring(record: &fanlight_ring::Record<'a>, lost: u64) -> Self {
+        let entry = &record.entry;
+        Self {
+            seq: record.seq,
+            ns: entry.ns,
+            level: Level::ALL[usize::from(entry.level & 7)],
+            facility: Facility(entry.facility),
+            caller: Caller(entry.caller),
+            user: entry.flags & fanlight_ring::USER != 0,
+            continuation: entry.flags & fanlight_ring::CONT != 0,
+            emergency: entry.flags & fanlight_ring::EMERGENCY != 0,
+            text: entry.text.into(),
+            dict: entry.dict.into(),
+            lost,
+        }
+    }
+
+    /// A copy that borrows nothing.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let mut reader = log.reader(fanlight::Start::Oldest)?;
+    /// let first = reader.next_record()?.map(|record| record.into_owned());
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn into_owned(self) -> Record<'static> {
+        Record { text: self.text.into_owned().into(), dict: self.dict.into_owned().into(), ..self }
+    }
+
+    /// The text, with replacement characters for what is not UTF-8.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// for record in log.records() {
+    ///     println!("{}", record?.text_lossy());
+    /// }
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn text_lossy(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.text)
+    }
+
+    /// The pairs of the dictionary.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// for record in log.records() {
+    ///     for (key, value) in record?.pairs() {
+    ///         println!("{} is {}", String::from_utf8_lossy(key), String::from_utf8_lossy(value));
+    ///     }
+    /// }
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.dict.split(|byte| *byte == b'\n').filter_map(|line| {
+            let equals = line.iter().position(|byte| *byte == b'=')?;
+            Some((&line[..equals], &line[equals + 1..]))
+        })
+    }
+
+    /// Writes the record as a read of /dev/kmsg gives it, byte for byte: `priority,seq,microseconds,-;text`, then the
+    /// dictionary, a line each, with escapes for what is not printable.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// for record in log.records() {
+    ///     record?.write_kmsg(&mut std::io::stdout().lock()).expect("stdout");
+    /// }
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn write_kmsg(&self, out: &mut impl Write) -> io::Result<()> {
+        let priority = u32::from(self.facility.0) << 3 | u32::from(self.level.number());
+        let flag = if self.continuation { 'c' } else { '-' };
+        write!(out, "{priority},{},{},{flag};", self.seq, self.ns / 1000)?;
+        escape(out, &self.text)?;
+        out.write_all(b"\n")?;
+        for line in self.dict.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            out.write_all(b" ")?;
+            escape(out, line)?;
+            out.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+}
+
+/// As printk.c's msg_add_ext_text(): what is not printable ASCII, and the backslash, as `\x` and two digits.
+fn escape(out: &mut impl Write, mut text: &[u8]) -> io::Result<()> {
+    let special = |byte: &u8| *byte < b' ' || *byte >= 127 || *byte == b'\\';
+    while let Some(at) = text.iter().position(special) {
+        out.write_all(&text[..at])?;
+        write!(out, "\\x{:02x}", text[at])?;
+        text = &text[at + 1..];
+    }
+    out.write_all(text)
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! PNG files: pictures in, screenshots out.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::Path;
+
+use png::{BitDepth, ColorType, Decoder, Encoder, Limits, Transformations};
+
+use crate::error::{Error, Result};
+
+/// The most bytes that a decoded picture may take, three a pixel: about 22 million pixels.
+///
+/// ```
+/// assert!(fanlight::PICTURE_LIMIT >= 3 * 4096 * 2160);
+/// ```
+pub const PICTURE_LIMIT: usize = 64 << 20;
+
+/// A picture: three bytes (red, green, blue) a pixel, line after line.
+///
+/// ```
+/// use fanlight::Picture;
+///
+/// let picture = Picture::new(2, 1, vec![255, 0, 0, 0, 0, 255]).unwrap();
+/// let mut png = Vec::new();
+/// picture.encode(&mut png)?;
+/// assert_eq!(Picture::decode(png.as_slice(), |_| ())?, picture);
+/// # Ok::<(), fanlight::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    width: u32,
+    height: u32,
+    rgb: Vec<u8>,
+}
+
+impl Picture {
+    /// A picture of pixels; `None` if they are not `width * height` times three bytes.
+    ///
+    /// ```
+    /// assert!(fanlight::Picture::new(2, 2, vec![0; 11]).is_none());
+    /// ```
+    pub fn new(width: u32, height: u32, rgb: Vec<u8>) -> Option<Self> {
+        let pixels = u64::from(width) * u64::from(height);
+        (pixels > 0 && pixels.checked_mul(3)? == rgb.len() as u64).then_some(Self { width, height, rgb })
+    }
+
+    /// Pixels of a line.
+    ///
+    /// ```
+    /// # let picture = fanlight::Picture::new(2, 1, vec![0; 6]).unwrap();
+    /// assert_eq!(picture.width(), 2);
+    /// ```
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Lines.
+    ///
+    /// ```
+    /// # let picture = fanlight::Picture::new(2, 1, vec![0; 6]).unwrap();
+    /// assert_eq!(picture.height(), 1);
+    /// ```
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// The pixels.
+    ///
+    /// ```
+    /// # let picture = fanlight::Picture::new(2, 1, vec![0; 6]).unwrap();
+    /// assert_eq!(picture.rgb().len(), 6);
+    /// ```
+    pub fn rgb(&self) -> &[u8] {
+        &self.rgb
+    }
+
+    /// Reads a PNG file; transparent pixels are laid over black. `progress` is told the part that is done, from 0 to 1.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, is no PNG, is damaged, or is larger than [`PICTURE_LIMIT`].
+    ///
+    /// ```no_run
+    /// let picture = fanlight::Picture::load("logo.png".as_ref(), |_| ())?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn load(path: &Path, progress: impl FnMut(f32)) -> Result<Self> {
+        let file = File::open(path).map_err(|error| Error::io(format!("open {}", path.display()), error))?;
+        Self::decode(file, progress).map_err(|error| match error {
+            Error::Picture { what } => Error::Picture { what: format!("{}: {what}", path.display()) },
+            other => other,
+        })
+    }
+
+    /// As [`load`](Self::load), from anything that can be read.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    ///
+    /// ```
+    /// let error = fanlight::Picture::decode(b"GIF89a".as_slice(), |_| ()).unwrap_err();
+    /// assert_eq!(error.to_string(), "not a PNG picture");
+    /// ```
+    pub fn decode(from: impl Read, mut progress: impl FnMut(f32)) -> Result<Self> {
+        let mut source = BufReader::new(from);
+        let mut limits = Limits::default();
+        limits.bytes = PICTURE_LIMIT;
+        // The decoder wants to seek only to skip; what is read here is read once, from front to back.
+        let mut bytes = Vec::new();
+        source
+            .by_ref()
+            .take(PICTURE_LIMIT as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::io("read the picture", error))?;
+        if bytes.len() > PICTURE_LIMIT {
+            return Err(too_large("the file"));
+        }
+        if !bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+            return Err(Error::Picture { what: "not a PNG picture".into() });
+        }
+        let mut decoder = Decoder::new_with_limits(std::io::Cursor::new(bytes), limits);
+        decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
+        let mut reader = decoder.read_info().map_err(explain)?;
+        let (width, height) = (reader.info().width, reader.info().height);
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels.saturating_mul(3) > PICTURE_LIMIT as u64 {
+            return Err(too_large(&format!("{width}x{height}")));
+        }
+        let (colour, depth) = reader.output_color_type();
+        if depth != BitDepth::Eight {
+            return Err(Error::Picture { what: format!("{} bits a colour are not supported", depth as u8) });
+        }
+        let mut rgb = Vec::with_capacity(pixels as usize * 3);
+        if reader.info().interlaced {
+            // Its lines are complete only at the end.
+            let size = reader.output_buffer_size().ok_or_else(|| too_large(&format!("{width}x{height}")))?;
+            let mut frame = vec![0; size];
+            reader.next_frame(&mut frame).map_err(explain)?;
+            append(&mut rgb, &frame, colour);
+        } else {
+            let mut line = 0u32;
+            while let Some(row) = reader.next_row().map_err(explain)? {
+                append(&mut rgb, row.data(), colour);
+                line += 1;
+                if line % 64 == 0 {
+                    progress(line as f32 / height as f32);
+                }
+            }
+        }
+        progress(1.0);
+        Self::new(width, height, rgb).ok_or_else(|| Error::Picture { what: "the PNG picture is truncated".into() })
+    }
+
+    /// Writes a PNG file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    ///
+    /// ```no_run
+    /// let screen = fanlight::Board::open(0)?.framebuffer()?;
+    /// let (width, height) = (screen.geometry().width(), screen.geometry().height());
+    /// let picture = fanlight::Picture::new(width, height, screen.to_rgb()?).expect("a screen has pixels");
+    /// picture.save("screen.png".as_ref())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let failed = |error| Error::io(format!("write {}", path.display()), error);
+        let file = File::create(path).map_err(failed)?;
+        self.encode(file).map_err(|error| match error {
+            Error::Io { source, .. } => failed(source),
+            other => other,
+        })
+    }
+
+    /// As [`save`](Self::save), to anything that can be written.
+    ///
+    /// # Errors
+    ///
+    /// Those of `to`.
+    ///
+    /// ```
+    /// let mut png = Vec::new();
+    /// fanlight::Picture::new(1, 1, vec![1, 2, 3]).unwrap().encode(&mut png)?;
+    /// assert!(png.starts_with(b"\x89PNG"));
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn encode(&self, to: impl Write) -> Result<()> {
+        let mut to = BufWriter::new(to);
+        let mut encoder = Encoder::new(&mut to, self.width, self.height);
+        encoder.set_color(ColorType::Rgb);
+        encoder.set_depth(BitDepth::Eight);
+        let written = encoder.write_header().and_then(|mut writer| {
+            writer.write_image_data(&self.rgb)?;
+            writer.finish()
+        });
+        written
+            .map_err(std::io::Error::from)
+            .and_then(|()| to.flush())
+            .map_err(|error| Error::io("write the picture", error))
+    }
+}
+
+/// Appends decoded pixels; transparent ones over black.
+fn append(rgb: &mut Vec<u8>, pixels: &[u8], colour: ColorType) {
+    let over_black = |value: u8, alpha: u8| ((u16::from(value) * u16::from(alpha) + 127) / 255) as u8;
+    match colour {
+        ColorType::Rgb => rgb.extend_from_slice(pixels),
+        ColorType::Rgba => rgb.extend(pixels.chunks_exact(4).flat_map(|p| [0, 1, 2].map(|i| over_black(p[i], p[3])))),
+        ColorType::GrayscaleAlpha => rgb.extend(pixels.chunks_exact(2).flat_map(|p| [over_black(p[0], p[1]); 3])),
+        // Indexed pictures have been expanded.
+        ColorType::Grayscale | ColorType::Indexed => rgb.extend(pixels.iter().flat_map(|p| [*p; 3])),
+    }
+}
+
+fn too_large(what: &str) -> Error {
+    Error::Picture { what: format!("{what} is too large: a picture may take {} MiB decoded", PICTURE_LIMIT >> 20) }
+}
+
+fn explain(error: png::DecodingError) -> Error {
+    match error {
+        png::DecodingError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Error::Picture { what: "the PNG picture is truncated".into() }
+        }
+        png::DecodingError::LimitsExceeded => too_large("the picture"),
+        other => Error::Picture { what: format!("the PNG picture is damaged: {other}") },
+    }
+}

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Memory that the kernel, hardware or other programs may change at any time.
+//!
+//! Only raw pointers lead into it: volatile accesses of one word where the access itself matters (registers), and plain
+//! stores of words where only the result does (pixels). The target is never borrowed.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use core::cell::UnsafeCell;
+use core::mem::size_of;
+use core::ptr::NonNull;
+
+use crate::access::AccessError;
+#[cfg(feature = "std")]
+use crate::sys::fault::Slot;
+
+mod sealed {
+    pub trait Word: Copy {}
+    impl Word for u8 {}
+    impl Word for u16 {}
+    impl Word for u32 {}
+}
+
+/// What can be loaded and stored in one access: `u8`, `u16` and `u32`.
+///
+/// ```
+/// fn width<T: fanlight::Word>() -> usize {
+///     T::BYTES
+/// }
+/// assert_eq!(width::<u16>(), 2);
+/// ```
+pub trait Word: sealed::Word + Into<u32> + Default {
+    /// Bytes of it.
+    ///
+    /// ```
+    /// assert_eq!(<u32 as fanlight::Word>::BYTES, 4);
+    /// ```
+    const BYTES: usize = size_of::<Self>();
+}
+impl Word for u8 {}
+impl Word for u16 {}
+impl Word for u32 {}
+
+/// Who gives the memory back.
+enum Owner {
+    /// A mapping, undone by drop.
+    #[cfg(feature = "std")]
+    Mapping(&'static Slot),
+    /// Ordinary memory.
+    #[expect(dead_code, reason = "held for its drop; accesses go through `base`")]
+    Heap(Box<[UnsafeCell<u32>]>),
+    /// Somebody else.
+    Foreign,
+}
+
+/// A piece of memory with a beginning and an end.
+///
+/// # Invariants
+///
+/// `base` is aligned to four bytes and `len` bytes from it are readable for as long as `self` lives, and writable if `writable`.
+pub(crate) struct Memory {
+    base: NonNull<u8>,
+    len: usize,
+    writable: bool,
+    /// Strongly-ordered memory: an access that is not aligned to its size faults.
+    strict: bool,
+    owner: Owner,
+}
+
+// SAFETY: nothing in it is tied to a thread. It is not `Sync`, so that its plain stores never race with one another.
+unsafe impl Send for Memory {}
+
+impl Memory {
+    /// Zeroed ordinary memory.
+    pub(crate) fn heap(len: usize) -> Self {
+        let words: Box<[u32]> = vec![0u32; len.div_ceil(size_of::<u32>())].into_boxed_slice();
+        let raw = Box::into_raw(words) as *mut [UnsafeCell<u32>];
+        // SAFETY: `raw` has just come from `Box::into_raw`, and `UnsafeCell<u32>` has the layout of `u32`.
+        let words = unsafe { Box::from_raw(raw) };
+        let base = NonNull::from(&*words).cast::<u8>();
+        // INVARIANT: the box is aligned for u32, at least `len` bytes long, and owned by `self`.
+        Self { base, len, writable: true, strict: false, owner: Owner::Heap(words) }
+    }
+
+    /// Memory of somebody else.
+    ///
+    /// # Safety
+    ///
+    /// `base` is aligned to four bytes, and `len` bytes from it are readable and writable while the result lives.
+    pub(crate) unsafe fn foreign(base: NonNull<u8>, len: usize) -> Self {
+        // INVARIANT: by the function's precondition.
+        Self { base, len, writable: true, strict: true, owner: Owner::Foreign }
+    }
+
+    /// The first `len` bytes of a file or device, shared.
+    #[cfg(feature = "std")]
+    pub(crate) fn map(
+        fd: rustix::fd::BorrowedFd<'_>,
+        len: usize,
+        writable: bool,
+        strict: bool,
+    ) -> rustix::io::Result<Self> {
+        use rustix::mm::{MapFlags, ProtFlags};
+
+        let prot = if writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
+        // SAFETY: without MAP_FIXED the kernel picks a free range; no memory of this program is touched.
+        let base = unsafe { rustix::mm::mmap(core::ptr::null_mut(), len, prot, MapFlags::SHARED, fd, 0)? };
+        let base = NonNull::new(base.cast::<u8>()).ok_or(rustix::io::Errno::FAULT)?;
+        let slot = crate::sys::fault::register(base.as_ptr() as usize, len);
+        // INVARIANT: mmap gave `len` bytes, page-aligned, with the rights asked for, until the munmap in drop.
+        Ok(Self { base, len, writable, strict, owner: Owner::Mapping(slot) })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Whether the driver has taken the memory away, and zeroes have been put in its place.
+    pub(crate) fn is_revoked(&self) -> bool {
+        match &self.owner {
+            #[cfg(feature = "std")]
+            Owner::Mapping(slot) => slot.is_revoked(),
+            _ => false,
+        }
+    }
+
+    /// The pointer to `count` bytes at `offset`, if they are all inside.
+    fn at(&self, offset: usize, count: usize) -> Result<*mut u8, AccessError> {
+        if offset > self.len || count > self.len - offset {
+            return Err(AccessError::OutOfBounds { offset: offset as u64, count: count as u64, size: self.len as u64 });
+        }
+        // SAFETY: `offset` is at most `len`, so the result is inside of the memory or one past its end.
+        Ok(unsafe { self.base.as_ptr().add(offset) })
+    }
+
+    fn at_writable(&self, offset: usize, count: usize) -> Result<*mut u8, AccessError> {
+        if self.writable {
+            self.at(offset, count)
+        } else {
+            Err(AccessError::ReadOnly)
+        }
+    }
+
+    fn at_word<T: Word>(&self, offset: usize) -> Result<*mut T, AccessError> {
+        let pointer = self.at(offset, T::BYTES)?;
+        if offset % T::BYTES != 0 {
+            return Err(AccessError::Misaligned { offset: offset as u64, width: T::BYTES });
+        }
+        Ok(pointer.cast())
+    }
+
+    fn checked<T>(&self, value: T) -> Result<T, AccessError> {
+        // The accesses before have to have happened when the flag is looked at.
+        core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        if self.is_revoked() {
+            Err(AccessError::Revoked)
+        } else {
+            Ok(value)
+        }
+    }
+
+    /// One volatile load.
+    pub(crate) fn load<T: Word>(&self, offset: usize) -> Result<T, AccessError> {
+        let pointer = self.at_word::<T>(offset)?;
+        // SAFETY: inside, aligned (the base is aligned to four bytes), and every bit pattern is a value of T.
+        let value = unsafe { pointer.read_volatile() };
+        self.checked(value)
+    }
+
+    /// One volatile store.
+    pub(crate) fn store<T: Word>(&self, offset: usize, value: T) -> Result<(), AccessError> {
+        let pointer = self.at_word::<T>(offset)?;
+        self.at_writable(offset, T::BYTES)?;
+        // SAFETY: inside, aligned and writable.
+        unsafe { pointer.write_volatile(value) };
+        self.checked(())
+    }
+
+    /// The log ring that the memory holds: its header, and the words of its data.
+    #[cfg(feature = "std")]
+    pub(crate) fn ring(&self) -> Option<(&fanlight_ring::Header, &[fanlight_ring::Word])> {
+        use fanlight_ring::{Header, Word, HEADER_SIZE};
+
+        let words = self.len.checked_sub(HEADER_SIZE)? / size_of::<Word>();
+        let header = self.at(0, HEADER_SIZE).ok()?.cast::<Header>();
+        let data = self.at(HEADER_SIZE, words * size_of::<Word>()).ok()?.cast::<Word>();
+        if !header.is_aligned() || !data.is_aligned() {
+            return None;
+        }
+        // SAFETY: both are inside and aligned, and live as long as `self`. They consist of atomics alone, which may change
+        // under a shared reference, and for which every bit pattern is a value.
+        Some(unsafe { (&*header, core::slice::from_raw_parts(data, words)) })
+    }
+
+    /// Copies out. Words that are aligned on both sides are loaded whole.
+    pub(crate) fn read(&self, offset: usize, into: &mut [u8]) -> Result<(), AccessError> {
+        let from = self.at(offset, into.len())?;
+        // SAFETY: `from` has `into.len()` readable bytes; `into` is ours and therefore elsewhere.
+        unsafe { copy(from, into.as_mut_ptr(), into.len(), self.strict) };
+        self.checked(())
+    }
+
+    /// Copies in. Words that are aligned on both sides are stored whole.
+    pub(crate) fn write(&self, offset: usize, from: &[u8]) -> Result<(), AccessError> {
+        let into = self.at_writable(offset, from.len())?;
+        // SAFETY: `into` has `from.len()` writable bytes; `from` is a slice and therefore elsewhere.
+        unsafe { copy(from.as_ptr(), into, from.len(), self.strict) };
+        self.checked(())
+    }
+
+    /// Repeats the twelve bytes of `pattern` over `count` bytes: whole pixels of two, three and four bytes all fit in it.
+    pub(crate) fn fill(&self, offset: usize, count: usize, pattern: [u8; 12]) -> Result<(), AccessError> {
+        let base = self.at_writable(offset, count)?;
+        let head = base.align_offset(size_of::<u32>()).min(count);
+        let words = (count - head) / size_of::<u32>();
+
+        // The pattern as the words see it, that is from `head` on, four times over: a block that becomes two stm.
+        let mut block = [0u32; 12];
+        for (i, word) in block.iter_mut().enumerate() {
+            *word = u32::from_ne_bytes(core::array::from_fn(|j| pattern[(head + 4 * i + j) % 12]));
+        }
+        let store_bytes = |range: core::ops::Range<usize>| {
+            for i in range {
+                // SAFETY: i < count.
+                unsafe { base.add(i).write_volatile(pattern[i % 12]) };
+            }
+        };
+
+        store_bytes(0..head);
+        // SAFETY: head <= count.
+        let first = unsafe { base.add(head) }.cast::<u32>();
+        for i in 0..words / block.len() {
+            // SAFETY: block i ends at or before `words`, `first` is aligned for u32.
+            unsafe { first.add(i * block.len()).cast::<[u32; 12]>().write(block) };
+        }
+        for i in words / block.len() * block.len()..words {
+            // SAFETY: i < words.
+            unsafe { first.add(i).write(block[i % block.len()]) };
+        }
+        store_bytes(head + words * size_of::<u32>()..count);
+        self.checked(())
+    }
+
+    /// Stores pixels of `bytes` (2, 3 or 4) bytes each, one after the other from `offset`, at most `count` of them.
+    pub(crate) fn store_pixels(
+        &self,
+        offset: usize,
+        bytes: usize,
+        count: usize,
+        pixels: impl Iterator<Item = u32>,
+    ) -> Result<(), AccessError> {
+        let base = self.at_writable(offset, bytes * count)?;
+        let pixels = pixels.take(count).enumerate();
+        match bytes {
+            // SAFETY (all three): i < count, so the pixel is inside. A lone pixel is aligned as its line is; lines of an odd
+            // stride take the byte path.
+            4 if base.is_aligned_to_word() => pixels.for_each(|(i, v)| unsafe { base.cast::<u32>().add(i).write(v) }),
+            2 if base as usize % 2 == 0 => pixels.for_each(|(i, v)| unsafe { base.cast::<u16>().add(i).write(v as u16) }),
+            _ => pixels.for_each(|(i, v)| {
+                for (j, byte) in v.to_le_bytes().into_iter().take(bytes).enumerate() {
+                    unsafe { base.add(i * bytes + j).write(byte) };
+                }
+            }),
+        }
+        self.checked(())
+    }
+}
+
+trait Aligned {
+    fn is_aligned_to_word(self) -> bool;
+}
+
+impl Aligned for *mut u8 {
+    fn is_aligned_to_word(self) -> bool {
+        self as usize % size_of::<u32>() == 0
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        #[cfg(feature = "std")]
+        if let Owner::Mapping(slot) = &self.owner {
+            slot.release();
+            // SAFETY: the range is the mapping that `map` made, or what the fault handler has put in its place; `self` is the
+            // only way to it and is going.
+            let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.len) };
+        }
+        #[cfg(not(feature = "std"))]
+        let _ = &self.owner;
+    }
+}
+
+/// `memcpy` in general; words and bytes in order where the memory takes aligned accesses only.
+///
+/// # Safety
+///
+/// `from` is readable and `into` writable for `count` bytes, and they do not overlap.
+unsafe fn copy(from: *const u8, into: *mut u8, count: usize, strict: bool) {
+    if !strict {
+        // SAFETY: by the function's precondition.
+        unsafe { core::ptr::copy_nonoverlapping(from, into, count) };
+        return;
+    }
+    let word = size_of::<u32>();
+    let mut i = 0;
+    while i < count {
+        // SAFETY: i < count, and for the word i + 4 <= count with both sides aligned.
+        unsafe {
+            if from.add(i) as usize % word == 0 && into.add(i) as usize % word == 0 && count - i >= word {
+                into.add(i).cast::<u32>().write_volatile(from.add(i).cast::<u32>().read_volatile());
+                i += word;
+            } else {
+                into.add(i).write_volatile(from.add(i).read_volatile());
+                i += 1;
+            }
+        }
+    }
+}
