@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Binding and unbinding, loading and unloading (row 19).
+
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+
+use crate::dev::{self, Unbound, CARVE_WC, EACH_BACKING, FB, LOG};
+use crate::sys::{self, Errno};
+use crate::tests;
+
+tests! {
+    quick:
+        board_unbind_takes_the_nodes_away_and_bind_brings_them_back,
+        board_unbind_of_the_screen_and_bind_brings_it_back,
+        board_number_stays_over_unbind_and_bind,
+        board_rmmod_with_an_open_descriptor_is_refused,
+        board_rmmod_with_only_a_mapping_is_refused,
+        board_rmmod_with_a_revoked_mapping_is_refused;
+    long:
+        board_bind_and_unbind_200_times_leaks_nothing,
+        board_rmmod_without_users_works_and_insmod_brings_all_back;
+}
+
+fn board_unbind_takes_the_nodes_away_and_bind_brings_them_back() {
+    CARVE_WC.needed();
+    let before = dev::misc_of(CARVE_WC.node);
+    {
+        let _unbound = Unbound::new(CARVE_WC.node);
+        assert!(dev::misc_of(CARVE_WC.node).is_empty());
+        // devtmpfs takes them away in a thread of its own.
+        for _ in 0..100 {
+            if dev::names_in("/dev/fanlight1").is_empty() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert!(dev::names_in("/dev/fanlight1").is_empty(), "{:?}", dev::names_in("/dev/fanlight1"));
+    }
+    assert_eq!(dev::misc_of(CARVE_WC.node), before);
+    assert!(CARVE_WC.open().map().load32(0).is_ok());
+}
+
+fn board_unbind_of_the_screen_and_bind_brings_it_back() {
+    let before = dev::misc_of("fanlight");
+    drop(Unbound::new("fanlight"));
+    assert_eq!(dev::misc_of("fanlight"), before);
+    FB.open().map().store32(0, 0x00ff_0000).unwrap();
+    assert_eq!(LOG.open().map().load32(0), Ok(crate::uapi::LOG_MAGIC));
+}
+
+fn board_number_stays_over_unbind_and_bind() {
+    if !dev::node_exists("fanlight-numbered") {
+        crate::skip!("the device tree has no fanlight-numbered: boot with tests/dts/windows.dtso");
+    }
+    let before = dev::misc_of("fanlight-numbered");
+    for _ in 0..5 {
+        drop(Unbound::new("fanlight-numbered"));
+        assert_eq!(dev::misc_of("fanlight-numbered"), before);
+    }
+}
+
+fn module_stays() {
+    let refused = sys::delete_module("fanlight").expect_err("the module was removed under its users");
+    assert!([Errno::EBUSY, Errno::EAGAIN].contains(&refused), "{refused:?}");
+}
+
+fn board_rmmod_with_an_open_descriptor_is_refused() {
+    for spec in EACH_BACKING.iter().chain([&FB, &LOG]) {
+        let window = spec.open_with(libc::O_RDONLY);
+        module_stays();
+        assert!(window.info().size > 0, "{}", spec.name);
+    }
+}
+
+fn board_rmmod_with_only_a_mapping_is_refused() {
+    for spec in EACH_BACKING.iter().chain([&FB, &LOG]) {
+        let map = spec.open().map();
+        module_stays();
+        assert!(map.load32(0).is_ok(), "{}", spec.name);
+    }
+}
+
+fn board_rmmod_with_a_revoked_mapping_is_refused() {
+    // Its vm_ops are the module's code yet.
+    for spec in EACH_BACKING {
+        let map = spec.open().map();
+        let _unbound = Unbound::new(spec.node);
+        module_stays();
+        assert!(map.load32(0).is_err(), "{}", spec.name);
+    }
+}
+
+/// MemAvailable, in KiB.
+fn available() -> i64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")).expect("MemAvailable");
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+fn board_bind_and_unbind_200_times_leaks_nothing() {
+    CARVE_WC.needed();
+    let cycle = |n: u32| {
+        for _ in 0..n {
+            drop(Unbound::new(CARVE_WC.node));
+        }
+    };
+    cycle(20);
+    let before = available();
+    cycle(200);
+    // An instance holds more than 3 MiB of kernel pages: leaking even a hundredth of it 200 times would be 6 MiB.
+    let lost = before - available();
+    assert!(lost < 4096, "{lost} KiB are gone");
+}
+
+/// Where the module's file is.
+fn module_file() -> PathBuf {
+    fn find(directory: &str) -> Option<PathBuf> {
+        for entry in std::fs::read_dir(directory).ok()?.flatten() {
+            let path = entry.path();
+            if path.file_name().is_some_and(|name| name == "fanlight.ko") {
+                return Some(path);
+            }
+            if entry.file_type().is_ok_and(|t| t.is_dir()) {
+                if let Some(found) = find(path.to_str()?) {
+                    return Some(found);
+                }
+            }
+        }
+        None
+    }
+    find("/lib/modules").unwrap_or_else(|| crate::skip!("no fanlight.ko below /lib/modules"))
+}
+
+fn board_rmmod_without_users_works_and_insmod_brings_all_back() {
+    let file = module_file();
+    let before = dev::bound();
+    for _ in 0..5 {
+        let mut removed = sys::delete_module("fanlight");
+        // Somebody may be looking at a node just now (mdev, say).
+        for _ in 0..50 {
+            if removed.is_ok() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            removed = sys::delete_module("fanlight");
+        }
+        assert_eq!(removed, Ok(0));
+        assert!(dev::bound().is_empty());
+        let image = sys::open(file.to_str().unwrap(), libc::O_RDONLY).unwrap();
+        assert_eq!(sys::init_module(image.as_raw_fd()), Ok(0));
+        assert_eq!(dev::bound(), before);
+    }
+    for _ in 0..200 {
+        if std::path::Path::new("/dev/fanlight0/fb").exists() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("the nodes do not come back");
+}

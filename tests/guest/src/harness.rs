@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Runs tests, each in a child of its own, and prints KTAP.
+//!
+//! A test is a function that returns if it passed, panics if it failed, and calls [`skip!`](crate::skip) if what it
+//! needs is absent. It also failed if it was killed, if it took too long, or if the kernel complained meanwhile.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use crate::sys;
+
+/// The exit status of a test that skips itself; automake's number for it.
+const SKIPPED: i32 = 77;
+
+/// A test and how long it may take.
+pub struct Test {
+    pub name: &'static str,
+    pub run: fn(),
+    pub limit: Duration,
+    pub slow: bool,
+    /// The boots of tests/boots that it belongs to.
+    pub boots: &'static [&'static str],
+}
+
+/// The boot that a test belongs to if nothing else is said: every window there is, and every bad one.
+pub const USUAL: &[&str] = &["windows"];
+/// Where races look different: the usual boot has two processors.
+pub const ANY_CORES: &[&str] = &["windows", "one-core", "four-cores"];
+
+/// Makes the `TESTS` of an area; the groups differ in their time limit.
+#[macro_export]
+macro_rules! tests {
+    ($($group:ident: $($test:ident),+ $(,)?;)+) => {
+        pub const TESTS: &[$crate::harness::Test] = &[$($($crate::tests!(@one $group $test),)+)+];
+    };
+    (@one quick $test:ident) => { $crate::tests!(@make $test, 20, false, USUAL) };
+    (@one long $test:ident) => { $crate::tests!(@make $test, 120, false, USUAL) };
+    (@one cores $test:ident) => { $crate::tests!(@make $test, 120, false, ANY_CORES) };
+    (@one slow $test:ident) => { $crate::tests!(@make $test, 1800, true, USUAL) };
+    (@make $test:ident, $limit:expr, $slow:expr, $boots:ident) => {
+        $crate::harness::Test {
+            name: stringify!($test),
+            run: $test,
+            limit: std::time::Duration::from_secs($limit),
+            slow: $slow,
+            boots: $crate::harness::$boots,
+        }
+    };
+}
+
+/// Ends the test because something that it needs is not there, and says what.
+#[macro_export]
+macro_rules! skip {
+    ($($arg:tt)*) => { $crate::harness::skip_with(&format!($($arg)*)) };
+}
+
+pub fn skip_with(reason: &str) -> ! {
+    print!("{reason}");
+    let _ = std::io::stdout().flush();
+    sys::exit_now(SKIPPED)
+}
+
+/// What the command line asked for.
+#[derive(Default)]
+pub struct Options {
+    pub list: bool,
+    pub slow: bool,
+    pub times: bool,
+    /// Only the tests of this boot.
+    pub boot: Option<String>,
+    pub filters: Vec<String>,
+}
+
+impl Options {
+    fn wants(&self, test: &Test) -> bool {
+        self.wants_of(test.boots) && self.wants_named(test.name, test.slow)
+    }
+
+    /// Whether tests of these boots are wanted.
+    pub fn wants_of(&self, boots: &[&str]) -> bool {
+        self.boot.as_ref().is_none_or(|boot| boots.contains(&boot.as_str()))
+    }
+
+    pub fn wants_named(&self, name: &str, slow: bool) -> bool {
+        let exactly = self.filters.iter().any(|f| f == name);
+        let matches = self.filters.is_empty() || self.filters.iter().any(|f| name.contains(f.as_str()));
+        exactly || (matches && (self.slow || !slow))
+    }
+}
+
+/// What became of a test.
+pub enum Outcome {
+    Passed,
+    Skipped(String),
+    Failed(String),
+}
+
+/// The tests that were asked for.
+pub fn chosen<'a>(tests: &[&'a Test], options: &Options) -> Vec<&'a Test> {
+    tests.iter().filter(|test| options.wants(test)).copied().collect()
+}
+
+/// Prints results as KTAP.
+#[derive(Default)]
+pub struct Report {
+    passed: u32,
+    failed: u32,
+    skipped: u32,
+}
+
+impl Report {
+    pub fn begin(count: usize) -> Self {
+        println!("KTAP version 1\n1..{count}");
+        Self::default()
+    }
+
+    /// One test's result, and if it failed, what it said and why.
+    pub fn result(&mut self, name: &str, outcome: &Outcome, said: &[String]) {
+        let number = self.passed + self.failed + self.skipped + 1;
+        match outcome {
+            Outcome::Passed => {
+                self.passed += 1;
+                println!("ok {number} {name}");
+            }
+            Outcome::Skipped(reason) => {
+                self.skipped += 1;
+                println!("ok {number} {name} # SKIP {}", reason.trim().replace('\n', " "));
+            }
+            Outcome::Failed(why) => {
+                self.failed += 1;
+                for line in said {
+                    println!("# {line}");
+                }
+                println!("# {name}: {why}\nnot ok {number} {name}");
+            }
+        }
+        let _ = std::io::stdout().flush();
+    }
+
+    /// The sums, and the exit status.
+    pub fn end(self) -> i32 {
+        let Self { passed, failed, skipped } = self;
+        println!("# Totals: pass:{passed} fail:{failed} xfail:0 xpass:0 skip:{skipped} error:0");
+        i32::from(failed > 0)
+    }
+}
+
+/// Runs tests and returns the exit status.
+pub fn run(chosen: &[&Test], options: &Options) -> i32 {
+    let mut watch = KernelWatch::new();
+    let mut report = Report::begin(chosen.len());
+    for test in chosen {
+        let began = Instant::now();
+        let (outcome, said) = run_one(test.run, test.limit);
+        let complaints = watch.complaints();
+        let outcome = match (outcome, complaints.is_empty()) {
+            (Outcome::Failed(why), _) => Outcome::Failed(why),
+            (other, true) => other,
+            (_, false) => Outcome::Failed("the kernel complained".to_owned()),
+        };
+        // Whatever a failed test left unbound must not fail the tests after it.
+        if matches!(outcome, Outcome::Failed(_)) {
+            crate::dev::bind_everything();
+        }
+        if options.times {
+            println!("# {}: {} ms", test.name, began.elapsed().as_millis());
+        }
+        let said: Vec<String> = said.lines().map(str::to_owned).chain(complaints).collect();
+        report.result(test.name, &outcome, &said);
+    }
+    report.end()
+}
+
+/// Runs a test in a child and returns what became of it and what it printed.
+pub fn run_one(test: impl FnOnce(), limit: Duration) -> (Outcome, String) {
+    let (mut output, input) = sys::pipe();
+    let child = match sys::fork() {
+        0 => {
+            drop(output);
+            in_child(test, &input)
+        }
+        pid => pid,
+    };
+    drop(input);
+    let mut said = Vec::new();
+    let deadline = Instant::now() + limit;
+    let pidfd = sys::pidfd_open(child);
+    let mut ended = false;
+    while !ended {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        let ready = sys::poll_in(&[output.as_raw_fd(), pidfd.as_raw_fd()], left);
+        if ready[0] {
+            let mut chunk = [0; 4096];
+            let n = output.read(&mut chunk).unwrap_or(0);
+            said.extend_from_slice(&chunk[..n]);
+            // A test that has closed its output is about to end: don't spin on the end of file.
+            if n == 0 {
+                ended = sys::poll_in(&[pidfd.as_raw_fd()], left)[0];
+            }
+        } else {
+            ended = ready[1];
+        }
+    }
+    // The group has the test's own children in it: none of them may live on into the next test.
+    sys::kill_group(child);
+    let status = sys::wait(child);
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let outcome = match (ended, status) {
+        (false, _) => Outcome::Failed(format!("still running after {} s", limit.as_secs())),
+        (true, sys::Ended::Exit(0)) => Outcome::Passed,
+        (true, sys::Ended::Exit(SKIPPED)) => Outcome::Skipped(said.clone()),
+        (true, sys::Ended::Exit(code)) => Outcome::Failed(format!("exit status {code}")),
+        (true, sys::Ended::Signal(signal)) => Outcome::Failed(format!("killed by {}", sys::signal_name(signal))),
+    };
+    (outcome, said)
+}
+
+fn in_child(test: impl FnOnce(), output: &File) -> ! {
+    sys::new_group();
+    sys::redirect_output(output.as_raw_fd());
+    crate::mem::catch_faults();
+    std::panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload();
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let message = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+        let place = panic.location().map_or_else(String::new, |at| format!("{}:{}: ", at.file(), at.line()));
+        eprintln!("{place}{message}");
+    }));
+    let status = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(test)) {
+        Ok(()) => 0,
+        Err(_) => 1,
+    };
+    let _ = std::io::stdout().flush();
+    sys::exit_now(status)
+}
+
+/// Reads the kernel's log for complaints that came since the last look.
+struct KernelWatch(Option<File>);
+
+impl KernelWatch {
+    fn new() -> Self {
+        let kmsg = sys::open("/dev/kmsg", libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC).ok();
+        if let Some(fd) = &kmsg {
+            let _ = sys::lseek(fd.as_raw_fd(), 0, libc::SEEK_END);
+        }
+        Self(kmsg.map(File::from))
+    }
+
+    fn complaints(&mut self) -> Vec<String> {
+        const SIGNS: [&str; 9] = [
+            "WARNING: ",
+            "BUG: ",
+            "Oops",
+            "INFO: possible",
+            "INFO: task",
+            "Unable to handle kernel",
+            "Internal error",
+            "kernel BUG at",
+            "rcu_preempt detected stalls",
+        ];
+        let mut found = Vec::new();
+        let Some(kmsg) = &mut self.0 else { return found };
+        let mut record = [0; 8192];
+        loop {
+            match kmsg.read(&mut record) {
+                Ok(n) if n > 0 => {
+                    let text = String::from_utf8_lossy(&record[..n]);
+                    let text = text.split_once(';').map_or("", |(_, text)| text);
+                    if SIGNS.iter().any(|sign| text.contains(sign)) {
+                        found.push(format!("kernel: {}", text.lines().next().unwrap_or("")));
+                    }
+                }
+                Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
+                _ => return found,
+            }
+        }
+    }
+}
+
+/// A child of a test: runs `body` and exits with its result. It dies with the test.
+pub struct Child {
+    pid: libc::pid_t,
+}
+
+impl Child {
+    pub fn spawn(body: impl FnOnce() -> i32) -> Self {
+        match sys::fork() {
+            0 => {
+                sys::die_with_parent();
+                let status = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(101);
+                let _ = std::io::stdout().flush();
+                sys::exit_now(status)
+            }
+            pid => Self { pid },
+        }
+    }
+
+    pub fn pid(&self) -> libc::pid_t {
+        self.pid
+    }
+
+    pub fn wait(self) -> sys::Ended {
+        sys::wait(self.pid)
+    }
+
+    pub fn kill(self) {
+        sys::kill(self.pid, libc::SIGKILL);
+        self.wait();
+    }
+}
+
+/// Lets two processes wait for each other: what one of them writes, the other one reads.
+pub struct Signal {
+    reader: File,
+    writer: File,
+}
+
+impl Signal {
+    pub fn new() -> Self {
+        let (reader, writer) = sys::pipe();
+        Self { reader, writer }
+    }
+
+    pub fn send(&self) {
+        self.send_value(0);
+    }
+
+    pub fn send_value(&self, value: u64) {
+        (&self.writer).write_all(&value.to_ne_bytes()).expect("write to a pipe");
+    }
+
+    /// Waits for the other side, but not for ever: it may have failed.
+    pub fn wait(&self) -> u64 {
+        self.wait_for(Duration::from_secs(15)).expect("the other process said nothing for 15 s")
+    }
+
+    fn take(&self) -> u64 {
+        let mut value = [0; 8];
+        (&self.reader).read_exact(&mut value).expect("read from a pipe");
+        u64::from_ne_bytes(value)
+    }
+
+    /// Whether something was sent before the time is up.
+    pub fn wait_for(&self, time: Duration) -> Option<u64> {
+        sys::poll_in(&[self.reader.as_raw_fd()], time)[0].then(|| self.take())
+    }
+}
+
+/// Keeps a raw descriptor from being closed twice when it is wrapped for a moment.
+pub fn owned(fd: i32) -> OwnedFd {
+    // SAFETY: the callers pass a descriptor that they have just got from the kernel and that nobody else owns.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The log through its map: the header, the kernel's own boot messages, and what comes after them.
+
+use std::fs;
+
+use crate::dev::{LOG, LOG2};
+use crate::log::{append, kmsg, number, text, unique, without_number, Messages, Reader};
+use crate::tests;
+use crate::uapi;
+
+tests! {
+    quick:
+        log_map_header_is_as_the_abi_has_it,
+        log_map_header_has_the_boot_id,
+        log_map_begins_with_the_first_line_of_the_boot,
+        log_map_has_every_kernel_message_in_order,
+        log_map_records_lie_as_the_abi_says,
+        log_map_numbers_step_by_one,
+        log_map_shows_what_is_written_to_kmsg,
+        log_map_keeps_level_facility_and_time_of_a_kmsg_write,
+        log_map_keeps_the_dictionary_of_device_messages,
+        log_map_of_the_second_instance_has_the_boot_too,
+        log_map_wraps_and_goes_on,
+        log_map_has_no_message_twice;
+}
+
+fn log_map_header_is_as_the_abi_has_it() {
+    for spec in [LOG, LOG2] {
+        let reader = Reader::new(&spec);
+        let header = reader.header();
+        assert_eq!(header.magic, uapi::LOG_MAGIC);
+        assert_eq!(header.version, uapi::LOG_VERSION);
+        assert_eq!(header.header_size, 4096);
+        assert_eq!(header.data_size as usize, spec.size - 4096);
+        assert!(header.data_size.is_power_of_two());
+        let span = reader.head().wrapping_sub(reader.tail());
+        assert!(span <= header.data_size.into(), "{span} bytes between tail and head");
+        assert_eq!((reader.head() % 8, reader.tail() % 8), (0, 0));
+    }
+}
+
+fn log_map_header_has_the_boot_id() {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("the boot id");
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    let id: Vec<u8> = (0..32).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect();
+    assert_eq!(Reader::new(&LOG).header().boot_id[..], id[..]);
+}
+
+fn log_map_begins_with_the_first_line_of_the_boot() {
+    let first = Reader::new(&LOG).next().expect("a record");
+    let oldest = Messages::of_kernel().next().expect("a message");
+    if text(&oldest).starts_with("Booting Linux") {
+        assert!(first.text().starts_with("Booting Linux"), "{first:?}");
+    } else {
+        // The kernel's own buffer has been lapped since; ours is larger.
+        assert!(first.ns / 1000 <= oldest.split(',').nth(2).unwrap().parse().unwrap());
+    }
+}
+
+/// The kernel's messages, and the ring's records of them once it has them all.
+fn both() -> (Vec<String>, Vec<String>) {
+    let mark = unique("log test mark");
+    kmsg(&mark);
+    let kernel: Vec<String> = Messages::of_kernel().all();
+    let end = kernel.iter().position(|message| text(message) == mark).expect("our mark");
+    Reader::new(&LOG).find(&mark);
+    let ring = Reader::new(&LOG).all().into_iter().filter(|record| !from_write(record)).map(|r| r.as_kmsg()).collect();
+    (kernel[..=end].iter().map(|message| without_number(message)).collect(), ring)
+}
+
+/// Whether it was written to the log's node; what programs write to /dev/kmsg comes through the kernel.
+fn from_write(record: &crate::log::Record) -> bool {
+    record.is_user()
+}
+
+fn log_map_has_every_kernel_message_in_order() {
+    let (kernel, ring) = both();
+    let ring: Vec<String> = ring.iter().map(|message| without_number(message)).collect();
+    let first = ring.iter().position(|message| *message == kernel[0]);
+    let first = first.unwrap_or_else(|| panic!("the kernel's oldest message is not there: {}", kernel[0]));
+    for (theirs, ours) in kernel.iter().zip(&ring[first..]) {
+        assert_eq!(ours, theirs);
+    }
+    assert!(ring.len() - first >= kernel.len(), "{} of {} messages", ring.len() - first, kernel.len());
+}
+
+fn log_map_records_lie_as_the_abi_says() {
+    for spec in [LOG, LOG2] {
+        let mut reader = Reader::new(&spec);
+        let mut last = None;
+        while let Some(record) = reader.next() {
+            assert_eq!(record.position % 8, 0);
+            assert!(record.level <= 7);
+            let total = 32 + record.text.len() + record.dict.len();
+            assert!(total <= uapi::RECORD_MAX);
+            assert!(!record.text.ends_with(b"\n"), "{record:?}");
+            // The CRC is the persistent copy's.
+            assert!(last.is_none_or(|last| record.position > last));
+            last = Some(record.position);
+        }
+        assert!(last.is_some());
+    }
+}
+
+fn log_map_numbers_step_by_one() {
+    let records = Reader::new(&LOG).all();
+    for pair in records.windows(2) {
+        assert_eq!(pair[1].seq, pair[0].seq + 1, "{pair:?}");
+    }
+}
+
+fn log_map_shows_what_is_written_to_kmsg() {
+    let mut reader = Reader::at_the_end(&LOG);
+    let hello = unique("hello");
+    kmsg(&format!("<4>{hello}\n"));
+    assert_eq!(reader.find(&hello).text(), hello);
+}
+
+fn log_map_keeps_level_facility_and_time_of_a_kmsg_write() {
+    for (prefix, level, facility) in [("<4>", 4, 1), ("<0x3>", 4, 1), ("<46>", 6, 5), ("<131>", 3, 16), ("<7>", 7, 1)] {
+        let mut reader = Reader::at_the_end(&LOG);
+        let theirs = Messages::of_kernel();
+        theirs.skip_all();
+        let hello = unique("level");
+        kmsg(&format!("{prefix}{hello}"));
+        let message = theirs.find(&hello);
+        let record = reader.find(&hello);
+        assert_eq!(without_number(&record.as_kmsg()), without_number(&message));
+        if prefix != "<0x3>" {
+            assert_eq!((record.level, record.facility), (level, facility), "{prefix}");
+        }
+    }
+}
+
+fn log_map_keeps_the_dictionary_of_device_messages() {
+    let record = Reader::new(&LOG).all().into_iter().find(|record| !record.dict.is_empty());
+    let record = record.expect("a message of a device");
+    let dict = String::from_utf8(record.dict).unwrap();
+    assert!(dict.starts_with("SUBSYSTEM=") && dict.contains("\nDEVICE="), "{dict:?}");
+}
+
+fn log_map_of_the_second_instance_has_the_boot_too() {
+    // 32 KiB: only the newest messages are there yet, and they are the same.
+    let mark = unique("both rings");
+    kmsg(&mark);
+    let record = Reader::new(&LOG2).find(&mark);
+    assert_eq!(without_number(&record.as_kmsg()), without_number(&Reader::new(&LOG).find(&mark).as_kmsg()));
+}
+
+fn log_map_wraps_and_goes_on() {
+    let log = LOG2.open();
+    let mut reader = Reader::at_the_end(&LOG2);
+    let start = reader.head();
+    // More than three times round.
+    for n in 0..3000 {
+        append(&log, &format!("wrap {n:05} {}", "x".repeat(n % 60)));
+        let record = reader.next().expect("it is there as soon as write() returns");
+        assert!(record.text().starts_with(&format!("wrap {n:05} ")), "{record:?}");
+    }
+    assert!(reader.head() - start > 3 * reader.data_size() as u64);
+    assert_eq!(reader.lost, 0);
+}
+
+fn log_map_has_no_message_twice() {
+    let messages: Vec<String> = Reader::new(&LOG).all().iter().map(|record| record.as_kmsg()).collect();
+    let mut numbers: Vec<u64> = messages.iter().map(|message| number(message)).collect();
+    numbers.dedup();
+    assert_eq!(numbers.len(), messages.len());
+    for pair in messages.windows(2) {
+        assert_ne!(without_number(&pair[0]), without_number(&pair[1]), "replayed");
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is left of the log after the machine went down: three ways down, each a test in two stages.
+
+use std::fs;
+use std::path::Path;
+
+use crate::dev::LOG;
+use crate::log::{append, kmsg, number, text, Messages, Reader};
+use crate::stages::{go_down, Down, Staged};
+use crate::sys;
+use crate::uapi;
+
+pub const STAGED: &[Staged] = &[
+    Staged { name: "log_persist_survives_a_reboot", run: survives_a_reboot, boots: BOOTS, slow: false },
+    Staged { name: "log_persist_survives_a_reset", run: survives_a_reset, boots: BOOTS, slow: false },
+    Staged { name: "log_persist_survives_a_panic", run: survives_a_panic, boots: BOOTS, slow: false },
+    Staged { name: "log_persist_survives_20_panics_and_resets", run: survives_20, boots: BOOTS, slow: true },
+];
+
+const BOOTS: &[&str] = &["resets"];
+const PREVIOUS: &str = "/dev/fanlight0/log.prev";
+
+fn previous() -> Messages {
+    let fd = sys::open(PREVIOUS, libc::O_RDONLY | libc::O_NONBLOCK).unwrap_or_else(|e| panic!("{PREVIOUS}: {e:?}"));
+    Messages { fd }
+}
+
+/// What this stage leaves for the next one.
+fn leave(stage: u32) {
+    for n in 0..50 {
+        append(&LOG.open(), &format!("<5>last words {stage} {n}"));
+    }
+    kmsg(&format!("<5>the kernel's last words {stage}"));
+    Reader::new(&LOG).find(&format!("the kernel's last words {stage}"));
+}
+
+/// Everything that the stage before left, in order and once.
+fn find(stage: u32) -> Vec<String> {
+    let messages = previous().all();
+    let words: Vec<&str> = messages.iter().map(|message| text(message)).filter(|text| text.contains("last words")).collect();
+    let mut expected: Vec<String> = (0..50).map(|n| format!("last words {stage} {n}")).collect();
+    expected.push(format!("the kernel's last words {stage}"));
+    assert_eq!(words, expected);
+    for pair in messages.windows(2) {
+        assert!(number(&pair[1]) > number(&pair[0]), "{pair:?}");
+    }
+    assert!(messages.iter().any(|message| text(message).starts_with("Booting Linux")), "the boot is in it");
+    messages
+}
+
+/// The map of the previous log has the same.
+fn map_agrees(messages: &[String]) {
+    let spec = crate::dev::Spec { name: "log.prev", size: size(), ..LOG };
+    let by_map: Vec<String> = Reader::new(&spec).all().iter().map(|record| record.as_kmsg()).collect();
+    assert_eq!(by_map, messages);
+}
+
+fn size() -> usize {
+    let path = Path::new("/sys/class/misc/fanlight0-log.prev/size");
+    fs::read_to_string(path).expect("the size of log.prev").trim().parse().expect("a number")
+}
+
+fn cleared() {
+    let fd = sys::open(PREVIOUS, libc::O_RDWR).expect(PREVIOUS);
+    use std::os::fd::AsRawFd;
+    assert_eq!(sys::ioctl_at(fd.as_raw_fd(), uapi::IOC_LOG_CLEAR, 0), Ok(0));
+    assert_eq!(previous().all(), [""; 0], "it was cleared");
+}
+
+fn survives(stage: u32, down: Down) {
+    if stage == 0 {
+        leave(stage);
+        go_down(down);
+    }
+    let messages = find(stage - 1);
+    map_agrees(&messages);
+}
+
+fn survives_a_reboot(stage: u32) {
+    survives(stage, Down::Reboot);
+}
+
+fn survives_a_reset(stage: u32) {
+    survives(stage, Down::Reset);
+}
+
+fn survives_a_panic(stage: u32) {
+    survives(stage, Down::Panic);
+    let messages = previous().all();
+    let panic = messages.iter().position(|message| text(message).starts_with("Kernel panic - not syncing"));
+    assert!(panic.is_some(), "the panic itself is missing; the last is {:?}", messages.last());
+    // With panic=1, this is the last line that there is.
+    assert!(messages.iter().any(|message| text(message).contains("Rebooting in")), "{:?}", messages.last());
+    cleared();
+}
+
+fn survives_20(stage: u32) {
+    if stage > 0 {
+        map_agrees(&find(stage - 1));
+    }
+    if stage < 20 {
+        leave(stage);
+        go_down([Down::Panic, Down::Reset, Down::Reboot][stage as usize % 3]);
+    }
+}

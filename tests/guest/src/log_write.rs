@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Writing to the log's node, as to /dev/kmsg, whose reading of the same bytes says what is right.
+
+use libc::{O_RDONLY, O_WRONLY};
+
+use crate::dev::{LOG, LOG2};
+use crate::harness::Child;
+use crate::log::{append, kmsg, stats, text, unique, Messages, Reader};
+use crate::mem::{Map, PAGE};
+use crate::sys::{self, Ended, Errno};
+use crate::tests;
+
+tests! {
+    quick:
+        log_write_appends_a_record,
+        log_write_takes_the_prefix_as_dev_kmsg_does,
+        log_write_takes_odd_bytes_as_dev_kmsg_does,
+        log_write_marks_the_record_as_a_users,
+        log_write_does_not_reach_the_kernels_log,
+        log_write_names_its_task_and_time,
+        log_write_never_passes_for_the_kernel,
+        log_write_too_long_is_einval_as_for_dev_kmsg,
+        log_write_of_the_longest_there_may_be_is_kept_whole,
+        log_write_from_a_bad_pointer_is_efault,
+        log_write_needs_a_writable_descriptor,
+        log_write_by_writev_is_one_record,
+        log_write_is_counted_in_the_statistics,
+        log_write_by_shell_echo_works;
+    cores:
+        log_write_from_many_processes_loses_nothing;
+}
+
+fn log_write_appends_a_record() {
+    let mut reader = Reader::at_the_end(&LOG);
+    let hello = unique("hello");
+    append(&LOG.open_with(O_WRONLY), &format!("<5>{hello}\n"));
+    let record = reader.next().expect("a record as soon as write() returns");
+    assert_eq!((record.text(), record.level, record.facility), (hello, 5, 1));
+}
+
+/// Writes the same to both and compares priority and text.
+fn same_in_both(message: &str) {
+    let (ours, theirs) = (Messages::of_log(&LOG), Messages::of_kernel());
+    ours.skip_all();
+    theirs.skip_all();
+    append(&LOG.open_with(O_WRONLY), message);
+    let own = ours.all().into_iter().next().expect("a record");
+    kmsg(message);
+    let kernel = theirs.all().into_iter().next().expect("a message");
+    let priority = |message: &str| message.split(',').next().unwrap().to_owned();
+    let rest = |message: &str| message.split_once(';').unwrap().1.to_owned();
+    assert_eq!((priority(&own), rest(&own)), (priority(&kernel), rest(&kernel)), "{message:?}");
+}
+
+fn log_write_takes_the_prefix_as_dev_kmsg_does() {
+    for prefix in [
+        "", "<0>", "<7>", "<8>", "<15>", "<46>", "<191>", "<2047>", "<2048>", "<99999>", "<4", "<>", "<a>", "<-1>", "< 4>",
+        "<4> ", "<<4>", "<4><5>", "<04>", "<4294967300>",
+    ] {
+        same_in_both(&format!("{prefix}the prefix {}", prefix.replace(['<', '>'], "|")));
+    }
+}
+
+fn log_write_takes_odd_bytes_as_dev_kmsg_does() {
+    for message in [
+        "newline\n", "two newlines\n\n", "in the\nmiddle", "carriage\r\n", "nul\0after", "tab\t", "\\", "grüße", "\x7f",
+        " leading", "trailing ", "<4>", "<4>\n",
+    ] {
+        same_in_both(message);
+    }
+}
+
+fn log_write_marks_the_record_as_a_users() {
+    let mut reader = Reader::at_the_end(&LOG);
+    let (own, kernels) = (unique("to the log"), unique("to the kernel"));
+    append(&LOG.open(), &own);
+    kmsg(&kernels);
+    assert!(reader.find(&own).is_user());
+    assert!(!reader.find(&kernels).is_user());
+}
+
+fn log_write_does_not_reach_the_kernels_log() {
+    let theirs = Messages::of_kernel();
+    theirs.skip_all();
+    let hello = unique("for the ring alone");
+    append(&LOG.open(), &hello);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert!(!theirs.all().iter().any(|message| text(message) == hello));
+}
+
+fn log_write_names_its_task_and_time() {
+    let mut reader = Reader::at_the_end(&LOG);
+    let before = monotonic();
+    append(&LOG.open(), "who and when");
+    let record = reader.find("who and when");
+    assert_eq!(record.caller, std::process::id());
+    // printk's clock is the scheduler's, which need not be the same to the last millisecond.
+    let apart = (record.ns as i64 - before as i64).abs();
+    assert!(apart < 1_000_000_000, "{} ns, and the clock says {before}", record.ns);
+}
+
+fn monotonic() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: room for a time.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+fn log_write_never_passes_for_the_kernel() {
+    let mut reader = Reader::at_the_end(&LOG);
+    append(&LOG.open(), "<3>as if from the kernel");
+    assert_ne!(reader.find("as if from the kernel").facility, 0);
+}
+
+fn log_write_too_long_is_einval_as_for_dev_kmsg() {
+    let theirs = sys::open("/dev/kmsg", O_WRONLY).unwrap();
+    let ours = LOG.open_with(O_WRONLY);
+    let mut reader = Reader::at_the_end(&LOG);
+    for len in [1025, 2048, 4096, 100_000] {
+        let bytes = vec![b'z'; len];
+        use std::os::fd::AsRawFd;
+        let expected = sys::write(theirs.as_raw_fd(), &bytes);
+        assert_eq!(sys::write(ours.raw(), &bytes), expected, "{len} bytes");
+    }
+    assert_eq!(reader.next(), None);
+}
+
+fn log_write_of_the_longest_there_may_be_is_kept_whole() {
+    let mut reader = Reader::at_the_end(&LOG);
+    let longest = "w".repeat(1000);
+    append(&LOG.open(), &longest);
+    let mut text = reader.next().expect("a record").text();
+    // It may come in pieces, for the readers that have little room.
+    while let Some(more) = reader.next() {
+        text.push_str(&more.text());
+    }
+    assert_eq!(text, longest);
+}
+
+fn log_write_from_a_bad_pointer_is_efault() {
+    let hole = Map::nothing(PAGE);
+    let mut reader = Reader::at_the_end(&LOG);
+    assert_eq!(sys::write_from(LOG.open().raw(), hole.at, 16), Err(Errno::EFAULT));
+    assert_eq!(reader.next(), None);
+}
+
+fn log_write_needs_a_writable_descriptor() {
+    assert_eq!(sys::write(LOG.open_with(O_RDONLY).raw(), b"no"), Err(Errno::EBADF));
+    assert_eq!(sys::read(LOG.open_with(O_WRONLY).raw(), &mut [0; 4096]), Err(Errno::EBADF));
+}
+
+fn log_write_by_writev_is_one_record() {
+    let mut reader = Reader::at_the_end(&LOG);
+    let pieces = ["<6>one ", "record ", "of three"];
+    let pieces = pieces.map(|p| libc::iovec { iov_base: p.as_ptr().cast_mut().cast(), iov_len: p.len() });
+    // SAFETY: three pieces, which the kernel only reads.
+    let n = unsafe { libc::writev(LOG.open().raw(), pieces.as_ptr(), 3) };
+    assert_eq!(n, 18);
+    assert_eq!(reader.next().expect("a record").text(), "one record of three");
+    assert_eq!(reader.next(), None);
+}
+
+fn log_write_is_counted_in_the_statistics() {
+    let log = LOG2.open();
+    let before = stats(log.raw());
+    for n in 0..10 {
+        append(&log, &format!("counted {n}"));
+    }
+    let after = stats(log.raw());
+    assert!((10..20).contains(&(after.written - before.written)), "{before:?} {after:?}");
+    assert_eq!(after.dropped, before.dropped);
+    assert!(after.overwritten <= after.written);
+}
+
+fn log_write_by_shell_echo_works() {
+    let mut reader = Reader::at_the_end(&LOG);
+    let hello = unique("by the shell");
+    let command = format!("echo '<4>{hello}' > {}", LOG.path());
+    let status = std::process::Command::new("sh").arg("-c").arg(command).status();
+    assert!(status.unwrap_or_else(|_| crate::skip!("no shell")).success());
+    assert_eq!(reader.find(&hello).level, 4);
+}
+
+fn log_write_from_many_processes_loses_nothing() {
+    const WRITERS: usize = 8;
+    const EACH: usize = 500;
+    let mut reader = Reader::at_the_end(&LOG);
+    let mark = unique("many");
+    let children: Vec<Child> = (0..WRITERS)
+        .map(|writer| {
+            let mark = &mark;
+            Child::spawn(move || {
+                let log = LOG.open_with(O_WRONLY);
+                for n in 0..EACH {
+                    append(&log, &format!("<6>{mark} {writer} {n} {}", "#".repeat((n * 7 + writer) % 50)));
+                }
+                0
+            })
+        })
+        .collect();
+    for child in children {
+        assert_eq!(child.wait(), Ended::Exit(0));
+    }
+    let mut next = [0; WRITERS];
+    for record in reader.all() {
+        let text = record.text();
+        let Some(rest) = text.strip_prefix(&mark) else { continue };
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let (writer, n): (usize, usize) = (words[0].parse().unwrap(), words[1].parse().unwrap());
+        assert_eq!(n, next[writer], "in the order of its writer");
+        assert_eq!(words.get(2).map_or(0, |w| w.len()), (n * 7 + writer) % 50, "{text}");
+        next[writer] += 1;
+    }
+    assert_eq!(next, [EACH; WRITERS]);
+    assert_eq!(reader.lost, 0);
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The tests that run in the booted guest, as root, against the driver's public ABI.
+//!
+//! They don't go through the `fanlight` library: what they know of the ABI is in [`uapi`], as the C header has it.
+//! Every test runs in a process of its own with a time limit, so that one which dies or hangs fails alone.
+//! The output is KTAP, version 1; the exit status is 0 only if nothing failed.
+
+mod harness;
+mod host;
+mod stages;
+
+mod dev;
+mod log;
+mod mem;
+mod smaps;
+mod sys;
+mod uapi;
+
+mod board_bad;
+mod board_bind;
+mod board_nodes;
+
+mod log_flood;
+mod log_map;
+mod log_poll;
+mod log_read;
+mod log_rights;
+mod log_write;
+mod log_persist;
+
+mod window_dump;
+mod window_fault;
+mod window_fork;
+mod window_info;
+mod window_io;
+mod window_map;
+mod window_revoke;
+mod window_storm;
+mod window_vma;
+
+use harness::{Options, Test};
+use stages::Staged;
+
+const USAGE: &str = "\
+usage: fanlight-guest-tests [--list] [--slow] [--times] [--boot NAME] [FILTER…]
+
+Runs the tests whose names contain one of the filters (all, without a filter).
+  --list   print the names and stop
+  --slow   run the slow tests as well (a filter that is a test's whole name does, too)
+  --boot   only the tests that belong to this boot of tests/boots
+  --times  say after each test how long it took
+";
+
+fn main() {
+    let mut options = Options::default();
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--list" => options.list = true,
+            "--slow" => options.slow = true,
+            "--times" => options.times = true,
+            "--boot" => options.boot = args.next(),
+            "-h" | "--help" => {
+                print!("{USAGE}");
+                return;
+            }
+            flag if flag.starts_with('-') => {
+                eprint!("fanlight-guest-tests: unknown option {flag}\n{USAGE}");
+                std::process::exit(2);
+            }
+            filter => options.filters.push(filter.to_owned()),
+        }
+    }
+    let areas: &[&[Test]] = &[
+        board_nodes::TESTS,
+        board_bad::TESTS,
+        log_map::TESTS,
+        log_read::TESTS,
+        log_write::TESTS,
+        log_poll::TESTS,
+        log_rights::TESTS,
+        log_flood::TESTS,
+        window_info::TESTS,
+        window_map::TESTS,
+        window_vma::TESTS,
+        window_fault::TESTS,
+        window_fork::TESTS,
+        window_dump::TESTS,
+        window_io::TESTS,
+        window_revoke::TESTS,
+        board_bind::TESTS,
+        window_storm::TESTS,
+    ];
+    let tests: Vec<&Test> = areas.iter().flat_map(|area| area.iter()).collect();
+    let staged: Vec<&Staged> = log_persist::STAGED.iter().collect();
+    let chosen = harness::chosen(&tests, &options);
+    let status = if options.list {
+        chosen.iter().for_each(|test| println!("{}", test.name));
+        stages::run(&staged, &options).unwrap_or(0)
+    } else {
+        // A boot has tests of one kind or the other: what a test in stages resets would take the others along.
+        stages::run(&staged, &options).unwrap_or_else(|| harness::run(&chosen, &options))
+    };
+    std::process::exit(status);
+}

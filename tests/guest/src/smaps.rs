@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What /proc/self/smaps says about a mapping.
+
+/// The entry of one mapping.
+#[derive(Debug)]
+pub struct Entry {
+    pub permissions: String,
+    pub offset: u64,
+    /// The two-letter flags of the VmFlags line.
+    pub flags: Vec<String>,
+    pub rss_kib: u64,
+}
+
+impl Entry {
+    /// The entry of the mapping that begins at this address.
+    pub fn at(address: usize) -> Self {
+        let text = std::fs::read_to_string("/proc/self/smaps").expect("smaps (PROC_PAGE_MONITOR)");
+        let start = format!("{address:08x}-");
+        let mut lines = text.lines().skip_while(|line| !line.starts_with(&start));
+        let head = lines.next().unwrap_or_else(|| panic!("no mapping at {address:#x} in smaps:\n{text}"));
+        let words: Vec<&str> = head.split_whitespace().collect();
+        let mut entry = Self {
+            permissions: words[1].to_owned(),
+            offset: u64::from_str_radix(words[2], 16).expect("an offset"),
+            flags: Vec::new(),
+            rss_kib: 0,
+        };
+        for line in lines {
+            if let Some(size) = line.strip_prefix("Rss:") {
+                entry.rss_kib = size.trim().trim_end_matches(" kB").parse().expect("a size");
+            }
+            if let Some(flags) = line.strip_prefix("VmFlags:") {
+                entry.flags = flags.split_whitespace().map(str::to_owned).collect();
+                break;
+            }
+        }
+        entry
+    }
+
+    pub fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|f| f == flag)
+    }
+
+    /// Which of these flags are set, in this order.
+    pub fn of(&self, interesting: &str) -> String {
+        interesting.split(' ').filter(|flag| self.has(flag)).collect::<Vec<_>>().join(" ")
+    }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Tests that go on after a reset of the machine.
+//!
+//! The host resets one and the same QEMU, so that memory survives, and runs the same command again. Which test is on,
+//! and in which of its stages, is kept by the host as a note. A test's result is printed in its last stage.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::harness::{self, Options, Outcome, Report};
+use crate::host;
+
+/// A test in stages: it is run again, with the next number, after each reset that it asks for.
+pub struct Staged {
+    pub name: &'static str,
+    pub run: fn(u32),
+    pub boots: &'static [&'static str],
+    pub slow: bool,
+}
+
+/// How to leave a stage.
+#[derive(Clone, Copy, Debug)]
+pub enum Down {
+    /// A warm reboot that the kernel does.
+    Reboot,
+    /// Pulled by the host, as a watchdog would: the kernel knows nothing of it.
+    Reset,
+    /// A panic, and panic=1 on the command line.
+    Panic,
+}
+
+const STAGE: &str = "FANLIGHT_TEST_STAGE";
+
+/// Runs what is left of the staged tests, from where the note says.
+pub fn run(tests: &[&Staged], options: &Options) -> Option<i32> {
+    let chosen: Vec<&&Staged> = tests
+        .iter()
+        .filter(|test| options.wants_of(test.boots) && options.wants_named(test.name, options.slow || !test.slow))
+        .filter(|test| options.slow || !test.slow)
+        .collect();
+    if options.list {
+        chosen.iter().for_each(|test| println!("{}", test.name));
+        return None;
+    }
+    // Without the host there is nobody to bring the machine back: they belong to a boot of their own.
+    if chosen.is_empty() || options.boot.is_none() {
+        return None;
+    }
+    let note = std::env::var("FANLIGHT_NOTE").unwrap_or_default();
+    let mut numbers = note.split_whitespace().map(|word| word.parse().unwrap_or(0_usize));
+    let (first, mut stage) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let mut report = Report::begin(chosen.len());
+    for (number, test) in chosen.iter().enumerate().skip(first) {
+        // The child reads it when it has to go down.
+        std::env::set_var(STAGE, format!("{number} {stage}"));
+        let (outcome, said) = harness::run_one(|| (test.run)(stage as u32), Duration::from_secs(60));
+        if let Outcome::Failed(_) = outcome {
+            println!("# in stage {stage}");
+        }
+        report.result(test.name, &outcome, &said.lines().map(str::to_owned).collect::<Vec<_>>());
+        stage = 0;
+    }
+    Some(report.end())
+}
+
+/// Ends this stage; the next one begins in the next boot.
+pub fn go_down(how: Down) -> ! {
+    let stage = std::env::var(STAGE).expect("only a staged test goes down");
+    let (number, stage) = stage.split_once(' ').expect("two numbers");
+    let next = stage.parse::<u32>().expect("a number") + 1;
+    host::ask(&format!("note {number} {next}"));
+    match how {
+        Down::Reboot => {
+            host::ask("expect-reset");
+            // SAFETY: no memory is involved; nothing comes after it.
+            unsafe { libc::reboot(libc::RB_AUTOBOOT) };
+        }
+        Down::Reset => {
+            host::ask("reset");
+        }
+        Down::Panic => {
+            host::ask("expect-panic");
+            fs::write("/proc/sysrq-trigger", "c").expect("sysrq");
+        }
+    }
+    std::thread::sleep(Duration::from_secs(30));
+    panic!("the machine is still up after {how:?}");
+}

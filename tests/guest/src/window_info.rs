@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a window says of itself: the info ioctl, sysfs, debugfs, fdinfo, and who may know what.
+
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+use std::process::Command;
+
+use libc::O_RDONLY;
+
+use crate::dev::{
+    Spec, CARVE_RO, CARVE_WC, CONTIG, FB, LOG, LOG2, MAILBOX, READ_ONLY, SRAM, TABLE, TABLE_NOW, WRITABLE,
+};
+use crate::harness::Child;
+use crate::mem::Map;
+use crate::sys::{self, Ended, Errno};
+use crate::tests;
+use crate::uapi::{self, Info};
+
+tests! {
+    quick:
+        window_info_describes_every_window,
+        window_info_describes_the_framebuffer,
+        window_info_describes_the_logs,
+        window_info_rights_follow_the_tree,
+        window_info_hides_physical_addresses_without_cap_sys_admin,
+        window_info_physical_address_is_the_trees,
+        window_info_into_a_bad_pointer_is_efault,
+        window_info_from_a_c_program_that_knows_only_the_header,
+        window_ioctl_unknown_is_enotty,
+        window_sysfs_describes_every_window,
+        window_sysfs_rights_follow_the_tree,
+        window_sysfs_attributes_are_read_only,
+        window_name_is_the_label_where_there_is_one,
+        window_node_is_not_for_everybody,
+        window_debugfs_counts_maps_and_faults,
+        window_fdinfo_names_the_window;
+}
+
+fn all() -> impl Iterator<Item = &'static Spec> {
+    WRITABLE.iter().chain(READ_ONLY)
+}
+
+fn check_info(spec: &Spec) -> Info {
+    let info = spec.open().info();
+    let name = spec.name;
+    assert!(info.abi >= uapi::ABI, "{name}: ABI {}", info.abi);
+    assert_eq!(info.name(), name);
+    assert_eq!(info.backing, spec.backing, "{name}");
+    assert_eq!(info.cache, spec.cache, "{name}");
+    assert_eq!(info.size, spec.size as u64, "{name}");
+    assert_eq!(info.instance, spec.instance(), "{name}");
+    assert_eq!(info.reserved, [0; 8], "{name}");
+    info
+}
+
+fn window_info_describes_every_window() {
+    for spec in all() {
+        let info = check_info(spec);
+        assert_eq!(info.kind, uapi::KIND_MEMORY, "{}", spec.name);
+        assert_eq!((info.width, info.height, info.stride, info.format, info.pages), (0, 0, 0, 0, 0), "{}", spec.name);
+        assert_eq!(info.scanout, uapi::SCANOUT_NONE, "{}", spec.name);
+    }
+}
+
+fn window_info_describes_the_framebuffer() {
+    let info = check_info(&FB);
+    assert_eq!(info.kind, uapi::KIND_FRAMEBUFFER);
+    assert_eq!((info.width, info.height, info.stride, info.pages), (1024, 600, 4096, 2));
+    assert_eq!(&info.format.to_le_bytes(), b"XR24");
+    assert_eq!(info.scanout, uapi::SCANOUT_RAMFB);
+}
+
+fn window_info_describes_the_logs() {
+    for spec in [LOG, LOG2] {
+        assert_eq!(check_info(&spec).kind, uapi::KIND_LOG);
+    }
+}
+
+fn window_info_rights_follow_the_tree() {
+    let all_rights = uapi::RIGHT_READ | uapi::RIGHT_WRITE | uapi::RIGHT_MAP_READ | uapi::RIGHT_MAP_WRITE;
+    for spec in WRITABLE {
+        assert_eq!(spec.open().info().rights, all_rights, "{}", spec.name);
+    }
+    for spec in READ_ONLY {
+        assert_eq!(spec.open().info().rights, uapi::RIGHT_READ | uapi::RIGHT_MAP_READ, "{}", spec.name);
+    }
+    assert_eq!(LOG.open().info().rights, uapi::RIGHT_READ | uapi::RIGHT_WRITE | uapi::RIGHT_MAP_READ);
+}
+
+fn window_info_physical_address_is_the_trees() {
+    assert_eq!(FB.open().info().phys, 0x5000_0000);
+    assert_eq!(CARVE_WC.open().info().phys, 0x5100_0000);
+    assert_eq!(SRAM.open().info().phys, 0x5120_4000);
+    assert_ne!(CONTIG.open().info().phys, 0);
+    for spec in [TABLE, TABLE_NOW, LOG] {
+        assert_eq!(spec.open().info().phys, 0, "{}", spec.name);
+    }
+}
+
+fn window_info_hides_physical_addresses_without_cap_sys_admin() {
+    for spec in [FB, CARVE_WC, CONTIG] {
+        let window = spec.open();
+        let address = format!("{:x}", window.info().phys);
+        let sysfs = spec.sysfs();
+        let child = Child::spawn(|| {
+            sys::become_user(65534, &[]);
+            // The descriptor is root's: what counts is who asks.
+            assert_eq!(window.info().phys, 0);
+            assert_eq!(window.info().size, spec.size as u64);
+            for entry in crate::dev::names_in(sysfs.to_str().unwrap()) {
+                let text = fs::read_to_string(sysfs.join(&entry)).unwrap_or_default();
+                assert!(!text.contains(&address), "sysfs tells it in {entry}");
+            }
+            0
+        });
+        assert_eq!(child.wait(), Ended::Exit(0), "{}", spec.name);
+    }
+}
+
+fn window_info_into_a_bad_pointer_is_efault() {
+    let hole = Map::nothing(4096);
+    for spec in all().chain([&FB, &LOG]) {
+        let window = spec.open();
+        assert_eq!(sys::ioctl_at(window.raw(), uapi::IOC_INFO, hole.at), Err(Errno::EFAULT), "{}", spec.name);
+        assert_eq!(sys::ioctl_at(window.raw(), uapi::IOC_INFO, 0), Err(Errno::EFAULT), "{}", spec.name);
+    }
+}
+
+fn window_info_from_a_c_program_that_knows_only_the_header() {
+    for spec in [FB, LOG] {
+        let output = Command::new("fanlight-uapi").arg(spec.path()).output();
+        let output = output.unwrap_or_else(|_| crate::skip!("fanlight-uapi (tests/c) is not installed"));
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        let info = spec.open().info();
+        let expected = format!(
+            "name {}\nkind {}\nbacking {}\ncache {}\nrights {}\nsize {}\nwidth {}\nheight {}\nstride {}\nformat {}\n",
+            info.name(), info.kind, info.backing, info.cache, info.rights, info.size, info.width, info.height,
+            info.stride, info.format,
+        );
+        assert!(text.starts_with(&expected), "{text}\nexpected\n{expected}");
+    }
+}
+
+fn window_ioctl_unknown_is_enotty() {
+    for spec in all().chain([&FB, &LOG]) {
+        let window = spec.open();
+        // Our magic with a number that is not taken, the right number with a wrong size, a terminal's, a disk's.
+        for request in [uapi::IOC_INFO | 0x7f, uapi::IOC_INFO ^ (4 << 16), 0x5401, 0x1260, 0, u32::MAX] {
+            let mut buffer = [0_u8; 4096];
+            let result = sys::ioctl_at(window.raw(), request, buffer.as_mut_ptr() as usize);
+            assert_eq!(result, Err(Errno::ENOTTY), "{} {request:#x}", spec.name);
+        }
+    }
+    // What belongs to one kind of window is unknown to the others.
+    let memory = CARVE_WC.open();
+    let mut word = [0_u32; 64];
+    for request in [uapi::IOC_LOG_FORM, uapi::IOC_LOG_STATS, uapi::IOC_LOG_CLEAR, 0x4600, 0x4602] {
+        assert_eq!(sys::ioctl(memory.raw(), request, &mut word), Err(Errno::ENOTTY), "{request:#x}");
+    }
+    let log = LOG.open();
+    assert_eq!(sys::ioctl(log.raw(), 0x4600, &mut word), Err(Errno::ENOTTY));
+    assert_eq!(sys::ioctl(log.raw(), uapi::IOC_LOG_CLEAR, &mut word), Err(Errno::ENOTTY), "only log.prev is cleared");
+}
+
+fn window_sysfs_describes_every_window() {
+    for spec in all().chain([&FB, &LOG]) {
+        let backing = ["carveout", "contiguous", "vmalloc"][spec.backing as usize - 1];
+        let cache = ["writecombine", "noncached", "cached"][spec.cache as usize - 1];
+        assert_eq!(spec.attribute("name"), spec.name);
+        assert_eq!(spec.attribute("instance"), spec.instance().to_string(), "{}", spec.name);
+        assert_eq!(spec.attribute("size"), spec.size.to_string(), "{}", spec.name);
+        assert_eq!(spec.attribute("backing"), backing, "{}", spec.name);
+        assert_eq!(spec.attribute("cache"), cache, "{}", spec.name);
+        assert_eq!(spec.attribute("state"), "live", "{}", spec.name);
+        assert!(spec.sysfs().join("dev").exists(), "{}", spec.name);
+    }
+    assert_eq!(CARVE_WC.attribute("kind"), "memory");
+    assert_eq!(LOG.attribute("kind"), "log");
+    assert_eq!(FB.attribute("kind"), "framebuffer");
+    assert_eq!(FB.attribute("geometry"), "1024x600 4096 x8r8g8b8");
+    assert_eq!(FB.attribute("scanout"), "ramfb");
+    assert_eq!(CARVE_WC.attribute("geometry"), "");
+    assert_eq!(CARVE_WC.attribute("scanout"), "none");
+}
+
+fn window_sysfs_rights_follow_the_tree() {
+    for spec in WRITABLE {
+        assert_eq!(spec.attribute("rights"), "rw", "{}", spec.name);
+    }
+    for spec in READ_ONLY {
+        assert_eq!(spec.attribute("rights"), "ro", "{}", spec.name);
+    }
+}
+
+fn window_sysfs_attributes_are_read_only() {
+    for spec in [CARVE_WC, FB, LOG] {
+        for name in ["name", "instance", "kind", "size", "backing", "cache", "rights", "state", "geometry", "scanout"] {
+            let mode = fs::metadata(spec.sysfs().join(name)).unwrap_or_else(|e| panic!("{name}: {e}")).mode();
+            assert_eq!(mode & 0o777, 0o444, "{} {name}", spec.name);
+        }
+    }
+}
+
+fn window_name_is_the_label_where_there_is_one() {
+    assert!(MAILBOX.path().ends_with("/mailbox"));
+    assert!(!crate::dev::misc_of(MAILBOX.node).iter().any(|misc| misc.ends_with("odd-name")));
+    assert_eq!(MAILBOX.open().info().name(), "mailbox");
+}
+
+fn window_node_is_not_for_everybody() {
+    for spec in all().chain([&FB, &LOG]) {
+        let metadata = fs::metadata(spec.path()).unwrap();
+        assert!(metadata.file_type().is_char_device());
+        assert_eq!(metadata.mode() & 0o007, 0, "{} has mode {:o}", spec.name, metadata.mode());
+    }
+    let path = CARVE_RO.path();
+    let child = Child::spawn(|| {
+        sys::become_user(65534, &[]);
+        assert_eq!(sys::open(&path, O_RDONLY).map(drop), Err(Errno::EACCES));
+        0
+    });
+    assert_eq!(child.wait(), Ended::Exit(0));
+}
+
+/// A number that debugfs has for a window: a line `name: number` or `name number` in its statistics.
+fn statistic(spec: &Spec, name: &str) -> u64 {
+    let root = Path::new("/sys/kernel/debug/fanlight");
+    if !Path::new("/sys/kernel/debug/usb").exists() && fs::read_dir("/sys/kernel/debug").map_or(0, Iterator::count) == 0 {
+        // SAFETY: C strings all; a second mount of it would be refused, and is harmless.
+        let mounted = unsafe {
+            let debugfs = c"debugfs".as_ptr();
+            libc::mount(debugfs, c"/sys/kernel/debug".as_ptr(), debugfs, 0, std::ptr::null())
+        };
+        assert_eq!(mounted, 0, "debugfs cannot be mounted");
+    }
+    let path = root.join(spec.misc().replacen('-', "/", 1)).join("stats");
+    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let line = text.lines().find(|line| line.split([':', ' ']).next() == Some(name));
+    let line = line.unwrap_or_else(|| panic!("no {name} in {}:\n{text}", path.display()));
+    line[name.len() + 1..].trim().parse().unwrap_or_else(|e| panic!("{line}: {e}"))
+}
+
+fn window_debugfs_counts_maps_and_faults() {
+    let (maps, faults, pages) = (statistic(&TABLE, "maps"), statistic(&TABLE, "faults"), statistic(&TABLE, "pages"));
+    let map = TABLE.open().map();
+    for page in map.pages() {
+        map.load32(page).unwrap();
+    }
+    assert_eq!(statistic(&TABLE, "maps") - maps, 1);
+    assert!((1..=2).contains(&(statistic(&TABLE, "faults") - faults)));
+    assert_eq!(statistic(&TABLE, "pages") - pages, 256);
+    let maps = statistic(&CARVE_WC, "maps");
+    let _map = CARVE_WC.open().map();
+    assert_eq!(statistic(&CARVE_WC, "maps") - maps, 1);
+}
+
+fn window_fdinfo_names_the_window() {
+    for spec in [CARVE_WC, CONTIG, TABLE, FB, LOG] {
+        let window = spec.open();
+        let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", window.fd.as_raw_fd())).unwrap();
+        assert!(text.lines().any(|line| line.contains(spec.name)), "{}:\n{text}", spec.name);
+    }
+}
