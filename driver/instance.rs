@@ -8,10 +8,13 @@ use crate::{
         KernelSink,
         Log, //
     },
+    ring::DATA_MIN,
     scanout,
     spec::{
         self,
         Kind,
+        LogSpec,
+        Name,
         Refusal,
         Source,
         Spec, //
@@ -19,7 +22,10 @@ use crate::{
     stats::Stats,
     sys::{
         address_space::AddressSpace,
-        carveout::Carveout,
+        carveout::{
+            self,
+            Carveout, //
+        },
         chardev::CharDevice,
         console::Console,
         contiguous::ContiguousArea,
@@ -29,7 +35,13 @@ use crate::{
             Mapping, //
         },
         of,
-        vmalloc::VmallocArea, //
+        persistent::{
+            recover,
+            Persistent, //
+        },
+        time::random_id,
+        vmalloc::VmallocArea,
+        Cache, //
     },
     window::{
         BackingKind,
@@ -89,15 +101,22 @@ impl Instance {
         for child in node.children() {
             let name = spec::name_of(&child)?;
             let made = Self::window(dev, &child, &name, id.get(), &space, &windows.0);
-            let window = made.map_err(|refusal| {
+            let made = made.map_err(|refusal| {
                 let name = name.to_str().unwrap_or("?");
                 dev_err!(dev, "window {}: {}\n", name, refusal.reason);
                 refusal.error
             })?;
+            let (window, other) = match made {
+                Made::One(window) => (window, None),
+                Made::Two(window, other) => (window, Some(other)),
+            };
             if let Content::Log(l) = &window.content {
                 log = Some(l.clone());
             }
             windows.0.push(window, GFP_KERNEL)?;
+            if let Some(other) = other {
+                windows.0.push(other, GFP_KERNEL)?;
+            }
         }
         if windows.0.is_empty() {
             dev_err!(dev, "the node has no windows: each is a child node\n");
@@ -151,7 +170,7 @@ impl Instance {
         instance: u32,
         space: &Arc<AddressSpace>,
         others: &[Arc<Window>],
-    ) -> Result<Arc<Window>, Refusal> {
+    ) -> Result<Made, Refusal> {
         let Spec {
             name,
             source,
@@ -166,19 +185,12 @@ impl Instance {
             });
         }
 
-        let log = match &kind {
-            Kind::Log(spec) => {
-                let init = Log::new(spec.data_size).map_err(no_memory)?;
-                Some(Arc::pin_init(init, GFP_KERNEL).map_err(no_memory)?)
-            }
-            _ => None,
-        };
+        if let Kind::Log(log) = kind {
+            return Self::logs(name, instance, source, log, space);
+        }
         let (backing, backing_kind) = match source {
             Source::Carveout { range, shared } => {
-                let carveout = Carveout::new(range, cache, !shared).map_err(|refusal| {
-                    let (reason, error) = refusal.describe();
-                    Refusal { reason, error }
-                })?;
+                let carveout = Carveout::new(range, cache, !shared)?;
                 (Backing::Carveout(carveout), BackingKind::Carveout)
             }
             Source::Contiguous { size } => {
@@ -189,24 +201,14 @@ impl Instance {
                 (Backing::Contiguous(area), BackingKind::Contiguous)
             }
             Source::Vmalloc { size, prefault } => {
-                let area = match &log {
-                    Some(log) => log.area().clone(),
-                    None => {
-                        let area = VmallocArea::new(size).map_err(no_memory)?;
-                        Arc::new(area, GFP_KERNEL)?
-                    }
-                };
-                let backing = if prefault {
-                    Backing::Prefault(area)
-                } else {
-                    Backing::Vmalloc(area)
-                };
+                let area = VmallocArea::new(size).map_err(no_memory)?;
+                let backing = vmalloc_backing(Arc::new(area, GFP_KERNEL)?, prefault);
                 (backing, BackingKind::Vmalloc)
             }
         };
 
-        let content = match (kind, log) {
-            (Kind::Framebuffer(geometry), _) => {
+        let content = match kind {
+            Kind::Framebuffer(geometry) => {
                 let start = backing.pfn().map_or(0, |pfn| pfn as u64 * crate::sys::PAGE_SIZE as u64);
                 let fb = KBox::pin_init(Framebuffer::new(geometry, start), GFP_KERNEL)
                     .map_err(no_memory)?;
@@ -216,12 +218,77 @@ impl Instance {
                 }
                 Content::Framebuffer(fb)
             }
-            (_, Some(log)) => Content::Log(log),
             _ => Content::Memory,
         };
         let mapping = Mapping::new(space.clone(), backing, cache);
         let window = Window::new(name, instance, backing_kind, read_only, content, mapping);
-        Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)
+        Ok(Made::One(Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)?))
+    }
+
+    /// The log, and the previous boot's where there is a region that outlives a reboot.
+    fn logs(
+        name: Name,
+        instance: u32,
+        source: Source,
+        spec: LogSpec,
+        space: &Arc<AddressSpace>,
+    ) -> Result<Made, Refusal> {
+        let prefault = matches!(source, Source::Vmalloc { prefault: true, .. });
+        let window = |name, log: &Arc<Log>, content| {
+            let backing = vmalloc_backing(log.area().clone(), prefault);
+            let mapping = Mapping::new(space.clone(), backing, Cache::Cached);
+            let window =
+                Window::new(name, instance, BackingKind::Vmalloc, true, content, mapping);
+            Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)
+        };
+        let boot_id = random_id();
+        let mut persistent = None;
+        let mut previous = None;
+        if let Some(range) = spec.persistent {
+            let carveout = Carveout::new(range, spec.persist_cache, true)?;
+            let size = carveout.size().next_power_of_two().max(DATA_MIN);
+            let init = Log::previous(size).map_err(no_memory)?;
+            let log = Arc::pin_init(init, GFP_KERNEL).map_err(no_memory)?;
+            let salvaged =
+                recover(&carveout, |record| log.take_over(record)).map_err(no_memory)?;
+            let prev = Name::new(b"log.prev").ok_or(no_memory(ENOMEM))?;
+            previous = Some(window(prev, &log, Content::Previous(log.clone(), salvaged))?);
+            let init = Persistent::new(carveout, &boot_id, spec.persist_level).map_err(|_| {
+                Refusal {
+                    reason: "its region is too small to keep a log",
+                    error: EINVAL,
+                }
+            })?;
+            persistent = Some(KBox::try_pin_init(init, GFP_KERNEL).map_err(no_memory)?);
+        }
+        let init = Log::new(spec.data_size, &boot_id, persistent).map_err(no_memory)?;
+        let log = Arc::pin_init(init, GFP_KERNEL).map_err(no_memory)?;
+        let window = window(name, &log, Content::Log(log.clone()))?;
+        Ok(match previous {
+            Some(previous) => Made::Two(window, previous),
+            None => Made::One(window),
+        })
+    }
+}
+
+/// The windows of one child node.
+enum Made {
+    One(Arc<Window>),
+    Two(Arc<Window>, Arc<Window>),
+}
+
+fn vmalloc_backing(area: Arc<VmallocArea>, prefault: bool) -> Backing {
+    if prefault {
+        Backing::Prefault(area)
+    } else {
+        Backing::Vmalloc(area)
+    }
+}
+
+impl From<carveout::Refusal> for Refusal {
+    fn from(refusal: carveout::Refusal) -> Self {
+        let (reason, error) = refusal.describe();
+        Refusal { reason, error }
     }
 }
 

@@ -5,8 +5,10 @@
 use crate::{
     ring::{
         kmsg,
+        parse_dump,
         Entry,
         Mode,
+        Record,
         Refused,
         Ring,
         Start,
@@ -15,15 +17,25 @@ use crate::{
         HEADER_SIZE, //
     },
     sys::{
-        console::Sink,
-        irq_lock::IrqLock,
+        console::{
+            dumped,
+            loglevel,
+            Sink, //
+        },
+        irq_lock::{
+            IrqGuard,
+            IrqLock, //
+        },
+        persistent::Persistent,
         time::{
             caller_id,
             local_clock,
-            panic_in_progress,
-            random_id, //
+            panic_in_progress, //
         },
-        try_cell::TryCell,
+        try_cell::{
+            Claim,
+            TryCell, //
+        },
         vmalloc::VmallocArea,
         wait::Waiters, //
     }, //
@@ -43,8 +55,37 @@ use kernel::{
 /// How often an emergency asks for the lock before it goes on without.
 const EMERGENCY_TRIES: usize = 10_000;
 
-/// Room to take a line of the console apart.
-type Scratch = [u8; kmsg::MESSAGE_MAX];
+/// Room to take messages apart.
+struct Scratch {
+    line: KVec<u8>,
+    dump: KVec<u8>,
+    lines: KVec<u8>,
+}
+
+impl Scratch {
+    fn new() -> Result<TryCell<Self>> {
+        let room = || KVec::from_elem(0u8, kmsg::MESSAGE_MAX, GFP_KERNEL);
+        Ok(TryCell::new(Self {
+            line: room()?,
+            dump: room()?,
+            lines: room()?,
+        }))
+    }
+}
+
+/// The lock, or the knowledge that it can't be had.
+struct Held<'a>(Option<IrqGuard<'a>>);
+
+impl Held<'_> {
+    fn mode(&self) -> Mode {
+        // Who has the lock for so long was interrupted by this very context, or was stopped by the panic.
+        if self.0.is_none() && panic_in_progress() {
+            Mode::Final
+        } else {
+            Mode::Normal
+        }
+    }
+}
 
 /// A log ring.
 ///
@@ -59,39 +100,61 @@ pub(crate) struct Log {
     /// Readers that sleep.
     #[pin]
     pub(crate) waiters: Waiters,
+    /// The copy that outlives a reboot.
+    pub(crate) persistent: Option<Pin<KBox<Persistent>>>,
     /// One for the console's thread and one for what interrupts it.
-    scratch: [KBox<TryCell<Scratch>>; 2],
-    /// The kernel's number of the next message that the console has not seen; touched by the console's owner only.
+    scratch: [TryCell<Scratch>; 2],
+    /// The kernel's number of the next message that is not in the ring; changed under the lock.
     next_message: Atomic<u64>,
-    /// Messages that printk had lost, or kept to itself for their level, before the console could see them.
+    /// Messages that printk had lost before they could be taken.
     pub(crate) missed: Atomic<u64>,
     /// Set when the window was revoked: readers end.
     gone: Atomic<i32>,
 }
 
 impl Log {
-    /// An empty ring with `data_size` bytes of records.
-    pub(crate) fn new(data_size: usize) -> Result<impl PinInit<Self, Error>> {
+    /// An empty ring with `data_size` bytes of records, for the kernel's and for those of programs. What it gets is also
+    /// kept in `persistent`.
+    pub(crate) fn new(
+        data_size: usize,
+        boot_id: &[u8; 16],
+        persistent: Option<Pin<KBox<Persistent>>>,
+    ) -> Result<impl PinInit<Self, Error>> {
+        // Records have the kernel's numbers until a program writes one of its own.
+        let mut first = [0u8; 64];
+        let seq = dumped(0, &mut first).map_or(0, |(seq, _)| seq);
+        Self::with(data_size, boot_id, seq, persistent)
+    }
+
+    /// An empty ring for `records` of another boot.
+    pub(crate) fn previous(data_size: usize) -> Result<impl PinInit<Self, Error>> {
+        Self::with(data_size, &[0; 16], 0, None)
+    }
+
+    fn with(
+        data_size: usize,
+        boot_id: &[u8; 16],
+        seq: u64,
+        persistent: Option<Pin<KBox<Persistent>>>,
+    ) -> Result<impl PinInit<Self, Error>> {
         let area = Arc::new(VmallocArea::new(HEADER_SIZE + data_size)?, GFP_KERNEL)?;
-        let start = Start::default();
+        let start = Start { position: 0, seq };
         Ring::init(
             area.ring_header(),
             area.words(HEADER_SIZE),
-            &random_id(),
+            boot_id,
             start,
         )
         .ok_or(EINVAL)?;
-        let scratch = [
-            KBox::new(TryCell::new([0; kmsg::MESSAGE_MAX]), GFP_KERNEL)?,
-            KBox::new(TryCell::new([0; kmsg::MESSAGE_MAX]), GFP_KERNEL)?,
-        ];
+        let scratch = [Scratch::new()?, Scratch::new()?];
         Ok(try_pin_init!(Self {
             area,
             writer: Writer::new(start),
             lock <- IrqLock::new(),
             waiters <- Waiters::new(),
+            persistent,
             scratch,
-            next_message: Atomic::<u64>::new(0),
+            next_message: Atomic::<u64>::new(seq),
             missed: Atomic::<u64>::new(0),
             gone: Atomic::<i32>::new(0),
         }? Error))
@@ -115,21 +178,53 @@ impl Log {
     /// Appends a record and wakes who waits. Any context; waits for nothing in an emergency.
     pub(crate) fn append(&self, entry: &Entry<'_>) -> Result<u64, Refused> {
         let ring = self.ring().ok_or(Refused::Busy)?;
-        let seq = if entry.flags & EMERGENCY == 0 {
-            let _guard = self.lock.lock();
-            self.writer.append(ring, entry, Mode::Normal)
+        let lock = self.lock_for(entry.flags);
+        let seq = self.put(ring, entry, &lock)?;
+        drop(lock);
+        self.waiters.appended(seq, ring.header().head.load());
+        Ok(seq)
+    }
+
+    /// Takes over a record of the previous boot, with its number. For a ring that nobody else writes to yet.
+    pub(crate) fn take_over(&self, record: &Record<'_>) {
+        if let Some(ring) = self.ring() {
+            // What can't be appended is missing from the numbers.
+            let _ = self.writer.append_with_seq(ring, &record.entry, record.seq);
+        }
+    }
+
+    /// Appends to the ring and to the copy.
+    #[inline]
+    fn put(&self, ring: Ring<'_>, entry: &Entry<'_>, lock: &Held<'_>) -> Result<u64, Refused> {
+        let seq = self.writer.append(ring, entry, lock.mode())?;
+        if let Some(persistent) = &self.persistent {
+            persistent.append(entry, seq);
+            if entry.flags & EMERGENCY != 0 && panic_in_progress() {
+                persistent.panicking();
+            }
+        }
+        Ok(seq)
+    }
+
+    /// Forgets all records that are there.
+    pub(crate) fn clear(&self) {
+        let _lock = self.lock.lock();
+        if let Some(ring) = self.ring() {
+            ring.header().tail.store(ring.header().head.load());
+        }
+        // Nor can they be seen through a map any more.
+        for word in self.area.words(HEADER_SIZE) {
+            word.store(0);
+        }
+    }
+
+    /// Waits for the lock, but in an emergency not for ever.
+    fn lock_for(&self, flags: u8) -> Held<'_> {
+        Held(if flags & EMERGENCY == 0 {
+            Some(self.lock.lock())
         } else {
-            let guard = (0..EMERGENCY_TRIES).find_map(|_| self.lock.try_lock());
-            // Who has the lock for so long was interrupted by this very context, or was stopped by the panic.
-            let mode = if guard.is_none() && panic_in_progress() {
-                Mode::Final
-            } else {
-                Mode::Normal
-            };
-            self.writer.append(ring, entry, mode)
-        };
-        self.waiters.wake_later();
-        seq
+            (0..EMERGENCY_TRIES).find_map(|_| self.lock.try_lock())
+        })
     }
 
     /// Appends what a program has written, as /dev/kmsg would; returns its length.
@@ -170,23 +265,67 @@ impl Log {
             .wake(kernel::bindings::POLLERR | kernel::bindings::POLLHUP);
     }
 
-    fn message(&self, line: kmsg::Line<'_>, emergency: bool) {
-        let next = self.next_message.load(Relaxed);
-        if line.replayed && line.seq < next {
-            return;
+    /// Takes message `seq` of the kernel, unless it was taken before. Messages that were passed over are counted, and leave
+    /// a gap in the ring's numbers.
+    fn take(&self, seq: u64, entry: &Entry<'_>) {
+        let Some(ring) = self.ring() else { return };
+        {
+            let lock = self.lock_for(entry.flags);
+            let next = self.next_message.load(Relaxed);
+            if seq < next {
+                return;
+            }
+            if seq > next {
+                add(&self.missed, seq - next);
+                self.writer.skip(seq - next);
+            }
+            self.next_message.store(seq + 1, Relaxed);
+            // A refused record took a number: its readers see that it is missing.
+            let _ = self.put(ring, entry, &lock);
         }
-        if next != 0 && line.seq > next {
-            self.missed
-                .store(self.missed.load(Relaxed) + (line.seq - next), Relaxed);
-        }
-        self.next_message.store(line.seq + 1, Relaxed);
-        let mut entry = line.entry;
-        if emergency {
-            entry.flags |= EMERGENCY;
-        }
-        // A refused record took a number: its readers see that it is missing.
-        let _ = self.append(&entry);
+        self.waiters
+            .appended(self.writer.next_seq() - 1, ring.header().head.load());
     }
+
+    /// Takes the messages that printk does not give to consoles: those before `until`, or all that come next.
+    fn take_quiet(&self, until: Option<u64>, flags: u8, scratch: &mut Scratch) {
+        let Scratch { dump, lines, .. } = scratch;
+        loop {
+            let next = self.next_message.load(Relaxed);
+            if until.is_some_and(|until| next >= until) {
+                return;
+            }
+            let Some((seq, len)) = dumped(next, dump) else { return };
+            if until.is_some_and(|until| seq >= until) {
+                return;
+            }
+            let Some(entry) = dump.get(..len).and_then(|text| parse_dump(text, lines)) else {
+                return;
+            };
+            if until.is_none() && entry.level < loglevel() {
+                // The console is about to give it, with its dictionary.
+                return;
+            }
+            let flags = entry.flags | flags;
+            self.take(seq, &Entry { flags, ..entry });
+        }
+    }
+
+    /// Takes messages that are too quiet for consoles now, and not only when a louder one follows.
+    pub(crate) fn catch_up(&self) {
+        if let Some(mut scratch) = self.claim_scratch() {
+            self.take_quiet(None, 0, &mut scratch);
+        }
+    }
+
+    fn claim_scratch(&self) -> Option<Claim<'_, Scratch>> {
+        self.scratch.iter().find_map(|cell| cell.claim())
+    }
+}
+
+/// Adds to a counter that only the holder of the lock changes.
+fn add(counter: &Atomic<u64>, n: u64) {
+    counter.store(counter.load(Relaxed) + n, Relaxed);
 }
 
 /// Level of a message that gives none: `CONFIG_MESSAGE_LOGLEVEL_DEFAULT` as it comes.
@@ -198,16 +337,23 @@ pub(crate) struct KernelSink(pub(crate) Arc<Log>);
 impl Sink for KernelSink {
     fn line(&self, text: &[u8], emergency: bool) {
         let log = &*self.0;
-        let mut claim = log.scratch.iter().find_map(|cell| cell.claim());
-        let buffer: &mut [u8] = match &mut claim {
-            Some(scratch) => &mut **scratch,
-            // Two were interrupted in the middle: what needs no buffer still goes.
-            None => &mut [],
+        let flags = if emergency { EMERGENCY } else { 0 };
+        let Some(mut claim) = log.claim_scratch() else {
+            // Two were interrupted in the middle, which takes a panic in a panic: what needs no room still goes.
+            if let Some(line) = kmsg::parse(text, &mut []) {
+                log.take(line.seq, &Entry { flags, ..line.entry });
+            }
+            return;
         };
-        if let Some(line) = kmsg::parse(text, buffer) {
-            log.message(line, emergency);
-        } else {
-            log.missed.store(log.missed.load(Relaxed) + 1, Relaxed);
+        let scratch = &mut *claim;
+        if let Some(seq) = kmsg::parse(text, &mut scratch.line).map(|line| line.seq) {
+            if seq != log.next_message.load(Relaxed) {
+                log.take_quiet(Some(seq), flags, scratch);
+            }
+        }
+        if let Some(line) = kmsg::parse(text, &mut scratch.line) {
+            let flags = line.entry.flags | flags;
+            log.take(line.seq, &Entry { flags, ..line.entry });
         }
     }
 }

@@ -11,8 +11,10 @@ use crate::{
         kmsg,
         Cursor,
         Next,
+        Peek,
         Record,
         Ring,
+        Word,
         RECORD_MAX,
         USER, //
     },
@@ -26,7 +28,9 @@ use crate::{
             OpenFile,
             Opening,
             Poll, //
-        }, //
+        },
+        time::local_clock,
+        wait::Wish, //
     }, //
 };
 use kernel::{
@@ -54,6 +58,14 @@ enum Form {
     Kmsg,
     Text,
     Binary,
+}
+
+/// What [`LogFile::peek`] saw.
+enum Seen {
+    Nothing,
+    /// A record of this time.
+    Record(u64),
+    Loss,
 }
 
 /// State under the mutex.
@@ -107,6 +119,7 @@ impl LogFile {
 
     /// Whether this file may be mapped: a map shows the kernel's records too.
     pub(crate) fn may_map(&self) -> bool {
+        self.log.catch_up();
         self.kernel
     }
 
@@ -115,11 +128,6 @@ impl LogFile {
             return Err(ENODEV);
         }
         self.log.ring().ok_or(EIO)
-    }
-
-    /// Whether a record that this file may see, or a loss, is there.
-    fn is_ready(&self, cursor: &Cursor, ring: Ring<'_>) -> bool {
-        cursor.unread_bytes(ring) != 0
     }
 
     /// Reads as many records as the form wants and as fit.
@@ -137,7 +145,8 @@ impl LogFile {
             let cursor = guard.cursor.clone();
             drop(guard);
             self.log.waiters.wait_interruptible(|| {
-                self.log.is_gone() || self.log.ring().is_none_or(|ring| self.is_ready(&cursor, ring))
+                let ready = |ring| cursor.unread_bytes(ring) != 0;
+                self.log.is_gone() || self.log.ring().is_none_or(ready)
             })?;
         }
     }
@@ -145,6 +154,7 @@ impl LogFile {
     /// `None`: nothing to read now.
     fn read_some(&self, reader: &mut Reader, to: &mut IovIterDest<'_>) -> Result<Option<usize>> {
         let ring = self.ring()?;
+        self.log.catch_up();
         let Reader {
             cursor,
             form,
@@ -213,25 +223,84 @@ impl LogFile {
         Ok(0)
     }
 
-    /// `POLLIN` when there is a record, with `POLLERR | POLLPRI` when some were lost before it.
+    /// `POLLIN` when there is as much as the watermark asks for, with `POLLERR | POLLPRI` when some were lost before.
     pub(crate) fn poll(&self, poll: &Poll<'_>) -> u32 {
+        const READABLE: u32 = bindings::POLLIN | bindings::POLLRDNORM;
         poll.wait(&self.log.waiters);
+        self.log.catch_up();
+        let guard = self.reader.lock();
+        let (mut cursor, watermark) = (guard.cursor.clone(), guard.watermark);
+        drop(guard);
+        let events = bindings::POLLOUT | bindings::POLLWRNORM;
+        // Said before looking, so that what comes in between wakes.
+        if !watermark.is_modest() {
+            self.log.waiters.wish(Wish::ANY);
+        }
         let Ok(ring) = self.ring() else {
             return bindings::POLLERR | bindings::POLLHUP;
         };
-        let mut cursor = self.reader.lock().cursor.clone();
-        let mut events = bindings::POLLOUT | bindings::POLLWRNORM;
-        match cursor.peek(ring) {
-            crate::ring::Peek::Empty => {}
-            crate::ring::Peek::Record(_) => events |= bindings::POLLIN | bindings::POLLRDNORM,
-            crate::ring::Peek::Lost(_) => {
-                events |= bindings::POLLIN
-                    | bindings::POLLRDNORM
-                    | bindings::POLLERR
-                    | bindings::POLLPRI;
+        if !watermark.is_modest() {
+            return match self.peek(&mut cursor, ring) {
+                Seen::Nothing => events,
+                Seen::Record(_) => events | READABLE,
+                Seen::Loss => events | READABLE | bindings::POLLERR | bindings::POLLPRI,
+            };
+        }
+        let oldest = match self.peek(&mut cursor, ring) {
+            Seen::Loss => return events | READABLE | bindings::POLLERR | bindings::POLLPRI,
+            Seen::Nothing => None,
+            Seen::Record(ns) => Some(ns),
+        };
+        let age = oldest.map(|ns| local_clock().saturating_sub(ns));
+        let delay = u64::from(watermark.delay_us) * 1000;
+        let first = cursor.seq().unwrap_or(0);
+        let start = ring.header().head.load().wrapping_sub(cursor.unread_bytes(ring));
+        let wish = Wish {
+            seq: match (watermark.records, delay, age) {
+                // The clock starts at the first record.
+                (_, 1.., None) => 0,
+                (0, ..) => u64::MAX,
+                (n, ..) => first.saturating_add(u64::from(n) - 1),
+            },
+            position: match watermark.bytes {
+                0 => u64::MAX,
+                n => start.saturating_add(n.into()),
+            },
+            timeout_ns: age.filter(|_| delay != 0).map(|age| delay.saturating_sub(age)),
+        };
+        self.log.waiters.wish(wish);
+        let there = |wanted: u32, got: u64| wanted != 0 && got >= wanted.into();
+        let ready = there(watermark.records, self.log.writer().next_seq().saturating_sub(first))
+            || there(watermark.bytes, cursor.unread_bytes(ring))
+            || age.is_some_and(|age| delay != 0 && age >= delay);
+        if ready && oldest.is_some() {
+            events | READABLE
+        } else {
+            events
+        }
+    }
+
+    /// What read() would find next, without moving the file's cursor.
+    fn peek(&self, cursor: &mut Cursor, ring: Ring<'_>) -> Seen {
+        loop {
+            match cursor.peek(ring) {
+                Peek::Empty => return Seen::Nothing,
+                Peek::Lost(_) => return Seen::Loss,
+                Peek::Record(slot) => {
+                    // struct fanlight_log_record: ns at byte 16, level and flags at byte 30.
+                    let word = |i: usize| slot.words().get(i).map_or(0, Word::load);
+                    let ns = u64::from(word(4)) | u64::from(word(5)) << 32;
+                    let flags = (word(7) >> 16) as u8;
+                    if !slot.still_valid(ring) {
+                        continue;
+                    }
+                    if self.kernel || flags & USER != 0 {
+                        return Seen::Record(ns);
+                    }
+                    cursor.advance(&slot);
+                }
             }
         }
-        events
     }
 
     /// Chooses the form of what read() gives.

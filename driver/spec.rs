@@ -173,6 +173,8 @@ pub(crate) struct LogSpec {
     pub(crate) data_size: usize,
     /// The carve-out that survives a reboot.
     pub(crate) persistent: Option<Range>,
+    /// The memory type with which it is written.
+    pub(crate) persist_cache: Cache,
     /// Records of this level and more urgent ones are kept there.
     pub(crate) persist_level: u8,
 }
@@ -279,6 +281,13 @@ impl Spec {
             kind: Kind::Log(LogSpec {
                 data_size,
                 persistent,
+                // Cached writes would not survive a reset.
+                persist_cache: match read_cache(node)? {
+                    Some(Cache::Cached) => {
+                        return Err(invalid("what is cached is lost in a reset"));
+                    }
+                    cache => cache.unwrap_or(Cache::WriteCombine),
+                },
                 persist_level,
             }),
         })

@@ -53,7 +53,7 @@ fn show(window: &Arc<Window>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "faults {}", c.faults.load(Relaxed))?;
     writeln!(f, "inserted {}", c.inserted.load(Relaxed))?;
     writeln!(f, "revocations {}", c.revocations.load(Relaxed))?;
-    if let Content::Log(log) = &window.content {
+    if let Content::Log(log) | Content::Previous(log, _) = &window.content {
         if let Some(ring) = log.ring() {
             let counts = log.writer().counts(ring);
             writeln!(f, "written {}", counts.written)?;

@@ -7,6 +7,10 @@ use crate::{
     log::Log,
     log_file::LogFile,
     memory,
+    ring::persist::{
+        Ending,
+        Salvaged, //
+    },
     spec::{
         self,
         Name, //
@@ -22,6 +26,7 @@ use crate::{
             Operations, //
         },
         file::{
+            may_clear_log,
             may_show_addresses,
             OpenFile,
             Opening,
@@ -32,6 +37,7 @@ use crate::{
             Mapping,
             Protection, //
         },
+        persistent::Persistent,
         Cache, //
     }, //
 };
@@ -80,6 +86,31 @@ pub(crate) enum Content {
     Framebuffer(Pin<KBox<Framebuffer>>),
     /// The log.
     Log(Arc<Log>),
+    /// What was salvaged of the previous boot's log, and how that went.
+    Previous(Arc<Log>, Salvaged),
+}
+
+impl Content {
+    fn log(&self) -> Option<&Arc<Log>> {
+        match self {
+            Content::Log(log) | Content::Previous(log, _) => Some(log),
+            _ => None,
+        }
+    }
+
+    fn persistent(&self) -> Option<&Persistent> {
+        match self {
+            Content::Log(log) => log.persistent.as_deref(),
+            _ => None,
+        }
+    }
+
+    fn salvaged(&self) -> Option<&Salvaged> {
+        match self {
+            Content::Previous(_, salvaged) => Some(salvaged),
+            _ => None,
+        }
+    }
 }
 
 /// What is behind the memory, for those who ask: `FANLIGHT_BACKING_*`.
@@ -129,7 +160,7 @@ impl Window {
             fb.detach();
         }
         self.mapping.revoke();
-        if let Content::Log(log) = &self.content {
+        if let Some(log) = self.content.log() {
             log.end();
         }
     }
@@ -173,6 +204,7 @@ impl Window {
                 info.kind = 3;
                 info.rights |= RIGHT_WRITE;
             }
+            Content::Previous(..) => info.kind = 3,
         }
         info
     }
@@ -181,7 +213,7 @@ impl Window {
         match self.content {
             Content::Memory => "memory",
             Content::Framebuffer(_) => "framebuffer",
-            Content::Log(_) => "log",
+            Content::Log(_) | Content::Previous(..) => "log",
         }
     }
 
@@ -221,12 +253,50 @@ pub(crate) enum FileState {
 
 macro_rules! attribute {
     ($name:literal, $show:expr) => {
+        attribute!($name, |_| true, $show, None)
+    };
+    ($name:literal, $visible:expr, $show:expr, $store:expr) => {
         Attribute {
             name: $name,
             show: $show,
-            store: None,
+            store: $store,
+            visible: $visible,
         }
     };
+}
+
+/// An attribute of log.prev: a number.
+macro_rules! salvaged {
+    ($name:literal, $field:ident) => {
+        attribute!(
+            $name,
+            |w| w.content.salvaged().is_some(),
+            |w, f| write!(f, "{}", w.content.salvaged().map_or(0, |s| s.$field)),
+            None
+        )
+    };
+}
+
+fn store_level(window: &Window, text: &[u8]) -> Result {
+    let level = match text {
+        [digit @ b'0'..=b'7'] => digit - b'0',
+        _ => return Err(EINVAL),
+    };
+    let persistent = window.content.persistent().ok_or(EIO)?;
+    persistent.level.store(level.into(), Relaxed);
+    Ok(())
+}
+
+/// How the previous boot ended, for sysfs.
+fn ending(salvaged: &Salvaged) -> &'static str {
+    match salvaged.info.map(|info| info.ending) {
+        Some(Ending::Clean) => "clean",
+        Some(Ending::Panic) => "panic",
+        // It could not say: a reset, a watchdog, a lost supply that the memory survived.
+        Some(Ending::Unknown) => "reset",
+        None if salvaged.intact != 0 => "unknown",
+        None => "none",
+    }
 }
 
 impl Operations for Window {
@@ -253,6 +323,24 @@ impl Operations for Window {
             Some(_) => f.write_str("0x00000000"),
             None => Ok(()),
         }),
+        attribute!(
+            c"persist_level",
+            |w| w.content.persistent().is_some(),
+            |w, f| match w.content.persistent() {
+                Some(persistent) => write!(f, "{}", persistent.level.load(Relaxed)),
+                None => Ok(()),
+            },
+            Some(store_level)
+        ),
+        attribute!(
+            c"ending",
+            |w| w.content.salvaged().is_some(),
+            |w, f| f.write_str(w.content.salvaged().map_or("none", ending)),
+            None
+        ),
+        salvaged!(c"intact", intact),
+        salvaged!(c"missing", missing),
+        salvaged!(c"damaged", damaged),
     ];
 
     fn mapping(&self) -> &Mapping {
@@ -265,6 +353,8 @@ impl Operations for Window {
         }
         match &self.content {
             Content::Log(log) => Ok(FileState::Log(LogFile::new(log, opening)?)),
+            Content::Previous(..) if opening.file().is_writable() => Err(EACCES),
+            Content::Previous(log, _) => Ok(FileState::Log(LogFile::new(log, opening)?)),
             _ if self.read_only && opening.file().is_writable() => Err(EACCES),
             _ => Ok(FileState::Memory),
         }
@@ -352,8 +442,13 @@ impl Operations for Window {
                     .writer()
                     .write(&stats)?;
             }
-            // Only the previous boot's log can be cleared.
-            (IOC_LOG_CLEAR, ..) => return Err(ENOTTY),
+            // This boot's log can't be cleared: others read it.
+            (IOC_LOG_CLEAR, _, Content::Previous(log, _)) => {
+                if !may_clear_log() {
+                    return Err(EPERM);
+                }
+                log.clear();
+            }
             _ => return Err(ENOTTY),
         }
         Ok(0)

@@ -50,6 +50,13 @@ pub(crate) struct Watermark {
 }
 static_assert!(size_of::<Watermark>() == 16);
 
+impl Watermark {
+    /// Whether it asks for more than one record.
+    pub(crate) fn is_modest(&self) -> bool {
+        self.records > 1 || self.bytes > 0 || self.delay_us > 0
+    }
+}
+
 /// `struct fanlight_log_stats`.
 #[repr(C)]
 #[derive(Default, Clone, Copy)]

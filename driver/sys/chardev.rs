@@ -65,6 +65,8 @@ pub(crate) struct Attribute<T> {
     pub(crate) show: fn(&T, &mut dyn fmt::Write) -> fmt::Result,
     /// Takes what was written, without its newline. An attribute without is read-only.
     pub(crate) store: Option<fn(&T, &[u8]) -> Result>,
+    /// Whether this node has it.
+    pub(crate) visible: fn(&T) -> bool,
 }
 
 /// What a node does. All may sleep.
@@ -447,10 +449,33 @@ macro_rules! attribute_list {
 }
 
 impl<T: Operations> Vtable<T> {
+    /// # Safety
+    ///
+    /// Called by sysfs for the object in a device of a `CharDevice<T>`, with one of its attributes.
+    unsafe extern "C" fn is_visible(
+        kobj: *mut bindings::kobject,
+        attr: *mut bindings::attribute,
+        index: c_int,
+    ) -> bindings::umode_t {
+        // SAFETY: the object is that of a device, whose driver data is the miscdevice; see `AttributeAt::node`.
+        let (node, mode) = unsafe {
+            let dev = kernel::container_of!(kobj, bindings::device, kobj);
+            (CharDevice::<T>::node_of((*dev).driver_data.cast()), (*attr).mode)
+        };
+        let attribute = usize::try_from(index).ok().and_then(|i| T::ATTRIBUTES.get(i));
+        match attribute {
+            Some(attribute) if (attribute.visible)(node) => mode,
+            _ => 0,
+        }
+    }
+
     const LIST: &'static [*const bindings::attribute; ATTRIBUTES_MAX + 1] =
         attribute_list!(T: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
 
     const GROUP: &'static bindings::attribute_group = &bindings::attribute_group {
+        __bindgen_anon_1: bindings::attribute_group__bindgen_ty_1 {
+            is_visible: Some(Self::is_visible),
+        },
         __bindgen_anon_2: bindings::attribute_group__bindgen_ty_2 {
             attrs: Self::LIST.as_ptr().cast_mut().cast(),
         },

@@ -23,6 +23,23 @@ pub(crate) trait Sink: Send + Sync {
     fn line(&self, text: &[u8], emergency: bool);
 }
 
+/// Reads the message with the kernel's number `seq`, or the oldest one after it, in the form of the kernel's dumpers. Gives
+/// its number and the bytes of `buffer` that it takes; what does not fit is cut. `None`: there is no such message yet.
+///
+/// Safe in any context.
+pub(crate) fn dumped(seq: u64, buffer: &mut [u8]) -> Option<(u64, usize)> {
+    let mut found = seq;
+    // SAFETY: the buffer may be written for its length, and `found` for the call.
+    let len = unsafe { ffi::fanlight_kmsg_dump(&mut found, buffer.as_mut_ptr().cast(), buffer.len()) };
+    usize::try_from(len).ok().map(|len| (found, len))
+}
+
+/// Messages of this level and less urgent ones are not given to consoles.
+pub(crate) fn loglevel() -> u8 {
+    // SAFETY: no preconditions.
+    unsafe { ffi::fanlight_console_loglevel() }.clamp(0, 8) as u8
+}
+
 /// A registered console.
 ///
 /// # Invariants

@@ -81,7 +81,13 @@ extern "C" {
         func: unsafe extern "C" fn(*mut bindings::irq_work),
     );
     pub(super) fn fanlight_wait_init(queue: *mut bindings::wait_queue_head);
-    pub(super) fn fanlight_has_waiters(queue: *mut bindings::wait_queue_head) -> bool;
+    pub(super) fn fanlight_now() -> u64;
+    pub(super) fn fanlight_timer_init(
+        timer: *mut bindings::hrtimer,
+        func: unsafe extern "C" fn(*mut bindings::hrtimer) -> bindings::hrtimer_restart,
+    );
+    pub(super) fn fanlight_timer_start(timer: *mut bindings::hrtimer, at: u64);
+    pub(super) fn fanlight_timer_cancel(timer: *mut bindings::hrtimer);
     pub(super) fn fanlight_wake(queue: *mut bindings::wait_queue_head, events: c_uint);
     pub(super) fn fanlight_wait_interruptible(
         queue: *mut bindings::wait_queue_head,
@@ -89,12 +95,20 @@ extern "C" {
         data: *const c_void,
     ) -> c_int;
 
+    pub(super) fn register_reboot_notifier(block: *mut bindings::notifier_block) -> c_int;
+    pub(super) fn unregister_reboot_notifier(block: *mut bindings::notifier_block) -> c_int;
+
+    pub(super) fn crc32_le(crc: u32, bytes: *const c_void, len: usize) -> u32;
+    pub(super) fn fanlight_may_clear_log() -> bool;
     pub(super) fn fanlight_local_clock() -> u64;
     pub(super) fn fanlight_caller_id() -> u32;
 
     pub(super) fn fanlight_console_new(data: *mut c_void) -> *mut c_void;
     pub(super) fn fanlight_console_register(con: *mut c_void) -> c_int;
     pub(super) fn fanlight_console_free(con: *mut c_void);
+
+    pub(super) fn fanlight_kmsg_dump(seq: *mut u64, buffer: *mut c_char, size: usize) -> isize;
+    pub(super) fn fanlight_console_loglevel() -> c_int;
 
     pub(super) fn fanlight_may_read_kmsg() -> c_int;
     pub(super) fn fanlight_rpi_property_list(data: *mut c_void, size: usize) -> c_int;

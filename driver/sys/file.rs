@@ -113,6 +113,12 @@ pub(crate) fn may_show_addresses() -> bool {
     unsafe { ffi::fanlight_may_show_addresses() }
 }
 
+/// Whether the current task may clear the kernel's log: it has `CAP_SYSLOG`.
+pub(crate) fn may_clear_log() -> bool {
+    // SAFETY: no preconditions in task context.
+    unsafe { ffi::fanlight_may_clear_log() }
+}
+
 /// Whether the current task could open `/dev/kmsg` for reading now; the error it would get.
 pub(crate) fn may_read_kmsg() -> Result {
     // SAFETY: no preconditions in task context.

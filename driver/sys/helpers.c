@@ -8,11 +8,14 @@
 #include <linux/console.h>
 #include <linux/dcache.h>
 #include <linux/fs.h>
+#include <linux/file.h>
 #include <linux/fs_context.h>
+#include <linux/hrtimer.h>
 #include <linux/idr.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/irq_work.h>
+#include <linux/kmsg_dump.h>
 #include <linux/major.h>
 #include <linux/mm.h>
 #include <linux/mount.h>
@@ -198,7 +201,10 @@ static int fanlight_fs_init_context(struct fs_context *fc)
 
 static struct file_system_type fanlight_fs_type = {
 	.name = "fanlight",
-	.owner = THIS_MODULE,
+	/*
+	 * No owner: the mount would hold the module for as long as an instance exists. An instance is gone before the
+	 * module is, and what outlives an instance is held by open files, which hold the module.
+	 */
 	.init_fs_context = fanlight_fs_init_context,
 	.kill_sb = kill_anon_super,
 };
@@ -290,9 +296,24 @@ void fanlight_wait_init(struct wait_queue_head *queue)
 	init_waitqueue_head(queue);
 }
 
-bool fanlight_has_waiters(struct wait_queue_head *queue)
+u64 fanlight_now(void)
 {
-	return wq_has_sleeper(queue);
+	return ktime_get_ns();
+}
+
+void fanlight_timer_init(struct hrtimer *timer, enum hrtimer_restart (*func)(struct hrtimer *timer))
+{
+	hrtimer_setup(timer, func, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
+}
+
+void fanlight_timer_start(struct hrtimer *timer, u64 at)
+{
+	hrtimer_start(timer, ns_to_ktime(at), HRTIMER_MODE_ABS);
+}
+
+void fanlight_timer_cancel(struct hrtimer *timer)
+{
+	hrtimer_cancel(timer);
 }
 
 void fanlight_wake(struct wait_queue_head *queue, unsigned int events)
@@ -383,11 +404,56 @@ void fanlight_console_free(struct console *con)
 	kfree(con);
 }
 
+ssize_t fanlight_kmsg_dump(u64 *seq, char *buffer, size_t size)
+{
+	struct kmsg_dump_iter iter = { .cur_seq = *seq, .next_seq = U64_MAX };
+	size_t len;
+
+	if (!kmsg_dump_get_line(&iter, true, buffer, size, &len))
+		return -ENOENT;
+	*seq = iter.cur_seq - 1;
+	return len;
+}
+
+int fanlight_console_loglevel(void)
+{
+	return console_loglevel;
+}
+
 /* The rights of /dev/kmsg -------------------------------------------------------------------------------------- */
 
+/*
+ * printk's own rules (dmesg_restrict, CAP_SYSLOG, LSMs) are not exported, so they are asked: a character device inode of
+ * our own with kmsg's number is opened as the current task. What is mounted on /dev has no part in it.
+ */
 int fanlight_may_read_kmsg(void)
 {
+	struct super_block *sb = fanlight_fs_mount->mnt_sb;
+	struct path path = { .mnt = fanlight_fs_mount };
+	struct inode *inode;
+	struct file *file;
+
+	inode = alloc_anon_inode(sb);
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	init_special_inode(inode, S_IFCHR | 0444, MKDEV(MEM_MAJOR, 11));
+	path.dentry = d_alloc_anon(sb);
+	if (!path.dentry) {
+		iput(inode);
+		return -ENOMEM;
+	}
+	d_instantiate(path.dentry, inode);
+	file = dentry_open(&path, O_RDONLY | O_LARGEFILE, current_cred());
+	dput(path.dentry);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	fput(file);
 	return 0;
+}
+
+bool fanlight_may_clear_log(void)
+{
+	return capable(CAP_SYSLOG);
 }
 
 /* Raspberry Pi firmware ---------------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #ifndef FANLIGHT_HELPERS_H
 #define FANLIGHT_HELPERS_H
 
+#include <linux/hrtimer_types.h>
 #include <linux/spinlock_types.h>
 #include <linux/types.h>
 
@@ -74,7 +75,10 @@ void fanlight_irq_unlock(raw_spinlock_t *lock, unsigned long flags);
 void fanlight_irq_lock_init(raw_spinlock_t *lock);
 void fanlight_irq_work_init(struct irq_work *work, void (*func)(struct irq_work *work));
 void fanlight_wait_init(struct wait_queue_head *queue);
-bool fanlight_has_waiters(struct wait_queue_head *queue);
+u64 fanlight_now(void);
+void fanlight_timer_init(struct hrtimer *timer, enum hrtimer_restart (*func)(struct hrtimer *timer));
+void fanlight_timer_start(struct hrtimer *timer, u64 at);
+void fanlight_timer_cancel(struct hrtimer *timer);
 void fanlight_wake(struct wait_queue_head *queue, unsigned int events);
 int fanlight_wait_interruptible(struct wait_queue_head *queue, bool (*condition)(const void *data), const void *data);
 
@@ -89,8 +93,13 @@ void fanlight_console_free(struct console *con);
 /* Implemented in Rust (sys/console.rs). */
 void fanlight_console_line(void *data, const char *text, unsigned int len, bool emergency);
 
+/* The message *seq, or the oldest one after it; sets *seq to its number. Returns its length, or -ENOENT. */
+ssize_t fanlight_kmsg_dump(u64 *seq, char *buffer, size_t size);
+int fanlight_console_loglevel(void);
+
 /* What reading /dev/kmsg would answer to the current task: 0 or a negative errno. */
 int fanlight_may_read_kmsg(void);
+bool fanlight_may_clear_log(void);
 
 /* Raspberry Pi firmware. */
 int fanlight_rpi_property_list(void *data, size_t size);

@@ -19,6 +19,7 @@ pub(crate) mod ida;
 pub(crate) mod irq_lock;
 pub(crate) mod mapping;
 pub(crate) mod of;
+pub(crate) mod persistent;
 pub(crate) mod time;
 pub(crate) mod try_cell;
 pub(crate) mod vmalloc;

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
+
+//! The form in which the kernel's dumpers get a message. C source: `record_print_text()` in `kernel/printk/printk.c`.
+//!
+//! ```text
+//! <30>[    1.234567][   T12] first line
+//! <30>[    1.234567][   T12] second line
+//! ```
+//!
+//! It has no dictionary. The driver uses it for messages that printk does not give to consoles, for their level.
+
+#![forbid(unsafe_code)]
+
+use super::number::take;
+use super::record::Entry;
+
+/// Bit of [`Entry::caller`] outside of task context, where the rest is a processor.
+const PROCESSOR: u32 = 0x8000_0000;
+
+/// Takes a dumped message apart; `None` if it is none.
+///
+/// The text is borrowed from `dumped` where it is one line. Otherwise it goes to `buffer`, which is long enough if it is
+/// as long as `dumped`. Where the kernel shows no time (`printk.time=0`), the time is 0.
+pub fn parse_dump<'a>(dumped: &'a [u8], buffer: &'a mut [u8]) -> Option<Entry<'a>> {
+    let (priority, rest) = take(dumped.strip_prefix(b"<")?)?;
+    let rest = rest.strip_prefix(b">")?;
+    let (ns, rest) = time(rest).unwrap_or((0, rest));
+    let (caller, rest) = caller(rest).unwrap_or((0, rest));
+    let body = rest.strip_prefix(b" ").unwrap_or(rest);
+    let prefix = dumped.get(..dumped.len() - body.len())?;
+    let body = body.strip_suffix(b"\n").unwrap_or(body);
+
+    let text = if body.contains(&b'\n') {
+        let mut len = 0;
+        for (i, line) in body.split(|&byte| byte == b'\n').enumerate() {
+            if i != 0 {
+                *buffer.get_mut(len)? = b'\n';
+                len += 1;
+            }
+            let line = line.strip_prefix(prefix).unwrap_or(line);
+            buffer.get_mut(len..len + line.len())?.copy_from_slice(line);
+            len += line.len();
+        }
+        buffer.get(..len)?
+    } else {
+        body
+    };
+    Some(Entry {
+        level: priority as u8 & 7,
+        facility: (priority >> 3) as u8,
+        ns,
+        caller,
+        text,
+        ..Entry::default()
+    })
+}
+
+/// What is between brackets at the beginning, without leading blanks, and what follows.
+fn bracket(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = text.strip_prefix(b"[")?;
+    let end = rest.iter().position(|&byte| byte == b']')?;
+    let (inside, rest) = (rest.get(..end)?, rest.get(end + 1..)?);
+    let blanks = inside.iter().take_while(|&&byte| byte == b' ').count();
+    Some((inside.get(blanks..)?, rest))
+}
+
+/// `[ seconds.micros]` in nanoseconds.
+fn time(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (inside, rest) = bracket(text)?;
+    let (seconds, micros) = take(inside)?;
+    let (micros, end) = take(micros.strip_prefix(b".")?)?;
+    let micros = seconds.checked_mul(1_000_000)?.checked_add(micros)?;
+    end.is_empty().then_some((micros.checked_mul(1000)?, rest))
+}
+
+/// `[ T12]` for a task, `[ C1]` for a processor.
+fn caller(text: &[u8]) -> Option<(u32, &[u8])> {
+    let (inside, rest) = bracket(text)?;
+    let (kind, number) = inside.split_first()?;
+    let (number, end) = take(number)?;
+    let number = u32::try_from(number).ok()?;
+    let caller = match kind {
+        b'T' => number,
+        b'C' => number | PROCESSOR,
+        _ => return None,
+    };
+    end.is_empty().then_some((caller, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_dumped_line_gives_level_time_caller_and_text() {
+        let entry = parse_dump(b"<15>[   12.000345][  T107] debug [x] y\n", &mut []).unwrap();
+        assert_eq!((entry.level, entry.facility), (7, 1));
+        assert_eq!((entry.ns, entry.caller), (12_000_345_000, 107));
+        assert_eq!(entry.text, b"debug [x] y");
+    }
+
+    #[test]
+    fn log_dumped_lines_of_one_message_become_one_text() {
+        let mut buffer = [0; 64];
+        let dumped = b"<7>[    0.5][    C1] one\n<7>[    0.5][    C1] \n<7>[    0.5][    C1] three\n";
+        let entry = parse_dump(dumped, &mut buffer).unwrap();
+        assert_eq!(entry.text, b"one\n\nthree");
+        assert_eq!(entry.caller, 0x8000_0001);
+    }
+
+    #[test]
+    fn log_dumped_line_without_time_and_caller_is_text_only() {
+        let entry = parse_dump(b"<7>[drm] no time here\n", &mut []).unwrap();
+        assert_eq!((entry.ns, entry.caller), (0, 0));
+        assert_eq!(entry.text, b"[drm] no time here");
+        assert!(parse_dump(b"no priority", &mut []).is_none());
+        assert!(parse_dump(b"", &mut []).is_none());
+    }
+
+    #[test]
+    fn log_dumped_lines_that_do_not_fit_are_refused() {
+        assert!(parse_dump(b"<7>one\n<7>two\n", &mut [0; 3]).is_none());
+    }
+}
