@@ -17,7 +17,8 @@ mod instance;
 mod log;
 mod log_file;
 mod memory;
-#[allow(dead_code, unreachable_pub, unused_imports)] // Shared with user space: not everybody uses all of it.
+#[allow(dead_code, unreachable_pub, unused_imports)]
+// Shared with user space: not everybody uses all of it.
 mod ring;
 mod scanout;
 mod spec;

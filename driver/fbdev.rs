@@ -69,7 +69,7 @@ impl Framebuffer {
 
     /// Shows the first screen on `display`.
     pub(crate) fn attach(&self, mut display: KBox<dyn Scanout>) -> Result {
-        display.show(self.start)?;
+        display.show(0)?;
         self.shown.lock().display = Some(display);
         Ok(())
     }
@@ -138,10 +138,9 @@ impl Framebuffer {
             return Err(EINVAL);
         }
         let mut shown = self.shown.lock();
-        let start = self.start + u64::from(yoffset) * u64::from(self.geometry.stride);
         if !shown.blank && yoffset != shown.yoffset {
             if let Some(display) = &mut shown.display {
-                display.show(start)?;
+                display.show(yoffset)?;
             }
         }
         shown.yoffset = yoffset;
@@ -153,13 +152,13 @@ impl Framebuffer {
             return Err(EINVAL);
         }
         let mut shown = self.shown.lock();
-        let start = self.start + u64::from(shown.yoffset) * u64::from(self.geometry.stride);
         let blank = how != FB_BLANK_UNBLANK;
+        let yoffset = shown.yoffset;
         let display = shown.display.as_mut().ok_or(EINVAL)?;
         if blank {
             display.blank()?;
         } else {
-            display.show(start)?;
+            display.show(yoffset)?;
         }
         shown.blank = blank;
         Ok(())

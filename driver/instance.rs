@@ -102,8 +102,11 @@ impl Instance {
             let name = spec::name_of(&child)?;
             let made = Self::window(dev, &child, &name, id.get(), &space, &windows.0);
             let made = made.map_err(|refusal| {
-                let name = name.to_str().unwrap_or("?");
-                dev_err!(dev, "window {}: {}\n", name, refusal.reason);
+                // A display whose driver is not there yet is no error: probe is called again.
+                if refusal.error != EPROBE_DEFER {
+                    let name = name.to_str().unwrap_or("?");
+                    dev_err!(dev, "window {}: {}\n", name, refusal.reason);
+                }
                 refusal.error
             })?;
             let (window, other) = match made {
@@ -157,7 +160,12 @@ impl Instance {
             return InstanceId::new(first, INSTANCE_MAX);
         };
         if n > INSTANCE_MAX {
-            dev_err!(dev, "alias fanlight{}: the highest is fanlight{}\n", n, INSTANCE_MAX);
+            dev_err!(
+                dev,
+                "alias fanlight{}: the highest is fanlight{}\n",
+                n,
+                INSTANCE_MAX
+            );
             return Err(EINVAL);
         }
         InstanceId::new(n, n)
@@ -188,7 +196,19 @@ impl Instance {
         if let Kind::Log(log) = kind {
             return Self::logs(name, instance, source, log, space);
         }
+        let mut kind = kind;
+        let mut display = None;
         let (backing, backing_kind) = match source {
+            Source::Display => {
+                let Kind::Framebuffer(geometry) = &mut kind else {
+                    return Err(no_display(EINVAL));
+                };
+                let found = scanout::with_memory(*geometry).map_err(no_display)?;
+                *geometry = found.geometry;
+                display = Some(found.display);
+                let carveout = Carveout::new(found.range, cache, true)?;
+                (Backing::Carveout(carveout), BackingKind::Carveout)
+            }
             Source::Carveout { range, shared } => {
                 let carveout = Carveout::new(range, cache, !shared)?;
                 (Backing::Carveout(carveout), BackingKind::Carveout)
@@ -209,10 +229,14 @@ impl Instance {
 
         let content = match kind {
             Kind::Framebuffer(geometry) => {
-                let start = backing.pfn().map_or(0, |pfn| pfn as u64 * crate::sys::PAGE_SIZE as u64);
+                let start = backing
+                    .pfn()
+                    .map_or(0, |pfn| pfn as u64 * crate::sys::PAGE_SIZE as u64);
                 let fb = KBox::pin_init(Framebuffer::new(geometry, start), GFP_KERNEL)
                     .map_err(no_memory)?;
-                let display = scanout::new(dev, geometry).map_err(no_display)?;
+                if display.is_none() {
+                    display = scanout::new(dev, geometry, start).map_err(no_display)?;
+                }
                 if let Some(display) = display {
                     fb.attach(display).map_err(no_display)?;
                 }
@@ -222,7 +246,9 @@ impl Instance {
         };
         let mapping = Mapping::new(space.clone(), backing, cache);
         let window = Window::new(name, instance, backing_kind, read_only, content, mapping);
-        Ok(Made::One(Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)?))
+        Ok(Made::One(
+            Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)?,
+        ))
     }
 
     /// The log, and the previous boot's where there is a region that outlives a reboot.
@@ -237,8 +263,7 @@ impl Instance {
         let window = |name, log: &Arc<Log>, content| {
             let backing = vmalloc_backing(log.area().clone(), prefault);
             let mapping = Mapping::new(space.clone(), backing, Cache::Cached);
-            let window =
-                Window::new(name, instance, BackingKind::Vmalloc, true, content, mapping);
+            let window = Window::new(name, instance, BackingKind::Vmalloc, true, content, mapping);
             Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)
         };
         let boot_id = random_id();
@@ -249,16 +274,18 @@ impl Instance {
             let size = carveout.size().next_power_of_two().max(DATA_MIN);
             let init = Log::previous(size).map_err(no_memory)?;
             let log = Arc::pin_init(init, GFP_KERNEL).map_err(no_memory)?;
-            let salvaged =
-                recover(&carveout, |record| log.take_over(record)).map_err(no_memory)?;
+            let salvaged = recover(&carveout, |record| log.take_over(record)).map_err(no_memory)?;
             let prev = Name::new(b"log.prev").ok_or(no_memory(ENOMEM))?;
-            previous = Some(window(prev, &log, Content::Previous(log.clone(), salvaged))?);
-            let init = Persistent::new(carveout, &boot_id, spec.persist_level).map_err(|_| {
-                Refusal {
+            previous = Some(window(
+                prev,
+                &log,
+                Content::Previous(log.clone(), salvaged),
+            )?);
+            let init =
+                Persistent::new(carveout, &boot_id, spec.persist_level).map_err(|_| Refusal {
                     reason: "its region is too small to keep a log",
                     error: EINVAL,
-                }
-            })?;
+                })?;
             persistent = Some(KBox::try_pin_init(init, GFP_KERNEL).map_err(no_memory)?);
         }
         let init = Log::new(spec.data_size, &boot_id, persistent).map_err(no_memory)?;

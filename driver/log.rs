@@ -139,13 +139,7 @@ impl Log {
     ) -> Result<impl PinInit<Self, Error>> {
         let area = Arc::new(VmallocArea::new(HEADER_SIZE + data_size)?, GFP_KERNEL)?;
         let start = Start { position: 0, seq };
-        Ring::init(
-            area.ring_header(),
-            area.words(HEADER_SIZE),
-            boot_id,
-            start,
-        )
-        .ok_or(EINVAL)?;
+        Ring::init(area.ring_header(), area.words(HEADER_SIZE), boot_id, start).ok_or(EINVAL)?;
         let scratch = [Scratch::new()?, Scratch::new()?];
         Ok(try_pin_init!(Self {
             area,
@@ -246,10 +240,7 @@ impl Log {
             caller: caller_id(),
             ..entry
         };
-        self.append(&entry).map_err(|refused| match refused {
-            Refused::TooLong => EINVAL,
-            Refused::Busy => EAGAIN,
-        })?;
+        self.append(&entry).map_err(errno)?;
         Ok(len)
     }
 
@@ -295,7 +286,9 @@ impl Log {
             if until.is_some_and(|until| next >= until) {
                 return;
             }
-            let Some((seq, len)) = dumped(next, dump) else { return };
+            let Some((seq, len)) = dumped(next, dump) else {
+                return;
+            };
             if until.is_some_and(|until| seq >= until) {
                 return;
             }
@@ -328,6 +321,13 @@ fn add(counter: &Atomic<u64>, n: u64) {
     counter.store(counter.load(Relaxed) + n, Relaxed);
 }
 
+fn errno(refused: Refused) -> Error {
+    match refused {
+        Refused::TooLong => EINVAL,
+        Refused::Busy => EBUSY,
+    }
+}
+
 /// Level of a message that gives none: `CONFIG_MESSAGE_LOGLEVEL_DEFAULT` as it comes.
 const DEFAULT_LEVEL: u8 = 4;
 
@@ -341,7 +341,13 @@ impl Sink for KernelSink {
         let Some(mut claim) = log.claim_scratch() else {
             // Two were interrupted in the middle, which takes a panic in a panic: what needs no room still goes.
             if let Some(line) = kmsg::parse(text, &mut []) {
-                log.take(line.seq, &Entry { flags, ..line.entry });
+                log.take(
+                    line.seq,
+                    &Entry {
+                        flags,
+                        ..line.entry
+                    },
+                );
             }
             return;
         };
@@ -353,7 +359,25 @@ impl Sink for KernelSink {
         }
         if let Some(line) = kmsg::parse(text, &mut scratch.line) {
             let flags = line.entry.flags | flags;
-            log.take(line.seq, &Entry { flags, ..line.entry });
+            log.take(
+                line.seq,
+                &Entry {
+                    flags,
+                    ..line.entry
+                },
+            );
         }
+    }
+
+    fn record(&self, level: u8, text: &[u8], emergency: bool) -> Result {
+        let entry = Entry {
+            level,
+            flags: if emergency { EMERGENCY } else { 0 },
+            ns: local_clock(),
+            caller: caller_id(),
+            text,
+            ..Entry::default()
+        };
+        self.0.append(&entry).map(drop).map_err(errno)
     }
 }

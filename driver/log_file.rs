@@ -191,11 +191,19 @@ impl LogFile {
             };
             if bytes.len() > to.len() {
                 *cursor = before;
-                return if done != 0 { Ok(Some(done)) } else { Err(EINVAL) };
+                return if done != 0 {
+                    Ok(Some(done))
+                } else {
+                    Err(EINVAL)
+                };
             }
             if to.copy_to_iter(bytes) < bytes.len() {
                 *cursor = before;
-                return if done != 0 { Ok(Some(done)) } else { Err(EFAULT) };
+                return if done != 0 {
+                    Ok(Some(done))
+                } else {
+                    Err(EFAULT)
+                };
             }
             done += bytes.len();
             if *form == Form::Kmsg {
@@ -254,7 +262,11 @@ impl LogFile {
         let age = oldest.map(|ns| local_clock().saturating_sub(ns));
         let delay = u64::from(watermark.delay_us) * 1000;
         let first = cursor.seq().unwrap_or(0);
-        let start = ring.header().head.load().wrapping_sub(cursor.unread_bytes(ring));
+        let start = ring
+            .header()
+            .head
+            .load()
+            .wrapping_sub(cursor.unread_bytes(ring));
         let wish = Wish {
             seq: match (watermark.records, delay, age) {
                 // The clock starts at the first record.
@@ -266,12 +278,16 @@ impl LogFile {
                 0 => u64::MAX,
                 n => start.saturating_add(n.into()),
             },
-            timeout_ns: age.filter(|_| delay != 0).map(|age| delay.saturating_sub(age)),
+            timeout_ns: age
+                .filter(|_| delay != 0)
+                .map(|age| delay.saturating_sub(age)),
         };
         self.log.waiters.wish(wish);
         let there = |wanted: u32, got: u64| wanted != 0 && got >= wanted.into();
-        let ready = there(watermark.records, self.log.writer().next_seq().saturating_sub(first))
-            || there(watermark.bytes, cursor.unread_bytes(ring))
+        let ready = there(
+            watermark.records,
+            self.log.writer().next_seq().saturating_sub(first),
+        ) || there(watermark.bytes, cursor.unread_bytes(ring))
             || age.is_some_and(|age| delay != 0 && age >= delay);
         if ready && oldest.is_some() {
             events | READABLE

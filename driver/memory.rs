@@ -19,13 +19,19 @@ fn offset(pos: i64, mapping: &Mapping) -> Result<Option<usize>> {
     if pos < 0 {
         return Err(EINVAL);
     }
-    Ok(usize::try_from(pos).ok().filter(|pos| *pos < mapping.size()))
+    Ok(usize::try_from(pos)
+        .ok()
+        .filter(|pos| *pos < mapping.size()))
 }
 
 /// Copies from the window to user space: 0 bytes at the end and beyond.
 pub(crate) fn read(mapping: &Mapping, pos: &mut i64, to: &mut IovIterDest<'_>) -> Result<usize> {
     let Some(mut at) = offset(*pos, mapping)? else {
-        return if mapping.is_live() { Ok(0) } else { Err(ENODEV) };
+        return if mapping.is_live() {
+            Ok(0)
+        } else {
+            Err(ENODEV)
+        };
     };
     // The window is not copied straight to user space: that may fault, and a fault of ours needs the window's mutex.
     let mut bounce = KVec::from_elem(0u8, to.len().min(PAGE_SIZE), GFP_KERNEL)?;

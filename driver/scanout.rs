@@ -2,15 +2,15 @@
 
 //! Telling the display hardware to show a window.
 
+mod ramfb;
+mod rpi;
+
 use crate::{
     spec::{
         Geometry,
         ScanoutKind, //
     },
-    sys::{
-        contiguous::zero_page,
-        fw_cfg::FwCfg, //
-    }, //
+    sys::of::Range, //
 };
 use kernel::{
     device::Device,
@@ -19,76 +19,43 @@ use kernel::{
 
 /// A display that shows memory. Dropping it stops it: nothing of the window is shown any more.
 pub(crate) trait Scanout: Send + Sync {
-    /// Shows one screen that begins at physical address `start`.
-    fn show(&mut self, start: u64) -> Result;
+    /// Shows one screen, which begins with this line of the window.
+    fn show(&mut self, line: u32) -> Result;
 
     /// Shows nothing.
     fn blank(&mut self) -> Result;
 }
 
-/// The display of `kind`; `None` where there is none to be.
-pub(crate) fn new(dev: &Device, geometry: Geometry) -> Result<Option<KBox<dyn Scanout>>> {
-    match geometry.scanout {
-        ScanoutKind::None => Ok(None),
-        ScanoutKind::Ramfb => {
-            let ramfb: KBox<dyn Scanout> = KBox::new(Ramfb::new(dev, geometry)?, GFP_KERNEL)?;
-            Ok(Some(ramfb))
-        }
-        ScanoutKind::RpiFirmware => Err(ENODEV),
-    }
-}
-
-/// QEMU's `-device ramfb`: a display that shows guest memory as `etc/ramfb` of fw_cfg says.
-struct Ramfb {
-    fw_cfg: FwCfg,
-    file: u16,
+/// A display for a window at physical address `window`; `None` where there is none to be.
+pub(crate) fn new(
+    dev: &Device,
     geometry: Geometry,
+    window: u64,
+) -> Result<Option<KBox<dyn Scanout>>> {
+    let display: KBox<dyn Scanout> = match geometry.scanout {
+        ScanoutKind::None => return Ok(None),
+        ScanoutKind::Ramfb => KBox::new(ramfb::Ramfb::new(dev, geometry, window)?, GFP_KERNEL)?,
+        // Its memory is the firmware's own: see `with_memory`.
+        ScanoutKind::RpiFirmware => return Err(EINVAL),
+    };
+    Ok(Some(display))
 }
 
-impl Ramfb {
-    fn new(dev: &Device, geometry: Geometry) -> Result<Self> {
-        let mut fw_cfg = FwCfg::new(dev)?;
-        let file = fw_cfg.find(b"etc/ramfb").map_err(|_| ENODEV)?;
-        Ok(Self {
-            fw_cfg,
-            file,
-            geometry,
-        })
-    }
-
-    /// Writes `struct RAMFBCfg` of QEMU's hw/display/ramfb.c.
-    fn configure(&mut self, start: u64, width: u32, height: u32, stride: u32) -> Result {
-        let mut config = [0; 28];
-        config[0..8].copy_from_slice(&start.to_be_bytes());
-        config[8..12].copy_from_slice(&self.geometry.format.fourcc.to_be_bytes());
-        // 12..16: flags, none are defined.
-        config[16..20].copy_from_slice(&width.to_be_bytes());
-        config[20..24].copy_from_slice(&height.to_be_bytes());
-        config[24..28].copy_from_slice(&stride.to_be_bytes());
-        self.fw_cfg.write(self.file, &config)
-    }
+/// A display that brings its own memory.
+pub(crate) struct WithMemory {
+    pub(crate) display: KBox<dyn Scanout>,
+    /// Where a window of `geometry` is.
+    pub(crate) range: Range,
+    /// As it was asked for, but with the display's own stride.
+    pub(crate) geometry: Geometry,
 }
 
-impl Scanout for Ramfb {
-    fn show(&mut self, start: u64) -> Result {
-        let Geometry {
-            width,
-            height,
-            stride,
-            ..
-        } = self.geometry;
-        self.configure(start, width, height, stride)
-    }
-
-    fn blank(&mut self) -> Result {
-        // There is no switch to turn it off. The smallest picture it takes fits the page of zeros, which is for ever.
-        self.configure(zero_page(), 16, 16, 16 * self.geometry.format.bits / 8)
-    }
-}
-
-impl Drop for Ramfb {
-    fn drop(&mut self) {
-        // Nobody can be told of an error here, and the device gives none for a picture that it took before.
-        let _ = self.blank();
-    }
+/// The display of the Raspberry Pi's firmware.
+pub(crate) fn with_memory(geometry: Geometry) -> Result<WithMemory> {
+    let (firmware, range, geometry) = rpi::Firmware::new(geometry)?;
+    Ok(WithMemory {
+        display: KBox::new(firmware, GFP_KERNEL)?,
+        range,
+        geometry,
+    })
 }

@@ -78,6 +78,8 @@ impl Name {
 pub(crate) enum Source {
     /// A physical range. `shared`: a partition of an SRAM, which the SRAM's own driver holds already.
     Carveout { range: Range, shared: bool },
+    /// What the display's firmware gives.
+    Display,
     /// Contiguous kernel pages of so many bytes.
     Contiguous { size: usize },
     /// Scattered kernel pages of so many bytes.
@@ -160,6 +162,11 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
+    /// Bytes from the window's beginning to `line`.
+    pub(crate) fn offset(&self, line: u32) -> u64 {
+        u64::from(line) * u64::from(self.stride)
+    }
+
     /// Bytes of all screens.
     pub(crate) fn bytes(&self) -> u64 {
         u64::from(self.stride) * u64::from(self.height) * u64::from(self.pages)
@@ -209,20 +216,26 @@ pub(crate) fn name_of(node: &FwNode) -> Result<CString> {
 impl Spec {
     /// Reads and checks the child node `node`.
     pub(crate) fn read(node: &FwNode, name: &CStr) -> Result<Self, Refusal> {
-        let name = Name::new(name.to_bytes())
-            .ok_or(invalid("a name is 1 to 31 letters, digits and ,._+- and begins with no dot"))?;
+        let name = Name::new(name.to_bytes()).ok_or(invalid(
+            "a name is 1 to 31 letters, digits and ,._+- and begins with no dot",
+        ))?;
         if name.as_str() == "log" {
             return Self::read_log(node, name);
         }
         if name.as_str() == "log.prev" {
-            return Err(invalid("the name log.prev belongs to the previous boot's log"));
+            return Err(invalid(
+                "the name log.prev belongs to the previous boot's log",
+            ));
         }
-        let source = read_source(node)?;
         let geometry = read_geometry(node)?;
+        let source = match geometry {
+            Some(g) if g.scanout == ScanoutKind::RpiFirmware => Source::Display,
+            _ => read_source(node)?,
+        };
         let cache = read_cache(node)?.unwrap_or(match (&source, &geometry) {
             (Source::Vmalloc { .. }, _) => Cache::Cached,
             (_, Some(_)) => Cache::WriteCombine,
-            (Source::Carveout { .. }, None) => Cache::Noncached,
+            (Source::Carveout { .. } | Source::Display, None) => Cache::Noncached,
             (Source::Contiguous { .. }, None) => Cache::Cached,
         });
         if matches!(source, Source::Vmalloc { .. }) && cache != Cache::Cached {
@@ -234,12 +247,14 @@ impl Spec {
                 let size = match source {
                     Source::Carveout { range, .. } => range.size,
                     Source::Contiguous { size } | Source::Vmalloc { size, .. } => size as u64,
+                    Source::Display => geometry.bytes(),
                 };
                 // An empty or broken region has an error of its own.
                 if size != 0 && geometry.bytes() > size {
                     return Err(invalid("its region is too small for the geometry"));
                 }
-                if geometry.scanout != ScanoutKind::None && matches!(source, Source::Vmalloc { .. }) {
+                if geometry.scanout != ScanoutKind::None && matches!(source, Source::Vmalloc { .. })
+                {
                     return Err(invalid("scanout needs contiguous memory"));
                 }
                 Kind::Framebuffer(geometry)
@@ -258,7 +273,9 @@ impl Spec {
     fn read_log(node: &FwNode, name: Name) -> Result<Self, Refusal> {
         let data_size = read_u32(node, c"size")?.unwrap_or(1 << 20) as usize;
         if !crate::ring::size_ok(data_size) {
-            return Err(invalid("a log's size is a power of two from 32 KiB to 256 MiB"));
+            return Err(invalid(
+                "a log's size is a power of two from 32 KiB to 256 MiB",
+            ));
         }
         let persistent = match Range::by_phandle(node, c"memory-region") {
             Ok(range) => Some(range),
@@ -299,9 +316,9 @@ fn read_u32(node: &FwNode, property: &CStr) -> Result<Option<u32>, Refusal> {
         return Ok(None);
     }
     let value = node.property_read::<u32>(property).optional();
-    value
-        .map(Some)
-        .ok_or(invalid("a property that should be one 32-bit number is not"))
+    value.map(Some).ok_or(invalid(
+        "a property that should be one 32-bit number is not",
+    ))
 }
 
 /// Compares the string of `property` with the words of `table`.
@@ -347,14 +364,16 @@ fn read_source(node: &FwNode) -> Result<Source, Refusal> {
         }
     }
     if node.property_present(c"reg") {
-        let range = Range::by_reg(node).map_err(|_| invalid("reg is no address of this machine"))?;
+        let range =
+            Range::by_reg(node).map_err(|_| invalid("reg is no address of this machine"))?;
         return Ok(Source::Carveout {
             range,
             shared: false,
         });
     }
-    let size = read_u32(node, c"size")?
-        .ok_or(invalid("no region: memory-region, sram, reg or size is needed"))?;
+    let size = read_u32(node, c"size")?.ok_or(invalid(
+        "no region: memory-region, sram, reg or size is needed",
+    ))?;
     let size = usize::try_from(size).map_err(|_| invalid("size is too large"))?;
     if size == 0 {
         return Err(invalid("its region has size 0"));
@@ -385,21 +404,33 @@ fn read_geometry(node: &FwNode) -> Result<Option<Geometry>, Refusal> {
     let required = |property| {
         read_u32(node, property)?
             .filter(|value| *value != 0 && *value <= 1 << 16)
-            .ok_or(invalid("a geometry needs width, height, stride (1 to 65536) and format"))
+            .ok_or(invalid(
+                "a geometry needs width, height, stride (1 to 65536) and format",
+            ))
     };
-    let (width, height, stride) = (required(c"width")?, required(c"height")?, required(c"stride")?);
+    let (width, height, stride) = (
+        required(c"width")?,
+        required(c"height")?,
+        required(c"stride")?,
+    );
     let format = node
         .property_read::<CString>(c"format")
         .optional()
-        .ok_or(invalid("a geometry needs width, height, stride (1 to 65536) and format"))?;
+        .ok_or(invalid(
+            "a geometry needs width, height, stride (1 to 65536) and format",
+        ))?;
     let format = *FORMATS
         .iter()
         .find(|f| f.name.as_bytes() == format.to_bytes())
-        .ok_or(invalid("unknown format: r5g6b5, r8g8b8, x8r8g8b8, a8r8g8b8 or x8b8g8r8"))?;
+        .ok_or(invalid(
+            "unknown format: r5g6b5, r8g8b8, x8r8g8b8, a8r8g8b8 or x8b8g8r8",
+        ))?;
     let pixel = format.bits / 8;
     // Tools write pixels as whole words where they are words; three-byte pixels are not.
     if stride < width * pixel || (pixel != 3 && stride % pixel != 0) {
-        return Err(invalid("stride is not a whole number of pixels, or less than a line"));
+        return Err(invalid(
+            "stride is not a whole number of pixels, or less than a line",
+        ));
     }
     let pages = read_u32(node, c"fanlight,pages")?.unwrap_or(1);
     if !(1..=4).contains(&pages) {

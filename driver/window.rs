@@ -310,9 +310,16 @@ impl Operations for Window {
         attribute!(c"size", |w, f| write!(f, "{}", w.mapping.size())),
         attribute!(c"backing", |w, f| f.write_str(w.backing())),
         attribute!(c"cache", |w, f| f.write_str(w.cache())),
-        attribute!(c"rights", |w, f| f.write_str(if w.read_only { "ro" } else { "rw" })),
-        attribute!(c"state", |w, f| f
-            .write_str(if w.mapping.is_live() { "live" } else { "revoked" })),
+        attribute!(c"rights", |w, f| f.write_str(if w.read_only {
+            "ro"
+        } else {
+            "rw"
+        })),
+        attribute!(c"state", |w, f| f.write_str(if w.mapping.is_live() {
+            "live"
+        } else {
+            "revoked"
+        })),
         attribute!(c"scanout", |w, f| f.write_str(w.scanout())),
         attribute!(c"geometry", |w, f| match &w.content {
             Content::Framebuffer(fb) => spec::show_geometry(&fb.geometry, f),
@@ -366,10 +373,10 @@ impl Operations for Window {
                 if !file.may_map() {
                     return Err(EPERM);
                 }
-                Protection::ReadOnlyNoExec
+                Protection::ReadOnly
             }
-            FileState::Memory if self.read_only => Protection::ReadOnly,
-            FileState::Memory => Protection::ReadWrite,
+            FileState::Memory if self.read_only => Protection::NoWrite,
+            FileState::Memory => Protection::Any,
         };
         self.mapping.map(request, protection)
     }
@@ -399,13 +406,7 @@ impl Operations for Window {
         }
     }
 
-    fn seek(
-        &self,
-        state: &FileState,
-        file: OpenFile<'_>,
-        offset: i64,
-        whence: i32,
-    ) -> Result<i64> {
+    fn seek(&self, state: &FileState, file: OpenFile<'_>, offset: i64, whence: i32) -> Result<i64> {
         match state {
             FileState::Log(log) => log.seek(offset, whence),
             FileState::Memory => file.seek_within(offset, whence, self.mapping.size()),

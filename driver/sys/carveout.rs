@@ -40,7 +40,10 @@ impl Refusal {
             Refusal::Empty => ("its region has size 0", EINVAL),
             Refusal::Unaligned => ("its region is not a whole number of pages", EINVAL),
             Refusal::Unaddressable => ("its region is beyond what this kernel can map", EINVAL),
-            Refusal::SystemRam => ("its region overlaps System RAM (is no-map missing?)", EINVAL),
+            Refusal::SystemRam => (
+                "its region overlaps System RAM (is no-map missing?)",
+                EINVAL,
+            ),
             Refusal::Busy => ("its region is already in use", EBUSY),
             Refusal::NoMemory => ("no kernel addresses to map its region", ENOMEM),
         }
@@ -96,7 +99,10 @@ impl Carveout {
         if range.start % PAGE_SIZE as u64 != 0 || range.size % PAGE_SIZE as u64 != 0 {
             return Err(Refusal::Unaligned);
         }
-        let last = range.start.checked_add(range.size - 1).ok_or(Refusal::Unaddressable)?;
+        let last = range
+            .start
+            .checked_add(range.size - 1)
+            .ok_or(Refusal::Unaddressable)?;
         let start = bindings::resource_size_t::try_from(range.start);
         let end = bindings::resource_size_t::try_from(last);
         let size = usize::try_from(range.size);

@@ -87,15 +87,14 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
         pos: &mut i64,
         to: &mut IovIterDest<'_>,
     ) -> Result<usize>;
-    fn write(&self, state: &Self::File, pos: &mut i64, from: &mut IovIterSource<'_>)
-        -> Result<usize>;
-    fn seek(
+    fn write(
         &self,
         state: &Self::File,
-        file: OpenFile<'_>,
-        offset: i64,
-        whence: i32,
-    ) -> Result<i64>;
+        pos: &mut i64,
+        from: &mut IovIterSource<'_>,
+    ) -> Result<usize>;
+    fn seek(&self, state: &Self::File, file: OpenFile<'_>, offset: i64, whence: i32)
+        -> Result<i64>;
     /// The poll events that are there now.
     fn poll(&self, state: &Self::File, poll: &Poll<'_>) -> u32;
     fn ioctl(&self, state: &Self::File, file: OpenFile<'_>, cmd: u32, arg: usize) -> Result<usize>;
@@ -259,11 +258,17 @@ impl<T: Operations> Vtable<T> {
         from_result(|| {
             // SAFETY: both are valid and exclusive to this call.
             let (file, pos, iter) = unsafe {
-                ((*iocb).ki_filp, &mut (*iocb).ki_pos, IovIterDest::from_raw(iter))
+                (
+                    (*iocb).ki_filp,
+                    &mut (*iocb).ki_pos,
+                    IovIterDest::from_raw(iter),
+                )
             };
             // SAFETY: the core keeps the file open during the call.
             let (data, file) = unsafe { (Self::data(file), OpenFile::from_raw(file)) };
-            data.node.read(&data.state, file, pos, iter).map(|n| n as isize)
+            data.node
+                .read(&data.state, file, pos, iter)
+                .map(|n| n as isize)
         })
     }
 
@@ -277,7 +282,11 @@ impl<T: Operations> Vtable<T> {
         from_result(|| {
             // SAFETY: both are valid and exclusive to this call.
             let (file, pos, iter) = unsafe {
-                ((*iocb).ki_filp, &mut (*iocb).ki_pos, IovIterSource::from_raw(iter))
+                (
+                    (*iocb).ki_filp,
+                    &mut (*iocb).ki_pos,
+                    IovIterSource::from_raw(iter),
+                )
             };
             // SAFETY: the core keeps the file open during the call.
             let data = unsafe { Self::data(file) };
@@ -311,7 +320,10 @@ impl<T: Operations> Vtable<T> {
         // SAFETY: by the caller's promise.
         unsafe {
             let data = Self::data(file);
-            data.node.poll(&data.state, &Poll::from_raw(OpenFile::from_raw(file), table))
+            data.node.poll(
+                &data.state,
+                &Poll::from_raw(OpenFile::from_raw(file), table),
+            )
         }
     }
 
@@ -322,7 +334,9 @@ impl<T: Operations> Vtable<T> {
         from_result(|| {
             // SAFETY: by the caller's promise.
             let (data, file) = unsafe { (Self::data(file), OpenFile::from_raw(file)) };
-            data.node.ioctl(&data.state, file, cmd, arg).map(|n| n as isize)
+            data.node
+                .ioctl(&data.state, file, cmd, arg)
+                .map(|n| n as isize)
         })
     }
 
@@ -343,10 +357,12 @@ pub(crate) const ATTRIBUTES_MAX: usize = 16;
 struct AttributeAt<T, const I: usize>(PhantomData<T>);
 
 impl<T: Operations, const I: usize> AttributeAt<T, I> {
+    // The last of its fields are there with lock debugging only.
+    #[allow(clippy::needless_update)]
     const RAW: bindings::device_attribute = bindings::device_attribute {
         attr: bindings::attribute {
             name: if I < T::ATTRIBUTES.len() {
-                T::ATTRIBUTES[I].name.as_ptr().cast()
+                T::ATTRIBUTES[I].name.to_bytes_with_nul().as_ptr()
             } else {
                 ptr::null()
             },
@@ -416,7 +432,10 @@ impl<T: Operations, const I: usize> AttributeAt<T, I> {
             let store = T::ATTRIBUTES.get(I).and_then(|a| a.store).ok_or(EIO)?;
             // SAFETY: by the caller's promise.
             let (node, text) = unsafe {
-                (Self::node(dev), core::slice::from_raw_parts(buf.cast::<u8>(), count))
+                (
+                    Self::node(dev),
+                    core::slice::from_raw_parts(buf.cast::<u8>(), count),
+                )
             };
             store(node, text.strip_suffix(b"\n").unwrap_or(text))?;
             Ok(count as isize)
@@ -460,9 +479,14 @@ impl<T: Operations> Vtable<T> {
         // SAFETY: the object is that of a device, whose driver data is the miscdevice; see `AttributeAt::node`.
         let (node, mode) = unsafe {
             let dev = kernel::container_of!(kobj, bindings::device, kobj);
-            (CharDevice::<T>::node_of((*dev).driver_data.cast()), (*attr).mode)
+            (
+                CharDevice::<T>::node_of((*dev).driver_data.cast()),
+                (*attr).mode,
+            )
         };
-        let attribute = usize::try_from(index).ok().and_then(|i| T::ATTRIBUTES.get(i));
+        let attribute = usize::try_from(index)
+            .ok()
+            .and_then(|i| T::ATTRIBUTES.get(i));
         match attribute {
             Some(attribute) if (attribute.visible)(node) => mode,
             _ => 0,

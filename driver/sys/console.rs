@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An nbcon console: how printk's records reach the log.
+//! How the kernel reaches the log: an nbcon console for what is printed, a function for other modules.
 //!
 //! C header: [`include/linux/console.h`](srctree/include/linux/console.h). `struct console` is opaque to bindgen, so the
-//! structure and its callbacks are in `helpers.c`; they end in [`fanlight_console_line`].
+//! structure and its callbacks are in `helpers.c`; they end in [`fanlight_console_line`]. The function for other modules is
+//! declared in `fanlight_log.h`.
 
 use super::ffi;
 use core::ptr::NonNull;
 use kernel::{
     error::to_result,
     ffi::{
+        c_int,
         c_uint,
         c_void, //
     },
@@ -21,6 +23,9 @@ pub(crate) trait Sink: Send + Sync {
     /// One record in the extended form of `/dev/kmsg`. `emergency`: in any context, NMI and panic included, and perhaps
     /// on top of a `line` that was interrupted; nothing may be waited for. Must not print.
     fn line(&self, text: &[u8], emergency: bool);
+
+    /// One record of another module, in any context. `emergency`: as above.
+    fn record(&self, level: u8, text: &[u8], emergency: bool) -> Result;
 }
 
 /// Reads the message with the kernel's number `seq`, or the oldest one after it, in the form of the kernel's dumpers. Gives
@@ -30,7 +35,8 @@ pub(crate) trait Sink: Send + Sync {
 pub(crate) fn dumped(seq: u64, buffer: &mut [u8]) -> Option<(u64, usize)> {
     let mut found = seq;
     // SAFETY: the buffer may be written for its length, and `found` for the call.
-    let len = unsafe { ffi::fanlight_kmsg_dump(&mut found, buffer.as_mut_ptr().cast(), buffer.len()) };
+    let len =
+        unsafe { ffi::fanlight_kmsg_dump(&mut found, buffer.as_mut_ptr().cast(), buffer.len()) };
     usize::try_from(len).ok().map(|len| (found, len))
 }
 
@@ -68,6 +74,8 @@ impl Console {
         };
         // INVARIANT: just made, with `sink` as its data.
         let this = Self { console, sink };
+        // SAFETY: the sink lives until `drop` has cleared the target. It is no error that another instance is first.
+        unsafe { ffi::fanlight_log_target_set(sink.as_ptr().cast()) };
         // SAFETY: by the type invariant.
         to_result(unsafe { ffi::fanlight_console_register(this.console.as_ptr()) })?;
         Ok(this)
@@ -76,6 +84,8 @@ impl Console {
 
 impl Drop for Console {
     fn drop(&mut self) {
+        // SAFETY: no preconditions; when it returns, no other module is on its way to the sink.
+        unsafe { ffi::fanlight_log_target_clear(self.sink.as_ptr().cast()) };
         // SAFETY: by the type invariant. When it returns, no callback runs or will run.
         unsafe { ffi::fanlight_console_free(self.console.as_ptr()) };
         // SAFETY: leaked in `new`, and nobody uses it any more.
@@ -103,4 +113,33 @@ unsafe extern "C" fn fanlight_console_line(
         )
     };
     sink.line(text, emergency);
+}
+
+/// Called by `helpers.c` for other modules.
+///
+/// # Safety
+///
+/// `target` must be the sink of a live [`Console`], and `text` be `len` valid bytes that do not change during the call.
+#[no_mangle]
+unsafe extern "C" fn fanlight_log_record(
+    target: *const c_void,
+    level: c_uint,
+    text: *const u8,
+    len: usize,
+    emergency: bool,
+) -> c_int {
+    let Some(level) = u8::try_from(level).ok().filter(|level| *level <= 7) else {
+        return EINVAL.to_errno();
+    };
+    // SAFETY: by the caller's promise.
+    let (sink, text) = unsafe {
+        (
+            &*target.cast::<KBox<dyn Sink>>(),
+            core::slice::from_raw_parts(text, len),
+        )
+    };
+    match sink.record(level, text, emergency) {
+        Ok(()) => 0,
+        Err(e) => e.to_errno(),
+    }
 }

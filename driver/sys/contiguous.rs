@@ -46,7 +46,9 @@ impl ContiguousArea {
     /// Allocates `size` bytes, rounded up to whole pages, for `dev`.
     pub(crate) fn new(dev: &Device, size: usize, cache: Cache) -> Result<Self> {
         let size = size.checked_next_multiple_of(PAGE_SIZE).ok_or(ENOMEM)?;
-        let raw = core::ptr::from_ref(dev).cast::<bindings::device>().cast_mut();
+        let raw = core::ptr::from_ref(dev)
+            .cast::<bindings::device>()
+            .cast_mut();
         let mut handle = 0;
         let gfp = bindings::GFP_KERNEL | bindings::__GFP_NOWARN;
         let (addr, page) = if cache == Cache::Cached {
@@ -70,7 +72,8 @@ impl ContiguousArea {
                 return Err(ENOMEM);
             }
             // SAFETY: `addr` is a kernel address, linear or vmalloc, with a page behind it.
-            (addr, NonNull::new(unsafe { ffi::fanlight_dma_page(addr) }).ok_or(ENOMEM)?)
+            let page = unsafe { ffi::fanlight_dma_page(addr) };
+            (addr, NonNull::new(page).ok_or(ENOMEM)?)
         };
         let addr = NonNull::new(addr.cast::<u8>()).ok_or(ENOMEM)?;
         // INVARIANT: these are the values that the allocator gave.
@@ -103,7 +106,9 @@ impl ContiguousArea {
 
 impl Drop for ContiguousArea {
     fn drop(&mut self) {
-        let raw = core::ptr::from_ref(&*self.dev).cast::<bindings::device>().cast_mut();
+        let raw = core::ptr::from_ref(&*self.dev)
+            .cast::<bindings::device>()
+            .cast_mut();
         if self.cache == Cache::Cached {
             // SAFETY: these are the values that `dma_alloc_pages` gave, by the type invariant.
             unsafe {

@@ -107,6 +107,8 @@ extern "C" {
     pub(super) fn fanlight_console_register(con: *mut c_void) -> c_int;
     pub(super) fn fanlight_console_free(con: *mut c_void);
 
+    pub(super) fn fanlight_log_target_set(target: *const c_void) -> bool;
+    pub(super) fn fanlight_log_target_clear(target: *const c_void);
     pub(super) fn fanlight_kmsg_dump(seq: *mut u64, buffer: *mut c_char, size: usize) -> isize;
     pub(super) fn fanlight_console_loglevel() -> c_int;
 

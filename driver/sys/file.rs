@@ -53,8 +53,9 @@ impl OpenFile<'_> {
     /// Moves the position within `0..=size` as lseek does, the end being `size`.
     pub(crate) fn seek_within(&self, offset: i64, whence: i32, size: usize) -> Result<i64> {
         // SAFETY: by the type invariant.
-        let pos =
-            unsafe { bindings::fixed_size_llseek(self.0, offset, whence, size as bindings::loff_t) };
+        let pos = unsafe {
+            bindings::fixed_size_llseek(self.0, offset, whence, size as bindings::loff_t)
+        };
         if pos < 0 {
             return Err(Error::from_errno(pos as i32));
         }
@@ -90,11 +91,6 @@ impl<'a> Poll<'a> {
     /// `table` must be null or valid for `'a`.
     pub(super) unsafe fn from_raw(file: OpenFile<'a>, table: *mut bindings::poll_table) -> Self {
         Self { file, table }
-    }
-
-    /// The file that is polled.
-    pub(crate) fn file(&self) -> OpenFile<'a> {
-        self.file
     }
 
     /// Also waits for `waiters` to be woken.

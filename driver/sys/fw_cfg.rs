@@ -53,7 +53,10 @@ impl FwCfg {
         let page = ContiguousArea::new(dev, REQUEST + DATA, Cache::WriteCombine)?;
         // SAFETY: the range is that of the device's registers, and nobody else in this kernel uses them.
         let registers = unsafe {
-            bindings::ioremap(range.start as bindings::resource_size_t, range.size as usize)
+            bindings::ioremap(
+                range.start as bindings::resource_size_t,
+                range.size as usize,
+            )
         };
         // INVARIANT: mapped just now; the size was checked.
         Ok(Self {
@@ -107,8 +110,12 @@ impl FwCfg {
         let register = self.registers.as_ptr().cast::<u32>();
         // SAFETY: by the type invariant. The low half starts the transfer.
         unsafe {
-            register.add(DMA_REGISTER / 4).write_volatile(((phys >> 32) as u32).to_be());
-            register.add(DMA_REGISTER / 4 + 1).write_volatile((phys as u32).to_be());
+            register
+                .add(DMA_REGISTER / 4)
+                .write_volatile(((phys >> 32) as u32).to_be());
+            register
+                .add(DMA_REGISTER / 4 + 1)
+                .write_volatile((phys as u32).to_be());
         }
         // The device works while the store is executed; the loop is for one that would not.
         for _ in 0..1000 {

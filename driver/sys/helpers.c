@@ -22,9 +22,11 @@
 #include <linux/of.h>
 #include <linux/of_address.h>
 #include <linux/of_reserved_mem.h>
+#include <linux/panic.h>
 #include <linux/poll.h>
 #include <linux/preempt.h>
 #include <linux/pseudo_fs.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/slab.h>
@@ -33,6 +35,7 @@
 #include <linux/wait.h>
 #include <soc/bcm2835/raspberrypi-firmware.h>
 
+#include "../fanlight_log.h"
 #include "helpers.h"
 
 /* VMA descriptors ---------------------------------------------------------------------------------------------- */
@@ -403,6 +406,35 @@ void fanlight_console_free(struct console *con)
 		unregister_console(con);
 	kfree(con);
 }
+
+static const void __rcu *fanlight_log_target;
+
+bool fanlight_log_target_set(const void *target)
+{
+	return !unrcu_pointer(cmpxchg(&fanlight_log_target, NULL, RCU_INITIALIZER(target)));
+}
+
+void fanlight_log_target_clear(const void *target)
+{
+	if (rcu_access_pointer(fanlight_log_target) != target)
+		return;
+	RCU_INIT_POINTER(fanlight_log_target, NULL);
+	synchronize_rcu();
+}
+
+int fanlight_log(unsigned int level, const char *text, size_t len)
+{
+	const void *target;
+	int ret = -ENODEV;
+
+	rcu_read_lock();
+	target = rcu_dereference(fanlight_log_target);
+	if (target)
+		ret = fanlight_log_record(target, level, text, len, in_nmi() || panic_in_progress());
+	rcu_read_unlock();
+	return ret;
+}
+EXPORT_SYMBOL_GPL(fanlight_log);
 
 ssize_t fanlight_kmsg_dump(u64 *seq, char *buffer, size_t size)
 {

@@ -93,6 +93,12 @@ void fanlight_console_free(struct console *con);
 /* Implemented in Rust (sys/console.rs). */
 void fanlight_console_line(void *data, const char *text, unsigned int len, bool emergency);
 
+/* Where fanlight_log() of fanlight_log.h goes; the first one stays until it is cleared. */
+bool fanlight_log_target_set(const void *target);
+void fanlight_log_target_clear(const void *target);
+/* Implemented in Rust (sys/console.rs). */
+int fanlight_log_record(const void *target, unsigned int level, const char *text, size_t len, bool emergency);
+
 /* The message *seq, or the oldest one after it; sets *seq to its number. Returns its length, or -ENOENT. */
 ssize_t fanlight_kmsg_dump(u64 *seq, char *buffer, size_t size);
 int fanlight_console_loglevel(void);

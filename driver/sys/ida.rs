@@ -25,7 +25,9 @@ impl InstanceId {
                 bindings::GFP_KERNEL,
             )
         };
-        u32::try_from(id).map(Self).map_err(|_| Error::from_errno(id))
+        u32::try_from(id)
+            .map(Self)
+            .map_err(|_| Error::from_errno(id))
     }
 
     /// The number.

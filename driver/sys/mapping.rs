@@ -148,11 +148,11 @@ pub(crate) struct Mapping {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protection {
     /// Whatever was asked for.
-    ReadWrite,
+    Any,
     /// Never writable, nor made so later.
-    ReadOnly,
+    NoWrite,
     /// Never writable or executable, nor made so later.
-    ReadOnlyNoExec,
+    ReadOnly,
 }
 
 impl Mapping {
@@ -215,7 +215,7 @@ impl Mapping {
         if last > self.size / PAGE_SIZE {
             return Err(EINVAL);
         }
-        if protection != Protection::ReadWrite {
+        if protection != Protection::Any {
             // SAFETY: as above.
             if unsafe { ffi::fanlight_desc_is_writable(desc) } {
                 return Err(EPERM);
@@ -223,7 +223,7 @@ impl Mapping {
             // SAFETY: as above.
             unsafe { ffi::fanlight_desc_deny_write(desc) };
         }
-        if protection == Protection::ReadOnlyNoExec {
+        if protection == Protection::ReadOnly {
             // SAFETY: as above.
             if unsafe { ffi::fanlight_desc_is_executable(desc) } {
                 return Err(EPERM);
@@ -316,7 +316,9 @@ impl Mapping {
                     &mut left,
                 )
             };
-            self.counters.inserted.fetch_add((end - from - left) as i32, Relaxed);
+            self.counters
+                .inserted
+                .fetch_add((end - from - left) as i32, Relaxed);
             ret
         };
         let mut ret = insert(first);
@@ -383,7 +385,8 @@ impl Mapping {
                 let to = live.backing.as_ptr().add(offset + at);
                 at += match (step(offset + at, len - at), &data[at..len]) {
                     (4, &[a, b, c, d, ..]) => {
-                        to.cast::<u32>().write_volatile(u32::from_ne_bytes([a, b, c, d]));
+                        to.cast::<u32>()
+                            .write_volatile(u32::from_ne_bytes([a, b, c, d]));
                         4
                     }
                     (2, &[a, b, ..]) => {
@@ -476,7 +479,10 @@ unsafe fn mapping_of<'a>(vma: *mut bindings::vm_area_struct) -> &'a Mapping {
 /// Called by the core for a mapping made by [`Mapping::map`].
 unsafe extern "C" fn vm_open(vma: *mut bindings::vm_area_struct) {
     // SAFETY: by the caller's promise.
-    unsafe { mapping_of(vma) }.counters.maps.fetch_add(1, Relaxed);
+    unsafe { mapping_of(vma) }
+        .counters
+        .maps
+        .fetch_add(1, Relaxed);
 }
 
 /// # Safety
@@ -484,7 +490,10 @@ unsafe extern "C" fn vm_open(vma: *mut bindings::vm_area_struct) {
 /// Called by the core for a mapping made by [`Mapping::map`].
 unsafe extern "C" fn vm_close(vma: *mut bindings::vm_area_struct) {
     // SAFETY: by the caller's promise.
-    unsafe { mapping_of(vma) }.counters.maps.fetch_sub(1, Relaxed);
+    unsafe { mapping_of(vma) }
+        .counters
+        .maps
+        .fetch_sub(1, Relaxed);
 }
 
 /// # Safety

@@ -42,7 +42,7 @@ impl Range {
     pub(crate) fn by_phandle(node: &FwNode, property: &CStr) -> Result<Self> {
         // SAFETY: `node` is valid, `property` is a C string, and the resource may be written.
         Self::from_resource(|res| unsafe {
-            ffi::fanlight_of_region(as_raw(node), property.as_ptr().cast(), res)
+            ffi::fanlight_of_region(as_raw(node), property.as_char_ptr(), res)
         })
     }
 
@@ -56,24 +56,26 @@ impl Range {
     pub(crate) fn by_compatible(compatible: &CStr) -> Result<Self> {
         // SAFETY: `compatible` is a C string, and the resource may be written.
         Self::from_resource(|res| unsafe {
-            ffi::fanlight_of_find_compatible(compatible.as_ptr().cast(), res)
+            ffi::fanlight_of_find_compatible(compatible.as_char_ptr(), res)
         })
     }
 }
 
 fn as_raw(node: &FwNode) -> *mut bindings::fwnode_handle {
     // `FwNode` is a transparent wrapper.
-    core::ptr::from_ref(node).cast::<bindings::fwnode_handle>().cast_mut()
+    core::ptr::from_ref(node)
+        .cast::<bindings::fwnode_handle>()
+        .cast_mut()
 }
 
 /// The number of the alias `<stem><number>` that points to `node`, if there is one.
 pub(crate) fn alias(node: &FwNode, stem: &CStr) -> Option<u32> {
     // SAFETY: `node` is valid and `stem` is a C string.
-    u32::try_from(unsafe { ffi::fanlight_of_alias(as_raw(node), stem.as_ptr().cast()) }).ok()
+    u32::try_from(unsafe { ffi::fanlight_of_alias(as_raw(node), stem.as_char_ptr()) }).ok()
 }
 
 /// The highest number of any alias `<stem><number>` in the tree.
 pub(crate) fn highest_alias(stem: &CStr) -> Option<u32> {
     // SAFETY: `stem` is a C string.
-    u32::try_from(unsafe { bindings::of_alias_get_highest_id(stem.as_ptr().cast()) }).ok()
+    u32::try_from(unsafe { bindings::of_alias_get_highest_id(stem.as_char_ptr()) }).ok()
 }

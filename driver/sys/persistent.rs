@@ -52,12 +52,12 @@ pub(crate) fn recover(carveout: &Carveout, sink: impl FnMut(&Record<'_>)) -> Res
 ///
 /// # Invariants
 ///
-/// `appender` refers to the mapping of `carveout`, which stays where it is while `carveout` lives: the fields are dropped
+/// `appender` refers to the mapping of `_carveout`, which stays where it is while `_carveout` lives: the fields are dropped
 /// in their order.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Persistent {
     appender: Appender<'static>,
-    carveout: Carveout,
+    _carveout: Carveout,
     /// Records of this level and more urgent ones are kept.
     pub(crate) level: Atomic<u32>,
     /// 1 after the panic was noted.
@@ -85,7 +85,7 @@ impl Persistent {
         // INVARIANT: made from the words of this carve-out.
         Ok(try_pin_init!(Self {
             appender,
-            carveout,
+            _carveout: carveout,
             level: Atomic::<u32>::new(level.into()),
             panicked: Atomic::<i32>::new(0),
             notifier <- Opaque::try_ffi_init(|slot: *mut bindings::notifier_block| {
@@ -114,11 +114,6 @@ impl Persistent {
         if self.panicked.cmpxchg(0, 1, Relaxed).is_ok() {
             self.appender.set_ending(Ending::Panic);
         }
-    }
-
-    /// Bytes of the region.
-    pub(crate) fn size(&self) -> usize {
-        self.carveout.size()
     }
 }
 

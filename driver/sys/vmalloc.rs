@@ -85,9 +85,7 @@ impl VmallocArea {
         };
         // SAFETY: the range is inside the area by the check above, `Word` is an atomic `u32` for which any bits are
         // valid, and `offset` is rounded down to its alignment.
-        unsafe {
-            core::slice::from_raw_parts(self.addr.as_ptr().add(offset & !3).cast(), len / 4)
-        }
+        unsafe { core::slice::from_raw_parts(self.addr.as_ptr().add(offset & !3).cast(), len / 4) }
     }
 
     /// The kernel's address of the first byte.

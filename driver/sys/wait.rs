@@ -118,8 +118,11 @@ impl Waiters {
 
     /// Sleeps until `condition` holds, which is asked after each record. `ERESTARTSYS` when a signal came.
     pub(crate) fn wait_interruptible<F: Fn() -> bool>(&self, condition: F) -> Result {
+        /// # Safety
+        ///
+        /// `data` must point to a live `F`.
         unsafe extern "C" fn trampoline<F: Fn() -> bool>(data: *const c_void) -> bool {
-            // SAFETY: `data` is the `wanted` below, which outlives the wait.
+            // SAFETY: by the caller's promise: it is the `wanted` below, which outlives the wait.
             unsafe { (*data.cast::<F>())() }
         }
         fn wait<F: Fn() -> bool>(this: &Waiters, wanted: &F) -> Result {

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Writing to fanlight's log from other kernel modules, past printk: nothing is formatted, and no console sees it.
+ */
+#ifndef FANLIGHT_LOG_H
+#define FANLIGHT_LOG_H
+
+#include <linux/types.h>
+
+/**
+ * fanlight_log - append a record to the log of the first instance that has one
+ * @level: 0 (LOGLEVEL_EMERG) to 7 (LOGLEVEL_DEBUG)
+ * @text: the text, without a newline at its end; need not be terminated
+ * @len: bytes of @text, at most 2016
+ *
+ * Any context, NMI included; waits for nothing but a spinlock, and for that neither in an NMI nor in a panic.
+ *
+ * Return: 0; -ENODEV when there is no log, -EINVAL when @level or @len is too large, -EBUSY when the record was dropped.
+ */
+int fanlight_log(unsigned int level, const char *text, size_t len);
+
+#endif /* FANLIGHT_LOG_H */

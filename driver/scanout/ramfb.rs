@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! QEMU's `-device ramfb`: a display that shows guest memory as the file `etc/ramfb` of fw_cfg says.
+
+use super::Scanout;
+use crate::{
+    spec::Geometry,
+    sys::{
+        contiguous::zero_page,
+        fw_cfg::FwCfg, //
+    }, //
+};
+use kernel::{
+    device::Device,
+    prelude::*, //
+};
+
+/// The display.
+pub(super) struct Ramfb {
+    fw_cfg: FwCfg,
+    file: u16,
+    geometry: Geometry,
+    /// Physical address of the window.
+    window: u64,
+}
+
+impl Ramfb {
+    /// `ENODEV` where QEMU has no such display.
+    pub(super) fn new(dev: &Device, geometry: Geometry, window: u64) -> Result<Self> {
+        let mut fw_cfg = FwCfg::new(dev)?;
+        let file = fw_cfg.find(b"etc/ramfb").map_err(|_| ENODEV)?;
+        Ok(Self {
+            fw_cfg,
+            file,
+            geometry,
+            window,
+        })
+    }
+
+    /// Writes `struct RAMFBCfg` of QEMU's hw/display/ramfb.c.
+    fn configure(&mut self, start: u64, width: u32, height: u32, stride: u32) -> Result {
+        let mut config = [0; 28];
+        config[0..8].copy_from_slice(&start.to_be_bytes());
+        config[8..12].copy_from_slice(&self.geometry.format.fourcc.to_be_bytes());
+        // 12..16: flags, none are defined.
+        config[16..20].copy_from_slice(&width.to_be_bytes());
+        config[20..24].copy_from_slice(&height.to_be_bytes());
+        config[24..28].copy_from_slice(&stride.to_be_bytes());
+        self.fw_cfg.write(self.file, &config)
+    }
+}
+
+impl Scanout for Ramfb {
+    fn show(&mut self, line: u32) -> Result {
+        let start = self.window + self.geometry.offset(line);
+        let Geometry {
+            width,
+            height,
+            stride,
+            ..
+        } = self.geometry;
+        self.configure(start, width, height, stride)
+    }
+
+    fn blank(&mut self) -> Result {
+        // There is no switch to turn it off. The smallest picture it takes fits the page of zeros, which is for ever.
+        self.configure(zero_page(), 16, 16, 16 * self.geometry.format.bits / 8)
+    }
+}
+
+impl Drop for Ramfb {
+    fn drop(&mut self) {
+        // Nobody can be told of an error here, and the device gives none for a picture that it took before.
+        let _ = self.blank();
+    }
+}
