@@ -7,7 +7,7 @@ use std::str::FromStr;
 use lexopt::Arg;
 
 use crate::error::{Error, Result};
-use crate::table::{Command, Need, Opt, COMMON, FANLIGHT};
+use crate::table::{Command, Need, Opt, FANLIGHT};
 
 /// What was found on the command line.
 pub struct Matches {
@@ -45,6 +45,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Matches> {
             Found::Long(long) => long_option(command, &long)?,
         };
         let value = match option.value {
+            Some(_) if option.loose => parser.optional_value(),
             Some(_) => Some(
                 parser
                     .value()
@@ -61,14 +62,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Matches> {
 }
 
 fn find(command: &'static Command, is: impl Fn(&Opt) -> bool) -> Option<&'static Opt> {
-    command.options.iter().chain(COMMON).find(|option| is(option))
+    command.all_options().find(|option| is(option))
 }
 
 fn long_option(command: &'static Command, long: &str) -> Result<&'static Opt> {
     if let Some(option) = command.option(long) {
         return Ok(option);
     }
-    let mut begins = command.options.iter().chain(COMMON).filter(|option| option.long.starts_with(long));
+    let mut begins = command.all_options().filter(|option| option.long.starts_with(long));
     match (begins.next(), begins.next()) {
         (Some(option), None) => Ok(option),
         (Some(_), Some(_)) => Err(Error::Usage(format!("option '--{long}' is ambiguous"))),

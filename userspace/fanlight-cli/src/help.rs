@@ -8,7 +8,7 @@ use fanlight::{abi, Board};
 use crate::args::Matches;
 use crate::error::Result;
 use crate::output;
-use crate::table::{Command, COMMON, ENVIRONMENT};
+use crate::table::{Command, ENVIRONMENT};
 
 const WIDTH: usize = 79;
 
@@ -58,7 +58,7 @@ pub fn print(path: &[&'static Command]) -> Result<()> {
         list(&mut out, command.operands.iter().map(|operand| (operand.name.to_owned(), operand.help)))?;
     }
     writeln!(out, "\nOptions:")?;
-    list(&mut out, command.options.iter().chain(COMMON).map(|option| (option.spelled(), option.help)))?;
+    list(&mut out, command.all_options().map(|option| (option.spelled(), option.help)))?;
     if !command.statuses.is_empty() {
         writeln!(out, "\nExit status: 0, 1 on failure, or")?;
         list(&mut out, command.statuses.iter().map(|(status, what)| (status.to_string(), *what)))?;

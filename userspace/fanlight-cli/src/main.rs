@@ -4,15 +4,20 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod completion;
 mod error;
 mod fb;
 mod help;
 mod json;
 mod list;
 mod log;
+mod man;
+mod mem;
 mod output;
+mod stats;
 mod table;
 mod target;
+mod top;
 
 use std::process::ExitCode;
 
@@ -40,9 +45,20 @@ fn run(matches: &Matches) -> Result<()> {
     if matches.has("version") {
         return help::version(matches);
     }
+    if let Some(what) = matches.text("generate")? {
+        return generate(what);
+    }
     matches.check()?;
     match matches.command().run {
         Some(run) => run(matches),
         None => Err(Error::Usage("a command is missing".into())),
+    }
+}
+
+/// What is made from the command table for packages; not in --help.
+fn generate(what: &str) -> Result<()> {
+    match what {
+        "bash" => completion::bash(),
+        what => man::print(what),
     }
 }

@@ -6,10 +6,10 @@ use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use fanlight::{Board, Framebuffer, Kind, Locator, Log, Window};
+use fanlight::{Board, Framebuffer, Locator, Log, Window};
 
 use crate::args::Matches;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What --device says, or else the variable.
 fn named(matches: &Matches, variable: &str) -> Result<Option<String>> {
@@ -61,13 +61,7 @@ pub fn framebuffer(matches: &Matches) -> Result<PathBuf> {
     if let Some(path) = name.as_deref().and_then(node) {
         return Ok(path);
     }
-    let board = board(matches)?;
-    for entry in board.windows()? {
-        if entry.info().is_ok_and(|info| info.kind == Kind::Framebuffer) {
-            return Ok(entry.path().to_owned());
-        }
-    }
-    Err(Error::message(format!("{} has no framebuffer: 'fanlight list' shows what there is", board.path().display())))
+    Ok(board(matches)?.framebuffer_node()?.path().to_owned())
 }
 
 pub fn open_framebuffer(matches: &Matches) -> Result<Framebuffer> {

@@ -259,7 +259,24 @@ impl Board {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn framebuffer(&self) -> Result<Framebuffer> {
-        Framebuffer::open(self.first(Kind::Framebuffer, "a framebuffer")?.path)
+        Framebuffer::open(self.framebuffer_node()?.path)
+    }
+
+    /// The node of the first framebuffer, by name.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    ///
+    /// ```no_run
+    /// let node = fanlight::Board::open(0)?.framebuffer_node()?;
+    /// let screen = fanlight::Framebuffer::open_read_only(node.path())?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn framebuffer_node(&self) -> Result<WindowEntry> {
+        let framebuffer = |entry: &WindowEntry| entry.info().is_ok_and(|info| info.kind == Kind::Framebuffer);
+        let found = self.windows()?.into_iter().find(framebuffer);
+        found.ok_or_else(|| Error::NoFramebuffer { board: self.directory.clone() })
     }
 
     /// Opens the log.
@@ -306,15 +323,6 @@ impl Board {
     /// ```
     pub fn log_writer(&self) -> Result<LogWriter> {
         LogWriter::open(self.entry("log")?.path)
-    }
-
-    fn first(&self, kind: Kind, wanted: &'static str) -> Result<WindowEntry> {
-        for entry in self.windows()? {
-            if entry.info().is_ok_and(|info| info.kind == kind) {
-                return Ok(entry);
-            }
-        }
-        Err(Error::WrongKind { path: self.directory.clone(), wanted })
     }
 }
 

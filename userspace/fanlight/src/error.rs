@@ -36,6 +36,11 @@ pub enum Error {
         /// The names that there are.
         windows: Vec<String>,
     },
+    /// None of the board's windows is a framebuffer.
+    NoFramebuffer {
+        /// The board's directory.
+        board: PathBuf,
+    },
     /// The rights of the node or of the kernel are against it.
     Permission {
         /// The node.
@@ -130,6 +135,9 @@ impl fmt::Display for Error {
             }
             Error::NoWindow { board, name, windows } => {
                 write!(f, "{} has no window '{name}'; it has {}", board.display(), windows.join(", "))
+            }
+            Error::NoFramebuffer { board } => {
+                write!(f, "{} has no framebuffer: 'fanlight list' shows what there is", board.display())
             }
             Error::Permission { path, hint } => write!(f, "{}: permission denied: {hint}", path.display()),
             Error::AbiNewer { path, driver, what } => write!(

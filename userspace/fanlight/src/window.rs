@@ -391,6 +391,16 @@ impl Window {
         map(&self.file, &self.path, len, writable, info.cache == Cache::NonCached)
     }
 
+    /// The memory of a plain file, for reading.
+    pub(crate) fn file_memory(&self) -> Result<Memory> {
+        let failed = |error| Error::io(format!("ask about {}", self.path.display()), error);
+        let len = self.file.metadata().map_err(failed)?.len();
+        match usize::try_from(len) {
+            Ok(len) if len > 0 => map(&self.file, &self.path, len, false, false),
+            _ => Err(Error::Mode { path: self.path.clone(), what: format!("{len} bytes cannot be mapped") }),
+        }
+    }
+
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
@@ -416,7 +426,6 @@ impl From<Window> for OwnedFd {
     }
 }
 
-/// A read-only window opened for reading and writing says so by the rights in [`Info`].
 #[cfg(test)]
 mod tests {
     use super::*;

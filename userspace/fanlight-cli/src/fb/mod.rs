@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `fanlight fb`: what is on the screen.
 
+pub mod colour;
 mod draw;
 pub mod pattern;
+#[cfg(feature = "png")]
+pub mod show;
 
 use std::fs;
 use std::io::Write;
 
+use embedded_graphics::pixelcolor::Rgb888;
+use embedded_graphics::prelude::*;
 use fanlight::{Canvas, Framebuffer};
 
 use crate::args::Matches;
@@ -86,6 +91,38 @@ pub fn pattern(matches: &Matches) -> Result<()> {
     Ok(())
 }
 
+pub fn fill(matches: &Matches) -> Result<()> {
+    let colour = colour::parse(matches.operand_text(0)?.unwrap_or("black"))?;
+    let mut screen = target::open_framebuffer(matches)?;
+    redraw(&mut screen, |canvas| canvas.clear(colour))
+}
+
+pub fn clear(matches: &Matches) -> Result<()> {
+    let mut screen = target::open_framebuffer(matches)?;
+    redraw(&mut screen, |canvas| canvas.clear(Rgb888::BLACK))
+}
+
+pub fn blank(matches: &Matches) -> Result<()> {
+    let dark = match matches.operand_text(0)? {
+        Some("on") => true,
+        Some("off") => false,
+        other => return Err(Error::Usage(format!("'{}' is neither on nor off", other.unwrap_or_default()))),
+    };
+    Ok(target::open_framebuffer(matches)?.blank(dark)?)
+}
+
+#[cfg(not(feature = "png"))]
+pub mod show {
+    use super::*;
+
+    pub fn run(_: &Matches) -> Result<()> {
+        Err(Error::message(NO_PNG))
+    }
+}
+
+#[cfg(not(feature = "png"))]
+const NO_PNG: &str = "this program was built without PNG; build it with the feature 'png'";
+
 /// --save and --crc: what was drawn, for those who compare.
 fn tell(matches: &Matches, canvas: &Canvas) -> Result<()> {
     let rgb = canvas.to_rgb().map_err(|error| Error::message(error.to_string()))?;
@@ -130,7 +167,7 @@ fn save(canvas: &Canvas, rgb: Vec<u8>, path: &std::ffi::OsStr) -> Result<()> {
 
 #[cfg(not(feature = "png"))]
 fn save(_: &Canvas, _: Vec<u8>, _: &std::ffi::OsStr) -> Result<()> {
-    Err(Error::message("this program was built without PNG; build it with the feature 'png'"))
+    Err(Error::message(NO_PNG))
 }
 
 /// CRC-32 as zlib, PNG and cksum --algorithm=crc32 have it.

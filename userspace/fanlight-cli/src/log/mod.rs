@@ -1,41 +1,91 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `fanlight log`: the log, out of its ring.
 
+mod filter;
 mod format;
+mod when;
+mod zone;
 
-use std::io::Write;
+use std::io::{self, BufRead, Write};
 
-use fanlight::{LogWriter, Start};
+use fanlight::{Facility, Level, Log, LogWriter, Record, Start};
 
 use crate::args::Matches;
-use crate::error::Result;
+use crate::error::{Error, Result, NOTHING};
 use crate::{output, target};
-use format::Format;
+use filter::Filter;
+pub use format::{Format, COLORS, TIMES};
+use when::Clock;
+
+/// Opens what the options name.
+fn open(matches: &Matches) -> Result<Log> {
+    if let Some(path) = matches.os_value("file") {
+        return Ok(Log::open_image(path)?);
+    }
+    target::open_log(matches, if matches.has("previous") { "log.prev" } else { "log" })
+}
 
 pub fn run(matches: &Matches) -> Result<()> {
-    let previous = matches.has("previous");
-    let log = target::open_log(matches, if previous { "log.prev" } else { "log" })?;
-    let format = Format::new(matches)?;
-    let mut reader = log.reader(Start::Oldest)?;
+    // Another boot's clock is not ours.
+    let clock = Clock::of(!matches.has("previous") && !matches.has("file"));
+    let filter = Filter::new(matches, &clock)?;
+    let format = Format::new(matches, &clock)?;
+    let log = open(matches)?;
+    if matches.has("clear") {
+        return Ok(log.clear()?);
+    }
+    let start = if matches.has("follow-new") { Start::Newest } else { Start::Oldest };
+    let follow = matches.has("follow") || matches.has("follow-new");
+    let mut reader = log.reader(start)?;
     let mut out = output::stdout();
+    let mut printed = false;
     loop {
         while let Some(record) = reader.next_record()? {
-            if record.lost > 0 {
-                out.flush()?;
-                eprintln!("fanlight: {} records lost", record.lost);
+            report_loss(&mut out, &record)?;
+            if filter.passes(&record) {
+                format.write(&mut out, &record)?;
+                printed = true;
             }
-            format.write(&mut out, &record)?;
         }
+        // Nobody waits for what is in a buffer.
         out.flush()?;
-        if previous || !matches.has("follow") {
-            return Ok(());
+        if !follow {
+            break;
         }
         reader.wait(None)?;
     }
+    if !printed && filter.is_asked_for() {
+        return Err(Error::Status(NOTHING));
+    }
+    Ok(())
+}
+
+/// Says on stderr how many records were lost, between what was printed before and what comes.
+fn report_loss(out: &mut impl Write, record: &Record<'_>) -> io::Result<()> {
+    if record.lost > 0 {
+        out.flush()?;
+        let s = if record.lost == 1 { "" } else { "s" };
+        eprintln!("fanlight: {} record{s} lost before number {}", record.lost, record.seq);
+    }
+    Ok(())
 }
 
 pub fn write(matches: &Matches) -> Result<()> {
+    let level = matches.value("level")?.unwrap_or(Level::Notice);
+    let facility = matches.value("facility")?.unwrap_or(Facility::USER);
     let mut log = LogWriter::open(target::log_node(matches, "log")?)?;
-    let _ = (&mut log, matches);
-    Ok(())
+    if !matches.operands().is_empty() {
+        let words: Vec<&[u8]> = matches.operands().iter().map(|word| word.as_encoded_bytes()).collect();
+        return Ok(log.write_as(facility, level, &words.join(&b' '))?);
+    }
+    let mut lines = io::stdin().lock();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = lines.read_until(b'\n', &mut line).map_err(|error| Error::message(format!("cannot read stdin: {error}")))?;
+        if read == 0 {
+            return Ok(());
+        }
+        log.write_as(facility, level, line.strip_suffix(b"\n").unwrap_or(&line))?;
+    }
 }

@@ -48,6 +48,8 @@ pub struct Opt {
     pub long: &'static str,
     /// What its argument is called, and what it may be.
     pub value: Option<(&'static str, Value)>,
+    /// The argument may be left out, and comes behind an equals sign.
+    pub loose: bool,
     pub help: &'static str,
 }
 
@@ -63,15 +65,13 @@ pub enum Value {
 
 /// Options that every command takes.
 pub const COMMON: &[Opt] = &[
-    Opt {
-        short: Some('d'),
-        long: "device",
-        value: Some(("DEVICE", Value::Device)),
-        help: "the board: its number, its directory in /dev, or a node in it",
-    },
-    Opt { short: Some('h'), long: "help", value: None, help: "display this help" },
-    Opt { short: Some('V'), long: "version", value: None, help: "display the version, and the driver's ABI" },
+    Opt::with('d', "device", "DEVICE", Value::Device, "the board: its number, its directory in /dev, or a node in it"),
+    Opt::flag('h', "help", "display this help"),
+    Opt::flag('V', "version", "display the version, and the driver's ABI"),
 ];
+
+/// An option for those who make packages: `man`, a command's page as in `man fanlight-log`, or `bash`.
+const HIDDEN: &[Opt] = &[Opt::with(' ', "generate", "WHAT", Value::Text, "").long()];
 
 /// Environment variables, for all commands.
 pub const ENVIRONMENT: &[(&str, &str)] = &[
@@ -82,9 +82,14 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
 ];
 
 impl Command {
-    /// The option of that long name, common ones included.
+    /// Its options and those that all commands take.
+    pub fn all_options(&self) -> impl Iterator<Item = &'static Opt> {
+        self.options.iter().chain(COMMON)
+    }
+
+    /// The option of that long name.
     pub fn option(&self, long: &str) -> Option<&'static Opt> {
-        self.options.iter().chain(COMMON).find(|option| option.long == long)
+        self.all_options().chain(HIDDEN).find(|option| option.long == long)
     }
 
     pub fn command(&self, name: &str) -> Option<&'static Command> {
@@ -93,14 +98,29 @@ impl Command {
 }
 
 impl Opt {
+    pub const fn flag(short: char, long: &'static str, help: &'static str) -> Self {
+        Self { short: Some(short), long, value: None, loose: false, help }
+    }
+
+    pub const fn with(short: char, long: &'static str, name: &'static str, value: Value, help: &'static str) -> Self {
+        Self { short: Some(short), long, value: Some((name, value)), loose: false, help }
+    }
+
+    /// The same without its letter.
+    pub const fn long(self) -> Self {
+        Self { short: None, ..self }
+    }
+
     /// `-l, --level LEVEL`, as help and man page show it.
     pub fn spelled(&self) -> String {
         let mut text = match self.short {
             Some(short) => format!("-{short}, --{}", self.long),
             None => format!("    --{}", self.long),
         };
-        if let Some((name, _)) = self.value {
-            text.extend([" ", name]);
+        match self.value {
+            Some((name, _)) if self.loose => text.extend(["[=", name, "]"]),
+            Some((name, _)) => text.extend([" ", name]),
+            None => {}
         }
         text
     }

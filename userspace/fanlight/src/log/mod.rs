@@ -36,6 +36,8 @@ use crate::window::Window;
 pub struct Log {
     window: Window,
     memory: Memory,
+    /// A ring in a file: nothing comes to it, or at least nobody says so.
+    image: bool,
 }
 
 impl Log {
@@ -52,7 +54,24 @@ impl Log {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let window = Window::open_read_only(path)?;
         let memory = window.memory(false)?;
-        let log = Self { window, memory };
+        let log = Self { window, memory, image: false };
+        log.ring()?;
+        Ok(log)
+    }
+
+    /// Opens a ring that was saved to a file: a copy of the window's memory, as a debugger or a crash dump gives it.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or holds no ring that this library can read.
+    ///
+    /// ```
+    /// assert!(fanlight::Log::open_image("/etc/passwd").is_err());
+    /// ```
+    pub fn open_image(path: impl Into<PathBuf>) -> Result<Self> {
+        let window = Window::open_read_only(path)?;
+        let memory = window.file_memory()?;
+        let log = Self { window, memory, image: true };
         log.ring()?;
         Ok(log)
     }
@@ -64,7 +83,7 @@ impl Log {
         };
         let attached = header.check().and_then(|size| {
             // A window may be longer than the ring: its size is a multiple of the page size.
-            let data = data.get(..size / size_of::<fanlight_ring::Word>()).ok_or(AttachError::Size)?;
+            let data = data.get(..size / std::mem::size_of::<fanlight_ring::Word>()).ok_or(AttachError::Size)?;
             Ring::attach(header, data)
         });
         attached.map_err(|error| match error {

@@ -110,6 +110,14 @@ impl<'a> Reader<'a> {
     pub fn wait(&mut self, timeout: Option<Duration>) -> Result<bool> {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         while !self.prepare_wait()? {
+            if self.log.image {
+                // A file is always ready to be read, so there is nothing to poll.
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    return Ok(false);
+                }
+                std::thread::sleep(Duration::from_millis(50));
+                continue;
+            }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let left = left.map(|left| Timespec {
                 tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which records are printed.
+
+use fanlight::{Facility, Level, Record};
+use regex_lite::Regex;
+
+use super::when::Clock;
+use crate::args::Matches;
+use crate::error::{Error, Result};
+
+/// Everything that a record has to be.
+pub struct Filter {
+    /// A bit for each level.
+    levels: u8,
+    facilities: Option<Vec<Facility>>,
+    /// Nanoseconds since boot.
+    since: Option<u64>,
+    until: Option<u64>,
+    grep: Option<Pattern>,
+}
+
+enum Pattern {
+    Expression(Regex),
+    Plain(String),
+}
+
+impl Filter {
+    pub fn new(matches: &Matches, clock: &Clock) -> Result<Self> {
+        let grep = match matches.text("grep")? {
+            None => None,
+            Some(text) if matches.has("fixed") => Some(Pattern::Plain(text.to_owned())),
+            Some(text) => match Regex::new(text) {
+                Ok(expression) => Some(Pattern::Expression(expression)),
+                Err(error) => {
+                    let hint = "use --fixed to look for plain text";
+                    return Err(Error::Usage(format!("invalid regular expression '{text}': {error}; {hint}")));
+                }
+            },
+        };
+        Ok(Self {
+            levels: matches.text("level")?.map(levels).transpose()?.unwrap_or(!0),
+            facilities: matches.text("facility")?.map(facilities).transpose()?,
+            since: matches.text("since")?.map(|text| clock.read(text)).transpose()?,
+            until: matches.text("until")?.map(|text| clock.read(text)).transpose()?,
+            grep,
+        })
+    }
+
+    /// Whether it can turn a record away.
+    pub fn is_asked_for(&self) -> bool {
+        self.levels != !0
+            || self.facilities.is_some()
+            || self.since.is_some()
+            || self.until.is_some()
+            || self.grep.is_some()
+    }
+
+    pub fn passes(&self, record: &Record<'_>) -> bool {
+        self.levels & 1 << record.level.number() != 0
+            && self.facilities.as_ref().is_none_or(|facilities| facilities.contains(&record.facility))
+            && self.since.is_none_or(|since| record.ns >= since)
+            && self.until.is_none_or(|until| record.ns <= until)
+            && match &self.grep {
+                None => true,
+                Some(Pattern::Expression(expression)) => expression.is_match(&record.text_lossy()),
+                Some(Pattern::Plain(text)) => record.text_lossy().contains(text.as_str()),
+            }
+    }
+}
+
+/// `err,warn`; `err+` for err and all that is more urgent, `+err` for err and all that is less, as dmesg has it.
+fn levels(list: &str) -> Result<u8> {
+    let mut bits = 0;
+    for item in list.split(',') {
+        let (name, before, after) = match (item.strip_prefix('+'), item.strip_suffix('+')) {
+            (Some(name), _) => (name, false, true),
+            (None, Some(name)) => (name, true, false),
+            (None, None) => (item, false, false),
+        };
+        let level: Level = name.parse().map_err(|_| {
+            let names = Level::ALL.map(Level::name).join(", ");
+            Error::Usage(format!("unknown level '{item}'; there are {names}"))
+        })?;
+        for other in Level::ALL {
+            if other == level || before && other < level || after && other > level {
+                bits |= 1 << other.number();
+            }
+        }
+    }
+    Ok(bits)
+}
+
+fn facilities(list: &str) -> Result<Vec<Facility>> {
+    list.split(',')
+        .map(|name| {
+            name.parse().map_err(|_| {
+                let names = Facility::NAMES.join(", ");
+                Error::Usage(format!("unknown facility '{name}'; there are {names}, and numbers to 255"))
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_levels_are_lists_with_a_plus_for_more() {
+        assert_eq!(levels("err").unwrap(), 0b0000_1000);
+        assert_eq!(levels("err,debug").unwrap(), 0b1000_1000);
+        assert_eq!(levels("err+").unwrap(), 0b0000_1111);
+        assert_eq!(levels("+err").unwrap(), 0b1111_1000);
+        assert_eq!(levels("4").unwrap(), 0b0001_0000);
+        assert!(levels("loud").is_err());
+        assert!(levels("").is_err());
+    }
+
+    #[test]
+    fn log_facilities_have_names_and_numbers() {
+        assert_eq!(facilities("kern,local7,200").unwrap(), [Facility(0), Facility(23), Facility(200)]);
+        assert!(facilities("kernel").is_err());
+        assert!(facilities("256").is_err());
+    }
+}

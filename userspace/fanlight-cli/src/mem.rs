@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `fanlight mem`: bytes, halves and words of a window, by accesses of exactly that width.
+
+use std::io::{IsTerminal, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fanlight::{AccessError, Map, MapMut};
+
+use crate::args::Matches;
+use crate::error::{Error, Result};
+use crate::json::{array, Object};
+use crate::{output, target};
+
+/// The words of --width.
+pub const WIDTHS: &[&str] = &["1", "2", "4"];
+const LINE: usize = 16;
+
+/// Where in a window, and how it is accessed.
+struct Place {
+    name: String,
+    offset: usize,
+    width: usize,
+}
+
+impl Place {
+    fn new(matches: &Matches, width: usize) -> Result<Self> {
+        let name = matches.operand_text(0)?.unwrap_or_default().to_owned();
+        let width = matches.word("width", WIDTHS)?.map_or(width, |width| width.parse().unwrap_or(width.len()));
+        let offset = matches.operand_text(1)?.map_or(Ok(0), number)?;
+        let offset = usize::try_from(offset).map_err(|_| Error::message(format!("{name}: offset {offset:#x} is beyond its end")))?;
+        Ok(Self { name, offset, width })
+    }
+
+    /// Names the window in an error.
+    fn failed(&self, error: AccessError) -> Error {
+        Error::message(format!("{}: {error}", self.name))
+    }
+
+    /// How many bytes: an operand, or what there is up to `default`.
+    fn length(&self, text: Option<&str>, map: &Map, default: usize) -> Result<usize> {
+        let left = map.len().saturating_sub(self.offset);
+        let Some(text) = text else { return Ok(left.min(default)) };
+        let length = usize::try_from(number(text)?).unwrap_or(usize::MAX);
+        if length > left {
+            let (offset, count, size) = (self.offset as u64, length as u64, map.len() as u64);
+            return Err(self.failed(AccessError::OutOfBounds { offset, count, size }));
+        }
+        if length % self.width != 0 {
+            return Err(Error::message(format!("{length} bytes are no multiple of the width, {}", self.width)));
+        }
+        Ok(length)
+    }
+
+    fn load(&self, map: &Map, offset: usize) -> Result<u32> {
+        load(map, offset, self.width).map_err(|error| self.failed(error))
+    }
+
+    /// One line as xxd prints it: with -g1, or with -e and -g2 or -g4.
+    fn line(&self, offset: usize, values: &[u32], changed: impl Fn(usize) -> bool) -> String {
+        let digits = self.width * 2;
+        let mut text = format!("{offset:08x}:");
+        let mut printable = String::new();
+        for (i, value) in values.iter().enumerate() {
+            let (on, off) = if changed(i) { ("\x1b[7m", "\x1b[0m") } else { ("", "") };
+            text.push_str(&format!(" {on}{value:0digits$x}{off}"));
+            for byte in value.to_le_bytes().iter().take(self.width) {
+                printable.push(if (b' '..0x7f).contains(byte) { char::from(*byte) } else { '.' });
+            }
+        }
+        let missing = LINE / self.width - values.len();
+        text.push_str(&" ".repeat(missing * (digits + 1) + 2));
+        text + &printable
+    }
+}
+
+fn load(map: &Map, offset: usize, width: usize) -> std::result::Result<u32, AccessError> {
+    match width {
+        1 => map.read::<u8>(offset).map(u32::from),
+        2 => map.read::<u16>(offset).map(u32::from),
+        _ => map.read::<u32>(offset),
+    }
+}
+
+fn store(map: &mut MapMut, offset: usize, width: usize, value: u32) -> std::result::Result<(), AccessError> {
+    match width {
+        1 => map.write(offset, value as u8),
+        2 => map.write(offset, value as u16),
+        _ => map.write(offset, value),
+    }
+}
+
+/// Reads `16`, `0x10`, `4K`, `1M`.
+fn number(text: &str) -> Result<u64> {
+    let (digits, factor) = match text.strip_suffix(['K', 'k']) {
+        Some(digits) => (digits, 1 << 10),
+        None => text.strip_suffix('M').map_or((text, 1), |digits| (digits, 1 << 20)),
+    };
+    let hex = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X"));
+    let value = match hex {
+        // Not "+1", which from_str_radix would take.
+        Some(hex) if hex.starts_with(|c: char| c.is_ascii_hexdigit()) => u64::from_str_radix(hex, 16).ok(),
+        None if digits.starts_with(|c: char| c.is_ascii_digit()) => digits.parse().ok(),
+        _ => None,
+    };
+    value
+        .and_then(|value| value.checked_mul(factor))
+        .ok_or_else(|| Error::Usage(format!("'{text}' is no number; say 256, 0x100, 4K or 1M")))
+}
+
+pub fn dump(matches: &Matches) -> Result<()> {
+    let place = Place::new(matches, 1)?;
+    let map = target::window(matches, &place.name)?.map()?;
+    let length = place.length(matches.operand_text(2)?, &map, 256)?;
+    // Of an offset behind the end too, of which there is nothing to print.
+    place.load(&map, place.offset)?;
+    let mut out = output::stdout();
+    for start in (place.offset..place.offset + length).step_by(LINE) {
+        let end = (start + LINE).min(place.offset + length);
+        let values = (start..end).step_by(place.width).map(|at| place.load(&map, at)).collect::<Result<Vec<_>>>()?;
+        writeln!(out, "{}", place.line(start, &values, |_| false))?;
+    }
+    Ok(out.flush()?)
+}
+
+pub fn read(matches: &Matches) -> Result<()> {
+    let place = Place::new(matches, 4)?;
+    let count = match matches.operand_text(2)? {
+        Some(count) => usize::try_from(number(count)?).unwrap_or(usize::MAX),
+        None => 1,
+    };
+    let map = target::window(matches, &place.name)?.map()?;
+    let mut values = Vec::new();
+    for i in 0..count {
+        let at = i.checked_mul(place.width).and_then(|bytes| bytes.checked_add(place.offset)).unwrap_or(usize::MAX);
+        values.push(place.load(&map, at)?);
+    }
+    let mut out = output::stdout();
+    if matches.has("json") {
+        let object = Object::new()
+            .text("window", &place.name)
+            .raw("offset", place.offset)
+            .raw("width", place.width)
+            .raw("values", array(values.iter().map(u32::to_string)));
+        writeln!(out, "{}", object.end())?;
+    } else {
+        for value in values {
+            writeln!(out, "0x{value:0digits$x}", digits = place.width * 2)?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+pub fn write(matches: &Matches) -> Result<()> {
+    let place = Place::new(matches, 4)?;
+    let mut values = Vec::new();
+    for i in 2..matches.operands().len() {
+        let text = matches.operand_text(i)?.unwrap_or_default();
+        let value = number(text)?;
+        if value >= 1 << (8 * place.width) {
+            return Err(Error::message(format!("{text} does not fit in {} bytes", place.width)));
+        }
+        values.push(value as u32);
+    }
+    let mut map = target::window(matches, &place.name)?.map_mut()?;
+    let bytes = values.len() * place.width;
+    // All or nothing: looked at before the first store.
+    if place.offset > map.len() || bytes > map.len() - place.offset {
+        let (offset, count, size) = (place.offset as u64, bytes as u64, map.len() as u64);
+        return Err(place.failed(AccessError::OutOfBounds { offset, count, size }));
+    }
+    for (i, value) in values.into_iter().enumerate() {
+        store(&mut map, place.offset + i * place.width, place.width, value).map_err(|error| place.failed(error))?;
+    }
+    Ok(())
+}
+
+pub fn watch(matches: &Matches) -> Result<()> {
+    let place = Place::new(matches, 4)?;
+    let interval = interval(matches, 0.5)?;
+    let count = matches.value::<u64>("count")?;
+    let map = target::window(matches, &place.name)?.map()?;
+    let length = place.length(matches.operand_text(2)?, &map, 64)?;
+    let load = || -> Result<Vec<u32>> {
+        (place.offset..place.offset + length).step_by(place.width).map(|at| place.load(&map, at)).collect()
+    };
+    let started = Instant::now();
+    let terminal = std::io::stdout().is_terminal();
+    let mut out = output::stdout();
+    let mut before = load()?;
+    let mut done = 0;
+    loop {
+        let now = if done == 0 { before.clone() } else { load()? };
+        let changed = |i: usize| before.get(i) != now.get(i);
+        if terminal {
+            // In place, from the second time on.
+            let lines = length.div_ceil(LINE);
+            if done > 0 {
+                write!(out, "\x1b[{lines}A")?;
+            }
+            for (n, values) in now.chunks(LINE / place.width).enumerate() {
+                let first = n * (LINE / place.width);
+                writeln!(out, "{}\x1b[K", place.line(place.offset + n * LINE, values, |i| changed(first + i)))?;
+            }
+        } else if done == 0 {
+            for (n, values) in now.chunks(LINE / place.width).enumerate() {
+                writeln!(out, "{}", place.line(place.offset + n * LINE, values, |_| false))?;
+            }
+        } else {
+            let digits = place.width * 2;
+            for (i, (old, new)) in before.iter().zip(&now).enumerate().filter(|(_, (old, new))| old != new) {
+                let (seconds, offset) = (started.elapsed().as_secs_f64(), place.offset + i * place.width);
+                writeln!(out, "{seconds:9.3} {offset:08x}: 0x{old:0digits$x} -> 0x{new:0digits$x}")?;
+            }
+        }
+        out.flush()?;
+        before = now;
+        done += 1;
+        if count.is_some_and(|count| done >= count) {
+            return Ok(());
+        }
+        thread::sleep(interval);
+    }
+}
+
+/// --interval, in seconds.
+pub fn interval(matches: &Matches, default: f64) -> Result<Duration> {
+    let seconds = matches.value::<f64>("interval")?.unwrap_or(default);
+    if !(0.001..=86400.0).contains(&seconds) {
+        return Err(Error::Usage("--interval takes seconds, from 0.001 to 86400".into()));
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cli_numbers_are_decimal_hexadecimal_and_with_units() {
+        assert_eq!(number("16").unwrap(), 16);
+        assert_eq!(number("0x1f").unwrap(), 31);
+        assert_eq!(number("4K").unwrap(), 4096);
+        assert_eq!(number("0x1M").unwrap(), 1 << 20);
+        for wrong in ["", "-1", "+1", "0x", "0x+1", "K", "1G", "99999999999999999999", "99999999999999999K"] {
+            assert!(number(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    /// What xxd 2024 prints with -g1, -e -g2 and -e -g4.
+    #[test]
+    fn cli_dump_is_xxds() {
+        let bytes: Vec<u8> = (0x39..0x39 + 16).map(|byte| byte * 2).collect();
+        let values = |width: usize, count: usize| -> Vec<u32> {
+            let word = |chunk: &[u8]| chunk.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
+            bytes[..count].chunks(width).map(word).collect()
+        };
+        let line = |width, count| {
+            Place { name: String::new(), offset: 0, width }.line(0x10, &values(width, count), |_| false)
+        };
+        assert_eq!(line(1, 16), "00000010: 72 74 76 78 7a 7c 7e 80 82 84 86 88 8a 8c 8e 90  rtvxz|~.........");
+        assert_eq!(line(1, 3), "00000010: 72 74 76                                         rtv");
+        assert_eq!(line(2, 16), "00000010: 7472 7876 7c7a 807e 8482 8886 8c8a 908e  rtvxz|~.........");
+        assert_eq!(line(4, 8), "00000010: 78767472 807e7c7a                    rtvxz|~.");
+    }
+}

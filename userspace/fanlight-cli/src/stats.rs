@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `fanlight stats`: what the driver counts, once or again and again.
+
+use std::io::{self, Write};
+use std::thread;
+use std::time::Instant;
+
+use fanlight::abi::LogStats;
+use fanlight::{Kind, Log, Start};
+
+use crate::args::Matches;
+use crate::error::{Error, Result};
+use crate::json::{array, Object};
+use crate::{mem, output, target};
+
+/// A log's counters at one moment.
+pub struct Sample {
+    pub stats: LogStats,
+    /// Bytes ever written.
+    position: u64,
+    at: Instant,
+}
+
+impl Sample {
+    pub fn of(log: &Log) -> Result<Self> {
+        Ok(Self { stats: log.stats()?, position: log.position()?, at: Instant::now() })
+    }
+
+    /// Records and bytes a second since an earlier sample.
+    pub fn rates(&self, earlier: &Sample) -> (f64, f64) {
+        let seconds = (self.at - earlier.at).as_secs_f64().max(1e-6);
+        let per_second = |new: u64, old: u64| new.wrapping_sub(old) as f64 / seconds;
+        (per_second(self.stats.written, earlier.stats.written), per_second(self.position, earlier.position))
+    }
+}
+
+/// The log of each board that has one.
+fn logs(matches: &Matches) -> Result<Vec<Log>> {
+    let mut logs = Vec::new();
+    for board in target::boards(matches)? {
+        for entry in board.windows()? {
+            // log.prev counts nothing.
+            if entry.name() == "log" && entry.info()?.kind == Kind::Log {
+                logs.push(Log::open(entry.path())?);
+            }
+        }
+    }
+    if logs.is_empty() {
+        return Err(Error::message("there is no log: 'fanlight list' shows what there is"));
+    }
+    Ok(logs)
+}
+
+pub fn run(matches: &Matches) -> Result<()> {
+    let logs = logs(matches)?;
+    let follow = matches.has("follow");
+    let interval = mem::interval(matches, 1.0)?;
+    let count = matches.value::<u64>("count")?;
+    let mut out = output::stdout();
+    let mut before: Vec<Option<Sample>> = logs.iter().map(|_| None).collect();
+    let mut done = 0u64;
+    loop {
+        let mut objects = Vec::new();
+        let mut rows = Vec::new();
+        for (log, before) in logs.iter().zip(&mut before) {
+            let sample = Sample::of(log)?;
+            let rates = before.as_ref().map(|before| sample.rates(before));
+            if matches.has("json") {
+                objects.push(object(log, &sample, rates)?);
+            } else {
+                rows.push(row(log, &sample, rates)?);
+            }
+            *before = Some(sample);
+        }
+        if matches.has("json") {
+            writeln!(out, "{}", Object::new().raw("logs", array(objects)).end())?;
+        } else {
+            // The head comes again now and then, as with vmstat.
+            lines(&mut out, done % 20 == 0, &rows)?;
+        }
+        out.flush()?;
+        done += 1;
+        if !follow || count.is_some_and(|count| done >= count) {
+            return Ok(());
+        }
+        thread::sleep(interval);
+    }
+}
+
+const HEAD: [&str; 9] =
+    ["LOG", "WRITTEN", "OVERWRITTEN", "DROPPED", "KERNEL-MISSED", "HELD", "CAPACITY", "RECORDS/s", "BYTES/s"];
+
+/// Fixed columns, so that the lines of --follow stand below each other.
+fn lines(out: &mut impl Write, head: bool, rows: &[Vec<String>]) -> io::Result<()> {
+    let mut line = |cells: &[String]| {
+        let widths = [20, 10, 11, 8, 13, 8, 8, 10, 10];
+        let mut text = String::new();
+        for (i, (cell, width)) in cells.iter().zip(widths).enumerate() {
+            text.push_str(&if i == 0 { format!("{cell:<width$}") } else { format!(" {cell:>width$}") });
+        }
+        writeln!(out, "{text}")
+    };
+    if head {
+        line(&HEAD.map(str::to_owned))?;
+    }
+    rows.iter().try_for_each(|row| line(row))
+}
+
+/// How many records the ring holds, counted by walking over it.
+fn held(log: &Log) -> Result<u64> {
+    let mut reader = log.reader(Start::Oldest)?;
+    let end = log.stats()?.written;
+    let mut count = 0;
+    // A flood of new records does not keep us here.
+    while count < end && reader.next_record()?.is_some() {
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn row(log: &Log, sample: &Sample, rates: Option<(f64, f64)>) -> Result<Vec<String>> {
+    let LogStats { written, overwritten, dropped, kernel_missed, .. } = sample.stats;
+    let rate = |rate: Option<f64>| rate.map_or("-".to_owned(), |rate| format!("{rate:.1}"));
+    Ok(vec![
+        log.path().display().to_string(),
+        written.to_string(),
+        overwritten.to_string(),
+        dropped.to_string(),
+        kernel_missed.to_string(),
+        held(log)?.to_string(),
+        output::human(log.capacity()? as u64),
+        rate(rates.map(|rates| rates.0)),
+        rate(rates.map(|rates| rates.1)),
+    ])
+}
+
+fn object(log: &Log, sample: &Sample, rates: Option<(f64, f64)>) -> Result<String> {
+    let LogStats { written, overwritten, dropped, kernel_missed, .. } = sample.stats;
+    let rate = |rate: f64| format!("{rate:.3}");
+    Ok(Object::new()
+        .text("log", &log.path().display().to_string())
+        .text("boot_id", &log.boot_id()?)
+        .raw("written", written)
+        .raw("overwritten", overwritten)
+        .raw("dropped", dropped)
+        .raw("kernel_missed", kernel_missed)
+        .raw("held", held(log)?)
+        .raw("capacity", log.capacity()?)
+        .optional("records_per_second", rates.map(|rates| rate(rates.0)))
+        .optional("bytes_per_second", rates.map(|rates| rate(rates.1)))
+        .end())
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The terminal: its size and speed, its keys, and its state before.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::termios::{tcgetattr, tcgetwinsize, tcsetattr, OptionalActions, Termios};
+
+/// A terminal in raw mode, on its second page. Drop puts everything back.
+pub struct Terminal {
+    before: Termios,
+}
+
+impl Terminal {
+    pub fn enter() -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
+        let this = Self { before };
+        let mut out = io::stdout();
+        // The other page, no cursor, nothing on it.
+        out.write_all(b"\x1b[?1049h\x1b[?25l\x1b[0m\x1b[2J")?;
+        out.flush()?;
+        Ok(this)
+    }
+
+    /// Columns and lines. A serial line knows none; 80x24 is what such terminals have.
+    pub fn size() -> (usize, usize) {
+        match tcgetwinsize(io::stdout()) {
+            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
+            _ => (80, 24),
+        }
+    }
+
+    /// Bytes that the line takes in a time; plenty where it is no serial line.
+    pub fn budget(&self, time: Duration) -> usize {
+        match self.before.output_speed() {
+            // Pseudo-terminals say 38400 by default and mean nothing by it; on a serial line a bit less than all is ours.
+            speed if speed >= 9600 && !self.is_pseudo() => (f64::from(speed) / 10.0 * time.as_secs_f64() * 0.8) as usize,
+            _ => 1 << 20,
+        }
+    }
+
+    fn is_pseudo(&self) -> bool {
+        rustix::termios::ttyname(io::stdout(), Vec::new()).is_ok_and(|name| name.to_bytes().starts_with(b"/dev/pts/"))
+    }
+
+    /// The next key, if one comes in time.
+    pub fn key(&self, timeout: Duration) -> io::Result<Option<u8>> {
+        let stdin = io::stdin();
+        let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+        let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(None),
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut key = [0];
+        match stdin.lock().read(&mut key)? {
+            // Hung up.
+            0 => Ok(Some(b'q')),
+            _ => Ok(Some(key[0])),
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let mut out = io::stdout();
+        // Nobody is left to tell that it failed.
+        let _ = out.write_all(b"\x1b[0m\x1b[?25h\x1b[?1049l");
+        let _ = out.flush();
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
+    }
+}
