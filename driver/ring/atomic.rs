@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
 
-//! The atomic words that the ring is made of, over `core::sync::atomic`, or over loom's with `--cfg loom`.
+//! The atomic words that the ring is made of, over `core::sync::atomic`.
 //!
-//! The kernel driver replaces this file by one with the same items over the kernel's memory model. Everything below
-//! may be called in any context and never blocks.
+//! The kernel driver replaces this file by one with the same items over the kernel's memory model, and the model
+//! checker by `atomic_loom.rs`. Everything below may be called in any context and never blocks.
 
 #![forbid(unsafe_code)]
 
-#[cfg(loom)]
-use loom::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering};
-
-#[cfg(not(loom))]
 use core::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering};
 
 /// A 32-bit word that other processors and other programs may change at any time.
@@ -19,15 +15,8 @@ pub struct Word(AtomicU32);
 
 impl Word {
     /// A word that holds `value`.
-    #[cfg(not(loom))]
     #[inline]
     pub const fn new(value: u32) -> Self {
-        Self(AtomicU32::new(value))
-    }
-
-    /// A word that holds `value`.
-    #[cfg(loom)]
-    pub fn new(value: u32) -> Self {
         Self(AtomicU32::new(value))
     }
 
@@ -64,15 +53,8 @@ pub struct Long(AtomicU64);
 
 impl Long {
     /// A word that holds `value`.
-    #[cfg(not(loom))]
     #[inline]
     pub const fn new(value: u64) -> Self {
-        Self(AtomicU64::new(value))
-    }
-
-    /// A word that holds `value`.
-    #[cfg(loom)]
-    pub fn new(value: u64) -> Self {
         Self(AtomicU64::new(value))
     }
 

@@ -4,10 +4,10 @@
 
 #![forbid(unsafe_code)]
 
-use super::atomic::{copy_out, fence_acquire};
-use super::cursor::Cursor;
+use super::atomic::{copy_out, fence_acquire, Word};
+use super::cursor::{Cursor, Peek};
 use super::layout::{distance, Ring};
-use super::record::{field, Record, Shape, WHOLE};
+use super::record::{field, Record, Shape, OPEN, WHOLE};
 
 /// What a [`Batch`] gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Item<'a> {
 /// Records that were copied out of the ring together. The cursor moves as they are taken.
 pub struct Batch<'b, 'c> {
     cursor: &'c mut Cursor,
+    /// Lost before the first one.
+    lost: u64,
     /// What is left of the copy.
     bytes: &'b [u8],
     /// Bytes from there to the end of the ring's data.
@@ -34,28 +36,62 @@ impl Cursor {
     /// nothing new.
     ///
     /// There may be more even if the batch holds no record. `buffer` has at least [`RECORD_MAX`](super::RECORD_MAX)
-    /// bytes; with less it may be that no record ever fits.
+    /// bytes; if the next record does not fit, it is as if there were nothing new.
     pub fn batch<'b>(&mut self, ring: Ring<'_>, buffer: &'b mut [u8]) -> Option<Batch<'b, '_>> {
-        let ahead = self.ahead(ring)?;
-        let room = ring.room(self.position);
-        let len = ahead.min(room).min(buffer.len() & !7);
-        let head = self.position.wrapping_add(ahead as u64);
-        copy_out(ring.words_from(self.position), buffer.get_mut(..len)?);
-        fence_acquire();
+        // Ends for the same reason as the loop of `peek`.
+        for _ in 0..ring.size() / 8 {
+            let ahead = self.ahead(ring)?;
+            let head = self.position.wrapping_add(ahead as u64);
+            let room = ring.room(self.position);
+            let words = ring.words_from(self.position);
+            let len = whole(words, ahead.min(buffer.len()), room);
+            // Orders the states that were seen before the copy, and before the check that they were states at all.
+            fence_acquire();
+            if distance(ring.header().tail.load(), self.position) > 0 {
+                continue;
+            }
 
-        // Of what was copied, that before the tail is void. The tail is the beginning of a record.
-        let passed = distance(ring.header().tail.load(), self.position);
-        let void = usize::try_from(passed).unwrap_or(0).min(len);
-        if passed > 0 {
-            self.position = self.position.wrapping_add(passed as u64);
+            let mut lost = 0;
+            if len == 0 {
+                match self.peek(ring) {
+                    Peek::Record(slot) if slot.size() <= buffer.len() => continue,
+                    Peek::Record(_) | Peek::Empty => return None,
+                    Peek::Lost(n) => lost = n,
+                }
+            }
+            copy_out(words, buffer.get_mut(..len)?);
+            fence_acquire();
+
+            // Of what was copied, that before the tail is void. The tail is the beginning of a record.
+            let passed = distance(ring.header().tail.load(), self.position);
+            let void = usize::try_from(passed).map_or(0, |passed| passed.min(len));
+            self.position = self.position.wrapping_add(void as u64);
+            return Some(Batch {
+                cursor: self,
+                lost,
+                bytes: buffer.get(void..len)?,
+                room: room - void,
+                head,
+            });
         }
-        Some(Batch {
-            cursor: self,
-            bytes: buffer.get(void..len)?,
-            room: room - void,
-            head,
-        })
+        None
     }
+}
+
+/// Bytes of the whole records at the beginning of `words`, and a filler behind them; `limit` at most.
+///
+/// They are whole before they are copied: if not, the copy of one that a final writer has given up, but which is
+/// finished all the same, could be whole by its state and not by its bytes.
+fn whole(words: &[Word], limit: usize, room: usize) -> usize {
+    let mut len = 0;
+    while let Some(word) = words.get(len / 4) {
+        let shape = Shape::of(word.load());
+        if shape.state == OPEN || !shape.fits(room - len) || len + shape.len > limit {
+            break;
+        }
+        len += shape.len;
+    }
+    len
 }
 
 impl<'b> Iterator for Batch<'b, '_> {
@@ -63,6 +99,9 @@ impl<'b> Iterator for Batch<'b, '_> {
 
     #[inline]
     fn next(&mut self) -> Option<Item<'b>> {
+        if self.lost != 0 {
+            return Some(Item::Lost(core::mem::take(&mut self.lost)));
+        }
         loop {
             let shape = Shape::of(u32::from_ne_bytes(field(self.bytes, 0)?));
             if !shape.fits(self.room) {

@@ -13,7 +13,7 @@ pub const VERSION: u32 = 1;
 /// Bytes from the header to the data.
 pub const HEADER_SIZE: usize = 4096;
 /// The smallest size of the data in bytes.
-pub const DATA_MIN: usize = if cfg!(loom) { 128 } else { 32 << 10 };
+pub const DATA_MIN: usize = if cfg!(loom) { 32 } else { 32 << 10 };
 /// The largest size of the data in bytes.
 pub const DATA_MAX: usize = 1 << 28;
 

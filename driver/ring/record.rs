@@ -7,7 +7,7 @@
 use super::atomic::Word;
 
 /// Bytes of a record at most, its header included: `FANLIGHT_RECORD_MAX`.
-pub const RECORD_MAX: usize = if cfg!(loom) { 64 } else { 2048 };
+pub const RECORD_MAX: usize = if cfg!(loom) { 32 } else { 2048 };
 /// Bytes of a record's header.
 pub const RECORD_HEADER: usize = 32;
 /// Bytes of text and dictionary that a record can hold.

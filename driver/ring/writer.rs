@@ -231,8 +231,6 @@ impl Writer {
     #[inline]
     fn publish(&self, ring: Ring<'_>, generation: u32) {
         loop {
-            // As in `reserve`, in any order: see below.
-            let head = ring.header().head.load();
             let state = State(self.state.load_acquire());
             if state.generation() != generation {
                 // A final writer has published past this record, and no longer counts who was in flight then.
@@ -240,13 +238,14 @@ impl Writer {
             }
             if state.in_flight() == 1 {
                 // Everybody before this position is done. While we are in flight nobody else publishes, unless it is
-                // a final writer; then the head has changed, or the position is nonsense because it had already.
+                // a final writer: then either the head is past the position already, which is nonsense, or it is
+                // not the same any more when it is replaced.
+                let head = ring.header().head.load();
                 let end = state.position(head);
-                if end.wrapping_sub(head) > ring.size() as u64 {
-                    continue;
-                }
-                if !ring.header().head.swap_if_release(head, end) {
-                    continue;
+                if end.wrapping_sub(head) > ring.size() as u64
+                    || !ring.header().head.swap_if_release(head, end)
+                {
+                    return;
                 }
                 self.published.store((state.0 >> 32) as u32);
             }

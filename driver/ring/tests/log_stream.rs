@@ -35,9 +35,21 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn start() -> impl Strategy<Value = Start> {
     let near = |wrap: u64| (0..200_000u64).prop_map(move |back| wrap.wrapping_sub(back) & !7);
-    let position = prop_oneof![Just(0u64), near(1 << 32), near(0), near(1 << 29), near(1 << 63)];
+    let position = prop_oneof![
+        Just(0u64),
+        near(1 << 32),
+        near(0),
+        near(1 << 29),
+        near(1 << 63)
+    ];
     let near = |wrap: u64| (0..300u64).prop_map(move |back| wrap.wrapping_sub(back));
-    let seq = prop_oneof![Just(0u64), near(1 << 32), near(0), near(1 << 24), near(1 << 63)];
+    let seq = prop_oneof![
+        Just(0u64),
+        near(1 << 32),
+        near(0),
+        near(1 << 24),
+        near(1 << 63)
+    ];
     (position, seq).prop_map(|(position, seq)| Start { position, seq })
 }
 
@@ -57,7 +69,12 @@ impl Reader {
     /// A record is the next one, and it is as it was written.
     fn record(&mut self, record: &fanlight_ring::Record<'_>, model: &VecDeque<(u64, Made)>) {
         assert_eq!(record.seq, self.next);
-        let made = &model.iter().rev().find(|made| made.0 == record.seq).unwrap().1;
+        let made = &model
+            .iter()
+            .rev()
+            .find(|made| made.0 == record.seq)
+            .unwrap()
+            .1;
         assert_eq!(record.entry, made.entry());
         self.next = self.next.wrapping_add(1);
     }
@@ -143,7 +160,10 @@ fn run(start: Start, steps: Vec<Step>) {
 
     let counts = writer.counts(ring);
     assert_eq!(writer.next_seq(), next);
-    assert_eq!((counts.written, counts.skipped, counts.dropped), (written, skipped, 0));
+    assert_eq!(
+        (counts.written, counts.skipped, counts.dropped),
+        (written, skipped, 0)
+    );
     let newest = Cursor::newest(ring);
     for reader in &readers {
         assert_eq!(reader.cursor.damaged(), 0);
@@ -264,11 +284,17 @@ fn log_stream_salvaged_numbers_are_kept() {
 fn log_stream_attach_checks_the_header() {
     use fanlight_ring::{AttachError, Ring};
     let memory = Memory::new(DATA_MIN);
-    assert_eq!(Ring::attach(&memory.header, &memory.data).err(), Some(AttachError::Magic));
+    assert_eq!(
+        Ring::attach(&memory.header, &memory.data).err(),
+        Some(AttachError::Magic)
+    );
     let ring = memory.ring(Start::default());
     assert_eq!(ring.header().boot_id(), [7; 16]);
     assert_eq!(memory.attach().size(), DATA_MIN);
-    assert_eq!(Ring::attach(&memory.header, &memory.data[1..]).err(), Some(AttachError::Size));
+    assert_eq!(
+        Ring::attach(&memory.header, &memory.data[1..]).err(),
+        Some(AttachError::Size)
+    );
     memory.header.data_size.store(3 * DATA_MIN as u32);
     assert_eq!(memory.header.check(), Err(AttachError::Size));
     memory.header.version.store(2);

@@ -43,7 +43,12 @@ pub struct Made {
 impl Made {
     pub fn new(seed: u64, body: usize) -> Self {
         let bytes: Vec<u8> = (0..body as u64)
-            .map(|at| (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(at * 11) >> 7) as u8)
+            .map(|at| {
+                (seed
+                    .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                    .wrapping_add(at * 11)
+                    >> 7) as u8
+            })
             .collect();
         let cut = if body == 0 { 0 } else { seed as usize % body };
         Self {
