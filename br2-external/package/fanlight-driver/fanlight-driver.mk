@@ -1,0 +1,27 @@
+################################################################################
+#
+# fanlight-driver
+#
+################################################################################
+
+FANLIGHT_DRIVER_VERSION = 0.1.0
+FANLIGHT_DRIVER_SITE = $(BR2_EXTERNAL_FANLIGHT_PATH)/../driver
+FANLIGHT_DRIVER_SITE_METHOD = local
+FANLIGHT_DRIVER_LICENSE = GPL-2.0
+
+# What the module can't do without; the rest is up to the board's fragments.
+define FANLIGHT_DRIVER_LINUX_CONFIG_FIXUPS
+	$(call KCONFIG_ENABLE_OPT,CONFIG_RUST)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_OF)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_PRINTK)
+	$(call KCONFIG_ENABLE_OPT,CONFIG_CRC32)
+	$(call KCONFIG_DISABLE_OPT,CONFIG_THUMB2_KERNEL)
+endef
+
+define FANLIGHT_DRIVER_INSTALL_INIT_SYSV
+	$(INSTALL) -D -m 0755 $(FANLIGHT_DRIVER_PKGDIR)/S20fanlight \
+		$(TARGET_DIR)/etc/init.d/S20fanlight
+endef
+
+$(eval $(kernel-module))
+$(eval $(generic-package))
