@@ -6,18 +6,24 @@ use crate::{
     ring::{
         kmsg,
         parse_dump,
+        Cursor,
         Entry,
         Mode,
+        Peek,
         Record,
         Refused,
         Ring,
+        Slot,
         Start,
         Writer,
         EMERGENCY,
-        HEADER_SIZE, //
+        HEADER_SIZE,
+        MODULE,
+        USER, //
     },
     sys::{
         console::{
+            cleared,
             dumped,
             loglevel,
             Sink, //
@@ -102,8 +108,8 @@ pub(crate) struct Log {
     pub(crate) waiters: Waiters,
     /// The copy that outlives a reboot.
     pub(crate) persistent: Option<Pin<KBox<Persistent>>>,
-    /// One for the console's thread and one for what interrupts it.
-    scratch: [TryCell<Scratch>; 2],
+    /// For the console's thread, for who catches up meanwhile, and for an emergency on top.
+    scratch: [TryCell<Scratch>; 3],
     /// The kernel's number of the next message that is not in the ring; changed under the lock.
     next_message: Atomic<u64>,
     /// Messages that printk had lost before they could be taken.
@@ -140,7 +146,7 @@ impl Log {
         let area = Arc::new(VmallocArea::new(HEADER_SIZE + data_size)?, GFP_KERNEL)?;
         let start = Start { position: 0, seq };
         Ring::init(area.ring_header(), area.words(HEADER_SIZE), boot_id, start).ok_or(EINVAL)?;
-        let scratch = [Scratch::new()?, Scratch::new()?];
+        let scratch = [Scratch::new()?, Scratch::new()?, Scratch::new()?];
         Ok(try_pin_init!(Self {
             area,
             writer: Writer::new(start),
@@ -304,15 +310,58 @@ impl Log {
         }
     }
 
-    /// Takes messages that are too quiet for consoles now, and not only when a louder one follows.
+    /// Takes messages that are too quiet for consoles now, and not only when a louder one follows. Any context but NMI.
     pub(crate) fn catch_up(&self) {
-        if let Some(mut scratch) = self.claim_scratch() {
+        // The last cell is kept for an emergency.
+        let mut cells = self.scratch.iter().take(2);
+        if let Some(mut scratch) = cells.find_map(TryCell::claim) {
             self.take_quiet(None, 0, &mut scratch);
         }
     }
 
+    /// Behind the messages that `dmesg -C` has cleared.
+    pub(crate) fn after_cleared(&self, ring: Ring<'_>) -> Cursor {
+        let clear = cleared();
+        let own = |slot: &Slot<'_>| slot.flags() & (USER | MODULE) != 0;
+        // Records that did not come through printk shift the numbers of those behind them: all there were, less those
+        // that are still here, are before the oldest.
+        let mut here = 0;
+        let mut cursor = Cursor::oldest(ring);
+        let mut best = cursor.clone();
+        while let Some(slot) = next_slot(&mut cursor, ring) {
+            here += u64::from(own(&slot));
+            cursor.advance(&slot);
+        }
+        let all = self
+            .writer
+            .next_seq()
+            .wrapping_sub(self.next_message.load(Relaxed));
+        let mut shift = all.wrapping_sub(here);
+        let mut cursor = best.clone();
+        while let Some(slot) = next_slot(&mut cursor, ring) {
+            cursor.advance(&slot);
+            if own(&slot) {
+                shift += 1;
+            } else if slot.seq().wrapping_sub(shift) < clear {
+                best = cursor.clone();
+            }
+        }
+        best
+    }
+
     fn claim_scratch(&self) -> Option<Claim<'_, Scratch>> {
         self.scratch.iter().find_map(|cell| cell.claim())
+    }
+}
+
+/// The next record, over losses; `None` at the end.
+fn next_slot<'a>(cursor: &mut Cursor, ring: Ring<'a>) -> Option<Slot<'a>> {
+    loop {
+        match cursor.peek(ring) {
+            Peek::Record(slot) => return Some(slot),
+            Peek::Lost(_) => {}
+            Peek::Empty => return None,
+        }
     }
 }
 
@@ -339,7 +388,7 @@ impl Sink for KernelSink {
         let log = &*self.0;
         let flags = if emergency { EMERGENCY } else { 0 };
         let Some(mut claim) = log.claim_scratch() else {
-            // Two were interrupted in the middle, which takes a panic in a panic: what needs no room still goes.
+            // All are taken by what this interrupted, which takes a panic in a panic: what needs no room still goes.
             if let Some(line) = kmsg::parse(text, &mut []) {
                 log.take(
                     line.seq,
@@ -367,12 +416,24 @@ impl Sink for KernelSink {
                 },
             );
         }
+        if !emergency {
+            // Quiet ones that came behind it had to wait for it.
+            log.take_quiet(None, 0, scratch);
+        }
+    }
+
+    fn printed(&self) {
+        self.0.catch_up();
     }
 
     fn record(&self, level: u8, text: &[u8], emergency: bool) -> Result {
         let entry = Entry {
             level,
-            flags: if emergency { EMERGENCY } else { 0 },
+            flags: if emergency {
+                MODULE | EMERGENCY
+            } else {
+                MODULE
+            },
             ns: local_clock(),
             caller: caller_id(),
             text,

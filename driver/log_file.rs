@@ -14,7 +14,6 @@ use crate::{
         Peek,
         Record,
         Ring,
-        Word,
         RECORD_MAX,
         USER, //
     },
@@ -216,15 +215,16 @@ impl LogFile {
         self.kernel || record.entry.flags & USER != 0
     }
 
-    /// As /dev/kmsg: to the oldest, behind the newest, or behind the last one that was cleared (none ever is).
+    /// As /dev/kmsg: to the oldest, behind the newest, or behind the last one that was cleared.
     pub(crate) fn seek(&self, offset: i64, whence: i32) -> Result<i64> {
         let ring = self.ring()?;
         if offset != 0 {
             return Err(ESPIPE);
         }
         let cursor = match whence {
-            SEEK_SET | SEEK_DATA => Cursor::oldest(ring),
-            SEEK_END => Cursor::newest(ring),
+            SEEK_SET => Cursor::oldest(ring),
+            SEEK_DATA => self.log.after_cleared(ring),
+            SEEK_END => Cursor::newest_of(ring, self.log.writer()),
             _ => return Err(EINVAL),
         };
         self.reader.lock().cursor = cursor;
@@ -303,10 +303,7 @@ impl LogFile {
                 Peek::Empty => return Seen::Nothing,
                 Peek::Lost(_) => return Seen::Loss,
                 Peek::Record(slot) => {
-                    // struct fanlight_log_record: ns at byte 16, level and flags at byte 30.
-                    let word = |i: usize| slot.words().get(i).map_or(0, Word::load);
-                    let ns = u64::from(word(4)) | u64::from(word(5)) << 32;
-                    let flags = (word(7) >> 16) as u8;
+                    let (ns, flags) = (slot.ns(), slot.flags());
                     if !slot.still_valid(ring) {
                         continue;
                     }

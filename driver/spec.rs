@@ -352,6 +352,12 @@ fn read_cache(node: &FwNode) -> Result<Option<Cache>, Refusal> {
 }
 
 fn read_source(node: &FwNode) -> Result<Source, Refusal> {
+    let sources = [c"memory-region", c"sram", c"reg", c"size"];
+    if sources.iter().filter(|p| node.property_present(p)).count() > 1 {
+        return Err(invalid(
+            "only one of memory-region, sram, reg and size can be its region",
+        ));
+    }
     for (property, shared) in [(c"memory-region", false), (c"sram", true)] {
         match Range::by_phandle(node, property) {
             Ok(range) => return Ok(Source::Carveout { range, shared }),
@@ -399,6 +405,11 @@ fn read_source(node: &FwNode) -> Result<Source, Refusal> {
 fn read_geometry(node: &FwNode) -> Result<Option<Geometry>, Refusal> {
     let properties = [c"width", c"height", c"stride", c"format"];
     if !properties.iter().any(|p| node.property_present(p)) {
+        if node.property_present(c"fanlight,scanout") || node.property_present(c"fanlight,pages") {
+            return Err(invalid(
+                "fanlight,scanout and fanlight,pages need a geometry",
+            ));
+        }
         return Ok(None);
     }
     let required = |property| {

@@ -4,9 +4,12 @@
 //!
 //! Described in docs/abi/debugfs-fanlight.
 
-use crate::window::{
-    Content,
-    Window, //
+use crate::{
+    ring::Digits,
+    window::{
+        Content,
+        Window, //
+    }, //
 };
 use kernel::{
     debugfs::{
@@ -56,10 +59,14 @@ fn show(window: &Arc<Window>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if let Content::Log(log) | Content::Previous(log, _) = &window.content {
         if let Some(ring) = log.ring() {
             let counts = log.writer().counts(ring);
-            writeln!(f, "written {}", counts.written)?;
-            writeln!(f, "overwritten {}", counts.overwritten)?;
-            writeln!(f, "dropped {}", counts.dropped)?;
-            writeln!(f, "kernel_missed {}", log.missed.load(Relaxed))?;
+            for (name, value) in [
+                ("written", counts.written),
+                ("overwritten", counts.overwritten),
+                ("dropped", counts.dropped),
+                ("kernel_missed", log.missed.load(Relaxed)),
+            ] {
+                writeln!(f, "{name} {}", Digits::of(value).as_str())?;
+            }
         }
     }
     Ok(())

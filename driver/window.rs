@@ -7,9 +7,12 @@ use crate::{
     log::Log,
     log_file::LogFile,
     memory,
-    ring::persist::{
-        Ending,
-        Salvaged, //
+    ring::{
+        persist::{
+            Ending,
+            Salvaged, //
+        },
+        Digits, //
     },
     spec::{
         self,
@@ -271,7 +274,10 @@ macro_rules! salvaged {
         attribute!(
             $name,
             |w| w.content.salvaged().is_some(),
-            |w, f| write!(f, "{}", w.content.salvaged().map_or(0, |s| s.$field)),
+            |w, f| {
+                let value = w.content.salvaged().map_or(0, |s| s.$field);
+                f.write_str(Digits::of(value).as_str())
+            },
             None
         )
     };
@@ -469,7 +475,7 @@ impl Operations for Window {
         );
         if let FileState::Log(log) = state {
             if let Ok(stats) = log.stats() {
-                seq_print!(out, "lost:\t{}\n", stats.lost);
+                seq_print!(out, "lost:\t{}\n", Digits::of(stats.lost).as_str());
             }
         }
     }

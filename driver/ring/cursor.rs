@@ -293,6 +293,17 @@ impl<'a> Slot<'a> {
         self.words
     }
 
+    /// Its nanoseconds since boot.
+    pub fn ns(&self) -> u64 {
+        wide(self.words, 4)
+    }
+
+    /// Its flags: [`USER`](super::USER) and the others.
+    pub fn flags(&self) -> u8 {
+        let [_, _, level_flags, _] = self.words.get(7).map_or(0, Word::load).to_ne_bytes();
+        level_flags & 0x1f
+    }
+
     /// Whether everything that was loaded from the words before this call was the record's.
     #[inline]
     pub fn still_valid(&self, ring: Ring<'_>) -> bool {

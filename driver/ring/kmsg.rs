@@ -48,7 +48,7 @@ pub struct Line<'a> {
 pub fn parse<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
     let rest = line.strip_prefix(REPLAY);
     let replayed = rest.is_some();
-    let line = rest.unwrap_or(line);
+    let line = whole(rest.unwrap_or(line));
 
     let (priority, rest) = take(line)?;
     let (seq, rest) = take(rest.strip_prefix(b",")?)?;
@@ -93,6 +93,19 @@ pub fn parse<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
         },
         replayed,
     })
+}
+
+/// A line as long as the kernel makes them, less what cannot be trusted at its end.
+///
+/// Where an escape does not fit any more the kernel writes a part of it or nothing, and then goes on with the next byte
+/// that fits, so that the last four bytes may be of different places.
+fn whole(line: &[u8]) -> &[u8] {
+    if line.len() < MESSAGE_MAX {
+        return line;
+    }
+    let end = line.iter().take(MESSAGE_MAX - 1).skip(MESSAGE_MAX - 4);
+    let sure = end.take_while(|&&byte| byte != b'\\').count();
+    line.get(..MESSAGE_MAX - 4 + sure).unwrap_or(line)
 }
 
 /// `T123` is a task, `C1` a processor.

@@ -20,9 +20,12 @@ pub use atomic::{Long, Word};
 pub use batch::{Batch, Item};
 pub use cursor::{Cursor, Next, Peek, Slot};
 pub use dump::parse_dump;
+pub use number::Digits;
 pub use layout::{
     distance, size_ok, AttachError, Header, Ring, Start, DATA_MAX, DATA_MIN, HEADER_SIZE, MAGIC,
     VERSION,
 };
-pub use record::{Entry, Record, BODY_MAX, CONT, EMERGENCY, RECORD_HEADER, RECORD_MAX, USER};
+pub use record::{
+    Entry, Record, BODY_MAX, CONT, EMERGENCY, MODULE, RECORD_HEADER, RECORD_MAX, USER,
+};
 pub use writer::{Counts, Mode, Refused, Writer};

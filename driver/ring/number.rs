@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
 
-//! Decimal numbers of 64 bits without a 64-bit division, which the kernel does not offer on 32-bit processors.
+//! Decimal numbers of 64 bits without a 64-bit division, which the kernel does not offer on 32-bit processors: there,
+//! `core::fmt` of a `u64` compiles, and stops the kernel when the number has five digits.
 
 #![forbid(unsafe_code)]
 
@@ -19,14 +20,14 @@ pub(super) fn divide(value: u64, by: u16) -> (u64, u16) {
 }
 
 /// The digits of a number.
-pub(super) struct Digits {
+pub struct Digits {
     bytes: [u8; 20],
     from: usize,
 }
 
 impl Digits {
     /// Makes the digits of `value`.
-    pub(super) fn of(value: u64) -> Self {
+    pub fn of(value: u64) -> Self {
         let mut digits = Self {
             bytes: [b'0'; 20],
             from: 20,
@@ -46,6 +47,11 @@ impl Digits {
     }
 
     /// Them as text.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(self.as_bytes()).unwrap_or("")
+    }
+
+    /// The bytes of the text.
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(self.from..).unwrap_or(&[])
     }

@@ -19,6 +19,8 @@ pub const USER: u8 = 1 << 0;
 pub const CONT: u8 = 1 << 1;
 /// Came by the atomic path: `FANLIGHT_RECORD_EMERGENCY`.
 pub const EMERGENCY: u8 = 1 << 2;
+/// Came from another module of the kernel, not through printk: `FANLIGHT_RECORD_MODULE`.
+pub const MODULE: u8 = 1 << 3;
 /// All the flags there are room for.
 const FLAGS: u8 = 0x1f;
 

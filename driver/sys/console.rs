@@ -9,7 +9,10 @@
 use super::ffi;
 use core::ptr::NonNull;
 use kernel::{
-    error::to_result,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
     ffi::{
         c_int,
         c_uint,
@@ -23,6 +26,9 @@ pub(crate) trait Sink: Send + Sync {
     /// One record in the extended form of `/dev/kmsg`. `emergency`: in any context, NMI and panic included, and perhaps
     /// on top of a `line` that was interrupted; nothing may be waited for. Must not print.
     fn line(&self, text: &[u8], emergency: bool);
+
+    /// printk has got messages, of whatever level. In interrupt context, under a lock of printk's readers.
+    fn printed(&self);
 
     /// One record of another module, in any context. `emergency`: as above.
     fn record(&self, level: u8, text: &[u8], emergency: bool) -> Result;
@@ -40,6 +46,12 @@ pub(crate) fn dumped(seq: u64, buffer: &mut [u8]) -> Option<(u64, usize)> {
     usize::try_from(len).ok().map(|len| (found, len))
 }
 
+/// The kernel's number of the first message after the last one that was cleared (`dmesg -C`).
+pub(crate) fn cleared() -> u64 {
+    // SAFETY: no preconditions.
+    unsafe { ffi::fanlight_kmsg_cleared() }
+}
+
 /// Messages of this level and less urgent ones are not given to consoles.
 pub(crate) fn loglevel() -> u8 {
     // SAFETY: no preconditions.
@@ -50,9 +62,11 @@ pub(crate) fn loglevel() -> u8 {
 ///
 /// # Invariants
 ///
-/// `console` is from `fanlight_console_new` and not freed; its data is `sink`, which is freed after it.
+/// `console` is from `fanlight_console_new` and `listener`, if there is one, from `fanlight_listen`, and neither is freed;
+/// the data of both is `sink`, which is freed after them.
 pub(crate) struct Console {
     console: NonNull<c_void>,
+    listener: Option<NonNull<c_void>>,
     sink: NonNull<KBox<dyn Sink>>,
 }
 
@@ -73,17 +87,29 @@ impl Console {
             return Err(ENOMEM);
         };
         // INVARIANT: just made, with `sink` as its data.
-        let this = Self { console, sink };
+        let mut this = Self {
+            console,
+            listener: None,
+            sink,
+        };
         // SAFETY: the sink lives until `drop` has cleared the target. It is no error that another instance is first.
         unsafe { ffi::fanlight_log_target_set(sink.as_ptr().cast()) };
         // SAFETY: by the type invariant.
         to_result(unsafe { ffi::fanlight_console_register(this.console.as_ptr()) })?;
+        // SAFETY: the sink lives until `drop` has ended the listener.
+        let listener = from_err_ptr(unsafe { ffi::fanlight_listen(sink.as_ptr().cast()) })?;
+        // INVARIANT: just made, with `sink` as its data.
+        this.listener = NonNull::new(listener);
         Ok(this)
     }
 }
 
 impl Drop for Console {
     fn drop(&mut self) {
+        if let Some(listener) = self.listener {
+            // SAFETY: by the type invariant. When it returns, it calls nobody any more.
+            unsafe { ffi::fanlight_listen_end(listener.as_ptr()) };
+        }
         // SAFETY: no preconditions; when it returns, no other module is on its way to the sink.
         unsafe { ffi::fanlight_log_target_clear(self.sink.as_ptr().cast()) };
         // SAFETY: by the type invariant. When it returns, no callback runs or will run.
@@ -142,4 +168,15 @@ unsafe extern "C" fn fanlight_log_record(
         Ok(()) => 0,
         Err(e) => e.to_errno(),
     }
+}
+
+/// Called by `helpers.c` after messages.
+///
+/// # Safety
+///
+/// `data` must be the sink of a live [`Console`].
+#[no_mangle]
+unsafe extern "C" fn fanlight_console_printed(data: *const c_void) {
+    // SAFETY: by the caller's promise.
+    unsafe { &*data.cast::<KBox<dyn Sink>>() }.printed();
 }

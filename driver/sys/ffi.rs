@@ -113,5 +113,8 @@ extern "C" {
     pub(super) fn fanlight_console_loglevel() -> c_int;
 
     pub(super) fn fanlight_may_read_kmsg() -> c_int;
+    pub(super) fn fanlight_listen(data: *const c_void) -> *mut c_void;
+    pub(super) fn fanlight_listen_end(listener: *mut c_void);
+    pub(super) fn fanlight_kmsg_cleared() -> u64;
     pub(super) fn fanlight_rpi_property_list(data: *mut c_void, size: usize) -> c_int;
 }

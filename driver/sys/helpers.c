@@ -447,6 +447,14 @@ ssize_t fanlight_kmsg_dump(u64 *seq, char *buffer, size_t size)
 	return len;
 }
 
+u64 fanlight_kmsg_cleared(void)
+{
+	struct kmsg_dump_iter iter;
+
+	kmsg_dump_rewind(&iter);
+	return iter.cur_seq;
+}
+
 int fanlight_console_loglevel(void)
 {
 	return console_loglevel;
@@ -455,10 +463,10 @@ int fanlight_console_loglevel(void)
 /* The rights of /dev/kmsg -------------------------------------------------------------------------------------- */
 
 /*
- * printk's own rules (dmesg_restrict, CAP_SYSLOG, LSMs) are not exported, so they are asked: a character device inode of
- * our own with kmsg's number is opened as the current task. What is mounted on /dev has no part in it.
+ * Opens kmsg as the current task, by an inode of our own with its number: what is mounted on /dev has no part in it. To be
+ * closed by __fput_sync: a file that is closed later could outlive the module, to which its file system belongs.
  */
-int fanlight_may_read_kmsg(void)
+static struct file *fanlight_open_kmsg(void)
 {
 	struct super_block *sb = fanlight_fs_mount->mnt_sb;
 	struct path path = { .mnt = fanlight_fs_mount };
@@ -467,20 +475,84 @@ int fanlight_may_read_kmsg(void)
 
 	inode = alloc_anon_inode(sb);
 	if (IS_ERR(inode))
-		return PTR_ERR(inode);
+		return ERR_CAST(inode);
 	init_special_inode(inode, S_IFCHR | 0444, MKDEV(MEM_MAJOR, 11));
 	path.dentry = d_alloc_anon(sb);
 	if (!path.dentry) {
 		iput(inode);
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	}
 	d_instantiate(path.dentry, inode);
 	file = dentry_open(&path, O_RDONLY | O_LARGEFILE, current_cred());
 	dput(path.dentry);
+	return file;
+}
+
+/* printk's own rules (dmesg_restrict, CAP_SYSLOG, LSMs) are not exported, so they are asked. */
+int fanlight_may_read_kmsg(void)
+{
+	struct file *file = fanlight_open_kmsg();
+
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	fput(file);
+	__fput_sync(file);
 	return 0;
+}
+
+/*
+ * printk wakes those who poll kmsg after every message, whatever its level; consoles hear of the loud ones only. The queue
+ * is not exported: it is learnt by polling.
+ */
+struct fanlight_listener {
+	poll_table table;
+	wait_queue_entry_t entry;
+	wait_queue_head_t *queue;
+	struct file *file;
+	const void *data;
+};
+
+static int fanlight_printed(wait_queue_entry_t *entry, unsigned int mode, int flags, void *key)
+{
+	fanlight_console_printed(container_of(entry, struct fanlight_listener, entry)->data);
+	return 0;
+}
+
+static void fanlight_listener_queue(struct file *file, wait_queue_head_t *queue, poll_table *table)
+{
+	struct fanlight_listener *listener = container_of(table, struct fanlight_listener, table);
+
+	if (listener->queue)
+		return;
+	listener->queue = queue;
+	add_wait_queue(queue, &listener->entry);
+}
+
+struct fanlight_listener *fanlight_listen(const void *data)
+{
+	struct fanlight_listener *listener = kzalloc_obj(*listener);
+
+	if (!listener)
+		return ERR_PTR(-ENOMEM);
+	listener->data = data;
+	listener->file = fanlight_open_kmsg();
+	if (IS_ERR(listener->file)) {
+		struct file *error = listener->file;
+
+		kfree(listener);
+		return ERR_CAST(error);
+	}
+	init_waitqueue_func_entry(&listener->entry, fanlight_printed);
+	init_poll_funcptr(&listener->table, fanlight_listener_queue);
+	vfs_poll(listener->file, &listener->table);
+	return listener;
+}
+
+void fanlight_listen_end(struct fanlight_listener *listener)
+{
+	if (listener->queue)
+		remove_wait_queue(listener->queue, &listener->entry);
+	__fput_sync(listener->file);
+	kfree(listener);
 }
 
 bool fanlight_may_clear_log(void)

@@ -11,6 +11,7 @@
 #include <linux/types.h>
 
 struct console;
+struct fanlight_listener;
 struct file;
 struct fwnode_handle;
 struct ida;
@@ -102,9 +103,16 @@ int fanlight_log_record(const void *target, unsigned int level, const char *text
 /* The message *seq, or the oldest one after it; sets *seq to its number. Returns its length, or -ENOENT. */
 ssize_t fanlight_kmsg_dump(u64 *seq, char *buffer, size_t size);
 int fanlight_console_loglevel(void);
+/* The number of the first message after the last `dmesg -C`. */
+u64 fanlight_kmsg_cleared(void);
 
 /* What reading /dev/kmsg would answer to the current task: 0 or a negative errno. */
 int fanlight_may_read_kmsg(void);
+/* Calls fanlight_console_printed(data) after messages of any level, in interrupt context. */
+struct fanlight_listener *fanlight_listen(const void *data);
+void fanlight_listen_end(struct fanlight_listener *listener);
+/* Implemented in Rust (sys/console.rs). */
+void fanlight_console_printed(const void *data);
 bool fanlight_may_clear_log(void);
 
 /* Raspberry Pi firmware. */

@@ -238,7 +238,8 @@ impl Mapping {
         // the file keeps the node, of which `self` is a part.
         unsafe { (*desc).private_data = ptr::from_ref(self).cast_mut().cast() };
         let vm_ops = match &live.backing {
-            Backing::Vmalloc(_) => &FAULT_VM_OPS.0,
+            // Prefaulted pages that madvise gave back come again by a fault.
+            Backing::Vmalloc(_) | Backing::Prefault(_) => &FAULT_VM_OPS.0,
             _ => &VM_OPS.0,
         };
         // SAFETY: as above. The memory type comes before the action, which takes a copy of it. The page frames are this
@@ -284,12 +285,12 @@ impl Mapping {
     /// Inserts the pages around the one that was touched.
     fn fault(&self, vma: &VmaRef, touched: usize, address: usize) -> bindings::vm_fault_t {
         let guard = self.live.lock();
-        let Some(Live {
-            backing: Backing::Vmalloc(area),
-            ..
-        }) = &*guard
-        else {
-            return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
+        let area = match &*guard {
+            Some(Live {
+                backing: Backing::Vmalloc(area) | Backing::Prefault(area),
+                ..
+            }) => area,
+            _ => return bindings::vm_fault_reason_VM_FAULT_SIGBUS,
         };
         self.counters.faults.fetch_add(1, Relaxed);
         let pages = area.pages();
@@ -455,7 +456,7 @@ static VM_OPS: AssertSync<bindings::vm_operations_struct> =
         ..pin_init::zeroed()
     });
 
-/// For mappings that are filled by faults.
+/// For mappings that are filled by faults, at first or again.
 static FAULT_VM_OPS: AssertSync<bindings::vm_operations_struct> =
     AssertSync(bindings::vm_operations_struct {
         open: Some(vm_open),

@@ -105,6 +105,7 @@ struct fanlight_log_header {
 #define FANLIGHT_RECORD_USER		(1 << 0)	/* written through write(), not by the kernel */
 #define FANLIGHT_RECORD_CONT		(1 << 1)	/* a continuation, 'c' in /dev/kmsg's text */
 #define FANLIGHT_RECORD_EMERGENCY	(1 << 2)	/* came through the atomic path: an emergency or a panic */
+#define FANLIGHT_RECORD_MODULE		(1 << 3)	/* from another module of the kernel, not through printk */
 
 struct fanlight_log_record {
 	__u32 len_state;		/* see above; stored last */
