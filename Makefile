@@ -11,7 +11,7 @@ KERNEL ?= 7.2
 FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
 
 # What a user may say on the command line; it reaches the image through the environment.
-settings := BOARD KERNEL KERNEL_DEBUG CMD OVERLAY DT SCREEN ICOUNT MEM SMP TIMEOUT T SLOW DEMO V
+settings := BOARD KERNEL KERNEL_DEBUG CMD OVERLAY DT SCREEN ICOUNT MEM SMP TIMEOUT T SLOW DEMO RESULTS
 export SDK_PASS := $(settings)
 export $(settings) FANLIGHT_CACHE SDK ENGINE
 

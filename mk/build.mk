@@ -21,10 +21,14 @@ module := build/$(flavour)/fanlight.ko
 image := build/$(flavour)/quick.cpio
 
 armv7 := armv7-unknown-linux-gnueabihf
-export CARGO_TARGET_DIR := $(FANLIGHT_CACHE)/target/$(shell pwd | sha256sum | cut -c 1-12)
-cargo := cargo build --locked --release
+target := $(FANLIGHT_CACHE)/target/$(shell pwd | sha256sum | cut -c 1-12)
+# Two directories: cargo locks one while it builds, and these two build at the same time.
+export CARGO_TARGET_DIR := $(target)/host
+board-target := $(target)/board
+cargo := cargo build --locked
 programs := build/userspace/fanlight build/userspace/fanlight-guest-tests build/userspace/ask-host
-runner := $(CARGO_TARGET_DIR)/release/fanlight-runner
+# Not optimized: it waits for QEMU all day, and is built while somebody waits.
+runner := $(CARGO_TARGET_DIR)/debug/fanlight-runner
 
 .PHONY: run guest test check kernel driver userspace quick-image runner
 kernel: $(kernel)/ready
@@ -47,9 +51,10 @@ $(module): $(kernel)/ready $(driver-sources)
 # --- user space; cargo knows best what is out of date
 
 userspace:
-	+@$(step) "user space" $(logs)/userspace.log $(cargo) --target $(armv7) -p fanlight-cli -p fanlight-guest-tests -p fanlight-runner
+	+@$(step) "user space" $(logs)/userspace.log $(cargo) --release --target $(armv7) --target-dir $(board-target) \
+		-p fanlight-cli -p fanlight-guest-tests -p fanlight-runner-link
 	@mkdir -p build/userspace
-	@cd $(CARGO_TARGET_DIR)/$(armv7)/release && cp -u fanlight fanlight-guest-tests ask-host $(CURDIR)/build/userspace/
+	@cd $(board-target)/$(armv7)/release && cp -u fanlight fanlight-guest-tests ask-host $(CURDIR)/build/userspace/
 $(programs): userspace ;
 
 runner:
@@ -57,24 +62,32 @@ runner:
 
 # --- the quick image
 
-$(image): $(module) $(programs) mk/quick-image $(shell find board/common/rootfs)
-	@$(step) "quick image" $(logs)/quick-image.log mk/quick-image $@ $(module) $(programs)
+include mk/test-module.mk
+
+$(image): $(module) $(programs) $(test-files) mk/quick-image $(shell find board/common/rootfs)
+	@TEST_FILES="$(test-files)" $(step) "quick image" $(logs)/quick-image.log mk/quick-image $@ $(module) $(programs)
 
 # --- booting it
 
-boot := $(runner) $(1) --board $(BOARD) --kernel $(zimage) --initrd $(image) --dt dts/$(BOARD).dtso \
+boot = $(runner) $(1) --board $(BOARD) --kernel $(zimage) --initrd $(image) --dt dts/$(BOARD).dtso \
 	$(if $(SMP),--smp $(SMP)) $(if $(MEM),--memory $(MEM)) $(if $(ICOUNT),--icount) $(if $(TIMEOUT),--timeout $(TIMEOUT)) --results build/$(2)
 
-run: $(image) runner
+# One build at a time in this tree; any number of machines may run from what it made.
+ready = mkdir -p build && flock build/lock $(MAKE) -f mk/build.mk quick-image runner
+
+run:
+	+@$(ready)
 	@if [ -t 0 ] && [ -t 1 ] && [ -z "$(DEMO)" ]; then \
 		exec $(call boot,shell,shell); \
 	else \
 		exec $(call boot,demo,demo); \
 	fi
 
-guest: $(image) runner
+guest:
 	@[ -n "$$CMD" ] || { echo "fanlight: say what to run: make guest CMD='uname -a'" >&2; exit 2; }
-	@exec $(call boot,guest,guest) $(if $(OVERLAY),--files $(OVERLAY)) $(if $(DT),--dt $(DT)) $(if $(SCREEN),--screen $(SCREEN)) -- "$$CMD"
+	+@$(ready)
+	@exec $(call boot,guest,$(or $(RESULTS),guest)) $(if $(OVERLAY),--files $(OVERLAY)) $(if $(DT),--dt $(DT)) $(if $(SCREEN),--screen $(SCREEN)) -- "$$CMD"
 
-test: $(image) runner
-	@exec $(call boot,test,test) --filter '$(T)' $(if $(SLOW),--slow)
+test:
+	+@$(ready)
+	@exec $(call boot,test,$(or $(RESULTS),test)) --filter '$(T)' $(if $(SLOW),--slow)

@@ -10,7 +10,6 @@
 //!
 //! - [`machine`]: what differs between boards, and how QEMU is called for each;
 //! - [`session`]: one QEMU from start to end, over any number of resets;
-//! - [`protocol`]: the frames on the control channel;
 //! - [`console`]: which kernel messages are failures;
 //! - [`ktap`], [`suite`]: test results, and the run of all tests;
 //! - [`picture`]: captured screens.
@@ -22,7 +21,6 @@ pub mod ktap;
 pub mod machine;
 pub mod options;
 pub mod picture;
-pub mod protocol;
 pub mod qmp;
 pub mod session;
 pub mod suite;

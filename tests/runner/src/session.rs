@@ -19,7 +19,7 @@ use crate::console::Console;
 use crate::machine::{run, Wiring};
 use crate::options::Options;
 use crate::picture::Picture;
-use crate::protocol::{Decoder, Frame, Kind};
+use fanlight_runner_link::{Decoder, Frame, Kind};
 use crate::qmp::Qmp;
 
 /// What the command's output is good for.

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use fanlight_runner::protocol::{Frame, Kind};
+use fanlight_runner_link::{Frame, Kind};
 
 /// Where tests find the runner, unless the environment says otherwise.
 const SOCKET: &str = "/run/host.sock";
