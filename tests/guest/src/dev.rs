@@ -133,22 +133,15 @@ impl Spec {
     }
 
     pub fn open(&self) -> Window {
-        self.open_with(if self.read_only { libc::O_RDONLY } else { libc::O_RDWR })
+        // A log can't be mapped writable, but it can be written to.
+        let read_only = self.read_only && self.name != LOG.name;
+        self.open_with(if read_only { libc::O_RDONLY } else { libc::O_RDWR })
     }
 
     pub fn open_with(&self, flags: i32) -> Window {
         let path = self.path();
         let fd = sys::open(&path, flags).unwrap_or_else(|e| panic!("open {path}: {e:?}"));
         Window { spec: *self, fd }
-    }
-
-    pub fn is_carveout(&self) -> bool {
-        self.backing == uapi::BACKING_CARVEOUT
-    }
-
-    /// Whether its pages have no struct page that user space may hold: io_remap_pfn_range or remap_pfn_range.
-    pub fn is_pfn_mapped(&self) -> bool {
-        self.backing != uapi::BACKING_VMALLOC
     }
 }
 
@@ -207,11 +200,6 @@ pub fn is_bound(node: &str) -> bool {
 
 pub fn unbind(node: &str) {
     fs::write(format!("{DRIVER}/unbind"), node).unwrap_or_else(|e| panic!("unbind {node}: {e}"));
-}
-
-pub fn bind(node: &str) {
-    fs::write(format!("{DRIVER}/bind"), node).unwrap_or_else(|e| panic!("bind {node}: {e}"));
-    wait_for_node(node);
 }
 
 /// Waits until the device nodes of an instance are in /dev: devtmpfs makes them in a thread of its own.

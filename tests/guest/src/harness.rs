@@ -307,11 +307,6 @@ impl Child {
     pub fn wait(self) -> sys::Ended {
         sys::wait(self.pid)
     }
-
-    pub fn kill(self) {
-        sys::kill(self.pid, libc::SIGKILL);
-        self.wait();
-    }
 }
 
 /// Lets two processes wait for each other: what one of them writes, the other one reads.

@@ -268,8 +268,11 @@ impl Messages {
     }
 }
 
-/// Writes to /dev/kmsg, opened anew: its rate limit is per descriptor.
+/// Writes a line to /dev/kmsg, opened anew: its rate limit is per descriptor.
+///
+/// Without the newline, the kernel would keep it back to see whether the next one continues it.
 pub fn kmsg(message: &str) {
+    let message = if message.ends_with('\n') { message.to_owned() } else { format!("{message}\n") };
     // Messages written by user space are limited to ten in five seconds otherwise.
     let _ = std::fs::write("/proc/sys/kernel/printk_devkmsg", "on\n");
     let fd = sys::open("/dev/kmsg", libc::O_WRONLY).expect("/dev/kmsg");

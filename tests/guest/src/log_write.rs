@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Writing to the log's node, as to /dev/kmsg, whose reading of the same bytes says what is right.
 
+use std::os::fd::{AsRawFd, OwnedFd};
+
 use libc::{O_RDONLY, O_WRONLY};
 
 use crate::dev::{LOG, LOG2};
@@ -38,14 +40,22 @@ fn log_write_appends_a_record() {
     assert_eq!((record.text(), record.level, record.facility), (hello, 5, 1));
 }
 
+fn sys_kmsg() -> OwnedFd {
+    kmsg("the messages of the next test");
+    sys::open("/dev/kmsg", O_WRONLY).expect("/dev/kmsg")
+}
+
 /// Writes the same to both and compares priority and text.
 fn same_in_both(message: &str) {
-    let (ours, theirs) = (Messages::of_log(&LOG), Messages::of_kernel());
-    ours.skip_all();
+    let (mut ours, theirs) = (Reader::at_the_end(&LOG), Messages::of_kernel());
+    let kernel_fd = sys_kmsg();
     theirs.skip_all();
     append(&LOG.open_with(O_WRONLY), message);
-    let own = ours.all().into_iter().next().expect("a record");
-    kmsg(message);
+    // The kernel's own messages come when its console's thread gets to it.
+    let own = ours.all().into_iter().find(|record| record.is_user()).expect("a record").as_kmsg();
+    // As it is, without a newline; then one line more, for the kernel keeps a message back that has none.
+    assert_eq!(sys::write(kernel_fd.as_raw_fd(), message.as_bytes()), Ok(message.len()));
+    kmsg("and on");
     let kernel = theirs.all().into_iter().next().expect("a message");
     let priority = |message: &str| message.split(',').next().unwrap().to_owned();
     let rest = |message: &str| message.split_once(';').unwrap().1.to_owned();
@@ -118,7 +128,6 @@ fn log_write_too_long_is_einval_as_for_dev_kmsg() {
     let mut reader = Reader::at_the_end(&LOG);
     for len in [1025, 2048, 4096, 100_000] {
         let bytes = vec![b'z'; len];
-        use std::os::fd::AsRawFd;
         let expected = sys::write(theirs.as_raw_fd(), &bytes);
         assert_eq!(sys::write(ours.raw(), &bytes), expected, "{len} bytes");
     }
@@ -155,7 +164,7 @@ fn log_write_by_writev_is_one_record() {
     let pieces = pieces.map(|p| libc::iovec { iov_base: p.as_ptr().cast_mut().cast(), iov_len: p.len() });
     // SAFETY: three pieces, which the kernel only reads.
     let n = unsafe { libc::writev(LOG.open().raw(), pieces.as_ptr(), 3) };
-    assert_eq!(n, 18);
+    assert_eq!(n, 22);
     assert_eq!(reader.next().expect("a record").text(), "one record of three");
     assert_eq!(reader.next(), None);
 }

@@ -10,8 +10,10 @@ mod host;
 mod stages;
 
 mod dev;
+mod fbdev;
 mod log;
 mod mem;
+mod program;
 mod smaps;
 mod sys;
 mod uapi;
@@ -19,6 +21,10 @@ mod uapi;
 mod board_bad;
 mod board_bind;
 mod board_nodes;
+
+mod fb_abi;
+mod fb_clients;
+mod fb_screen;
 
 mod log_flood;
 mod log_map;
@@ -87,6 +93,9 @@ fn main() {
         window_fork::TESTS,
         window_dump::TESTS,
         window_io::TESTS,
+        fb_abi::TESTS,
+        fb_screen::TESTS,
+        fb_clients::TESTS,
         window_revoke::TESTS,
         board_bind::TESTS,
         window_storm::TESTS,

@@ -36,12 +36,12 @@ core::arch::global_asm!(
     ".arm",
     ".text",
     ".balign 4",
-    ".global guest_load8, guest_load32, guest_store8, guest_store32, guest_access_end",
-    "guest_load8: ldrb r0, [r0]",
-    "bx lr",
+    // Their types tell the linker that they are ARM code, whatever the rest of the program is.
+    ".type guest_load32, %function",
+    ".type guest_store32, %function",
+    ".type guest_access_end, %function",
+    ".global guest_load32, guest_store32, guest_access_end",
     "guest_load32: ldr r0, [r0]",
-    "bx lr",
-    "guest_store8: strb r1, [r0]",
     "bx lr",
     "guest_store32: str r1, [r0]",
     "bx lr",
@@ -50,9 +50,7 @@ core::arch::global_asm!(
 
 #[cfg(target_arch = "arm")]
 extern "C" {
-    fn guest_load8(address: usize, fault: *mut Fault) -> u32;
     fn guest_load32(address: usize, fault: *mut Fault) -> u32;
-    fn guest_store8(address: usize, value: u32, fault: *mut Fault);
     fn guest_store32(address: usize, value: u32, fault: *mut Fault);
     fn guest_access_end();
 }
@@ -64,8 +62,8 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
     unsafe {
         let machine = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext;
         let pc = machine.arm_pc as usize;
-        let stores = guest_store8 as usize;
-        if !(guest_load8 as usize..guest_access_end as usize).contains(&pc) {
+        let stores = guest_store32 as usize;
+        if !(guest_load32 as usize..guest_access_end as usize).contains(&pc) {
             // Not one of ours: let it kill the process, as it would have.
             libc::signal(signal, libc::SIG_DFL);
             return;
@@ -73,11 +71,14 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
         let place = if pc >= stores { machine.arm_r2 } else { machine.arm_r1 };
         *(place as *mut Fault) = Fault { signal, code: (*info).si_code };
         machine.arm_r0 = 0;
-        machine.arm_pc = machine.arm_lr;
+        // A caller in Thumb code is at an odd address.
+        const THUMB: libc::c_ulong = 1 << 5;
+        machine.arm_cpsr = (machine.arm_cpsr & !THUMB) | (machine.arm_lr & 1) * THUMB;
+        machine.arm_pc = machine.arm_lr & !1;
     }
 }
 
-/// From here on, a fault in [`Map::load8`] and its siblings is a result.
+/// From here on, a fault in [`load32`] and [`store32`] is a result.
 pub fn catch_faults() {
     #[cfg(target_arch = "arm")]
     // SAFETY: all zero is a valid sigaction; the handler is async-signal-safe.
@@ -90,49 +91,44 @@ pub fn catch_faults() {
     }
 }
 
-macro_rules! accessors {
-    ($load:ident, $store:ident, $guest_load:ident, $guest_store:ident, $type:ty) => {
-        pub fn $load(address: usize) -> Result<$type, Fault> {
-            #[cfg(target_arch = "arm")]
-            {
-                let mut fault = Fault { signal: 0, code: 0 };
-                // SAFETY: a bad address is caught by the handler; nothing of Rust's is at the addresses that tests use.
-                let value = unsafe { $guest_load(address, &mut fault) } as $type;
-                if fault.signal == 0 {
-                    Ok(value)
-                } else {
-                    Err(fault)
-                }
-            }
-            #[cfg(not(target_arch = "arm"))]
-            // SAFETY: only to compile the tests on another machine; they run on ARM.
-            Ok(unsafe { std::ptr::read_volatile(address as *const $type) })
+/// Loads a word, or says why it couldn't.
+pub fn load32(address: usize) -> Result<u32, Fault> {
+    #[cfg(target_arch = "arm")]
+    {
+        let mut fault = Fault { signal: 0, code: 0 };
+        // SAFETY: a bad address is caught by the handler; nothing of Rust's is at the addresses that tests use.
+        let value = unsafe { guest_load32(address, &mut fault) };
+        if fault.signal == 0 {
+            Ok(value)
+        } else {
+            Err(fault)
         }
-
-        pub fn $store(address: usize, value: $type) -> Result<(), Fault> {
-            #[cfg(target_arch = "arm")]
-            {
-                let mut fault = Fault { signal: 0, code: 0 };
-                // SAFETY: as for the load.
-                unsafe { $guest_store(address, value.into(), &mut fault) };
-                if fault.signal == 0 {
-                    Ok(())
-                } else {
-                    Err(fault)
-                }
-            }
-            #[cfg(not(target_arch = "arm"))]
-            {
-                // SAFETY: as for the load.
-                unsafe { std::ptr::write_volatile(address as *mut $type, value) };
-                Ok(())
-            }
-        }
-    };
+    }
+    #[cfg(not(target_arch = "arm"))]
+    // SAFETY: only to compile the tests on another machine; they run on ARM.
+    Ok(unsafe { std::ptr::read_volatile(address as *const u32) })
 }
 
-accessors!(load8, store8, guest_load8, guest_store8, u8);
-accessors!(load32, store32, guest_load32, guest_store32, u32);
+/// Stores a word, or says why it couldn't.
+pub fn store32(address: usize, value: u32) -> Result<(), Fault> {
+    #[cfg(target_arch = "arm")]
+    {
+        let mut fault = Fault { signal: 0, code: 0 };
+        // SAFETY: as for the load.
+        unsafe { guest_store32(address, value, &mut fault) };
+        if fault.signal == 0 {
+            Ok(())
+        } else {
+            Err(fault)
+        }
+    }
+    #[cfg(not(target_arch = "arm"))]
+    {
+        // SAFETY: as for the load.
+        unsafe { std::ptr::write_volatile(address as *mut u32, value) };
+        Ok(())
+    }
+}
 
 /// A mapping, unmapped when it goes.
 #[derive(Debug)]
@@ -157,16 +153,8 @@ impl Map {
         Self::new(-1, len, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, 0).expect("address space")
     }
 
-    pub fn load8(&self, offset: usize) -> Result<u8, Fault> {
-        load8(self.at + offset)
-    }
-
     pub fn load32(&self, offset: usize) -> Result<u32, Fault> {
         load32(self.at + offset)
-    }
-
-    pub fn store8(&self, offset: usize, value: u8) -> Result<(), Fault> {
-        store8(self.at + offset, value)
     }
 
     pub fn store32(&self, offset: usize, value: u32) -> Result<(), Fault> {

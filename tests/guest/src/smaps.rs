@@ -5,7 +5,6 @@
 #[derive(Debug)]
 pub struct Entry {
     pub permissions: String,
-    pub offset: u64,
     /// The two-letter flags of the VmFlags line.
     pub flags: Vec<String>,
     pub rss_kib: u64,
@@ -21,7 +20,6 @@ impl Entry {
         let words: Vec<&str> = head.split_whitespace().collect();
         let mut entry = Self {
             permissions: words[1].to_owned(),
-            offset: u64::from_str_radix(words[2], 16).expect("an offset"),
             flags: Vec::new(),
             rss_kib: 0,
         };
