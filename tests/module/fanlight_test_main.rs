@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! fanlight_test: what the guest's tests can't do or see from user space. It is never part of an image that is shipped.
+//!
+//! Files below `/sys/kernel/debug/fanlight_test/`:
+//!
+//! - `pte`: page-table entries of the process that reads, see [`pte`];
+//! - `overlay`, `overlay-remove`: device-tree overlays, see [`overlay`];
+//! - `flood`, `printk`, `sysrq`, `counts`: records and messages from every context, see [`flood`].
+
+mod flood;
+mod overlay;
+mod pte;
+mod sys;
+
+use kernel::{
+    debugfs::{
+        Dir,
+        File, //
+    },
+    prelude::*,
+    sync::Arc, //
+};
+
+module! {
+    type: TestModule,
+    name: "fanlight_test",
+    authors: ["The fanlight authors"],
+    description: "Aids for fanlight's tests",
+    license: "GPL v2",
+}
+
+/// The files. Dropping them waits for who is using them.
+struct TestModule {
+    _pte: Pin<KBox<File<pte::Lookup>>>,
+    _overlay: Pin<KBox<File<Arc<overlay::Overlays>>>>,
+    _overlay_remove: Pin<KBox<File<Arc<overlay::Overlays>>>>,
+    _flood: KVec<Pin<KBox<File<Arc<flood::Counts>>>>>,
+    _dir: Dir,
+}
+
+impl kernel::Module for TestModule {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let dir = Dir::new(c"fanlight_test");
+        let overlays = Arc::pin_init(overlay::Overlays::new(), GFP_KERNEL)?;
+        let counts = Arc::new(flood::Counts::new(), GFP_KERNEL)?;
+        let (o, c) = (&overlays, &counts);
+        Ok(Self {
+            _pte: KBox::pin_init(dir.read_binary_file(c"pte", pte::Lookup), GFP_KERNEL)?,
+            _overlay: KBox::pin_init(
+                dir.write_callback_file(c"overlay", o.clone(), &overlay::apply),
+                GFP_KERNEL,
+            )?,
+            _overlay_remove: KBox::pin_init(
+                dir.write_callback_file(c"overlay-remove", o.clone(), &overlay::remove),
+                GFP_KERNEL,
+            )?,
+            _flood: {
+                let mut files = KVec::new();
+                let file = dir.write_callback_file(c"flood", c.clone(), &flood::flood);
+                files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
+                let file = dir.write_callback_file(c"printk", c.clone(), &flood::printk);
+                files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
+                let file = dir.write_callback_file(c"sysrq", c.clone(), &flood::sysrq);
+                files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
+                let file = dir.read_callback_file(c"counts", c.clone(), &flood::show);
+                files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
+                files
+            },
+            _dir: dir,
+        })
+    }
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * See helpers.h.
+ */
+
+#include <linux/completion.h>
+#include <linux/hrtimer.h>
+#include <linux/lockdep.h>
+#include <linux/mm.h>
+#include <linux/of.h>
+#include <linux/preempt.h>
+#include <linux/printk.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/sysrq.h>
+#include <asm/cp15.h>
+
+#include "helpers.h"
+
+/* Page tables -------------------------------------------------------------------------------------------------- */
+
+#if defined(CONFIG_ARM_LPAE) || defined(CONFIG_HIGHPTE)
+#error "the test module reads ARM's short page-table entries, in low memory"
+#endif
+
+int fanlight_test_pte(unsigned long address, struct fanlight_test_pte *out)
+{
+	struct mm_struct *mm = current->mm;
+	pmd_t *pmd;
+	pte_t *pte;
+
+	memset(out, 0, sizeof(*out));
+	if (!mm || address >= TASK_SIZE)
+		return -EINVAL;
+	out->sctlr = get_cr();
+	asm volatile("mrc p15, 0, %0, c10, c2, 0" : "=r" (out->prrr));
+	asm volatile("mrc p15, 0, %0, c10, c2, 1" : "=r" (out->nmrr));
+
+	/* Only munmap and exit free page tables, and both would need this lock. */
+	mmap_read_lock(mm);
+	pmd = pmd_offset(pud_offset(p4d_offset(pgd_offset(mm, address), address), address), address);
+	if (!pmd_none(*pmd)) {
+		pte = pte_offset_kernel(pmd, address);
+		out->software = pte_val(*pte);
+		out->hardware = *(u32 *)((char *)pte + PTE_HWTABLE_OFF);
+		if (pte_present(*pte) && pfn_valid(pte_pfn(*pte)))
+			out->references = page_ref_count(pte_page(*pte));
+	}
+	mmap_read_unlock(mm);
+	return 0;
+}
+
+/* Device-tree overlays ----------------------------------------------------------------------------------------- */
+
+int fanlight_test_overlay_apply(const void *blob, u32 size, int *id)
+{
+	int ret = of_overlay_fdt_apply(blob, size, id, NULL);
+
+	/* Even one that failed may have to be undone. */
+	if (ret && *id)
+		of_overlay_remove(id);
+	return ret;
+}
+
+void fanlight_test_overlay_remove(int id)
+{
+	of_overlay_remove(&id);
+}
+
+/* Contexts ----------------------------------------------------------------------------------------------------- */
+
+struct once {
+	struct hrtimer timer;
+	struct completion done;
+	void (*func)(void *data);
+	void *data;
+};
+
+static enum hrtimer_restart run_once(struct hrtimer *timer)
+{
+	struct once *once = container_of(timer, struct once, timer);
+
+	once->func(once->data);
+	complete(&once->done);
+	return HRTIMER_NORESTART;
+}
+
+static void run_by_timer(enum hrtimer_mode mode, void (*func)(void *data), void *data)
+{
+	struct once once = { .func = func, .data = data };
+
+	init_completion(&once.done);
+	hrtimer_setup_on_stack(&once.timer, run_once, CLOCK_MONOTONIC, mode);
+	hrtimer_start(&once.timer, 1000, mode);
+	wait_for_completion(&once.done);
+	/* The handler may still be on its way out. */
+	hrtimer_cancel(&once.timer);
+	destroy_hrtimer_on_stack(&once.timer);
+}
+
+static DEFINE_RAW_SPINLOCK(raw_lock);
+
+void fanlight_test_run(int context, void (*func)(void *data), void *data)
+{
+	unsigned long flags;
+
+	switch (context) {
+	case FANLIGHT_TEST_TASK:
+		func(data);
+		break;
+	case FANLIGHT_TEST_SOFTIRQ:
+		run_by_timer(HRTIMER_MODE_REL_PINNED_SOFT, func, data);
+		break;
+	case FANLIGHT_TEST_HARDIRQ:
+		run_by_timer(HRTIMER_MODE_REL_PINNED_HARD, func, data);
+		break;
+	case FANLIGHT_TEST_RAW_LOCK:
+		raw_spin_lock_irqsave(&raw_lock, flags);
+		func(data);
+		raw_spin_unlock_irqrestore(&raw_lock, flags);
+		break;
+	case FANLIGHT_TEST_NMI:
+		/* No machine of the tests has one: what is called sees the same as in one, from nmi_enter(). */
+		local_irq_save(flags);
+		lockdep_off();
+		__preempt_count_add(NMI_OFFSET + HARDIRQ_OFFSET);
+		func(data);
+		__preempt_count_sub(NMI_OFFSET + HARDIRQ_OFFSET);
+		lockdep_on();
+		local_irq_restore(flags);
+		break;
+	}
+}
+
+struct fanlight_test_ticker {
+	struct hrtimer timer;
+	u64 period_ns;
+	void (*func)(void *data);
+	void *data;
+};
+
+static enum hrtimer_restart tick(struct hrtimer *timer)
+{
+	struct fanlight_test_ticker *ticker = container_of(timer, struct fanlight_test_ticker, timer);
+
+	ticker->func(ticker->data);
+	/* From now, so that a slow machine still gets something else done. */
+	hrtimer_set_expires(timer, ktime_add_ns(ktime_get(), ticker->period_ns));
+	return HRTIMER_RESTART;
+}
+
+struct fanlight_test_ticker *fanlight_test_ticker_start(bool hard, u64 period_ns, void (*func)(void *data), void *data)
+{
+	enum hrtimer_mode mode = hard ? HRTIMER_MODE_REL_PINNED_HARD : HRTIMER_MODE_REL_PINNED_SOFT;
+	struct fanlight_test_ticker *ticker = kzalloc(sizeof(*ticker), GFP_KERNEL);
+
+	if (!ticker)
+		return NULL;
+	ticker->period_ns = period_ns;
+	ticker->func = func;
+	ticker->data = data;
+	hrtimer_setup(&ticker->timer, tick, CLOCK_MONOTONIC, mode);
+	hrtimer_start(&ticker->timer, ns_to_ktime(period_ns), mode);
+	return ticker;
+}
+
+void fanlight_test_ticker_stop(struct fanlight_test_ticker *ticker)
+{
+	hrtimer_cancel(&ticker->timer);
+	kfree(ticker);
+}
+
+void fanlight_test_migrate_disable(void)
+{
+	migrate_disable();
+}
+
+void fanlight_test_migrate_enable(void)
+{
+	migrate_enable();
+}
+
+void fanlight_test_cond_resched(void)
+{
+	cond_resched();
+}
+
+void fanlight_test_printk(const char *text, size_t len)
+{
+	printk(KERN_INFO "%.*s\n", (int)len, text);
+}
+
+void fanlight_test_sysrq(u8 key)
+{
+	handle_sysrq(key);
+}

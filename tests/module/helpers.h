@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the Rust half of the test module needs from C: page tables, contexts, and a few calls that are macros or inline.
+ */
+#ifndef FANLIGHT_TEST_HELPERS_H
+#define FANLIGHT_TEST_HELPERS_H
+
+#include <linux/types.h>
+
+/* What is known of one page of user space; all zero where nothing is mapped. */
+struct fanlight_test_pte {
+	/* Linux's entry, L_PTE_* */
+	u32 software;
+	/* the one that the processor reads */
+	u32 hardware;
+	/* The registers that give the memory type bits of the hardware's entry their meaning. */
+	u32 sctlr, prrr, nmrr;
+	/* references to the page, where it is one of the kernel's */
+	u32 references;
+};
+
+int fanlight_test_pte(unsigned long address, struct fanlight_test_pte *out);
+
+int fanlight_test_overlay_apply(const void *blob, u32 size, int *id);
+void fanlight_test_overlay_remove(int id);
+
+/* Contexts; the values are those of `Context` in flood.rs. */
+#define FANLIGHT_TEST_TASK	0
+#define FANLIGHT_TEST_SOFTIRQ	1
+#define FANLIGHT_TEST_HARDIRQ	2
+#define FANLIGHT_TEST_RAW_LOCK	3
+#define FANLIGHT_TEST_NMI	4
+
+/* Calls func(data) on this processor in one of the contexts, and returns when it has returned. */
+void fanlight_test_run(int context, void (*func)(void *data), void *data);
+
+/* Calls func(data) on this processor again and again, in a hard or soft interrupt, until it is stopped. */
+struct fanlight_test_ticker;
+struct fanlight_test_ticker *fanlight_test_ticker_start(bool hard, u64 period_ns, void (*func)(void *data), void *data);
+void fanlight_test_ticker_stop(struct fanlight_test_ticker *ticker);
+
+void fanlight_test_migrate_disable(void);
+void fanlight_test_migrate_enable(void);
+void fanlight_test_cond_resched(void);
+void fanlight_test_printk(const char *text, size_t len);
+void fanlight_test_sysrq(u8 key);
+
+#endif /* FANLIGHT_TEST_HELPERS_H */

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe functions over `helpers.c` and over the driver's `fanlight_log()`.
+
+use core::ptr::NonNull;
+use kernel::{
+    error::to_result,
+    ffi::{
+        c_char,
+        c_int,
+        c_uint,
+        c_void, //
+    },
+    prelude::*, //
+};
+
+/// `struct fanlight_test_pte` of helpers.h.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Pte {
+    pub(crate) software: u32,
+    pub(crate) hardware: u32,
+    pub(crate) sctlr: u32,
+    pub(crate) prrr: u32,
+    pub(crate) nmrr: u32,
+    pub(crate) references: u32,
+}
+
+type Callback = unsafe extern "C" fn(*mut c_void);
+
+extern "C" {
+    fn fanlight_test_pte(address: usize, out: *mut Pte) -> c_int;
+    fn fanlight_test_overlay_apply(blob: *const c_void, size: u32, id: *mut c_int) -> c_int;
+    fn fanlight_test_overlay_remove(id: c_int);
+    fn fanlight_test_run(context: c_int, func: Callback, data: *mut c_void);
+    fn fanlight_test_ticker_start(
+        hard: bool,
+        period_ns: u64,
+        func: Callback,
+        data: *mut c_void,
+    ) -> *mut c_void;
+    fn fanlight_test_ticker_stop(ticker: *mut c_void);
+    fn fanlight_test_migrate_disable();
+    fn fanlight_test_migrate_enable();
+    fn fanlight_test_cond_resched();
+    fn fanlight_test_printk(text: *const c_char, len: usize);
+    fn fanlight_test_sysrq(key: u8);
+
+    fn fanlight_log(level: c_uint, text: *const c_char, len: usize) -> c_int;
+}
+
+/// The page-table entry of an address of the current process.
+pub(crate) fn pte(address: usize) -> Result<Pte> {
+    let mut pte = Pte::default();
+    // SAFETY: the structure may be written; any address will do.
+    to_result(unsafe { fanlight_test_pte(address, &mut pte) })?;
+    Ok(pte)
+}
+
+/// Applies an overlay and returns its number.
+pub(crate) fn overlay_apply(blob: &[u8]) -> Result<i32> {
+    let mut id = 0;
+    let size = u32::try_from(blob.len())?;
+    // SAFETY: the blob may be read for its length, which the core checks against the blob's own.
+    to_result(unsafe { fanlight_test_overlay_apply(blob.as_ptr().cast(), size, &mut id) })?;
+    Ok(id)
+}
+
+/// Removes an overlay.
+pub(crate) fn overlay_remove(id: i32) {
+    // SAFETY: no preconditions: the core looks the number up.
+    unsafe { fanlight_test_overlay_remove(id) };
+}
+
+/// Where something runs: the values of helpers.h.
+#[derive(Clone, Copy)]
+#[repr(i32)]
+pub(crate) enum Context {
+    Task = 0,
+    Softirq = 1,
+    Hardirq = 2,
+    RawLock = 3,
+    Nmi = 4,
+}
+
+/// # Safety
+///
+/// `data` must point to a live `F`.
+unsafe extern "C" fn call<F: Fn() + Sync>(data: *mut c_void) {
+    // SAFETY: by the caller's promise.
+    unsafe { (*data.cast::<F>())() };
+}
+
+/// Runs `func` on this processor in `context`, and returns when it is done.
+pub(crate) fn run<F: Fn() + Sync>(context: Context, func: &F) {
+    let data = core::ptr::from_ref(func).cast_mut().cast();
+    // SAFETY: `func` outlives the call, which returns after it has run.
+    unsafe { fanlight_test_run(context as c_int, call::<F>, data) };
+}
+
+/// Runs a function on this processor every so often, on top of whatever runs there.
+pub(crate) struct Ticker<'a, F> {
+    ticker: NonNull<c_void>,
+    _func: &'a F,
+}
+
+impl<'a, F: Fn() + Sync> Ticker<'a, F> {
+    /// Starts it: in a hard interrupt, or in a soft one. A ticker must not be leaked.
+    pub(crate) fn start(hard: bool, period_ns: u64, func: &'a F) -> Result<Self> {
+        let data = core::ptr::from_ref(func).cast_mut().cast();
+        // SAFETY: `func` outlives the ticker, which is stopped when it is dropped.
+        let ticker = unsafe { fanlight_test_ticker_start(hard, period_ns, call::<F>, data) };
+        Ok(Self {
+            ticker: NonNull::new(ticker).ok_or(ENOMEM)?,
+            _func: func,
+        })
+    }
+}
+
+impl<F> Drop for Ticker<'_, F> {
+    fn drop(&mut self) {
+        // SAFETY: it was started, and is stopped once.
+        unsafe { fanlight_test_ticker_stop(self.ticker.as_ptr()) };
+    }
+}
+
+/// Keeps the current task on its processor.
+pub(crate) struct Pinned(());
+
+impl Pinned {
+    pub(crate) fn new() -> Self {
+        // SAFETY: in task context; undone by drop.
+        unsafe { fanlight_test_migrate_disable() };
+        Self(())
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // SAFETY: disabled in `new`.
+        unsafe { fanlight_test_migrate_enable() };
+    }
+}
+
+/// Lets others run. Task context only.
+pub(crate) fn breathe() {
+    // SAFETY: the callers hold no lock.
+    unsafe { fanlight_test_cond_resched() };
+}
+
+/// Appends a record to fanlight's log; the error is the driver's.
+pub(crate) fn log(level: u32, text: &[u8]) -> Result {
+    // SAFETY: the text may be read for its length.
+    to_result(unsafe { fanlight_log(level, text.as_ptr().cast(), text.len()) })
+}
+
+/// Prints a message.
+pub(crate) fn printk(text: &[u8]) {
+    // SAFETY: the text may be read for its length.
+    unsafe { fanlight_test_printk(text.as_ptr().cast(), text.len()) };
+}
+
+/// Does what the key does.
+pub(crate) fn sysrq(key: u8) {
+    // SAFETY: no preconditions.
+    unsafe { fanlight_test_sysrq(key) };
+}
