@@ -9,19 +9,19 @@
 /// The kernel's `crc32_le()` fits, and so does [`crc32_le`].
 pub type Crc = fn(u32, &[u8]) -> u32;
 
-/// Four bits at a time: small, and fast enough for tools and tests.
-const TABLE: [u32; 16] = {
-    let mut table = [0; 16];
+/// The CRC of each byte.
+const TABLE: [u32; 256] = {
+    let mut table = [0; 256];
     let mut at = 0;
-    while at < 16 {
+    while at < 256 {
         let mut value = at as u32;
         let mut bit = 0;
-        while bit < 4 {
-            value = if value & 1 != 0 {
-                value >> 1 ^ 0xedb8_8320
-            } else {
-                value >> 1
-            };
+        while bit < 8 {
+            let low = value & 1;
+            value >>= 1;
+            if low != 0 {
+                value ^= 0xedb8_8320;
+            }
             bit += 1;
         }
         table[at] = value;
@@ -32,8 +32,21 @@ const TABLE: [u32; 16] = {
 
 /// Continues `crc` over `bytes`. Start with `!0`, and invert the end.
 pub fn crc32_le(crc: u32, bytes: &[u8]) -> u32 {
-    let step = |crc: u32| crc >> 4 ^ TABLE.get(crc as usize & 15).copied().unwrap_or(0);
-    bytes
-        .iter()
-        .fold(crc, |crc, &byte| step(step(crc ^ u32::from(byte))))
+    bytes.iter().fold(crc, |crc, &byte| {
+        let [low, ..] = crc.to_le_bytes();
+        crc >> 8 ^ TABLE.get(usize::from(low ^ byte)).copied().unwrap_or(0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_crc_known_values() {
+        assert_eq!(!crc32_le(!0, b""), 0);
+        assert_eq!(!crc32_le(!0, b"123456789"), 0xcbf4_3926);
+        assert_eq!(!crc32_le(crc32_le(!0, b"1234"), b"56789"), 0xcbf4_3926);
+        assert_eq!(!crc32_le(!0, &[0; 32]), 0x190a_55ad);
+    }
 }

@@ -173,6 +173,8 @@ pub fn salvage(
         }
     }
     let data = memory.get(DATA_OFFSET / 4..).unwrap_or(&[]);
+    // A multiple of 8 bytes.
+    let data = data.get(..data.len() & !1).unwrap_or(&[]);
     if result.info.is_some_and(|info| info.version != VERSION) {
         return result;
     }
@@ -293,6 +295,10 @@ fn find(
     let mut at = from;
     while at + RECORD_HEADER <= to {
         let shape = Shape::of(data.get(at / 4)?.load());
+        if shape.state == FILLER && shape.fits(data.len() * 4 - at) {
+            // Behind it there may be records of an earlier round.
+            return None;
+        }
         if shape.state == WHOLE && shape.fits(to - at) {
             let bytes = buffer.get_mut(..shape.len)?;
             load(data, at, bytes);

@@ -4,6 +4,8 @@
 
 #![cfg(not(loom))]
 
+mod common;
+
 use fanlight_ring::kmsg::{
     format, parse, parse_user, pieces, Line, MESSAGE_MAX, TEXT_MAX, WRITE_MAX,
 };
@@ -98,7 +100,7 @@ fn dict() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 8 } else { 256 }))]
+    #![proptest_config(common::cases(256, 8))]
 
     #[test]
     fn log_kmsg_same_bytes_as_printk(

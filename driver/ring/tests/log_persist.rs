@@ -272,7 +272,7 @@ fn log_persist_records_slightly_out_of_order_are_sorted() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 100 }))]
+    #![proptest_config(common::cases(200, 2))]
 
     /// Any number of rounds: what is there is the newest without a gap, and as many as there is room for.
     #[test]

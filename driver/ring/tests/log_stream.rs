@@ -186,7 +186,7 @@ fn run(start: Start, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 400 }))]
+    #![proptest_config(common::cases(400, 4))]
 
     #[test]
     fn log_stream_delivered_and_lost_make_written(

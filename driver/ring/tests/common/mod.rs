@@ -5,6 +5,17 @@
 #![allow(dead_code)] // Every test uses some of it.
 
 use fanlight_ring::{Entry, Header, Record, Ring, Start, Word};
+use proptest::test_runner::Config as ProptestConfig;
+
+/// How often a property is tried; under miri, which is slow, less often.
+pub fn cases(cases: u32, miri: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases: if cfg!(miri) { miri } else { cases },
+        // What fails is written out, and belongs into a test of its own.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
 
 /// The memory of a ring.
 pub struct Memory {
