@@ -295,10 +295,6 @@ fn find(
     let mut at = from;
     while at + RECORD_HEADER <= to {
         let shape = Shape::of(data.get(at / 4)?.load());
-        if shape.state == FILLER && shape.fits(data.len() * 4 - at) {
-            // Behind it there may be records of an earlier round.
-            return None;
-        }
         if shape.state == WHOLE && shape.fits(to - at) {
             let bytes = buffer.get_mut(..shape.len)?;
             load(data, at, bytes);
@@ -428,6 +424,18 @@ impl<'a> Appender<'a> {
         true
     }
 
+    /// Marks the end of the data, where no record fits in any more, once a round.
+    fn fill(&self, from: usize, size: usize) {
+        let mut places = self.data.iter().skip(from / 4).step_by(2);
+        if let Some(first) = places.next() {
+            first.store(len_state(FILLER, size - from, 0));
+        }
+        // There may be whole records of the round before the last, which would look as if all between were missing.
+        for place in places {
+            place.store(0);
+        }
+    }
+
     /// Gives out a place for `len` bytes.
     fn reserve(&self, len: usize) -> usize {
         let size = self.data.len() * 4;
@@ -438,10 +446,8 @@ impl<'a> Appender<'a> {
             if !self.next.swap_if(next, (at + len) as u64) {
                 continue;
             }
-            if at != from && from != size {
-                if let Some(word) = self.data.get(from / 4) {
-                    word.store(len_state(FILLER, size - from, 0));
-                }
+            if at != from {
+                self.fill(from, size);
             }
             return at;
         }
