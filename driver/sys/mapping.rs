@@ -32,6 +32,7 @@ use core::{
 };
 use kernel::{
     bindings,
+    error::to_result,
     ffi::{
         c_int,
         c_ulong,
@@ -327,11 +328,11 @@ impl Mapping {
             // Some were there already (a part was given back by madvise): at least the one that was asked for.
             ret = insert(touched);
         }
-        match Error::from_errno(ret) {
-            _ if ret == 0 => bindings::vm_fault_reason_VM_FAULT_NOPAGE,
-            e if e == EBUSY => bindings::vm_fault_reason_VM_FAULT_NOPAGE,
-            e if e == ENOMEM => bindings::vm_fault_reason_VM_FAULT_OOM,
-            _ => bindings::vm_fault_reason_VM_FAULT_SIGBUS,
+        match to_result(ret) {
+            Ok(()) => bindings::vm_fault_reason_VM_FAULT_NOPAGE,
+            Err(e) if e == EBUSY => bindings::vm_fault_reason_VM_FAULT_NOPAGE,
+            Err(e) if e == ENOMEM => bindings::vm_fault_reason_VM_FAULT_OOM,
+            Err(_) => bindings::vm_fault_reason_VM_FAULT_SIGBUS,
         }
     }
 
