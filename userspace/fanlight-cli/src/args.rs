@@ -17,10 +17,14 @@ pub struct Matches {
     operands: Vec<OsString>,
 }
 
-/// Reads the arguments, without the program's name.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Matches> {
-    let mut parser = lexopt::Parser::from_args(arguments);
+/// Reads the arguments, without the program's name. What was found up to an error tells which command it is about.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> (Matches, Result<()>) {
     let mut matches = Matches { path: vec![&FANLIGHT], options: Vec::new(), operands: Vec::new() };
+    let result = read(lexopt::Parser::from_args(arguments), &mut matches);
+    (matches, result)
+}
+
+fn read(mut parser: lexopt::Parser, matches: &mut Matches) -> Result<()> {
     // lexopt lends what it found; it is copied so that the value can be asked for.
     enum Found {
         Short(char),
@@ -58,7 +62,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Matches> {
         };
         matches.options.push((option, value));
     }
-    Ok(matches)
+    Ok(())
 }
 
 fn find(command: &'static Command, is: impl Fn(&Opt) -> bool) -> Option<&'static Opt> {

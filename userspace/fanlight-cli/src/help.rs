@@ -91,7 +91,7 @@ fn list<'a>(out: &mut impl Write, rows: impl Iterator<Item = (String, &'a str)>)
 }
 
 /// Breaks a text into lines of at most `width` characters.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last().map_or(0, String::len);

@@ -13,7 +13,10 @@ mod list;
 mod log;
 mod man;
 mod mem;
+mod number;
 mod output;
+#[cfg(feature = "png")]
+mod progress;
 mod stats;
 mod table;
 mod target;
@@ -27,14 +30,11 @@ use error::{Error, Result};
 fn main() -> ExitCode {
     // A device that goes away is an error to report, not a signal to die of.
     let survives = fanlight::survive_revocation().map_err(Error::from);
-    let arguments = std::env::args_os().skip(1);
-    let (result, command) = match args::parse(arguments) {
-        Ok(matches) => (survives.and_then(|()| run(&matches)), help::name(&matches.path)),
-        Err(error) => (Err(error), "fanlight".to_owned()),
-    };
+    let (matches, parsed) = args::parse(std::env::args_os().skip(1));
+    let result = survives.and(parsed).and_then(|()| run(&matches));
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error.report(&command).into(),
+        Err(error) => error.report(&help::name(&matches.path)).into(),
     }
 }
 

@@ -2,11 +2,13 @@
 //! Manual pages in mdoc, made from the command table: fanlight(1), and one for each command.
 
 use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
-use crate::help::synopses;
+use crate::help::{synopses, wrap};
+use crate::log::civil;
 use crate::output;
-use crate::table::{Command, Need, Opt, ENVIRONMENT, FANLIGHT};
+use crate::table::{Command, Need, Opt, COMMON, ENVIRONMENT, FANLIGHT};
 
 /// Prints the page of that name: `fanlight`, `fanlight-log`. `man` prints the names that there are.
 pub fn print(name: &str) -> Result<()> {
@@ -53,9 +55,11 @@ impl Page {
     /// Text, a sentence a line as mdoc wants it, with what roff would take for its own made harmless.
     fn prose(&mut self, text: &str) {
         for sentence in sentences(text) {
-            let text = escape(&sentence);
-            let guard = if text.starts_with(['.', '\'']) { "\\&" } else { "" };
-            self.line(&format!("{guard}{text}"));
+            for line in wrap(&sentence, 70) {
+                let text = escape(&line);
+                let guard = if text.starts_with(['.', '\'']) { "\\&" } else { "" };
+                self.line(&format!("{guard}{text}"));
+            }
         }
     }
 
@@ -66,9 +70,9 @@ impl Page {
     fn write(&mut self, command: &'static Command, name: &str) {
         self.line(".\\\" SPDX-License-Identifier: MIT OR Apache-2.0");
         self.line(&format!(".\\\" Made by: fanlight --generate {name}"));
-        self.line(&format!(".Dd {DATE}"));
+        self.line(&format!(".Dd {}", date()));
         self.line(&format!(".Dt {} 1", name.to_uppercase()));
-        self.line(".Os fanlight");
+        self.line(".Os");
         self.section("NAME");
         self.line(&format!(".Nm {name}"));
         // mdoc's one-line description begins small.
@@ -83,7 +87,11 @@ impl Page {
         }
 
         self.section("DESCRIPTION");
-        self.body(command);
+        self.body(command, COMMON);
+        if name != "fanlight" && !command.commands.is_empty() {
+            self.line(".Pp");
+            self.line("These options are those of the commands below, too, which are:");
+        }
         for deeper in command.commands {
             if name == "fanlight" {
                 continue;
@@ -93,7 +101,7 @@ impl Page {
             if !deeper.about.is_empty() {
                 self.line(".Pp");
             }
-            self.body(deeper);
+            self.body(deeper, &[]);
         }
         if name == "fanlight" {
             self.line(".Pp");
@@ -112,7 +120,7 @@ impl Page {
         self.line(".Bl -tag -width FRAMEBUFFER");
         for (variable, text) in ENVIRONMENT {
             self.line(&format!(".It Ev {variable}"));
-            self.prose(&format!("{text}."));
+            self.prose(&format!("{}.", capital(text)));
         }
         self.line(".El");
         self.section("FILES");
@@ -132,12 +140,15 @@ impl Page {
         }
         self.section("SEE ALSO");
         let others: Vec<String> = names().into_iter().filter(|other| other != name).collect();
-        let mut refs: Vec<(String, &str)> = others.into_iter().map(|other| (other, "1")).collect();
-        refs.insert(0, ("dmesg".into(), "1"));
-        refs.sort();
-        for (i, (other, section)) in refs.iter().enumerate() {
-            let comma = if i + 1 < refs.len() { " ," } else { "" };
-            self.line(&format!(".Xr {other} {section}{comma}"));
+        // In the alphabet's order, which mandoc checks: the commands are few.
+        let mut last = String::from("dmesg");
+        loop {
+            let next = others.iter().filter(|other| **other > last).min();
+            self.line(&format!(".Xr {last} 1{}", if next.is_some() { " ," } else { "" }));
+            match next {
+                Some(next) => last.clone_from(next),
+                None => break,
+            }
         }
     }
 
@@ -163,7 +174,7 @@ impl Page {
     }
 
     /// What a command does, its operands and its options.
-    fn body(&mut self, command: &'static Command) {
+    fn body(&mut self, command: &'static Command, common: &[Opt]) {
         for (i, paragraph) in command.about.iter().enumerate() {
             if i > 0 {
                 self.line(".Pp");
@@ -176,12 +187,15 @@ impl Page {
                 self.prose(&format!("{}.", command.summary));
             }
         }
+        if command.operands.is_empty() && command.options.is_empty() && common.is_empty() {
+            return;
+        }
         self.line(".Bl -tag -width Ds");
         for operand in command.operands {
             self.line(&format!(".It Ar {}", escape(operand.name)));
             self.prose(&format!("{}.", capital(operand.help)));
         }
-        for option in command.all_options() {
+        for option in command.options.iter().chain(common) {
             self.line(&format!(".It {}", tag(option)));
             self.prose(&format!("{}.", capital(option.help)));
         }
@@ -203,8 +217,17 @@ impl Page {
     }
 }
 
-/// The date of the newest change to what the pages say.
-const DATE: &str = "November 20, 2026";
+/// The day on which the page is made, or that of $SOURCE_DATE_EPOCH, for those who want the same page every time.
+fn date() -> String {
+    const MONTHS: [&str; 12] = [
+        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+        "December",
+    ];
+    let given = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
+    let seconds = given.unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs()));
+    let (year, month, day) = civil((seconds / 86400).try_into().unwrap_or(0));
+    format!("{} {day}, {year}", usize::try_from(month - 1).ok().and_then(|at| MONTHS.get(at)).unwrap_or(&""))
+}
 
 /// `Fl l , Fl -level Ar LIST`
 fn tag(option: &Opt) -> String {

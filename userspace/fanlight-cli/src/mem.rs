@@ -10,7 +10,7 @@ use fanlight::{AccessError, Map, MapMut};
 use crate::args::Matches;
 use crate::error::{Error, Result};
 use crate::json::{array, Object};
-use crate::{output, target};
+use crate::{number, output, target};
 
 /// The words of --width.
 pub const WIDTHS: &[&str] = &["1", "2", "4"];
@@ -27,7 +27,7 @@ impl Place {
     fn new(matches: &Matches, width: usize) -> Result<Self> {
         let name = matches.operand_text(0)?.unwrap_or_default().to_owned();
         let width = matches.word("width", WIDTHS)?.map_or(width, |width| width.parse().unwrap_or(width.len()));
-        let offset = matches.operand_text(1)?.map_or(Ok(0), number)?;
+        let offset = matches.operand_text(1)?.map_or(Ok(0), number::integer)?;
         let offset = usize::try_from(offset).map_err(|_| Error::message(format!("{name}: offset {offset:#x} is beyond its end")))?;
         Ok(Self { name, offset, width })
     }
@@ -41,7 +41,7 @@ impl Place {
     fn length(&self, text: Option<&str>, map: &Map, default: usize) -> Result<usize> {
         let left = map.len().saturating_sub(self.offset);
         let Some(text) = text else { return Ok(left.min(default)) };
-        let length = usize::try_from(number(text)?).unwrap_or(usize::MAX);
+        let length = usize::try_from(number::integer(text)?).unwrap_or(usize::MAX);
         if length > left {
             let (offset, count, size) = (self.offset as u64, length as u64, map.len() as u64);
             return Err(self.failed(AccessError::OutOfBounds { offset, count, size }));
@@ -90,24 +90,6 @@ fn store(map: &mut MapMut, offset: usize, width: usize, value: u32) -> std::resu
     }
 }
 
-/// Reads `16`, `0x10`, `4K`, `1M`.
-fn number(text: &str) -> Result<u64> {
-    let (digits, factor) = match text.strip_suffix(['K', 'k']) {
-        Some(digits) => (digits, 1 << 10),
-        None => text.strip_suffix('M').map_or((text, 1), |digits| (digits, 1 << 20)),
-    };
-    let hex = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X"));
-    let value = match hex {
-        // Not "+1", which from_str_radix would take.
-        Some(hex) if hex.starts_with(|c: char| c.is_ascii_hexdigit()) => u64::from_str_radix(hex, 16).ok(),
-        None if digits.starts_with(|c: char| c.is_ascii_digit()) => digits.parse().ok(),
-        _ => None,
-    };
-    value
-        .and_then(|value| value.checked_mul(factor))
-        .ok_or_else(|| Error::Usage(format!("'{text}' is no number; say 256, 0x100, 4K or 1M")))
-}
-
 pub fn dump(matches: &Matches) -> Result<()> {
     let place = Place::new(matches, 1)?;
     let map = target::window(matches, &place.name)?.map()?;
@@ -126,7 +108,7 @@ pub fn dump(matches: &Matches) -> Result<()> {
 pub fn read(matches: &Matches) -> Result<()> {
     let place = Place::new(matches, 4)?;
     let count = match matches.operand_text(2)? {
-        Some(count) => usize::try_from(number(count)?).unwrap_or(usize::MAX),
+        Some(count) => usize::try_from(number::integer(count)?).unwrap_or(usize::MAX),
         None => 1,
     };
     let map = target::window(matches, &place.name)?.map()?;
@@ -156,7 +138,7 @@ pub fn write(matches: &Matches) -> Result<()> {
     let mut values = Vec::new();
     for i in 2..matches.operands().len() {
         let text = matches.operand_text(i)?.unwrap_or_default();
-        let value = number(text)?;
+        let value = number::integer(text)?;
         if value >= 1 << (8 * place.width) {
             return Err(Error::message(format!("{text} does not fit in {} bytes", place.width)));
         }
@@ -177,7 +159,7 @@ pub fn write(matches: &Matches) -> Result<()> {
 
 pub fn watch(matches: &Matches) -> Result<()> {
     let place = Place::new(matches, 4)?;
-    let interval = interval(matches, 0.5)?;
+    let interval = number::interval(matches, Duration::from_millis(500))?;
     let count = matches.value::<u64>("count")?;
     let map = target::window(matches, &place.name)?.map()?;
     let length = place.length(matches.operand_text(2)?, &map, 64)?;
@@ -209,8 +191,9 @@ pub fn watch(matches: &Matches) -> Result<()> {
         } else {
             let digits = place.width * 2;
             for (i, (old, new)) in before.iter().zip(&now).enumerate().filter(|(_, (old, new))| old != new) {
-                let (seconds, offset) = (started.elapsed().as_secs_f64(), place.offset + i * place.width);
-                writeln!(out, "{seconds:9.3} {offset:08x}: 0x{old:0digits$x} -> 0x{new:0digits$x}")?;
+                let (since, offset) = (started.elapsed(), place.offset + i * place.width);
+                let (seconds, millis) = (since.as_secs(), since.subsec_millis());
+                writeln!(out, "{seconds:5}.{millis:03} {offset:08x}: 0x{old:0digits$x} -> 0x{new:0digits$x}")?;
             }
         }
         out.flush()?;
@@ -223,36 +206,16 @@ pub fn watch(matches: &Matches) -> Result<()> {
     }
 }
 
-/// --interval, in seconds.
-pub fn interval(matches: &Matches, default: f64) -> Result<Duration> {
-    let seconds = matches.value::<f64>("interval")?.unwrap_or(default);
-    if !(0.001..=86400.0).contains(&seconds) {
-        return Err(Error::Usage("--interval takes seconds, from 0.001 to 86400".into()));
-    }
-    Ok(Duration::from_secs_f64(seconds))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cli_numbers_are_decimal_hexadecimal_and_with_units() {
-        assert_eq!(number("16").unwrap(), 16);
-        assert_eq!(number("0x1f").unwrap(), 31);
-        assert_eq!(number("4K").unwrap(), 4096);
-        assert_eq!(number("0x1M").unwrap(), 1 << 20);
-        for wrong in ["", "-1", "+1", "0x", "0x+1", "K", "1G", "99999999999999999999", "99999999999999999K"] {
-            assert!(number(wrong).is_err(), "{wrong}");
-        }
-    }
 
     /// What xxd 2024 prints with -g1, -e -g2 and -e -g4.
     #[test]
     fn cli_dump_is_xxds() {
         let bytes: Vec<u8> = (0x39..0x39 + 16).map(|byte| byte * 2).collect();
         let values = |width: usize, count: usize| -> Vec<u32> {
-            let word = |chunk: &[u8]| chunk.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
+            let word = |chunk: &[u8]| chunk.iter().rev().fold(0, |value, byte| (value << 8) | u32::from(*byte));
             bytes[..count].chunks(width).map(word).collect()
         };
         let line = |width, count| {

@@ -1,41 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Standard output, progress, and columns.
+//! Standard output, and columns.
 
-use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
-use std::time::{Duration, Instant};
+use std::io::{self, BufWriter, StdoutLock, Write};
 
 /// Standard output with a buffer. What fails comes back as an error, a closed pipe included.
 pub fn stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::with_capacity(16 << 10, io::stdout().lock())
-}
-
-/// A line on stderr that says how far a long step is; only on a terminal, and only after a second.
-pub struct Progress {
-    what: &'static str,
-    since: Instant,
-    shown: bool,
-}
-
-impl Progress {
-    pub fn new(what: &'static str) -> Self {
-        Self { what, since: Instant::now(), shown: false }
-    }
-
-    /// `done` is from 0 to 1.
-    pub fn at(&mut self, done: f32) {
-        if (self.shown || self.since.elapsed() > Duration::from_secs(1)) && io::stderr().is_terminal() {
-            eprint!("\r{} {:3.0} %\x1b[K", self.what, done * 100.0);
-            self.shown = true;
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.shown {
-            eprint!("\r\x1b[K");
-        }
-    }
 }
 
 /// Prints rows in columns that are as wide as they have to be; the last one is not padded.

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fanlight::abi::LogStats;
 use fanlight::{Kind, Log, Start};
@@ -11,7 +11,7 @@ use fanlight::{Kind, Log, Start};
 use crate::args::Matches;
 use crate::error::{Error, Result};
 use crate::json::{array, Object};
-use crate::{mem, output, target};
+use crate::{number, output, target};
 
 /// A log's counters at one moment.
 pub struct Sample {
@@ -26,10 +26,10 @@ impl Sample {
         Ok(Self { stats: log.stats()?, position: log.position()?, at: Instant::now() })
     }
 
-    /// Records and bytes a second since an earlier sample.
-    pub fn rates(&self, earlier: &Sample) -> (f64, f64) {
-        let seconds = (self.at - earlier.at).as_secs_f64().max(1e-6);
-        let per_second = |new: u64, old: u64| new.wrapping_sub(old) as f64 / seconds;
+    /// Tenths of a record and of a byte a second since an earlier sample.
+    pub fn rates(&self, earlier: &Sample) -> (u64, u64) {
+        let micros = (self.at - earlier.at).as_micros().max(1) as u64;
+        let per_second = |new: u64, old: u64| new.wrapping_sub(old).saturating_mul(10_000_000) / micros;
         (per_second(self.stats.written, earlier.stats.written), per_second(self.position, earlier.position))
     }
 }
@@ -54,7 +54,7 @@ fn logs(matches: &Matches) -> Result<Vec<Log>> {
 pub fn run(matches: &Matches) -> Result<()> {
     let logs = logs(matches)?;
     let follow = matches.has("follow");
-    let interval = mem::interval(matches, 1.0)?;
+    let interval = number::interval(matches, Duration::from_secs(1))?;
     let count = matches.value::<u64>("count")?;
     let mut out = output::stdout();
     let mut before: Vec<Option<Sample>> = logs.iter().map(|_| None).collect();
@@ -118,9 +118,9 @@ fn held(log: &Log) -> Result<u64> {
     Ok(count)
 }
 
-fn row(log: &Log, sample: &Sample, rates: Option<(f64, f64)>) -> Result<Vec<String>> {
+fn row(log: &Log, sample: &Sample, rates: Option<(u64, u64)>) -> Result<Vec<String>> {
     let LogStats { written, overwritten, dropped, kernel_missed, .. } = sample.stats;
-    let rate = |rate: Option<f64>| rate.map_or("-".to_owned(), |rate| format!("{rate:.1}"));
+    let rate = |rate: Option<u64>| rate.map_or("-".to_owned(), number::tenths);
     Ok(vec![
         log.path().display().to_string(),
         written.to_string(),
@@ -134,9 +134,8 @@ fn row(log: &Log, sample: &Sample, rates: Option<(f64, f64)>) -> Result<Vec<Stri
     ])
 }
 
-fn object(log: &Log, sample: &Sample, rates: Option<(f64, f64)>) -> Result<String> {
+fn object(log: &Log, sample: &Sample, rates: Option<(u64, u64)>) -> Result<String> {
     let LogStats { written, overwritten, dropped, kernel_missed, .. } = sample.stats;
-    let rate = |rate: f64| format!("{rate:.3}");
     Ok(Object::new()
         .text("log", &log.path().display().to_string())
         .text("boot_id", &log.boot_id()?)
@@ -146,7 +145,7 @@ fn object(log: &Log, sample: &Sample, rates: Option<(f64, f64)>) -> Result<Strin
         .raw("kernel_missed", kernel_missed)
         .raw("held", held(log)?)
         .raw("capacity", log.capacity()?)
-        .optional("records_per_second", rates.map(|rates| rate(rates.0)))
-        .optional("bytes_per_second", rates.map(|rates| rate(rates.1)))
+        .optional("records_per_second", rates.map(|rates| number::tenths(rates.0)))
+        .optional("bytes_per_second", rates.map(|rates| number::tenths(rates.1)))
         .end())
 }

@@ -143,7 +143,7 @@ const READ: u32 = 2;
 
 /// `_IOC` of the kernel's asm-generic/ioctl.h, which ARM, x86 and RISC-V use.
 const fn ioc(direction: u32, number: u32, size: usize) -> u32 {
-    direction << 30 | (size as u32) << 16 | 0xF4 << 8 | number
+    (direction << 30) | ((size as u32) << 16) | (0xF4 << 8) | number
 }
 
 #[cfg(test)]

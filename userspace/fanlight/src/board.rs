@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Boards: the instances of the driver, each a directory of windows.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -177,11 +178,12 @@ impl Board {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn list() -> Result<Vec<Self>> {
-        let mut numbers: Vec<u32> = names(Path::new(DEV))?
-            .into_iter()
-            .filter_map(|name| name.strip_prefix(PREFIX)?.parse().ok())
-            .collect();
-        numbers.sort_unstable();
+        let mut numbers = BTreeSet::new();
+        for name in names(Path::new(DEV))? {
+            if let Some(number) = name.strip_prefix(PREFIX).and_then(|number| number.parse::<u32>().ok()) {
+                numbers.insert(number);
+            }
+        }
         Ok(numbers.into_iter().map(|number| Self { directory: Locator::from(number).directory }).collect())
     }
 
@@ -206,8 +208,7 @@ impl Board {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn windows(&self) -> Result<Vec<WindowEntry>> {
-        let mut names = names(&self.directory)?;
-        names.sort_unstable();
+        let names = names(&self.directory)?;
         Ok(names.into_iter().map(|name| WindowEntry { path: self.directory.join(&name), name }).collect())
     }
 
@@ -326,8 +327,15 @@ impl Board {
     }
 }
 
-/// Names in a directory, those that are text.
-fn names(directory: &Path) -> Result<Vec<String>> {
+/// Names in a directory, those that are text, sorted.
+fn names(directory: &Path) -> Result<BTreeSet<String>> {
     let entries = fs::read_dir(directory).map_err(|error| Error::io(format!("read {}", directory.display()), error))?;
-    Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+    // One by one: that takes less code than the sort which collecting into a set begins with.
+    let mut names = BTreeSet::new();
+    for entry in entries.flatten() {
+        if let Ok(name) = entry.file_name().into_string() {
+            names.insert(name);
+        }
+    }
+    Ok(names)
 }

@@ -80,8 +80,8 @@ pub enum Error {
     },
     /// A load, a store or a drawing operation was refused, or the device went away.
     Access {
-        /// The node.
-        path: PathBuf,
+        /// The node, where it is known.
+        path: Option<PathBuf>,
         /// Why.
         source: AccessError,
     },
@@ -122,7 +122,13 @@ impl Error {
     }
 
     pub(crate) fn access(path: &Path, source: AccessError) -> Self {
-        Error::Access { path: path.into(), source }
+        Error::Access { path: Some(path.into()), source }
+    }
+}
+
+impl From<AccessError> for Error {
+    fn from(source: AccessError) -> Self {
+        Error::Access { path: None, source }
     }
 }
 
@@ -150,7 +156,8 @@ impl fmt::Display for Error {
                 write!(f, "{} is not {wanted}: 'fanlight list' shows what there is", path.display())
             }
             Error::Mode { path, what } | Error::Log { path, what } => write!(f, "{}: {what}", path.display()),
-            Error::Access { path, source } => write!(f, "{}: {source}", path.display()),
+            Error::Access { path: Some(path), source } => write!(f, "{}: {source}", path.display()),
+            Error::Access { path: None, source } => source.fmt(f),
             #[cfg(feature = "png")]
             Error::Picture { what } => f.write_str(what),
             Error::Io { what, source } if self.is_gone() => {

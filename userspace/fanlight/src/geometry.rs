@@ -162,10 +162,10 @@ impl PixelFormat {
     pub fn encode(self, colour: Rgb888) -> u32 {
         let (r, g, b) = (u32::from(colour.r()), u32::from(colour.g()), u32::from(colour.b()));
         match self {
-            PixelFormat::R5G6B5 => (r >> 3) << 11 | (g >> 2) << 5 | b >> 3,
-            PixelFormat::X8R8G8B8 | PixelFormat::A8R8G8B8 => 0xff00_0000 | r << 16 | g << 8 | b,
-            PixelFormat::X8B8G8R8 => 0xff00_0000 | b << 16 | g << 8 | r,
-            PixelFormat::R8G8B8 => r << 16 | g << 8 | b,
+            PixelFormat::R5G6B5 => ((r >> 3) << 11) | ((g >> 2) << 5) | (b >> 3),
+            PixelFormat::X8R8G8B8 | PixelFormat::A8R8G8B8 => 0xff00_0000 | (r << 16) | (g << 8) | b,
+            PixelFormat::X8B8G8R8 => 0xff00_0000 | (b << 16) | (g << 8) | r,
+            PixelFormat::R8G8B8 => (r << 16) | (g << 8) | b,
         }
     }
 
@@ -184,7 +184,7 @@ impl PixelFormat {
         match self {
             PixelFormat::R5G6B5 => {
                 let (r, g, b) = (byte(11) & 0x1f, byte(5) & 0x3f, byte(0) & 0x1f);
-                Rgb888::new(r << 3 | r >> 2, g << 2 | g >> 4, b << 3 | b >> 2)
+                Rgb888::new((r << 3) | (r >> 2), (g << 2) | (g >> 4), (b << 3) | (b >> 2))
             }
             PixelFormat::X8B8G8R8 => Rgb888::new(byte(0), byte(8), byte(16)),
             _ => Rgb888::new(byte(16), byte(8), byte(0)),

@@ -24,7 +24,7 @@ pub const PICTURE_LIMIT: usize = 64 << 20;
 /// let picture = Picture::new(2, 1, vec![255, 0, 0, 0, 0, 255]).unwrap();
 /// let mut png = Vec::new();
 /// picture.encode(&mut png)?;
-/// assert_eq!(Picture::decode(png.as_slice(), |_| ())?, picture);
+/// assert_eq!(Picture::decode(png.as_slice(), |_, _| ())?, picture);
 /// # Ok::<(), fanlight::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,17 +75,18 @@ impl Picture {
         &self.rgb
     }
 
-    /// Reads a PNG file; transparent pixels are laid over black. `progress` is told the part that is done, from 0 to 1.
+    /// Reads a PNG file; transparent pixels are laid over black. `progress` is told how many
+    /// lines are done, and how many there are.
     ///
     /// # Errors
     ///
     /// The file cannot be read, is no PNG, is damaged, or is larger than [`PICTURE_LIMIT`].
     ///
     /// ```no_run
-    /// let picture = fanlight::Picture::load("logo.png".as_ref(), |_| ())?;
+    /// let picture = fanlight::Picture::load("logo.png".as_ref(), |_, _| ())?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
-    pub fn load(path: &Path, progress: impl FnMut(f32)) -> Result<Self> {
+    pub fn load(path: &Path, progress: impl FnMut(u32, u32)) -> Result<Self> {
         let file = File::open(path).map_err(|error| Error::io(format!("open {}", path.display()), error))?;
         Self::decode(file, progress).map_err(|error| match error {
             Error::Picture { what } => Error::Picture { what: format!("{}: {what}", path.display()) },
@@ -100,13 +101,12 @@ impl Picture {
     /// As [`load`](Self::load).
     ///
     /// ```
-    /// let error = fanlight::Picture::decode(b"GIF89a".as_slice(), |_| ()).unwrap_err();
+    /// let error = fanlight::Picture::decode(b"GIF89a".as_slice(), |_, _| ()).unwrap_err();
     /// assert_eq!(error.to_string(), "not a PNG picture");
     /// ```
-    pub fn decode(from: impl Read, mut progress: impl FnMut(f32)) -> Result<Self> {
+    pub fn decode(from: impl Read, mut progress: impl FnMut(u32, u32)) -> Result<Self> {
         let mut source = BufReader::new(from);
-        let mut limits = Limits::default();
-        limits.bytes = PICTURE_LIMIT;
+        let limits = Limits { bytes: PICTURE_LIMIT };
         // The decoder wants to seek only to skip; what is read here is read once, from front to back.
         let mut bytes = Vec::new();
         source
@@ -145,11 +145,11 @@ impl Picture {
                 append(&mut rgb, row.data(), colour);
                 line += 1;
                 if line % 64 == 0 {
-                    progress(line as f32 / height as f32);
+                    progress(line, height);
                 }
             }
         }
-        progress(1.0);
+        progress(height, height);
         Self::new(width, height, rgb).ok_or_else(|| Error::Picture { what: "the PNG picture is truncated".into() })
     }
 

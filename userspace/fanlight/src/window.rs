@@ -202,7 +202,7 @@ impl Info {
     /// What the structure of the ABI says.
     fn from_abi(raw: &abi::Info) -> Self {
         let name = raw.name.split(|byte| *byte == 0).next().unwrap_or_default();
-        let right = |bit: u32| raw.rights & 1 << bit != 0;
+        let right = |bit: u32| raw.rights & (1 << bit) != 0;
         Self {
             abi: Some(raw.abi),
             name: String::from_utf8_lossy(name).into_owned(),

@@ -24,7 +24,7 @@ pub fn parse(text: &str) -> Result<Rgb888> {
         match digits.len() {
             6 => Some(value),
             // Each digit twice.
-            3 => Some((value >> 8) * 0x11_0000 | (value >> 4 & 15) * 0x1100 | (value & 15) * 0x11),
+            3 => Some((value >> 8) * 0x11_0000 + ((value >> 4) & 15) * 0x1100 + (value & 15) * 0x11),
             _ => None,
         }
     });

@@ -173,7 +173,7 @@ fn save(_: &Canvas, _: Vec<u8>, _: &std::ffi::OsStr) -> Result<()> {
 /// CRC-32 as zlib, PNG and cksum --algorithm=crc32 have it.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ if crc & 1 != 0 { 0xedb8_8320 } else { 0 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ if crc & 1 != 0 { 0xedb8_8320 } else { 0 })
     })
 }
 

@@ -9,7 +9,8 @@ use super::draw::Drawn;
 use super::{colour, redraw};
 use crate::args::Matches;
 use crate::error::{Error, Result};
-use crate::output::Progress;
+use crate::number::{self, ONE};
+use crate::progress::Progress;
 use crate::target;
 
 /// How large a picture is to be.
@@ -21,22 +22,25 @@ enum Scale {
     Fit,
     /// As it is; what does not fit is cut off.
     Center,
-    By(f64),
+    /// By so many billionths.
+    By(u64),
 }
 
 pub fn run(matches: &Matches) -> Result<()> {
-    let scale = match (matches.has("fit"), matches.has("center"), matches.value::<f64>("scale")?) {
+    let scale = match (matches.has("fit"), matches.has("center"), matches.text("scale")?) {
         (false, false, None) => Scale::Natural,
         (true, false, None) => Scale::Fit,
         (false, true, None) => Scale::Center,
-        (false, false, Some(factor)) if factor > 0.0 && factor <= 1000.0 => Scale::By(factor),
-        (false, false, Some(_)) => return Err(Error::Usage("--scale takes a number above 0, up to 1000".into())),
+        (false, false, Some(text)) => match number::decimal(text) {
+            Some(factor) if (1..=1000 * ONE).contains(&factor) => Scale::By(factor),
+            _ => return Err(Error::Usage("--scale takes a number above 0, up to 1000".into())),
+        },
         _ => return Err(Error::Usage("--fit, --center and --scale exclude each other".into())),
     };
     let background = colour::parse(matches.text("background")?.unwrap_or("black"))?;
     let Some(path) = matches.operands().first() else { return Ok(()) };
     let mut progress = Progress::new("reading the picture");
-    let picture = Picture::load(path.as_ref(), |done| progress.at(done))?;
+    let picture = Picture::load(path.as_ref(), |done, all| progress.at(done, all))?;
     drop(progress);
 
     let mut screen = target::open_framebuffer(matches)?;
@@ -92,7 +96,10 @@ fn size(picture: &Picture, screen: Size, scale: Scale) -> Size {
         Scale::Natural if natural.width <= screen.width && natural.height <= screen.height => natural,
         Scale::Natural => fit(),
         Scale::By(factor) => {
-            let by = |side: u32| (f64::from(side) * factor).round().clamp(1.0, 1e9) as u32;
+            let by = |side: u32| {
+                let scaled = (u128::from(side) * u128::from(factor) + u128::from(ONE / 2)) / u128::from(ONE);
+                scaled.clamp(1, 1_000_000_000) as u32
+            };
             Size::new(by(natural.width), by(natural.height))
         }
     }
@@ -185,13 +192,13 @@ mod tests {
     #[test]
     fn fb_show_repeats_pixels_when_the_scale_is_whole() {
         let picture = grey(2, &[10, 20]);
-        assert_eq!(drawn(&picture, 6, 2, Scale::By(2.0)), [0, 10, 10, 20, 20, 0, 0, 10, 10, 20, 20, 0]);
+        assert_eq!(drawn(&picture, 6, 2, Scale::By(2 * ONE)), [0, 10, 10, 20, 20, 0, 0, 10, 10, 20, 20, 0]);
     }
 
     #[test]
     fn fb_show_averages_when_it_shrinks() {
         let picture = grey(4, &[0, 100, 50, 150]);
-        assert_eq!(drawn(&picture, 2, 1, Scale::By(0.5)), [50, 100]);
+        assert_eq!(drawn(&picture, 2, 1, Scale::By(ONE / 2)), [50, 100]);
         assert_eq!(drawn(&picture, 2, 1, Scale::Natural), [50, 100]);
         // A third: the middle pixels belong to both sides.
         assert_eq!(drawn(&grey(3, &[0, 90, 180]), 2, 1, Scale::Fit), [30, 150]);
@@ -201,7 +208,7 @@ mod tests {
     fn fb_show_cuts_off_what_does_not_fit() {
         let picture = grey(5, &[1, 2, 3, 4, 5]);
         assert_eq!(drawn(&picture, 3, 1, Scale::Center), [2, 3, 4]);
-        assert_eq!(drawn(&picture, 3, 1, Scale::By(1000.0)), [3, 3, 3]);
+        assert_eq!(drawn(&picture, 3, 1, Scale::By(1000 * ONE)), [3, 3, 3]);
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Filter {
     }
 
     pub fn passes(&self, record: &Record<'_>) -> bool {
-        self.levels & 1 << record.level.number() != 0
+        self.levels & (1 << record.level.number()) != 0
             && self.facilities.as_ref().is_none_or(|facilities| facilities.contains(&record.facility))
             && self.since.is_none_or(|since| record.ns >= since)
             && self.until.is_none_or(|until| record.ns <= until)

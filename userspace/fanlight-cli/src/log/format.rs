@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use fanlight::{Level, Record};
+use fanlight::{Level, Log, Record};
 
 use super::when::Clock;
 use crate::args::Matches;
@@ -17,7 +17,8 @@ pub const COLORS: &[&str] = &["auto", "always", "never"];
 
 enum Style {
     Text,
-    Raw,
+    /// With the field that tells who wrote, as /dev/kmsg has it in some kernels.
+    Raw { callers: bool },
     Json,
 }
 
@@ -31,10 +32,10 @@ pub struct Format<'a> {
 }
 
 impl<'a> Format<'a> {
-    pub fn new(matches: &Matches, clock: &'a Clock) -> Result<Self> {
+    pub fn new(matches: &Matches, clock: &'a Clock, log: &Log) -> Result<Self> {
         let style = match (matches.has("raw"), matches.has("json")) {
             (true, true) => return Err(Error::Usage("--raw and --json exclude each other".into())),
-            (true, false) => Style::Raw,
+            (true, false) => Style::Raw { callers: log.shows_callers() },
             (false, true) => Style::Json,
             (false, false) => Style::Text,
         };
@@ -51,14 +52,9 @@ impl<'a> Format<'a> {
         Ok(Self { style, color, decode: matches.has("decode"), clock: local.then_some(clock) })
     }
 
-    /// Plain text with times since boot.
-    pub fn plain(color: bool) -> Format<'static> {
-        Format { style: Style::Text, color, decode: false, clock: None }
-    }
-
     pub fn write(&self, out: &mut impl Write, record: &Record<'_>) -> io::Result<()> {
         match self.style {
-            Style::Raw => record.write_kmsg(out),
+            Style::Raw { callers } => record.write_kmsg(callers, out),
             Style::Json => writeln!(out, "{}", self.json(record)),
             Style::Text => self.text(out, record),
         }
@@ -156,7 +152,7 @@ fn print(out: &mut impl Write, text: &[u8]) -> io::Result<()> {
     for chunk in text.utf8_chunks() {
         let mut rest = chunk.valid();
         while let Some(at) = rest.find(|c: char| c.is_control() && c != '\t') {
-            out.write_all(rest[..at].as_bytes())?;
+            out.write_all(&rest.as_bytes()[..at])?;
             let mut after = rest[at..].chars();
             if let Some(c) = after.next() {
                 write!(out, "\\x{:02x}", u32::from(c))?;
@@ -176,6 +172,12 @@ mod tests {
     use fanlight::{Caller, Facility};
 
     use super::*;
+
+    impl Format<'_> {
+        fn plain(color: bool) -> Format<'static> {
+            Format { style: Style::Text, color, decode: false, clock: None }
+        }
+    }
 
     fn record(text: &[u8]) -> Record<'_> {
         Record {
@@ -221,7 +223,7 @@ mod tests {
 
     #[test]
     fn log_raw_is_kmsgs() {
-        let raw = Format { style: Style::Raw, ..Format::plain(false) };
+        let raw = Format { style: Style::Raw { callers: false }, ..Format::plain(false) };
         let expected = "3,42,12345678,-;back\\x5cslash \\xc3\\xa9\n SUBSYSTEM=usb\n DEVICE=+usb:1-1\n";
         assert_eq!(printed(&raw, "back\\slash é".as_bytes()), expected);
     }

@@ -14,7 +14,9 @@ use crate::args::Matches;
 use crate::error::{Error, Result, NOTHING};
 use crate::{output, target};
 use filter::Filter;
-pub use format::{Format, COLORS, TIMES};
+use format::Format;
+pub use format::{COLORS, TIMES};
+pub use when::civil;
 use when::Clock;
 
 /// Opens what the options name.
@@ -29,8 +31,8 @@ pub fn run(matches: &Matches) -> Result<()> {
     // Another boot's clock is not ours.
     let clock = Clock::of(!matches.has("previous") && !matches.has("file"));
     let filter = Filter::new(matches, &clock)?;
-    let format = Format::new(matches, &clock)?;
     let log = open(matches)?;
+    let format = Format::new(matches, &clock, &log)?;
     if matches.has("clear") {
         return Ok(log.clear()?);
     }

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::zone::Zone;
 use crate::error::{Error, Result};
+use crate::number;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -23,7 +24,7 @@ impl Clock {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as i64);
         // printk's clock stands still during suspend, as this one does.
         let up = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let up = up.tv_sec * SECOND + i64::from(up.tv_nsec);
+        let up = up.tv_sec * SECOND + up.tv_nsec;
         Self { boot: ours.then_some(now - up), now, zone: Zone::local() }
     }
 
@@ -116,13 +117,7 @@ impl Clock {
 
 /// `12`, `12.5`: nanoseconds.
 fn seconds(text: &str) -> Option<i64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if whole.is_empty() || fraction.len() > 9 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let whole: u32 = whole.parse().ok()?;
-    let fraction: i64 = format!("{fraction:0<9}").parse().ok()?;
-    Some(i64::from(whole) * SECOND + fraction)
+    number::decimal(text)?.try_into().ok()
 }
 
 /// `90`, `90s`, `5min`, `2 h`, `1day`: nanoseconds.
@@ -169,8 +164,8 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-/// The inverse of [`days`].
-fn civil(days: i64) -> (i64, i64, i64) {
+/// The inverse of [`days`]: year, month and day.
+pub fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;

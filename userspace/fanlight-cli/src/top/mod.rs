@@ -15,7 +15,7 @@ use fanlight::{Board, Framebuffer, Info, Level, Log, Reader, Start, WindowEntry}
 use crate::args::Matches;
 use crate::error::{Error, Result};
 use crate::stats::Sample;
-use crate::{mem, output, target};
+use crate::{number, output, target};
 use screen::{nearest, Cell, Colour, Screen};
 use terminal::Terminal;
 
@@ -32,16 +32,17 @@ struct View<'a> {
     log: Option<&'a Log>,
     reader: Option<Reader<'a>>,
     before: Option<Sample>,
-    rates: Option<(f64, f64)>,
+    rates: Option<(u64, u64)>,
     lost: u64,
     tail: VecDeque<(Level, String)>,
 }
 
 pub fn run(matches: &Matches) -> Result<()> {
-    let interval = mem::interval(matches, 1.0)?;
+    let interval = number::interval(matches, Duration::from_secs(1))?;
     let count = matches.value::<u64>("count")?;
     let batch = matches.has("batch");
-    if !batch && !(io::stdout().is_terminal() && io::stdin().is_terminal()) {
+    let terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
+    if !batch && !terminal {
         return Err(Error::message("this is not a terminal: use --batch"));
     }
     let board = target::board(matches)?;
@@ -174,7 +175,7 @@ impl<'a> View<'a> {
             let lines = [
                 format!("log  {} written, {} overwritten", sample.stats.written, sample.stats.overwritten),
                 format!("     {} dropped, {} missed, {} lost here", sample.stats.dropped, sample.stats.kernel_missed, self.lost),
-                format!("     {records:.1} records/s, {}/s", output::human(bytes as u64)),
+                format!("     {} records/s, {}/s", number::tenths(records), output::human(bytes / 10)),
             ];
             for line in lines {
                 screen.text(0, y, left, &line, None, false);

@@ -38,7 +38,7 @@ impl Terminal {
     pub fn budget(&self, time: Duration) -> usize {
         match self.before.output_speed() {
             // Pseudo-terminals say 38400 by default and mean nothing by it; on a serial line a bit less than all is ours.
-            speed if speed >= 9600 && !self.is_pseudo() => (f64::from(speed) / 10.0 * time.as_secs_f64() * 0.8) as usize,
+            speed if speed >= 9600 && !self.is_pseudo() => (u64::from(speed) * 8 / 100 * time.as_millis() as u64 / 1000) as usize,
             _ => 1 << 20,
         }
     }

@@ -5,8 +5,10 @@ mod reader;
 mod record;
 mod writer;
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use fanlight_ring::{AttachError, Ring};
@@ -156,8 +158,29 @@ impl Log {
     pub fn boot_id(&self) -> Result<String> {
         let id = self.ring()?.header().boot_id();
         self.check()?;
-        let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
+        let mut text = String::new();
+        for (i, byte) in id.iter().enumerate() {
+            let dash = if matches!(i, 4 | 6 | 8 | 10) { "-" } else { "" };
+            text.push_str(&format!("{dash}{byte:02x}"));
+        }
+        Ok(text)
+    }
+
+    /// Whether this kernel shows in its text form who wrote a record (`CONFIG_PRINTK_CALLER`), as the driver's `read()` tells.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
+    /// println!("{}", log.shows_callers());
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn shows_callers(&self) -> bool {
+        // A descriptor of its own: reading moves a descriptor's cursor.
+        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+        let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(self.path());
+        let mut text = [0; fanlight_ring::kmsg::MESSAGE_MAX];
+        let len = file.and_then(|mut file| file.read(&mut text)).unwrap_or(0);
+        let head = text[..len].split(|byte| *byte == b';').next().unwrap_or_default();
+        !self.image && head.split(|byte| *byte == b',').any(|field| field.starts_with(b"caller="))
     }
 
     /// Bytes of records that the ring can hold.

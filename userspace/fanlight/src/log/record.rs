@@ -202,7 +202,7 @@ impl fmt::Display for Caller {
 ///     lost: 0,
 /// };
 /// let mut text = Vec::new();
-/// record.write_kmsg(&mut text)?;
+/// record.write_kmsg(false, &mut text)?;
 /// assert_eq!(text, b"6,7,1500000,-;usb 1-1: new device\n SUBSYSTEM=usb\n DEVICE=+usb:1-1\n");
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -294,7 +294,8 @@ impl<'a> Record<'a> {
     }
 
     /// Writes the record as a read of /dev/kmsg gives it, byte for byte: `priority,seq,microseconds,-;text`, then the
-    /// dictionary, a line each, with escapes for what is not printable.
+    /// dictionary, a line each, with escapes for what is not printable. `with_caller` says whether this kernel shows who
+    /// wrote; see [`Log::shows_callers`](crate::Log::shows_callers).
     ///
     /// # Errors
     ///
@@ -302,33 +303,25 @@ impl<'a> Record<'a> {
     ///
     /// ```no_run
     /// # let log = fanlight::Board::open(0)?.log()?;
+    /// let with_caller = log.shows_callers();
     /// for record in log.records() {
-    ///     record?.write_kmsg(&mut std::io::stdout().lock()).expect("stdout");
+    ///     record?.write_kmsg(with_caller, &mut std::io::stdout().lock()).expect("stdout");
     /// }
     /// # Ok::<(), fanlight::Error>(())
     /// ```
-    pub fn write_kmsg(&self, out: &mut impl Write) -> io::Result<()> {
-        let priority = u32::from(self.facility.0) << 3 | u32::from(self.level.number());
-        let flag = if self.continuation { 'c' } else { '-' };
-        write!(out, "{priority},{},{},{flag};", self.seq, self.ns / 1000)?;
-        escape(out, &self.text)?;
-        out.write_all(b"\n")?;
-        for line in self.dict.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            out.write_all(b" ")?;
-            escape(out, line)?;
-            out.write_all(b"\n")?;
-        }
-        Ok(())
+    pub fn write_kmsg(&self, with_caller: bool, out: &mut impl Write) -> io::Result<()> {
+        let entry = fanlight_ring::Entry {
+            level: self.level.number(),
+            facility: self.facility.0,
+            flags: if self.continuation { fanlight_ring::CONT } else { 0 },
+            ns: self.ns,
+            caller: self.caller.0,
+            text: &self.text,
+            dict: &self.dict,
+        };
+        let mut text = [0; fanlight_ring::kmsg::MESSAGE_MAX];
+        // It is as long as it has to be.
+        let len = fanlight_ring::kmsg::format(self.seq, &entry, with_caller, &mut text).unwrap_or(0);
+        out.write_all(&text[..len])
     }
-}
-
-/// As printk.c's msg_add_ext_text(): what is not printable ASCII, and the backslash, as `\x` and two digits.
-fn escape(out: &mut impl Write, mut text: &[u8]) -> io::Result<()> {
-    let special = |byte: &u8| *byte < b' ' || *byte >= 127 || *byte == b'\\';
-    while let Some(at) = text.iter().position(special) {
-        out.write_all(&text[..at])?;
-        write!(out, "\\x{:02x}", text[at])?;
-        text = &text[at + 1..];
-    }
-    out.write_all(text)
 }

@@ -82,7 +82,7 @@ impl LogWriter {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn write_as(&mut self, facility: Facility, level: Level, text: &[u8]) -> Result<()> {
-        let mut record = format!("<{}>", u32::from(facility.0) << 3 | u32::from(level.number())).into_bytes();
+        let mut record = format!("<{}>", (u32::from(facility.0) << 3) | u32::from(level.number())).into_bytes();
         record.extend_from_slice(text);
         // A record is one call: the rest of a short write would be a record of its own.
         match self.file.write(&record) {

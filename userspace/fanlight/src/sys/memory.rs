@@ -111,10 +111,12 @@ impl Memory {
         Ok(Self { base, len, writable, strict, owner: Owner::Mapping(slot) })
     }
 
+    #[cfg(feature = "std")]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
+    #[cfg(feature = "std")]
     pub(crate) fn is_writable(&self) -> bool {
         self.writable
     }
@@ -145,6 +147,7 @@ impl Memory {
         }
     }
 
+    #[cfg(feature = "std")]
     fn at_word<T: Word>(&self, offset: usize) -> Result<*mut T, AccessError> {
         let pointer = self.at(offset, T::BYTES)?;
         if offset % T::BYTES != 0 {
@@ -163,6 +166,7 @@ impl Memory {
         }
     }
 
+    #[cfg(feature = "std")]
     /// One volatile load.
     pub(crate) fn load<T: Word>(&self, offset: usize) -> Result<T, AccessError> {
         let pointer = self.at_word::<T>(offset)?;
@@ -171,6 +175,7 @@ impl Memory {
         self.checked(value)
     }
 
+    #[cfg(feature = "std")]
     /// One volatile store.
     pub(crate) fn store<T: Word>(&self, offset: usize, value: T) -> Result<(), AccessError> {
         let pointer = self.at_word::<T>(offset)?;
@@ -254,29 +259,30 @@ impl Memory {
         pixels: impl Iterator<Item = u32>,
     ) -> Result<(), AccessError> {
         let base = self.at_writable(offset, bytes * count)?;
-        let pixels = pixels.take(count).enumerate();
+        let pixels = pixels.take(count);
+        let align = base as usize % size_of::<u32>();
+        // Whole words and halves where they are aligned; lines of an odd stride take the last way.
         match bytes {
-            // SAFETY (all three): i < count, so the pixel is inside. A lone pixel is aligned as its line is; lines of an odd
-            // stride take the byte path.
-            4 if base.is_aligned_to_word() => pixels.for_each(|(i, v)| unsafe { base.cast::<u32>().add(i).write(v) }),
-            2 if base as usize % 2 == 0 => pixels.for_each(|(i, v)| unsafe { base.cast::<u16>().add(i).write(v as u16) }),
-            _ => pixels.for_each(|(i, v)| {
-                for (j, byte) in v.to_le_bytes().into_iter().take(bytes).enumerate() {
-                    unsafe { base.add(i * bytes + j).write(byte) };
-                }
-            }),
+            // SAFETY: 4 bytes for each of at most `count` pixels are writable from `base`, which is aligned.
+            4 if align == 0 => unsafe { store_all(base.cast::<u32>(), pixels) },
+            // SAFETY: the same with 2 bytes.
+            2 if align % 2 == 0 => unsafe { store_all(base.cast::<u16>(), pixels.map(|pixel| pixel as u16)) },
+            // SAFETY: the same with `bytes` bytes, one by one.
+            _ => unsafe { store_all(base, pixels.flat_map(|pixel| pixel.to_le_bytes().into_iter().take(bytes))) },
         }
         self.checked(())
     }
 }
 
-trait Aligned {
-    fn is_aligned_to_word(self) -> bool;
-}
-
-impl Aligned for *mut u8 {
-    fn is_aligned_to_word(self) -> bool {
-        self as usize % size_of::<u32>() == 0
+/// Stores values one after the other.
+///
+/// # Safety
+///
+/// `base` is aligned, and writable for as many values as come.
+unsafe fn store_all<T>(base: *mut T, values: impl Iterator<Item = T>) {
+    for (i, value) in values.enumerate() {
+        // SAFETY: by the function's precondition.
+        unsafe { base.add(i).write(value) };
     }
 }
 

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Reading a ring by map, out of a file.
+#![cfg(feature = "std")]
+
+mod common;
+
+use std::fs;
+use std::path::PathBuf;
+
+use fanlight::{Error, Facility, Level, Log, Start};
+
+/// A saved ring that is removed in the end.
+struct Image(PathBuf);
+
+impl Image {
+    fn of(name: &str, bytes: &[u8]) -> Self {
+        let path = std::env::temp_dir().join(format!("fanlight-log-{}-{name}", std::process::id()));
+        fs::write(&path, bytes).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn log_image_gives_every_record_in_order() {
+    let ring = common::Ring::new();
+    for i in 0..100 {
+        ring.append(i % 8, i, format!("record {i}").as_bytes());
+    }
+    let image = Image::of("all", &ring.bytes());
+    let log = Log::open_image(&image.0).unwrap();
+    assert_eq!(log.capacity().unwrap(), 32 << 10);
+    assert_eq!(log.boot_id().unwrap(), "30313233-3435-3637-3839-616263646566");
+    let records: Vec<_> = log.records().collect::<Result<_, _>>().unwrap();
+    assert_eq!(records.len(), 100);
+    for (i, record) in (0u8..).zip(&records) {
+        assert_eq!(record.seq, u64::from(i));
+        assert_eq!(record.level, Level::ALL[usize::from(i % 8)]);
+        assert_eq!(record.facility, Facility(i));
+        assert_eq!(record.text_lossy(), format!("record {i}"));
+        assert_eq!((record.ns, record.caller.to_string(), record.lost), (1_500_000_000, "T1".into(), 0));
+    }
+}
+
+#[test]
+fn log_reader_begins_where_it_is_told() {
+    let ring = common::Ring::new();
+    (0..10).for_each(|i| ring.append(6, 0, &[b'0' + i]));
+    let image = Image::of("start", &ring.bytes());
+    let log = Log::open_image(&image.0).unwrap();
+    let first = |start| log.reader(start).unwrap().next_record().unwrap().map(|record| record.seq);
+    assert_eq!(first(Start::Oldest), Some(0));
+    assert_eq!(first(Start::Newest), None);
+    assert_eq!(first(Start::Sequence(7)), Some(7));
+    assert_eq!(first(Start::Sequence(10)), None);
+}
+
+#[test]
+fn log_reader_counts_what_was_overwritten() {
+    let ring = common::Ring::new();
+    for i in 0..2000 {
+        ring.append(6, 0, format!("a record of some length, number {i}").as_bytes());
+    }
+    let image = Image::of("lapped", &ring.bytes());
+    let log = Log::open_image(&image.0).unwrap();
+    let mut reader = log.reader(Start::Sequence(5)).unwrap();
+    let first = reader.next_record().unwrap().unwrap().into_owned();
+    assert_eq!(first.lost, first.seq - 5);
+    let mut count = 1;
+    while let Some(record) = reader.next_record().unwrap() {
+        assert_eq!(record.lost, 0);
+        count += 1;
+    }
+    assert_eq!(first.seq + count, 2000);
+    assert_eq!(reader.lost(), first.seq - 5);
+}
+
+#[test]
+fn log_reader_sees_what_comes_later() {
+    let ring = common::Ring::new();
+    ring.append(6, 0, b"first");
+    let image = Image::of("later", &ring.bytes());
+    let log = Log::open_image(&image.0).unwrap();
+    let mut reader = log.reader(Start::Newest).unwrap();
+    assert!(!reader.wait(Some(std::time::Duration::from_millis(1))).unwrap());
+    ring.append(6, 0, b"second");
+    // The same pages: the file is not made anew.
+    use std::os::unix::fs::FileExt;
+    let file = fs::OpenOptions::new().write(true).open(&image.0).unwrap();
+    file.write_all_at(&ring.bytes(), 0).unwrap();
+    assert!(reader.wait(None).unwrap());
+    assert_eq!(reader.next_record().unwrap().unwrap().text_lossy(), "second");
+    assert!(reader.next_record().unwrap().is_none());
+}
+
+#[test]
+fn log_memory_that_is_no_ring_is_refused() {
+    let good = common::Ring::new().bytes();
+    let change = |at: usize, byte: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = byte;
+        bytes
+    };
+    let cases = [
+        ("empty", Vec::new(), "cannot be mapped"),
+        ("short", good[..100].to_vec(), "is not a log"),
+        ("magic", change(0, 0), "is not a log"),
+        ("version", change(4, 9), "update the program"),
+        ("size", change(13, 3), "sizes that cannot be"),
+        ("cut", good[..good.len() - 4].to_vec(), "sizes that cannot be"),
+    ];
+    for (name, bytes, what) in cases {
+        let image = Image::of(name, &bytes);
+        let error = Log::open_image(&image.0).err().unwrap_or_else(|| panic!("{name} was taken"));
+        assert!(error.to_string().contains(what), "{name}: {error}");
+        assert!(!matches!(error, Error::Io { .. }), "{name}");
+    }
+}
+
+/// Whatever is in the memory: no panic, no endless loop, no more records than fit.
+#[test]
+fn log_rubbish_ends() {
+    let mut state = 1u32;
+    let mut random = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) as u8
+    };
+    let ring = common::Ring::new();
+    (0..300).for_each(|i| ring.append(6, 0, format!("record {i}").as_bytes()));
+    for round in 0..200 {
+        let mut bytes = ring.bytes();
+        for _ in 0..1 + round % 50 {
+            // Anything but the constant part of the header.
+            let at = 16 + ((usize::from(random()) << 8) | usize::from(random())) % (bytes.len() - 16);
+            bytes[at] = random();
+        }
+        let image = Image::of(&format!("rubbish-{round}"), &bytes);
+        let Ok(log) = Log::open_image(&image.0) else { continue };
+        assert!(log.records().map_while(Result::ok).count() <= (32 << 10) / 32);
+    }
+}
