@@ -140,7 +140,12 @@ impl Instance {
         }
         let stats = Stats::new(id.get(), &windows.0)?;
         let console = match log {
-            Some(log) => Some(Console::new(KBox::new(KernelSink(log), GFP_KERNEL)?)?),
+            Some(log) => {
+                // Below INSTANCE_MAX.
+                let index = id.get() as i16;
+                let sink = KBox::new(KernelSink(log), GFP_KERNEL)?;
+                Some(Console::new(sink, index)?)
+            }
             None => None,
         };
         dev_info!(dev, "fanlight{}: {} windows\n", id.get(), windows.0.len());

@@ -277,7 +277,18 @@ pub struct Slot<'a> {
 }
 
 impl<'a> Slot<'a> {
+    /// The record of that number in these words.
+    #[inline]
+    pub(super) fn at(words: &'a [Word], position: u64, seq: u64) -> Self {
+        Self {
+            words,
+            position,
+            seq,
+        }
+    }
+
     /// Its number.
+    #[inline]
     pub fn seq(&self) -> u64 {
         self.seq
     }

@@ -14,18 +14,20 @@ mod layout;
 mod number;
 pub mod persist;
 mod record;
+mod span;
 mod writer;
 
 pub use atomic::{Long, Word};
 pub use batch::{Batch, Item};
 pub use cursor::{Cursor, Next, Peek, Slot};
 pub use dump::parse_dump;
-pub use number::Digits;
 pub use layout::{
     distance, size_ok, AttachError, Header, Ring, Start, DATA_MAX, DATA_MIN, HEADER_SIZE, MAGIC,
     VERSION,
 };
+pub use number::Digits;
 pub use record::{
     Entry, Record, BODY_MAX, CONT, EMERGENCY, MODULE, RECORD_HEADER, RECORD_MAX, USER,
 };
+pub use span::{Look, Span};
 pub use writer::{Counts, Mode, Refused, Writer};

@@ -76,11 +76,11 @@ unsafe impl Send for Console {}
 unsafe impl Sync for Console {}
 
 impl Console {
-    /// Registers a console. Before this returns, printk may have begun to replay its buffer to `sink`.
-    pub(crate) fn new(sink: KBox<dyn Sink>) -> Result<Self> {
+    /// Registers a console, which printk calls `fanlight<index>`. Before this returns, printk may have begun to replay its buffer to `sink`.
+    pub(crate) fn new(sink: KBox<dyn Sink>, index: i16) -> Result<Self> {
         let sink = NonNull::from(KBox::leak(KBox::new(sink, GFP_KERNEL)?));
         // SAFETY: the data is a leaked box, valid until `drop` takes it back.
-        let console = unsafe { ffi::fanlight_console_new(sink.as_ptr().cast()) };
+        let console = unsafe { ffi::fanlight_console_new(sink.as_ptr().cast(), index) };
         let Some(console) = NonNull::new(console) else {
             // SAFETY: leaked above, and given to nobody.
             drop(unsafe { KBox::from_raw(sink.as_ptr()) });

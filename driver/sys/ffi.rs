@@ -9,6 +9,7 @@ use kernel::{
     ffi::{
         c_char,
         c_int,
+        c_short,
         c_uint,
         c_ulong,
         c_void, //
@@ -103,7 +104,7 @@ extern "C" {
     pub(super) fn fanlight_local_clock() -> u64;
     pub(super) fn fanlight_caller_id() -> u32;
 
-    pub(super) fn fanlight_console_new(data: *mut c_void) -> *mut c_void;
+    pub(super) fn fanlight_console_new(data: *mut c_void, index: c_short) -> *mut c_void;
     pub(super) fn fanlight_console_register(con: *mut c_void) -> c_int;
     pub(super) fn fanlight_console_free(con: *mut c_void);
 

@@ -376,14 +376,14 @@ static void fanlight_console_device_unlock(struct console *con, unsigned long fl
 	migrate_enable();
 }
 
-struct console *fanlight_console_new(void *data)
+struct console *fanlight_console_new(void *data, short index)
 {
 	struct console *con = kzalloc_obj(*con);
 
 	if (!con)
 		return NULL;
 	strscpy(con->name, "fanlight");
-	con->index = 0;
+	con->index = index;
 	/* CON_ENABLED: no console= on the command line is needed. CON_PRINTBUFFER: from the first record still there. */
 	con->flags = CON_ENABLED | CON_EXTENDED | CON_PRINTBUFFER | CON_NBCON;
 	con->write_thread = fanlight_console_write_thread;

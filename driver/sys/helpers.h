@@ -88,7 +88,7 @@ u64 fanlight_local_clock(void);
 u32 fanlight_caller_id(void);
 
 /* The console through which printk reaches the log. */
-struct console *fanlight_console_new(void *data);
+struct console *fanlight_console_new(void *data, short index);
 int fanlight_console_register(struct console *con);
 void fanlight_console_free(struct console *con);
 /* Implemented in Rust (sys/console.rs). */
