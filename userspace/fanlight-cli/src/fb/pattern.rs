@@ -70,8 +70,9 @@ fn bars(canvas: &mut Canvas, facts: &Facts) -> Drawn {
     let margin = radius / 3 + 4;
     fanlight(canvas, Point::new(margin + radius, base), radius)?;
     let left = margin * 2 + radius * 2;
-    let room = width - left - margin;
-    let title = text_size(height / 12);
+    let ramps = area(width * 60 / 100, base - radius, width * 40 / 100 - margin, radius + radius / 12);
+    let room = ramps.top_left.x - left - margin / 2;
+    let title = text_size(height / 11);
     let line = text_size(height / 28);
     let mut y = base - radius;
     for (string, size, colour) in [
@@ -84,7 +85,30 @@ fn bars(canvas: &mut Canvas, facts: &Facts) -> Drawn {
             y += size.height() * 5 / 4;
         }
     }
+    // One ramp of each colour: a picture that is shown with too few bits has bands here.
+    let rows = RAMPS.len() as i32;
+    let tall = ramps.size.height as i32;
+    for (i, (_, part)) in (0..).zip(RAMPS) {
+        let (top, bottom) = (tall * i / rows, tall * (i + 1) / rows - 2);
+        ramp(canvas, area(ramps.top_left.x, ramps.top_left.y + top, ramps.size.width as i32, bottom - top), part)?;
+    }
     Ok(())
+}
+
+/// Colours, and how much of red, green and blue is in them.
+const RAMPS: [(&str, [i32; 3]); 4] =
+    [("red", [1, 0, 0]), ("green", [0, 1, 0]), ("blue", [0, 0, 1]), ("grey", [1, 1, 1])];
+
+/// From black on the left to the full colour on the right.
+fn ramp(canvas: &mut Canvas, area: Rectangle, part: [i32; 3]) -> Drawn {
+    let (width, height) = (area.size.width as i32, area.size.height as i32);
+    let line = (0..width).map(|x| shade(part, x * 255 / (width - 1).max(1)));
+    canvas.fill_contiguous(&area, (0..height).flat_map(|_| line.clone()))
+}
+
+fn shade(part: [i32; 3], value: i32) -> Rgb888 {
+    let [r, g, b] = part.map(|part| (part * value) as u8);
+    Rgb888::new(r, g, b)
 }
 
 /// One-pixel lines, a circle, and marks in the corners: is every pixel there, square, and in its place?
@@ -126,20 +150,21 @@ fn grid(canvas: &mut Canvas) -> Drawn {
     Rectangle::new(Point::zero(), canvas.geometry().area().size)
         .into_styled(PrimitiveStyle::with_stroke(INK, 1))
         .draw(canvas)?;
-    let comb = side / 4;
+    let (comb, tall) = (side / 4, side / 20);
+    let (left, first, second) = (centre.x - comb / 2, centre.y + side / 20, centre.y + side / 20 + tall + 4);
     for x in (0..comb).step_by(2) {
-        canvas.fill_solid(&area(centre.x - comb / 2 + x, centre.y + side / 6, 1, side / 16), INK)?;
+        canvas.fill_solid(&area(left + x, first, 1, tall), INK)?;
     }
-    for y in (0..side / 16).step_by(2) {
-        canvas.fill_solid(&area(centre.x - comb / 2, centre.y + side / 6 + side / 12 + y, comb, 1), INK)?;
+    for y in (0..tall).step_by(2) {
+        canvas.fill_solid(&area(left, second + y, comb, 1), INK)?;
     }
     corners(canvas, right, bottom)?;
 
-    let size = text_size(height / 20);
+    // Inside of the inner circle.
     let label = geometry.to_string();
-    let wide = size.width(&label) + 16;
-    let plate = area(centre.x - wide / 2, centre.y - side / 8 - size.height() / 2, wide, size.height() + 8);
-    if wide <= width {
+    if let Some(size) = text_size(height / 20).fitting(&label, side * 2 / 5 - 16) {
+        let wide = size.width(&label) + 16;
+        let plate = area(centre.x - wide / 2, centre.y - side / 9 - size.height() / 2, wide, size.height() + 8);
         canvas.fill_solid(&plate, NIGHT)?;
         text_in(canvas, &label, plate, size, INK)?;
     }
@@ -163,26 +188,19 @@ fn corners(canvas: &mut Canvas, right: i32, bottom: i32) -> Drawn {
 
 /// Ramps of each colour, smooth and in steps; where a format has fewer bits, the smooth one has bands too.
 fn gradient(canvas: &mut Canvas) -> Drawn {
-    const RAMPS: [(&str, [i32; 3]); 4] =
-        [("red", [1, 0, 0]), ("green", [0, 1, 0]), ("blue", [0, 0, 1]), ("grey", [1, 1, 1])];
     let geometry = canvas.geometry();
     let (width, height) = (geometry.width() as i32, geometry.height() as i32);
     let size = text_size(height / 30);
     let band = height * 15 / 100;
     canvas.clear(NIGHT)?;
 
-    let mix = |ramp: [i32; 3], value: i32| {
-        let [r, g, b] = ramp.map(|part| (part * value) as u8);
-        Rgb888::new(r, g, b)
-    };
-    for (i, (name, ramp)) in (0..).zip(RAMPS) {
+    for (i, (name, part)) in (0..).zip(RAMPS) {
         let top = i * band;
         // Two thirds smooth, one third in as many steps as a colour of five bits has.
         let smooth = band * 2 / 3;
-        let line = (0..width).map(|x| mix(ramp, x * 255 / (width - 1).max(1)));
-        canvas.fill_contiguous(&area(0, top, width, smooth), (0..smooth).flat_map(|_| line.clone()))?;
+        ramp(canvas, area(0, top, width, smooth), part)?;
         for (step, column) in (0..).zip(columns(area(0, top + smooth, width, band - smooth - 2), 32)) {
-            canvas.fill_solid(&column, mix(ramp, step * 255 / 31))?;
+            canvas.fill_solid(&column, shade(part, step * 255 / 31))?;
         }
         text(canvas, name, Point::new(8, top + 6), size, INK, Alignment::Left)?;
     }
@@ -254,7 +272,7 @@ fn page(canvas: &mut Canvas, facts: &Facts) -> Drawn {
         }
         y += size.height() * 6 / 5;
     }
-    y += size.height() / 2;
+    y += size.height();
     for height in [10, 13, 20, 40] {
         let size = text_size(height);
         // As much of it as there is room for.
@@ -264,6 +282,11 @@ fn page(canvas: &mut Canvas, facts: &Facts) -> Drawn {
             text(canvas, line, Point::new(margin, y), size, INK, Alignment::Left)?;
         }
         y += size.height() * 5 / 4;
+    }
+    let foot = text_size(height / 30);
+    let line = "board memory and the kernel's log, mapped";
+    if y + foot.height() < height - margin / 2 && foot.width(line) < width - 2 * margin {
+        text(canvas, line, Point::new(margin, height - margin / 2 - foot.height()), foot, DIM, Alignment::Left)?;
     }
     Ok(())
 }
@@ -293,6 +316,50 @@ mod tests {
         let mut canvas = Canvas::in_memory(geometry);
         draw(name, &mut canvas, &facts()).unwrap();
         Picture::new(geometry.width(), geometry.height(), canvas.to_rgb().unwrap()).unwrap()
+    }
+
+    /// The screen is what it was, pixel for pixel. FANLIGHT_BLESS=1 makes the pictures anew; look at them then.
+    #[test]
+    fn fb_patterns_are_the_golden_ones() {
+        let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        for (width, height, format) in [(320, 200, PixelFormat::X8R8G8B8), (240, 136, PixelFormat::R5G6B5)] {
+            for name in NAMES {
+                let picture = drawn(name, Geometry::packed(width, height, format).unwrap());
+                let path = directory.join(format!("{name}-{format}.png"));
+                if std::env::var_os("FANLIGHT_BLESS").is_some() {
+                    picture.save(&path).unwrap();
+                }
+                assert!(Picture::load(&path, |_, _| ()).unwrap() == picture, "{} differs", path.display());
+            }
+        }
+    }
+
+    /// The same picture in every format that loses nothing, and whatever the stride is.
+    #[test]
+    fn fb_patterns_do_not_depend_on_the_format() {
+        let reference = drawn("bars", Geometry::packed(200, 120, PixelFormat::X8R8G8B8).unwrap());
+        for format in [PixelFormat::A8R8G8B8, PixelFormat::X8B8G8R8, PixelFormat::R8G8B8] {
+            let geometry = Geometry::new(200, 120, 200 * format.bytes() as u32 + 7, format).unwrap();
+            let mut canvas = Canvas::in_memory(geometry);
+            // The same words on it: they are in the facts.
+            let facts = Facts { board: facts().board, lines: facts().lines };
+            draw("gradient", &mut canvas, &facts).unwrap();
+            canvas.clear(NIGHT).unwrap();
+            draw("bars", &mut canvas, &facts).unwrap();
+            let rgb = canvas.to_rgb().unwrap();
+            let bars = 120 * 58 / 100 * 200 * 3;
+            assert!(rgb[..bars] == reference.rgb()[..bars], "{format}");
+        }
+    }
+
+    /// However small or odd the screen is: no panic.
+    #[test]
+    fn fb_patterns_fit_every_screen() {
+        for (width, height) in [(1, 1), (2, 3), (7, 300), (300, 7), (64, 64), (129, 77), (480, 272)] {
+            for name in NAMES {
+                drawn(name, Geometry::packed(width, height, PixelFormat::R5G6B5).unwrap());
+            }
+        }
     }
 
     /// Makes the pictures in the sizes of real screens, for a person to look at: FANLIGHT_PICTURES says where.
