@@ -58,8 +58,29 @@ quick-image: toolchain ## build the initramfs that run, guest and test boot
 
 toolchain: host-deps ## build the image that holds the tools
 ifneq ($(SDK),none)
-	@mk/sdk --ensure
+	@$(MAKE) -j2 sdk-image $(if $(USERSPACE),cross-tool)
 endif
+
+sdk-image:
+	@mk/sdk --ensure
+
+# Where the host has cargo, user space is built through cross, as a Rust developer would; else by the image's own cargo.
+CROSS ?= no
+ifeq ($(CROSS),yes)
+export USERSPACE := cross
+export SDK_PASS += USERSPACE
+endif
+run guest test userspace quick-image: cross-userspace
+
+cross-tool:
+	@mk/cross --install
+
+cross-userspace: toolchain
+ifeq ($(USERSPACE),cross)
+	@mkdir -p build && flock build/lock mk/step "user space, by cross" build/log/userspace.log mk/cross $(target-dir)/cross
+endif
+
+.PHONY: sdk-image cross-tool cross-userspace
 
 host-deps: ## install what the host lacks (HOST_DEPS=check only names it)
 ifneq ($(SDK),none)

@@ -20,7 +20,6 @@ zimage := $(kernel)/arch/arm/boot/zImage
 module := build/$(flavour)/fanlight.ko
 image := build/$(flavour)/quick.cpio
 
-armv7 := armv7-unknown-linux-gnueabihf
 target := $(FANLIGHT_CACHE)/target/$(shell pwd | sha256sum | cut -c 1-12)
 # Two directories: cargo locks one while it builds, and these two build at the same time.
 export CARGO_TARGET_DIR := $(target)/host
@@ -50,11 +49,13 @@ $(module): $(kernel)/ready $(driver-sources)
 
 # --- user space; cargo knows best what is out of date
 
+# Made by cross before we were called, where the host has cargo (mk/cross).
+ifeq ($(USERSPACE),)
 userspace:
-	+@$(step) "user space" $(logs)/userspace.log $(cargo) --release --target $(armv7) --target-dir $(board-target) \
-		-p fanlight-cli -p fanlight-guest-tests -p fanlight-runner-link
-	@mkdir -p build/userspace
-	@cd $(board-target)/$(armv7)/release && cp -u fanlight fanlight-guest-tests ask-host $(CURDIR)/build/userspace/
+	+@$(step) "user space" $(logs)/userspace.log mk/userspace cargo $(board-target)
+else
+userspace:
+endif
 $(programs): userspace ;
 
 runner:
