@@ -65,8 +65,8 @@ runner:
 
 include mk/test-module.mk
 
-$(image): $(module) $(programs) $(test-files) mk/quick-image $(shell find board/common/rootfs)
-	@TEST_FILES="$(test-files)" $(step) "quick image" $(logs)/quick-image.log mk/quick-image $@ $(module) $(programs)
+$(image): $(module) $(programs) $(test-programs) $(test-files) mk/quick-image $(shell find board/common/rootfs)
+	@TEST_FILES="$(test-files)" $(step) "quick image" $(logs)/quick-image.log mk/quick-image $@ $(module) $(programs) $(test-programs)
 
 # --- booting it
 
@@ -88,6 +88,9 @@ guest:
 	@[ -n "$$CMD" ] || { echo "fanlight: say what to run: make guest CMD='uname -a'" >&2; exit 2; }
 	+@$(ready)
 	@exec $(call boot,guest,$(or $(RESULTS),guest)) $(if $(OVERLAY),--files $(OVERLAY)) $(if $(DT),--dt $(DT)) $(if $(SCREEN),--screen $(SCREEN)) -- "$$CMD"
+
+check: $(kernel)/ready
+	@mk/check $(kernel)
 
 test:
 	+@$(ready)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
 # What only tests use, for the quick image's /lib/fanlight-test: a kernel module, and device trees that are applied to
-# the running system. Part of mk/build.mk.
+# the running system; and C programs: ours that uses nothing but the ABI's header, and the kernel's own test of maps
+# like ours. Part of mk/build.mk.
 
 test-module := build/$(flavour)/fanlight_test.ko
 test-files := $(test-module) build/runtime.dtbo
@@ -15,3 +16,16 @@ $(test-module): $(module) $(wildcard tests/module/*)
 
 build/%.dtbo: tests/dts/%.dtso
 	@dtc -q -@ -I dts -O dtb -o $@ $<
+
+test-programs := build/userspace/fanlight-uapi build/$(flavour)/pfnmap
+armv7-cc := arm-linux-gnueabihf-gcc -O1
+
+build/userspace/fanlight-uapi: tests/c/fanlight-uapi.c driver/uapi/fanlight.h
+	@mkdir -p $(@D)
+	@$(armv7-cc) -std=c89 -pedantic -Wall -Wextra -Werror -I driver/uapi -o $@ $<
+
+selftests = $(kernel)/source/tools/testing/selftests
+build/$(flavour)/pfnmap: $(kernel)/ready
+	@mkdir -p $(@D)
+	@$(step) "pfnmap selftest" $(logs)/pfnmap.log $(armv7-cc) -w -D_GNU_SOURCE -I $(selftests) -I $(selftests)/../../include/uapi \
+		-o $@ $(selftests)/mm/pfnmap.c $(selftests)/mm/vm_util.c
