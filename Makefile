@@ -3,20 +3,30 @@
 # fanlight's front door. It prepares the toolchain image and hands everything else to mk/build.mk, which runs inside it
 # (or right here, with SDK=none).
 
-BOARDS  := virt-arm
+comma := ,
+BOARDS  := virt-arm raspberrypi
+IMAGES  := quick buildroot
 KERNELS := 7.2 7.3
 
+# `make test` is for every board, unless one is named.
+ifneq ($(filter test,$(MAKECMDGOALS)),)
+BOARD  ?= $(subst $() ,$(comma),$(if $(filter buildroot,$(IMAGE)),$(firstword $(BOARDS)),$(BOARDS)))
+endif
 BOARD  ?= virt-arm
+IMAGE  ?= quick
 KERNEL ?= 7.2
 FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
 
 # What a user may say on the command line; it reaches the image through the environment.
-settings := BOARD KERNEL KERNEL_DEBUG CMD OVERLAY DT SCREEN ICOUNT MEM SMP TIMEOUT T SLOW DEMO RESULTS
+settings := BOARD KERNEL KERNEL_DEBUG CMD OVERLAY DT SCREEN ICOUNT MEM SMP TIMEOUT T SLOW DEMO RESULTS IMAGE BUILDROOT BUILDROOT_EXTRA
 export SDK_PASS := $(settings)
 export $(settings) FANLIGHT_CACHE SDK ENGINE
 
-ifeq ($(filter $(BOARD),$(BOARDS)),)
+ifneq ($(filter-out $(BOARDS),$(subst $(comma), ,$(BOARD))),)
 $(error no board "$(BOARD)": choose BOARD= one of $(BOARDS))
+endif
+ifeq ($(filter $(IMAGE),$(IMAGES)),)
+$(error no image "$(IMAGE)": choose IMAGE= one of $(IMAGES))
 endif
 ifeq ($(filter $(KERNEL),$(KERNELS)),)
 $(error no kernel "$(KERNEL)": choose KERNEL= one of $(KERNELS))
@@ -29,7 +39,7 @@ MAKEFLAGS += --no-builtin-rules
 help: ## list the targets
 	@echo 'fanlight: board memory and the kernel log, mapped. Targets:'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
-	@echo 'Settings: BOARD=$(BOARDS), KERNEL=$(subst $() ,|,$(KERNELS)), KERNEL_DEBUG=1, SMP=n, MEM=MiB, TIMEOUT=s, SDK=none,'
+	@echo 'Settings: BOARD=$(subst $() ,|,$(BOARDS)), IMAGE=$(subst $() ,|,$(IMAGES)), KERNEL=$(subst $() ,|,$(KERNELS)), KERNEL_DEBUG=1, SMP=n, MEM=MiB, TIMEOUT=s, SDK=none,'
 	@echo '          FANLIGHT_CACHE=directory (now $(FANLIGHT_CACHE))'
 
 run: toolchain ## boot the quick image: a shell on a terminal, else the demonstration (DEMO=1 forces it)
@@ -37,6 +47,12 @@ run: toolchain ## boot the quick image: a shell on a terminal, else the demonstr
 
 guest: toolchain ## run CMD='...' in a booted guest [OVERLAY=dir DT=extra.dtso SCREEN=file.png ICOUNT=1]
 	@$(inside) guest
+
+image: toolchain ## build the image of BOARD with Buildroot (BUILDROOT=dir, else upstream's release) into build/image/
+	@SDK_MOUNT="$(BUILDROOT) $(BUILDROOT_EXTRA)" $(inside) image
+
+flash: ## write build/image/raspberrypi/sdcard.img (or FILE=) to the SD card DEV=/dev/sdX
+	@mk/flash "$(or $(FILE),build/image/raspberrypi/sdcard.img)" "$(DEV)"
 
 test: toolchain ## run the tests; T=pattern chooses by name, SLOW=1 adds the ones that take minutes
 	@$(inside) test
@@ -93,7 +109,7 @@ clean: ## remove build/ and this tree's compiled user space; kernels and the ima
 clean-cache: ## remove the cache as well: everything is built anew next time
 	rm -rf build $(FANLIGHT_CACHE)
 
-.PHONY: help run guest test check kernel driver userspace quick-image toolchain host-deps clean clean-cache
+.PHONY: help run guest image flash test check kernel driver userspace quick-image toolchain host-deps clean clean-cache
 
 # Make's own processes share their job slots with the kernel's and cargo's.
 inside = $(if $(filter none,$(SDK)),,mk/sdk) make -f mk/build.mk -j $$(nproc) --no-print-directory

@@ -64,17 +64,18 @@ runner:
 # --- the quick image
 
 include mk/test-module.mk
+include mk/image.mk
 
 $(image): $(module) $(programs) $(test-programs) $(test-files) mk/quick-image $(shell find board/common/rootfs)
 	@TEST_FILES="$(test-files)" $(step) "quick image" $(logs)/quick-image.log mk/quick-image $@ $(module) $(programs) $(test-programs)
 
 # --- booting it
 
-boot = $(runner) $(1) --board $(BOARD) --kernel $(zimage) --initrd $(image) --dt dts/$(BOARD).dtso \
+boot = $(runner) $(1) --board $(BOARD) $(media) \
 	$(if $(SMP),--smp $(SMP)) $(if $(MEM),--memory $(MEM)) $(if $(ICOUNT),--icount) $(if $(TIMEOUT),--timeout $(TIMEOUT)) --results build/$(2)
 
 # One build at a time in this tree; any number of machines may run from what it made.
-ready = mkdir -p build && flock build/lock $(MAKE) -f mk/build.mk quick-image runner
+ready = mkdir -p build && flock build/lock $(MAKE) -f mk/build.mk $(media-ready)
 
 run:
 	+@$(ready)

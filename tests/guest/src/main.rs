@@ -9,6 +9,7 @@ mod harness;
 mod host;
 mod stages;
 
+mod board;
 mod dev;
 mod fbdev;
 mod log;

@@ -25,6 +25,7 @@ pub const RIGHT_MAP_WRITE: u32 = 8;
 
 pub const SCANOUT_NONE: u32 = 0;
 pub const SCANOUT_RAMFB: u32 = 1;
+pub const SCANOUT_RPI: u32 = 2;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd;
 
 use libc::{MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, O_RDONLY, O_RDWR, O_WRONLY};
 
+use crate::board;
 use crate::dev::{Spec, EACH_BACKING, LOG, PFN_MAPPED, READ_ONLY, REGS, SRAM, WRITABLE};
 use crate::mem::{Fault, Map, PAGE, R, RW, W, X};
 use crate::sys::{self, Errno};
@@ -246,10 +247,10 @@ fn window_mmap_fixed_replaces_what_was_there() {
     }
 }
 
-/// The same memory through /dev/mem, to see where a window really is.
+/// The same memory through /dev/mem, to see where a window really is; `address` is virt-arm's.
 fn physical(address: usize) -> Map {
     let Ok(mem) = sys::open("/dev/mem", O_RDWR | libc::O_SYNC) else { crate::skip!("no /dev/mem") };
-    Map::new(mem.as_raw_fd(), PAGE, RW, MAP_SHARED, address / PAGE).expect("mmap of /dev/mem")
+    Map::new(mem.as_raw_fd(), PAGE, RW, MAP_SHARED, board::carveout(address) / PAGE).expect("mmap of /dev/mem")
 }
 
 fn window_sram_partition_begins_where_the_partition_does() {

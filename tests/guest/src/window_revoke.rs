@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use libc::{MAP_SHARED, POLLERR, POLLHUP, POLLIN};
 
+use crate::board;
 use crate::dev::{self, Spec, Unbound, CARVE_WC, CONTIG, EACH_BACKING, LOG2, TABLE};
 use crate::harness::{Child, Signal};
 use crate::mem::{Fault, Map, PAGE, R, RW};
@@ -302,7 +303,7 @@ fn window_revoke_lands_no_store_after_unbind_returned() {
     CARVE_WC.needed();
     // A process stores as fast as it can; the memory is watched from outside.
     let Ok(mem) = sys::open("/dev/mem", libc::O_RDWR | libc::O_SYNC) else { crate::skip!("no /dev/mem") };
-    let outside = Map::new(mem.as_raw_fd(), PAGE, RW, MAP_SHARED, 0x5100_0000 / PAGE).expect("mmap of /dev/mem");
+    let outside = Map::new(mem.as_raw_fd(), PAGE, RW, MAP_SHARED, board::carveout(0x5100_0000) / PAGE).expect("mmap of /dev/mem");
     let ready = Signal::new();
     let child = Child::spawn(|| {
         let map = CARVE_WC.open().map();

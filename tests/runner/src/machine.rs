@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The boards QEMU knows: what differs between them, and how QEMU is called.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,16 +13,27 @@ pub struct Machine {
     pub name: &'static str,
     /// QEMU's name, and what always goes with it.
     qemu: &'static [&'static str],
-    /// Whether QEMU makes the device tree itself.
-    makes_tree: bool,
+    /// The device tree in the kernel's source, unless QEMU makes one itself.
+    tree: Option<&'static str>,
+    /// What a disk's image is to this machine (`@` is its path), and which of its partitions is the root.
+    disk: &'static [&'static str],
+    root: u32,
+    /// Whether the number of processors is what it is.
+    fixed_smp: bool,
     /// How many processors and MiB it has unless told otherwise.
     pub smp: u32,
     pub memory: u32,
-    /// The kernel's console.
+    /// The kernel's console, for a person at a terminal and for the runner.
     console: &'static str,
-    /// Where the guest finds the control channel, and the QEMU options that put it there (`@` is the chardev's name).
+    logged_console: &'static str,
+    /// Where the guest finds the control channel.
     control: &'static str,
-    control_options: &'static [&'static str],
+    /// The QEMU options that make both; chardev:console and chardev:control are the runner's ends.
+    wires: &'static [&'static str],
+    /// Overlays that every boot of it has, for the runner's sake.
+    overlays: &'static [&'static str],
+    /// Whether addresses and sizes are one cell each, and memory begins at 0: see [`translate`].
+    one_cell: bool,
 }
 
 /// The first one is the default.
@@ -29,27 +41,42 @@ pub const MACHINES: &[Machine] = &[
     Machine {
         name: "virt-arm",
         qemu: &["virt", "-cpu", "cortex-a7", "-device", "ramfb"],
-        makes_tree: true,
+        tree: None,
+        disk: &["-drive", "file=@,format=raw,if=none,id=disk", "-device", "virtio-blk-device,drive=disk"],
+        root: 1,
+        fixed_smp: false,
         smp: 2,
         memory: 512,
         console: "ttyAMA0",
+        logged_console: "ttyAMA0",
         control: "/dev/vport0p1",
-        control_options: &[
+        wires: &[
+            "-serial",
+            "chardev:console",
             "-device",
             "virtio-serial-device",
             "-device",
-            "virtserialport,chardev=@,name=fanlight.control",
+            "virtserialport,chardev=control,name=fanlight.control",
         ],
+        overlays: &[],
+        one_cell: false,
     },
     Machine {
         name: "raspberrypi",
         qemu: &["raspi2b"],
-        makes_tree: false,
+        tree: Some("broadcom/bcm2836-rpi-2-b.dtb"),
+        disk: &["-drive", "file=@,format=raw,if=sd"],
+        root: 2,
+        fixed_smp: true,
         smp: 4,
         memory: 1024,
         console: "ttyAMA0",
-        control: "/dev/ttyS0",
-        control_options: &["-serial", "chardev:@"],
+        // The second UART as QEMU makes it never tells of what it received, so it can only be written to.
+        logged_console: "ttyS1",
+        control: "/dev/ttyAMA0",
+        wires: &["-serial", "chardev:control", "-serial", "chardev:console"],
+        overlays: &["tests/dts/raspberrypi-control.dtso"],
+        one_cell: true,
     },
 ];
 
@@ -61,6 +88,30 @@ pub enum Wiring<'a> {
     Sockets(&'a Path),
 }
 
+/// The signature of the disks' images, which names their partitions whatever the disk is called.
+const SIGNATURE: &str = "66616e6c";
+
+/// What a guest's root is made from.
+pub enum Media {
+    Initrd(PathBuf),
+    Disk(PathBuf),
+}
+
+impl Media {
+    /// What the options ask for, made in `scratch`. A disk is a copy: the guest may write to it, and a card's size must be a
+    /// power of two.
+    pub fn new(options: &Options, scratch: &Path) -> io::Result<Self> {
+        let Some(image) = &options.disk else {
+            return Ok(Self::Initrd(crate::session::initrd(options, scratch)?));
+        };
+        let copy = scratch.join("disk.img");
+        run(Command::new("cp").arg("--sparse=always").arg(image).arg(&copy))?;
+        let file = fs::OpenOptions::new().write(true).open(&copy)?;
+        file.set_len(file.metadata()?.len().next_power_of_two())?;
+        Ok(Self::Disk(copy))
+    }
+}
+
 impl Machine {
     /// The whole QEMU command for a boot.
     pub fn command(
@@ -68,20 +119,19 @@ impl Machine {
         options: &Options,
         wiring: &Wiring<'_>,
         tree: &Path,
-        initrd: &Path,
+        media: &Media,
     ) -> Command {
         let mut qemu = Command::new("qemu-system-arm");
         qemu.arg("-M").args(self.qemu);
-        qemu.args(["-smp", &options.smp.to_string()]);
+        qemu.args(["-smp", &self.processors(options.smp).to_string()]);
         qemu.args(["-m", &options.memory.to_string()]);
         qemu.args(["-nodefaults", "-nic", "none", "-display", "none"]);
         if options.icount {
             qemu.args(["-icount", "shift=0,sleep=off"]);
         }
         qemu.arg("-kernel").arg(&options.kernel);
-        qemu.arg("-initrd").arg(initrd);
         qemu.arg("-dtb").arg(tree);
-        let mut append = format!("console={} loglevel=8 panic=1", self.console);
+        let mut append = format!("console={} loglevel=8 panic=1", self.logged_console);
         match wiring {
             Wiring::Terminal => {
                 // The prompt belongs to the user: of the kernel's messages only the grave ones.
@@ -94,13 +144,20 @@ impl Machine {
                     qemu.arg("-chardev")
                         .arg(format!("socket,id={name},path={}", path.display()));
                 }
-                qemu.args(["-serial", "chardev:console"]);
-                for option in self.control_options {
-                    qemu.arg(option.replace('@', "control"));
-                }
+                qemu.args(self.wires);
                 qemu.arg("-qmp")
                     .arg(format!("unix:{}", directory.join("qmp").display()));
                 append.push_str(&format!(" fanlight.control={}", self.control));
+            }
+        }
+        match media {
+            Media::Initrd(path) => {
+                qemu.arg("-initrd").arg(path);
+            }
+            Media::Disk(path) => {
+                let path = path.display().to_string();
+                qemu.args(self.disk.iter().map(|option| option.replace('@', &path)));
+                append.push_str(&format!(" root=PARTUUID={SIGNATURE}-{:02} rootwait", self.root));
             }
         }
         qemu.arg("-append")
@@ -108,32 +165,50 @@ impl Machine {
         qemu
     }
 
+    fn processors(&self, wanted: u32) -> u32 {
+        if self.fixed_smp {
+            self.smp
+        } else {
+            wanted
+        }
+    }
+
     /// Makes the device tree of a boot: the board's own, then the overlays.
     pub fn tree(&self, options: &Options, directory: &Path) -> io::Result<PathBuf> {
-        let base = if self.makes_tree {
+        let base = if let Some(name) = self.tree {
+            // Buildroot puts all of them into one directory.
+            let name = Path::new(name);
+            let flat = options.trees.join(name.file_name().unwrap_or_default());
+            Some(options.trees.join(name)).filter(|path| path.exists()).unwrap_or(flat)
+        } else {
             let base = directory.join("base.dtb");
             let mut qemu = Command::new("qemu-system-arm");
             let (machine, rest) = self.qemu.split_first().expect("a machine has a name");
             qemu.arg("-M")
                 .arg(format!("{machine},dumpdtb={}", base.display()))
                 .args(rest)
-                .args(["-smp", &options.smp.to_string()])
+                .args(["-smp", &self.processors(options.smp).to_string()])
                 .args(["-m", &options.memory.to_string()])
                 .args(["-nodefaults", "-nic", "none", "-display", "none"]);
             run(&mut qemu)?;
             base
-        } else {
-            options
-                .dtb
-                .clone()
-                .ok_or_else(|| io::Error::other(format!("{} needs --dtb", self.name)))?
         };
         let tree = directory.join("tree.dtb");
         let mut merge = Command::new("fdtoverlay");
         merge.arg("-i").arg(base).arg("-o").arg(&tree);
-        for (number, source) in options.overlays.iter().enumerate() {
+        let board = PathBuf::from(format!("dts/{}.dtso", self.name));
+        let own = [board].into_iter().chain(self.overlays.iter().map(PathBuf::from));
+        for (number, source) in own.chain(options.overlays.iter().cloned()).enumerate() {
             let compiled = directory.join(format!("overlay{number}.dtbo"));
             let mut dtc = Command::new("dtc");
+            let translated;
+            let source = if self.one_cell && source.starts_with("tests") {
+                translated = directory.join(format!("overlay{number}.dtso"));
+                fs::write(&translated, translate(&fs::read_to_string(source)?))?;
+                &translated
+            } else {
+                &source
+            };
             dtc.args(["-q", "-@", "-I", "dts", "-O", "dtb", "-o"])
                 .arg(&compiled)
                 .arg(source);
@@ -143,6 +218,19 @@ impl Machine {
         run(&mut merge)?;
         Ok(tree)
     }
+}
+
+/// Overlays of the tests are written for virt-arm, where an address has two cells, memory begins at 0x4000_0000 and the
+/// carve-outs at 0x5000_0000. Gives the same for a board whose addresses have one cell and whose memory begins at 0, with
+/// the carve-outs at 0x2000_0000.
+fn translate(overlay: &str) -> String {
+    overlay
+        .replace("<0x0 0x5", "<0x2")
+        .replace("<0x0 0x4", "<0x0")
+        .replace(" 0x0 0x5", " 0x2")
+        .replace("<0xffffffff ", "<")
+        .replace(" 0x0 0x", " 0x")
+        .replace("-cells = <2>", "-cells = <1>")
 }
 
 /// Runs a small program to its end. Its complaint is the error.
@@ -156,4 +244,18 @@ pub fn run(command: &mut Command) -> io::Result<()> {
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
     Err(io::Error::other(format!("{name}: {}", complaint.trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::translate;
+
+    #[test]
+    fn build_overlay_is_translated_for_a_board_of_one_cell() {
+        let two = "#size-cells = <2>; reg = <0x0 0x51700000 0x0 0x1000>; ranges = <0x0 0x0 0x51200000 0x10000>;";
+        let one = "#size-cells = <1>; reg = <0x21700000 0x1000>; ranges = <0x0 0x21200000 0x10000>;";
+        assert_eq!(translate(two), one);
+        assert_eq!(translate("<0x0 0x44000000 0x0 0x1000>"), "<0x04000000 0x1000>");
+        assert_eq!(translate("<0xffffffff 0xfffff000 0x0 0x2000>"), "<0xfffff000 0x2000>");
+    }
 }

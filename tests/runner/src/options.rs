@@ -10,10 +10,14 @@ use crate::machine::{Machine, MACHINES};
 #[derive(Clone)]
 pub struct Options {
     pub machine: &'static Machine,
+    /// All the boards that were named; `machine` is the first of them.
+    pub machines: Vec<&'static Machine>,
     pub kernel: PathBuf,
+    /// What the guest's root is made from: an initramfs, or a disk's image, which stays as it is.
     pub initrd: PathBuf,
-    /// The board's own device tree, where QEMU makes none.
-    pub dtb: Option<PathBuf>,
+    pub disk: Option<PathBuf>,
+    /// Where the boards' own device trees are, for those that QEMU makes none for.
+    pub trees: PathBuf,
     /// Device-tree overlays in source form, applied in this order over the board's own.
     pub overlays: Vec<PathBuf>,
     /// A directory whose files are laid over the guest's root.
@@ -37,13 +41,27 @@ pub struct Options {
 }
 
 impl Options {
+    /// The same on another board, with its results apart and as many processors as it has.
+    pub fn on(&self, machine: &'static Machine) -> Self {
+        let mut options = self.clone();
+        if machine.name != self.machine.name {
+            options.machine = machine;
+            options.smp = machine.smp;
+            options.memory = machine.memory;
+            options.results = self.results.join(machine.name);
+        }
+        options
+    }
+
     /// Reads `--name value` pairs; everything after `--` is the command.
     pub fn read(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             machine: &MACHINES[0],
+            machines: Vec::new(),
             kernel: PathBuf::new(),
             initrd: PathBuf::new(),
-            dtb: None,
+            disk: None,
+            trees: PathBuf::new(),
             overlays: Vec::new(),
             files: None,
             smp: 0,
@@ -65,10 +83,14 @@ impl Options {
             }
             let mut value = || arguments.next().ok_or(format!("{name} needs a value"));
             match name.as_str() {
-                "--board" => options.machine = machine(&value()?)?,
+                "--board" => {
+                    options.machines = value()?.split(',').map(machine).collect::<Result<_, _>>()?;
+                    options.machine = options.machines[0];
+                }
                 "--kernel" => options.kernel = value()?.into(),
                 "--initrd" => options.initrd = value()?.into(),
-                "--dtb" => options.dtb = Some(value()?.into()),
+                "--disk" => options.disk = Some(value()?.into()),
+                "--trees" => options.trees = value()?.into(),
                 "--dt" => options.overlays.push(value()?.into()),
                 "--files" => options.files = Some(value()?.into()),
                 "--smp" => options.smp = number(&name, &value()?)?,
@@ -86,6 +108,12 @@ impl Options {
             }
         }
         let machine = options.machine;
+        if options.disk.is_some() && options.files.is_some() {
+            return Err("OVERLAY lays files over the quick image only".into());
+        }
+        if options.machines.is_empty() {
+            options.machines.push(machine);
+        }
         if options.smp == 0 {
             options.smp = if options.icount { 1 } else { machine.smp };
         }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::console::Console;
-use crate::machine::{run, Wiring};
+use crate::machine::{run, Media, Wiring};
 use crate::options::Options;
 use crate::picture::Picture;
 use fanlight_runner_link::{Decoder, Frame, Kind};
@@ -53,7 +53,7 @@ pub fn run_session(
 ) -> io::Result<Outcome> {
     fs::create_dir_all(&options.results)?;
     let scratch = Scratch::new()?;
-    let initrd = initrd(options, &scratch.0)?;
+    let media = Media::new(options, &scratch.0)?;
     let tree = options.machine.tree(options, &scratch.0)?;
 
     let (events, inbox) = channel();
@@ -63,7 +63,7 @@ pub fn run_session(
     let mut command =
         options
             .machine
-            .command(options, &Wiring::Sockets(&scratch.0), &tree, &initrd);
+            .command(options, &Wiring::Sockets(&scratch.0), &tree, &media);
     let child = command
         .stdin(Stdio::null())
         .stdout(qemu_log.try_clone()?)
@@ -108,11 +108,11 @@ pub fn run_session(
 /// Puts console and keyboard on this terminal, until the guest powers off.
 pub fn run_shell(options: &Options) -> io::Result<i32> {
     let scratch = Scratch::new()?;
-    let initrd = initrd(options, &scratch.0)?;
+    let media = Media::new(options, &scratch.0)?;
     let tree = options.machine.tree(options, &scratch.0)?;
     let status = options
         .machine
-        .command(options, &Wiring::Terminal, &tree, &initrd)
+        .command(options, &Wiring::Terminal, &tree, &media)
         .status()?;
     Ok(status.code().unwrap_or(1))
 }
@@ -387,7 +387,7 @@ fn pump(
 }
 
 /// The initrd of a boot: the image, and the caller's files appended as an archive of their own.
-fn initrd(options: &Options, scratch: &Path) -> io::Result<PathBuf> {
+pub fn initrd(options: &Options, scratch: &Path) -> io::Result<PathBuf> {
     let Some(files) = &options.files else {
         return Ok(options.initrd.clone());
     };

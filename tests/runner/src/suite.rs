@@ -88,9 +88,11 @@ pub fn run(options: &Options) -> io::Result<i32> {
     cargo(&mut tally, options, "host", &["--workspace"])?;
     cargo(&mut tally, options, "armv7", &armv7)?;
     scripts(&mut tally, options)?;
-    for boot in boots::read(Path::new("tests/boots")).map_err(io::Error::other)? {
-        if boot.wanted(options) {
-            guest(&mut tally, &boot, options)?;
+    let table = boots::read(Path::new("tests/boots")).map_err(io::Error::other)?;
+    for machine in &options.machines {
+        let options = options.on(machine);
+        for boot in table.iter().filter(|boot| boot.wanted(&options)) {
+            guest(&mut tally, boot, &options)?;
         }
     }
 
@@ -229,17 +231,18 @@ fn guest(tally: &mut Tally, boot: &Boot, common: &Options) -> io::Result<()> {
     if missing > 0 {
         trouble.push(format!("{missing} tests were announced and never reported"));
     }
+    let clean = format!("board_{}_{name}_clean", options.machine.name.replace('-', "_"));
     // The boot itself is a test: the kernel had nothing to complain about, and every test came to an end.
     if !trouble.is_empty() {
         trouble.push(format!("console: {}", options.results.join("console.log").display()));
-        reports.push(failed(&format!("board_{name}_clean"), trouble.join("\n")));
+        reports.push(failed(&clean, trouble.join("\n")));
     } else if !reports.is_empty() {
         reports.push(Report {
-            name: format!("board_{name}_clean"),
+            name: clean,
             verdict: Verdict::Passed,
             detail: String::new(),
         });
     }
-    tally.add(&format!("guest {name}"), start, reports);
+    tally.add(&format!("{} {name}", options.machine.name), start, reports);
     Ok(())
 }
