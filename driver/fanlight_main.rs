@@ -6,13 +6,16 @@
 //! device `/dev/fanlight<N>/<window>`. The layers, from the top:
 //!
 //! - [`driver`]: probe and unbind; [`instance`]: one node's windows, numbering;
-//! - [`spec`]: what the device tree asks for, checked; [`window`]: one window and its files' operations;
+//! - [`spec`], [`geometry`]: what the device tree asks for, checked; [`window`]: one window and its files' operations;
+//!   [`attributes`], [`stats`]: what sysfs and debugfs say of it;
 //! - [`memory`], [`fbdev`], [`scanout`]: plain memory and the framebuffer; [`log`], [`log_file`]: the log;
 //! - [`ring`]: the log's format, shared with user space; [`sys`]: safe types over the kernel's C interfaces, the only
 //!   place with `unsafe`.
 
+mod attributes;
 mod driver;
 mod fbdev;
+mod geometry;
 mod instance;
 mod log;
 mod log_file;

@@ -5,8 +5,8 @@
 //! C header: [`include/uapi/linux/fb.h`](srctree/include/uapi/linux/fb.h)
 
 use crate::{
+    geometry::Geometry,
     scanout::Scanout,
-    spec::Geometry,
     sys::{
         abi::{
             FbBitfield,

@@ -22,6 +22,7 @@ use crate::{
     stats::Stats,
     sys::{
         address_space::AddressSpace,
+        backing::Backing,
         carveout::{
             self,
             Carveout, //
@@ -30,10 +31,7 @@ use crate::{
         console::Console,
         contiguous::ContiguousArea,
         ida::InstanceId,
-        mapping::{
-            Backing,
-            Mapping, //
-        },
+        mapping::Mapping,
         of,
         persistent::{
             recover,

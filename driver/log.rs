@@ -2,10 +2,13 @@
 
 //! The log: a ring in vmalloc memory, what writes to it, and the waking of its readers.
 
+mod intake;
+
+pub(crate) use intake::KernelSink;
+
 use crate::{
     ring::{
         kmsg,
-        parse_dump,
         Cursor,
         Entry,
         Mode,
@@ -24,9 +27,7 @@ use crate::{
     sys::{
         console::{
             cleared,
-            dumped,
-            loglevel,
-            Sink, //
+            dumped, //
         },
         irq_lock::{
             IrqGuard,
@@ -38,14 +39,12 @@ use crate::{
             local_clock,
             panic_in_progress, //
         },
-        try_cell::{
-            Claim,
-            TryCell, //
-        },
+        try_cell::TryCell,
         vmalloc::VmallocArea,
         wait::Waiters, //
     }, //
 };
+use intake::Scratch;
 use kernel::{
     iov::IovIterSource,
     prelude::*,
@@ -60,24 +59,6 @@ use kernel::{
 
 /// How often an emergency asks for the lock before it goes on without.
 const EMERGENCY_TRIES: usize = 10_000;
-
-/// Room to take messages apart.
-struct Scratch {
-    line: KVec<u8>,
-    dump: KVec<u8>,
-    lines: KVec<u8>,
-}
-
-impl Scratch {
-    fn new() -> Result<TryCell<Self>> {
-        let room = || KVec::from_elem(0u8, kmsg::MESSAGE_MAX, GFP_KERNEL);
-        Ok(TryCell::new(Self {
-            line: room()?,
-            dump: room()?,
-            lines: room()?,
-        }))
-    }
-}
 
 /// The lock, or the knowledge that it can't be had.
 struct Held<'a>(Option<IrqGuard<'a>>);
@@ -262,63 +243,6 @@ impl Log {
             .wake(kernel::bindings::POLLERR | kernel::bindings::POLLHUP);
     }
 
-    /// Takes message `seq` of the kernel, unless it was taken before. Messages that were passed over are counted, and leave
-    /// a gap in the ring's numbers.
-    fn take(&self, seq: u64, entry: &Entry<'_>) {
-        let Some(ring) = self.ring() else { return };
-        {
-            let lock = self.lock_for(entry.flags);
-            let next = self.next_message.load(Relaxed);
-            if seq < next {
-                return;
-            }
-            if seq > next {
-                add(&self.missed, seq - next);
-                self.writer.skip(seq - next);
-            }
-            self.next_message.store(seq + 1, Relaxed);
-            // A refused record took a number: its readers see that it is missing.
-            let _ = self.put(ring, entry, &lock);
-        }
-        self.waiters
-            .appended(self.writer.next_seq() - 1, ring.header().head.load());
-    }
-
-    /// Takes the messages that printk does not give to consoles: those before `until`, or all that come next.
-    fn take_quiet(&self, until: Option<u64>, flags: u8, scratch: &mut Scratch) {
-        let Scratch { dump, lines, .. } = scratch;
-        loop {
-            let next = self.next_message.load(Relaxed);
-            if until.is_some_and(|until| next >= until) {
-                return;
-            }
-            let Some((seq, len)) = dumped(next, dump) else {
-                return;
-            };
-            if until.is_some_and(|until| seq >= until) {
-                return;
-            }
-            let Some(entry) = dump.get(..len).and_then(|text| parse_dump(text, lines)) else {
-                return;
-            };
-            if until.is_none() && entry.level < loglevel() {
-                // The console is about to give it, with its dictionary.
-                return;
-            }
-            let flags = entry.flags | flags;
-            self.take(seq, &Entry { flags, ..entry });
-        }
-    }
-
-    /// Takes messages that are too quiet for consoles now, and not only when a louder one follows. Any context but NMI.
-    pub(crate) fn catch_up(&self) {
-        // The last cell is kept for an emergency.
-        let mut cells = self.scratch.iter().take(2);
-        if let Some(mut scratch) = cells.find_map(TryCell::claim) {
-            self.take_quiet(None, 0, &mut scratch);
-        }
-    }
-
     /// Behind the messages that `dmesg -C` has cleared.
     pub(crate) fn after_cleared(&self, ring: Ring<'_>) -> Cursor {
         let clear = cleared();
@@ -348,10 +272,6 @@ impl Log {
         }
         best
     }
-
-    fn claim_scratch(&self) -> Option<Claim<'_, Scratch>> {
-        self.scratch.iter().find_map(|cell| cell.claim())
-    }
 }
 
 /// The next record, over losses; `None` at the end.
@@ -365,11 +285,6 @@ fn next_slot<'a>(cursor: &mut Cursor, ring: Ring<'a>) -> Option<Slot<'a>> {
     }
 }
 
-/// Adds to a counter that only the holder of the lock changes.
-fn add(counter: &Atomic<u64>, n: u64) {
-    counter.store(counter.load(Relaxed) + n, Relaxed);
-}
-
 fn errno(refused: Refused) -> Error {
     match refused {
         Refused::TooLong => EINVAL,
@@ -379,66 +294,3 @@ fn errno(refused: Refused) -> Error {
 
 /// Level of a message that gives none: `CONFIG_MESSAGE_LOGLEVEL_DEFAULT` as it comes.
 const DEFAULT_LEVEL: u8 = 4;
-
-/// The log as the kernel's console.
-pub(crate) struct KernelSink(pub(crate) Arc<Log>);
-
-impl Sink for KernelSink {
-    fn line(&self, text: &[u8], emergency: bool) {
-        let log = &*self.0;
-        let flags = if emergency { EMERGENCY } else { 0 };
-        let Some(mut claim) = log.claim_scratch() else {
-            // All are taken by what this interrupted, which takes a panic in a panic: what needs no room still goes.
-            if let Some(line) = kmsg::parse(text, &mut []) {
-                log.take(
-                    line.seq,
-                    &Entry {
-                        flags,
-                        ..line.entry
-                    },
-                );
-            }
-            return;
-        };
-        let scratch = &mut *claim;
-        if let Some(seq) = kmsg::parse(text, &mut scratch.line).map(|line| line.seq) {
-            if seq != log.next_message.load(Relaxed) {
-                log.take_quiet(Some(seq), flags, scratch);
-            }
-        }
-        if let Some(line) = kmsg::parse(text, &mut scratch.line) {
-            let flags = line.entry.flags | flags;
-            log.take(
-                line.seq,
-                &Entry {
-                    flags,
-                    ..line.entry
-                },
-            );
-        }
-        if !emergency {
-            // Quiet ones that came behind it had to wait for it.
-            log.take_quiet(None, 0, scratch);
-        }
-    }
-
-    fn printed(&self) {
-        self.0.catch_up();
-    }
-
-    fn record(&self, level: u8, text: &[u8], emergency: bool) -> Result {
-        let entry = Entry {
-            level,
-            flags: if emergency {
-                MODULE | EMERGENCY
-            } else {
-                MODULE
-            },
-            ns: local_clock(),
-            caller: caller_id(),
-            text,
-            ..Entry::default()
-        };
-        self.0.append(&entry).map(drop).map_err(errno)
-    }
-}

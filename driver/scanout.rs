@@ -6,7 +6,7 @@ mod ramfb;
 mod rpi;
 
 use crate::{
-    spec::{
+    geometry::{
         Geometry,
         ScanoutKind, //
     },

@@ -4,30 +4,22 @@
 
 use crate::{
     fbdev::Framebuffer,
+    geometry::ScanoutKind,
     log::Log,
     log_file::LogFile,
     memory,
     ring::{
-        persist::{
-            Ending,
-            Salvaged, //
-        },
+        persist::Salvaged,
         Digits, //
     },
-    spec::{
-        self,
-        Name, //
-    },
+    spec::Name,
     sys::{
         abi::{
             Info,
             Watermark,
             ABI, //
         },
-        chardev::{
-            Attribute,
-            Operations, //
-        },
+        chardev::Operations,
         file::{
             may_clear_log,
             may_show_addresses,
@@ -41,6 +33,7 @@ use crate::{
             Protection, //
         },
         persistent::Persistent,
+        sysfs::Attribute,
         Cache, //
     }, //
 };
@@ -101,14 +94,14 @@ impl Content {
         }
     }
 
-    fn persistent(&self) -> Option<&Persistent> {
+    pub(crate) fn persistent(&self) -> Option<&Persistent> {
         match self {
             Content::Log(log) => log.persistent.as_deref(),
             _ => None,
         }
     }
 
-    fn salvaged(&self) -> Option<&Salvaged> {
+    pub(crate) fn salvaged(&self) -> Option<&Salvaged> {
         match self {
             Content::Previous(_, salvaged) => Some(salvaged),
             _ => None,
@@ -212,7 +205,7 @@ impl Window {
         info
     }
 
-    fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self.content {
             Content::Memory => "memory",
             Content::Framebuffer(_) => "framebuffer",
@@ -220,7 +213,7 @@ impl Window {
         }
     }
 
-    fn backing(&self) -> &'static str {
+    pub(crate) fn backing(&self) -> &'static str {
         match self.backing {
             BackingKind::Carveout => "carveout",
             BackingKind::Contiguous => "contiguous",
@@ -228,7 +221,7 @@ impl Window {
         }
     }
 
-    fn cache(&self) -> &'static str {
+    pub(crate) fn cache(&self) -> &'static str {
         match self.mapping.cache() {
             Cache::WriteCombine => "writecombine",
             Cache::Noncached => "noncached",
@@ -236,12 +229,12 @@ impl Window {
         }
     }
 
-    fn scanout(&self) -> &'static str {
+    pub(crate) fn scanout(&self) -> &'static str {
         match &self.content {
             Content::Framebuffer(fb) => match fb.geometry.scanout {
-                spec::ScanoutKind::None => "none",
-                spec::ScanoutKind::Ramfb => "ramfb",
-                spec::ScanoutKind::RpiFirmware => "rpi",
+                ScanoutKind::None => "none",
+                ScanoutKind::Ramfb => "ramfb",
+                ScanoutKind::RpiFirmware => "rpi",
             },
             _ => "none",
         }
@@ -254,107 +247,10 @@ pub(crate) enum FileState {
     Log(Pin<KBox<LogFile>>),
 }
 
-macro_rules! attribute {
-    ($name:literal, $show:expr) => {
-        attribute!($name, |_| true, $show, None)
-    };
-    ($name:literal, $visible:expr, $show:expr, $store:expr) => {
-        Attribute {
-            name: $name,
-            show: $show,
-            store: $store,
-            visible: $visible,
-        }
-    };
-}
-
-/// An attribute of log.prev: a number.
-macro_rules! salvaged {
-    ($name:literal, $field:ident) => {
-        attribute!(
-            $name,
-            |w| w.content.salvaged().is_some(),
-            |w, f| {
-                let value = w.content.salvaged().map_or(0, |s| s.$field);
-                f.write_str(Digits::of(value).as_str())
-            },
-            None
-        )
-    };
-}
-
-fn store_level(window: &Window, text: &[u8]) -> Result {
-    let level = match text {
-        [digit @ b'0'..=b'7'] => digit - b'0',
-        _ => return Err(EINVAL),
-    };
-    let persistent = window.content.persistent().ok_or(EIO)?;
-    persistent.level.store(level.into(), Relaxed);
-    Ok(())
-}
-
-/// How the previous boot ended, for sysfs.
-fn ending(salvaged: &Salvaged) -> &'static str {
-    match salvaged.info.map(|info| info.ending) {
-        Some(Ending::Clean) => "clean",
-        Some(Ending::Panic) => "panic",
-        // It could not say: a reset, a watchdog, a lost supply that the memory survived.
-        Some(Ending::Unknown) => "reset",
-        None if salvaged.intact != 0 => "unknown",
-        None => "none",
-    }
-}
-
 impl Operations for Window {
     type File = FileState;
 
-    // Described in docs/abi/sysfs-class-misc-fanlight.
-    const ATTRIBUTES: &'static [Attribute<Self>] = &[
-        attribute!(c"name", |w, f| write!(f, "{}", w.name.as_str())),
-        attribute!(c"instance", |w, f| write!(f, "{}", w.instance)),
-        attribute!(c"kind", |w, f| f.write_str(w.kind())),
-        attribute!(c"size", |w, f| write!(f, "{}", w.mapping.size())),
-        attribute!(c"backing", |w, f| f.write_str(w.backing())),
-        attribute!(c"cache", |w, f| f.write_str(w.cache())),
-        attribute!(c"rights", |w, f| f.write_str(if w.read_only {
-            "ro"
-        } else {
-            "rw"
-        })),
-        attribute!(c"state", |w, f| f.write_str(if w.mapping.is_live() {
-            "live"
-        } else {
-            "revoked"
-        })),
-        attribute!(c"scanout", |w, f| f.write_str(w.scanout())),
-        attribute!(c"geometry", |w, f| match &w.content {
-            Content::Framebuffer(fb) => spec::show_geometry(&fb.geometry, f),
-            _ => Ok(()),
-        }),
-        attribute!(c"phys", |w, f| match w.mapping.phys() {
-            Some(phys) if may_show_addresses() => write!(f, "{phys:#010x}"),
-            Some(_) => f.write_str("0x00000000"),
-            None => Ok(()),
-        }),
-        attribute!(
-            c"persist_level",
-            |w| w.content.persistent().is_some(),
-            |w, f| match w.content.persistent() {
-                Some(persistent) => write!(f, "{}", persistent.level.load(Relaxed)),
-                None => Ok(()),
-            },
-            Some(store_level)
-        ),
-        attribute!(
-            c"ending",
-            |w| w.content.salvaged().is_some(),
-            |w, f| f.write_str(w.content.salvaged().map_or("none", ending)),
-            None
-        ),
-        salvaged!(c"intact", intact),
-        salvaged!(c"missing", missing),
-        salvaged!(c"damaged", damaged),
-    ];
+    const ATTRIBUTES: &'static [Attribute<Self>] = crate::attributes::ATTRIBUTES;
 
     fn mapping(&self) -> &Mapping {
         &self.mapping

@@ -4,7 +4,7 @@
 
 use super::Scanout;
 use crate::{
-    spec::Geometry,
+    geometry::Geometry,
     sys::{
         contiguous::zero_page,
         fw_cfg::FwCfg, //

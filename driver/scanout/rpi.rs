@@ -7,7 +7,7 @@
 
 use super::Scanout;
 use crate::{
-    spec::Geometry,
+    geometry::Geometry,
     sys::{
         firmware::property_list,
         of::Range,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Character devices: file operations, the device node, its sysfs attributes.
+//! Character devices: file operations and the device node.
 //!
 //! C headers: [`include/linux/miscdevice.h`](srctree/include/linux/miscdevice.h),
 //! [`include/linux/fs.h`](srctree/include/linux/fs.h)
@@ -19,14 +19,13 @@ use super::{
         MapRequest,
         Mapping, //
     },
-    this_module,
-    PAGE_SIZE, //
+    sysfs::{
+        Attribute,
+        Groups, //
+    },
+    this_module, //
 };
 use core::{
-    fmt::{
-        self,
-        Write, //
-    },
     marker::PhantomData,
     ptr, //
 };
@@ -38,7 +37,6 @@ use kernel::{
         to_result, //
     },
     ffi::{
-        c_char,
         c_int,
         c_long,
         c_uint,
@@ -58,23 +56,12 @@ use kernel::{
     }, //
 };
 
-/// A sysfs attribute of a node.
-pub(crate) struct Attribute<T> {
-    pub(crate) name: &'static CStr,
-    /// Writes the value; a newline follows.
-    pub(crate) show: fn(&T, &mut dyn fmt::Write) -> fmt::Result,
-    /// Takes what was written, without its newline. An attribute without is read-only.
-    pub(crate) store: Option<fn(&T, &[u8]) -> Result>,
-    /// Whether this node has it.
-    pub(crate) visible: fn(&T) -> bool,
-}
-
 /// What a node does. All may sleep.
 pub(crate) trait Operations: Send + Sync + Sized + 'static {
     /// What belongs to one open file.
     type File: Send + Sync + 'static;
 
-    /// At most [`ATTRIBUTES_MAX`].
+    /// At most [`ATTRIBUTES_MAX`](super::sysfs::ATTRIBUTES_MAX).
     const ATTRIBUTES: &'static [Attribute<Self>];
 
     fn mapping(&self) -> &Mapping;
@@ -137,7 +124,7 @@ impl<T: Operations> CharDevice<T> {
             fops: Vtable::<T>::FOPS,
             // `Device` is a transparent wrapper.
             parent: ptr::from_ref(parent).cast::<bindings::device>().cast_mut(),
-            groups: Vtable::<T>::GROUPS.as_ptr().cast_mut(),
+            groups: Groups::<T>::ALL.as_ptr().cast_mut(),
             mode,
             ..pin_init::zeroed()
         };
@@ -159,7 +146,7 @@ impl<T: Operations> CharDevice<T> {
     /// # Safety
     ///
     /// `misc` must be that of a live `CharDevice<T>`.
-    unsafe fn node_of<'a>(misc: *mut bindings::miscdevice) -> &'a Arc<T> {
+    pub(super) unsafe fn node_of<'a>(misc: *mut bindings::miscdevice) -> &'a Arc<T> {
         // SAFETY: by the caller's promise.
         unsafe { &(*kernel::container_of!(Opaque::cast_from(misc), Self, misc)).node }
     }
@@ -348,163 +335,4 @@ impl<T: Operations> Vtable<T> {
         let (data, m) = unsafe { (Self::data(file), SeqFile::from_raw(m)) };
         data.node.fdinfo(&data.state, m);
     }
-}
-
-/// How many attributes a node can have.
-pub(crate) const ATTRIBUTES_MAX: usize = 16;
-
-/// The `I`th attribute of `T`.
-struct AttributeAt<T, const I: usize>(PhantomData<T>);
-
-impl<T: Operations, const I: usize> AttributeAt<T, I> {
-    // The last of its fields are there with lock debugging only.
-    #[allow(clippy::needless_update)]
-    const RAW: bindings::device_attribute = bindings::device_attribute {
-        attr: bindings::attribute {
-            name: if I < T::ATTRIBUTES.len() {
-                T::ATTRIBUTES[I].name.to_bytes_with_nul().as_ptr()
-            } else {
-                ptr::null()
-            },
-            mode: if I < T::ATTRIBUTES.len() && T::ATTRIBUTES[I].store.is_some() {
-                0o644
-            } else {
-                0o444
-            },
-            ..pin_init::zeroed()
-        },
-        __bindgen_anon_1: bindings::device_attribute__bindgen_ty_1 {
-            show: Some(Self::show),
-        },
-        __bindgen_anon_2: bindings::device_attribute__bindgen_ty_2 {
-            store: Some(Self::store),
-        },
-    };
-
-    /// Null where there is no such attribute: the end of the list.
-    const PTR: *const bindings::attribute = if I < T::ATTRIBUTES.len() {
-        &Self::RAW.attr
-    } else {
-        ptr::null()
-    };
-
-    /// # Safety
-    ///
-    /// `dev` must be a device of a `CharDevice<T>`.
-    unsafe fn node<'a>(dev: *mut bindings::device) -> &'a T {
-        // SAFETY: the misc core made the miscdevice the device's driver data, and removes the attributes, waiting for
-        // their users, before the miscdevice goes.
-        unsafe { CharDevice::<T>::node_of((*dev).driver_data.cast()) }
-    }
-
-    /// # Safety
-    ///
-    /// Called by sysfs for a device of a `CharDevice<T>`, with a page to write to.
-    unsafe extern "C" fn show(
-        dev: *mut bindings::device,
-        _attr: *mut bindings::device_attribute,
-        buf: *mut c_char,
-    ) -> isize {
-        let Some(attribute) = T::ATTRIBUTES.get(I) else {
-            return EIO.to_errno() as isize;
-        };
-        // SAFETY: sysfs gives a page, exclusive to this call.
-        let page = unsafe { core::slice::from_raw_parts_mut(buf.cast::<u8>(), PAGE_SIZE) };
-        let mut out = PageWriter { page, len: 0 };
-        // SAFETY: by the caller's promise.
-        let node = unsafe { Self::node(dev) };
-        match (attribute.show)(node, &mut out).and_then(|()| out.write_str("\n")) {
-            Ok(()) => out.len as isize,
-            Err(_) => EIO.to_errno() as isize,
-        }
-    }
-
-    /// # Safety
-    ///
-    /// Called by sysfs for a device of a `CharDevice<T>`, with `count` bytes to read.
-    unsafe extern "C" fn store(
-        dev: *mut bindings::device,
-        _attr: *mut bindings::device_attribute,
-        buf: *const c_char,
-        count: usize,
-    ) -> isize {
-        from_result(|| {
-            let store = T::ATTRIBUTES.get(I).and_then(|a| a.store).ok_or(EIO)?;
-            // SAFETY: by the caller's promise.
-            let (node, text) = unsafe {
-                (
-                    Self::node(dev),
-                    core::slice::from_raw_parts(buf.cast::<u8>(), count),
-                )
-            };
-            store(node, text.strip_suffix(b"\n").unwrap_or(text))?;
-            Ok(count as isize)
-        })
-    }
-}
-
-/// Writes text to a page; what does not fit is an error.
-struct PageWriter<'a> {
-    page: &'a mut [u8],
-    len: usize,
-}
-
-impl Write for PageWriter<'_> {
-    fn write_str(&mut self, s: &str) -> fmt::Result {
-        let end = self.len + s.len();
-        self.page
-            .get_mut(self.len..end)
-            .ok_or(fmt::Error)?
-            .copy_from_slice(s.as_bytes());
-        self.len = end;
-        Ok(())
-    }
-}
-
-macro_rules! attribute_list {
-    ($t:ty: $($i:literal)*) => {
-        &[$(AttributeAt::<$t, $i>::PTR,)* ptr::null()]
-    };
-}
-
-impl<T: Operations> Vtable<T> {
-    /// # Safety
-    ///
-    /// Called by sysfs for the object in a device of a `CharDevice<T>`, with one of its attributes.
-    unsafe extern "C" fn is_visible(
-        kobj: *mut bindings::kobject,
-        attr: *mut bindings::attribute,
-        index: c_int,
-    ) -> bindings::umode_t {
-        // SAFETY: the object is that of a device, whose driver data is the miscdevice; see `AttributeAt::node`.
-        let (node, mode) = unsafe {
-            let dev = kernel::container_of!(kobj, bindings::device, kobj);
-            (
-                CharDevice::<T>::node_of((*dev).driver_data.cast()),
-                (*attr).mode,
-            )
-        };
-        let attribute = usize::try_from(index)
-            .ok()
-            .and_then(|i| T::ATTRIBUTES.get(i));
-        match attribute {
-            Some(attribute) if (attribute.visible)(node) => mode,
-            _ => 0,
-        }
-    }
-
-    const LIST: &'static [*const bindings::attribute; ATTRIBUTES_MAX + 1] =
-        attribute_list!(T: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
-
-    const GROUP: &'static bindings::attribute_group = &bindings::attribute_group {
-        __bindgen_anon_1: bindings::attribute_group__bindgen_ty_1 {
-            is_visible: Some(Self::is_visible),
-        },
-        __bindgen_anon_2: bindings::attribute_group__bindgen_ty_2 {
-            attrs: Self::LIST.as_ptr().cast_mut().cast(),
-        },
-        ..pin_init::zeroed()
-    };
-
-    const GROUPS: &'static [*const bindings::attribute_group; 2] = &[Self::GROUP, ptr::null()];
 }

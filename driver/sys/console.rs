@@ -3,7 +3,7 @@
 //! How the kernel reaches the log: an nbcon console for what is printed, a function for other modules.
 //!
 //! C header: [`include/linux/console.h`](srctree/include/linux/console.h). `struct console` is opaque to bindgen, so the
-//! structure and its callbacks are in `helpers.c`; they end in [`fanlight_console_line`]. The function for other modules is
+//! structure and its callbacks are in `kmsg.c`; they end in [`fanlight_console_line`]. The function for other modules is
 //! declared in `fanlight_log.h`.
 
 use super::ffi;
@@ -119,7 +119,7 @@ impl Drop for Console {
     }
 }
 
-/// Called by `helpers.c`.
+/// Called by `kmsg.c`.
 ///
 /// # Safety
 ///
@@ -141,7 +141,7 @@ unsafe extern "C" fn fanlight_console_line(
     sink.line(text, emergency);
 }
 
-/// Called by `helpers.c` for other modules.
+/// Called by `kmsg.c` for other modules.
 ///
 /// # Safety
 ///
@@ -170,7 +170,7 @@ unsafe extern "C" fn fanlight_log_record(
     }
 }
 
-/// Called by `helpers.c` after messages.
+/// Called by `kmsg.c` after messages.
 ///
 /// # Safety
 ///

@@ -19,6 +19,7 @@ struct inode;
 struct irq_work;
 struct page;
 struct resource;
+struct vfsmount;
 struct vm_area_desc;
 struct wait_queue_head;
 
@@ -60,6 +61,8 @@ extern struct ida fanlight_instances;
 
 /* An inode of our own, whose address space all of a device's mappings share. */
 struct inode *fanlight_inode_new(void);
+/* The mount that such inodes are on; there while one of them is. */
+struct vfsmount *fanlight_mount(void);
 void fanlight_inode_free(struct inode *inode);
 void fanlight_inode_adopt(struct inode *inode, struct file *file);
 void fanlight_inode_unmap(struct inode *inode);

@@ -18,11 +18,12 @@
 
 use super::{
     address_space::AddressSpace,
-    carveout::Carveout,
-    contiguous::ContiguousArea,
+    backing::Backing,
     ffi,
-    vmalloc::VmallocArea,
-    AssertSync,
+    vm_ops::{
+        FAULT_VM_OPS,
+        VM_OPS, //
+    },
     Cache,
     PAGE_SIZE, //
 };
@@ -34,9 +35,7 @@ use kernel::{
     bindings,
     error::to_result,
     ffi::{
-        c_int,
-        c_ulong,
-        c_void, //
+        c_int, //
     },
     mm::{
         virt::VmaRef,
@@ -54,46 +53,6 @@ use kernel::{
         Mutex, //
     }, //
 };
-
-/// What is behind a window.
-pub(crate) enum Backing {
-    /// Memory that is not the kernel's: `io_remap_pfn_range`.
-    Carveout(Carveout),
-    /// Contiguous kernel pages: `remap_pfn_range`.
-    Contiguous(ContiguousArea),
-    /// Scattered kernel pages, mapped as they are touched.
-    Vmalloc(Arc<VmallocArea>),
-    /// Scattered kernel pages, mapped all at once by mmap.
-    Prefault(Arc<VmallocArea>),
-}
-
-impl Backing {
-    /// Bytes, a multiple of the page size.
-    pub(crate) fn size(&self) -> usize {
-        match self {
-            Backing::Carveout(c) => c.size(),
-            Backing::Contiguous(c) => c.size(),
-            Backing::Vmalloc(v) | Backing::Prefault(v) => v.size(),
-        }
-    }
-
-    /// Number of the first page frame, where the pages are contiguous.
-    pub(crate) fn pfn(&self) -> Option<usize> {
-        match self {
-            Backing::Carveout(c) => Some(c.pfn()),
-            Backing::Contiguous(c) => Some(c.pfn()),
-            Backing::Vmalloc(_) | Backing::Prefault(_) => None,
-        }
-    }
-
-    fn as_ptr(&self) -> *mut u8 {
-        match self {
-            Backing::Carveout(c) => c.as_ptr(),
-            Backing::Contiguous(c) => c.as_ptr(),
-            Backing::Vmalloc(v) | Backing::Prefault(v) => v.as_ptr(),
-        }
-    }
-}
 
 /// What has happened to a mapping since it was made.
 pub(crate) struct Counters {
@@ -271,7 +230,7 @@ impl Mapping {
     }
 
     /// The core has made the mapping: the last chance to refuse it.
-    fn mapped(&self) -> Result {
+    pub(super) fn mapped(&self) -> Result {
         let mut guard = self.live.lock();
         let live = (*guard).as_mut().ok_or(ENODEV)?;
         if let Some(mm) = kernel::current!().mm() {
@@ -284,7 +243,12 @@ impl Mapping {
     }
 
     /// Inserts the pages around the one that was touched.
-    fn fault(&self, vma: &VmaRef, touched: usize, address: usize) -> bindings::vm_fault_t {
+    pub(super) fn fault(
+        &self,
+        vma: &VmaRef,
+        touched: usize,
+        address: usize,
+    ) -> bindings::vm_fault_t {
         let guard = self.live.lock();
         let area = match &*guard {
             Some(Live {
@@ -352,78 +316,23 @@ impl Mapping {
         self.counters.revocations.fetch_add(1, Relaxed);
     }
 
-    /// Copies from the window, each aligned word, half-word or byte of it read once. `ENODEV`: revoked.
-    ///
-    /// The caller keeps to the window's size; less is copied beyond it.
+    /// Copies from the window as [`Backing::read`] does. `ENODEV`: revoked.
     pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> Result<usize> {
         let guard = self.live.lock();
         let live = guard.as_ref().ok_or(ENODEV)?;
-        let len = out.len().min(self.size.saturating_sub(offset));
-        let mut at = 0;
-        while at < len {
-            // SAFETY: `offset + at` and the step after it are inside the window's memory, which is live under the
-            // mutex; the alignment is checked by `step`.
-            unsafe {
-                let from = live.backing.as_ptr().add(offset + at);
-                at += match step(offset + at, len - at) {
-                    4 => put(out, at, &from.cast::<u32>().read_volatile().to_ne_bytes()),
-                    2 => put(out, at, &from.cast::<u16>().read_volatile().to_ne_bytes()),
-                    _ => put(out, at, &[from.read_volatile()]),
-                };
-            }
-        }
-        Ok(len)
+        Ok(live.backing.read(offset, out))
     }
 
-    /// Copies into the window, each aligned word, half-word or byte of it written once. `ENODEV`: revoked.
+    /// Copies into the window as [`Backing::write`] does. `ENODEV`: revoked.
     pub(crate) fn write(&self, offset: usize, data: &[u8]) -> Result<usize> {
         let guard = self.live.lock();
         let live = guard.as_ref().ok_or(ENODEV)?;
-        let len = data.len().min(self.size.saturating_sub(offset));
-        let mut at = 0;
-        while at < len {
-            // SAFETY: as in `read`.
-            unsafe {
-                let to = live.backing.as_ptr().add(offset + at);
-                at += match (step(offset + at, len - at), &data[at..len]) {
-                    (4, &[a, b, c, d, ..]) => {
-                        to.cast::<u32>()
-                            .write_volatile(u32::from_ne_bytes([a, b, c, d]));
-                        4
-                    }
-                    (2, &[a, b, ..]) => {
-                        to.cast::<u16>().write_volatile(u16::from_ne_bytes([a, b]));
-                        2
-                    }
-                    (_, rest) => {
-                        to.write_volatile(rest[0]);
-                        1
-                    }
-                };
-            }
-        }
-        Ok(len)
+        Ok(live.backing.write(offset, data))
     }
 }
 
 /// Pages that one fault inserts at most: as many as one ARM page table of Linux holds.
 const BATCH: usize = 512;
-
-/// The widest access that is aligned at `offset` and not longer than `left` bytes.
-fn step(offset: usize, left: usize) -> usize {
-    match (offset % 4, left) {
-        (0, 4..) => 4,
-        (0 | 2, 2..) => 2,
-        _ => 1,
-    }
-}
-
-fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> usize {
-    if let Some(out) = out.get_mut(at..at + bytes.len()) {
-        out.copy_from_slice(bytes);
-    }
-    bytes.len()
-}
 
 /// A request to map, while `mmap_prepare` runs.
 ///
@@ -446,103 +355,4 @@ impl MapRequest<'_> {
             _lifetime: PhantomData,
         }
     }
-}
-
-/// For mappings whose pages are there from mmap on.
-static VM_OPS: AssertSync<bindings::vm_operations_struct> =
-    AssertSync(bindings::vm_operations_struct {
-        open: Some(vm_open),
-        close: Some(vm_close),
-        mapped: Some(vm_mapped),
-        ..pin_init::zeroed()
-    });
-
-/// For mappings that are filled by faults, at first or again.
-static FAULT_VM_OPS: AssertSync<bindings::vm_operations_struct> =
-    AssertSync(bindings::vm_operations_struct {
-        open: Some(vm_open),
-        close: Some(vm_close),
-        mapped: Some(vm_mapped),
-        fault: Some(vm_fault),
-        map_pages: Some(vm_map_pages),
-        ..pin_init::zeroed()
-    });
-
-/// # Safety
-///
-/// `vma` must be a mapping made by [`Mapping::map`].
-unsafe fn mapping_of<'a>(vma: *mut bindings::vm_area_struct) -> &'a Mapping {
-    // SAFETY: `Mapping::map` set the private data, which the mapping's file keeps alive.
-    unsafe { &*(*vma).vm_private_data.cast::<Mapping>() }
-}
-
-/// # Safety
-///
-/// Called by the core for a mapping made by [`Mapping::map`].
-unsafe extern "C" fn vm_open(vma: *mut bindings::vm_area_struct) {
-    // SAFETY: by the caller's promise.
-    unsafe { mapping_of(vma) }
-        .counters
-        .maps
-        .fetch_add(1, Relaxed);
-}
-
-/// # Safety
-///
-/// Called by the core for a mapping made by [`Mapping::map`].
-unsafe extern "C" fn vm_close(vma: *mut bindings::vm_area_struct) {
-    // SAFETY: by the caller's promise.
-    unsafe { mapping_of(vma) }
-        .counters
-        .maps
-        .fetch_sub(1, Relaxed);
-}
-
-/// # Safety
-///
-/// Called by the core for a mapping made by [`Mapping::map`]; `private` points to its private data.
-unsafe extern "C" fn vm_mapped(
-    _start: c_ulong,
-    _end: c_ulong,
-    _pgoff: c_ulong,
-    _file: *const bindings::file,
-    private: *mut *mut c_void,
-) -> c_int {
-    // SAFETY: by the caller's promise; `Mapping::map` set the private data, which the file keeps alive.
-    let this = unsafe { &*(*private).cast::<Mapping>() };
-    match this.mapped() {
-        Ok(()) => 0,
-        Err(e) => {
-            // The core unmaps what it made, and that calls `close`.
-            this.counters.maps.fetch_add(1, Relaxed);
-            e.to_errno()
-        }
-    }
-}
-
-/// # Safety
-///
-/// Called by the core for a mapping made by [`Mapping::map`].
-unsafe extern "C" fn vm_fault(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
-    // SAFETY: the core gives a valid fault, whose mapping is valid and locked, for reading at least.
-    let (vma, pgoff, address) = unsafe {
-        let fault = (*vmf).__bindgen_anon_1;
-        (VmaRef::from_raw(fault.vma), fault.pgoff, fault.address)
-    };
-    // SAFETY: by the caller's promise.
-    unsafe { mapping_of(vma.as_ptr()) }.fault(vma, pgoff, address)
-}
-
-/// Maps nothing. It is there because the core retries every fault without the per-VMA lock for those who have only a
-/// fault handler (`vmf_can_call_fault` in mm/memory.c). It runs under RCU, and may not sleep as [`vm_fault`] does.
-///
-/// # Safety
-///
-/// None of the arguments are used.
-unsafe extern "C" fn vm_map_pages(
-    _vmf: *mut bindings::vm_fault,
-    _start: c_ulong,
-    _end: c_ulong,
-) -> bindings::vm_fault_t {
-    0
 }

@@ -7,6 +7,7 @@
 
 pub(crate) mod abi;
 pub(crate) mod address_space;
+pub(crate) mod backing;
 pub(crate) mod carveout;
 pub(crate) mod chardev;
 pub(crate) mod console;
@@ -20,8 +21,10 @@ pub(crate) mod irq_lock;
 pub(crate) mod mapping;
 pub(crate) mod of;
 pub(crate) mod persistent;
+pub(crate) mod sysfs;
 pub(crate) mod time;
 pub(crate) mod try_cell;
+mod vm_ops;
 pub(crate) mod vmalloc;
 pub(crate) mod wait;
 

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How a framebuffer's memory is a picture, as the device tree says it.
+//!
+//! The property names and formats are those of simple-framebuffer.
+
+use crate::spec::{
+    invalid,
+    read_choice,
+    read_u32,
+    Refusal, //
+};
+use core::fmt::Write;
+use kernel::{
+    device::property::FwNode,
+    prelude::*,
+    str::CString, //
+};
+
+/// The order of a pixel's bits.
+#[derive(Clone, Copy)]
+pub(crate) struct PixelFormat {
+    /// As simple-framebuffer names it.
+    pub(crate) name: &'static str,
+    /// As DRM does.
+    pub(crate) fourcc: u32,
+    /// Bits of a pixel.
+    pub(crate) bits: u32,
+    /// First bit and number of bits of red, green, blue and alpha.
+    pub(crate) fields: [(u32, u32); 4],
+}
+
+const fn fourcc(code: &[u8; 4]) -> u32 {
+    u32::from_le_bytes(*code)
+}
+
+/// The formats there are; names and layouts as in include/linux/platform_data/simplefb.h.
+const FORMATS: [PixelFormat; 5] = [
+    PixelFormat {
+        name: "r5g6b5",
+        fourcc: fourcc(b"RG16"),
+        bits: 16,
+        fields: [(11, 5), (5, 6), (0, 5), (0, 0)],
+    },
+    PixelFormat {
+        name: "r8g8b8",
+        fourcc: fourcc(b"RG24"),
+        bits: 24,
+        fields: [(16, 8), (8, 8), (0, 8), (0, 0)],
+    },
+    PixelFormat {
+        name: "x8r8g8b8",
+        fourcc: fourcc(b"XR24"),
+        bits: 32,
+        fields: [(16, 8), (8, 8), (0, 8), (0, 0)],
+    },
+    PixelFormat {
+        name: "a8r8g8b8",
+        fourcc: fourcc(b"AR24"),
+        bits: 32,
+        fields: [(16, 8), (8, 8), (0, 8), (24, 8)],
+    },
+    PixelFormat {
+        name: "x8b8g8r8",
+        fourcc: fourcc(b"XB24"),
+        bits: 32,
+        fields: [(0, 8), (8, 8), (16, 8), (0, 0)],
+    },
+];
+
+/// What hardware shows a framebuffer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum ScanoutKind {
+    None = 0,
+    Ramfb = 1,
+    RpiFirmware = 2,
+}
+
+/// How a framebuffer's memory is a picture.
+#[derive(Clone, Copy)]
+pub(crate) struct Geometry {
+    /// Pixels.
+    pub(crate) width: u32,
+    /// Lines of one screen.
+    pub(crate) height: u32,
+    /// Bytes from a line to the next.
+    pub(crate) stride: u32,
+    /// Screens that the window holds, one below the other.
+    pub(crate) pages: u32,
+    pub(crate) format: PixelFormat,
+    pub(crate) scanout: ScanoutKind,
+}
+
+impl Geometry {
+    /// Bytes from the window's beginning to `line`.
+    pub(crate) fn offset(&self, line: u32) -> u64 {
+        u64::from(line) * u64::from(self.stride)
+    }
+
+    /// Bytes of all screens.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::from(self.stride) * u64::from(self.height) * u64::from(self.pages)
+    }
+}
+
+impl Geometry {
+    /// Reads and checks the geometry of `node`; `None` where it has none.
+    pub(crate) fn read(node: &FwNode) -> Result<Option<Self>, Refusal> {
+        let properties = [c"width", c"height", c"stride", c"format"];
+        if !properties.iter().any(|p| node.property_present(p)) {
+            if node.property_present(c"fanlight,scanout")
+                || node.property_present(c"fanlight,pages")
+            {
+                return Err(invalid(
+                    "fanlight,scanout and fanlight,pages need a geometry",
+                ));
+            }
+            return Ok(None);
+        }
+        let required = |property| {
+            read_u32(node, property)?
+                .filter(|value| *value != 0 && *value <= 1 << 16)
+                .ok_or(invalid(
+                    "a geometry needs width, height, stride (1 to 65536) and format",
+                ))
+        };
+        let (width, height, stride) = (
+            required(c"width")?,
+            required(c"height")?,
+            required(c"stride")?,
+        );
+        let format = node
+            .property_read::<CString>(c"format")
+            .optional()
+            .ok_or(invalid(
+                "a geometry needs width, height, stride (1 to 65536) and format",
+            ))?;
+        let format = *FORMATS
+            .iter()
+            .find(|f| f.name.as_bytes() == format.to_bytes())
+            .ok_or(invalid(
+                "unknown format: r5g6b5, r8g8b8, x8r8g8b8, a8r8g8b8 or x8b8g8r8",
+            ))?;
+        let pixel = format.bits / 8;
+        // Tools write pixels as whole words where they are words; three-byte pixels are not.
+        if stride < width * pixel || (pixel != 3 && stride % pixel != 0) {
+            return Err(invalid(
+                "stride is not a whole number of pixels, or less than a line",
+            ));
+        }
+        let pages = read_u32(node, c"fanlight,pages")?.unwrap_or(1);
+        if !(1..=4).contains(&pages) {
+            return Err(invalid("fanlight,pages is 1 to 4"));
+        }
+        let scanout = read_choice(
+            node,
+            c"fanlight,scanout",
+            &[
+                (c"none", ScanoutKind::None),
+                (c"ramfb", ScanoutKind::Ramfb),
+                (c"rpi-firmware", ScanoutKind::RpiFirmware),
+            ],
+            "fanlight,scanout is none, ramfb or rpi-firmware",
+        )?
+        .unwrap_or(ScanoutKind::None);
+        Ok(Some(Geometry {
+            width,
+            height,
+            stride,
+            pages,
+            format,
+            scanout,
+        }))
+    }
+
+    /// Writes it as sysfs shows it.
+    pub(crate) fn show(&self, out: &mut dyn Write) -> core::fmt::Result {
+        write!(
+            out,
+            "{}x{} {} {}",
+            self.width, self.height, self.stride, self.format.name
+        )
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is behind a window, and copying from and to it.
+
+use super::{
+    carveout::Carveout,
+    contiguous::ContiguousArea,
+    vmalloc::VmallocArea, //
+};
+use kernel::sync::Arc;
+
+/// What is behind a window.
+pub(crate) enum Backing {
+    /// Memory that is not the kernel's: `io_remap_pfn_range`.
+    Carveout(Carveout),
+    /// Contiguous kernel pages: `remap_pfn_range`.
+    Contiguous(ContiguousArea),
+    /// Scattered kernel pages, mapped as they are touched.
+    Vmalloc(Arc<VmallocArea>),
+    /// Scattered kernel pages, mapped all at once by mmap.
+    Prefault(Arc<VmallocArea>),
+}
+
+impl Backing {
+    /// Bytes, a multiple of the page size.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Backing::Carveout(c) => c.size(),
+            Backing::Contiguous(c) => c.size(),
+            Backing::Vmalloc(v) | Backing::Prefault(v) => v.size(),
+        }
+    }
+
+    /// Number of the first page frame, where the pages are contiguous.
+    pub(crate) fn pfn(&self) -> Option<usize> {
+        match self {
+            Backing::Carveout(c) => Some(c.pfn()),
+            Backing::Contiguous(c) => Some(c.pfn()),
+            Backing::Vmalloc(_) | Backing::Prefault(_) => None,
+        }
+    }
+
+    fn as_ptr(&self) -> *mut u8 {
+        match self {
+            Backing::Carveout(c) => c.as_ptr(),
+            Backing::Contiguous(c) => c.as_ptr(),
+            Backing::Vmalloc(v) | Backing::Prefault(v) => v.as_ptr(),
+        }
+    }
+
+    /// Copies from the memory, each aligned word, half-word or byte of it read once. Returns how much there was.
+    pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> usize {
+        let len = out.len().min(self.size().saturating_sub(offset));
+        let mut at = 0;
+        while at < len {
+            // SAFETY: `offset + at` and the step after it are inside the memory, which `self` owns; `step` sees to the
+            // alignment. User space may change it meanwhile: the accesses are volatile.
+            unsafe {
+                let from = self.as_ptr().add(offset + at);
+                at += match step(offset + at, len - at) {
+                    4 => put(out, at, &from.cast::<u32>().read_volatile().to_ne_bytes()),
+                    2 => put(out, at, &from.cast::<u16>().read_volatile().to_ne_bytes()),
+                    _ => put(out, at, &[from.read_volatile()]),
+                };
+            }
+        }
+        len
+    }
+
+    /// Copies into the memory, each aligned word, half-word or byte of it written once. Returns how much there was room
+    /// for.
+    pub(crate) fn write(&self, offset: usize, data: &[u8]) -> usize {
+        let len = data.len().min(self.size().saturating_sub(offset));
+        let mut at = 0;
+        while at < len {
+            // SAFETY: as in `read`.
+            unsafe {
+                let to = self.as_ptr().add(offset + at);
+                at += match (step(offset + at, len - at), &data[at..len]) {
+                    (4, &[a, b, c, d, ..]) => {
+                        to.cast::<u32>()
+                            .write_volatile(u32::from_ne_bytes([a, b, c, d]));
+                        4
+                    }
+                    (2, &[a, b, ..]) => {
+                        to.cast::<u16>().write_volatile(u16::from_ne_bytes([a, b]));
+                        2
+                    }
+                    (_, rest) => {
+                        to.write_volatile(rest[0]);
+                        1
+                    }
+                };
+            }
+        }
+        len
+    }
+}
+
+/// The widest access that is aligned at `offset` and not longer than `left` bytes.
+fn step(offset: usize, left: usize) -> usize {
+    match (offset % 4, left) {
+        (0, 4..) => 4,
+        (0 | 2, 2..) => 2,
+        _ => 1,
+    }
+}
+
+fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> usize {
+    if let Some(out) = out.get_mut(at..at + bytes.len()) {
+        out.copy_from_slice(bytes);
+    }
+    bytes.len()
+}

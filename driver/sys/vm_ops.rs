@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The callbacks of mappings: thin trampolines into [`Mapping`].
+//!
+//! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
+
+use super::{
+    mapping::Mapping,
+    AssertSync, //
+};
+use kernel::{
+    bindings,
+    ffi::{
+        c_int,
+        c_ulong,
+        c_void, //
+    },
+    mm::virt::VmaRef,
+    sync::atomic::Relaxed, //
+};
+
+/// For mappings whose pages are there from mmap on.
+pub(super) static VM_OPS: AssertSync<bindings::vm_operations_struct> =
+    AssertSync(bindings::vm_operations_struct {
+        open: Some(vm_open),
+        close: Some(vm_close),
+        mapped: Some(vm_mapped),
+        ..pin_init::zeroed()
+    });
+
+/// For mappings that are filled by faults, at first or again.
+pub(super) static FAULT_VM_OPS: AssertSync<bindings::vm_operations_struct> =
+    AssertSync(bindings::vm_operations_struct {
+        open: Some(vm_open),
+        close: Some(vm_close),
+        mapped: Some(vm_mapped),
+        fault: Some(vm_fault),
+        map_pages: Some(vm_map_pages),
+        ..pin_init::zeroed()
+    });
+
+/// # Safety
+///
+/// `vma` must be a mapping made by [`Mapping::map`].
+unsafe fn mapping_of<'a>(vma: *mut bindings::vm_area_struct) -> &'a Mapping {
+    // SAFETY: `Mapping::map` set the private data, which the mapping's file keeps alive.
+    unsafe { &*(*vma).vm_private_data.cast::<Mapping>() }
+}
+
+/// # Safety
+///
+/// Called by the core for a mapping made by [`Mapping::map`].
+unsafe extern "C" fn vm_open(vma: *mut bindings::vm_area_struct) {
+    // SAFETY: by the caller's promise.
+    unsafe { mapping_of(vma) }
+        .counters
+        .maps
+        .fetch_add(1, Relaxed);
+}
+
+/// # Safety
+///
+/// Called by the core for a mapping made by [`Mapping::map`].
+unsafe extern "C" fn vm_close(vma: *mut bindings::vm_area_struct) {
+    // SAFETY: by the caller's promise.
+    unsafe { mapping_of(vma) }
+        .counters
+        .maps
+        .fetch_sub(1, Relaxed);
+}
+
+/// # Safety
+///
+/// Called by the core for a mapping made by [`Mapping::map`]; `private` points to its private data.
+unsafe extern "C" fn vm_mapped(
+    _start: c_ulong,
+    _end: c_ulong,
+    _pgoff: c_ulong,
+    _file: *const bindings::file,
+    private: *mut *mut c_void,
+) -> c_int {
+    // SAFETY: by the caller's promise; `Mapping::map` set the private data, which the file keeps alive.
+    let this = unsafe { &*(*private).cast::<Mapping>() };
+    match this.mapped() {
+        Ok(()) => 0,
+        Err(e) => {
+            // The core unmaps what it made, and that calls `close`.
+            this.counters.maps.fetch_add(1, Relaxed);
+            e.to_errno()
+        }
+    }
+}
+
+/// # Safety
+///
+/// Called by the core for a mapping made by [`Mapping::map`].
+unsafe extern "C" fn vm_fault(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
+    // SAFETY: the core gives a valid fault, whose mapping is valid and locked, for reading at least.
+    let (vma, pgoff, address) = unsafe {
+        let fault = (*vmf).__bindgen_anon_1;
+        (VmaRef::from_raw(fault.vma), fault.pgoff, fault.address)
+    };
+    // SAFETY: by the caller's promise.
+    unsafe { mapping_of(vma.as_ptr()) }.fault(vma, pgoff, address)
+}
+
+/// Maps nothing. It is there because the core retries every fault without the per-VMA lock for those who have only a
+/// fault handler (`vmf_can_call_fault` in mm/memory.c). It runs under RCU, and may not sleep as [`vm_fault`] does.
+///
+/// # Safety
+///
+/// None of the arguments are used.
+unsafe extern "C" fn vm_map_pages(
+    _vmf: *mut bindings::vm_fault,
+    _start: c_ulong,
+    _end: c_ulong,
+) -> bindings::vm_fault_t {
+    0
+}
