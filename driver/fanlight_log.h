@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Writing to fanlight's log from other kernel modules, past printk: nothing is formatted, and no console sees it.
+ * Writing to fanlight's log from other kernel modules, past printk: nothing is formatted, and no
+ * console sees it.
  */
 #ifndef FANLIGHT_LOG_H
 #define FANLIGHT_LOG_H
@@ -13,9 +14,11 @@
  * @text: the text, without a newline at its end; need not be terminated
  * @len: bytes of @text, at most 2016
  *
- * Any context, NMI included; waits for nothing but a spinlock, and for that neither in an NMI nor in a panic.
+ * Any context, NMI included; waits for nothing but a spinlock, and for that neither in an NMI nor
+ * in a panic.
  *
- * Return: 0; -ENODEV when there is no log, -EINVAL when @level or @len is too large, -EBUSY when the record was dropped.
+ * Return: 0; -ENODEV when there is no log, -EINVAL when @level or @len is too large, -EBUSY when
+ * the record was dropped.
  */
 int fanlight_log(unsigned int level, const char *text, size_t len);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Thin wrappers over what Rust can't call: inline functions, macros, and structures that bindgen leaves opaque.
- * See helpers.h; the safe types over these are in the Rust files beside this one.
+ * Thin wrappers over what Rust can't call: inline functions, macros, and structures that bindgen
+ * leaves opaque. See helpers.h; the safe types over these are in the Rust files beside this one.
  */
 
 #include <linux/capability.h>
@@ -30,7 +30,10 @@
 
 #include "helpers.h"
 
-/* VMA descriptors ---------------------------------------------------------------------------------------------- */
+/*
+ * VMA descriptors
+ * ----------------------------------------------------------------------------------------------
+ */
 
 bool fanlight_desc_is_shared(const struct vm_area_desc *desc)
 {
@@ -86,9 +89,15 @@ void fanlight_desc_map_pages(struct vm_area_desc *desc, struct page **pages)
 	mmap_action_map_kernel_pages_full(desc, pages);
 }
 
-/* Kernel memory ------------------------------------------------------------------------------------------------ */
+/*
+ * Kernel memory
+ * ------------------------------------------------------------------------------------------------
+ */
 
-/* A root of our own: every window's physical range is a child of it, so that none can be given twice. */
+/*
+ * A root of our own: every window's physical range is a child of it, so that none can be given
+ * twice.
+ */
 static struct resource fanlight_claims = {
 	.name = "fanlight",
 	.start = 0,
@@ -144,7 +153,10 @@ bool fanlight_may_show_addresses(void)
 	return capable(CAP_SYS_ADMIN);
 }
 
-/* The device tree ---------------------------------------------------------------------------------------------- */
+/*
+ * The device tree
+ * ----------------------------------------------------------------------------------------------
+ */
 
 int fanlight_of_region(struct fwnode_handle *fwnode, const char *property, struct resource *res)
 {
@@ -184,7 +196,10 @@ int fanlight_of_find_compatible(const char *compatible, struct resource *res)
 
 DEFINE_IDA(fanlight_instances);
 
-/* The shared address space, as DRM and vfio have it ------------------------------------------------------------- */
+/*
+ * The shared address space, as DRM and vfio have it
+ * -------------------------------------------------------------
+ */
 
 static int fanlight_fs_count;
 static struct vfsmount *fanlight_fs_mount;
@@ -197,8 +212,9 @@ static int fanlight_fs_init_context(struct fs_context *fc)
 static struct file_system_type fanlight_fs_type = {
 	.name = "fanlight",
 	/*
-	 * No owner: the mount would hold the module for as long as an instance exists. An instance is gone before the
-	 * module is, and what outlives an instance is held by open files, which hold the module.
+	 * No owner: the mount would hold the module for as long as an instance exists. An instance
+	 * is gone before the module is, and what outlives an instance is held by open files, which
+	 * hold the module.
 	 */
 	.init_fs_context = fanlight_fs_init_context,
 	.kill_sb = kill_anon_super,
@@ -239,7 +255,10 @@ void fanlight_inode_unmap(struct inode *inode)
 	unmap_mapping_range(inode->i_mapping, 0, 0, 1);
 }
 
-/* Files -------------------------------------------------------------------------------------------------------- */
+/*
+ * Files ------------------------------------------------------------------------------------------
+ * --------------
+ */
 
 bool fanlight_file_is_readable(const struct file *file)
 {
@@ -256,7 +275,10 @@ void fanlight_file_deny_positions(struct file *file)
 	file->f_mode &= ~(FMODE_PREAD | FMODE_PWRITE);
 }
 
-/* Locking and waiting ------------------------------------------------------------------------------------------ */
+/*
+ * Locking and waiting
+ * ------------------------------------------------------------------------------------------
+ */
 
 void fanlight_irq_lock_init(raw_spinlock_t *lock)
 {
@@ -321,12 +343,16 @@ void fanlight_wake(struct wait_queue_head *queue, unsigned int events)
 	wake_up_poll(queue, (__force __poll_t)events);
 }
 
-int fanlight_wait_interruptible(struct wait_queue_head *queue, bool (*condition)(const void *data), const void *data)
+int fanlight_wait_interruptible(struct wait_queue_head *queue, bool (*condition)(const void *data),
+				const void *data)
 {
 	return wait_event_interruptible(*queue, condition(data));
 }
 
-/* Who and when, as printk has them ------------------------------------------------------------------------------ */
+/*
+ * Who and when, as printk has them
+ * ------------------------------------------------------------------------------
+ */
 
 u64 fanlight_local_clock(void)
 {
@@ -338,12 +364,16 @@ u32 fanlight_caller_id(void)
 	return in_task() ? task_pid_nr(current) : 0x80000000 + smp_processor_id();
 }
 
-/* Raspberry Pi firmware ---------------------------------------------------------------------------------------- */
+/*
+ * Raspberry Pi firmware
+ * ----------------------------------------------------------------------------------------
+ */
 
 int fanlight_rpi_property_list(void *data, size_t size)
 {
 #if IS_REACHABLE(CONFIG_RASPBERRYPI_FIRMWARE)
-	struct device_node *np = of_find_compatible_node(NULL, NULL, "raspberrypi,bcm2835-firmware");
+	struct device_node *np = of_find_compatible_node(NULL, NULL,
+							 "raspberrypi,bcm2835-firmware");
 	struct rpi_firmware *fw;
 	int ret;
 

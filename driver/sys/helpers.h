@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the Rust half of sys/ needs from C: the kernel's inline functions and macros, and the few structures that bindgen
- * leaves opaque. Each function does one thing; decisions are made in Rust.
+ * What the Rust half of sys/ needs from C: the kernel's inline functions and macros, and the few
+ * structures that bindgen leaves opaque. Each function does one thing; decisions are made in Rust.
  */
 #ifndef FANLIGHT_HELPERS_H
 #define FANLIGHT_HELPERS_H
@@ -80,11 +80,13 @@ void fanlight_irq_lock_init(raw_spinlock_t *lock);
 void fanlight_irq_work_init(struct irq_work *work, void (*func)(struct irq_work *work));
 void fanlight_wait_init(struct wait_queue_head *queue);
 u64 fanlight_now(void);
-void fanlight_timer_init(struct hrtimer *timer, enum hrtimer_restart (*func)(struct hrtimer *timer));
+void fanlight_timer_init(struct hrtimer *timer,
+			 enum hrtimer_restart (*func)(struct hrtimer *timer));
 void fanlight_timer_start(struct hrtimer *timer, u64 at);
 void fanlight_timer_cancel(struct hrtimer *timer);
 void fanlight_wake(struct wait_queue_head *queue, unsigned int events);
-int fanlight_wait_interruptible(struct wait_queue_head *queue, bool (*condition)(const void *data), const void *data);
+int fanlight_wait_interruptible(struct wait_queue_head *queue, bool (*condition)(const void *data),
+				const void *data);
 
 /* Who and when, as printk has them. */
 u64 fanlight_local_clock(void);
@@ -101,9 +103,13 @@ void fanlight_console_line(void *data, const char *text, unsigned int len, bool 
 bool fanlight_log_target_set(const void *target);
 void fanlight_log_target_clear(const void *target);
 /* Implemented in Rust (sys/console.rs). */
-int fanlight_log_record(const void *target, unsigned int level, const char *text, size_t len, bool emergency);
+int fanlight_log_record(const void *target, unsigned int level, const char *text, size_t len,
+			bool emergency);
 
-/* The message *seq, or the oldest one after it; sets *seq to its number. Returns its length, or -ENOENT. */
+/*
+ * The message *seq, or the oldest one after it; sets *seq to its number. Returns its length, or
+ * -ENOENT.
+ */
 ssize_t fanlight_kmsg_dump(u64 *seq, char *buffer, size_t size);
 int fanlight_console_loglevel(void);
 /* The number of the first message after the last `dmesg -C`. */

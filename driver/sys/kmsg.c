@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * printk's side of the log: the console, which bindgen leaves opaque, and what printk does not export: its wake-up, its
- * rights. See helpers.h; the safe types over these are in console.rs and file.rs.
+ * printk's side of the log: the console, which bindgen leaves opaque, and what printk does not
+ * export: its wake-up, its rights. See helpers.h; the safe types over these are in console.rs and
+ * file.rs.
  */
 
 #include <linux/capability.h>
@@ -22,9 +23,13 @@
 #include "../fanlight_log.h"
 #include "helpers.h"
 
-/* The console -------------------------------------------------------------------------------------------------- */
+/*
+ * The console ------------------------------------------------------------------------------------
+ * --------------
+ */
 
-static void fanlight_console_write(struct console *con, struct nbcon_write_context *wctxt, bool emergency)
+static void fanlight_console_write(struct console *con, struct nbcon_write_context *wctxt,
+				   bool emergency)
 {
 	/* A takeover in here would give the buffer to somebody else while it is parsed. */
 	if (!nbcon_enter_unsafe(wctxt))
@@ -44,8 +49,8 @@ static void fanlight_console_write_atomic(struct console *con, struct nbcon_writ
 }
 
 /*
- * There is no device beyond the ring, and the ring has a lock of its own: all that printk asks of this pair is that the
- * thread does not migrate.
+ * There is no device beyond the ring, and the ring has a lock of its own: all that printk asks of
+ * this pair is that the thread does not migrate.
  */
 static void fanlight_console_device_lock(struct console *con, unsigned long *flags)
 {
@@ -65,7 +70,10 @@ struct console *fanlight_console_new(void *data, short index)
 		return NULL;
 	strscpy(con->name, "fanlight");
 	con->index = index;
-	/* CON_ENABLED: no console= on the command line is needed. CON_PRINTBUFFER: from the first record still there. */
+	/*
+	 * CON_ENABLED: no console= on the command line is needed. CON_PRINTBUFFER: from the first
+	 * record still there.
+	 */
 	con->flags = CON_ENABLED | CON_EXTENDED | CON_PRINTBUFFER | CON_NBCON;
 	con->write_thread = fanlight_console_write_thread;
 	con->write_atomic = fanlight_console_write_atomic;
@@ -111,7 +119,8 @@ int fanlight_log(unsigned int level, const char *text, size_t len)
 	rcu_read_lock();
 	target = rcu_dereference(fanlight_log_target);
 	if (target)
-		ret = fanlight_log_record(target, level, text, len, in_nmi() || panic_in_progress());
+		ret = fanlight_log_record(target, level, text, len,
+					  in_nmi() || panic_in_progress());
 	rcu_read_unlock();
 	return ret;
 }
@@ -141,11 +150,15 @@ int fanlight_console_loglevel(void)
 	return console_loglevel;
 }
 
-/* The rights of /dev/kmsg -------------------------------------------------------------------------------------- */
+/*
+ * The rights of /dev/kmsg
+ * --------------------------------------------------------------------------------------
+ */
 
 /*
- * Opens kmsg as the current task, by an inode of our own with its number: what is mounted on /dev has no part in it. To be
- * closed by __fput_sync: a file that is closed later could outlive the module, to which its file system belongs.
+ * Opens kmsg as the current task, by an inode of our own with its number: what is mounted on /dev
+ * has no part in it. To be closed by __fput_sync: a file that is closed later could outlive the
+ * module, to which its file system belongs.
  */
 static struct file *fanlight_open_kmsg(void)
 {
@@ -181,8 +194,8 @@ int fanlight_may_read_kmsg(void)
 }
 
 /*
- * printk wakes those who poll kmsg after every message, whatever its level; consoles hear of the loud ones only. The queue
- * is not exported: it is learnt by polling.
+ * printk wakes those who poll kmsg after every message, whatever its level; consoles hear of the
+ * loud ones only. The queue is not exported: it is learnt by polling.
  */
 struct fanlight_listener {
 	poll_table table;

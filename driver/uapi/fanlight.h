@@ -2,9 +2,9 @@
 /*
  * fanlight: board memory and the kernel's log, mapped into user space.
  *
- * The C view of the driver's ABI. C89 and C++ clean; every structure has the same layout for 32 and 64-bit programs.
- * One character device node per window, /dev/fanlight<N>/<window>; the log ring is the window named "log", and what was
- * salvaged of the previous boot's log is "log.prev".
+ * The C view of the driver's ABI. C89 and C++ clean; every structure has the same layout for 32
+ * and 64-bit programs. One character device node per window, /dev/fanlight<N>/<window>; the log
+ * ring is the window named "log", and what was salvaged of the previous boot's log is "log.prev".
  */
 #ifndef _UAPI_FANLIGHT_H
 #define _UAPI_FANLIGHT_H
@@ -20,7 +20,8 @@
 /* What is behind a mapping: struct fanlight_info.backing */
 #define FANLIGHT_BACKING_CARVEOUT	1	/* reserved memory or SRAM, io_remap_pfn_range */
 #define FANLIGHT_BACKING_CONTIGUOUS	2	/* contiguous kernel pages, remap_pfn_range */
-#define FANLIGHT_BACKING_VMALLOC	3	/* scattered kernel pages, by fault or remap_vmalloc_range */
+/* scattered kernel pages, mapped by faults or all at once */
+#define FANLIGHT_BACKING_VMALLOC	3
 
 /* Memory type of a mapping: struct fanlight_info.cache */
 #define FANLIGHT_CACHE_WRITECOMBINE	1	/* Normal, non-cacheable */
@@ -30,13 +31,14 @@
 /* What a window is: struct fanlight_info.kind */
 #define FANLIGHT_KIND_MEMORY		1	/* plain memory or registers */
 #define FANLIGHT_KIND_FRAMEBUFFER	2	/* has a geometry; answers the fbdev ioctls */
-#define FANLIGHT_KIND_LOG		3	/* a log ring: struct fanlight_log_header at offset 0 */
+/* a log ring: struct fanlight_log_header at offset 0 */
+#define FANLIGHT_KIND_LOG		3
 
 /* struct fanlight_info.rights: what a descriptor with the right open mode may do */
-#define FANLIGHT_RIGHT_READ		(1 << 0)
-#define FANLIGHT_RIGHT_WRITE		(1 << 1)	/* write(); for a log: append a record */
-#define FANLIGHT_RIGHT_MAP_READ		(1 << 2)
-#define FANLIGHT_RIGHT_MAP_WRITE	(1 << 3)
+#define FANLIGHT_RIGHT_READ		0x01
+#define FANLIGHT_RIGHT_WRITE		0x02	/* write(); for a log: append a record */
+#define FANLIGHT_RIGHT_MAP_READ		0x04
+#define FANLIGHT_RIGHT_MAP_WRITE	0x08
 
 /* struct fanlight_info.scanout */
 #define FANLIGHT_SCANOUT_NONE		0
@@ -51,12 +53,14 @@ struct fanlight_info {
 	__u32 rights;			/* FANLIGHT_RIGHT_* */
 	__u32 scanout;			/* FANLIGHT_SCANOUT_* */
 	__u64 size;			/* bytes that can be mapped, a multiple of the page size */
-	__u64 phys;			/* physical address; 0 without CAP_SYS_ADMIN, and for vmalloc */
+	/* physical address; 0 without CAP_SYS_ADMIN, and for vmalloc */
+	__u64 phys;
 	__u32 width;			/* visible pixels; 0 where there is no geometry */
 	__u32 height;			/* visible lines */
 	__u32 stride;			/* bytes from a line to the next */
 	__u32 format;			/* DRM fourcc, e.g. 'X','R','2','4' from the lowest byte */
-	__u32 pages;			/* framebuffer: how many screens of `height` lines the window holds */
+	/* framebuffer: how many screens of `height` lines the window holds */
+	__u32 pages;
 	__u32 instance;			/* the N of /dev/fanlightN */
 	char name[FANLIGHT_NAME_LEN];	/* the window's name, NUL-terminated */
 	__u32 reserved[8];		/* 0 */
@@ -65,13 +69,15 @@ struct fanlight_info {
 /*
  * The log ring, as it is mapped: one page with the header, then data_size bytes of records.
  *
- * A position is a count of bytes ever written, modulo 2^64; its place in the data is position & (data_size - 1).
- * Records in [tail, head) are whole, unless the writer overtakes the reader:
+ * A position is a count of bytes ever written, modulo 2^64; its place in the data is position &
+ * (data_size - 1). Records in [tail, head) are whole, unless the writer overtakes the reader:
  *
- *	load head (acquire); copy the record at p; fence (acquire); load tail; if tail is past p the copy is void.
+ *	load head (acquire); copy the record at p; fence (acquire); load tail;
+ *	if tail is past p the copy is void.
  *
- * "past" means (s64)(tail - p) > 0. Records are a multiple of 8 bytes and never wrap: a record with state
- * FANLIGHT_RECORD_PAD fills the end of the data. Numbers are in the byte order of the machine.
+ * "past" means (s64)(tail - p) > 0. Records are a multiple of 8 bytes and never wrap: a record
+ * with state FANLIGHT_RECORD_FILLER fills the end of the data. Numbers are in the byte order of the
+ * machine.
  */
 #define FANLIGHT_LOG_MAGIC		0x474c4e46	/* "FNLG" in memory, little-endian */
 #define FANLIGHT_LOG_VERSION		1
@@ -83,74 +89,96 @@ struct fanlight_log_header {
 	__u32 data_size;		/* bytes of data: a power of two, at least 32 KiB */
 	__u64 head;			/* the end of the newest whole record; 64-bit atomic */
 	__u64 tail;			/* the beginning of the oldest record; 64-bit atomic */
-	__u64 first_seq;		/* the sequence number that the first record ever written got */
-	__u8 boot_id[16];		/* random, made when the driver was bound: two rings with the same one are the same ring */
+	/* the sequence number that the first record ever written got */
+	__u64 first_seq;
+	/* random, made when the driver was bound: two rings with the same one are the same ring */
+	__u8 boot_id[16];
 };
 
 /*
- * struct fanlight_log_record.len_state: the state in the top byte, then the bytes of the whole record (this header and the
- * padding included, a multiple of 8), then the number of padding bytes in the three lowest bits.
+ * struct fanlight_log_record.len_state: the state in the top byte, then the bytes of the whole
+ * record (this header and the padding included, a multiple of 8), then the number of padding bytes
+ * in the three lowest bits.
  */
 #define FANLIGHT_RECORD_STATE(len_state)	((len_state) >> 24)
 #define FANLIGHT_RECORD_LEN(len_state)		((len_state) & 0xfffff8)
 #define FANLIGHT_RECORD_PADDING(len_state)	((len_state) & 7)
 
 #define FANLIGHT_RECORD_WHOLE		0xA5	/* deliver it */
-#define FANLIGHT_RECORD_FILLER		0x5A	/* fills the end of the data; only len_state is there */
-#define FANLIGHT_RECORD_OPEN		0x3C	/* its writer has not finished, or never will: count it as lost */
+/* fills the end of the data; only len_state is there */
+#define FANLIGHT_RECORD_FILLER		0x5A
+/* its writer has not finished, or never will: count it as lost */
+#define FANLIGHT_RECORD_OPEN		0x3C
 
 #define FANLIGHT_RECORD_MAX		2048	/* bytes of a record, this header included */
 
 /* struct fanlight_log_record.level_flags: the level (0 to 7) in the top three bits, then */
-#define FANLIGHT_RECORD_USER		(1 << 0)	/* written through write(), not by the kernel */
-#define FANLIGHT_RECORD_CONT		(1 << 1)	/* a continuation, 'c' in /dev/kmsg's text */
-#define FANLIGHT_RECORD_EMERGENCY	(1 << 2)	/* came through the atomic path: an emergency or a panic */
-#define FANLIGHT_RECORD_MODULE		(1 << 3)	/* from another module of the kernel, not through printk */
+/* written through write(), not by the kernel */
+#define FANLIGHT_RECORD_USER		0x01
+/* a continuation, 'c' in /dev/kmsg's text */
+#define FANLIGHT_RECORD_CONT		0x02
+/* came through the atomic path: an emergency or a panic */
+#define FANLIGHT_RECORD_EMERGENCY	0x04
+/* from another module of the kernel, not through printk */
+#define FANLIGHT_RECORD_MODULE		0x08
 
 struct fanlight_log_record {
 	__u32 len_state;		/* see above; stored last */
-	__u32 crc32;			/* persistent copy: CRC-32 (IEEE) of all other bytes of the record; else 0 */
-	__u64 seq;			/* a step of n from the record before means n - 1 lost ones between them */
-	__u64 ns;			/* nanoseconds since boot; kernel records have microsecond resolution */
-	__u32 caller;			/* task id, or 0x80000000 + processor outside of task context */
-	__u16 text_len;			/* bytes of text that follow this header: raw, no escapes, no newline at the end */
+	/* persistent copy: CRC-32 (IEEE) of all other bytes of the record; else 0 */
+	__u32 crc32;
+	/* a step of n from the record before means n - 1 lost ones between them */
+	__u64 seq;
+	/* nanoseconds since boot; kernel records have microsecond resolution */
+	__u64 ns;
+	/* task id, or 0x80000000 + processor outside of task context */
+	__u32 caller;
+	/* bytes of text that follow this header: raw, no escapes, no newline at the end */
+	__u16 text_len;
 	__u8 level_flags;		/* see above */
 	__u8 facility;			/* syslog facility, 0 (kern) to 255 */
-	/* text_len bytes of text, then the dictionary ("SUBSYSTEM=x\nDEVICE=y"), then the padding (zero bytes) */
+	/*
+	 * text_len bytes of text, then the dictionary ("SUBSYSTEM=x\nDEVICE=y"), then the padding
+	 * (zero bytes)
+	 */
 };
 
 /* The form in which read() gives records: FANLIGHT_IOC_LOG_FORM */
 #define FANLIGHT_FORM_KMSG		0	/* one record a call, as /dev/kmsg; the default */
-#define FANLIGHT_FORM_TEXT		1	/* as many whole records as fit, each as /dev/kmsg has it */
-#define FANLIGHT_FORM_BINARY		2	/* as many whole struct fanlight_log_record as fit */
+/* as many whole records as fit, each as /dev/kmsg has it */
+#define FANLIGHT_FORM_TEXT		1
+/* as many whole struct fanlight_log_record as fit */
+#define FANLIGHT_FORM_BINARY		2
 
-/* When poll() reports a record: as soon as any of the three is reached. All zero: at the first record. */
+/*
+ * When poll() reports a record: as soon as any of the three is reached. All zero: at the first
+ * record.
+ */
 struct fanlight_watermark {
 	__u32 records;			/* this many are unread; 0: not considered */
-	__u32 bytes;			/* this many bytes of the ring are unread; 0: not considered */
-	__u32 delay_us;			/* the oldest unread record is this old; 0: not considered */
+	/* this many bytes of the ring are unread; 0: not considered */
+	__u32 bytes;
+	/* the oldest unread record is this old; 0: not considered */
+	__u32 delay_us;
 	__u32 reserved;			/* 0 */
 };
 
 struct fanlight_log_stats {
 	__u64 written;			/* records appended since the ring was made */
 	__u64 overwritten;		/* of these, how many the writer has passed over */
-	__u64 dropped;			/* records that could not be appended (too long, or in a context that could not wait) */
-	__u64 kernel_missed;		/* records printk dropped before its console could see them */
+	/* records that could not be appended (too long, or in a context that could not wait) */
+	__u64 dropped;
+	/* records printk dropped before its console could see them */
+	__u64 kernel_missed;
 	__u64 lost;			/* records this descriptor has lost so far */
 	__u64 reserved[3];		/* 0 */
 };
-
-/* log.prev: what was found of the previous boot */
-#define FANLIGHT_PREV_NONE		0	/* no persistent region, or nothing in it */
-#define FANLIGHT_PREV_SALVAGED		1	/* there are records */
-#define FANLIGHT_PREV_CLEARED		2
 
 #define FANLIGHT_IOC_MAGIC		0xF4
 #define FANLIGHT_IOC_INFO		_IOR(FANLIGHT_IOC_MAGIC, 0x00, struct fanlight_info)
 #define FANLIGHT_IOC_LOG_FORM		_IOW(FANLIGHT_IOC_MAGIC, 0x10, __u32)
 #define FANLIGHT_IOC_LOG_WATERMARK	_IOW(FANLIGHT_IOC_MAGIC, 0x11, struct fanlight_watermark)
 #define FANLIGHT_IOC_LOG_STATS		_IOR(FANLIGHT_IOC_MAGIC, 0x12, struct fanlight_log_stats)
-#define FANLIGHT_IOC_LOG_CLEAR		_IO(FANLIGHT_IOC_MAGIC, 0x13)	/* log.prev: forget the previous boot */
+/* log.prev: forget the previous boot */
+#define FANLIGHT_IOC_LOG_CLEAR		_IO(FANLIGHT_IOC_MAGIC, 0x13)
 
 #endif /* _UAPI_FANLIGHT_H */
