@@ -3,7 +3,9 @@
 //! Physically contiguous kernel pages.
 //!
 //! They come from the DMA API, which takes them from CMA when they are many, and which changes the kernel's own mapping
-//! where they are not to be cached: memory must not be mapped with two types at once on ARM.
+//! where they are not to be cached: memory must not be mapped cached and not cached at once on ARM. Where user space maps
+//! them Strongly-ordered, the kernel's mapping is Normal non-cacheable: neither is cached, and all that is lost is the order
+//! of accesses between the two.
 //!
 //! C header: [`include/linux/dma-mapping.h`](srctree/include/linux/dma-mapping.h)
 
