@@ -41,7 +41,9 @@ pub use error::{Error, Result};
 pub use framebuffer::Framebuffer;
 pub use geometry::{Field, Geometry, PixelFormat};
 #[cfg(feature = "std")]
-pub use log::{Caller, Facility, Level, Log, LogWriter, Reader, Record, Records, Start, UnknownName};
+pub use log::{
+    Caller, Ending, Facility, Level, Log, LogWriter, Reader, Record, Records, Salvaged, Start, UnknownName,
+};
 #[cfg(feature = "png")]
 pub use picture::{Picture, PICTURE_LIMIT};
 pub use sys::memory::Word;

@@ -8,6 +8,7 @@ use std::path::Path;
 use png::{BitDepth, ColorType, Decoder, Encoder, Limits, Transformations};
 
 use crate::error::{Error, Result};
+use crate::geometry::Geometry;
 
 /// The most bytes that a decoded picture may take, three a pixel: about 22 million pixels.
 ///
@@ -35,14 +36,16 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A picture of pixels; `None` if they are not `width * height` times three bytes.
+    /// A picture of pixels; `None` if they are not `width * height` times three bytes, or a side is above
+    /// [`Geometry::LIMIT`].
     ///
     /// ```
     /// assert!(fanlight::Picture::new(2, 2, vec![0; 11]).is_none());
     /// ```
     pub fn new(width: u32, height: u32, rgb: Vec<u8>) -> Option<Self> {
         let pixels = u64::from(width) * u64::from(height);
-        (pixels > 0 && pixels.checked_mul(3)? == rgb.len() as u64).then_some(Self { width, height, rgb })
+        let fits = pixels > 0 && width.max(height) <= Geometry::LIMIT && pixels.checked_mul(3)? == rgb.len() as u64;
+        fits.then_some(Self { width, height, rgb })
     }
 
     /// Pixels of a line.
@@ -125,7 +128,7 @@ impl Picture {
         let mut reader = decoder.read_info().map_err(explain)?;
         let (width, height) = (reader.info().width, reader.info().height);
         let pixels = u64::from(width) * u64::from(height);
-        if pixels.saturating_mul(3) > PICTURE_LIMIT as u64 {
+        if pixels.saturating_mul(3) > PICTURE_LIMIT as u64 || width.max(height) > Geometry::LIMIT {
             return Err(too_large(&format!("{width}x{height}")));
         }
         let (colour, depth) = reader.output_color_type();
@@ -216,7 +219,7 @@ fn append(rgb: &mut Vec<u8>, pixels: &[u8], colour: ColorType) {
 }
 
 fn too_large(what: &str) -> Error {
-    Error::Picture { what: format!("{what} is too large: a picture may take {} MiB decoded", PICTURE_LIMIT >> 20) }
+    Error::Picture { what: format!("{what} is too large: a picture may take {} MiB decoded, and {} pixels a side", PICTURE_LIMIT >> 20, Geometry::LIMIT) }
 }
 
 fn explain(error: png::DecodingError) -> Error {

@@ -229,12 +229,14 @@ impl Info {
     pub(crate) fn from_sysfs(node: &Path) -> Option<Self> {
         let name = node.file_name()?.to_str()?;
         let board = node.parent()?.file_name()?.to_str()?;
-        let directory = Path::new("/sys/class/misc").join(format!("{board}-{name}"));
+        let directory = sysfs(node)?;
         let attribute = |name: &str| {
             fs::read_to_string(directory.join(name)).map(|text| text.trim_end().to_owned()).unwrap_or_default()
         };
         let kind = Kind::from_text(&attribute("kind"));
+        // That is about maps; a log can be appended to.
         let writable = attribute("rights").contains('w');
+        let appendable = kind == Kind::Log && name == "log";
         Some(Self {
             abi: None,
             name: name.into(),
@@ -242,7 +244,7 @@ impl Info {
             kind,
             backing: Backing::from_text(&attribute("backing")),
             cache: Cache::from_text(&attribute("cache")),
-            rights: Rights { read: true, write: writable, map_read: true, map_write: writable && kind != Kind::Log },
+            rights: Rights { read: true, write: writable || appendable, map_read: true, map_write: writable },
             size: attribute("size").parse().ok()?,
             phys: None,
             geometry: geometry_from_text(&attribute("geometry")),
@@ -254,6 +256,13 @@ impl Info {
             },
         })
     }
+}
+
+/// Where sysfs tells of a node.
+pub(crate) fn sysfs(node: &Path) -> Option<PathBuf> {
+    let name = node.file_name()?.to_str()?;
+    let board = node.parent()?.file_name()?.to_str()?;
+    Some(Path::new("/sys/class/misc").join(format!("{board}-{name}")))
 }
 
 /// Reads `1024x600 4096 x8r8g8b8`.

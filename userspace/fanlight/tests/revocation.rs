@@ -131,6 +131,10 @@ fn fb_without_asking_a_revoked_mapping_is_fatal() {
         .output()
         .unwrap()
         .status;
+    if cfg!(target_arch = "arm") && status.code() == Some(127) {
+        // Under an emulator that cannot start programs of its own kind.
+        return;
+    }
     // SIGBUS
     assert_eq!(status.signal(), Some(7), "{status:?}");
 }

@@ -105,7 +105,8 @@ fn size(picture: &Picture, screen: Size, scale: Scale) -> Size {
     }
 }
 
-/// The source pixels under one of the result, and how much of it each covers.
+/// The source pixels under one of the result, and how much of it each covers. The sum of what they cover is the side of the
+/// source, at most 65535, so that 255 times it fits in 32 bits.
 type Weights = Vec<(u32, u32)>;
 
 /// Weights of `count` pixels from `skip` on, where `from` pixels become `to`. A source pixel counts by the area that it has in
@@ -138,10 +139,10 @@ impl Scaler<'_> {
         let stride = self.picture.width() as usize * 3;
         let mut narrow = vec![0u8; self.columns.len() * 3];
         let mut held = None;
-        let mut sums = vec![0u64; narrow.len()];
+        let mut sums = vec![0u32; narrow.len()];
         let mut line = vec![0u8; narrow.len()];
         for row in &self.rows {
-            let total: u64 = row.iter().map(|(_, weight)| u64::from(*weight)).sum();
+            let total: u32 = row.iter().map(|(_, weight)| *weight).sum();
             sums.fill(0);
             for (source, weight) in row {
                 if held != Some(*source) {
@@ -149,7 +150,7 @@ impl Scaler<'_> {
                     held = Some(*source);
                 }
                 for (sum, value) in sums.iter_mut().zip(&narrow) {
-                    *sum += u64::from(*value) * u64::from(*weight);
+                    *sum += u32::from(*value) * weight;
                 }
             }
             for (value, sum) in line.iter_mut().zip(&sums) {
@@ -162,9 +163,19 @@ impl Scaler<'_> {
     /// Scales one line of the source in its width.
     fn narrow(&self, source: &[u8], into: &mut [u8]) {
         for (weights, pixel) in self.columns.iter().zip(into.chunks_exact_mut(3)) {
-            let total: u64 = weights.iter().map(|(_, weight)| u64::from(*weight)).sum();
-            for (part, value) in pixel.iter_mut().enumerate() {
-                let sum: u64 = weights.iter().map(|(x, weight)| u64::from(source[*x as usize * 3 + part]) * u64::from(*weight)).sum();
+            if let [(x, _)] = weights.as_slice() {
+                // One source pixel is all there is in it, as always when the scale is a whole number.
+                pixel.copy_from_slice(&source[*x as usize * 3..][..3]);
+                continue;
+            }
+            let mut sums = [0u32; 3];
+            let mut total = 0;
+            for (x, weight) in weights {
+                let from = &source[*x as usize * 3..][..3];
+                sums.iter_mut().zip(from).for_each(|(sum, value)| *sum += u32::from(*value) * weight);
+                total += weight;
+            }
+            for (value, sum) in pixel.iter_mut().zip(sums) {
                 *value = ((sum + total / 2) / total) as u8;
             }
         }

@@ -8,7 +8,7 @@ mod zone;
 
 use std::io::{self, BufRead, Write};
 
-use fanlight::{Facility, Level, Log, LogWriter, Record, Start};
+use fanlight::{Ending, Facility, Level, Log, LogWriter, Record, Salvaged, Start};
 
 use crate::args::Matches;
 use crate::error::{Error, Result, NOTHING};
@@ -56,10 +56,31 @@ pub fn run(matches: &Matches) -> Result<()> {
         }
         reader.wait(None)?;
     }
-    if !printed && filter.is_asked_for() {
+    let previous = if matches.has("previous") { log.salvaged() } else { None };
+    if let Some(previous) = previous {
+        summarize(&previous);
+    }
+    let none = previous.is_some_and(|previous| previous.ending == Ending::None);
+    if !printed && (filter.is_asked_for() || none) {
         return Err(Error::Status(NOTHING));
     }
     Ok(())
+}
+
+/// Says on stderr how the previous boot ended, and what is not there of it.
+fn summarize(previous: &Salvaged) {
+    let ending = match previous.ending {
+        Ending::Clean => "the previous boot ended in order",
+        Ending::Panic => "the previous boot ended in a panic",
+        Ending::Reset => "the previous boot ended without a word: a watchdog, a reset, or its supply failed",
+        Ending::None => "nothing was found of a previous boot",
+        _ => "how the previous boot ended is not known",
+    };
+    let lost = match (previous.missing, previous.damaged) {
+        (0, 0) => String::new(),
+        (missing, damaged) => format!("; {missing} of its records are missing, {damaged} places were damaged"),
+    };
+    eprintln!("fanlight: {ending}{lost}");
 }
 
 /// Says on stderr how many records were lost, between what was printed before and what comes.

@@ -98,7 +98,7 @@ const LOG: Command = Command {
         ("fanlight log --since '5 min ago' --grep 'usb.*error'", "search"),
         ("fanlight log --previous --json", "for a program"),
     ],
-    statuses: &[(2, "no record matched")],
+    statuses: &[(2, "no record matched, or nothing was found of the previous boot")],
     run: Some(log::run),
     ..PLAIN
 };

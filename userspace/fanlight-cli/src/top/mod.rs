@@ -161,11 +161,11 @@ impl<'a> View<'a> {
         let left = if wide > 0 { width - wide - 2 } else { width };
 
         let mut y = top;
-        screen.text(0, y, left, &format!("{:10} {:>7} {:10} {}", "WINDOW", "SIZE", "BACKING", "CACHE"), DIM, false);
+        screen.text(0, y, left, &format!("{:9} {:>6} {:10} {}", "WINDOW", "SIZE", "BACKING", "CACHE"), DIM, false);
         y += 1;
         for (entry, info) in self.windows.iter().take(height / 3) {
             let size = output::human(info.size);
-            let line = format!("{:10} {size:>7} {:10} {}", entry.name(), info.backing, info.cache);
+            let line = format!("{:9} {size:>6} {:10} {}", entry.name(), info.backing, info.cache);
             screen.text(0, y, left, &line, None, false);
             y += 1;
         }
@@ -203,7 +203,7 @@ impl<'a> View<'a> {
     fn picture_size(&self, width: usize, height: usize) -> (usize, usize) {
         let Some(picture) = &self.picture else { return (0, 0) };
         let geometry = picture.geometry();
-        let wide = (width / 2).min(64);
+        let wide = (width * 45 / 100).min(64);
         // A character is about twice as high as it is wide.
         let high = wide * geometry.height() as usize / geometry.width() as usize / 2;
         let most = height / 2;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The log: its ring by map, its writer, what was salvaged of the previous boot.
 
+mod previous;
 mod reader;
 mod record;
 mod writer;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use fanlight_ring::{AttachError, Ring};
 
+pub use previous::{Ending, Salvaged};
 pub use reader::{Reader, Records, Start};
 pub use record::{Caller, Facility, Level, Record, UnknownName};
 pub use writer::LogWriter;
@@ -250,6 +252,17 @@ impl Log {
     pub fn set_watermark(&self, mark: Watermark) -> Result<()> {
         sys::ioctl::set_watermark(self.as_fd(), mark)
             .map_err(|error| Error::io(format!("set the watermark of {}", self.path().display()), error))
+    }
+
+    /// What was salvaged of the previous boot; `None` if this is not `log.prev`.
+    ///
+    /// ```no_run
+    /// let log = fanlight::Board::open(0)?.previous_log()?;
+    /// println!("{:?}", log.salvaged());
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn salvaged(&self) -> Option<Salvaged> {
+        Salvaged::of(self.path())
     }
 
     /// Forgets what was salvaged of the previous boot; for `log.prev` only.
