@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! What sysfs says of a window: `/sys/class/misc/fanlight<N>-<window>/`.
 //!

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Writing to fanlight's log from other kernel modules, past printk: nothing is formatted, and no
  * console sees it.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! A framebuffer window: what it shows, and the fbdev ioctls that existing programs use.
 //!

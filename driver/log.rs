@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The log: a ring in vmalloc memory, what writes to it, and the waking of its readers.
 

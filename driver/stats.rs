@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! What happens to the windows, in debugfs: `/sys/kernel/debug/fanlight<N>/<window>`.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! How the kernel's messages come into the log: from its console, and from printk's buffer where they are too quiet for
 //! consoles.

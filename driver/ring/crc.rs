@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
+// SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
 //! CRC-32 (IEEE), as the kernel's `crc32_le()`, for where there is no kernel to ask.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
+// SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
 //! The form in which the kernel's dumpers get a message. C source: `record_print_text()` in `kernel/printk/printk.c`.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
+// SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
 //! The text form of /dev/kmsg, both ways, and what programs write to it. C source: `kernel/printk/printk.c`.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
+// SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
 //! Decimal numbers of 64 bits without a 64-bit division, which the kernel does not offer on 32-bit processors: there,
 //! `core::fmt` of a `u64` compiles, and stops the kernel when the number has five digits.

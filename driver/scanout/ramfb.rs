@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! QEMU's `-device ramfb`: a display that shows guest memory as the file `etc/ramfb` of fw_cfg says.
 

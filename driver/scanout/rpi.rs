@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The framebuffer that a Raspberry Pi's firmware keeps in its own memory and shows.
 //!

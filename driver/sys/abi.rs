@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The structures of `uapi/fanlight.h` and of the fbdev interface, as plain bytes for user space.
 //!

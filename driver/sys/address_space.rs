@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! One address space for all of a device's files, so that all their mappings can be found and taken back at once.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The atomic words that the ring is made of, over the kernel's memory model; in place of `ring/atomic.rs`.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Physical memory that is not the kernel's own: reserved regions, SRAM, registers.
 //!

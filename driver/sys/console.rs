@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! How the kernel reaches the log: an nbcon console for what is printed, a function for other modules.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Thin wrappers over what Rust can't call: inline functions, macros, and structures that bindgen
  * leaves opaque. See helpers.h; the safe types over these are in the Rust files beside this one.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the Rust half of sys/ needs from C: the kernel's inline functions and macros, and the few
  * structures that bindgen leaves opaque. Each function does one thing; decisions are made in Rust.

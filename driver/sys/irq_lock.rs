@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! A spinlock that may be taken in any context but NMI: `raw_spin_lock_irqsave`.
 //!

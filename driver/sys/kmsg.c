@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * printk's side of the log: the console, which bindgen leaves opaque, and what printk does not
  * export: its wake-up, its rights. See helpers.h; the safe types over these are in console.rs and

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! What the device tree says beyond scalar properties: references to regions, addresses, aliases.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! The carve-out that keeps a copy of the log over a warm reboot, and the notice that a reboot is coming.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! fanlight_test: what the guest's tests can't do or see from user space. It is never part of an image that is shipped.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Records and messages from every context, so that who reads them can tell whether each came, once, whole and in order.
 //!

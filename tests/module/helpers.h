@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the Rust half of the test module needs from C: page tables, contexts, and a few calls that are macros or inline.
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! `pte`: a pread at a user address gives six words on the page at this address in the reading process: Linux's
 //! page-table entry, the hardware's, SCTLR, PRRR, NMRR, and the number of references to the page.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0 OR MIT OR Apache-2.0
+// SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
 //! /dev/kmsg's text form, against a line-by-line copy of what `kernel/printk/printk.c` does, and what people write to it.
 
