@@ -68,7 +68,9 @@ impl Page {
     }
 
     fn write(&mut self, command: &'static Command, name: &str) {
+        // REUSE-IgnoreStart
         self.line(".\\\" SPDX-License-Identifier: MIT OR Apache-2.0");
+        // REUSE-IgnoreEnd
         self.line(&format!(".\\\" Made by: fanlight --generate {name}"));
         self.line(&format!(".Dd {}", date()));
         self.line(&format!(".Dt {} 1", name.to_uppercase()));
