@@ -42,14 +42,25 @@ fn script() -> String {
     collect(&FANLIGHT, String::new(), &mut commands);
 
     let mut script = HEAD.to_owned();
-    let names: Vec<&str> = commands.iter().map(|(path, _)| path.as_str()).filter(|path| !path.is_empty()).collect();
-    script.push_str(&format!("\t\t{}) path=$path/$word ;;\n\t\tesac\n\tdone\n", names.join("|")));
+    let names: Vec<&str> = commands
+        .iter()
+        .map(|(path, _)| path.as_str())
+        .filter(|path| !path.is_empty())
+        .collect();
+    script.push_str(&format!(
+        "\t\t{}) path=$path/$word ;;\n\t\tesac\n\tdone\n",
+        names.join("|")
+    ));
 
     script.push_str("\tcase \"$path:$prev\" in\n");
     for (path, command) in &commands {
         for option in command.all_options() {
             if let (Some((_, value)), false) = (option.value, option.loose) {
-                script.push_str(&format!("\t{}) {}; return ;;\n", switches(path, option), reply(value)));
+                script.push_str(&format!(
+                    "\t{}) {}; return ;;\n",
+                    switches(path, option),
+                    reply(value)
+                ));
             }
         }
     }
@@ -58,13 +69,29 @@ fn script() -> String {
         for option in command.all_options() {
             if let (Some((_, Value::Words(words))), true) = (option.value, option.loose) {
                 let long = option.long;
-                let words: Vec<String> = words.iter().map(|word| format!("--{long}={word}")).collect();
-                script.push_str(&format!("\t{path}:--{long}=*) {}; return ;;\n", compgen(&format!("-W '{}'", words.join(" ")))));
+                let words: Vec<String> = words
+                    .iter()
+                    .map(|word| format!("--{long}={word}"))
+                    .collect();
+                script.push_str(&format!(
+                    "\t{path}:--{long}=*) {}; return ;;\n",
+                    compgen(&format!("-W '{}'", words.join(" ")))
+                ));
             }
         }
-        let longs: Vec<String> = command.all_options().map(|option| format!("--{}", option.long)).collect();
-        script.push_str(&format!("\t{path}:-*) {} ;;\n", compgen(&format!("-W '{}'", longs.join(" ")))));
-        let names: Vec<&str> = command.commands.iter().map(|command| command.name).collect();
+        let longs: Vec<String> = command
+            .all_options()
+            .map(|option| format!("--{}", option.long))
+            .collect();
+        script.push_str(&format!(
+            "\t{path}:-*) {} ;;\n",
+            compgen(&format!("-W '{}'", longs.join(" ")))
+        ));
+        let names: Vec<&str> = command
+            .commands
+            .iter()
+            .map(|command| command.name)
+            .collect();
         let operand = command.operands.first().map(|operand| operand.value);
         let reply = match operand {
             None | Some(Value::Text) => compgen(&format!("-W '{}'", names.join(" "))),
@@ -121,19 +148,42 @@ mod tests {
             list.join(" "),
             words.len() - 1
         );
-        let output = Process::new("bash").args(["--norc", "-c", &program]).output().unwrap();
-        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().split_whitespace().map(str::to_owned).collect()
+        let output = Process::new("bash")
+            .args(["--norc", "-c", &program])
+            .output()
+            .unwrap();
+        assert!(
+            output.stderr.is_empty(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect()
     }
 
     #[test]
     fn cli_completion_offers_commands_options_and_words() {
         assert_eq!(offered(&["fanlight", "l"]), ["list", "log"]);
         assert_eq!(offered(&["fanlight", "fb", "s"]), ["shot", "show"]);
-        assert_eq!(offered(&["fanlight", "fb", "pattern", "gr"]), ["grid", "gradient"]);
-        assert_eq!(offered(&["fanlight", "log", "--fol"]), ["--follow", "--follow-new"]);
-        assert_eq!(offered(&["fanlight", "-d", "1", "log", "--level", "e"]), ["emerg", "err"]);
-        assert_eq!(offered(&["fanlight", "log", "--color=a"]), ["--color=auto", "--color=always"]);
+        assert_eq!(
+            offered(&["fanlight", "fb", "pattern", "gr"]),
+            ["grid", "gradient"]
+        );
+        assert_eq!(
+            offered(&["fanlight", "log", "--fol"]),
+            ["--follow", "--follow-new"]
+        );
+        assert_eq!(
+            offered(&["fanlight", "-d", "1", "log", "--level", "e"]),
+            ["emerg", "err"]
+        );
+        assert_eq!(
+            offered(&["fanlight", "log", "--color=a"]),
+            ["--color=auto", "--color=always"]
+        );
         assert_eq!(offered(&["fanlight", "log", "wr"]), ["write"]);
     }
 }

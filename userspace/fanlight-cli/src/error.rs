@@ -48,10 +48,14 @@ impl Error {
     /// Prints what there is to say, and returns the exit status.
     pub fn report(self, help: &str) -> u8 {
         match self {
-            Error::Usage(text) => eprintln!("fanlight: {text}\nTry '{help} --help' for more information."),
+            Error::Usage(text) => {
+                eprintln!("fanlight: {text}\nTry '{help} --help' for more information.")
+            }
             Error::Message(text) => eprintln!("fanlight: {text}"),
             Error::Library(error) => eprintln!("fanlight: {error}"),
-            Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return BROKEN_PIPE,
+            Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return BROKEN_PIPE
+            }
             Error::Output(error) => eprintln!("fanlight: write error: {error}"),
             Error::Status(status) => return status,
         }

@@ -23,7 +23,12 @@ pub fn synopses(command: &Command) -> Vec<String> {
     let mut lines = Vec::new();
     if command.run.is_some() {
         let operands = command.operands.iter().map(|operand| operand.spelled());
-        lines.push(std::iter::once("[options]".to_owned()).chain(operands).collect::<Vec<_>>().join(" "));
+        lines.push(
+            std::iter::once("[options]".to_owned())
+                .chain(operands)
+                .collect::<Vec<_>>()
+                .join(" "),
+        );
     }
     if !command.commands.is_empty() {
         lines.push("COMMAND [options]".to_owned());
@@ -32,14 +37,18 @@ pub fn synopses(command: &Command) -> Vec<String> {
 }
 
 pub fn print(path: &[&'static Command]) -> Result<()> {
-    let Some(command) = path.last() else { return Ok(()) };
+    let Some(command) = path.last() else {
+        return Ok(());
+    };
     let mut out = output::stdout();
     let name = name(path);
     writeln!(out, "\nUsage:")?;
     for line in synopses(command) {
         writeln!(out, " {name} {line}")?;
     }
-    for paragraph in std::iter::once(format!("{}.", command.summary)).chain(command.about.iter().map(|p| (*p).to_owned())) {
+    for paragraph in std::iter::once(format!("{}.", command.summary))
+        .chain(command.about.iter().map(|p| (*p).to_owned()))
+    {
         writeln!(out)?;
         for line in wrap(&paragraph, WIDTH) {
             writeln!(out, "{line}")?;
@@ -47,35 +56,78 @@ pub fn print(path: &[&'static Command]) -> Result<()> {
     }
     if !command.examples.is_empty() {
         writeln!(out, "\nExamples:")?;
-        list(&mut out, command.examples.iter().map(|(command, what)| ((*command).to_owned(), *what)))?;
+        list(
+            &mut out,
+            command
+                .examples
+                .iter()
+                .map(|(command, what)| ((*command).to_owned(), *what)),
+        )?;
     }
     if !command.commands.is_empty() {
         writeln!(out, "\nCommands:")?;
-        list(&mut out, command.commands.iter().map(|command| (command.name.to_owned(), command.summary)))?;
+        list(
+            &mut out,
+            command
+                .commands
+                .iter()
+                .map(|command| (command.name.to_owned(), command.summary)),
+        )?;
     }
     if !command.operands.is_empty() {
         writeln!(out, "\nArguments:")?;
-        list(&mut out, command.operands.iter().map(|operand| (operand.name.to_owned(), operand.help)))?;
+        list(
+            &mut out,
+            command
+                .operands
+                .iter()
+                .map(|operand| (operand.name.to_owned(), operand.help)),
+        )?;
     }
     writeln!(out, "\nOptions:")?;
-    list(&mut out, command.all_options().map(|option| (option.spelled(), option.help)))?;
+    list(
+        &mut out,
+        command
+            .all_options()
+            .map(|option| (option.spelled(), option.help)),
+    )?;
     if !command.statuses.is_empty() {
         writeln!(out, "\nExit status: 0, 1 on failure, or")?;
-        list(&mut out, command.statuses.iter().map(|(status, what)| (status.to_string(), *what)))?;
+        list(
+            &mut out,
+            command
+                .statuses
+                .iter()
+                .map(|(status, what)| (status.to_string(), *what)),
+        )?;
     }
     if path.len() == 1 {
         writeln!(out, "\nEnvironment:")?;
-        list(&mut out, ENVIRONMENT.iter().map(|(name, what)| ((*name).to_owned(), *what)))?;
+        list(
+            &mut out,
+            ENVIRONMENT
+                .iter()
+                .map(|(name, what)| ((*name).to_owned(), *what)),
+        )?;
         writeln!(out, "\nMore of each command: fanlight COMMAND --help")?;
     }
-    writeln!(out, "\nFor more details see {}(1).", name.split(' ').take(2).collect::<Vec<_>>().join("-"))?;
+    writeln!(
+        out,
+        "\nFor more details see {}(1).",
+        name.split(' ').take(2).collect::<Vec<_>>().join("-")
+    )?;
     Ok(out.flush()?)
 }
 
 /// Two columns; a long left side gets a line of its own.
 fn list<'a>(out: &mut impl Write, rows: impl Iterator<Item = (String, &'a str)>) -> Result<()> {
     let rows: Vec<_> = rows.collect();
-    let left = rows.iter().map(|(left, _)| left.len()).filter(|len| *len <= 34).max().unwrap_or(0);
+    let left = rows
+        .iter()
+        .map(|(left, _)| left.len())
+        .filter(|len| *len <= 34)
+        .max()
+        .unwrap_or(0);
     for (name, text) in rows {
         let mut lines = wrap(text, WIDTH - left - 4).into_iter();
         if name.len() > left {
@@ -112,9 +164,17 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
 pub fn version(matches: &Matches) -> Result<()> {
     let driver = driver_abi(matches);
     let mut out = output::stdout();
-    write!(out, "fanlight {}, ABI {}; ", env!("CARGO_PKG_VERSION"), abi::ABI)?;
+    write!(
+        out,
+        "fanlight {}, ABI {}; ",
+        env!("CARGO_PKG_VERSION"),
+        abi::ABI
+    )?;
     match driver {
-        Some(driver) if driver > abi::ABI => writeln!(out, "driver ABI {driver}, which is newer: what it adds is not shown")?,
+        Some(driver) if driver > abi::ABI => writeln!(
+            out,
+            "driver ABI {driver}, which is newer: what it adds is not shown"
+        )?,
         Some(driver) => writeln!(out, "driver ABI {driver}")?,
         None => writeln!(out, "no driver that answers")?,
     }
@@ -127,6 +187,9 @@ fn driver_abi(matches: &Matches) -> Option<u32> {
         Some(device) => vec![Board::open(device).ok()?],
         None => Board::list().ok()?,
     };
-    let mut windows = boards.iter().filter_map(|board| board.windows().ok()).flatten();
+    let mut windows = boards
+        .iter()
+        .filter_map(|board| board.windows().ok())
+        .flatten();
     windows.find_map(|window| window.info().ok()?.abi)
 }

@@ -10,7 +10,9 @@ pub struct Object {
 
 impl Object {
     pub fn new() -> Self {
-        Self { text: String::from("{") }
+        Self {
+            text: String::from("{"),
+        }
     }
 
     fn key(&mut self, key: &str) -> &mut String {
@@ -78,7 +80,11 @@ mod tests {
 
     #[test]
     fn cli_json_escapes_what_it_must() {
-        let text = Object::new().text("a\"b", "x\n\u{1}\\é").raw("n", 7).optional("o", None::<u8>).end();
+        let text = Object::new()
+            .text("a\"b", "x\n\u{1}\\é")
+            .raw("n", 7)
+            .optional("o", None::<u8>)
+            .end();
         assert_eq!(text, r#"{"a\"b":"x\n\u0001\\é","n":7,"o":null}"#);
         assert_eq!(array(["1".to_owned(), "{}".to_owned()]), "[1,{}]");
     }

@@ -24,7 +24,11 @@ pub fn run(matches: &Matches) -> Result<()> {
             }
         }
     }
-    if let Some(newer) = windows.iter().filter_map(|(_, info)| info.abi).find(|driver| *driver > abi::ABI) {
+    if let Some(newer) = windows
+        .iter()
+        .filter_map(|(_, info)| info.abi)
+        .find(|driver| *driver > abi::ABI)
+    {
         eprintln!(
             "fanlight: the driver speaks ABI {newer}, this program knows up to {}: what is newer is shown as unknown",
             abi::ABI
@@ -32,10 +36,16 @@ pub fn run(matches: &Matches) -> Result<()> {
     }
     let mut out = output::stdout();
     if matches.has("json") {
-        let windows = array(windows.iter().map(|(entry, info)| object(entry, info).end()));
+        let windows = array(
+            windows
+                .iter()
+                .map(|(entry, info)| object(entry, info).end()),
+        );
         writeln!(out, "{}", Object::new().raw("windows", windows).end())?;
     } else {
-        let head = ["NODE", "KIND", "SIZE", "BACKING", "CACHE", "RIGHTS", "GEOMETRY", "SCANOUT"];
+        let head = [
+            "NODE", "KIND", "SIZE", "BACKING", "CACHE", "RIGHTS", "GEOMETRY", "SCANOUT",
+        ];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(windows.iter().map(|(entry, info)| row(entry, info)));
         output::table(&mut out, &rows)?;
@@ -48,10 +58,12 @@ pub fn run(matches: &Matches) -> Result<()> {
 }
 
 fn row(entry: &WindowEntry, info: &Info) -> Vec<String> {
-    let geometry = info.geometry.map_or(String::new(), |geometry| match info.pages {
-        0 | 1 => geometry.to_string(),
-        pages => format!("{geometry} x{pages}"),
-    });
+    let geometry = info
+        .geometry
+        .map_or(String::new(), |geometry| match info.pages {
+            0 | 1 => geometry.to_string(),
+            pages => format!("{geometry} x{pages}"),
+        });
     let scanout = match info.scanout {
         Scanout::None => String::new(),
         other => other.to_string(),

@@ -20,15 +20,23 @@ pub fn print(name: &str) -> Result<()> {
         return Ok(out.flush()?);
     }
     let text = page(name).ok_or_else(|| {
-        Error::Usage(format!("nothing to generate as '{name}'; there are bash, man, {}", names().join(", ")))
+        Error::Usage(format!(
+            "nothing to generate as '{name}'; there are bash, man, {}",
+            names().join(", ")
+        ))
     })?;
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
 }
 
 fn names() -> Vec<String> {
-    let pages = FANLIGHT.commands.iter().map(|command| format!("fanlight-{}", command.name));
-    std::iter::once("fanlight".to_owned()).chain(pages).collect()
+    let pages = FANLIGHT
+        .commands
+        .iter()
+        .map(|command| format!("fanlight-{}", command.name));
+    std::iter::once("fanlight".to_owned())
+        .chain(pages)
+        .collect()
 }
 
 fn page(name: &str) -> Option<String> {
@@ -37,7 +45,9 @@ fn page(name: &str) -> Option<String> {
         Some(rest) => FANLIGHT.command(rest.strip_prefix('-')?)?,
         None => return None,
     };
-    let mut page = Page { text: String::new() };
+    let mut page = Page {
+        text: String::new(),
+    };
     page.write(command, name);
     Some(page.text)
 }
@@ -57,7 +67,11 @@ impl Page {
         for sentence in sentences(text) {
             for line in wrap(&sentence, 70) {
                 let text = escape(&line);
-                let guard = if text.starts_with(['.', '\'']) { "\\&" } else { "" };
+                let guard = if text.starts_with(['.', '\'']) {
+                    "\\&"
+                } else {
+                    ""
+                };
                 self.line(&format!("{guard}{text}"));
             }
         }
@@ -85,7 +99,10 @@ impl Page {
         self.section("SYNOPSIS");
         self.synopsis(command, &name.replace('-', " "));
         for deeper in command.commands.iter().filter(|_| name != "fanlight") {
-            self.synopsis(deeper, &format!("{} {}", name.replace('-', " "), deeper.name));
+            self.synopsis(
+                deeper,
+                &format!("{} {}", name.replace('-', " "), deeper.name),
+            );
         }
 
         self.section("DESCRIPTION");
@@ -146,7 +163,10 @@ impl Page {
         let mut last = String::from("dmesg");
         loop {
             let next = others.iter().filter(|other| **other > last).min();
-            self.line(&format!(".Xr {last} 1{}", if next.is_some() { " ," } else { "" }));
+            self.line(&format!(
+                ".Xr {last} 1{}",
+                if next.is_some() { " ," } else { "" }
+            ));
             match next {
                 Some(next) => last.clone_from(next),
                 None => break,
@@ -183,9 +203,16 @@ impl Page {
             }
             self.prose(paragraph);
         }
-        if command.about.is_empty() && !std::ptr::eq(command, &FANLIGHT) && command.commands.is_empty() {
+        if command.about.is_empty()
+            && !std::ptr::eq(command, &FANLIGHT)
+            && command.commands.is_empty()
+        {
             // The subsection has begun with the summary; a page's description has not.
-            if FANLIGHT.commands.iter().any(|page| std::ptr::eq(*page, command)) {
+            if FANLIGHT
+                .commands
+                .iter()
+                .any(|page| std::ptr::eq(*page, command))
+            {
                 self.prose(&format!("{}.", command.summary));
             }
         }
@@ -222,13 +249,35 @@ impl Page {
 /// The day on which the page is made, or that of $SOURCE_DATE_EPOCH, for those who want the same page every time.
 fn date() -> String {
     const MONTHS: [&str; 12] = [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
         "December",
     ];
-    let given = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
-    let seconds = given.unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs()));
+    let given = std::env::var("SOURCE_DATE_EPOCH")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let seconds = given.unwrap_or_else(|| {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |now| now.as_secs())
+    });
     let (year, month, day) = civil((seconds / 86400).try_into().unwrap_or(0));
-    format!("{} {day}, {year}", usize::try_from(month - 1).ok().and_then(|at| MONTHS.get(at)).unwrap_or(&""))
+    format!(
+        "{} {day}, {year}",
+        usize::try_from(month - 1)
+            .ok()
+            .and_then(|at| MONTHS.get(at))
+            .unwrap_or(&"")
+    )
 }
 
 /// `Fl l , Fl -level Ar LIST`
@@ -277,7 +326,9 @@ mod tests {
     fn cli_man_has_every_option_and_command() {
         for name in names() {
             let page = page(&name).unwrap();
-            let command = FANLIGHT.command(name.trim_start_matches("fanlight").trim_start_matches('-')).unwrap_or(&FANLIGHT);
+            let command = FANLIGHT
+                .command(name.trim_start_matches("fanlight").trim_start_matches('-'))
+                .unwrap_or(&FANLIGHT);
             for option in command.all_options() {
                 assert!(page.contains(&tag(option)), "{name} {}", option.long);
             }

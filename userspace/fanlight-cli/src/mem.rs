@@ -26,10 +26,17 @@ struct Place {
 impl Place {
     fn new(matches: &Matches, width: usize) -> Result<Self> {
         let name = matches.operand_text(0)?.unwrap_or_default().to_owned();
-        let width = matches.word("width", WIDTHS)?.map_or(width, |width| width.parse().unwrap_or(width.len()));
+        let width = matches
+            .word("width", WIDTHS)?
+            .map_or(width, |width| width.parse().unwrap_or(width.len()));
         let offset = matches.operand_text(1)?.map_or(Ok(0), number::integer)?;
-        let offset = usize::try_from(offset).map_err(|_| Error::message(format!("{name}: offset {offset:#x} is beyond its end")))?;
-        Ok(Self { name, offset, width })
+        let offset = usize::try_from(offset)
+            .map_err(|_| Error::message(format!("{name}: offset {offset:#x} is beyond its end")))?;
+        Ok(Self {
+            name,
+            offset,
+            width,
+        })
     }
 
     /// Names the window in an error.
@@ -40,14 +47,23 @@ impl Place {
     /// How many bytes: an operand, or what there is up to `default`.
     fn length(&self, text: Option<&str>, map: &Map, default: usize) -> Result<usize> {
         let left = map.len().saturating_sub(self.offset);
-        let Some(text) = text else { return Ok(left.min(default)) };
+        let Some(text) = text else {
+            return Ok(left.min(default));
+        };
         let length = usize::try_from(number::integer(text)?).unwrap_or(usize::MAX);
         if length > left {
             let (offset, count, size) = (self.offset as u64, length as u64, map.len() as u64);
-            return Err(self.failed(AccessError::OutOfBounds { offset, count, size }));
+            return Err(self.failed(AccessError::OutOfBounds {
+                offset,
+                count,
+                size,
+            }));
         }
         if length % self.width != 0 {
-            return Err(Error::message(format!("{length} bytes are no multiple of the width, {}", self.width)));
+            return Err(Error::message(format!(
+                "{length} bytes are no multiple of the width, {}",
+                self.width
+            )));
         }
         Ok(length)
     }
@@ -62,10 +78,18 @@ impl Place {
         let mut text = format!("{offset:08x}:");
         let mut printable = String::new();
         for (i, value) in values.iter().enumerate() {
-            let (on, off) = if changed(i) { ("\x1b[7m", "\x1b[0m") } else { ("", "") };
+            let (on, off) = if changed(i) {
+                ("\x1b[7m", "\x1b[0m")
+            } else {
+                ("", "")
+            };
             text.push_str(&format!(" {on}{value:0digits$x}{off}"));
             for byte in value.to_le_bytes().iter().take(self.width) {
-                printable.push(if (b' '..0x7f).contains(byte) { char::from(*byte) } else { '.' });
+                printable.push(if (b' '..0x7f).contains(byte) {
+                    char::from(*byte)
+                } else {
+                    '.'
+                });
             }
         }
         let missing = LINE / self.width - values.len();
@@ -82,7 +106,12 @@ fn load(map: &Map, offset: usize, width: usize) -> std::result::Result<u32, Acce
     }
 }
 
-fn store(map: &mut MapMut, offset: usize, width: usize, value: u32) -> std::result::Result<(), AccessError> {
+fn store(
+    map: &mut MapMut,
+    offset: usize,
+    width: usize,
+    value: u32,
+) -> std::result::Result<(), AccessError> {
     match width {
         1 => map.write(offset, value as u8),
         2 => map.write(offset, value as u16),
@@ -99,7 +128,10 @@ pub fn dump(matches: &Matches) -> Result<()> {
     let mut out = output::stdout();
     for start in (place.offset..place.offset + length).step_by(LINE) {
         let end = (start + LINE).min(place.offset + length);
-        let values = (start..end).step_by(place.width).map(|at| place.load(&map, at)).collect::<Result<Vec<_>>>()?;
+        let values = (start..end)
+            .step_by(place.width)
+            .map(|at| place.load(&map, at))
+            .collect::<Result<Vec<_>>>()?;
         writeln!(out, "{}", place.line(start, &values, |_| false))?;
     }
     Ok(out.flush()?)
@@ -114,7 +146,10 @@ pub fn read(matches: &Matches) -> Result<()> {
     let map = target::window(matches, &place.name)?.map()?;
     let mut values = Vec::new();
     for i in 0..count {
-        let at = i.checked_mul(place.width).and_then(|bytes| bytes.checked_add(place.offset)).unwrap_or(usize::MAX);
+        let at = i
+            .checked_mul(place.width)
+            .and_then(|bytes| bytes.checked_add(place.offset))
+            .unwrap_or(usize::MAX);
         values.push(place.load(&map, at)?);
     }
     let mut out = output::stdout();
@@ -140,7 +175,10 @@ pub fn write(matches: &Matches) -> Result<()> {
         let text = matches.operand_text(i)?.unwrap_or_default();
         let value = number::integer(text)?;
         if value >= 1 << (8 * place.width) {
-            return Err(Error::message(format!("{text} does not fit in {} bytes", place.width)));
+            return Err(Error::message(format!(
+                "{text} does not fit in {} bytes",
+                place.width
+            )));
         }
         values.push(value as u32);
     }
@@ -149,10 +187,15 @@ pub fn write(matches: &Matches) -> Result<()> {
     // All or nothing: looked at before the first store.
     if place.offset > map.len() || bytes > map.len() - place.offset {
         let (offset, count, size) = (place.offset as u64, bytes as u64, map.len() as u64);
-        return Err(place.failed(AccessError::OutOfBounds { offset, count, size }));
+        return Err(place.failed(AccessError::OutOfBounds {
+            offset,
+            count,
+            size,
+        }));
     }
     for (i, value) in values.into_iter().enumerate() {
-        store(&mut map, place.offset + i * place.width, place.width, value).map_err(|error| place.failed(error))?;
+        store(&mut map, place.offset + i * place.width, place.width, value)
+            .map_err(|error| place.failed(error))?;
     }
     Ok(())
 }
@@ -164,7 +207,10 @@ pub fn watch(matches: &Matches) -> Result<()> {
     let map = target::window(matches, &place.name)?.map()?;
     let length = place.length(matches.operand_text(2)?, &map, 64)?;
     let load = || -> Result<Vec<u32>> {
-        (place.offset..place.offset + length).step_by(place.width).map(|at| place.load(&map, at)).collect()
+        (place.offset..place.offset + length)
+            .step_by(place.width)
+            .map(|at| place.load(&map, at))
+            .collect()
     };
     let started = Instant::now();
     let terminal = std::io::stdout().is_terminal();
@@ -182,18 +228,34 @@ pub fn watch(matches: &Matches) -> Result<()> {
             }
             for (n, values) in now.chunks(LINE / place.width).enumerate() {
                 let first = n * (LINE / place.width);
-                writeln!(out, "{}\x1b[K", place.line(place.offset + n * LINE, values, |i| changed(first + i)))?;
+                writeln!(
+                    out,
+                    "{}\x1b[K",
+                    place.line(place.offset + n * LINE, values, |i| changed(first + i))
+                )?;
             }
         } else if done == 0 {
             for (n, values) in now.chunks(LINE / place.width).enumerate() {
-                writeln!(out, "{}", place.line(place.offset + n * LINE, values, |_| false))?;
+                writeln!(
+                    out,
+                    "{}",
+                    place.line(place.offset + n * LINE, values, |_| false)
+                )?;
             }
         } else {
             let digits = place.width * 2;
-            for (i, (old, new)) in before.iter().zip(&now).enumerate().filter(|(_, (old, new))| old != new) {
+            for (i, (old, new)) in before
+                .iter()
+                .zip(&now)
+                .enumerate()
+                .filter(|(_, (old, new))| old != new)
+            {
                 let (since, offset) = (started.elapsed(), place.offset + i * place.width);
                 let (seconds, millis) = (since.as_secs(), since.subsec_millis());
-                writeln!(out, "{seconds:5}.{millis:03} {offset:08x}: 0x{old:0digits$x} -> 0x{new:0digits$x}")?;
+                writeln!(
+                    out,
+                    "{seconds:5}.{millis:03} {offset:08x}: 0x{old:0digits$x} -> 0x{new:0digits$x}"
+                )?;
             }
         }
         out.flush()?;
@@ -215,15 +277,37 @@ mod tests {
     fn cli_dump_is_xxds() {
         let bytes: Vec<u8> = (0x39..0x39 + 16).map(|byte| byte * 2).collect();
         let values = |width: usize, count: usize| -> Vec<u32> {
-            let word = |chunk: &[u8]| chunk.iter().rev().fold(0, |value, byte| (value << 8) | u32::from(*byte));
+            let word = |chunk: &[u8]| {
+                chunk
+                    .iter()
+                    .rev()
+                    .fold(0, |value, byte| (value << 8) | u32::from(*byte))
+            };
             bytes[..count].chunks(width).map(word).collect()
         };
         let line = |width, count| {
-            Place { name: String::new(), offset: 0, width }.line(0x10, &values(width, count), |_| false)
+            Place {
+                name: String::new(),
+                offset: 0,
+                width,
+            }
+            .line(0x10, &values(width, count), |_| false)
         };
-        assert_eq!(line(1, 16), "00000010: 72 74 76 78 7a 7c 7e 80 82 84 86 88 8a 8c 8e 90  rtvxz|~.........");
-        assert_eq!(line(1, 3), "00000010: 72 74 76                                         rtv");
-        assert_eq!(line(2, 16), "00000010: 7472 7876 7c7a 807e 8482 8886 8c8a 908e  rtvxz|~.........");
-        assert_eq!(line(4, 8), "00000010: 78767472 807e7c7a                    rtvxz|~.");
+        assert_eq!(
+            line(1, 16),
+            "00000010: 72 74 76 78 7a 7c 7e 80 82 84 86 88 8a 8c 8e 90  rtvxz|~........."
+        );
+        assert_eq!(
+            line(1, 3),
+            "00000010: 72 74 76                                         rtv"
+        );
+        assert_eq!(
+            line(2, 16),
+            "00000010: 7472 7876 7c7a 807e 8482 8886 8c8a 908e  rtvxz|~........."
+        );
+        assert_eq!(
+            line(4, 8),
+            "00000010: 78767472 807e7c7a                    rtvxz|~."
+        );
     }
 }

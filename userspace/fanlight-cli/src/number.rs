@@ -13,12 +13,18 @@ pub const ONE: u64 = 1_000_000_000;
 pub fn integer(text: &str) -> Result<u64> {
     let (digits, factor) = match text.strip_suffix(['K', 'k']) {
         Some(digits) => (digits, 1 << 10),
-        None => text.strip_suffix('M').map_or((text, 1), |digits| (digits, 1 << 20)),
+        None => text
+            .strip_suffix('M')
+            .map_or((text, 1), |digits| (digits, 1 << 20)),
     };
-    let hex = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X"));
+    let hex = digits
+        .strip_prefix("0x")
+        .or_else(|| digits.strip_prefix("0X"));
     let value = match hex {
         // Not "+1", which from_str_radix would take.
-        Some(hex) if hex.starts_with(|c: char| c.is_ascii_hexdigit()) => u64::from_str_radix(hex, 16).ok(),
+        Some(hex) if hex.starts_with(|c: char| c.is_ascii_hexdigit()) => {
+            u64::from_str_radix(hex, 16).ok()
+        }
         None if digits.starts_with(|c: char| c.is_ascii_digit()) => digits.parse().ok(),
         _ => None,
     };
@@ -30,12 +36,19 @@ pub fn integer(text: &str) -> Result<u64> {
 /// Reads `12` or `12.5`, in billionths.
 pub fn decimal(text: &str) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if whole.is_empty() || fraction.len() > 9 || !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+    if whole.is_empty()
+        || fraction.len() > 9
+        || !text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    {
         return None;
     }
     let whole: u32 = whole.parse().ok()?;
     let fraction = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
-    let fraction = fraction.fold(0, |value, digit| value * 10 + u64::from(digit.wrapping_sub(b'0')));
+    let fraction = fraction.fold(0, |value, digit| {
+        value * 10 + u64::from(digit.wrapping_sub(b'0'))
+    });
     // A second point would be a digit that is none.
     (fraction < ONE && !text.ends_with("..")).then_some(u64::from(whole) * ONE + fraction)
 }
@@ -47,10 +60,16 @@ pub fn tenths(value: u64) -> String {
 
 /// --interval, in seconds.
 pub fn interval(matches: &Matches, default: Duration) -> Result<Duration> {
-    let Some(text) = matches.text("interval")? else { return Ok(default) };
+    let Some(text) = matches.text("interval")? else {
+        return Ok(default);
+    };
     match decimal(text) {
-        Some(nanos) if (ONE / 1000..=86400 * ONE).contains(&nanos) => Ok(Duration::from_nanos(nanos)),
-        _ => Err(Error::Usage("--interval takes seconds, from 0.001 to 86400".into())),
+        Some(nanos) if (ONE / 1000..=86400 * ONE).contains(&nanos) => {
+            Ok(Duration::from_nanos(nanos))
+        }
+        _ => Err(Error::Usage(
+            "--interval takes seconds, from 0.001 to 86400".into(),
+        )),
     }
 }
 
@@ -64,7 +83,17 @@ mod tests {
         assert_eq!(integer("0x1f").unwrap(), 31);
         assert_eq!(integer("4K").unwrap(), 4096);
         assert_eq!(integer("0x1M").unwrap(), 1 << 20);
-        for wrong in ["", "-1", "+1", "0x", "0x+1", "K", "1G", "99999999999999999999", "99999999999999999K"] {
+        for wrong in [
+            "",
+            "-1",
+            "+1",
+            "0x",
+            "0x+1",
+            "K",
+            "1G",
+            "99999999999999999999",
+            "99999999999999999K",
+        ] {
             assert!(integer(wrong).is_err(), "{wrong}");
         }
     }
@@ -75,7 +104,20 @@ mod tests {
         assert_eq!(decimal("0.5"), Some(ONE / 2));
         assert_eq!(decimal("1.000000001"), Some(ONE + 1));
         assert_eq!(decimal("3."), Some(3 * ONE));
-        for wrong in ["", ".", ".5", "1e3", "-1", "+1", "1.2.3", "1..", "1.0000000001", "4294967296", "nan", "inf"] {
+        for wrong in [
+            "",
+            ".",
+            ".5",
+            "1e3",
+            "-1",
+            "+1",
+            "1.2.3",
+            "1..",
+            "1.0000000001",
+            "4294967296",
+            "nan",
+            "inf",
+        ] {
             assert_eq!(decimal(wrong), None, "{wrong}");
         }
     }

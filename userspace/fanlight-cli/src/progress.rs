@@ -13,13 +13,23 @@ pub struct Progress {
 
 impl Progress {
     pub fn new(what: &'static str) -> Self {
-        Self { what, since: Instant::now(), shown: false }
+        Self {
+            what,
+            since: Instant::now(),
+            shown: false,
+        }
     }
 
     /// So much of all is done.
     pub fn at(&mut self, done: u32, all: u32) {
-        if (self.shown || self.since.elapsed() > Duration::from_secs(1)) && io::stderr().is_terminal() {
-            eprint!("\r{} {} %\x1b[K", self.what, u64::from(done) * 100 / u64::from(all.max(1)));
+        if (self.shown || self.since.elapsed() > Duration::from_secs(1))
+            && io::stderr().is_terminal()
+        {
+            eprint!(
+                "\r{} {} %\x1b[K",
+                self.what,
+                u64::from(done) * 100 / u64::from(all.max(1))
+            );
             self.shown = true;
         }
     }

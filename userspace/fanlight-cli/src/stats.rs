@@ -23,14 +23,22 @@ pub struct Sample {
 
 impl Sample {
     pub fn of(log: &Log) -> Result<Self> {
-        Ok(Self { stats: log.stats()?, position: log.position()?, at: Instant::now() })
+        Ok(Self {
+            stats: log.stats()?,
+            position: log.position()?,
+            at: Instant::now(),
+        })
     }
 
     /// Tenths of a record and of a byte a second since an earlier sample.
     pub fn rates(&self, earlier: &Sample) -> (u64, u64) {
         let micros = (self.at - earlier.at).as_micros().max(1) as u64;
-        let per_second = |new: u64, old: u64| new.wrapping_sub(old).saturating_mul(10_000_000) / micros;
-        (per_second(self.stats.written, earlier.stats.written), per_second(self.position, earlier.position))
+        let per_second =
+            |new: u64, old: u64| new.wrapping_sub(old).saturating_mul(10_000_000) / micros;
+        (
+            per_second(self.stats.written, earlier.stats.written),
+            per_second(self.position, earlier.position),
+        )
     }
 }
 
@@ -46,7 +54,9 @@ fn logs(matches: &Matches) -> Result<Vec<Log>> {
         }
     }
     if logs.is_empty() {
-        return Err(Error::message("there is no log: 'fanlight list' shows what there is"));
+        return Err(Error::message(
+            "there is no log: 'fanlight list' shows what there is",
+        ));
     }
     Ok(logs)
 }
@@ -87,8 +97,17 @@ pub fn run(matches: &Matches) -> Result<()> {
     }
 }
 
-const HEAD: [&str; 9] =
-    ["LOG", "WRITTEN", "OVERWRITTEN", "DROPPED", "KERNEL-MISSED", "HELD", "CAPACITY", "RECORDS/s", "BYTES/s"];
+const HEAD: [&str; 9] = [
+    "LOG",
+    "WRITTEN",
+    "OVERWRITTEN",
+    "DROPPED",
+    "KERNEL-MISSED",
+    "HELD",
+    "CAPACITY",
+    "RECORDS/s",
+    "BYTES/s",
+];
 
 /// Fixed columns, so that the lines of --follow stand below each other.
 fn lines(out: &mut impl Write, head: bool, rows: &[Vec<String>]) -> io::Result<()> {
@@ -96,7 +115,11 @@ fn lines(out: &mut impl Write, head: bool, rows: &[Vec<String>]) -> io::Result<(
         let widths = [20, 10, 11, 8, 13, 8, 8, 10, 10];
         let mut text = String::new();
         for (i, (cell, width)) in cells.iter().zip(widths).enumerate() {
-            text.push_str(&if i == 0 { format!("{cell:<width$}") } else { format!(" {cell:>width$}") });
+            text.push_str(&if i == 0 {
+                format!("{cell:<width$}")
+            } else {
+                format!(" {cell:>width$}")
+            });
         }
         writeln!(out, "{text}")
     };
@@ -119,7 +142,13 @@ fn held(log: &Log) -> Result<u64> {
 }
 
 fn row(log: &Log, sample: &Sample, rates: Option<(u64, u64)>) -> Result<Vec<String>> {
-    let LogStats { written, overwritten, dropped, kernel_missed, .. } = sample.stats;
+    let LogStats {
+        written,
+        overwritten,
+        dropped,
+        kernel_missed,
+        ..
+    } = sample.stats;
     let rate = |rate: Option<u64>| rate.map_or("-".to_owned(), number::tenths);
     Ok(vec![
         log.path().display().to_string(),
@@ -135,7 +164,13 @@ fn row(log: &Log, sample: &Sample, rates: Option<(u64, u64)>) -> Result<Vec<Stri
 }
 
 fn object(log: &Log, sample: &Sample, rates: Option<(u64, u64)>) -> Result<String> {
-    let LogStats { written, overwritten, dropped, kernel_missed, .. } = sample.stats;
+    let LogStats {
+        written,
+        overwritten,
+        dropped,
+        kernel_missed,
+        ..
+    } = sample.stats;
     Ok(Object::new()
         .text("log", &log.path().display().to_string())
         .text("boot_id", &log.boot_id()?)
@@ -145,7 +180,13 @@ fn object(log: &Log, sample: &Sample, rates: Option<(u64, u64)>) -> Result<Strin
         .raw("kernel_missed", kernel_missed)
         .raw("held", held(log)?)
         .raw("capacity", log.capacity()?)
-        .optional("records_per_second", rates.map(|rates| number::tenths(rates.0)))
-        .optional("bytes_per_second", rates.map(|rates| number::tenths(rates.1)))
+        .optional(
+            "records_per_second",
+            rates.map(|rates| number::tenths(rates.0)),
+        )
+        .optional(
+            "bytes_per_second",
+            rates.map(|rates| number::tenths(rates.1)),
+        )
         .end())
 }

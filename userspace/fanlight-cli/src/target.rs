@@ -22,7 +22,9 @@ fn named(matches: &Matches, variable: &str) -> Result<Option<String>> {
 /// The node itself, if that is what was named.
 fn node(name: &str) -> Option<PathBuf> {
     let path = Path::new(name);
-    fs::metadata(path).is_ok_and(|found| found.file_type().is_char_device()).then(|| path.to_owned())
+    fs::metadata(path)
+        .is_ok_and(|found| found.file_type().is_char_device())
+        .then(|| path.to_owned())
 }
 
 /// The board that is meant; without any word on it the one with the lowest number.

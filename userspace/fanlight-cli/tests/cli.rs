@@ -17,7 +17,11 @@ fn tool() -> Command {
 }
 
 fn run(arguments: &[&str]) -> Output {
-    tool().args(arguments).stdin(Stdio::null()).output().unwrap()
+    tool()
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -29,8 +33,16 @@ fn fails(arguments: &[&str], message: &str) {
     let output = run(arguments);
     assert_eq!(output.status.code(), Some(1), "{arguments:?}");
     assert_eq!(text(&output.stdout), "", "{arguments:?}");
-    assert!(text(&output.stderr).contains(message), "{arguments:?}: {}", text(&output.stderr));
-    assert!(text(&output.stderr).starts_with("fanlight: "), "{arguments:?}: {}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains(message),
+        "{arguments:?}: {}",
+        text(&output.stderr)
+    );
+    assert!(
+        text(&output.stderr).starts_with("fanlight: "),
+        "{arguments:?}: {}",
+        text(&output.stderr)
+    );
 }
 
 /// A saved ring of records with these levels and texts, a second apart.
@@ -44,11 +56,23 @@ impl Image {
         let writer = Writer::new(Start::default());
         for (i, (level, facility, text)) in (0..).zip(records) {
             let ns = i * 1_000_000_000 + 500_000_000;
-            let entry = Entry { level: *level, facility: *facility, ns, caller: 9, text: text.as_bytes(), ..Entry::default() };
+            let entry = Entry {
+                level: *level,
+                facility: *facility,
+                ns,
+                caller: 9,
+                text: text.as_bytes(),
+                ..Entry::default()
+            };
             writer.append(ring, &entry, Mode::Normal).unwrap();
         }
         let mut bytes = Vec::new();
-        for word in [&header.magic, &header.version, &header.header_size, &header.data_size] {
+        for word in [
+            &header.magic,
+            &header.version,
+            &header.header_size,
+            &header.data_size,
+        ] {
             bytes.extend(word.load().to_ne_bytes());
         }
         for long in [&header.head, &header.tail, &header.first_seq] {
@@ -65,7 +89,13 @@ impl Image {
     fn usual(name: &str) -> Self {
         Self::new(
             name,
-            &[(6, 0, "booting"), (4, 0, "usb 1-1: slow"), (3, 3, "daemon: no file"), (6, 1, "user said (a+b)"), (7, 0, "debug\nof two lines")],
+            &[
+                (6, 0, "booting"),
+                (4, 0, "usb 1-1: slow"),
+                (3, 3, "daemon: no file"),
+                (6, 1, "user said (a+b)"),
+                (7, 0, "debug\nof two lines"),
+            ],
         )
     }
 
@@ -92,28 +122,55 @@ impl Drop for Image {
 
 #[test]
 fn cli_usage_errors_are_util_linuxs() {
-    fails(&["--nonsense"], "unrecognized option '--nonsense'\nTry 'fanlight --help' for more information.");
+    fails(
+        &["--nonsense"],
+        "unrecognized option '--nonsense'\nTry 'fanlight --help' for more information.",
+    );
     fails(&["-z"], "invalid option -- 'z'");
     fails(&["nonsense"], "unknown command 'nonsense'");
     fails(&["log", "--level"], "option '--level' requires an argument");
-    fails(&["log", "--follow=1"], "option '--follow' doesn't allow an argument");
+    fails(
+        &["log", "--follow=1"],
+        "option '--follow' doesn't allow an argument",
+    );
     fails(&["log", "--fo=1"], "option '--fo' is ambiguous");
-    fails(&["log", "extra"], "unknown command 'extra'\nTry 'fanlight log --help'");
+    fails(
+        &["log", "extra"],
+        "unknown command 'extra'\nTry 'fanlight log --help'",
+    );
     fails(&["fb"], "a command is missing\nTry 'fanlight fb --help'");
     fails(&["fb", "fill"], "COLOUR is missing");
     fails(&["fb", "fill", "red", "blue"], "unexpected argument 'blue'");
     fails(&["fb", "fill", "reddish"], "unknown colour 'reddish'");
-    fails(&["fb", "pattern", "plaid"], "unknown pattern 'plaid'; there are bars, grid, gradient, text");
+    fails(
+        &["fb", "pattern", "plaid"],
+        "unknown pattern 'plaid'; there are bars, grid, gradient, text",
+    );
     fails(&["fb", "blank", "maybe"], "'maybe' is neither on nor off");
-    fails(&["fb", "show", "x.png", "--fit", "--center"], "exclude each other");
-    fails(&["fb", "show", "x.png", "--scale", "0"], "--scale takes a number above 0");
+    fails(
+        &["fb", "show", "x.png", "--fit", "--center"],
+        "exclude each other",
+    );
+    fails(
+        &["fb", "show", "x.png", "--scale", "0"],
+        "--scale takes a number above 0",
+    );
     fails(&["mem", "read", "sram", "zero"], "'zero' is no number");
     fails(&["mem", "write", "sram", "0"], "VALUE is missing");
-    fails(&["mem", "write", "sram", "0", "256", "-w1"], "256 does not fit in 1 bytes");
+    fails(
+        &["mem", "write", "sram", "0", "256", "-w1"],
+        "256 does not fit in 1 bytes",
+    );
     fails(&["mem", "dump", "sram", "-w", "3"], "it is one of 1, 2, 4");
-    fails(&["mem", "watch", "sram", "0", "-i", "0"], "--interval takes seconds");
+    fails(
+        &["mem", "watch", "sram", "0", "-i", "0"],
+        "--interval takes seconds",
+    );
     fails(&["top"], "this is not a terminal: use --batch");
-    fails(&["--generate", "nonsense"], "nothing to generate as 'nonsense'");
+    fails(
+        &["--generate", "nonsense"],
+        "nothing to generate as 'nonsense'",
+    );
 }
 
 #[test]
@@ -136,7 +193,10 @@ fn cli_help_is_on_stdout_and_short_enough_for_a_terminal() {
         assert_eq!(text(&output.stderr), "");
         let help = text(&output.stdout);
         assert!(help.starts_with("\nUsage:\n fanlight "), "{command:?}");
-        assert!(help.lines().all(|line| line.chars().count() <= 80), "{command:?}");
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 80),
+            "{command:?}"
+        );
     }
 }
 
@@ -144,41 +204,81 @@ fn cli_help_is_on_stdout_and_short_enough_for_a_terminal() {
 fn cli_version_tells_both_abis() {
     let output = run(&["--version"]);
     assert_eq!(output.status.code(), Some(0));
-    let expected = format!("fanlight {}, ABI {}; ", env!("CARGO_PKG_VERSION"), fanlight::abi::ABI);
+    let expected = format!(
+        "fanlight {}, ABI {}; ",
+        env!("CARGO_PKG_VERSION"),
+        fanlight::abi::ABI
+    );
     assert!(text(&output.stdout).starts_with(&expected));
 }
 
 #[test]
 fn cli_without_a_driver_says_what_to_do() {
-    if fs::read_dir("/dev").unwrap().flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("fanlight")) {
+    if fs::read_dir("/dev")
+        .unwrap()
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().starts_with("fanlight"))
+    {
         return;
     }
-    for arguments in [["list"].as_slice(), &["log"], &["fb", "info"], &["fb", "pattern"], &["stats"], &["mem", "dump", "sram"], &["log", "write", "x"]] {
+    for arguments in [
+        ["list"].as_slice(),
+        &["log"],
+        &["fb", "info"],
+        &["fb", "pattern"],
+        &["stats"],
+        &["mem", "dump", "sram"],
+        &["log", "write", "x"],
+    ] {
         fails(arguments, "/dev/fanlight0: no such device, and the fanlight driver is not loaded: try 'modprobe fanlight'");
     }
     fails(&["list", "--device", "3"], "/dev/fanlight3: no such device");
-    let output = tool().arg("list").env("FANLIGHT", "/dev/fanlight7").output().unwrap();
+    let output = tool()
+        .arg("list")
+        .env("FANLIGHT", "/dev/fanlight7")
+        .output()
+        .unwrap();
     assert!(text(&output.stderr).contains("/dev/fanlight7: no such device"));
-    let output = tool().args(["fb", "info"]).env("FRAMEBUFFER", "/dev/fb9").output().unwrap();
+    let output = tool()
+        .args(["fb", "info"])
+        .env("FRAMEBUFFER", "/dev/fb9")
+        .output()
+        .unwrap();
     assert!(text(&output.stderr).contains("/dev/fb9: no such device"));
 }
 
 #[test]
 fn cli_node_that_is_no_framebuffer_is_named() {
-    let output = tool().args(["fb", "info"]).env("FRAMEBUFFER", "/dev/null").output().unwrap();
+    let output = tool()
+        .args(["fb", "info"])
+        .env("FRAMEBUFFER", "/dev/null")
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("/dev/null is not a framebuffer"), "{}", text(&output.stderr));
-    fails(&["mem", "dump", "/dev/zero"], "/dev/zero is not a window of fanlight");
+    assert!(
+        text(&output.stderr).contains("/dev/null is not a framebuffer"),
+        "{}",
+        text(&output.stderr)
+    );
+    fails(
+        &["mem", "dump", "/dev/zero"],
+        "/dev/zero is not a window of fanlight",
+    );
 }
 
 #[test]
 fn cli_full_disk_is_an_error_and_a_closed_pipe_is_not_a_message() {
-    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
     let output = tool().arg("--help").stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).starts_with("fanlight: write error: "));
 
-    let records: Vec<_> = (0..400).map(|_| (6, 0, "a line that is long enough for the pipe to fill")).collect();
+    let records: Vec<_> = (0..400)
+        .map(|_| (6, 0, "a line that is long enough for the pipe to fill"))
+        .collect();
     let image = Image::new("pipe", &records);
     let mut child = tool()
         .args(["log", "--follow", "--file", image.0.to_str().unwrap()])
@@ -190,7 +290,15 @@ fn cli_full_disk_is_an_error_and_a_closed_pipe_is_not_a_message() {
     child.stdout.take().unwrap().read_exact(&mut first).unwrap();
     // Behind everything that the pipe has taken, so that the next write fails.
     use std::os::unix::fs::FileExt;
-    let more = Image::new("pipe-more", &records.iter().chain(&records).copied().take(420).collect::<Vec<_>>());
+    let more = Image::new(
+        "pipe-more",
+        &records
+            .iter()
+            .chain(&records)
+            .copied()
+            .take(420)
+            .collect::<Vec<_>>(),
+    );
     let file = fs::OpenOptions::new().write(true).open(&image.0).unwrap();
     file.write_all_at(&fs::read(&more.0).unwrap(), 0).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -212,9 +320,18 @@ fn log_is_printed_as_dmesg_prints_it() {
             "               of two lines"
         ]
     );
-    assert_eq!(image.lines(&["-x"])[1], "kern  :warn  : [    1.500000] usb 1-1: slow");
-    assert_eq!(image.lines(&["--color=always"])[1], "\x1b[32m[    1.500000]\x1b[0m \x1b[33musb 1-1:\x1b[0m\x1b[1m slow\x1b[0m");
-    assert_eq!(image.lines(&["--raw"])[4], "7,4,4500000,-;debug\\x0aof two lines");
+    assert_eq!(
+        image.lines(&["-x"])[1],
+        "kern  :warn  : [    1.500000] usb 1-1: slow"
+    );
+    assert_eq!(
+        image.lines(&["--color=always"])[1],
+        "\x1b[32m[    1.500000]\x1b[0m \x1b[33musb 1-1:\x1b[0m\x1b[1m slow\x1b[0m"
+    );
+    assert_eq!(
+        image.lines(&["--raw"])[4],
+        "7,4,4500000,-;debug\\x0aof two lines"
+    );
 }
 
 #[test]
@@ -223,7 +340,11 @@ fn log_filters_and_says_when_nothing_is_left() {
     let numbers = |options: &[&str]| -> Vec<String> {
         let mut all = options.to_vec();
         all.push("--raw");
-        image.lines(&all).iter().map(|line| line.split(',').nth(1).unwrap().to_owned()).collect()
+        image
+            .lines(&all)
+            .iter()
+            .map(|line| line.split(',').nth(1).unwrap().to_owned())
+            .collect()
     };
     assert_eq!(numbers(&["-l", "err+"]), ["2"]);
     assert_eq!(numbers(&["--level=warn,debug"]), ["1", "4"]);
@@ -233,16 +354,38 @@ fn log_filters_and_says_when_nothing_is_left() {
     assert_eq!(numbers(&["--grep", "(a+b)", "--fixed"]), ["3"]);
     assert_eq!(numbers(&["-l", "info", "-g", "user"]), ["3"]);
     let output = image.log(&["--grep", "nothing like it"]);
-    assert_eq!((output.status.code(), text(&output.stdout), text(&output.stderr)), (Some(2), "", ""));
+    assert_eq!(
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr)
+        ),
+        (Some(2), "", "")
+    );
     assert_eq!(Image::new("empty", &[]).lines(&[]), [""; 0]);
 
     let file = image.0.to_str().unwrap();
-    fails(&["log", "-F", file, "-l", "loud"], "unknown level 'loud'; there are emerg, alert");
-    fails(&["log", "-F", file, "--grep", "("], "invalid regular expression '('");
-    fails(&["log", "-F", file, "--since", "whenever"], "invalid time 'whenever'");
-    fails(&["log", "-F", file, "--since", "today"], "when another boot was is not known");
+    fails(
+        &["log", "-F", file, "-l", "loud"],
+        "unknown level 'loud'; there are emerg, alert",
+    );
+    fails(
+        &["log", "-F", file, "--grep", "("],
+        "invalid regular expression '('",
+    );
+    fails(
+        &["log", "-F", file, "--since", "whenever"],
+        "invalid time 'whenever'",
+    );
+    fails(
+        &["log", "-F", file, "--since", "today"],
+        "when another boot was is not known",
+    );
     fails(&["log", "-F", file, "--time", "local"], "use --time=boot");
-    fails(&["log", "-F", file, "--raw", "--json"], "exclude each other");
+    fails(
+        &["log", "-F", file, "--raw", "--json"],
+        "exclude each other",
+    );
     fails(&["log", "-F", "/nonexistent"], "/nonexistent: no such");
     fails(&["log", "-F", "/etc/passwd"], "/etc/passwd is not a log");
 }
@@ -263,7 +406,10 @@ fn cli_long_options_may_be_shortened_and_stand_anywhere() {
     let image = Image::usual("short");
     let file = image.0.to_str().unwrap();
     let output = run(&["-d", "0", "log", "--le=err", "--fil", file, "--ra"]);
-    assert_eq!(text(&output.stdout), "3,0,2500000,-;daemon: no file\n".replace("3,0", "27,2"));
+    assert_eq!(
+        text(&output.stdout),
+        "3,0,2500000,-;daemon: no file\n".replace("3,0", "27,2")
+    );
 }
 
 #[cfg(feature = "png")]
@@ -274,7 +420,13 @@ fn cli_show_says_what_is_wrong_with_a_picture() {
     fs::write(&path, "<html>").unwrap();
     fails(&["fb", "show", file], &format!("{file}: not a PNG picture"));
     fs::write(&path, b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR").unwrap();
-    fails(&["fb", "show", file], &format!("{file}: the PNG picture is truncated"));
+    fails(
+        &["fb", "show", file],
+        &format!("{file}: the PNG picture is truncated"),
+    );
     fs::remove_file(&path).unwrap();
-    fails(&["fb", "show", file], &format!("cannot open {file}: No such file"));
+    fails(
+        &["fb", "show", file],
+        &format!("cannot open {file}: No such file"),
+    );
 }

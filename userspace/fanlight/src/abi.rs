@@ -41,7 +41,10 @@ pub const CACHE_NONCACHED: u32 = 2;
 /// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(missing_docs, reason = "the names are the header's, which documents them")]
+#[expect(
+    missing_docs,
+    reason = "the names are the header's, which documents them"
+)]
 pub struct Info {
     pub abi: u32,
     pub kind: u32,

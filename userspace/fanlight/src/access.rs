@@ -154,7 +154,9 @@ impl Map {
 impl MapMut {
     pub(crate) fn new(memory: Memory) -> Self {
         debug_assert!(memory.is_writable());
-        Self { map: Map { memory } }
+        Self {
+            map: Map { memory },
+        }
     }
 
     /// Stores a `u8`, `u16` or `u32`, in the byte order of the machine.
@@ -183,7 +185,11 @@ impl MapMut {
     /// map.update(0x20, |value: u32| value & !1)?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
-    pub fn update<T: Word>(&mut self, offset: usize, change: impl FnOnce(T) -> T) -> Result<(), AccessError> {
+    pub fn update<T: Word>(
+        &mut self,
+        offset: usize,
+        change: impl FnOnce(T) -> T,
+    ) -> Result<(), AccessError> {
         let value = self.map.read(offset)?;
         self.write(offset, change(value))
     }

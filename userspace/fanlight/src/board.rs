@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::diagnose;
 use crate::error::{Error, Result};
 use crate::framebuffer::Framebuffer;
+use crate::info::{Info, Kind};
 use crate::log::{Log, LogWriter};
-use crate::window::{Info, Kind, Window};
+use crate::window::Window;
 
 const DEV: &str = "/dev";
 const PREFIX: &str = "fanlight";
@@ -42,13 +43,17 @@ impl Locator {
 
 impl From<u32> for Locator {
     fn from(number: u32) -> Self {
-        Self { directory: Path::new(DEV).join(format!("{PREFIX}{number}")) }
+        Self {
+            directory: Path::new(DEV).join(format!("{PREFIX}{number}")),
+        }
     }
 }
 
 impl From<&Path> for Locator {
     fn from(path: &Path) -> Self {
-        Self { directory: path.into() }
+        Self {
+            directory: path.into(),
+        }
     }
 }
 
@@ -160,7 +165,10 @@ impl Board {
             Ok(found) if found.is_dir() => Ok(Self { directory }),
             // A node in it will do.
             Ok(_) if directory.pop() => Ok(Self { directory }),
-            Ok(_) => Err(Error::NoDevice { hint: diagnose::no_device(), path: directory }),
+            Ok(_) => Err(Error::NoDevice {
+                hint: diagnose::no_device(),
+                path: directory,
+            }),
             Err(error) => Err(diagnose::explain(&directory, error)),
         }
     }
@@ -180,11 +188,19 @@ impl Board {
     pub fn list() -> Result<Vec<Self>> {
         let mut numbers = BTreeSet::new();
         for name in names(Path::new(DEV))? {
-            if let Some(number) = name.strip_prefix(PREFIX).and_then(|number| number.parse::<u32>().ok()) {
+            if let Some(number) = name
+                .strip_prefix(PREFIX)
+                .and_then(|number| number.parse::<u32>().ok())
+            {
                 numbers.insert(number);
             }
         }
-        Ok(numbers.into_iter().map(|number| Self { directory: Locator::from(number).directory }).collect())
+        Ok(numbers
+            .into_iter()
+            .map(|number| Self {
+                directory: Locator::from(number).directory,
+            })
+            .collect())
     }
 
     /// The directory with its nodes.
@@ -209,7 +225,13 @@ impl Board {
     /// ```
     pub fn windows(&self) -> Result<Vec<WindowEntry>> {
         let names = names(&self.directory)?;
-        Ok(names.into_iter().map(|name| WindowEntry { path: self.directory.join(&name), name }).collect())
+        Ok(names
+            .into_iter()
+            .map(|name| WindowEntry {
+                path: self.directory.join(&name),
+                name,
+            })
+            .collect())
     }
 
     /// The window of that name.
@@ -275,9 +297,15 @@ impl Board {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn framebuffer_node(&self) -> Result<WindowEntry> {
-        let framebuffer = |entry: &WindowEntry| entry.info().is_ok_and(|info| info.kind == Kind::Framebuffer);
+        let framebuffer = |entry: &WindowEntry| {
+            entry
+                .info()
+                .is_ok_and(|info| info.kind == Kind::Framebuffer)
+        };
         let found = self.windows()?.into_iter().find(framebuffer);
-        found.ok_or_else(|| Error::NoFramebuffer { board: self.directory.clone() })
+        found.ok_or_else(|| Error::NoFramebuffer {
+            board: self.directory.clone(),
+        })
     }
 
     /// Opens the log.
@@ -329,7 +357,8 @@ impl Board {
 
 /// Names in a directory, those that are text, sorted.
 fn names(directory: &Path) -> Result<BTreeSet<String>> {
-    let entries = fs::read_dir(directory).map_err(|error| Error::io(format!("read {}", directory.display()), error))?;
+    let entries = fs::read_dir(directory)
+        .map_err(|error| Error::io(format!("read {}", directory.display()), error))?;
     // One by one: that takes less code than the sort which collecting into a set begins with.
     let mut names = BTreeSet::new();
     for entry in entries.flatten() {

@@ -49,7 +49,11 @@ impl Canvas {
     /// assert_eq!(canvas.geometry().width(), 8);
     /// ```
     pub fn in_memory(geometry: Geometry) -> Self {
-        Self { memory: Memory::heap(geometry.bytes()), geometry, start: 0 }
+        Self {
+            memory: Memory::heap(geometry.bytes()),
+            geometry,
+            start: 0,
+        }
     }
 
     /// A picture in memory that the caller answers for, for programs that have no driver: a boot loader, firmware.
@@ -73,13 +77,21 @@ impl Canvas {
     pub unsafe fn from_raw(base: NonNull<u8>, geometry: Geometry) -> Self {
         // SAFETY: by the function's precondition.
         let memory = unsafe { Memory::foreign(base, geometry.bytes()) };
-        Self { memory, geometry, start: 0 }
+        Self {
+            memory,
+            geometry,
+            start: 0,
+        }
     }
 
     /// A picture in a mapping, from `start` on.
     #[cfg(feature = "std")]
     pub(crate) fn from_memory(memory: Memory, geometry: Geometry, start: usize) -> Self {
-        Self { memory, geometry, start }
+        Self {
+            memory,
+            geometry,
+            start,
+        }
     }
 
     #[cfg(feature = "std")]
@@ -105,7 +117,9 @@ impl Canvas {
 
     /// Where a pixel lies in the memory; the point is inside of the geometry.
     fn offset(&self, x: u32, y: u32) -> usize {
-        self.start + y as usize * self.geometry.stride() as usize + x as usize * self.geometry.format().bytes()
+        self.start
+            + y as usize * self.geometry.stride() as usize
+            + x as usize * self.geometry.format().bytes()
     }
 
     /// What is in a pixel.
@@ -133,7 +147,8 @@ impl Canvas {
             });
         }
         let mut pixel = [0; 4];
-        self.memory.read(self.offset(x, y), &mut pixel[..format.bytes()])?;
+        self.memory
+            .read(self.offset(x, y), &mut pixel[..format.bytes()])?;
         Ok(format.decode(u32::from_le_bytes(pixel)))
     }
 
@@ -230,7 +245,10 @@ impl Canvas {
             let skip = (visible.top_left - at) + Point::new(0, y as i32);
             let from = skip.y as usize * line + skip.x as usize * 3;
             let pixels = rgb[from..][..visible.size.width as usize * 3].chunks_exact(3);
-            let into = self.offset(visible.top_left.x as u32, (visible.top_left.y + y as i32) as u32);
+            let into = self.offset(
+                visible.top_left.x as u32,
+                (visible.top_left.y + y as i32) as u32,
+            );
             self.memory.store_pixels(
                 into,
                 format.bytes(),
@@ -258,19 +276,29 @@ impl Canvas {
     /// assert_eq!(canvas.pixel(0, 1)?, Rgb888::WHITE);
     /// # Ok::<(), fanlight::AccessError>(())
     /// ```
-    pub fn blit_native(&mut self, first_line: u32, stride: u32, pixels: &[u8]) -> Result<(), AccessError> {
+    pub fn blit_native(
+        &mut self,
+        first_line: u32,
+        stride: u32,
+        pixels: &[u8],
+    ) -> Result<(), AccessError> {
         let size = self.geometry.bytes() as u64;
         let start = u64::from(first_line) * u64::from(self.geometry.stride());
         let lines = pixels.len().div_ceil(stride.max(1) as usize) as u64;
         if start + lines * u64::from(self.geometry.stride()) > size {
-            return Err(AccessError::OutOfBounds { offset: start, count: pixels.len() as u64, size });
+            return Err(AccessError::OutOfBounds {
+                offset: start,
+                count: pixels.len() as u64,
+                size,
+            });
         }
         if stride == self.geometry.stride() {
             return self.memory.write(self.offset(0, first_line), pixels);
         }
         let line = self.geometry.width() as usize * self.geometry.format().bytes();
         for (y, pixels) in (first_line..).zip(pixels.chunks(stride.max(1) as usize)) {
-            self.memory.write(self.offset(0, y), &pixels[..pixels.len().min(line)])?;
+            self.memory
+                .write(self.offset(0, y), &pixels[..pixels.len().min(line)])?;
         }
         Ok(())
     }
@@ -286,13 +314,19 @@ impl DrawTarget for Canvas {
     type Color = Rgb888;
     type Error = AccessError;
 
-    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> Result<(), AccessError> {
+    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(
+        &mut self,
+        pixels: I,
+    ) -> Result<(), AccessError> {
         let format = self.geometry.format();
         for Pixel(point, colour) in pixels {
-            let (Ok(x), Ok(y)) = (u32::try_from(point.x), u32::try_from(point.y)) else { continue };
+            let (Ok(x), Ok(y)) = (u32::try_from(point.x), u32::try_from(point.y)) else {
+                continue;
+            };
             if x < self.geometry.width() && y < self.geometry.height() {
                 let pixel = core::iter::once(format.encode(colour));
-                self.memory.store_pixels(self.offset(x, y), format.bytes(), 1, pixel)?;
+                self.memory
+                    .store_pixels(self.offset(x, y), format.bytes(), 1, pixel)?;
             }
         }
         Ok(())
@@ -319,7 +353,8 @@ impl DrawTarget for Canvas {
             skip(&mut colours, left);
             let into = self.offset(visible.top_left.x as u32, visible.top_left.y as u32 + y);
             let pixels = colours.by_ref().map(|colour| format.encode(colour));
-            self.memory.store_pixels(into, format.bytes(), width, pixels)?;
+            self.memory
+                .store_pixels(into, format.bytes(), width, pixels)?;
             skip(&mut colours, right);
         }
         Ok(())

@@ -13,12 +13,21 @@ use crate::error::Error;
 /// Turns the error of open() or mmap() into one that says what to do.
 pub(crate) fn explain(path: &Path, error: io::Error) -> Error {
     match error.kind() {
-        ErrorKind::NotFound => Error::NoDevice { path: path.into(), hint: no_device() },
-        ErrorKind::PermissionDenied => Error::Permission { path: path.into(), hint: no_permission(path, &error) },
+        ErrorKind::NotFound => Error::NoDevice {
+            path: path.into(),
+            hint: no_device(),
+        },
+        ErrorKind::PermissionDenied => Error::Permission {
+            path: path.into(),
+            hint: no_permission(path, &error),
+        },
         _ if error.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error())
             || error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) =>
         {
-            Error::NoDevice { path: path.into(), hint: no_device() }
+            Error::NoDevice {
+                path: path.into(),
+                hint: no_device(),
+            }
         }
         _ => Error::io(format!("open {}", path.display()), error),
     }
@@ -29,7 +38,9 @@ pub(crate) fn no_device() -> String {
     let mut hint = if Path::new("/sys/module/fanlight").exists() {
         String::from("no such device, though the fanlight driver is loaded: it serves what the device tree names, see 'fanlight list'")
     } else {
-        String::from("no such device, and the fanlight driver is not loaded: try 'modprobe fanlight'")
+        String::from(
+            "no such device, and the fanlight driver is not loaded: try 'modprobe fanlight'",
+        )
     };
     match kernel_says() {
         Some(line) => hint.extend(["; the kernel's last word on it: ", &line]),
@@ -41,7 +52,11 @@ pub(crate) fn no_device() -> String {
 /// The last line of the kernel's log that names the driver, if we may read it.
 fn kernel_says() -> Option<String> {
     let nonblocking = OFlags::NONBLOCK.bits() as i32;
-    let mut kmsg = OpenOptions::new().read(true).custom_flags(nonblocking).open("/dev/kmsg").ok()?;
+    let mut kmsg = OpenOptions::new()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open("/dev/kmsg")
+        .ok()?;
     let mut last = None;
     let mut record = [0; 8192];
     loop {
@@ -49,7 +64,11 @@ fn kernel_says() -> Option<String> {
             Ok(0) => break,
             Ok(len) => {
                 let text = String::from_utf8_lossy(&record[..len]);
-                let text = text.lines().next().and_then(|line| line.split_once(';')).map_or("", |(_, text)| text);
+                let text = text
+                    .lines()
+                    .next()
+                    .and_then(|line| line.split_once(';'))
+                    .map_or("", |(_, text)| text);
                 if text.contains("fanlight") {
                     last = Some(text.to_owned());
                 }
@@ -63,7 +82,9 @@ fn kernel_says() -> Option<String> {
 }
 
 fn no_permission(path: &Path, error: &io::Error) -> String {
-    let restricted = || fs::read_to_string("/proc/sys/kernel/dmesg_restrict").is_ok_and(|text| text.trim() == "1");
+    let restricted = || {
+        fs::read_to_string("/proc/sys/kernel/dmesg_restrict").is_ok_and(|text| text.trim() == "1")
+    };
     // EPERM comes from the driver, EACCES from the rights of the node.
     if error.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error()) {
         return if restricted() {
@@ -87,7 +108,10 @@ fn no_permission(path: &Path, error: &io::Error) -> String {
 /// The group's name in /etc/group, which is all that a small system has.
 fn group_name(gid: u32) -> Option<String> {
     let mut groups = String::new();
-    File::open("/etc/group").ok()?.read_to_string(&mut groups).ok()?;
+    File::open("/etc/group")
+        .ok()?
+        .read_to_string(&mut groups)
+        .ok()?;
     groups.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;

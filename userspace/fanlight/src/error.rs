@@ -112,17 +112,25 @@ impl Error {
     pub fn is_gone(&self) -> bool {
         match self {
             Error::Access { source, .. } => *source == AccessError::Revoked,
-            Error::Io { source, .. } => source.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error()),
+            Error::Io { source, .. } => {
+                source.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error())
+            }
             _ => false,
         }
     }
 
     pub(crate) fn io(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
-        Error::Io { what: what.into(), source: source.into() }
+        Error::Io {
+            what: what.into(),
+            source: source.into(),
+        }
     }
 
     pub(crate) fn access(path: &Path, source: AccessError) -> Self {
-        Error::Access { path: Some(path.into()), source }
+        Error::Access {
+            path: Some(path.into()),
+            source,
+        }
     }
 }
 

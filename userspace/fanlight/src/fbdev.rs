@@ -81,7 +81,12 @@ impl VarInfo {
         if fix.kind != 0 || self.grayscale != 0 || self.nonstd != 0 {
             return None;
         }
-        let field = |bits: &Bitfield| (bits.msb_right == 0).then_some(Field { offset: bits.offset, length: bits.length });
+        let field = |bits: &Bitfield| {
+            (bits.msb_right == 0).then_some(Field {
+                offset: bits.offset,
+                length: bits.length,
+            })
+        };
         let [red, green, blue] = [field(&self.red)?, field(&self.green)?, field(&self.blue)?];
         let alpha = match field(&self.transp)? {
             Field { length: 0, .. } => Field::default(),

@@ -83,7 +83,10 @@ impl Framebuffer {
         let fd = device.as_fd();
         let path = device.path().to_owned();
         let ask = |error| match error {
-            Errno::NOTTY | Errno::INVAL => Error::WrongKind { path: path.clone(), wanted: "a framebuffer" },
+            Errno::NOTTY | Errno::INVAL => Error::WrongKind {
+                path: path.clone(),
+                wanted: "a framebuffer",
+            },
             other => Error::io(format!("ask {} for its geometry", path.display()), other),
         };
         let var = sys::ioctl::var_info(fd).map_err(ask)?;
@@ -91,9 +94,16 @@ impl Framebuffer {
         // Another driver's framebuffer does not know this one.
         let info = sys::ioctl::info(fd).ok();
         let Some(geometry) = var.geometry(&fix) else {
-            let what = format!("its pixels of {} bits are in a format that is not supported", var.bits_per_pixel);
+            let what = format!(
+                "its pixels of {} bits are in a format that is not supported",
+                var.bits_per_pixel
+            );
             return Err(match info {
-                Some(info) if info.abi > abi::ABI => Error::AbiNewer { path, driver: info.abi, what },
+                Some(info) if info.abi > abi::ABI => Error::AbiNewer {
+                    path,
+                    driver: info.abi,
+                    what,
+                },
                 _ => Error::Mode { path, what },
             });
         };
@@ -102,12 +112,20 @@ impl Framebuffer {
             let what = format!("its {len} bytes are less than one picture of {geometry}");
             return Err(Error::Mode { path, what });
         }
-        let pages = (var.yres_virtual / geometry.height()).clamp(1, (len / geometry.bytes()) as u32);
+        let pages =
+            (var.yres_virtual / geometry.height()).clamp(1, (len / geometry.bytes()) as u32);
         let strict = info.is_some_and(|info| info.cache == abi::CACHE_NONCACHED);
         let memory = window::map(device.file(), &path, len, writable, strict)?;
         let shown = (var.yoffset / geometry.height()).min(pages - 1);
         let canvas = Canvas::from_memory(memory, geometry, shown as usize * geometry.bytes());
-        Ok(Self { canvas, device: Some(device), path, pages, shown, double: false })
+        Ok(Self {
+            canvas,
+            device: Some(device),
+            path,
+            pages,
+            shown,
+            double: false,
+        })
     }
 
     /// Maps a plain file as if it were a framebuffer: for tests, and for pictures that other programs watch.
@@ -131,14 +149,24 @@ impl Framebuffer {
     /// ```
     pub fn over_file(file: File, path: impl Into<PathBuf>, geometry: Geometry) -> Result<Self> {
         let path = path.into();
-        let len = file.metadata().map_err(|error| Error::io(format!("ask about {}", path.display()), error))?.len();
+        let len = file
+            .metadata()
+            .map_err(|error| Error::io(format!("ask about {}", path.display()), error))?
+            .len();
         if len < geometry.bytes() as u64 {
             let what = format!("its {len} bytes are less than one picture of {geometry}");
             return Err(Error::Mode { path, what });
         }
         let memory = window::map(&file, &path, geometry.bytes(), true, false)?;
         let canvas = Canvas::from_memory(memory, geometry, 0);
-        Ok(Self { canvas, device: None, path, pages: 1, shown: 0, double: false })
+        Ok(Self {
+            canvas,
+            device: None,
+            path,
+            pages: 1,
+            shown: 0,
+            double: false,
+        })
     }
 
     /// Its node.
@@ -232,7 +260,12 @@ impl Framebuffer {
     /// ```
     pub fn show_page(&mut self, page: u32) -> Result<()> {
         if let Some(device) = &self.device {
-            let failed = |error| Error::io(format!("show page {page} of {}", self.path.display()), error);
+            let failed = |error| {
+                Error::io(
+                    format!("show page {page} of {}", self.path.display()),
+                    error,
+                )
+            };
             let mut var = sys::ioctl::var_info(device.as_fd()).map_err(failed)?;
             (var.xoffset, var.yoffset) = (0, page.saturating_mul(self.canvas.geometry().height()));
             sys::ioctl::pan(device.as_fd(), &mut var).map_err(failed)?;
@@ -244,8 +277,13 @@ impl Framebuffer {
 
     /// Lets drawing go to where it belongs: the page that comes next, or the one on the screen.
     fn place(&mut self) {
-        let page = if self.double { (self.shown + 1) % self.pages } else { self.shown };
-        self.canvas.set_start(page as usize * self.canvas.geometry().bytes());
+        let page = if self.double {
+            (self.shown + 1) % self.pages
+        } else {
+            self.shown
+        };
+        self.canvas
+            .set_start(page as usize * self.canvas.geometry().bytes());
     }
 
     /// Turns the screen dark or back on. The picture stays in memory.
@@ -261,14 +299,22 @@ impl Framebuffer {
     /// ```
     pub fn blank(&self, dark: bool) -> Result<()> {
         let Some(device) = &self.device else {
-            return Err(Error::Mode { path: self.path.clone(), what: "nothing shows it".into() });
+            return Err(Error::Mode {
+                path: self.path.clone(),
+                what: "nothing shows it".into(),
+            });
         };
-        let level = if dark { fbdev::FB_BLANK_POWERDOWN } else { fbdev::FB_BLANK_UNBLANK };
+        let level = if dark {
+            fbdev::FB_BLANK_POWERDOWN
+        } else {
+            fbdev::FB_BLANK_UNBLANK
+        };
         match sys::ioctl::blank(device.as_fd(), level) {
             Ok(()) => Ok(()),
-            Err(Errno::NOTTY | Errno::INVAL | Errno::OPNOTSUPP) => {
-                Err(Error::Mode { path: self.path.clone(), what: "what shows this framebuffer cannot blank it".into() })
-            }
+            Err(Errno::NOTTY | Errno::INVAL | Errno::OPNOTSUPP) => Err(Error::Mode {
+                path: self.path.clone(),
+                what: "what shows this framebuffer cannot blank it".into(),
+            }),
             Err(error) => Err(Error::io(format!("blank {}", self.path.display()), error)),
         }
     }
@@ -338,7 +384,10 @@ impl DrawTarget for Framebuffer {
     type Color = Rgb888;
     type Error = AccessError;
 
-    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> std::result::Result<(), AccessError> {
+    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(
+        &mut self,
+        pixels: I,
+    ) -> std::result::Result<(), AccessError> {
         self.canvas.draw_iter(pixels)
     }
 
@@ -350,8 +399,11 @@ impl DrawTarget for Framebuffer {
         self.canvas.fill_contiguous(area, colours)
     }
 
-    fn fill_solid(&mut self, area: &Rectangle, colour: Rgb888) -> std::result::Result<(), AccessError> {
+    fn fill_solid(
+        &mut self,
+        area: &Rectangle,
+        colour: Rgb888,
+    ) -> std::result::Result<(), AccessError> {
         self.canvas.fill_solid(area, colour)
     }
 }
-

@@ -54,8 +54,13 @@ impl PixelFormat {
     /// ```
     /// assert!(fanlight::PixelFormat::ALL.iter().all(|f| f.bytes() >= 2));
     /// ```
-    pub const ALL: [PixelFormat; 5] =
-        [PixelFormat::R5G6B5, PixelFormat::X8R8G8B8, PixelFormat::A8R8G8B8, PixelFormat::X8B8G8R8, PixelFormat::R8G8B8];
+    pub const ALL: [PixelFormat; 5] = [
+        PixelFormat::R5G6B5,
+        PixelFormat::X8R8G8B8,
+        PixelFormat::A8R8G8B8,
+        PixelFormat::X8B8G8R8,
+        PixelFormat::R8G8B8,
+    ];
 
     /// The name in a device tree.
     ///
@@ -102,7 +107,9 @@ impl PixelFormat {
     /// assert_eq!(fanlight::PixelFormat::from_fourcc(0), None);
     /// ```
     pub fn from_fourcc(fourcc: u32) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.fourcc() == fourcc)
+        Self::ALL
+            .into_iter()
+            .find(|format| format.fourcc() == fourcc)
     }
 
     /// The format with these fields, as the fbdev ioctls tell them: bits of a pixel, then red, green, blue and alpha.
@@ -114,7 +121,9 @@ impl PixelFormat {
     /// assert_eq!(PixelFormat::from_fields(32, fields), Some(PixelFormat::X8B8G8R8));
     /// ```
     pub fn from_fields(bits: u32, fields: [Field; 4]) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.bytes() as u32 * 8 == bits && format.fields() == fields)
+        Self::ALL
+            .into_iter()
+            .find(|format| format.bytes() as u32 * 8 == bits && format.fields() == fields)
     }
 
     /// Red, green, blue and alpha.
@@ -160,7 +169,11 @@ impl PixelFormat {
     /// ```
     #[inline]
     pub fn encode(self, colour: Rgb888) -> u32 {
-        let (r, g, b) = (u32::from(colour.r()), u32::from(colour.g()), u32::from(colour.b()));
+        let (r, g, b) = (
+            u32::from(colour.r()),
+            u32::from(colour.g()),
+            u32::from(colour.b()),
+        );
         match self {
             PixelFormat::R5G6B5 => ((r >> 3) << 11) | ((g >> 2) << 5) | (b >> 3),
             PixelFormat::X8R8G8B8 | PixelFormat::A8R8G8B8 => 0xff00_0000 | (r << 16) | (g << 8) | b,
@@ -184,7 +197,11 @@ impl PixelFormat {
         match self {
             PixelFormat::R5G6B5 => {
                 let (r, g, b) = (byte(11) & 0x1f, byte(5) & 0x3f, byte(0) & 0x1f);
-                Rgb888::new((r << 3) | (r >> 2), (g << 2) | (g >> 4), (b << 3) | (b >> 2))
+                Rgb888::new(
+                    (r << 3) | (r >> 2),
+                    (g << 2) | (g >> 4),
+                    (b << 3) | (b >> 2),
+                )
             }
             PixelFormat::X8B8G8R8 => Rgb888::new(byte(0), byte(8), byte(16)),
             _ => Rgb888::new(byte(16), byte(8), byte(0)),
@@ -242,9 +259,15 @@ impl Geometry {
         let fits = sides.contains(&width)
             && sides.contains(&height)
             && u64::from(stride) >= u64::from(width) * format.bytes() as u64
-            && usize::try_from(u64::from(stride) * u64::from(height)).is_ok_and(|bytes| bytes <= isize::MAX as usize);
+            && usize::try_from(u64::from(stride) * u64::from(height))
+                .is_ok_and(|bytes| bytes <= isize::MAX as usize);
         // INVARIANT: just checked.
-        fits.then_some(Self { width, height, stride, format })
+        fits.then_some(Self {
+            width,
+            height,
+            stride,
+            format,
+        })
     }
 
     /// A geometry whose lines follow each other at the next multiple of four bytes.
@@ -323,6 +346,10 @@ impl Geometry {
 
 impl fmt::Display for Geometry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{} {} {}", self.width, self.height, self.stride, self.format)
+        write!(
+            f,
+            "{}x{} {} {}",
+            self.width, self.height, self.stride, self.format
+        )
     }
 }

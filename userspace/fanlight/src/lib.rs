@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #![cfg_attr(feature = "std", doc = include_str!("../README.md"))]
-#![cfg_attr(not(feature = "std"), doc = "The drawing core of fanlight, without the devices.")]
+#![cfg_attr(
+    not(feature = "std"),
+    doc = "The drawing core of fanlight, without the devices."
+)]
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
 #![warn(missing_docs, clippy::undocumented_unsafe_blocks)]
@@ -22,6 +25,8 @@ mod fbdev;
 mod framebuffer;
 mod geometry;
 #[cfg(feature = "std")]
+mod info;
+#[cfg(feature = "std")]
 mod log;
 #[cfg(feature = "png")]
 mod picture;
@@ -41,14 +46,17 @@ pub use error::{Error, Result};
 pub use framebuffer::Framebuffer;
 pub use geometry::{Field, Geometry, PixelFormat};
 #[cfg(feature = "std")]
+pub use info::{Backing, Cache, Info, Kind, Rights, Scanout};
+#[cfg(feature = "std")]
 pub use log::{
-    Caller, Ending, Facility, Level, Log, LogWriter, Reader, Record, Records, Salvaged, Start, UnknownName,
+    Caller, Ending, Facility, Level, Log, LogWriter, Reader, Record, Records, Salvaged, Start,
+    UnknownName,
 };
 #[cfg(feature = "png")]
 pub use picture::{Picture, PICTURE_LIMIT};
 pub use sys::memory::Word;
 #[cfg(feature = "std")]
-pub use window::{Backing, Cache, Info, Kind, Rights, Scanout, Window};
+pub use window::Window;
 
 /// Lets this program live on when a device goes away under its mappings.
 ///

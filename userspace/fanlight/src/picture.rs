@@ -44,7 +44,9 @@ impl Picture {
     /// ```
     pub fn new(width: u32, height: u32, rgb: Vec<u8>) -> Option<Self> {
         let pixels = u64::from(width) * u64::from(height);
-        let fits = pixels > 0 && width.max(height) <= Geometry::LIMIT && pixels.checked_mul(3)? == rgb.len() as u64;
+        let fits = pixels > 0
+            && width.max(height) <= Geometry::LIMIT
+            && pixels.checked_mul(3)? == rgb.len() as u64;
         fits.then_some(Self { width, height, rgb })
     }
 
@@ -90,9 +92,12 @@ impl Picture {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn load(path: &Path, progress: impl FnMut(u32, u32)) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::io(format!("open {}", path.display()), error))?;
+        let file = File::open(path)
+            .map_err(|error| Error::io(format!("open {}", path.display()), error))?;
         Self::decode(file, progress).map_err(|error| match error {
-            Error::Picture { what } => Error::Picture { what: format!("{}: {what}", path.display()) },
+            Error::Picture { what } => Error::Picture {
+                what: format!("{}: {what}", path.display()),
+            },
             other => other,
         })
     }
@@ -109,7 +114,9 @@ impl Picture {
     /// ```
     pub fn decode(from: impl Read, mut progress: impl FnMut(u32, u32)) -> Result<Self> {
         let mut source = BufReader::new(from);
-        let limits = Limits { bytes: PICTURE_LIMIT };
+        let limits = Limits {
+            bytes: PICTURE_LIMIT,
+        };
         // The decoder wants to seek only to skip; what is read here is read once, from front to back.
         let mut bytes = Vec::new();
         source
@@ -121,7 +128,9 @@ impl Picture {
             return Err(too_large("the file"));
         }
         if !bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-            return Err(Error::Picture { what: "not a PNG picture".into() });
+            return Err(Error::Picture {
+                what: "not a PNG picture".into(),
+            });
         }
         let mut decoder = Decoder::new_with_limits(std::io::Cursor::new(bytes), limits);
         decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
@@ -133,12 +142,16 @@ impl Picture {
         }
         let (colour, depth) = reader.output_color_type();
         if depth != BitDepth::Eight {
-            return Err(Error::Picture { what: format!("{} bits a colour are not supported", depth as u8) });
+            return Err(Error::Picture {
+                what: format!("{} bits a colour are not supported", depth as u8),
+            });
         }
         let mut rgb = Vec::with_capacity(pixels as usize * 3);
         if reader.info().interlaced {
             // Its lines are complete only at the end.
-            let size = reader.output_buffer_size().ok_or_else(|| too_large(&format!("{width}x{height}")))?;
+            let size = reader
+                .output_buffer_size()
+                .ok_or_else(|| too_large(&format!("{width}x{height}")))?;
             let mut frame = vec![0; size];
             reader.next_frame(&mut frame).map_err(explain)?;
             append(&mut rgb, &frame, colour);
@@ -153,7 +166,9 @@ impl Picture {
             }
         }
         progress(height, height);
-        Self::new(width, height, rgb).ok_or_else(|| Error::Picture { what: "the PNG picture is truncated".into() })
+        Self::new(width, height, rgb).ok_or_else(|| Error::Picture {
+            what: "the PNG picture is truncated".into(),
+        })
     }
 
     /// Writes a PNG file.
@@ -208,26 +223,47 @@ impl Picture {
 
 /// Appends decoded pixels; transparent ones over black.
 fn append(rgb: &mut Vec<u8>, pixels: &[u8], colour: ColorType) {
-    let over_black = |value: u8, alpha: u8| ((u16::from(value) * u16::from(alpha) + 127) / 255) as u8;
+    let over_black =
+        |value: u8, alpha: u8| ((u16::from(value) * u16::from(alpha) + 127) / 255) as u8;
     match colour {
         ColorType::Rgb => rgb.extend_from_slice(pixels),
-        ColorType::Rgba => rgb.extend(pixels.chunks_exact(4).flat_map(|p| [0, 1, 2].map(|i| over_black(p[i], p[3])))),
-        ColorType::GrayscaleAlpha => rgb.extend(pixels.chunks_exact(2).flat_map(|p| [over_black(p[0], p[1]); 3])),
+        ColorType::Rgba => rgb.extend(
+            pixels
+                .chunks_exact(4)
+                .flat_map(|p| [0, 1, 2].map(|i| over_black(p[i], p[3]))),
+        ),
+        ColorType::GrayscaleAlpha => rgb.extend(
+            pixels
+                .chunks_exact(2)
+                .flat_map(|p| [over_black(p[0], p[1]); 3]),
+        ),
         // Indexed pictures have been expanded.
-        ColorType::Grayscale | ColorType::Indexed => rgb.extend(pixels.iter().flat_map(|p| [*p; 3])),
+        ColorType::Grayscale | ColorType::Indexed => {
+            rgb.extend(pixels.iter().flat_map(|p| [*p; 3]))
+        }
     }
 }
 
 fn too_large(what: &str) -> Error {
-    Error::Picture { what: format!("{what} is too large: a picture may take {} MiB decoded, and {} pixels a side", PICTURE_LIMIT >> 20, Geometry::LIMIT) }
+    Error::Picture {
+        what: format!(
+            "{what} is too large: a picture may take {} MiB decoded, and {} pixels a side",
+            PICTURE_LIMIT >> 20,
+            Geometry::LIMIT
+        ),
+    }
 }
 
 fn explain(error: png::DecodingError) -> Error {
     match error {
         png::DecodingError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Error::Picture { what: "the PNG picture is truncated".into() }
+            Error::Picture {
+                what: "the PNG picture is truncated".into(),
+            }
         }
         png::DecodingError::LimitsExceeded => too_large("the picture"),
-        other => Error::Picture { what: format!("the PNG picture is damaged: {other}") },
+        other => Error::Picture {
+            what: format!("the PNG picture is damaged: {other}"),
+        },
     }
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One window: a device node, what the driver tells of it, and its mapping.
+//! One window: a device node, and its mapping.
 
-use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -10,269 +9,8 @@ use std::path::{Path, PathBuf};
 use crate::access::{Map, MapMut};
 use crate::diagnose;
 use crate::error::{Error, Result};
-use crate::geometry::{Geometry, PixelFormat};
+use crate::info::{Cache, Info};
 use crate::sys::{self, Memory};
-use crate::abi;
-
-/// Makes an enum of the driver's numbers, with sysfs's names for them.
-macro_rules! numbered {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal, $text:literal;)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum $name {
-            $($(#[$vdoc])* $variant,)*
-            /// A number that this library does not know: the driver is newer.
-            Unknown(u32),
-        }
-
-        impl $name {
-            fn from_number(number: u32) -> Self {
-                match number {
-                    $($number => $name::$variant,)*
-                    other => $name::Unknown(other),
-                }
-            }
-
-            fn from_text(text: &str) -> Self {
-                match text {
-                    $($text => $name::$variant,)*
-                    _ => $name::Unknown(0),
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self {
-                    $($name::$variant => f.pad($text),)*
-                    $name::Unknown(number) => f.pad(&format!("unknown({number})")),
-                }
-            }
-        }
-    };
-}
-
-numbered! {
-    /// What a window is.
-    ///
-    /// ```
-    /// assert_eq!(fanlight::Kind::Framebuffer.to_string(), "framebuffer");
-    /// ```
-    Kind {
-        /// Plain memory or registers.
-        Memory = 1, "memory";
-        /// A picture, which may be on a screen.
-        Framebuffer = 2, "framebuffer";
-        /// A log ring.
-        Log = 3, "log";
-    }
-}
-
-numbered! {
-    /// What memory is behind a window.
-    ///
-    /// ```
-    /// assert_eq!(fanlight::Backing::Carveout.to_string(), "carveout");
-    /// ```
-    Backing {
-        /// Reserved memory, SRAM, or registers.
-        Carveout = 1, "carveout";
-        /// Contiguous pages of the kernel.
-        Contiguous = 2, "contiguous";
-        /// Scattered pages of the kernel.
-        Vmalloc = 3, "vmalloc";
-    }
-}
-
-numbered! {
-    /// The memory type of a window's mappings.
-    ///
-    /// ```
-    /// assert_eq!(fanlight::Cache::WriteCombine.to_string(), "writecombine");
-    /// ```
-    Cache {
-        /// Not cached; stores may be gathered. Reading is slow.
-        WriteCombine = 1, "writecombine";
-        /// Strongly ordered: every access as the program does it, and aligned ones only.
-        NonCached = 2, "noncached";
-        /// Cached as any memory.
-        Cached = 3, "cached";
-    }
-}
-
-/// Who shows a framebuffer.
-///
-/// ```
-/// assert_eq!(fanlight::Scanout::Ramfb.to_string(), "ramfb");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Scanout {
-    /// Nobody: it is memory with a geometry.
-    None,
-    /// QEMU's ramfb device.
-    Ramfb,
-    /// The Raspberry Pi's firmware.
-    Rpi,
-    /// A number that this library does not know: the driver is newer.
-    Unknown(u32),
-}
-
-impl fmt::Display for Scanout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Scanout::None => "none",
-            Scanout::Ramfb => "ramfb",
-            Scanout::Rpi => "rpi",
-            Scanout::Unknown(_) => "unknown",
-        })
-    }
-}
-
-/// What a descriptor of a window may do, where its open mode allows it too.
-///
-/// ```
-/// let rights = fanlight::Rights::default();
-/// assert!(!rights.map_write);
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rights {
-    /// `read()`.
-    pub read: bool,
-    /// `write()`; to a log: append a record.
-    pub write: bool,
-    /// Map for reading.
-    pub map_read: bool,
-    /// Map for writing.
-    pub map_write: bool,
-}
-
-impl fmt::Display for Rights {
-    /// `rw` for read() and write(), then the same for maps; a dash for what may not be done.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letter = |may: bool, letter: char| if may { letter } else { '-' };
-        f.pad(&format!(
-            "{}{},{}{}",
-            letter(self.read, 'r'),
-            letter(self.write, 'w'),
-            letter(self.map_read, 'r'),
-            letter(self.map_write, 'w')
-        ))
-    }
-}
-
-/// What the driver tells of a window.
-///
-/// ```no_run
-/// let info = fanlight::Board::open(0)?.window("fb")?.info()?;
-/// println!("{}: {} bytes of {} memory, {}", info.name, info.size, info.backing, info.cache);
-/// # Ok::<(), fanlight::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Info {
-    /// The driver's version of the ABI; `None` where only sysfs could be read.
-    pub abi: Option<u32>,
-    /// Its name.
-    pub name: String,
-    /// The N of /dev/fanlightN.
-    pub instance: u32,
-    /// What it is.
-    pub kind: Kind,
-    /// What memory is behind it.
-    pub backing: Backing,
-    /// The memory type of its mappings.
-    pub cache: Cache,
-    /// What may be done with it.
-    pub rights: Rights,
-    /// Bytes that can be mapped.
-    pub size: u64,
-    /// Where it is in physical memory; told to administrators only.
-    pub phys: Option<u64>,
-    /// Size and format of a framebuffer's picture.
-    pub geometry: Option<Geometry>,
-    /// How many pictures a framebuffer holds, one below the other.
-    pub pages: u32,
-    /// Who shows a framebuffer.
-    pub scanout: Scanout,
-}
-
-impl Info {
-    /// What the structure of the ABI says.
-    fn from_abi(raw: &abi::Info) -> Self {
-        let name = raw.name.split(|byte| *byte == 0).next().unwrap_or_default();
-        let right = |bit: u32| raw.rights & (1 << bit) != 0;
-        Self {
-            abi: Some(raw.abi),
-            name: String::from_utf8_lossy(name).into_owned(),
-            instance: raw.instance,
-            kind: Kind::from_number(raw.kind),
-            backing: Backing::from_number(raw.backing),
-            cache: Cache::from_number(raw.cache),
-            rights: Rights { read: right(0), write: right(1), map_read: right(2), map_write: right(3) },
-            size: raw.size,
-            phys: (raw.phys != 0).then_some(raw.phys),
-            geometry: PixelFormat::from_fourcc(raw.format)
-                .and_then(|format| Geometry::new(raw.width, raw.height, raw.stride, format)),
-            pages: raw.pages,
-            scanout: match raw.scanout {
-                0 => Scanout::None,
-                1 => Scanout::Ramfb,
-                2 => Scanout::Rpi,
-                other => Scanout::Unknown(other),
-            },
-        }
-    }
-
-    /// What sysfs says of the node's window; everybody may read that.
-    pub(crate) fn from_sysfs(node: &Path) -> Option<Self> {
-        let name = node.file_name()?.to_str()?;
-        let board = node.parent()?.file_name()?.to_str()?;
-        let directory = sysfs(node)?;
-        let attribute = |name: &str| {
-            fs::read_to_string(directory.join(name)).map(|text| text.trim_end().to_owned()).unwrap_or_default()
-        };
-        let kind = Kind::from_text(&attribute("kind"));
-        // That is about maps; a log can be appended to.
-        let writable = attribute("rights").contains('w');
-        let appendable = kind == Kind::Log && name == "log";
-        Some(Self {
-            abi: None,
-            name: name.into(),
-            instance: board.strip_prefix("fanlight")?.parse().ok()?,
-            kind,
-            backing: Backing::from_text(&attribute("backing")),
-            cache: Cache::from_text(&attribute("cache")),
-            rights: Rights { read: true, write: writable || appendable, map_read: true, map_write: writable },
-            size: attribute("size").parse().ok()?,
-            phys: None,
-            geometry: geometry_from_text(&attribute("geometry")),
-            pages: 1,
-            scanout: match attribute("scanout").as_str() {
-                "ramfb" => Scanout::Ramfb,
-                "rpi" => Scanout::Rpi,
-                _ => Scanout::None,
-            },
-        })
-    }
-}
-
-/// Where sysfs tells of a node.
-pub(crate) fn sysfs(node: &Path) -> Option<PathBuf> {
-    let name = node.file_name()?.to_str()?;
-    let board = node.parent()?.file_name()?.to_str()?;
-    Some(Path::new("/sys/class/misc").join(format!("{board}-{name}")))
-}
-
-/// Reads `1024x600 4096 x8r8g8b8`.
-fn geometry_from_text(text: &str) -> Option<Geometry> {
-    let mut words = text.split(' ');
-    let (width, height) = words.next()?.split_once('x')?;
-    let stride = words.next()?.parse().ok()?;
-    let format = PixelFormat::from_name(words.next()?)?;
-    Geometry::new(width.parse().ok()?, height.parse().ok()?, stride, format)
-}
 
 /// An open window.
 ///
@@ -304,7 +42,12 @@ impl Window {
         let path = path.into();
         match OpenOptions::new().read(true).write(true).open(&path) {
             Ok(file) => Ok(Self { file, path }),
-            Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
                 Self::open_read_only(path)
             }
             Err(error) => Err(diagnose::explain(&path, error)),
@@ -355,10 +98,14 @@ impl Window {
     pub fn info(&self) -> Result<Info> {
         match sys::ioctl::info(self.file.as_fd()) {
             Ok(raw) => Ok(Info::from_abi(&raw)),
-            Err(rustix::io::Errno::NOTTY) => {
-                Err(Error::WrongKind { path: self.path.clone(), wanted: "a window of fanlight" })
-            }
-            Err(error) => Err(Error::io(format!("ask about {}", self.path.display()), error)),
+            Err(rustix::io::Errno::NOTTY) => Err(Error::WrongKind {
+                path: self.path.clone(),
+                wanted: "a window of fanlight",
+            }),
+            Err(error) => Err(Error::io(
+                format!("ask about {}", self.path.display()),
+                error,
+            )),
         }
     }
 
@@ -374,7 +121,9 @@ impl Window {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn map(&self) -> Result<Map> {
-        Ok(Map { memory: self.memory(false)? })
+        Ok(Map {
+            memory: self.memory(false)?,
+        })
     }
 
     /// Maps all of it for reading and writing.
@@ -395,9 +144,18 @@ impl Window {
     pub(crate) fn memory(&self, writable: bool) -> Result<Memory> {
         let info = self.info()?;
         let Some(len) = usize::try_from(info.size).ok().filter(|len| *len > 0) else {
-            return Err(Error::Mode { path: self.path.clone(), what: format!("{} bytes cannot be mapped", info.size) });
+            return Err(Error::Mode {
+                path: self.path.clone(),
+                what: format!("{} bytes cannot be mapped", info.size),
+            });
         };
-        map(&self.file, &self.path, len, writable, info.cache == Cache::NonCached)
+        map(
+            &self.file,
+            &self.path,
+            len,
+            writable,
+            info.cache == Cache::NonCached,
+        )
     }
 
     /// The memory of a plain file, for reading.
@@ -406,7 +164,10 @@ impl Window {
         let len = self.file.metadata().map_err(failed)?.len();
         match usize::try_from(len) {
             Ok(len) if len > 0 => map(&self.file, &self.path, len, false, false),
-            _ => Err(Error::Mode { path: self.path.clone(), what: format!("{len} bytes cannot be mapped") }),
+            _ => Err(Error::Mode {
+                path: self.path.clone(),
+                what: format!("{len} bytes cannot be mapped"),
+            }),
         }
     }
 
@@ -415,10 +176,18 @@ impl Window {
     }
 }
 
-pub(crate) fn map(file: &File, path: &Path, len: usize, writable: bool, strict: bool) -> Result<Memory> {
-    Memory::map(file.as_fd(), len, writable, strict).map_err(|error| match diagnose::explain(path, error.into()) {
-        Error::Io { source, .. } => Error::io(format!("map {}", path.display()), source),
-        other => other,
+pub(crate) fn map(
+    file: &File,
+    path: &Path,
+    len: usize,
+    writable: bool,
+    strict: bool,
+) -> Result<Memory> {
+    Memory::map(file.as_fd(), len, writable, strict).map_err(|error| {
+        match diagnose::explain(path, error.into()) {
+            Error::Io { source, .. } => Error::io(format!("map {}", path.display()), source),
+            other => other,
+        }
     })
 }
 
@@ -432,28 +201,5 @@ impl AsFd for Window {
 impl From<Window> for OwnedFd {
     fn from(window: Window) -> Self {
         window.file.into()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn window_info_of_a_newer_driver_keeps_the_unknown_numbers() {
-        let raw = abi::Info { abi: 7, kind: 9, backing: 1, cache: 44, rights: 0b0101, ..Default::default() };
-        let info = Info::from_abi(&raw);
-        assert_eq!(info.abi, Some(7));
-        assert_eq!(info.kind, Kind::Unknown(9));
-        assert_eq!(info.cache.to_string(), "unknown(44)");
-        assert_eq!(info.rights.to_string(), "r-,r-");
-    }
-
-    #[test]
-    fn window_geometry_is_read_from_sysfs() {
-        let geometry = geometry_from_text("1024x600 4096 x8r8g8b8").unwrap();
-        assert_eq!(geometry.to_string(), "1024x600 4096 x8r8g8b8");
-        assert_eq!(geometry_from_text(""), None);
-        assert_eq!(geometry_from_text("1024x600 4096 nonsense"), None);
     }
 }

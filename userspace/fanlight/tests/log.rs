@@ -35,7 +35,10 @@ fn log_image_gives_every_record_in_order() {
     let image = Image::of("all", &ring.bytes());
     let log = Log::open_image(&image.0).unwrap();
     assert_eq!(log.capacity().unwrap(), 32 << 10);
-    assert_eq!(log.boot_id().unwrap(), "30313233-3435-3637-3839-616263646566");
+    assert_eq!(
+        log.boot_id().unwrap(),
+        "30313233-3435-3637-3839-616263646566"
+    );
     let records: Vec<_> = log.records().collect::<Result<_, _>>().unwrap();
     assert_eq!(records.len(), 100);
     for (i, record) in (0u8..).zip(&records) {
@@ -43,7 +46,10 @@ fn log_image_gives_every_record_in_order() {
         assert_eq!(record.level, Level::ALL[usize::from(i % 8)]);
         assert_eq!(record.facility, Facility(i));
         assert_eq!(record.text_lossy(), format!("record {i}"));
-        assert_eq!((record.ns, record.caller.to_string(), record.lost), (1_500_000_000, "T1".into(), 0));
+        assert_eq!(
+            (record.ns, record.caller.to_string(), record.lost),
+            (1_500_000_000, "T1".into(), 0)
+        );
     }
 }
 
@@ -53,7 +59,13 @@ fn log_reader_begins_where_it_is_told() {
     (0..10).for_each(|i| ring.append(6, 0, &[b'0' + i]));
     let image = Image::of("start", &ring.bytes());
     let log = Log::open_image(&image.0).unwrap();
-    let first = |start| log.reader(start).unwrap().next_record().unwrap().map(|record| record.seq);
+    let first = |start| {
+        log.reader(start)
+            .unwrap()
+            .next_record()
+            .unwrap()
+            .map(|record| record.seq)
+    };
     assert_eq!(first(Start::Oldest), Some(0));
     assert_eq!(first(Start::Newest), None);
     assert_eq!(first(Start::Sequence(7)), Some(7));
@@ -64,7 +76,11 @@ fn log_reader_begins_where_it_is_told() {
 fn log_reader_counts_what_was_overwritten() {
     let ring = common::Ring::new();
     for i in 0..2000 {
-        ring.append(6, 0, format!("a record of some length, number {i}").as_bytes());
+        ring.append(
+            6,
+            0,
+            format!("a record of some length, number {i}").as_bytes(),
+        );
     }
     let image = Image::of("lapped", &ring.bytes());
     let log = Log::open_image(&image.0).unwrap();
@@ -87,14 +103,19 @@ fn log_reader_sees_what_comes_later() {
     let image = Image::of("later", &ring.bytes());
     let log = Log::open_image(&image.0).unwrap();
     let mut reader = log.reader(Start::Newest).unwrap();
-    assert!(!reader.wait(Some(std::time::Duration::from_millis(1))).unwrap());
+    assert!(!reader
+        .wait(Some(std::time::Duration::from_millis(1)))
+        .unwrap());
     ring.append(6, 0, b"second");
     // The same pages: the file is not made anew.
     use std::os::unix::fs::FileExt;
     let file = fs::OpenOptions::new().write(true).open(&image.0).unwrap();
     file.write_all_at(&ring.bytes(), 0).unwrap();
     assert!(reader.wait(None).unwrap());
-    assert_eq!(reader.next_record().unwrap().unwrap().text_lossy(), "second");
+    assert_eq!(
+        reader.next_record().unwrap().unwrap().text_lossy(),
+        "second"
+    );
     assert!(reader.next_record().unwrap().is_none());
 }
 
@@ -112,11 +133,17 @@ fn log_memory_that_is_no_ring_is_refused() {
         ("magic", change(0, 0), "is not a log"),
         ("version", change(4, 9), "update the program"),
         ("size", change(13, 3), "sizes that cannot be"),
-        ("cut", good[..good.len() - 4].to_vec(), "sizes that cannot be"),
+        (
+            "cut",
+            good[..good.len() - 4].to_vec(),
+            "sizes that cannot be",
+        ),
     ];
     for (name, bytes, what) in cases {
         let image = Image::of(name, &bytes);
-        let error = Log::open_image(&image.0).err().unwrap_or_else(|| panic!("{name} was taken"));
+        let error = Log::open_image(&image.0)
+            .err()
+            .unwrap_or_else(|| panic!("{name} was taken"));
         assert!(error.to_string().contains(what), "{name}: {error}");
         assert!(!matches!(error, Error::Io { .. }), "{name}");
     }
@@ -136,11 +163,14 @@ fn log_rubbish_ends() {
         let mut bytes = ring.bytes();
         for _ in 0..1 + round % 50 {
             // Anything but the constant part of the header.
-            let at = 16 + ((usize::from(random()) << 8) | usize::from(random())) % (bytes.len() - 16);
+            let at =
+                16 + ((usize::from(random()) << 8) | usize::from(random())) % (bytes.len() - 16);
             bytes[at] = random();
         }
         let image = Image::of(&format!("rubbish-{round}"), &bytes);
-        let Ok(log) = Log::open_image(&image.0) else { continue };
+        let Ok(log) = Log::open_image(&image.0) else {
+            continue;
+        };
         assert!(log.records().map_while(Result::ok).count() <= (32 << 10) / 32);
     }
 }

@@ -28,7 +28,9 @@ fn header(width: u32, height: u32, depth: u8, colour: u8) -> Vec<u8> {
     chunk.extend([depth, colour, 0, 0, 0]);
     png.extend(13u32.to_be_bytes());
     let crc = !chunk.iter().fold(!0u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ if crc & 1 != 0 { 0xedb8_8320 } else { 0 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ if crc & 1 != 0 { 0xedb8_8320 } else { 0 }
+        })
     });
     png.extend(chunk);
     png.extend(crc.to_be_bytes());
@@ -43,7 +45,13 @@ fn fb_picture_survives_a_file() {
 
 #[test]
 fn fb_picture_that_is_none_is_refused() {
-    for bytes in [b"".as_slice(), b"GIF89a", b"\x89PNG", b"\x89PNG\r\n\x1a", b"<html>"] {
+    for bytes in [
+        b"".as_slice(),
+        b"GIF89a",
+        b"\x89PNG",
+        b"\x89PNG\r\n\x1a",
+        b"<html>",
+    ] {
         assert_eq!(decode(bytes).unwrap_err(), "not a PNG picture");
     }
 }
@@ -53,7 +61,10 @@ fn fb_picture_that_is_truncated_is_refused() {
     let png = encoded(&sample());
     for len in (8..png.len() - 12).step_by(97) {
         let error = decode(&png[..len]).unwrap_err();
-        assert!(error.contains("truncated") || error.contains("damaged"), "{len}: {error}");
+        assert!(
+            error.contains("truncated") || error.contains("damaged"),
+            "{len}: {error}"
+        );
     }
 }
 
@@ -70,10 +81,20 @@ fn fb_picture_that_is_damaged_is_refused_or_read() {
 
 #[test]
 fn fb_picture_that_is_huge_is_refused_before_it_takes_memory() {
-    for (width, height) in [(100_000, 100_000), (u32::MAX >> 1, u32::MAX >> 1), (1, PICTURE_LIMIT as u32), (8192, 8192)] {
+    for (width, height) in [
+        (100_000, 100_000),
+        (u32::MAX >> 1, u32::MAX >> 1),
+        (1, PICTURE_LIMIT as u32),
+        (8192, 8192),
+    ] {
         let error = decode(&header(width, height, 8, 2)).unwrap_err();
-        assert!(error.contains("too large") || error.contains("damaged"), "{width}x{height}: {error}");
+        assert!(
+            error.contains("too large") || error.contains("damaged"),
+            "{width}x{height}: {error}"
+        );
     }
-    assert!(decode(&header(8192, 8192, 8, 2)).unwrap_err().contains("too large"));
+    assert!(decode(&header(8192, 8192, 8, 2))
+        .unwrap_err()
+        .contains("too large"));
     assert!(decode(&header(0, 5, 8, 2)).is_err());
 }

@@ -15,7 +15,13 @@ use fanlight::{AccessError, Error, Framebuffer, Geometry, PixelFormat};
 
 fn scratch(name: &str, len: u64) -> (PathBuf, File) {
     let path = std::env::temp_dir().join(format!("fanlight-revoked-{}-{name}", std::process::id()));
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&path)
+        .unwrap();
     file.set_len(len).unwrap();
     (path, file)
 }
@@ -93,7 +99,9 @@ fn fb_revocation_in_the_middle_of_threads() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
 }
 
 #[test]
@@ -107,9 +115,23 @@ fn log_of_a_revoked_mapping_is_an_error() {
     let log = fanlight::Log::open_image(&path).unwrap();
     let mut reader = log.reader(fanlight::Start::Oldest).unwrap();
     assert!(reader.next_record().unwrap().is_some());
-    OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
-    assert!(matches!(reader.next_record(), Err(Error::Access { source: AccessError::Revoked, .. })));
-    assert!(reader.wait(Some(std::time::Duration::ZERO)).unwrap_err().is_gone());
+    OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(0)
+        .unwrap();
+    assert!(matches!(
+        reader.next_record(),
+        Err(Error::Access {
+            source: AccessError::Revoked,
+            ..
+        })
+    ));
+    assert!(reader
+        .wait(Some(std::time::Duration::ZERO))
+        .unwrap_err()
+        .is_gone());
     fs::remove_file(path).unwrap();
 }
 
@@ -118,7 +140,8 @@ fn log_of_a_revoked_mapping_is_an_error() {
 fn fb_without_asking_a_revoked_mapping_is_fatal() {
     if std::env::var_os("FANLIGHT_TEST_DIE").is_some() {
         let (path, file) = scratch("die", geometry().bytes() as u64);
-        let mut screen = Framebuffer::over_file(file.try_clone().unwrap(), &path, geometry()).unwrap();
+        let mut screen =
+            Framebuffer::over_file(file.try_clone().unwrap(), &path, geometry()).unwrap();
         let _ = fs::remove_file(&path);
         file.set_len(0).unwrap();
         let _ = screen.clear(Rgb888::WHITE);

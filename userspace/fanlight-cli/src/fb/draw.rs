@@ -6,7 +6,9 @@ use embedded_graphics::mono_font::ascii::{FONT_10X20, FONT_6X10, FONT_8X13};
 use embedded_graphics::mono_font::{MonoFont, MonoTextStyle};
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
-use embedded_graphics::primitives::{Circle, PrimitiveStyle, PrimitiveStyleBuilder, Rectangle, Sector};
+use embedded_graphics::primitives::{
+    Circle, PrimitiveStyle, PrimitiveStyleBuilder, Rectangle, Sector,
+};
 use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
 use embedded_graphics::Pixel;
 use fanlight::{AccessError, Canvas};
@@ -29,9 +31,18 @@ pub struct Size2 {
 /// The size of text whose lines are at most `height` pixels high.
 pub fn text_size(height: i32) -> Size2 {
     match u32::try_from(height).unwrap_or(0) {
-        0..13 => Size2 { font: &FONT_6X10, factor: 1 },
-        13..20 => Size2 { font: &FONT_8X13, factor: 1 },
-        height => Size2 { font: &FONT_10X20, factor: height / 20 },
+        0..13 => Size2 {
+            font: &FONT_6X10,
+            factor: 1,
+        },
+        13..20 => Size2 {
+            font: &FONT_8X13,
+            factor: 1,
+        },
+        height => Size2 {
+            font: &FONT_10X20,
+            factor: height / 20,
+        },
     }
 }
 
@@ -47,23 +58,55 @@ impl Size2 {
     /// The largest size up to this one in which the text is at most `width` pixels wide, if there is one.
     pub fn fitting(self, text: &str, width: i32) -> Option<Size2> {
         let smaller = (1..=self.height()).rev().map(text_size);
-        std::iter::once(self).chain(smaller).find(|size| size.width(text) <= width)
+        std::iter::once(self)
+            .chain(smaller)
+            .find(|size| size.width(text) <= width)
     }
 }
 
 /// Draws text at a point; `alignment` says which of its sides that is, the point is at its top.
-pub fn text(canvas: &mut Canvas, text: &str, at: Point, size: Size2, colour: Rgb888, alignment: Alignment) -> Drawn {
-    let style = TextStyleBuilder::new().alignment(alignment).baseline(Baseline::Top).build();
-    let mut target = Magnified { canvas, origin: at, factor: size.factor };
-    Text::with_text_style(text, Point::zero(), MonoTextStyle::new(size.font, colour), style).draw(&mut target)?;
+pub fn text(
+    canvas: &mut Canvas,
+    text: &str,
+    at: Point,
+    size: Size2,
+    colour: Rgb888,
+    alignment: Alignment,
+) -> Drawn {
+    let style = TextStyleBuilder::new()
+        .alignment(alignment)
+        .baseline(Baseline::Top)
+        .build();
+    let mut target = Magnified {
+        canvas,
+        origin: at,
+        factor: size.factor,
+    };
+    Text::with_text_style(
+        text,
+        Point::zero(),
+        MonoTextStyle::new(size.font, colour),
+        style,
+    )
+    .draw(&mut target)?;
     Ok(())
 }
 
 /// Draws text in the middle of an area, smaller where it does not fit, and not at all where nothing fits.
-pub fn text_in(canvas: &mut Canvas, string: &str, area: Rectangle, size: Size2, colour: Rgb888) -> Drawn {
+pub fn text_in(
+    canvas: &mut Canvas,
+    string: &str,
+    area: Rectangle,
+    size: Size2,
+    colour: Rgb888,
+) -> Drawn {
     match size.fitting(string, area.size.width as i32 - 4) {
         Some(size) if size.height() <= area.size.height as i32 => {
-            let middle = area.top_left + Point::new(area.size.width as i32 / 2, (area.size.height as i32 - size.height()) / 2);
+            let middle = area.top_left
+                + Point::new(
+                    area.size.width as i32 / 2,
+                    (area.size.height as i32 - size.height()) / 2,
+                );
             text(canvas, string, middle, size, colour, Alignment::Center)
         }
         _ => Ok(()),
@@ -90,7 +133,10 @@ impl DrawTarget for Magnified<'_> {
 
     fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> Drawn {
         for Pixel(point, colour) in pixels {
-            let dot = Rectangle::new(self.origin + point * self.factor as i32, Size::new_equal(self.factor));
+            let dot = Rectangle::new(
+                self.origin + point * self.factor as i32,
+                Size::new_equal(self.factor),
+            );
             self.canvas.fill_solid(&dot, colour)?;
         }
         Ok(())
@@ -98,7 +144,10 @@ impl DrawTarget for Magnified<'_> {
 }
 
 pub fn area(x: i32, y: i32, width: i32, height: i32) -> Rectangle {
-    Rectangle::new(Point::new(x, y), Size::new(width.max(0) as u32, height.max(0) as u32))
+    Rectangle::new(
+        Point::new(x, y),
+        Size::new(width.max(0) as u32, height.max(0) as u32),
+    )
 }
 
 /// Cuts an area into `count` columns without gaps.
@@ -106,7 +155,12 @@ pub fn columns(whole: Rectangle, count: i32) -> impl Iterator<Item = Rectangle> 
     let width = whole.size.width as i32;
     (0..count).map(move |i| {
         let (left, right) = (width * i / count, width * (i + 1) / count);
-        area(whole.top_left.x + left, whole.top_left.y, right - left, whole.size.height as i32)
+        area(
+            whole.top_left.x + left,
+            whole.top_left.y,
+            right - left,
+            whole.size.height as i32,
+        )
     })
 }
 
@@ -135,17 +189,37 @@ pub fn fanlight(canvas: &mut Canvas, foot: Point, radius: i32) -> Drawn {
     let bar = (radius / 24).max(1) as u32;
     let side = (radius * 2) as u32;
     for (i, colour) in (0u8..).zip(PANES) {
-        let style = PrimitiveStyleBuilder::new().fill_color(colour).stroke_color(NIGHT).stroke_width(bar).build();
+        let style = PrimitiveStyleBuilder::new()
+            .fill_color(colour)
+            .stroke_color(NIGHT)
+            .stroke_width(bar)
+            .build();
         let start = (180.0 + 36.0 * f32::from(i)).deg();
-        Sector::with_center(foot, side, start, 36.0.deg()).into_styled(style).draw(canvas)?;
+        Sector::with_center(foot, side, start, 36.0.deg())
+            .into_styled(style)
+            .draw(canvas)?;
     }
     let hub = Sector::with_center(foot, side / 3, 180.0.deg(), 180.0.deg());
-    hub.into_styled(PrimitiveStyleBuilder::new().fill_color(INK).stroke_color(NIGHT).stroke_width(bar).build()).draw(canvas)?;
+    hub.into_styled(
+        PrimitiveStyleBuilder::new()
+            .fill_color(INK)
+            .stroke_color(NIGHT)
+            .stroke_width(bar)
+            .build(),
+    )
+    .draw(canvas)?;
     // The sill.
-    let sill = area(foot.x - radius - bar as i32, foot.y, radius * 2 + 2 * bar as i32, (bar * 2) as i32);
+    let sill = area(
+        foot.x - radius - bar as i32,
+        foot.y,
+        radius * 2 + 2 * bar as i32,
+        (bar * 2) as i32,
+    );
     canvas.fill_solid(&sill, INK)
 }
 
 pub fn ring(canvas: &mut Canvas, centre: Point, diameter: i32, colour: Rgb888) -> Drawn {
-    Circle::with_center(centre, diameter.max(0) as u32).into_styled(PrimitiveStyle::with_stroke(colour, 1)).draw(canvas)
+    Circle::with_center(centre, diameter.max(0) as u32)
+        .into_styled(PrimitiveStyle::with_stroke(colour, 1))
+        .draw(canvas)
 }

@@ -32,8 +32,12 @@ pub fn info(matches: &Matches) -> Result<()> {
     let screen = Framebuffer::open_read_only(target::framebuffer(matches)?)?;
     let geometry = screen.geometry();
     let info = screen.window().and_then(|window| window.info().ok());
-    let scanout = info.as_ref().map_or("not fanlight's".to_owned(), |info| info.scanout.to_string());
-    let cache = info.as_ref().map_or("unknown".to_owned(), |info| info.cache.to_string());
+    let scanout = info
+        .as_ref()
+        .map_or("not fanlight's".to_owned(), |info| info.scanout.to_string());
+    let cache = info
+        .as_ref()
+        .map_or("unknown".to_owned(), |info| info.cache.to_string());
     let [red, green, blue, alpha] = geometry.format().fields();
     let mut out = output::stdout();
     if matches.has("json") {
@@ -56,18 +60,34 @@ pub fn info(matches: &Matches) -> Result<()> {
         };
         let rows = [
             ("node", screen.path().display().to_string()),
-            ("size", format!("{}x{} pixels", geometry.width(), geometry.height())),
+            (
+                "size",
+                format!("{}x{} pixels", geometry.width(), geometry.height()),
+            ),
             ("stride", format!("{} bytes", geometry.stride())),
-            ("format", format!("{}, {} bits a pixel", geometry.format(), geometry.format().bytes() * 8)),
+            (
+                "format",
+                format!(
+                    "{}, {} bits a pixel",
+                    geometry.format(),
+                    geometry.format().bytes() * 8
+                ),
+            ),
             ("red", bits(red)),
             ("green", bits(green)),
             ("blue", bits(blue)),
             ("alpha", bits(alpha)),
-            ("pages", format!("{}, page {} is shown", screen.pages(), screen.shown_page())),
+            (
+                "pages",
+                format!("{}, page {} is shown", screen.pages(), screen.shown_page()),
+            ),
             ("cache", cache),
             ("scanout", scanout),
         ];
-        output::table(&mut out, &rows.map(|(name, value)| vec![name.to_owned(), value]))?;
+        output::table(
+            &mut out,
+            &rows.map(|(name, value)| vec![name.to_owned(), value]),
+        )?;
     }
     Ok(out.flush()?)
 }
@@ -76,7 +96,9 @@ pub fn pattern(matches: &Matches) -> Result<()> {
     let name = matches.operand_text(0)?.unwrap_or(pattern::NAMES[0]);
     if !pattern::NAMES.contains(&name) {
         let names = pattern::NAMES.join(", ");
-        return Err(Error::Usage(format!("unknown pattern '{name}'; there are {names}")));
+        return Err(Error::Usage(format!(
+            "unknown pattern '{name}'; there are {names}"
+        )));
     }
     let mut screen = target::open_framebuffer(matches)?;
     let facts = facts(&screen);
@@ -106,7 +128,12 @@ pub fn blank(matches: &Matches) -> Result<()> {
     let dark = match matches.operand_text(0)? {
         Some("on") => true,
         Some("off") => false,
-        other => return Err(Error::Usage(format!("'{}' is neither on nor off", other.unwrap_or_default()))),
+        other => {
+            return Err(Error::Usage(format!(
+                "'{}' is neither on nor off",
+                other.unwrap_or_default()
+            )))
+        }
     };
     Ok(target::open_framebuffer(matches)?.blank(dark)?)
 }
@@ -125,7 +152,9 @@ const NO_PNG: &str = "this program was built without PNG; build it with the feat
 
 /// --save and --crc: what was drawn, for those who compare.
 fn tell(matches: &Matches, canvas: &Canvas) -> Result<()> {
-    let rgb = canvas.to_rgb().map_err(|error| Error::message(error.to_string()))?;
+    let rgb = canvas
+        .to_rgb()
+        .map_err(|error| Error::message(error.to_string()))?;
     if matches.has("crc") {
         let mut out = output::stdout();
         writeln!(out, "{:08x}", crc32(&rgb))?;
@@ -173,7 +202,9 @@ fn save(_: &Canvas, _: Vec<u8>, _: &std::ffi::OsStr) -> Result<()> {
 /// CRC-32 as zlib, PNG and cksum --algorithm=crc32 have it.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ if crc & 1 != 0 { 0xedb8_8320 } else { 0 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ if crc & 1 != 0 { 0xedb8_8320 } else { 0 }
+        })
     })
 }
 
@@ -193,10 +224,25 @@ fn facts(screen: &Framebuffer) -> Facts {
         ("geometry", screen.geometry().to_string()),
     ];
     if let Some(info) = &info {
-        lines.push(("memory", format!("{}, {}, {}", output::human(info.size), info.backing, info.cache)));
+        lines.push((
+            "memory",
+            format!(
+                "{}, {}, {}",
+                output::human(info.size),
+                info.backing,
+                info.cache
+            ),
+        ));
         lines.push(("scanout", info.scanout.to_string()));
     }
-    lines.push(("kernel", format!("{} {} {machine}", text(system.sysname()), text(system.release()))));
+    lines.push((
+        "kernel",
+        format!(
+            "{} {} {machine}",
+            text(system.sysname()),
+            text(system.release())
+        ),
+    ));
     if let Some(abi) = info.and_then(|info| info.abi) {
         lines.push(("driver", format!("ABI {abi}")));
     }

@@ -27,18 +27,32 @@ enum Scale {
 }
 
 pub fn run(matches: &Matches) -> Result<()> {
-    let scale = match (matches.has("fit"), matches.has("center"), matches.text("scale")?) {
+    let scale = match (
+        matches.has("fit"),
+        matches.has("center"),
+        matches.text("scale")?,
+    ) {
         (false, false, None) => Scale::Natural,
         (true, false, None) => Scale::Fit,
         (false, true, None) => Scale::Center,
         (false, false, Some(text)) => match number::decimal(text) {
             Some(factor) if (1..=1000 * ONE).contains(&factor) => Scale::By(factor),
-            _ => return Err(Error::Usage("--scale takes a number above 0, up to 1000".into())),
+            _ => {
+                return Err(Error::Usage(
+                    "--scale takes a number above 0, up to 1000".into(),
+                ))
+            }
         },
-        _ => return Err(Error::Usage("--fit, --center and --scale exclude each other".into())),
+        _ => {
+            return Err(Error::Usage(
+                "--fit, --center and --scale exclude each other".into(),
+            ))
+        }
     };
     let background = colour::parse(matches.text("background")?.unwrap_or("black"))?;
-    let Some(path) = matches.operands().first() else { return Ok(()) };
+    let Some(path) = matches.operands().first() else {
+        return Ok(());
+    };
     let mut progress = Progress::new("reading the picture");
     let picture = Picture::load(path.as_ref(), |done, all| progress.at(done, all))?;
     drop(progress);
@@ -62,8 +76,18 @@ fn draw(canvas: &mut Canvas, picture: &Picture, scale: Scale) -> Drawn {
     let skip = visible.top_left - at;
     let scaler = Scaler {
         picture,
-        columns: weights(picture.width(), full.width, skip.x as u32, visible.size.width),
-        rows: weights(picture.height(), full.height, skip.y as u32, visible.size.height),
+        columns: weights(
+            picture.width(),
+            full.width,
+            skip.x as u32,
+            visible.size.width,
+        ),
+        rows: weights(
+            picture.height(),
+            full.height,
+            skip.y as u32,
+            visible.size.height,
+        ),
     };
     let mut y = visible.top_left.y;
     let mut result = Ok(());
@@ -93,11 +117,14 @@ fn size(picture: &Picture, screen: Size, scale: Scale) -> Size {
     match scale {
         Scale::Center => natural,
         Scale::Fit => fit(),
-        Scale::Natural if natural.width <= screen.width && natural.height <= screen.height => natural,
+        Scale::Natural if natural.width <= screen.width && natural.height <= screen.height => {
+            natural
+        }
         Scale::Natural => fit(),
         Scale::By(factor) => {
             let by = |side: u32| {
-                let scaled = (u128::from(side) * u128::from(factor) + u128::from(ONE / 2)) / u128::from(ONE);
+                let scaled =
+                    (u128::from(side) * u128::from(factor) + u128::from(ONE / 2)) / u128::from(ONE);
                 scaled.clamp(1, 1_000_000_000) as u32
             };
             Size::new(by(natural.width), by(natural.height))
@@ -146,7 +173,10 @@ impl Scaler<'_> {
             sums.fill(0);
             for (source, weight) in row {
                 if held != Some(*source) {
-                    self.narrow(&self.picture.rgb()[*source as usize * stride..][..stride], &mut narrow);
+                    self.narrow(
+                        &self.picture.rgb()[*source as usize * stride..][..stride],
+                        &mut narrow,
+                    );
                     held = Some(*source);
                 }
                 for (sum, value) in sums.iter_mut().zip(&narrow) {
@@ -172,7 +202,9 @@ impl Scaler<'_> {
             let mut total = 0;
             for (x, weight) in weights {
                 let from = &source[*x as usize * 3..][..3];
-                sums.iter_mut().zip(from).for_each(|(sum, value)| *sum += u32::from(*value) * weight);
+                sums.iter_mut()
+                    .zip(from)
+                    .for_each(|(sum, value)| *sum += u32::from(*value) * weight);
                 total += weight;
             }
             for (value, sum) in pixel.iter_mut().zip(sums) {
@@ -189,10 +221,16 @@ mod tests {
     use super::*;
 
     fn drawn(picture: &Picture, width: u32, height: u32, scale: Scale) -> Vec<u8> {
-        let mut canvas = Canvas::in_memory(Geometry::packed(width, height, PixelFormat::X8R8G8B8).unwrap());
+        let mut canvas =
+            Canvas::in_memory(Geometry::packed(width, height, PixelFormat::X8R8G8B8).unwrap());
         draw(&mut canvas, picture, scale).unwrap();
         // One part is enough for grey.
-        canvas.to_rgb().unwrap().chunks_exact(3).map(|pixel| pixel[0]).collect()
+        canvas
+            .to_rgb()
+            .unwrap()
+            .chunks_exact(3)
+            .map(|pixel| pixel[0])
+            .collect()
     }
 
     fn grey(width: u32, values: &[u8]) -> Picture {
@@ -203,7 +241,10 @@ mod tests {
     #[test]
     fn fb_show_repeats_pixels_when_the_scale_is_whole() {
         let picture = grey(2, &[10, 20]);
-        assert_eq!(drawn(&picture, 6, 2, Scale::By(2 * ONE)), [0, 10, 10, 20, 20, 0, 0, 10, 10, 20, 20, 0]);
+        assert_eq!(
+            drawn(&picture, 6, 2, Scale::By(2 * ONE)),
+            [0, 10, 10, 20, 20, 0, 0, 10, 10, 20, 20, 0]
+        );
     }
 
     #[test]
@@ -225,10 +266,22 @@ mod tests {
     #[test]
     fn fb_show_fits_the_tighter_side() {
         let picture = grey(4, &[7; 8]);
-        assert_eq!(size(&picture, Size::new(100, 100), Scale::Fit), Size::new(100, 50));
-        assert_eq!(size(&picture, Size::new(100, 10), Scale::Fit), Size::new(20, 10));
-        assert_eq!(size(&picture, Size::new(100, 100), Scale::Natural), Size::new(4, 2));
+        assert_eq!(
+            size(&picture, Size::new(100, 100), Scale::Fit),
+            Size::new(100, 50)
+        );
+        assert_eq!(
+            size(&picture, Size::new(100, 10), Scale::Fit),
+            Size::new(20, 10)
+        );
+        assert_eq!(
+            size(&picture, Size::new(100, 100), Scale::Natural),
+            Size::new(4, 2)
+        );
         // Never nothing at all.
-        assert_eq!(size(&grey(1000, &[0; 1000]), Size::new(10, 10), Scale::Fit), Size::new(10, 1));
+        assert_eq!(
+            size(&grey(1000, &[0; 1000]), Size::new(10, 10), Scale::Fit),
+            Size::new(10, 1)
+        );
     }
 }

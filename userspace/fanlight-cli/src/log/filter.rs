@@ -33,15 +33,27 @@ impl Filter {
                 Ok(expression) => Some(Pattern::Expression(expression)),
                 Err(error) => {
                     let hint = "use --fixed to look for plain text";
-                    return Err(Error::Usage(format!("invalid regular expression '{text}': {error}; {hint}")));
+                    return Err(Error::Usage(format!(
+                        "invalid regular expression '{text}': {error}; {hint}"
+                    )));
                 }
             },
         };
         Ok(Self {
-            levels: matches.text("level")?.map(levels).transpose()?.unwrap_or(!0),
+            levels: matches
+                .text("level")?
+                .map(levels)
+                .transpose()?
+                .unwrap_or(!0),
             facilities: matches.text("facility")?.map(facilities).transpose()?,
-            since: matches.text("since")?.map(|text| clock.read(text)).transpose()?,
-            until: matches.text("until")?.map(|text| clock.read(text)).transpose()?,
+            since: matches
+                .text("since")?
+                .map(|text| clock.read(text))
+                .transpose()?,
+            until: matches
+                .text("until")?
+                .map(|text| clock.read(text))
+                .transpose()?,
             grep,
         })
     }
@@ -57,7 +69,10 @@ impl Filter {
 
     pub fn passes(&self, record: &Record<'_>) -> bool {
         self.levels & (1 << record.level.number()) != 0
-            && self.facilities.as_ref().is_none_or(|facilities| facilities.contains(&record.facility))
+            && self
+                .facilities
+                .as_ref()
+                .is_none_or(|facilities| facilities.contains(&record.facility))
             && self.since.is_none_or(|since| record.ns >= since)
             && self.until.is_none_or(|until| record.ns <= until)
             && match &self.grep {
@@ -95,7 +110,9 @@ fn facilities(list: &str) -> Result<Vec<Facility>> {
         .map(|name| {
             name.parse().map_err(|_| {
                 let names = Facility::NAMES.join(", ");
-                Error::Usage(format!("unknown facility '{name}'; there are {names}, and numbers to 255"))
+                Error::Usage(format!(
+                    "unknown facility '{name}'; there are {names}, and numbers to 255"
+                ))
             })
         })
         .collect()
@@ -118,7 +135,10 @@ mod tests {
 
     #[test]
     fn log_facilities_have_names_and_numbers() {
-        assert_eq!(facilities("kern,local7,200").unwrap(), [Facility(0), Facility(23), Facility(200)]);
+        assert_eq!(
+            facilities("kern,local7,200").unwrap(),
+            [Facility(0), Facility(23), Facility(200)]
+        );
         assert!(facilities("kernel").is_err());
         assert!(facilities("256").is_err());
     }

@@ -18,7 +18,9 @@ pub const COLORS: &[&str] = &["auto", "always", "never"];
 enum Style {
     Text,
     /// With the field that tells who wrote, as /dev/kmsg has it in some kernels.
-    Raw { callers: bool },
+    Raw {
+        callers: bool,
+    },
     Json,
 }
 
@@ -35,7 +37,9 @@ impl<'a> Format<'a> {
     pub fn new(matches: &Matches, clock: &'a Clock, log: &Log) -> Result<Self> {
         let style = match (matches.has("raw"), matches.has("json")) {
             (true, true) => return Err(Error::Usage("--raw and --json exclude each other".into())),
-            (true, false) => Style::Raw { callers: log.shows_callers() },
+            (true, false) => Style::Raw {
+                callers: log.shows_callers(),
+            },
             (false, true) => Style::Json,
             (false, false) => Style::Text,
         };
@@ -44,12 +48,20 @@ impl<'a> Format<'a> {
             other => other.unwrap_or("auto"),
         };
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let color = wanted == "always" || wanted == "auto" && !no_color && io::stdout().is_terminal();
+        let color =
+            wanted == "always" || wanted == "auto" && !no_color && io::stdout().is_terminal();
         let local = matches.word("time", TIMES)? == Some("local");
         if local && !clock.knows_dates() {
-            return Err(Error::message("when another boot was is not known: use --time=boot"));
+            return Err(Error::message(
+                "when another boot was is not known: use --time=boot",
+            ));
         }
-        Ok(Self { style, color, decode: matches.has("decode"), clock: local.then_some(clock) })
+        Ok(Self {
+            style,
+            color,
+            decode: matches.has("decode"),
+            clock: local.then_some(clock),
+        })
     }
 
     pub fn write(&self, out: &mut impl Write, record: &Record<'_>) -> io::Result<()> {
@@ -63,11 +75,19 @@ impl<'a> Format<'a> {
     fn text(&self, out: &mut impl Write, record: &Record<'_>) -> io::Result<()> {
         let mut head = String::new();
         if self.decode {
-            head = format!("{:6}:{:6}: ", record.facility.to_string(), record.level.name());
+            head = format!(
+                "{:6}:{:6}: ",
+                record.facility.to_string(),
+                record.level.name()
+            );
         }
         let time = match self.clock.and_then(|clock| clock.local(record.ns)) {
             Some(local) => format!("[{local}]"),
-            None => format!("[{:5}.{:06}]", record.ns / 1_000_000_000, record.ns / 1000 % 1_000_000),
+            None => format!(
+                "[{:5}.{:06}]",
+                record.ns / 1_000_000_000,
+                record.ns / 1000 % 1_000_000
+            ),
         };
         let indent = head.len() + time.len() + 1;
         for (i, line) in record.text.split(|byte| *byte == b'\n').enumerate() {
@@ -87,7 +107,13 @@ impl<'a> Format<'a> {
     }
 
     /// The text, in the colours that dmesg has.
-    fn message(&self, out: &mut impl Write, level: Level, subsystem: &str, rest: &[u8]) -> io::Result<()> {
+    fn message(
+        &self,
+        out: &mut impl Write,
+        level: Level,
+        subsystem: &str,
+        rest: &[u8],
+    ) -> io::Result<()> {
         let color = match level {
             Level::Emerg | Level::Alert => "7;31",
             Level::Crit => "1;31",
@@ -99,7 +125,12 @@ impl<'a> Format<'a> {
         self.colored(out, color, |out| print(out, rest))
     }
 
-    fn colored<W: Write>(&self, out: &mut W, color: &str, write: impl FnOnce(&mut W) -> io::Result<()>) -> io::Result<()> {
+    fn colored<W: Write>(
+        &self,
+        out: &mut W,
+        color: &str,
+        write: impl FnOnce(&mut W) -> io::Result<()>,
+    ) -> io::Result<()> {
         if !self.color || color.is_empty() {
             return write(out);
         }
@@ -111,11 +142,21 @@ impl<'a> Format<'a> {
     fn json(&self, record: &Record<'_>) -> String {
         let mut dict = Object::new();
         for (key, value) in record.pairs() {
-            dict = dict.text(&String::from_utf8_lossy(key), &String::from_utf8_lossy(value));
+            dict = dict.text(
+                &String::from_utf8_lossy(key),
+                &String::from_utf8_lossy(value),
+            );
         }
         let mut object = Object::new()
             .raw("seq", record.seq)
-            .raw("time", format_args!("{}.{:09}", record.ns / 1_000_000_000, record.ns % 1_000_000_000))
+            .raw(
+                "time",
+                format_args!(
+                    "{}.{:09}",
+                    record.ns / 1_000_000_000,
+                    record.ns % 1_000_000_000
+                ),
+            )
             .raw("level", record.level.number())
             .text("priority", record.level.name())
             .text("facility", &record.facility.to_string())
@@ -126,7 +167,11 @@ impl<'a> Format<'a> {
             // JSON's readers know a point, not ISO's comma.
             object = object.text("date", &local.replace(',', "."));
         }
-        for (name, set) in [("user", record.user), ("continuation", record.continuation), ("emergency", record.emergency)] {
+        for (name, set) in [
+            ("user", record.user),
+            ("continuation", record.continuation),
+            ("emergency", record.emergency),
+        ] {
             if set {
                 object = object.raw(name, true);
             }
@@ -140,7 +185,9 @@ impl<'a> Format<'a> {
 
 /// What stands before the first colon, as in `usb 1-1:`, if it looks like the name of something.
 fn subsystem(line: &[u8]) -> &str {
-    let Ok(text) = std::str::from_utf8(line) else { return "" };
+    let Ok(text) = std::str::from_utf8(line) else {
+        return "";
+    };
     match text.find(": ") {
         Some(at) if at <= 40 && !text[..at].chars().any(|c| c.is_control()) => &text[..=at],
         _ => "",
@@ -175,7 +222,12 @@ mod tests {
 
     impl Format<'_> {
         fn plain(color: bool) -> Format<'static> {
-            Format { style: Style::Text, color, decode: false, clock: None }
+            Format {
+                style: Style::Text,
+                color,
+                decode: false,
+                clock: None,
+            }
         }
     }
 
@@ -204,33 +256,55 @@ mod tests {
     #[test]
     fn log_text_is_dmesgs() {
         let format = Format::plain(false);
-        assert_eq!(printed(&format, b"usb 1-1: broken"), "[   12.345678] usb 1-1: broken\n");
-        assert_eq!(printed(&format, b"two\nlines"), "[   12.345678] two\n               lines\n");
-        let decoded = Format { decode: true, ..Format::plain(false) };
+        assert_eq!(
+            printed(&format, b"usb 1-1: broken"),
+            "[   12.345678] usb 1-1: broken\n"
+        );
+        assert_eq!(
+            printed(&format, b"two\nlines"),
+            "[   12.345678] two\n               lines\n"
+        );
+        let decoded = Format {
+            decode: true,
+            ..Format::plain(false)
+        };
         assert_eq!(printed(&decoded, b"x"), "kern  :err   : [   12.345678] x\n");
     }
 
     #[test]
     fn log_text_cannot_drive_the_terminal() {
-        assert_eq!(printed(&Format::plain(false), b"a\x1b[2Jb\xffc\xc2\x9b"), "[   12.345678] a\\x1b[2Jb\\xffc\\x9b\n");
+        assert_eq!(
+            printed(&Format::plain(false), b"a\x1b[2Jb\xffc\xc2\x9b"),
+            "[   12.345678] a\\x1b[2Jb\\xffc\\x9b\n"
+        );
     }
 
     #[test]
     fn log_color_is_dmesgs() {
         let text = printed(&Format::plain(true), b"usb 1-1: broken");
-        assert_eq!(text, "\x1b[32m[   12.345678]\x1b[0m \x1b[33musb 1-1:\x1b[0m\x1b[31m broken\x1b[0m\n");
+        assert_eq!(
+            text,
+            "\x1b[32m[   12.345678]\x1b[0m \x1b[33musb 1-1:\x1b[0m\x1b[31m broken\x1b[0m\n"
+        );
     }
 
     #[test]
     fn log_raw_is_kmsgs() {
-        let raw = Format { style: Style::Raw { callers: false }, ..Format::plain(false) };
-        let expected = "3,42,12345678,-;back\\x5cslash \\xc3\\xa9\n SUBSYSTEM=usb\n DEVICE=+usb:1-1\n";
+        let raw = Format {
+            style: Style::Raw { callers: false },
+            ..Format::plain(false)
+        };
+        let expected =
+            "3,42,12345678,-;back\\x5cslash \\xc3\\xa9\n SUBSYSTEM=usb\n DEVICE=+usb:1-1\n";
         assert_eq!(printed(&raw, "back\\slash é".as_bytes()), expected);
     }
 
     #[test]
     fn log_json_has_everything() {
-        let json = Format { style: Style::Json, ..Format::plain(false) };
+        let json = Format {
+            style: Style::Json,
+            ..Format::plain(false)
+        };
         let expected = concat!(
             r#"{"seq":42,"time":12.345678901,"level":3,"priority":"err","facility":"kern","caller":"C1","text":"a\"b","#,
             r#""dict":{"SUBSYSTEM":"usb","DEVICE":"+usb:1-1"},"emergency":true,"lost":3}"#,

@@ -24,7 +24,14 @@ fn open(matches: &Matches) -> Result<Log> {
     if let Some(path) = matches.os_value("file") {
         return Ok(Log::open_image(path)?);
     }
-    target::open_log(matches, if matches.has("previous") { "log.prev" } else { "log" })
+    target::open_log(
+        matches,
+        if matches.has("previous") {
+            "log.prev"
+        } else {
+            "log"
+        },
+    )
 }
 
 pub fn run(matches: &Matches) -> Result<()> {
@@ -36,7 +43,11 @@ pub fn run(matches: &Matches) -> Result<()> {
     if matches.has("clear") {
         return Ok(log.clear()?);
     }
-    let start = if matches.has("follow-new") { Start::Newest } else { Start::Oldest };
+    let start = if matches.has("follow-new") {
+        Start::Newest
+    } else {
+        Start::Oldest
+    };
     let follow = matches.has("follow") || matches.has("follow-new");
     let mut reader = log.reader(start)?;
     let mut out = output::stdout();
@@ -56,12 +67,15 @@ pub fn run(matches: &Matches) -> Result<()> {
         }
         reader.wait(None)?;
     }
-    let previous = if matches.has("previous") { log.salvaged() } else { None };
+    let previous = if matches.has("previous") {
+        log.salvaged()
+    } else {
+        None
+    };
     if let Some(previous) = previous {
         summarize(&previous);
     }
-    let none = previous.is_some_and(|previous| previous.ending == Ending::None);
-    if !printed && (filter.is_asked_for() || none) {
+    if !printed && (filter.is_asked_for() || previous.is_some()) {
         return Err(Error::Status(NOTHING));
     }
     Ok(())
@@ -72,13 +86,17 @@ fn summarize(previous: &Salvaged) {
     let ending = match previous.ending {
         Ending::Clean => "the previous boot ended in order",
         Ending::Panic => "the previous boot ended in a panic",
-        Ending::Reset => "the previous boot ended without a word: a watchdog, a reset, or its supply failed",
+        Ending::Reset => {
+            "the previous boot ended without a word: a watchdog, a reset, or its supply failed"
+        }
         Ending::None => "nothing was found of a previous boot",
         _ => "how the previous boot ended is not known",
     };
     let lost = match (previous.missing, previous.damaged) {
         (0, 0) => String::new(),
-        (missing, damaged) => format!("; {missing} of its records are missing, {damaged} places were damaged"),
+        (missing, damaged) => {
+            format!("; {missing} of its records are missing, {damaged} places were damaged")
+        }
     };
     eprintln!("fanlight: {ending}{lost}");
 }
@@ -88,7 +106,10 @@ fn report_loss(out: &mut impl Write, record: &Record<'_>) -> io::Result<()> {
     if record.lost > 0 {
         out.flush()?;
         let s = if record.lost == 1 { "" } else { "s" };
-        eprintln!("fanlight: {} record{s} lost before number {}", record.lost, record.seq);
+        eprintln!(
+            "fanlight: {} record{s} lost before number {}",
+            record.lost, record.seq
+        );
     }
     Ok(())
 }
@@ -98,14 +119,20 @@ pub fn write(matches: &Matches) -> Result<()> {
     let facility = matches.value("facility")?.unwrap_or(Facility::USER);
     let mut log = LogWriter::open(target::log_node(matches, "log")?)?;
     if !matches.operands().is_empty() {
-        let words: Vec<&[u8]> = matches.operands().iter().map(|word| word.as_encoded_bytes()).collect();
+        let words: Vec<&[u8]> = matches
+            .operands()
+            .iter()
+            .map(|word| word.as_encoded_bytes())
+            .collect();
         return Ok(log.write_as(facility, level, &words.join(&b' '))?);
     }
     let mut lines = io::stdin().lock();
     let mut line = Vec::new();
     loop {
         line.clear();
-        let read = lines.read_until(b'\n', &mut line).map_err(|error| Error::message(format!("cannot read stdin: {error}")))?;
+        let read = lines
+            .read_until(b'\n', &mut line)
+            .map_err(|error| Error::message(format!("cannot read stdin: {error}")))?;
         if read == 0 {
             return Ok(());
         }

@@ -21,11 +21,17 @@ pub struct Clock {
 impl Clock {
     /// `ours`: the log is that of the running kernel.
     pub fn of(ours: bool) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as i64);
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |now| now.as_nanos() as i64);
         // printk's clock stands still during suspend, as this one does.
         let up = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let up = up.tv_sec * SECOND + up.tv_nsec;
-        Self { boot: ours.then_some(now - up), now, zone: Zone::local() }
+        Self {
+            boot: ours.then_some(now - up),
+            now,
+            zone: Zone::local(),
+        }
     }
 
     /// A time since boot as a local date: `2026-11-20T13:36:33,123456+00:00`, as `dmesg --time-format=iso`.
@@ -122,7 +128,9 @@ fn seconds(text: &str) -> Option<i64> {
 
 /// `90`, `90s`, `5min`, `2 h`, `1day`: nanoseconds.
 fn span(text: &str) -> Option<i64> {
-    let unit = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let unit = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
     let factor = match &text[unit..] {
         "" | "s" | "sec" | "second" | "seconds" => 1,
         "m" | "min" | "minute" | "minutes" => 60,
@@ -137,7 +145,11 @@ fn span(text: &str) -> Option<i64> {
 /// `2026-11-20`, as days since 1970.
 fn day(text: &str) -> Option<i64> {
     let mut parts = text.splitn(3, '-').map(|part| part.parse::<u32>().ok());
-    let (year, month, day) = (i64::from(parts.next()??), i64::from(parts.next()??), i64::from(parts.next()??));
+    let (year, month, day) = (
+        i64::from(parts.next()??),
+        i64::from(parts.next()??),
+        i64::from(parts.next()??),
+    );
     if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
@@ -171,8 +183,16 @@ pub fn civil(days: i64) -> (i64, i64, i64) {
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let shifted = (5 * of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (era * 400 + year + i64::from(month <= 2), month, of_year - (153 * shifted + 2) / 5 + 1)
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    (
+        era * 400 + year + i64::from(month <= 2),
+        month,
+        of_year - (153 * shifted + 2) / 5 + 1,
+    )
 }
 
 #[cfg(test)]
@@ -182,14 +202,27 @@ mod tests {
     /// Booted at 2026-11-20 13:00:00 UTC, an hour ago.
     fn clock(tz: &str) -> Clock {
         let boot = days(2026, 11, 20) * 86400 * SECOND + 13 * 3600 * SECOND;
-        Clock { boot: Some(boot), now: boot + 3600 * SECOND, zone: Zone::named(tz) }
+        Clock {
+            boot: Some(boot),
+            now: boot + 3600 * SECOND,
+            zone: Zone::named(tz),
+        }
     }
 
     #[test]
     fn log_time_local_is_iso_with_the_zones_offset() {
-        assert_eq!(clock("UTC0").local(1_500_000_000).unwrap(), "2026-11-20T13:00:01,500000+00:00");
-        assert_eq!(clock("CET-1CEST,M3.5.0,M10.5.0/3").local(0).unwrap(), "2026-11-20T14:00:00,000000+01:00");
-        assert_eq!(clock("NST3:30").local(0).unwrap(), "2026-11-20T09:30:00,000000-03:30");
+        assert_eq!(
+            clock("UTC0").local(1_500_000_000).unwrap(),
+            "2026-11-20T13:00:01,500000+00:00"
+        );
+        assert_eq!(
+            clock("CET-1CEST,M3.5.0,M10.5.0/3").local(0).unwrap(),
+            "2026-11-20T14:00:00,000000+01:00"
+        );
+        assert_eq!(
+            clock("NST3:30").local(0).unwrap(),
+            "2026-11-20T09:30:00,000000-03:30"
+        );
     }
 
     #[test]
@@ -210,16 +243,34 @@ mod tests {
             ("yesterday", 0.0),
             ("2026-11-20", 0.0),
         ] {
-            assert_eq!(clock.read(text).unwrap(), (minutes * minute as f64) as u64, "{text}");
+            assert_eq!(
+                clock.read(text).unwrap(),
+                (minutes * minute as f64) as u64,
+                "{text}"
+            );
         }
-        for text in ["", "+", "soon", "25:00", "2026-04-31", "2026-13-01", "-5 parsecs", "+1e9", "12-1-1 99:99", "::"] {
+        for text in [
+            "",
+            "+",
+            "soon",
+            "25:00",
+            "2026-04-31",
+            "2026-13-01",
+            "-5 parsecs",
+            "+1e9",
+            "12-1-1 99:99",
+            "::",
+        ] {
             assert!(clock.read(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn log_times_of_another_boot_are_since_boot_only() {
-        let clock = Clock { boot: None, ..clock("UTC0") };
+        let clock = Clock {
+            boot: None,
+            ..clock("UTC0")
+        };
         assert_eq!(clock.read("+1.5").unwrap(), 1_500_000_000);
         assert!(clock.read("today").is_err());
         assert!(clock.local(0).is_none());

@@ -21,7 +21,10 @@ impl Zone {
 
     /// Seconds east of Greenwich at a time, in seconds since 1970.
     pub fn offset(&self, unix: i64) -> i64 {
-        let kind = self.0.as_ref().and_then(|zone| zone.find_local_time_type(unix).ok());
+        let kind = self
+            .0
+            .as_ref()
+            .and_then(|zone| zone.find_local_time_type(unix).ok());
         kind.map_or(0, |kind| i64::from(kind.ut_offset()))
     }
 }

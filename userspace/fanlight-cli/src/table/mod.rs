@@ -2,6 +2,8 @@
 //! What the command line can do, as data: the parser, --help, the man pages and the completion are all made from it.
 
 mod commands;
+mod fb;
+mod mem;
 
 pub use commands::FANLIGHT;
 
@@ -65,7 +67,13 @@ pub enum Value {
 
 /// Options that every command takes.
 pub const COMMON: &[Opt] = &[
-    Opt::with('d', "device", "DEVICE", Value::Device, "the board: its number, its directory in /dev, or a node in it"),
+    Opt::with(
+        'd',
+        "device",
+        "DEVICE",
+        Value::Device,
+        "the board: its number, its directory in /dev, or a node in it",
+    ),
     Opt::flag('h', "help", "display this help"),
     Opt::flag('V', "version", "display the version, and the driver's ABI"),
 ];
@@ -89,26 +97,52 @@ impl Command {
 
     /// The option of that long name.
     pub fn option(&self, long: &str) -> Option<&'static Opt> {
-        self.all_options().chain(HIDDEN).find(|option| option.long == long)
+        self.all_options()
+            .chain(HIDDEN)
+            .find(|option| option.long == long)
     }
 
     pub fn command(&self, name: &str) -> Option<&'static Command> {
-        self.commands.iter().copied().find(|command| command.name == name)
+        self.commands
+            .iter()
+            .copied()
+            .find(|command| command.name == name)
     }
 }
 
 impl Opt {
     pub const fn flag(short: char, long: &'static str, help: &'static str) -> Self {
-        Self { short: Some(short), long, value: None, loose: false, help }
+        Self {
+            short: Some(short),
+            long,
+            value: None,
+            loose: false,
+            help,
+        }
     }
 
-    pub const fn with(short: char, long: &'static str, name: &'static str, value: Value, help: &'static str) -> Self {
-        Self { short: Some(short), long, value: Some((name, value)), loose: false, help }
+    pub const fn with(
+        short: char,
+        long: &'static str,
+        name: &'static str,
+        value: Value,
+        help: &'static str,
+    ) -> Self {
+        Self {
+            short: Some(short),
+            long,
+            value: Some((name, value)),
+            loose: false,
+            help,
+        }
     }
 
     /// The same without its letter.
     pub const fn long(self) -> Self {
-        Self { short: None, ..self }
+        Self {
+            short: None,
+            ..self
+        }
     }
 
     /// `-l, --level LEVEL`, as help and man page show it.

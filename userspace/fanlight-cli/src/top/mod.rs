@@ -60,10 +60,27 @@ pub fn run(matches: &Matches) -> Result<()> {
 
 impl<'a> View<'a> {
     fn new(board: &'a Board, log: Option<&'a Log>) -> Result<Self> {
-        let windows = board.windows()?.into_iter().filter_map(|entry| entry.info().ok().map(|info| (entry, info))).collect();
-        let picture = board.framebuffer_node().ok().and_then(|node| Framebuffer::open_read_only(node.path()).ok());
+        let windows = board
+            .windows()?
+            .into_iter()
+            .filter_map(|entry| entry.info().ok().map(|info| (entry, info)))
+            .collect();
+        let picture = board
+            .framebuffer_node()
+            .ok()
+            .and_then(|node| Framebuffer::open_read_only(node.path()).ok());
         let reader = log.map(|log| log.reader(Start::Oldest)).transpose()?;
-        Ok(Self { board, windows, picture, log, reader, before: None, rates: None, lost: 0, tail: VecDeque::new() })
+        Ok(Self {
+            board,
+            windows,
+            picture,
+            log,
+            reader,
+            before: None,
+            rates: None,
+            lost: 0,
+            tail: VecDeque::new(),
+        })
     }
 
     fn batch(&mut self, interval: Duration, count: Option<u64>) -> Result<()> {
@@ -85,7 +102,12 @@ impl<'a> View<'a> {
         Ok(())
     }
 
-    fn interactive(&mut self, terminal: &Terminal, interval: Duration, count: Option<u64>) -> Result<()> {
+    fn interactive(
+        &mut self,
+        terminal: &Terminal,
+        interval: Duration,
+        count: Option<u64>,
+    ) -> Result<()> {
         let (width, height) = Terminal::size();
         let mut screen = Screen::new(width, height);
         let mut paused = false;
@@ -128,8 +150,13 @@ impl<'a> View<'a> {
         if let Some(reader) = &mut self.reader {
             while let Some(record) = reader.next_record()? {
                 self.lost += record.lost;
-                let time = format!("[{:5}.{:06}] ", record.ns / 1_000_000_000, record.ns / 1000 % 1_000_000);
-                self.tail.push_back((record.level, time + &record.text_lossy()));
+                let time = format!(
+                    "[{:5}.{:06}] ",
+                    record.ns / 1_000_000_000,
+                    record.ns / 1000 % 1_000_000
+                );
+                self.tail
+                    .push_back((record.level, time + &record.text_lossy()));
                 if self.tail.len() > TAIL {
                     self.tail.pop_front();
                 }
@@ -161,11 +188,23 @@ impl<'a> View<'a> {
         let left = if wide > 0 { width - wide - 2 } else { width };
 
         let mut y = top;
-        screen.text(0, y, left, &format!("{:9} {:>6} {:10} {}", "WINDOW", "SIZE", "BACKING", "CACHE"), DIM, false);
+        screen.text(
+            0,
+            y,
+            left,
+            &format!("{:9} {:>6} {:10} {}", "WINDOW", "SIZE", "BACKING", "CACHE"),
+            DIM,
+            false,
+        );
         y += 1;
         for (entry, info) in self.windows.iter().take(height / 3) {
             let size = output::human(info.size);
-            let line = format!("{:9} {size:>6} {:10} {}", entry.name(), info.backing, info.cache);
+            let line = format!(
+                "{:9} {size:>6} {:10} {}",
+                entry.name(),
+                info.backing,
+                info.cache
+            );
             screen.text(0, y, left, &line, None, false);
             y += 1;
         }
@@ -173,9 +212,19 @@ impl<'a> View<'a> {
             y += 1;
             let (records, bytes) = self.rates.unwrap_or_default();
             let lines = [
-                format!("log  {} written, {} overwritten", sample.stats.written, sample.stats.overwritten),
-                format!("     {} dropped, {} missed, {} lost here", sample.stats.dropped, sample.stats.kernel_missed, self.lost),
-                format!("     {} records/s, {}/s", number::tenths(records), output::human(bytes / 10)),
+                format!(
+                    "log  {} written, {} overwritten",
+                    sample.stats.written, sample.stats.overwritten
+                ),
+                format!(
+                    "     {} dropped, {} missed, {} lost here",
+                    sample.stats.dropped, sample.stats.kernel_missed, self.lost
+                ),
+                format!(
+                    "     {} records/s, {}/s",
+                    number::tenths(records),
+                    output::human(bytes / 10)
+                ),
             ];
             for line in lines {
                 screen.text(0, y, left, &line, None, false);
@@ -201,14 +250,19 @@ impl<'a> View<'a> {
 
     /// Columns and lines of the picture: none where there is no room.
     fn picture_size(&self, width: usize, height: usize) -> (usize, usize) {
-        let Some(picture) = &self.picture else { return (0, 0) };
+        let Some(picture) = &self.picture else {
+            return (0, 0);
+        };
         let geometry = picture.geometry();
         let wide = (width * 45 / 100).min(64);
         // A character is about twice as high as it is wide.
         let high = wide * geometry.height() as usize / geometry.width() as usize / 2;
         let most = height / 2;
         let (wide, high) = match high {
-            high if high > most => (most * 2 * geometry.width() as usize / geometry.height() as usize, most),
+            high if high > most => (
+                most * 2 * geometry.width() as usize / geometry.height() as usize,
+                most,
+            ),
             high => (wide, high),
         };
         if wide < 12 || high < 4 || wide > width / 2 {
@@ -220,34 +274,60 @@ impl<'a> View<'a> {
 
 /// Two pixels in each character: the upper half in the fore colour, the lower in the back colour. Without colours, by how
 /// bright they are.
-fn draw_picture(screen: &mut Screen, picture: &Framebuffer, x: usize, y: usize, wide: usize, high: usize, color: bool) -> Result<()> {
+fn draw_picture(
+    screen: &mut Screen,
+    picture: &Framebuffer,
+    x: usize,
+    y: usize,
+    wide: usize,
+    high: usize,
+    color: bool,
+) -> Result<()> {
     const SHADES: &[u8] = b" .:-=+*#%@";
     let geometry = picture.geometry();
     // The mean of nine points, so that fine lines do not come and go.
-    let sample = |column: usize, row: usize| -> std::result::Result<[u8; 3], fanlight::AccessError> {
-        let mut sums = [0u32; 3];
-        for i in 0..9 {
-            let at = |cell: usize, part: usize, cells: usize, size: u32| {
-                let size = size as usize;
-                (((cell * 6 + 1 + 2 * part) * size) / (cells * 6)).min(size - 1) as u32
-            };
-            let pixel = picture.pixel(at(column, i % 3, wide, geometry.width()), at(row, i / 3, high * 2, geometry.height()))?;
-            for (sum, part) in sums.iter_mut().zip([pixel.r(), pixel.g(), pixel.b()]) {
-                *sum += u32::from(part);
+    let sample =
+        |column: usize, row: usize| -> std::result::Result<[u8; 3], fanlight::AccessError> {
+            let mut sums = [0u32; 3];
+            for i in 0..9 {
+                let at = |cell: usize, part: usize, cells: usize, size: u32| {
+                    let size = size as usize;
+                    (((cell * 6 + 1 + 2 * part) * size) / (cells * 6)).min(size - 1) as u32
+                };
+                let pixel = picture.pixel(
+                    at(column, i % 3, wide, geometry.width()),
+                    at(row, i / 3, high * 2, geometry.height()),
+                )?;
+                for (sum, part) in sums.iter_mut().zip([pixel.r(), pixel.g(), pixel.b()]) {
+                    *sum += u32::from(part);
+                }
             }
-        }
-        Ok(sums.map(|sum| (sum / 9) as u8))
-    };
+            Ok(sums.map(|sum| (sum / 9) as u8))
+        };
     for row in 0..high {
         for column in 0..wide {
             let upper = sample(column, row * 2).map_err(|error| picture.name_error(error))?;
             let lower = sample(column, row * 2 + 1).map_err(|error| picture.name_error(error))?;
             let cell = if color {
-                Cell { text: '▀', fore: Some(nearest(upper)), back: Some(nearest(lower)), bold: false }
+                Cell {
+                    text: '▀',
+                    fore: Some(nearest(upper)),
+                    back: Some(nearest(lower)),
+                    bold: false,
+                }
             } else {
-                let sum: usize = upper.iter().chain(&lower).map(|part| usize::from(*part)).sum();
+                let sum: usize = upper
+                    .iter()
+                    .chain(&lower)
+                    .map(|part| usize::from(*part))
+                    .sum();
                 let shade = SHADES[sum * (SHADES.len() - 1) / (6 * 255)];
-                Cell { text: char::from(shade), fore: None, back: None, bold: false }
+                Cell {
+                    text: char::from(shade),
+                    fore: None,
+                    back: None,
+                    bold: false,
+                }
             };
             screen.put(x + column, y + row, cell);
         }

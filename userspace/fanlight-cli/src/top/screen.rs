@@ -14,7 +14,12 @@ pub struct Cell {
     pub bold: bool,
 }
 
-pub const BLANK: Cell = Cell { text: ' ', fore: None, back: None, bold: false };
+pub const BLANK: Cell = Cell {
+    text: ' ',
+    fore: None,
+    back: None,
+    bold: false,
+};
 
 /// What is to be on the terminal, and what is.
 pub struct Screen {
@@ -29,7 +34,12 @@ pub struct Screen {
 impl Screen {
     pub fn new(width: usize, height: usize) -> Self {
         let cells = width * height;
-        Self { width, wanted: vec![BLANK; cells], there: vec![None; cells], next: 0 }
+        Self {
+            width,
+            wanted: vec![BLANK; cells],
+            there: vec![None; cells],
+            next: 0,
+        }
     }
 
     pub fn width(&self) -> usize {
@@ -57,7 +67,16 @@ impl Screen {
         for (i, c) in text.chars().take(width).enumerate() {
             // What would move the cursor would break the grid.
             let c = if c.is_control() { '.' } else { c };
-            self.put(x + i, y, Cell { text: c, fore, back: None, bold });
+            self.put(
+                x + i,
+                y,
+                Cell {
+                    text: c,
+                    fore,
+                    back: None,
+                    bold,
+                },
+            );
         }
     }
 
@@ -78,7 +97,12 @@ impl Screen {
                     break;
                 }
                 if cursor != Some(at) {
-                    write!(sent, "\x1b[{};{}H", at / self.width + 1, at % self.width + 1)?;
+                    write!(
+                        sent,
+                        "\x1b[{};{}H",
+                        at / self.width + 1,
+                        at % self.width + 1
+                    )?;
                 }
                 pen_to(&mut sent, &mut pen, cell)?;
                 let mut utf8 = [0; 4];
@@ -129,12 +153,20 @@ pub fn nearest(rgb: [u8; 3]) -> u8 {
     const STEPS: [i32; 6] = [0, 95, 135, 175, 215, 255];
     let step = |value: u8| {
         let value = i32::from(value);
-        (0u8..).zip(STEPS).min_by_key(|(_, step)| (step - value).abs()).unwrap_or((0, 0))
+        (0u8..)
+            .zip(STEPS)
+            .min_by_key(|(_, step)| (step - value).abs())
+            .unwrap_or((0, 0))
     };
     let cube = rgb.map(step);
     let grey = rgb.iter().map(|value| i32::from(*value)).sum::<i32>() / 3;
     let ramp = ((grey - 3) / 10).clamp(0, 23);
-    let far = |other: [i32; 3]| rgb.iter().zip(other).map(|(a, b)| (i32::from(*a) - b).pow(2)).sum::<i32>();
+    let far = |other: [i32; 3]| {
+        rgb.iter()
+            .zip(other)
+            .map(|(a, b)| (i32::from(*a) - b).pow(2))
+            .sum::<i32>()
+    };
     if far([8 + 10 * ramp; 3]) < far(cube.map(|(_, value)| value)) {
         232 + ramp as u8
     } else {

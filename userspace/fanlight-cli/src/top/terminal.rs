@@ -29,7 +29,9 @@ impl Terminal {
     /// Columns and lines. A serial line knows none; 80x24 is what such terminals have.
     pub fn size() -> (usize, usize) {
         match tcgetwinsize(io::stdout()) {
-            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
+            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
+                (size.ws_col.into(), size.ws_row.into())
+            }
             _ => (80, 24),
         }
     }
@@ -38,20 +40,26 @@ impl Terminal {
     pub fn budget(&self, time: Duration) -> usize {
         match self.before.output_speed() {
             // Pseudo-terminals say 38400 by default and mean nothing by it; on a serial line a bit less than all is ours.
-            speed if speed >= 9600 && !self.is_pseudo() => (u64::from(speed) * 8 / 100 * time.as_millis() as u64 / 1000) as usize,
+            speed if speed >= 9600 && !self.is_pseudo() => {
+                (u64::from(speed) * 8 / 100 * time.as_millis() as u64 / 1000) as usize
+            }
             _ => 1 << 20,
         }
     }
 
     fn is_pseudo(&self) -> bool {
-        rustix::termios::ttyname(io::stdout(), Vec::new()).is_ok_and(|name| name.to_bytes().starts_with(b"/dev/pts/"))
+        rustix::termios::ttyname(io::stdout(), Vec::new())
+            .is_ok_and(|name| name.to_bytes().starts_with(b"/dev/pts/"))
     }
 
     /// The next key, if one comes in time.
     pub fn key(&self, timeout: Duration) -> io::Result<Option<u8>> {
         let stdin = io::stdin();
         let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
-        let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
+        let timeout = Timespec {
+            tv_sec: timeout.as_secs() as i64,
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
         match poll(&mut fds, Some(&timeout)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(None),
             Ok(_) => {}

@@ -58,7 +58,11 @@ impl Log {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let window = Window::open_read_only(path)?;
         let memory = window.memory(false)?;
-        let log = Self { window, memory, image: false };
+        let log = Self {
+            window,
+            memory,
+            image: false,
+        };
         log.ring()?;
         Ok(log)
     }
@@ -75,7 +79,11 @@ impl Log {
     pub fn open_image(path: impl Into<PathBuf>) -> Result<Self> {
         let window = Window::open_read_only(path)?;
         let memory = window.file_memory()?;
-        let log = Self { window, memory, image: true };
+        let log = Self {
+            window,
+            memory,
+            image: true,
+        };
         log.ring()?;
         Ok(log)
     }
@@ -83,20 +91,34 @@ impl Log {
     fn ring(&self) -> Result<Ring<'_>> {
         let path = || self.path().to_owned();
         let Some((header, data)) = self.memory.ring() else {
-            return Err(Error::WrongKind { path: path(), wanted: "a log" });
+            return Err(Error::WrongKind {
+                path: path(),
+                wanted: "a log",
+            });
         };
         let attached = header.check().and_then(|size| {
             // A window may be longer than the ring: its size is a multiple of the page size.
-            let data = data.get(..size / std::mem::size_of::<fanlight_ring::Word>()).ok_or(AttachError::Size)?;
+            let data = data
+                .get(..size / std::mem::size_of::<fanlight_ring::Word>())
+                .ok_or(AttachError::Size)?;
             Ring::attach(header, data)
         });
         attached.map_err(|error| match error {
-            AttachError::Magic => Error::WrongKind { path: path(), wanted: "a log" },
+            AttachError::Magic => Error::WrongKind {
+                path: path(),
+                wanted: "a log",
+            },
             AttachError::Version => {
-                let what = format!("its format has a version other than {}: update the program", fanlight_ring::VERSION);
+                let what = format!(
+                    "its format has a version other than {}: update the program",
+                    fanlight_ring::VERSION
+                );
                 Error::Log { path: path(), what }
             }
-            AttachError::Size => Error::Log { path: path(), what: "its header tells sizes that cannot be".into() },
+            AttachError::Size => Error::Log {
+                path: path(),
+                what: "its header tells sizes that cannot be".into(),
+            },
         })
     }
 
@@ -178,11 +200,20 @@ impl Log {
     pub fn shows_callers(&self) -> bool {
         // A descriptor of its own: reading moves a descriptor's cursor.
         let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-        let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(self.path());
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(nonblocking)
+            .open(self.path());
         let mut text = [0; fanlight_ring::kmsg::MESSAGE_MAX];
         let len = file.and_then(|mut file| file.read(&mut text)).unwrap_or(0);
-        let head = text[..len].split(|byte| *byte == b';').next().unwrap_or_default();
-        !self.image && head.split(|byte| *byte == b',').any(|field| field.starts_with(b"caller="))
+        let head = text[..len]
+            .split(|byte| *byte == b';')
+            .next()
+            .unwrap_or_default();
+        !self.image
+            && head
+                .split(|byte| *byte == b',')
+                .any(|field| field.starts_with(b"caller="))
     }
 
     /// Bytes of records that the ring can hold.
@@ -231,8 +262,12 @@ impl Log {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn stats(&self) -> Result<LogStats> {
-        sys::ioctl::log_stats(self.as_fd())
-            .map_err(|error| Error::io(format!("ask {} for its counters", self.path().display()), error))
+        sys::ioctl::log_stats(self.as_fd()).map_err(|error| {
+            Error::io(
+                format!("ask {} for its counters", self.path().display()),
+                error,
+            )
+        })
     }
 
     /// Says when `poll` is to report records, so that a busy log wakes its reader seldom.
@@ -250,8 +285,12 @@ impl Log {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn set_watermark(&self, mark: Watermark) -> Result<()> {
-        sys::ioctl::set_watermark(self.as_fd(), mark)
-            .map_err(|error| Error::io(format!("set the watermark of {}", self.path().display()), error))
+        sys::ioctl::set_watermark(self.as_fd(), mark).map_err(|error| {
+            Error::io(
+                format!("set the watermark of {}", self.path().display()),
+                error,
+            )
+        })
     }
 
     /// What was salvaged of the previous boot; `None` if this is not `log.prev`.
@@ -280,9 +319,10 @@ impl Log {
         let window = Window::open(self.path())?;
         match sys::ioctl::clear_log(window.as_fd()) {
             Ok(()) => Ok(()),
-            Err(rustix::io::Errno::NOTTY) => {
-                Err(Error::WrongKind { path: self.path().into(), wanted: "a log of the previous boot" })
-            }
+            Err(rustix::io::Errno::NOTTY) => Err(Error::WrongKind {
+                path: self.path().into(),
+                wanted: "a log of the previous boot",
+            }),
             Err(error) => Err(Error::io(format!("clear {}", self.path().display()), error)),
         }
     }
@@ -290,7 +330,10 @@ impl Log {
     /// An error if the mapping was revoked.
     fn check(&self) -> Result<()> {
         if self.memory.is_revoked() {
-            return Err(Error::access(self.path(), crate::access::AccessError::Revoked));
+            return Err(Error::access(
+                self.path(),
+                crate::access::AccessError::Revoked,
+            ));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use crate::window;
+use crate::info;
 
 /// How the previous boot ended.
 ///
@@ -66,7 +66,7 @@ pub struct Salvaged {
 impl Salvaged {
     /// What sysfs says of the node, if it is that of a previous boot's log.
     pub(super) fn of(node: &Path) -> Option<Self> {
-        let attribute = |name: &str| fs::read_to_string(window::sysfs(node)?.join(name)).ok();
+        let attribute = |name: &str| fs::read_to_string(info::sysfs(node)?.join(name)).ok();
         let number = |name: &str| attribute(name)?.trim_end().parse().ok();
         Some(Self {
             ending: match attribute("ending")?.trim_end() {

@@ -55,7 +55,12 @@ impl<'a> Reader<'a> {
             Start::Newest => Cursor::newest(ring),
             Start::Sequence(seq) => Cursor::at_seq(ring, seq),
         };
-        Self { log, ring, cursor, buffer: Box::new([0; RECORD_MAX]) }
+        Self {
+            log,
+            ring,
+            cursor,
+            buffer: Box::new([0; RECORD_MAX]),
+        }
     }
 
     /// The next record, copied out of the ring and whole; `None` when there is none yet.
@@ -129,7 +134,12 @@ impl<'a> Reader<'a> {
                 Ok(_) if fds[0].revents().contains(PollFlags::HUP) => return Err(self.log.gone()),
                 // An interrupted wait is one that found nothing yet.
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(Error::io(format!("wait for {}", self.log.path().display()), error)),
+                Err(error) => {
+                    return Err(Error::io(
+                        format!("wait for {}", self.log.path().display()),
+                        error,
+                    ))
+                }
             }
         }
         Ok(true)

@@ -58,7 +58,9 @@ impl Level {
     /// assert_eq!(fanlight::Level::Warning.name(), "warn");
     /// ```
     pub const fn name(self) -> &'static str {
-        ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"][self as usize]
+        [
+            "emerg", "alert", "crit", "err", "warn", "notice", "info", "debug",
+        ][self as usize]
     }
 
     /// Its number, 0 to 7.
@@ -104,7 +106,9 @@ impl FromStr for Level {
             other => other,
         };
         let named = Self::ALL.into_iter().find(|level| level.name() == alias);
-        named.or_else(|| Self::ALL.get(text.parse::<usize>().ok()?).copied()).ok_or(UnknownName)
+        named
+            .or_else(|| Self::ALL.get(text.parse::<usize>().ok()?).copied())
+            .ok_or(UnknownName)
     }
 }
 
@@ -139,8 +143,9 @@ impl Facility {
     /// assert_eq!(fanlight::Facility::NAMES[3], "daemon");
     /// ```
     pub const NAMES: [&'static str; 24] = [
-        "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "res0",
-        "res1", "res2", "res3", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+        "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron",
+        "authpriv", "ftp", "res0", "res1", "res2", "res3", "local0", "local1", "local2", "local3",
+        "local4", "local5", "local6", "local7",
     ];
 }
 
@@ -158,7 +163,10 @@ impl FromStr for Facility {
 
     fn from_str(text: &str) -> Result<Self, UnknownName> {
         let named = Self::NAMES.iter().position(|name| *name == text);
-        match named.and_then(|at| u8::try_from(at).ok()).or_else(|| text.parse().ok()) {
+        match named
+            .and_then(|at| u8::try_from(at).ok())
+            .or_else(|| text.parse().ok())
+        {
             Some(number) => Ok(Facility(number)),
             None => Err(UnknownName),
         }
@@ -259,7 +267,11 @@ impl<'a> Record<'a> {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn into_owned(self) -> Record<'static> {
-        Record { text: self.text.into_owned().into(), dict: self.dict.into_owned().into(), ..self }
+        Record {
+            text: self.text.into_owned().into(),
+            dict: self.dict.into_owned().into(),
+            ..self
+        }
     }
 
     /// The text, with replacement characters for what is not UTF-8.
@@ -313,7 +325,11 @@ impl<'a> Record<'a> {
         let entry = fanlight_ring::Entry {
             level: self.level.number(),
             facility: self.facility.0,
-            flags: if self.continuation { fanlight_ring::CONT } else { 0 },
+            flags: if self.continuation {
+                fanlight_ring::CONT
+            } else {
+                0
+            },
             ns: self.ns,
             caller: self.caller.0,
             text: &self.text,
@@ -321,7 +337,8 @@ impl<'a> Record<'a> {
         };
         let mut text = [0; fanlight_ring::kmsg::MESSAGE_MAX];
         // It is as long as it has to be.
-        let len = fanlight_ring::kmsg::format(self.seq, &entry, with_caller, &mut text).unwrap_or(0);
+        let len =
+            fanlight_ring::kmsg::format(self.seq, &entry, with_caller, &mut text).unwrap_or(0);
         out.write_all(&text[..len])
     }
 }

@@ -82,20 +82,30 @@ impl LogWriter {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn write_as(&mut self, facility: Facility, level: Level, text: &[u8]) -> Result<()> {
-        let mut record = format!("<{}>", (u32::from(facility.0) << 3) | u32::from(level.number())).into_bytes();
+        let mut record = format!(
+            "<{}>",
+            (u32::from(facility.0) << 3) | u32::from(level.number())
+        )
+        .into_bytes();
         record.extend_from_slice(text);
         // A record is one call: the rest of a short write would be a record of its own.
         match self.file.write(&record) {
             Ok(written) if written == record.len() => Ok(()),
             Ok(written) => Err(Error::Log {
                 path: self.path.clone(),
-                what: format!("only {written} bytes of a record of {} were taken", record.len()),
+                what: format!(
+                    "only {written} bytes of a record of {} were taken",
+                    record.len()
+                ),
             }),
             Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(Error::Log {
                 path: self.path.clone(),
                 what: format!("a record of {} bytes is too long", text.len()),
             }),
-            Err(error) => Err(Error::io(format!("write to {}", self.path.display()), error)),
+            Err(error) => Err(Error::io(
+                format!("write to {}", self.path.display()),
+                error,
+            )),
         }
     }
 }

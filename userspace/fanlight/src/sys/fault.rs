@@ -53,7 +53,10 @@ struct Block {
 
 impl Block {
     const fn new() -> Self {
-        Self { slots: [const { Slot::new() }; 16], next: AtomicPtr::new(ptr::null_mut()) }
+        Self {
+            slots: [const { Slot::new() }; 16],
+            next: AtomicPtr::new(ptr::null_mut()),
+        }
     }
 
     fn next(&self) -> Option<&'static Block> {
@@ -72,7 +75,11 @@ fn slots() -> impl Iterator<Item = &'static Slot> {
 pub(super) fn register(start: usize, len: usize) -> &'static Slot {
     loop {
         for slot in slots() {
-            if slot.used.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            if slot
+                .used
+                .compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+            {
                 slot.revoked.store(false, Ordering::Relaxed);
                 slot.len.store(len, Ordering::Relaxed);
                 // Last: from here on the handler takes the slot for real.
@@ -83,7 +90,8 @@ pub(super) fn register(start: usize, len: usize) -> &'static Slot {
         let block = Box::into_raw(Box::new(Block::new()));
         let mut last = &FIRST;
         while let Err(other) =
-            last.next.compare_exchange(ptr::null_mut(), block, Ordering::AcqRel, Ordering::Acquire)
+            last.next
+                .compare_exchange(ptr::null_mut(), block, Ordering::AcqRel, Ordering::Acquire)
         {
             // SAFETY: not null, and made as above by another thread.
             last = unsafe { &*other };
@@ -124,7 +132,11 @@ pub(crate) fn install() -> io::Result<()> {
 /// # Safety
 ///
 /// Called by the kernel only, with what SA_SIGINFO promises.
-unsafe extern "C" fn on_sigbus(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+unsafe extern "C" fn on_sigbus(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
     // SAFETY: the kernel passes a siginfo_t, whose address is filled in for SIGBUS.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
     // Not BUS_ADRALN: an access that is not aligned is a mistake of the program, and no revocation.

@@ -20,7 +20,12 @@ pub(crate) fn log_stats(fd: BorrowedFd<'_>) -> Result<abi::LogStats> {
 
 pub(crate) fn set_watermark(fd: BorrowedFd<'_>, mark: abi::Watermark) -> Result<()> {
     // SAFETY: FANLIGHT_IOC_LOG_WATERMARK reads one struct fanlight_watermark, whose twin `Watermark` is.
-    unsafe { ioctl(fd, Setter::<{ abi::IOC_LOG_WATERMARK }, abi::Watermark>::new(mark)) }
+    unsafe {
+        ioctl(
+            fd,
+            Setter::<{ abi::IOC_LOG_WATERMARK }, abi::Watermark>::new(mark),
+        )
+    }
 }
 
 pub(crate) fn clear_log(fd: BorrowedFd<'_>) -> Result<()> {
@@ -30,20 +35,40 @@ pub(crate) fn clear_log(fd: BorrowedFd<'_>) -> Result<()> {
 
 pub(crate) fn var_info(fd: BorrowedFd<'_>) -> Result<fbdev::VarInfo> {
     // SAFETY: FBIOGET_VSCREENINFO writes one struct fb_var_screeninfo, whose twin `VarInfo` is.
-    unsafe { ioctl(fd, Getter::<{ fbdev::FBIOGET_VSCREENINFO }, fbdev::VarInfo>::new()) }
+    unsafe {
+        ioctl(
+            fd,
+            Getter::<{ fbdev::FBIOGET_VSCREENINFO }, fbdev::VarInfo>::new(),
+        )
+    }
 }
 
 pub(crate) fn fix_info(fd: BorrowedFd<'_>) -> Result<fbdev::FixInfo> {
     // SAFETY: FBIOGET_FSCREENINFO writes one struct fb_fix_screeninfo, whose twin `FixInfo` is.
-    unsafe { ioctl(fd, Getter::<{ fbdev::FBIOGET_FSCREENINFO }, fbdev::FixInfo>::new()) }
+    unsafe {
+        ioctl(
+            fd,
+            Getter::<{ fbdev::FBIOGET_FSCREENINFO }, fbdev::FixInfo>::new(),
+        )
+    }
 }
 
 pub(crate) fn pan(fd: BorrowedFd<'_>, var: &mut fbdev::VarInfo) -> Result<()> {
     // SAFETY: FBIOPAN_DISPLAY reads one struct fb_var_screeninfo and writes it back.
-    unsafe { ioctl(fd, Updater::<{ fbdev::FBIOPAN_DISPLAY }, fbdev::VarInfo>::new(var)) }
+    unsafe {
+        ioctl(
+            fd,
+            Updater::<{ fbdev::FBIOPAN_DISPLAY }, fbdev::VarInfo>::new(var),
+        )
+    }
 }
 
 pub(crate) fn blank(fd: BorrowedFd<'_>, level: u32) -> Result<()> {
     // SAFETY: FBIOBLANK takes its argument by value.
-    unsafe { ioctl(fd, IntegerSetter::<{ fbdev::FBIOBLANK }>::new_usize(level as usize)) }
+    unsafe {
+        ioctl(
+            fd,
+            IntegerSetter::<{ fbdev::FBIOBLANK }>::new_usize(level as usize),
+        )
+    }
 }

@@ -79,7 +79,13 @@ impl Memory {
         let words = unsafe { Box::from_raw(raw) };
         let base = NonNull::from(&*words).cast::<u8>();
         // INVARIANT: the box is aligned for u32, at least `len` bytes long, and owned by `self`.
-        Self { base, len, writable: true, strict: false, owner: Owner::Heap(words) }
+        Self {
+            base,
+            len,
+            writable: true,
+            strict: false,
+            owner: Owner::Heap(words),
+        }
     }
 
     /// Memory of somebody else.
@@ -89,7 +95,13 @@ impl Memory {
     /// `base` is aligned to four bytes, and `len` bytes from it are readable and writable while the result lives.
     pub(crate) unsafe fn foreign(base: NonNull<u8>, len: usize) -> Self {
         // INVARIANT: by the function's precondition.
-        Self { base, len, writable: true, strict: true, owner: Owner::Foreign }
+        Self {
+            base,
+            len,
+            writable: true,
+            strict: true,
+            owner: Owner::Foreign,
+        }
     }
 
     /// The first `len` bytes of a file or device, shared.
@@ -102,13 +114,24 @@ impl Memory {
     ) -> rustix::io::Result<Self> {
         use rustix::mm::{MapFlags, ProtFlags};
 
-        let prot = if writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
+        let prot = if writable {
+            ProtFlags::READ | ProtFlags::WRITE
+        } else {
+            ProtFlags::READ
+        };
         // SAFETY: without MAP_FIXED the kernel picks a free range; no memory of this program is touched.
-        let base = unsafe { rustix::mm::mmap(core::ptr::null_mut(), len, prot, MapFlags::SHARED, fd, 0)? };
+        let base =
+            unsafe { rustix::mm::mmap(core::ptr::null_mut(), len, prot, MapFlags::SHARED, fd, 0)? };
         let base = NonNull::new(base.cast::<u8>()).ok_or(rustix::io::Errno::FAULT)?;
         let slot = crate::sys::fault::register(base.as_ptr() as usize, len);
         // INVARIANT: mmap gave `len` bytes, page-aligned, with the rights asked for, until the munmap in drop.
-        Ok(Self { base, len, writable, strict, owner: Owner::Mapping(slot) })
+        Ok(Self {
+            base,
+            len,
+            writable,
+            strict,
+            owner: Owner::Mapping(slot),
+        })
     }
 
     #[cfg(feature = "std")]
@@ -133,7 +156,11 @@ impl Memory {
     /// The pointer to `count` bytes at `offset`, if they are all inside.
     fn at(&self, offset: usize, count: usize) -> Result<*mut u8, AccessError> {
         if offset > self.len || count > self.len - offset {
-            return Err(AccessError::OutOfBounds { offset: offset as u64, count: count as u64, size: self.len as u64 });
+            return Err(AccessError::OutOfBounds {
+                offset: offset as u64,
+                count: count as u64,
+                size: self.len as u64,
+            });
         }
         // SAFETY: `offset` is at most `len`, so the result is inside of the memory or one past its end.
         Ok(unsafe { self.base.as_ptr().add(offset) })
@@ -151,7 +178,10 @@ impl Memory {
     fn at_word<T: Word>(&self, offset: usize) -> Result<*mut T, AccessError> {
         let pointer = self.at(offset, T::BYTES)?;
         if offset % T::BYTES != 0 {
-            return Err(AccessError::Misaligned { offset: offset as u64, width: T::BYTES });
+            return Err(AccessError::Misaligned {
+                offset: offset as u64,
+                width: T::BYTES,
+            });
         }
         Ok(pointer.cast())
     }
@@ -192,7 +222,10 @@ impl Memory {
 
         let words = self.len.checked_sub(HEADER_SIZE)? / size_of::<Word>();
         let header = self.at(0, HEADER_SIZE).ok()?.cast::<Header>();
-        let data = self.at(HEADER_SIZE, words * size_of::<Word>()).ok()?.cast::<Word>();
+        let data = self
+            .at(HEADER_SIZE, words * size_of::<Word>())
+            .ok()?
+            .cast::<Word>();
         if !header.is_aligned() || !data.is_aligned() {
             return None;
         }
@@ -218,7 +251,12 @@ impl Memory {
     }
 
     /// Repeats the twelve bytes of `pattern` over `count` bytes: whole pixels of two, three and four bytes all fit in it.
-    pub(crate) fn fill(&self, offset: usize, count: usize, pattern: [u8; 12]) -> Result<(), AccessError> {
+    pub(crate) fn fill(
+        &self,
+        offset: usize,
+        count: usize,
+        pattern: [u8; 12],
+    ) -> Result<(), AccessError> {
         let base = self.at_writable(offset, count)?;
         let head = base.align_offset(size_of::<u32>()).min(count);
         let words = (count - head) / size_of::<u32>();
@@ -266,9 +304,16 @@ impl Memory {
             // SAFETY: 4 bytes for each of at most `count` pixels are writable from `base`, which is aligned.
             4 if align == 0 => unsafe { store_all(base.cast::<u32>(), pixels) },
             // SAFETY: the same with 2 bytes.
-            2 if align % 2 == 0 => unsafe { store_all(base.cast::<u16>(), pixels.map(|pixel| pixel as u16)) },
+            2 if align % 2 == 0 => unsafe {
+                store_all(base.cast::<u16>(), pixels.map(|pixel| pixel as u16))
+            },
             // SAFETY: the same with `bytes` bytes, one by one.
-            _ => unsafe { store_all(base, pixels.flat_map(|pixel| pixel.to_le_bytes().into_iter().take(bytes))) },
+            _ => unsafe {
+                store_all(
+                    base,
+                    pixels.flat_map(|pixel| pixel.to_le_bytes().into_iter().take(bytes)),
+                )
+            },
         }
         self.checked(())
     }
@@ -316,8 +361,13 @@ unsafe fn copy(from: *const u8, into: *mut u8, count: usize, strict: bool) {
     while i < count {
         // SAFETY: i < count, and for the word i + 4 <= count with both sides aligned.
         unsafe {
-            if from.add(i) as usize % word == 0 && into.add(i) as usize % word == 0 && count - i >= word {
-                into.add(i).cast::<u32>().write_volatile(from.add(i).cast::<u32>().read_volatile());
+            if from.add(i) as usize % word == 0
+                && into.add(i) as usize % word == 0
+                && count - i >= word
+            {
+                into.add(i)
+                    .cast::<u32>()
+                    .write_volatile(from.add(i).cast::<u32>().read_volatile());
                 i += word;
             } else {
                 into.add(i).write_volatile(from.add(i).read_volatile());

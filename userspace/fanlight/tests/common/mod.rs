@@ -14,12 +14,23 @@ impl Ring {
         let header = Box::new(Header::empty());
         let data: Vec<Word> = (0..32 << 10 >> 2).map(|_| Word::new(0)).collect();
         View::init(&header, &data, b"0123456789abcdef", Start::default()).unwrap();
-        Self { header, data, writer: Writer::new(Start::default()) }
+        Self {
+            header,
+            data,
+            writer: Writer::new(Start::default()),
+        }
     }
 
     pub fn append(&self, level: u8, facility: u8, text: &[u8]) {
         let view = View::attach(&self.header, &self.data).unwrap();
-        let entry = Entry { level, facility, ns: 1_500_000_000, caller: 1, text, ..Entry::default() };
+        let entry = Entry {
+            level,
+            facility,
+            ns: 1_500_000_000,
+            caller: 1,
+            text,
+            ..Entry::default()
+        };
         self.writer.append(view, &entry, Mode::Normal).unwrap();
     }
 
@@ -27,7 +38,12 @@ impl Ring {
     pub fn bytes(&self) -> Vec<u8> {
         let header = &self.header;
         let mut bytes = Vec::new();
-        for word in [&header.magic, &header.version, &header.header_size, &header.data_size] {
+        for word in [
+            &header.magic,
+            &header.version,
+            &header.header_size,
+            &header.data_size,
+        ] {
             bytes.extend(word.load().to_ne_bytes());
         }
         for long in [&header.head, &header.tail, &header.first_seq] {
