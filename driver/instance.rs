@@ -224,7 +224,10 @@ impl Instance {
                 (Backing::Contiguous(area), BackingKind::Contiguous)
             }
             Source::Vmalloc { size, prefault } => {
-                let area = VmallocArea::new(size).map_err(no_memory)?;
+                let area = VmallocArea::new(size).map_err(|error| Refusal {
+                    reason: "no kernel memory of its size (see VmallocTotal in /proc/meminfo)",
+                    error,
+                })?;
                 let backing = vmalloc_backing(Arc::new(area, GFP_KERNEL)?, prefault);
                 (backing, BackingKind::Vmalloc)
             }

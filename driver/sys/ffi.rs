@@ -33,7 +33,7 @@ extern "C" {
 
     pub(super) fn fanlight_claim(start: u64, size: u64, iomem: bool) -> c_int;
     pub(super) fn fanlight_release(start: u64, size: u64, iomem: bool);
-    pub(super) fn fanlight_vmalloc_user(size: c_ulong) -> *mut c_void;
+    pub(super) fn fanlight_vmalloc(size: c_ulong) -> *mut c_void;
     pub(super) fn vfree(addr: *const c_void);
     pub(super) fn fanlight_dma_page(addr: *const c_void) -> *mut bindings::page;
     pub(super) fn fanlight_page_to_pfn(page: *const bindings::page) -> c_ulong;

@@ -43,7 +43,7 @@ void fanlight_desc_map_pages(struct vm_area_desc *desc, struct page **pages);
 /* Kernel memory. */
 int fanlight_claim(u64 start, u64 size, bool iomem);
 void fanlight_release(u64 start, u64 size, bool iomem);
-void *fanlight_vmalloc_user(unsigned long size);
+void *fanlight_vmalloc(unsigned long size);
 struct page *fanlight_dma_page(const void *addr);
 unsigned long fanlight_page_to_pfn(const struct page *page);
 void *fanlight_page_address(const struct page *page);

@@ -20,11 +20,11 @@ use kernel::{
     prelude::*, //
 };
 
-/// Zeroed pages from `vmalloc_user`, which user space may come to see.
+/// Zeroed pages from `vmalloc`, which user space may come to see.
 ///
 /// # Invariants
 ///
-/// `addr` is the start of a live `vmalloc_user` area of `pages.len()` pages, one at least, and `pages[i]` is the page behind its
+/// `addr` is the start of a live vmalloc area of `pages.len()` pages, one at least, and `pages[i]` is the page behind its
 /// `i`th page.
 pub(crate) struct VmallocArea {
     addr: NonNull<u8>,
@@ -45,7 +45,7 @@ impl VmallocArea {
         }
         let mut pages = KVVec::with_capacity(count, GFP_KERNEL)?;
         // SAFETY: no preconditions; a null pointer says that it failed.
-        let addr = unsafe { ffi::fanlight_vmalloc_user(count * PAGE_SIZE) };
+        let addr = unsafe { ffi::fanlight_vmalloc(count * PAGE_SIZE) };
         let addr = NonNull::new(addr.cast::<u8>()).ok_or(ENOMEM)?;
         for i in 0..count {
             // SAFETY: the address is inside the area that was just made.
