@@ -20,6 +20,7 @@ FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
 # What a user may say on the command line; it reaches the image through the environment.
 settings := BOARD KERNEL KERNEL_DEBUG CMD OVERLAY DT SCREEN ICOUNT MEM SMP TIMEOUT T SLOW DEMO RESULTS IMAGE BUILDROOT BUILDROOT_EXTRA
 export SDK_PASS := $(settings)
+export SDK_MOUNT := $(BUILDROOT) $(BUILDROOT_EXTRA)
 export $(settings) FANLIGHT_CACHE SDK ENGINE
 
 ifneq ($(filter-out $(BOARDS),$(subst $(comma), ,$(BOARD))),)
@@ -49,7 +50,10 @@ guest: toolchain ## run CMD='...' in a booted guest [OVERLAY=dir DT=extra.dtso S
 	@$(inside) guest
 
 image: toolchain ## build the image of BOARD with Buildroot (BUILDROOT=dir, else upstream's release) into build/image/
-	@SDK_MOUNT="$(BUILDROOT) $(BUILDROOT_EXTRA)" $(inside) image
+	@$(inside) image
+
+crates: toolchain ## put user space and its crates into build/crates, for a Buildroot of your own
+	@$(inside) crates
 
 flash: ## write build/image/raspberrypi/sdcard.img (or FILE=) to the SD card DEV=/dev/sdX
 	@mk/flash "$(or $(FILE),build/image/raspberrypi/sdcard.img)" "$(DEV)"
@@ -109,7 +113,7 @@ clean: ## remove build/ and this tree's compiled user space; kernels and the ima
 clean-cache: ## remove the cache as well: everything is built anew next time
 	rm -rf build $(FANLIGHT_CACHE)
 
-.PHONY: help run guest image flash test check kernel driver userspace quick-image toolchain host-deps clean clean-cache
+.PHONY: help run guest image crates flash test check kernel driver userspace quick-image toolchain host-deps clean clean-cache
 
 # Make's own processes share their job slots with the kernel's and cargo's.
 inside = $(if $(filter none,$(SDK)),,mk/sdk) make -f mk/build.mk -j $$(nproc) --no-print-directory

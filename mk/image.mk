@@ -2,7 +2,10 @@
 #
 # What boots: the quick image, or with IMAGE=buildroot the one that Buildroot makes; and the making of that one.
 
-.PHONY: image
+.PHONY: image crates
+crates:
+	@$(step) "crates" $(logs)/crates.log mk/crates
+
 image:
 	+@mkdir -p build && flock build/lock env HINT='see docs/boards; the same command again goes on from here' \
 		$(step) "Buildroot image of $(BOARD)" $(logs)/image-$(BOARD).log mk/image $(BOARD)

@@ -29,6 +29,9 @@ pub const USUAL: &[&str] = &["windows"];
 /// Where races look different: the usual boot has two processors.
 pub const ANY_CORES: &[&str] = &["windows", "one-core", "four-cores"];
 
+/// The smallest board has a boot of its own.
+pub const ZYNQ: &[&str] = &["zynq"];
+
 /// Makes the `TESTS` of an area; the groups differ in their time limit.
 #[macro_export]
 macro_rules! tests {
@@ -38,6 +41,7 @@ macro_rules! tests {
     (@one quick $test:ident) => { $crate::tests!(@make $test, 20, false, USUAL) };
     (@one long $test:ident) => { $crate::tests!(@make $test, 120, false, USUAL) };
     (@one cores $test:ident) => { $crate::tests!(@make $test, 120, false, ANY_CORES) };
+    (@one zynq $test:ident) => { $crate::tests!(@make $test, 20, false, ZYNQ) };
     (@one slow $test:ident) => { $crate::tests!(@make $test, 1800, true, USUAL) };
     (@make $test:ident, $limit:expr, $slow:expr, $boots:ident) => {
         $crate::harness::Test {
@@ -150,6 +154,7 @@ impl Report {
 /// Runs tests and returns the exit status.
 pub fn run(chosen: &[&Test], options: &Options) -> i32 {
     let mut watch = KernelWatch::new();
+    let hotplug = NoHotplug::new();
     let mut report = Report::begin(chosen.len());
     for test in chosen {
         let began = Instant::now();
@@ -170,7 +175,30 @@ pub fn run(chosen: &[&Test], options: &Options) -> i32 {
         let said: Vec<String> = said.lines().map(str::to_owned).chain(complaints).collect();
         report.result(test.name, &outcome, &said);
     }
+    drop(hotplug);
     report.end()
+}
+
+/// No program is called for nodes that come and go, as long as this lives: where they come and go fast, mdev removes a
+/// node that is there again.
+struct NoHotplug(Option<String>);
+
+impl NoHotplug {
+    const FILE: &'static str = "/proc/sys/kernel/hotplug";
+
+    fn new() -> Self {
+        let before = std::fs::read_to_string(Self::FILE).ok();
+        let _ = std::fs::write(Self::FILE, "\n");
+        Self(before)
+    }
+}
+
+impl Drop for NoHotplug {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            let _ = std::fs::write(Self::FILE, before);
+        }
+    }
 }
 
 /// Runs a test in a child and returns what became of it and what it printed.

@@ -22,6 +22,7 @@ mod uapi;
 mod board_bad;
 mod board_bind;
 mod board_nodes;
+mod board_zynq;
 
 mod fb_abi;
 mod fb_clients;
@@ -80,6 +81,7 @@ fn main() {
     }
     let areas: &[&[Test]] = &[
         board_nodes::TESTS,
+        board_zynq::TESTS,
         board_bad::TESTS,
         log_map::TESTS,
         log_read::TESTS,

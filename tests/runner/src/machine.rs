@@ -28,7 +28,9 @@ pub struct Machine {
     logged_console: &'static str,
     /// Where the guest finds the control channel.
     control: &'static str,
-    /// The QEMU options that make both; chardev:console and chardev:control are the runner's ends.
+    /// The QEMU options that put the console on this terminal.
+    terminal: &'static [&'static str],
+    /// The QEMU options that make console and control channel; chardev:console and chardev:control are the runner's ends.
     wires: &'static [&'static str],
     /// Overlays that every boot of it has, for the runner's sake.
     overlays: &'static [&'static str],
@@ -50,6 +52,7 @@ pub const MACHINES: &[Machine] = &[
         console: "ttyAMA0",
         logged_console: "ttyAMA0",
         control: "/dev/vport0p1",
+        terminal: &["-serial", "mon:stdio"],
         wires: &[
             "-serial",
             "chardev:console",
@@ -74,8 +77,27 @@ pub const MACHINES: &[Machine] = &[
         // The second UART as QEMU makes it never tells of what it received, so it can only be written to.
         logged_console: "ttyS1",
         control: "/dev/ttyAMA0",
+        terminal: &["-serial", "mon:stdio"],
         wires: &["-serial", "chardev:control", "-serial", "chardev:console"],
         overlays: &["tests/dts/raspberrypi-control.dtso"],
+        one_cell: true,
+    },
+    Machine {
+        name: "zynq",
+        qemu: &["xilinx-zynq-a9"],
+        tree: Some("xilinx/zynq-zc702.dtb"),
+        disk: &["-drive", "file=@,format=raw,if=sd"],
+        root: 2,
+        fixed_smp: true,
+        smp: 1,
+        memory: 512,
+        console: "ttyPS0",
+        logged_console: "ttyPS0",
+        control: "/dev/ttyPS1",
+        terminal: &["-serial", "null", "-serial", "mon:stdio"],
+        // Mainline's first console is the second UART.
+        wires: &["-serial", "chardev:control", "-serial", "chardev:console"],
+        overlays: &["tests/dts/zynq-control.dtso"],
         one_cell: true,
     },
 ];
@@ -136,7 +158,7 @@ impl Machine {
             Wiring::Terminal => {
                 // The prompt belongs to the user: of the kernel's messages only the grave ones.
                 append = format!("console={} loglevel=4 panic=1", self.console);
-                qemu.args(["-serial", "mon:stdio", "-no-reboot"]);
+                qemu.args(self.terminal).arg("-no-reboot");
             }
             Wiring::Sockets(directory) => {
                 for name in ["console", "control"] {

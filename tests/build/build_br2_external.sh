@@ -1,0 +1,75 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# What can be said of br2-external/ without building it; more where a Buildroot tree is given by BUILDROOT=directory.
+# Prints KTAP.
+here=br2-external
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+count=0
+
+ok() { # STATUS NAME
+	count=$((count + 1))
+	if [ "$1" -eq 0 ]; then echo "ok $count $2"; else sed 's/^/# /' "$out/said"; echo "not ok $count $2"; fi
+}
+skip() {
+	count=$((count + 1))
+	echo "ok $count $1 # SKIP no Buildroot tree: BUILDROOT=directory"
+}
+
+echo "KTAP version 1"
+echo "1..6"
+
+# Our own options, as the defconfigs name them, exist.
+grep -ohE '^BR2_[A-Z0-9_]*FANLIGHT[A-Z0-9_]*' $here/configs/* | sort -u >"$out/used"
+grep -hE '^config ' $here/linux/Config.ext.in $here/package/*/Config.in | sed 's/^config //' | sort -u >"$out/there"
+comm -23 "$out/used" "$out/there" >"$out/said"
+[ -s "$out/used" ] && [ ! -s "$out/said" ]
+ok $? build_br2_external_defconfigs_use_options_that_exist
+
+# Files that the defconfigs and packages name are there.
+grep -ohE '\(BR2_EXTERNAL_FANLIGHT_PATH\)/[^" ]*' $here/configs/* | sed 's,.*PATH),br2-external,' | sort -u | while read -r path; do
+	[ -e "$path" ] || echo "$path is missing"
+done >"$out/said"
+[ ! -s "$out/said" ]
+ok $? build_br2_external_defconfigs_name_files_that_exist
+
+# The kernel and the library's sources are checked against hashes.
+for config in "$here"/configs/*; do
+	version=$(sed -n 's/^BR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE="\(.*\)"/\1/p' "$config")
+	grep -qE "^sha256  [0-9a-f]{64}  linux-$version.tar.xz$" $here/patches/linux/linux.hash || echo "$config: linux-$version has no hash"
+	grep -qx BR2_DOWNLOAD_FORCE_CHECK_HASHES=y "$config" || echo "$config does not insist on hashes"
+done >"$out/said"
+grep -qE '^sha256  [0-9a-f]{64}  rust-src-[0-9.]*.tar.xz$' $here/package/rust-src/rust-src.hash || echo "rust-src has no hash" >>"$out/said"
+[ ! -s "$out/said" ]
+ok $? build_br2_external_downloads_have_hashes
+
+# The packages are make, at least: every variable and define ends.
+for file in "$here"/package/*/*.mk "$here"/linux/*.mk; do
+	make -n -f - >"$out/make" 2>&1 <<-END || { echo "$file:"; cat "$out/make"; }
+		include $file
+		all: ;
+	END
+done >"$out/said"
+[ ! -s "$out/said" ]
+ok $? build_br2_external_packages_are_make
+
+if [ -e "${BUILDROOT:-}/utils/check-package" ] && python3 -c 'import magic' 2>/dev/null && command -v flake8 >/dev/null; then
+	find $here -type f -exec "$BUILDROOT/utils/check-package" -b --ignore-list=$here/.checkpackageignore {} + >"$out/said" 2>&1
+	ok $? build_br2_external_passes_check_package
+else
+	skip build_br2_external_passes_check_package
+fi
+
+# Every line of a defconfig survives into .config, and savedefconfig gives the same file back.
+if [ -e "${BUILDROOT:-}/Makefile" ]; then
+	for config in "$here"/configs/*; do
+		make -s -C "$BUILDROOT" O="$out/o" BR2_EXTERNAL="$PWD/$here" "$(basename "$config")" >"$out/make" 2>&1 || cat "$out/make"
+		make -s -C "$BUILDROOT" O="$out/o" savedefconfig BR2_DEFCONFIG="$out/saved" >"$out/make" 2>&1 || cat "$out/make"
+		diff -u "$config" "$out/saved"
+	done >"$out/said"
+	[ ! -s "$out/said" ]
+	ok $? build_br2_external_defconfigs_are_as_saved
+else
+	skip build_br2_external_defconfigs_are_as_saved
+fi
