@@ -10,7 +10,7 @@ use crate::table::{Command, Opt, Value, FANLIGHT};
 const HEAD: &str = r#"# bash completion for fanlight; made by `fanlight --generate bash`
 _fanlight()
 {
-	local cur prev words cword path= word i
+	local cur prev words cword path='' word i
 	if declare -F _init_completion >/dev/null; then
 		_init_completion -n = || return
 	else

@@ -168,12 +168,22 @@ impl fmt::Display for Error {
             Error::Access { path: None, source } => source.fmt(f),
             #[cfg(feature = "png")]
             Error::Picture { what } => f.write_str(what),
-            Error::Io { what, source } if self.is_gone() => {
-                write!(f, "cannot {what}: the device is gone: its driver was unbound; bind it and open it again ({source})")
-            }
-            Error::Io { what, source } => write!(f, "cannot {what}: {source}"),
+            Error::Io { what, .. } if self.is_gone() => write!(
+                f,
+                "cannot {what}: the device is gone: its driver was unbound; bind it and open it again"
+            ),
+            Error::Io { what, source } => write!(f, "cannot {what}: {}", plain(source)),
         }
     }
+}
+
+/// The system's words, without the number that std puts behind them.
+fn plain(error: &io::Error) -> String {
+    let mut text = error.to_string();
+    if let Some(at) = text.find(" (os error ") {
+        text.truncate(at);
+    }
+    text
 }
 
 impl std::error::Error for Error {
@@ -194,3 +204,36 @@ impl std::error::Error for Error {
 /// }
 /// ```
 pub type Result<T> = std::result::Result<T, Error>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cli_errors_say_what_to_do() {
+        let newer = Error::AbiNewer {
+            path: "/dev/fanlight0/fb".into(),
+            driver: 9,
+            what: "its pixels are new".into(),
+        };
+        assert_eq!(
+            newer.to_string(),
+            "/dev/fanlight0/fb: the driver speaks ABI 9, this program knows up to 1, \
+             and its pixels are new: update the program"
+        );
+        let missing = Error::io("open x.png", io::Error::from_raw_os_error(2));
+        assert_eq!(
+            missing.to_string(),
+            "cannot open x.png: No such file or directory"
+        );
+        let none = Error::NoWindow {
+            board: "/dev/fanlight0".into(),
+            name: "sram".into(),
+            windows: vec!["fb".into(), "log".into()],
+        };
+        assert_eq!(
+            none.to_string(),
+            "/dev/fanlight0 has no window 'sram'; it has fb, log"
+        );
+    }
+}

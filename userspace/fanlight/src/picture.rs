@@ -2,7 +2,7 @@
 //! PNG files: pictures in, screenshots out.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 
 use png::{BitDepth, ColorType, Decoder, Encoder, Limits, Transformations};
@@ -112,25 +112,26 @@ impl Picture {
     /// let error = fanlight::Picture::decode(b"GIF89a".as_slice(), |_, _| ()).unwrap_err();
     /// assert_eq!(error.to_string(), "not a PNG picture");
     /// ```
-    pub fn decode(from: impl Read, mut progress: impl FnMut(u32, u32)) -> Result<Self> {
-        let mut source = BufReader::new(from);
+    pub fn decode(mut from: impl Read, mut progress: impl FnMut(u32, u32)) -> Result<Self> {
+        const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
         let limits = Limits {
             bytes: PICTURE_LIMIT,
         };
-        // The decoder wants to seek only to skip; what is read here is read once, from front to back.
+        let mut read = |bytes: &mut Vec<u8>, limit: usize| {
+            let part = from.by_ref().take(limit as u64).read_to_end(bytes);
+            part.map_err(|error| Error::io("read the picture", error))
+        };
+        // The decoder wants to seek, which a pipe cannot do. What is no picture is not read to its end.
         let mut bytes = Vec::new();
-        source
-            .by_ref()
-            .take(PICTURE_LIMIT as u64 + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Error::io("read the picture", error))?;
-        if bytes.len() > PICTURE_LIMIT {
-            return Err(too_large("the file"));
-        }
-        if !bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+        read(&mut bytes, SIGNATURE.len())?;
+        if bytes != SIGNATURE {
             return Err(Error::Picture {
                 what: "not a PNG picture".into(),
             });
+        }
+        read(&mut bytes, PICTURE_LIMIT)?;
+        if bytes.len() > PICTURE_LIMIT {
+            return Err(too_large("the file"));
         }
         let mut decoder = Decoder::new_with_limits(std::io::Cursor::new(bytes), limits);
         decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);

@@ -176,7 +176,8 @@ pub fn shot(matches: &Matches) -> Result<()> {
     }
     match matches.operands().first() {
         Some(path) => save(&screen, rgb, path),
-        None => Ok(()),
+        None if matches.has("crc") => Ok(()),
+        None => Err(Error::Usage("FILE.png is missing".into())),
     }
 }
 

@@ -121,7 +121,9 @@ impl<'a> Format<'a> {
             Level::Warning => "1",
             _ => "",
         };
-        self.colored(out, "33", |out| print(out, subsystem.as_bytes()))?;
+        if !subsystem.is_empty() {
+            self.colored(out, "33", |out| print(out, subsystem.as_bytes()))?;
+        }
         self.colored(out, color, |out| print(out, rest))
     }
 
