@@ -9,7 +9,7 @@
 
 use super::atomic::{copy_out, fence_acquire, Word};
 use super::layout::{distance, Ring};
-use super::record::{wide, Record, Shape, FILLER, RECORD_HEADER, WHOLE};
+use super::record::{wide, Record, Shape, WHOLE};
 use super::writer::Writer;
 
 /// What [`Cursor::next`] found.
@@ -331,25 +331,4 @@ impl<'a> Slot<'a> {
         copy_out(self.words, buffer);
         self.still_valid(ring)
     }
-}
-
-/// Records that are in the ring, open ones included.
-pub(super) fn count(ring: Ring<'_>) -> u64 {
-    let head = ring.header().head.load_acquire();
-    let mut at = ring.header().tail.load();
-    let mut n = 0;
-    for _ in 0..ring.size() / RECORD_HEADER {
-        if distance(head, at) <= 0 {
-            break;
-        }
-        let shape = Shape::of(ring.words_from(at).first().map_or(0, Word::load));
-        if !shape.fits(ring.room(at)) {
-            break;
-        }
-        if shape.state != FILLER {
-            n += 1;
-        }
-        at = at.wrapping_add(shape.len as u64);
-    }
-    n
 }

@@ -12,9 +12,11 @@ mod dump;
 pub mod kmsg;
 mod layout;
 mod number;
+mod owner;
 pub mod persist;
 mod record;
 mod span;
+mod tail;
 mod writer;
 
 pub use atomic::{Long, Word};

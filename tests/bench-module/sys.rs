@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Safe functions over `helpers.c`.
+
+use kernel::{
+    error::to_result,
+    ffi::c_int,
+    prelude::*, //
+};
+
+extern "C" {
+    fn fanlight_bench_run(kind: c_int, len: usize, count: usize) -> i64;
+    fn fanlight_bench_emit(kind: c_int, len: usize, first: usize, count: usize);
+    fn fanlight_bench_idle() -> u64;
+    fn fanlight_bench_init() -> c_int;
+    fn fanlight_bench_exit();
+}
+
+/// The peers' buffers, made and ready.
+pub(crate) struct Peers(());
+
+impl Peers {
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: called once, as the module is loaded.
+        to_result(unsafe { fanlight_bench_init() })?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Peers {
+    fn drop(&mut self) {
+        // SAFETY: they were made in `new`, and the files that use them are gone.
+        unsafe { fanlight_bench_exit() };
+    }
+}
+
+/// Nanoseconds that `count` records of `len` bytes took. Its callers hold the mutex: there is one set of buffers.
+pub(crate) fn run(kind: i32, len: usize, count: usize) -> Result<u64> {
+    // SAFETY: the buffers exist while a `Peers` does; a kind that there is not does nothing.
+    let ns = unsafe { fanlight_bench_run(kind, len, count) };
+    u64::try_from(ns).map_err(|_| EINVAL)
+}
+
+/// Makes `count` records with texts that tell their numbers.
+pub(crate) fn emit(kind: i32, len: usize, first: usize, count: usize) {
+    // SAFETY: as above.
+    unsafe { fanlight_bench_emit(kind, len, first, count) };
+}
+
+/// Nanoseconds that this processor was idle for.
+pub(crate) fn idle() -> u64 {
+    // SAFETY: no preconditions.
+    unsafe { fanlight_bench_idle() }
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What was to be reached, and whether it was.
+
+use crate::sheet::Sheet;
+
+/// One result of the sheet: part, case, metric.
+type Place = (&'static str, &'static str, &'static str);
+
+pub enum Aim {
+    /// The peer's result is at least so many times ours.
+    Less(f64),
+    /// Ours is at most so many times the peer's.
+    AtMost(f64),
+    /// Ours itself is at most this.
+    Limit(f64),
+    /// Ours is the same as the other.
+    Same,
+    /// Ours is more than nothing.
+    Some,
+}
+
+pub struct Goal {
+    /// Number of the benchmark.
+    pub number: u32,
+    pub what: &'static str,
+    pub ours: Place,
+    pub theirs: Place,
+    pub aim: Aim,
+}
+
+/// How a goal came out.
+pub struct Outcome {
+    pub ours: f64,
+    pub theirs: f64,
+    /// The ratio that was asked for.
+    pub ratio: f64,
+    pub reached: bool,
+}
+
+const I: &str = "instructions";
+const PER_RECORD: &str = "instructions/record";
+const NONE: Place = ("", "", "");
+
+pub const GOALS: &[Goal] = &[
+    Goal {
+        number: 1,
+        what: "touching 1 MiB page by page: faults",
+        ours: ("touch", "fanlight, by fault", "faults"),
+        theirs: ("touch", "UIO virtual", "faults"),
+        aim: Aim::Limit(2.0),
+    },
+    Goal {
+        number: 1,
+        what: "touching 1 MiB page by page: time",
+        ours: ("touch", "fanlight, by fault", I),
+        theirs: ("touch", "UIO virtual", I),
+        aim: Aim::Less(5.0),
+    },
+    Goal {
+        number: 2,
+        what: "mmap, touch all, munmap",
+        ours: ("map", "fanlight, by fault", I),
+        theirs: ("map", "ftrace", I),
+        aim: Aim::AtMost(1.1),
+    },
+    Goal {
+        number: 3,
+        what: "drain by map against /dev/kmsg",
+        ours: ("drain", "fanlight map, in place", PER_RECORD),
+        theirs: ("drain", "/dev/kmsg", PER_RECORD),
+        aim: Aim::Less(100.0),
+    },
+    Goal {
+        number: 3,
+        what: "drain by map against memcpy",
+        ours: ("drain", "fanlight map, in place", PER_RECORD),
+        theirs: ("drain", "limit: memcpy of the same bytes", PER_RECORD),
+        aim: Aim::AtMost(1.1),
+    },
+    Goal {
+        number: 3,
+        what: "read() in batches of text against /dev/kmsg",
+        ours: ("drain", "fanlight read(), batches of text", PER_RECORD),
+        theirs: ("drain", "/dev/kmsg", PER_RECORD),
+        aim: Aim::Less(8.0),
+    },
+    Goal {
+        number: 3,
+        what: "read() in batches of records against /dev/kmsg",
+        ours: ("drain", "fanlight read(), batches of records", PER_RECORD),
+        theirs: ("drain", "/dev/kmsg", PER_RECORD),
+        aim: Aim::Less(8.0),
+    },
+    Goal {
+        number: 4,
+        what: "append against printk()",
+        ours: ("produce", "fanlight_log()", PER_RECORD),
+        theirs: ("produce", "printk()", PER_RECORD),
+        aim: Aim::Less(20.0),
+    },
+    Goal {
+        number: 4,
+        what: "append against relay_write()",
+        ours: ("produce", "fanlight_log()", PER_RECORD),
+        theirs: ("produce", "relay_write()", PER_RECORD),
+        aim: Aim::AtMost(1.2),
+    },
+    Goal {
+        number: 5,
+        what: "persistent append against pmsg with ecc=1",
+        ours: ("persist", "fanlight write(), ring and copy", PER_RECORD),
+        theirs: ("persist", "pmsg, ecc=1, write()", PER_RECORD),
+        aim: Aim::Less(20.0),
+    },
+    Goal {
+        number: 5,
+        what: "persistent append against pmsg with ecc=0",
+        ours: ("persist", "fanlight write(), ring and copy", PER_RECORD),
+        theirs: ("persist", "pmsg, ecc=0, write()", PER_RECORD),
+        aim: Aim::AtMost(2.0),
+    },
+    Goal {
+        number: 6,
+        what: "recovery of 1 MiB against ramoops with ecc=1",
+        ours: ("salvage", "fanlight, 0 flips", I),
+        theirs: ("salvage", "pmsg, ecc=1, 0 flips", I),
+        aim: Aim::Less(10.0),
+    },
+    Goal {
+        number: 7,
+        what: "64 bits flipped: undamaged records found",
+        ours: ("salvage", "fanlight, 64 flips", "of these found"),
+        theirs: ("salvage", "fanlight, 64 flips", "undamaged records"),
+        aim: Aim::Same,
+    },
+    Goal {
+        number: 7,
+        what: "64 bits flipped: damaged ones accepted",
+        ours: ("salvage", "fanlight, 64 flips", "damaged ones accepted"),
+        theirs: ("salvage", "pmsg, ecc=1, 64 flips", "damaged ones accepted"),
+        aim: Aim::Limit(0.0),
+    },
+    Goal {
+        number: 8,
+        what: "SRAM word by map against UIO",
+        ours: ("sram", "fanlight map", "instructions/poll"),
+        theirs: ("sram", "UIO map", "instructions/poll"),
+        aim: Aim::Same,
+    },
+    Goal {
+        number: 8,
+        what: "SRAM word by map against /dev/mem",
+        ours: ("sram", "fanlight map", "instructions/poll"),
+        theirs: ("sram", "/dev/mem map", "instructions/poll"),
+        aim: Aim::Same,
+    },
+    Goal {
+        number: 8,
+        what: "SRAM word by map against sysfs",
+        ours: ("sram", "fanlight map", "instructions/poll"),
+        theirs: ("sram", "sram sysfs read()", "instructions/poll"),
+        aim: Aim::Less(500.0),
+    },
+    Goal {
+        number: 9,
+        what: "full frame against simplefb",
+        ours: ("frame", "fanlight", "instructions/frame"),
+        theirs: ("frame", "simplefb", "instructions/frame"),
+        aim: Aim::Same,
+    },
+    Goal {
+        number: 9,
+        what: "full frame against simpledrm",
+        ours: ("frame", "fanlight", "instructions/frame"),
+        theirs: ("frame", "simpledrm /dev/fb0", "instructions/frame"),
+        aim: Aim::Less(2.0),
+    },
+    Goal {
+        number: 10,
+        what: "4 readers: records delivered",
+        ours: ("readers", "fanlight map, 4 readers", "records delivered"),
+        theirs: ("readers", "/dev/kmsg, 4 readers", "records delivered"),
+        aim: Aim::Same,
+    },
+    Goal {
+        number: 10,
+        what: "4 readers: kernel instructions against /dev/kmsg",
+        ours: ("readers", "fanlight map, 4 readers", "of these in the kernel"),
+        theirs: ("readers", "/dev/kmsg, 4 readers", "of these in the kernel"),
+        aim: Aim::Less(30.0),
+    },
+    Goal {
+        number: 11,
+        what: "stores that land after unbind returned",
+        ours: ("revoke", "fanlight", "stores after unbind returned"),
+        theirs: ("revoke", "UIO", "stores after unbind returned"),
+        aim: Aim::Limit(0.0),
+    },
+    Goal {
+        number: 11,
+        what: "and UIO's do land",
+        ours: ("revoke", "UIO", "stores after unbind returned"),
+        theirs: NONE,
+        aim: Aim::Some,
+    },
+];
+
+impl Goal {
+    pub fn outcome(&self, sheet: &Sheet) -> Option<Outcome> {
+        let get = |(part, case, metric): Place| sheet.get(part, case, metric);
+        let ours = get(self.ours)?;
+        let theirs = if self.theirs == NONE { 0.0 } else { get(self.theirs)? };
+        let (ratio, reached) = match self.aim {
+            Aim::Less(times) => (theirs / ours, theirs >= ours * times),
+            Aim::AtMost(times) => (ours / theirs, ours <= theirs * times),
+            Aim::Limit(limit) => (ours, ours <= limit),
+            // To the tenth of a percent that is asked of two runs.
+            Aim::Same => (ours / theirs, (ours - theirs).abs() <= theirs.abs() * 0.001),
+            Aim::Some => (ours, ours > 0.0),
+        };
+        Some(Outcome { ours, theirs, ratio, reached })
+    }
+
+    /// The aim in words.
+    pub fn asked(&self) -> String {
+        match self.aim {
+            Aim::Less(times) => format!("≥ {times} x less"),
+            Aim::AtMost(times) => format!("≤ {times:.2} x"),
+            Aim::Limit(limit) => format!("≤ {limit}"),
+            Aim::Same => "1.00 x".into(),
+            Aim::Some => "> 0".into(),
+        }
+    }
+
+    /// The ratio in the words of the aim.
+    pub fn got(&self, outcome: &Outcome) -> String {
+        match self.aim {
+            Aim::Less(_) => format!("{} x less", number(outcome.ratio)),
+            Aim::AtMost(_) | Aim::Same => format!("{:.2} x", outcome.ratio),
+            Aim::Limit(_) | Aim::Some => number(outcome.ratio),
+        }
+    }
+}
+
+/// A number with as many digits as are of use.
+pub fn number(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".into(),
+        x if x >= 1e6 => format!("{:.2} M", value / 1e6),
+        x if x >= 1e4 => format!("{:.1} k", value / 1e3),
+        x if x >= 100.0 || value.fract() == 0.0 => format!("{value:.0}"),
+        x if x >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The results of both runs.
+
+use std::fs;
+use std::path::Path;
+
+use crate::Error;
+
+/// One result.
+pub struct Row {
+    pub part: String,
+    pub case: String,
+    pub metric: String,
+    /// In the first run and in the second; what the host knows is the same in both.
+    pub values: [f64; 2],
+}
+
+impl Row {
+    /// How far apart the runs are, as a share of the result.
+    pub fn difference(&self) -> f64 {
+        let [a, b] = self.values;
+        if a == b { 0.0 } else { (a - b).abs() / a.abs().max(b.abs()) }
+    }
+}
+
+pub struct Sheet {
+    pub rows: Vec<Row>,
+    /// The machine and the versions, in words.
+    pub about: Vec<(String, String)>,
+}
+
+/// How much two runs may differ.
+const TOLERANCE: f64 = 0.001;
+
+impl Sheet {
+    pub fn read(directory: &Path) -> Result<Self, Error> {
+        let text = |name: &str| {
+            let path = directory.join(name);
+            fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        let mut rows = parse(&text("run1.tsv")?)?;
+        let second = parse(&text("run2.tsv")?)?;
+        if rows.len() != second.len() {
+            return Err(format!("the first run has {} results, the second {}", rows.len(), second.len()).into());
+        }
+        for (row, other) in rows.iter_mut().zip(second) {
+            if (&row.part, &row.case, &row.metric) != (&other.part, &other.case, &other.metric) {
+                return Err(format!("the runs do not fit together at {} / {}", row.part, row.case).into());
+            }
+            row.values[1] = other.values[0];
+        }
+        let mut about = Vec::new();
+        for line in text("host.tsv")?.lines() {
+            match line.split('\t').collect::<Vec<_>>()[..] {
+                ["about", name, value] => about.push((name.to_owned(), value.to_owned())),
+                _ => rows.extend(parse(line)?),
+            }
+        }
+        Ok(Self { rows, about })
+    }
+
+    /// A result of the first run.
+    pub fn get(&self, part: &str, case: &str, metric: &str) -> Option<f64> {
+        let row = self.rows.iter().find(|row| row.part == part && row.case == case && row.metric == metric)?;
+        Some(row.values[0])
+    }
+
+    /// Results that are not the same twice, the worst first. Where what is counted is a race, that is said beside it.
+    pub fn differences(&self) -> Vec<String> {
+        let mut rows: Vec<&Row> =
+            self.rows.iter().filter(|row| row.difference() > TOLERANCE && !is_race(row)).collect();
+        rows.sort_by(|a, b| b.difference().total_cmp(&a.difference()));
+        let say = |row: &&Row| {
+            let [a, b] = row.values;
+            format!("{} / {} / {}: {a} and {b} ({:.2} %)", row.part, row.case, row.metric, row.difference() * 100.0)
+        };
+        rows.iter().map(say).collect()
+    }
+}
+
+/// How many stores land is a matter of how many there were time for; only that it is none, or not, is a result.
+pub fn is_race(row: &Row) -> bool {
+    row.metric == "stores after unbind returned" && row.values.iter().all(|value| *value > 0.0)
+}
+
+fn parse(text: &str) -> Result<Vec<Row>, Error> {
+    text.lines()
+        .map(|line| match line.split('\t').collect::<Vec<_>>()[..] {
+            [part, case, metric, value] => {
+                let value: f64 = value.parse().map_err(|_| format!("not a number: {line}"))?;
+                let (part, case, metric) = (part.to_owned(), case.to_owned(), metric.to_owned());
+                Ok(Row { part, case, metric, values: [value; 2] })
+            }
+            _ => Err(format!("not a result: {line}").into()),
+        })
+        .collect()
+}

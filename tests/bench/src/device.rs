@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The devices: where they are, binding and unbinding them, and the kernel module that works inside the kernel.
+
+use std::fs;
+use std::fs::File;
+
+use crate::sys;
+
+pub const MODULE: &str = "/lib/modules/fanlight.ko";
+const BENCH: &str = "/sys/kernel/debug/fanlight_bench";
+pub const LOG: &str = "/dev/fanlight0/log";
+
+/// Kinds of work of the kernel module: `FANLIGHT_BENCH_*` of tests/bench-module/helpers.h.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    Empty = 0,
+    Copy = 1,
+    Relay = 2,
+    RelayHeader = 3,
+    RingBuffer = 4,
+    Printk = 5,
+    Fanlight = 6,
+    FanlightKept = 7,
+    CopyCrc = 8,
+    Ptes = 9,
+    Clock = 10,
+}
+
+/// Fanlight's instances, the main one first, by the names of their devices.
+pub const FANLIGHT: &str = "fanlight";
+pub const WINDOWS: &str = "fanlight-bench";
+/// Instances with a log of a certain size, and no other window.
+pub const RINGS: &[(&str, usize, &str)] = &[
+    ("fanlight-ring-64k", 64 << 10, "/dev/fanlight2/log"),
+    ("fanlight-ring-256k", 256 << 10, "/dev/fanlight3/log"),
+    ("fanlight-ring-1m", 1 << 20, "/dev/fanlight4/log"),
+    ("fanlight-ring-4m", 4 << 20, "/dev/fanlight5/log"),
+    ("fanlight-ring-16m", 16 << 20, "/dev/fanlight6/log"),
+];
+
+/// Makes the guest ready: no second log that every message goes to as well, and quiet consoles.
+pub fn prepare() {
+    for (name, _, _) in RINGS {
+        unbind("fanlight", name);
+    }
+    sys::mount("tracefs", "/sys/kernel/tracing");
+    sys::mount("pstore", "/sys/fs/pstore");
+    // The serial line would cost more than all that is measured here.
+    put("/proc/sys/kernel/printk", "1 4 1 1");
+    put("/proc/sys/kernel/printk_devkmsg", "on");
+    if !fs::exists(BENCH).unwrap_or(false) {
+        sys::insmod("/lib/fanlight-bench/fanlight_bench.ko").expect("fanlight_bench.ko");
+    }
+}
+
+pub fn put(path: &str, text: &str) {
+    fs::write(path, text).unwrap_or_else(|error| panic!("{path}: {error}"));
+}
+
+pub fn get(path: &str) -> String {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    text.trim().to_owned()
+}
+
+fn driver(driver: &str, device: &str, file: &str) -> std::io::Result<()> {
+    fs::write(format!("/sys/bus/platform/drivers/{driver}/{file}"), device)
+}
+
+pub fn bound(name: &str, device: &str) -> bool {
+    fs::exists(format!("/sys/bus/platform/drivers/{name}/{device}")).unwrap_or(false)
+}
+
+pub fn bind(name: &str, device: &str) {
+    if !bound(name, device) {
+        driver(name, device, "bind").unwrap_or_else(|error| panic!("bind {device}: {error}"));
+    }
+}
+
+pub fn unbind(name: &str, device: &str) {
+    if bound(name, device) {
+        driver(name, device, "unbind").unwrap_or_else(|error| panic!("unbind {device}: {error}"));
+    }
+}
+
+/// Without any fanlight: what its consoles do must not be counted as a peer's work.
+pub fn without_fanlight<T>(work: impl FnOnce() -> T) -> T {
+    unbind("fanlight", FANLIGHT);
+    let result = work();
+    bind("fanlight", FANLIGHT);
+    result
+}
+
+/// Instructions that `count` times that work took inside the kernel.
+pub fn run(kind: Kind, len: usize, count: usize) -> u64 {
+    put(&format!("{BENCH}/run"), &format!("{} {len} {count}", kind as usize));
+    get(&format!("{BENCH}/result")).parse().expect("a number")
+}
+
+/// Makes records whose texts are [`text`].
+pub fn emit(kind: Kind, len: usize, first: usize, count: usize) {
+    put(&format!("{BENCH}/emit"), &format!("{} {len} {first} {count}", kind as usize));
+}
+
+/// Nanoseconds that the processor was idle for since boot.
+pub fn idle() -> u64 {
+    get(&format!("{BENCH}/idle")).parse().expect("a number")
+}
+
+/// The text of record `number`, as [`emit`] makes it.
+pub fn text(number: usize, len: usize) -> Vec<u8> {
+    let mut text = format!("bench {number:08x} ").into_bytes();
+    text.resize(len, b'x');
+    text
+}
+
+/// The UIO device whose first memory has that name, or begins at that address.
+pub fn uio(name_or_address: &str) -> (File, String) {
+    for entry in fs::read_dir("/sys/class/uio").expect("UIO").flatten() {
+        let path = entry.path().display().to_string();
+        if get(&format!("{path}/name")) == name_or_address || get(&format!("{path}/maps/map0/addr")) == name_or_address {
+            let node = entry.file_name().into_string().expect("a name");
+            return (sys::open_rw(&format!("/dev/{node}")), node);
+        }
+    }
+    panic!("no UIO device {name_or_address}");
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! 3: reading 16384 records of 64 bytes of text that are there already.
+
+use std::fs::File;
+use std::hint::black_box;
+use std::os::fd::AsRawFd;
+
+use fanlight_ring::{Cursor, Item, Look, Ring};
+
+use crate::device::{self, Kind, LOG};
+use crate::meter::{least, Sheet};
+use crate::sys::{self, Map};
+
+pub const COUNT: usize = 16384;
+pub const LEN: usize = 64;
+/// Bytes of such a record in the ring.
+pub const RECORD: usize = 32 + LEN;
+const FORM_KMSG: u32 = 0;
+const FORM_TEXT: u32 = 1;
+const FORM_BINARY: u32 = 2;
+const IOC_LOG_FORM: u32 = 1 << 30 | 4 << 16 | 0xf4 << 8 | 0x10;
+const SPAN: usize = 64 << 10;
+
+/// Walks the records where they lie; how many there were.
+pub fn in_place(cursor: &mut Cursor, ring: Ring<'_>) -> usize {
+    let mut count = 0;
+    loop {
+        match cursor.span(ring, SPAN) {
+            Look::Empty => return count,
+            Look::Lost(_) => {}
+            Look::Records(mut span) => {
+                let mut seen = 0;
+                for slot in span.by_ref() {
+                    black_box(slot.words());
+                    seen += 1;
+                }
+                if span.commit() {
+                    count += seen;
+                }
+            }
+        }
+    }
+}
+
+/// Copies many records at a time and takes them apart; how many there were.
+pub fn batches(cursor: &mut Cursor, ring: Ring<'_>, buffer: &mut [u8]) -> usize {
+    let mut count = 0;
+    while let Some(batch) = cursor.batch(ring, buffer) {
+        for item in batch {
+            if let Item::Record(record) = item {
+                black_box(record.entry.text);
+                count += 1;
+            }
+        }
+    }
+    count
+}
+
+/// The log's mapping: the header's page and the data.
+pub fn map_log(path: &str, data: usize) -> Map {
+    Map::new(&sys::open(path), 0, 4096 + data, false, libc::MAP_POPULATE)
+}
+
+pub fn set_form(file: &File, form: u32) {
+    sys::ioctl(file.as_raw_fd(), IOC_LOG_FORM, &mut { form });
+}
+
+/// Reads until there is nothing more; how many bytes, and how many calls brought some.
+fn read_all(file: &File, buffer: &mut [u8]) -> (usize, usize) {
+    let (mut bytes, mut calls) = (0, 0);
+    while let Some(len) = sys::read(file.as_raw_fd(), buffer) {
+        if len == 0 {
+            break;
+        }
+        bytes += len;
+        calls += 1;
+    }
+    (bytes, calls)
+}
+
+/// Checks that all records are there, in order and with the right text.
+fn check(ring: Ring<'_>) {
+    let mut buffer = vec![0; 1 << 16];
+    let mut cursor = Cursor::oldest(ring);
+    let mut next = 0;
+    while let Some(batch) = cursor.batch(ring, &mut buffer) {
+        for item in batch {
+            if let Item::Record(record) = item {
+                if record.entry.text == device::text(next, LEN) {
+                    next += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(next, COUNT, "records in the ring");
+}
+
+pub fn drain(sheet: &mut Sheet) {
+    device::emit(Kind::Fanlight, LEN, 0, COUNT);
+    let map = map_log(LOG, 2 << 20);
+    let ring = map.ring();
+    check(ring);
+    // The kernel's own messages from before are there as well.
+    let all = in_place(&mut Cursor::oldest(ring), ring);
+    let mut buffer = vec![1; COUNT * RECORD];
+
+    let took = least(5, || assert_eq!(in_place(&mut Cursor::oldest(ring), ring), all));
+    sheet.each("fanlight map, in place", "instructions/record", took, all);
+    let took = least(5, || {
+        assert_eq!(batches(&mut Cursor::oldest(ring), ring, &mut buffer[..SPAN]), all);
+    });
+    sheet.each("fanlight map, copied in batches", "instructions/record", took, all);
+    let log = fanlight::Log::open(LOG).expect("the log");
+    let took = least(5, || {
+        let mut reader = log.reader(fanlight::Start::Oldest).expect("a reader");
+        let mut count = 0;
+        while let Some(record) = reader.next_record().expect("a record") {
+            black_box(record);
+            count += 1;
+        }
+        assert_eq!(count, all);
+    });
+    sheet.each("fanlight map, library, one copy each", "instructions/record", took, all);
+    let took = least(5, || map.copy_out(4096, black_box(&mut buffer)));
+    sheet.each("limit: memcpy of the same bytes", "instructions/record", took, COUNT);
+
+    for (name, form) in [
+        ("fanlight read(), one record", FORM_KMSG),
+        ("fanlight read(), batches of text", FORM_TEXT),
+        ("fanlight read(), batches of records", FORM_BINARY),
+    ] {
+        let took = (0..3).map(|_| {
+            let file = sys::open(LOG);
+            sys::set_nonblocking(&file);
+            set_form(&file, form);
+            crate::meter::time(|| {
+                read_all(&file, &mut buffer[..SPAN]);
+            })
+        });
+        sheet.each(name, "instructions/record", took.min().unwrap_or(0), all);
+    }
+
+    device::without_fanlight(|| {
+        device::emit(Kind::Printk, LEN, 0, COUNT);
+        let took = (0..3).map(|_| {
+            let file = sys::open("/dev/kmsg");
+            sys::set_nonblocking(&file);
+            let mut calls = 0;
+            let took = crate::meter::time(|| calls = read_all(&file, &mut buffer[..8192]).1);
+            assert!(calls >= COUNT, "{calls} records in /dev/kmsg");
+            took / calls as u64
+        });
+        sheet.put("/dev/kmsg", "instructions/record", took.min().unwrap_or(0) as f64);
+    });
+    ftrace(sheet, &mut buffer);
+}
+
+/// The same records as ftrace has them: written through trace_marker, read as pages that are not taken apart.
+fn ftrace(sheet: &mut Sheet, buffer: &mut [u8]) {
+    device::put("/sys/kernel/tracing/buffer_size_kb", "4096");
+    let mut took = u64::MAX;
+    for _ in 0..3 {
+        device::put("/sys/kernel/tracing/trace", "");
+        let marker = sys::open_wo("/sys/kernel/tracing/trace_marker");
+        for number in 0..COUNT {
+            sys::write(marker.as_raw_fd(), &device::text(number, LEN));
+        }
+        let file = sys::open("/sys/kernel/tracing/per_cpu/cpu0/trace_pipe_raw");
+        sys::set_nonblocking(&file);
+        let mut bytes = 0;
+        let this = crate::meter::time(|| bytes = read_all(&file, &mut buffer[..4096]).0);
+        assert!(bytes >= COUNT * LEN, "{bytes} bytes in trace_pipe_raw");
+        took = took.min(this);
+    }
+    sheet.each("trace_pipe_raw read(), pages not taken apart", "instructions/record", took, COUNT);
+    device::put("/sys/kernel/tracing/buffer_size_kb", "64");
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the driver adds: to the boot, and to the memory that is taken.
+
+use crate::device::{self, FANLIGHT, RINGS, WINDOWS};
+use crate::meter::{busy, Sheet};
+use crate::sys;
+
+/// Bytes of memory that nobody uses, after all that can be given back was.
+fn free() -> f64 {
+    device::put("/proc/sys/vm/drop_caches", "3");
+    let field = |name: &str| {
+        let all = device::get("/proc/meminfo");
+        let line = all.lines().find(|line| line.starts_with(name)).expect("a field").to_owned();
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).expect("a number") * 1024.0
+    };
+    field("MemFree:")
+}
+
+pub fn footprint(sheet: &mut Sheet) {
+    for name in [FANLIGHT, WINDOWS] {
+        device::unbind("fanlight", name);
+    }
+    for (name, size, _) in RINGS {
+        if *size <= 1 << 20 {
+            let before = free();
+            device::bind("fanlight", name);
+            sheet.put(&format!("an instance with a log of {} KiB", size >> 10), "bytes of memory", before - free());
+            device::unbind("fanlight", name);
+        }
+    }
+    // What the boot has to do for an instance with a framebuffer, a log and its copy over reboots.
+    let took = busy(|| device::bind("fanlight", FANLIGHT));
+    sheet.put("bind the board's instance", "instructions", took as f64);
+    device::bind("fanlight", WINDOWS);
+
+    sys::rmmod("fanlight_bench");
+    let mut took = u64::MAX;
+    for _ in 0..3 {
+        sys::rmmod("fanlight");
+        let start = sys::now();
+        sys::insmod(device::MODULE).expect("fanlight.ko");
+        took = took.min(sys::now() - start);
+    }
+    sheet.put("insmod, all instances of the benchmark", "instructions", took as f64);
+}

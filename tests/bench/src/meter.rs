@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The clock, and the sheet that results are written on.
+
+use std::fmt::Write;
+
+use crate::{device, sys};
+
+/// Results so far, as they will be printed.
+#[derive(Default)]
+pub struct Sheet {
+    pub part: &'static str,
+    pub text: String,
+}
+
+impl Sheet {
+    /// Notes a result of the current part.
+    pub fn put(&mut self, case: &str, metric: &str, value: f64) {
+        let _ = writeln!(self.text, "{}\t{case}\t{metric}\t{value:.4}", self.part);
+    }
+
+    /// Notes the instructions of one of `count` equal things that took `total` together.
+    pub fn each(&mut self, case: &str, metric: &str, total: u64, count: usize) {
+        self.put(case, metric, total as f64 / count as f64);
+    }
+}
+
+/// Runs `work` so many times; the least that it took. Interrupts only ever add.
+pub fn least(times: usize, mut work: impl FnMut()) -> u64 {
+    (0..times).map(|_| time(&mut work)).min().unwrap_or(0)
+}
+
+/// What `work` took.
+pub fn time(work: impl FnOnce()) -> u64 {
+    let start = sys::now();
+    work();
+    sys::now() - start
+}
+
+/// What the processor did, in whatever process, during `work`: without the time when it was idle.
+pub fn busy(work: impl FnOnce()) -> u64 {
+    // Idle time is counted in microseconds; the interrupt that ends it is work.
+    let idle = device::idle();
+    let start = sys::now();
+    work();
+    let took = sys::now() - start;
+    took.saturating_sub(device::idle() - idle)
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! 11: a driver is unbound while processes have its memory mapped and store to it without a pause.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use crate::device;
+use crate::meter::{time, Sheet};
+use crate::sys::{self, Map};
+use crate::touch::MIB;
+
+const PROCESSES: usize = 8;
+
+/// What is compared: name, driver, device, where its memory is, and how to open it.
+type Peer = (&'static str, &'static str, &'static str, usize, fn() -> File);
+
+const PEERS: [Peer; 2] = [
+    ("fanlight", "fanlight", device::WINDOWS, 0x5410_0000, || sys::open_rw("/dev/fanlight1/carve")),
+    ("UIO", "uio_pdrv_genirq", "54000000.uio", 0x5400_0000, || device::uio("0x54000000").0),
+];
+
+pub fn revoke(sheet: &mut Sheet) {
+    for (name, driver, node, address, open) in PEERS {
+        let memory = Map::new(&sys::open_sync("/dev/mem"), address, MIB, true, 0);
+        memory.copy_in(0, &vec![0; MIB]);
+        let children: Vec<_> = (0..PROCESSES)
+            .map(|number| {
+                sys::child(|| {
+                    let map = Map::new(&open(), 0, MIB, true, 0);
+                    map.touch();
+                    // A word of each page, with a number that grows.
+                    for round in 1.. {
+                        for page in 0..MIB / 4096 {
+                            map.store(page * 1024 + number, round);
+                        }
+                    }
+                })
+            })
+            .collect();
+        // Each of them has been round by then.
+        let all_stored = |memory: &Map| (0..PROCESSES).all(|number| memory.load(255 * 1024 + number) != 0);
+        while !all_stored(&memory) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let took = time(|| device::unbind(driver, node));
+        let words = || -> Vec<u32> {
+            (0..MIB / 4096).flat_map(|page| (0..PROCESSES).map(move |number| page * 1024 + number)).map(|at| memory.load(at)).collect()
+        };
+        let before = words();
+        std::thread::sleep(Duration::from_millis(200));
+        // A store may have hit a word many times: this is the least that there were.
+        let landed: u32 = words().iter().zip(&before).map(|(after, before)| after.wrapping_sub(*before)).sum();
+        for pid in children {
+            sys::kill(pid);
+            sys::wait(pid);
+        }
+        sheet.put(name, "stores after unbind returned", landed.into());
+        device::bind(driver, node);
+        sheet.put(name, "instructions of unbind, 8 MiB mapped", took as f64);
+    }
+    // What is there without mappings, so that what remains is the mappings' own.
+    let idle = unbind_with(0);
+    let with = unbind_with(PROCESSES);
+    sheet.each("fanlight", "instructions/PTE", with.saturating_sub(idle), PROCESSES * MIB / 4096);
+}
+
+/// Unbinding the windows while so many quiet processes have 1 MiB mapped.
+pub fn unbind_with(processes: usize) -> u64 {
+    let mut best = u64::MAX;
+    for _ in 0..3 {
+        let children: Vec<_> = (0..processes)
+            .map(|_| {
+                let (mut from, mut to) = sys::pipe();
+                let pid = sys::child(|| {
+                    let map = Map::new(&sys::open_rw("/dev/fanlight1/carve"), 0, MIB, true, 0);
+                    map.touch();
+                    to.write_all(b"!").expect("the parent");
+                    std::thread::sleep(Duration::from_secs(3600));
+                });
+                from.read_exact(&mut [0]).expect("a child that is ready");
+                pid
+            })
+            .collect();
+        best = best.min(time(|| device::unbind("fanlight", device::WINDOWS)));
+        for pid in children {
+            sys::kill(pid);
+            sys::wait(pid);
+        }
+        device::bind("fanlight", device::WINDOWS);
+    }
+    best
+}
