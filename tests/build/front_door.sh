@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# The Makefile answers mistakes with one line that says what would be right. KTAP.
+set -u
+number=0
+
+# result NAME: reports the status of the command before it, with what the front door said
+result() {
+	status=$?
+	number=$((number + 1))
+	if [ "$status" -eq 0 ]; then
+		echo "ok $number $1"
+	else
+		echo "$said" | sed 's/^/# /'
+		echo "not ok $number $1"
+	fi
+}
+# ask ARGUMENT...: what make says, into $said; fails where make succeeds
+ask() {
+	said=$(SDK='' MAKEFLAGS='' make -s "$@" 2>&1 </dev/null) && return 1
+	return 0
+}
+lines() { [ "$(echo "$said" | wc -l)" -le "$1" ]; }
+says() { echo "$said" | grep -qF "$1"; }
+
+echo "KTAP version 1"
+echo "1..6"
+
+ask BOARD=abacus run && lines 1 && says 'no board "abacus": choose BOARD= one of virt-arm'
+result build_unknown_board_is_one_line_with_the_choices
+
+ask KERNEL=2.4 run && lines 1 && says 'no kernel "2.4": choose KERNEL= one of 7.2 7.3'
+result build_unknown_kernel_is_one_line_with_the_choices
+
+# make itself adds its own line about the failed target.
+ask frobnicate && lines 2 && says 'no target "frobnicate": choose one of help run'
+result build_unknown_target_is_one_line_with_the_choices
+
+said=$(make -s help 2>&1) && says 'run CMD=' && says 'boot the quick image'
+result build_help_lists_the_targets
+
+# Here, in the image, there is no engine: it must be named, and nothing installed.
+said=$(SDK='' HOST_DEPS=check MAKEFLAGS='' make -s host-deps 2>&1) && says 'host packages missing:' && lines 1
+result build_host_deps_check_only_names
+
+log=$(mktemp)
+said=$(HINT='try the other way' mk/step brewing "$log" sh -c 'echo "error: no water"; echo more; exit 3' 2>&1)
+[ $? -eq 3 ] && lines 1 && says 'brewing failed after' && says 'error: no water' && says 'try the other way' && says "$log"
+result build_failed_step_says_which_why_what_to_do_and_where
+rm -f "$log"
