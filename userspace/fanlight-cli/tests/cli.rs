@@ -424,6 +424,10 @@ fn cli_show_says_what_is_wrong_with_a_picture() {
         &["fb", "show", file],
         &format!("{file}: the PNG picture is truncated"),
     );
+    fails(
+        &["fb", "show", "/tmp"],
+        "cannot read /tmp: Is a directory\n",
+    );
     fs::remove_file(&path).unwrap();
     fails(
         &["fb", "show", file],

@@ -98,6 +98,7 @@ impl Picture {
             Error::Picture { what } => Error::Picture {
                 what: format!("{}: {what}", path.display()),
             },
+            Error::Io { source, .. } => Error::io(format!("read {}", path.display()), source),
             other => other,
         })
     }
