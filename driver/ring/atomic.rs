@@ -43,6 +43,30 @@ impl Word {
     pub fn store_release(&self, value: u32) {
         self.0.store(value, Ordering::Release);
     }
+
+    /// Stores `new` if the word holds `old`, without any ordering; says whether it did.
+    #[inline]
+    pub fn swap_if(&self, old: u32, new: u32) -> bool {
+        self.0
+            .compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// As [`Word::swap_if`]; when it stores, nothing that follows in program order happens before it.
+    #[inline]
+    pub fn swap_if_acquire(&self, old: u32, new: u32) -> bool {
+        self.0
+            .compare_exchange(old, new, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// As [`Word::swap_if`]; when it stores, everything that precedes in program order happens before it.
+    #[inline]
+    pub fn swap_if_release(&self, old: u32, new: u32) -> bool {
+        self.0
+            .compare_exchange(old, new, Ordering::Release, Ordering::Relaxed)
+            .is_ok()
+    }
 }
 
 /// A 64-bit word that other processors and other programs may change at any time, never seen half changed.
@@ -70,6 +94,25 @@ impl Long {
         self.0.load(Ordering::Acquire)
     }
 
+    /// Loads without any ordering, and maybe a mixture of the halves of two values, if it changes meanwhile.
+    #[inline]
+    pub fn glance(&self) -> u64 {
+        self.load()
+    }
+
+    /// Stores without any ordering, and maybe one half after the other.
+    #[inline]
+    pub fn put(&self, value: u64) {
+        self.store(value);
+    }
+
+    /// Loads the low half without any ordering.
+    #[inline]
+    pub fn low(&self) -> u32 {
+        // The half that is wanted.
+        self.load() as u32
+    }
+
     /// Stores without any ordering.
     #[inline]
     pub fn store(&self, value: u64) {
@@ -81,14 +124,6 @@ impl Long {
     pub fn swap_if(&self, old: u64, new: u64) -> bool {
         self.0
             .compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
-    }
-
-    /// As [`Long::swap_if`]; when it stores, nothing that follows in program order happens before it.
-    #[inline]
-    pub fn swap_if_acquire(&self, old: u64, new: u64) -> bool {
-        self.0
-            .compare_exchange(old, new, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
     }
 
@@ -118,7 +153,7 @@ pub fn fence_release() {
 /// No ordering, neither against other accesses nor between the bytes. The caller is the only one who stores to these
 /// words. What does not fit is left out.
 pub fn copy_in(dst: &[Word], at: usize, src: &[u8]) {
-    let mut words = dst.iter().skip(at / 4);
+    let mut words = dst.get(at / 4..).unwrap_or(&[]).iter();
     let mut rest = src;
 
     let lead = at % 4;
@@ -130,14 +165,14 @@ pub fn copy_in(dst: &[Word], at: usize, src: &[u8]) {
         rest = more;
     }
 
-    let mut quads = rest.chunks_exact(4);
-    for quad in quads.by_ref() {
-        let Some(word) = words.next() else { return };
+    let quads = rest.chunks_exact(4);
+    let end = quads.remainder();
+    // In this order: when the bytes are at their end no word is taken.
+    for (quad, word) in quads.zip(words.by_ref()) {
         if let Ok(bytes) = <[u8; 4]>::try_from(quad) {
             word.store(u32::from_ne_bytes(bytes));
         }
     }
-    let end = quads.remainder();
     if !end.is_empty() {
         if let Some(word) = words.next() {
             merge(word, 0, end);

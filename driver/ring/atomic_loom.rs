@@ -61,6 +61,29 @@ impl Word {
     pub fn store_release(&self, value: u32) {
         self.store_as(value, Ordering::Release);
     }
+
+    fn swap_if_as(&self, old: u32, new: u32, order: Ordering) -> bool {
+        match &self.0 {
+            Kind::Watched(word) => word.compare_exchange(old, new, order, Ordering::Relaxed),
+            Kind::Plain(word) => word.compare_exchange(old, new, order, Ordering::Relaxed),
+        }
+        .is_ok()
+    }
+
+    /// Compares and exchanges, relaxed.
+    pub fn swap_if(&self, old: u32, new: u32) -> bool {
+        self.swap_if_as(old, new, Ordering::Relaxed)
+    }
+
+    /// Compares and exchanges, acquire.
+    pub fn swap_if_acquire(&self, old: u32, new: u32) -> bool {
+        self.swap_if_as(old, new, Ordering::Acquire)
+    }
+
+    /// Compares and exchanges, release.
+    pub fn swap_if_release(&self, old: u32, new: u32) -> bool {
+        self.swap_if_as(old, new, Ordering::Release)
+    }
 }
 
 /// A 64-bit word.
@@ -82,6 +105,21 @@ impl Long {
         self.0.load(Ordering::Acquire)
     }
 
+    /// Loads, relaxed.
+    pub fn glance(&self) -> u64 {
+        self.load()
+    }
+
+    /// Stores, relaxed.
+    pub fn put(&self, value: u64) {
+        self.store(value);
+    }
+
+    /// Loads the low half, relaxed.
+    pub fn low(&self) -> u32 {
+        self.load() as u32
+    }
+
     /// Stores, relaxed.
     pub fn store(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
@@ -95,11 +133,6 @@ impl Long {
     /// Compares and exchanges, relaxed.
     pub fn swap_if(&self, old: u64, new: u64) -> bool {
         self.swap_if_as(old, new, Ordering::Relaxed)
-    }
-
-    /// Compares and exchanges, acquire.
-    pub fn swap_if_acquire(&self, old: u64, new: u64) -> bool {
-        self.swap_if_as(old, new, Ordering::Acquire)
     }
 
     /// Compares and exchanges, release.

@@ -190,30 +190,38 @@ impl<'a> Ring<'a> {
             .is_some_and(|word| word.load() == 0)
     }
 
-    /// The place of a position in the data.
+    /// The place in the data of a position, of which 29 bits are enough.
     #[inline]
-    pub(super) fn offset(&self, position: u64) -> usize {
-        // The mask makes the truncation harmless.
-        position as usize & (self.size - 1)
+    pub(super) fn offset(&self, position: u32) -> usize {
+        // The mask makes the position fit.
+        position as usize & self.size.wrapping_sub(1)
     }
 
     /// The words of the `len` bytes at `position`; none if they would wrap.
     #[inline]
     pub(super) fn words(&self, position: u64, len: usize) -> &'a [Word] {
-        let at = self.offset(position) / 4;
-        self.data.get(at..at + len / 4).unwrap_or(&[])
+        self.words_at(self.offset(position as u32), len)
+    }
+
+    /// The words of the `len` bytes at `offset`; none if they would wrap.
+    #[inline]
+    pub(super) fn words_at(&self, offset: usize, len: usize) -> &'a [Word] {
+        let at = offset / 4;
+        self.data.get(at..at.wrapping_add(len / 4)).unwrap_or(&[])
     }
 
     /// The words from `position` up to the end of the data.
     #[inline]
     pub(super) fn words_from(&self, position: u64) -> &'a [Word] {
-        self.data.get(self.offset(position) / 4..).unwrap_or(&[])
+        self.data
+            .get(self.offset(position as u32) / 4..)
+            .unwrap_or(&[])
     }
 
     /// Bytes from `position` to the end of the data.
     #[inline]
     pub(super) fn room(&self, position: u64) -> usize {
-        self.size - self.offset(position)
+        self.size.wrapping_sub(self.offset(position as u32))
     }
 }
 

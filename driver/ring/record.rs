@@ -59,13 +59,13 @@ impl Entry<'_> {
     /// Bytes of the whole record and of the padding in it; `None` if that is more than [`RECORD_MAX`].
     #[inline]
     pub(super) fn measure(&self) -> Option<(usize, usize)> {
-        // Neither sum can wrap: a slice is at most half of the address space.
-        let body = self.text.len() + self.dict.len();
+        // Cannot wrap: a slice is at most half of the address space.
+        let body = self.text.len().wrapping_add(self.dict.len());
         if body > BODY_MAX {
             return None;
         }
-        let len = (RECORD_HEADER + body + 7) & !7;
-        Some((len, len - RECORD_HEADER - body))
+        let padding = body.wrapping_neg() & 7;
+        Some((RECORD_HEADER + body + padding, padding))
     }
 
     /// The eight words of the record's header.

@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! The writing side: reserve, make room, copy, publish.
+//! The writing side: make the ring one's own, make room, copy, publish.
 //!
 //! The module's documentation (`mod.rs`) argues why the order of the memory accesses here is enough.
 
 #![forbid(unsafe_code)]
 
-use super::atomic::{copy_in, fence_release, Long, Word};
-use super::layout::{distance, Ring, Start};
-use super::record::{
-    len_state, wide, Entry, Shape, FILLER, OPEN, RECORD_HEADER, RECORD_MAX, WHOLE,
-};
+use super::atomic::{copy_in, fence_acquire, Long, Word};
+use super::layout::{Ring, Start};
+use super::owner::Owner;
+use super::record::{len_state, Entry, FILLER, OPEN, RECORD_HEADER, WHOLE};
+use super::tail::make_room;
 
 /// How a record is appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Every writer that was interrupted will run again.
+    /// A writer that is in the middle will go on.
     Normal,
-    /// None of them ever will, as in a panic: what they left is published as it is, their unfinished records as
-    /// open ones, and this record behind it.
+    /// It never will, as in a panic: the ring is taken from it, and its record is left open.
+    ///
+    /// If it does go on, on a processor that could not be stopped, it does no harm as long as the ring has not gone
+    /// round once since.
     Final,
 }
 
@@ -27,8 +29,7 @@ pub enum Mode {
 pub enum Refused {
     /// Text and dictionary together are longer than [`BODY_MAX`](super::BODY_MAX). It took no sequence number.
     TooLong,
-    /// Too many writers were interrupted in the middle, or what they left fills the ring. The record took a
-    /// sequence number, so that readers see that one is missing.
+    /// Another writer is in the middle.
     Busy,
 }
 
@@ -41,71 +42,23 @@ pub struct Counts {
     pub written: u64,
     /// Of these, how many the tail has passed over.
     pub overwritten: u64,
-    /// Records refused with [`Refused::Busy`].
+    /// Records given up because of [`Refused::Busy`].
     pub dropped: u64,
     /// Numbers passed over by [`Writer::skip`].
     pub skipped: u64,
-}
-
-/// Writers that may be in flight at once.
-const IN_FLIGHT_MAX: u32 = 7;
-
-/// The reservation word taken apart.
-///
-/// In the word: the low 32 bits of the next sequence number, 26 bits of the next position in units of 8, 3 bits of
-/// generation, 3 bits with the number of writers in flight.
-#[derive(Clone, Copy)]
-struct State(u64);
-
-impl State {
-    const ONE: u64 = 1;
-    /// A position is known modulo this.
-    const WINDOW: u64 = 1 << 29;
-
-    #[inline]
-    fn pack(position: u64, seq: u64, generation: u32, in_flight: u32) -> Self {
-        let low = (position as u32) << 3 | (generation & 7) << 3 | in_flight & 7;
-        Self(seq << 32 | u64::from(low))
-    }
-
-    #[inline]
-    fn in_flight(self) -> u32 {
-        self.0 as u32 & 7
-    }
-
-    #[inline]
-    fn generation(self) -> u32 {
-        self.0 as u32 >> 3 & 7
-    }
-
-    /// The position, which is at or past `head` by less than [`State::WINDOW`].
-    #[inline]
-    fn position(self, head: u64) -> u64 {
-        let low = self.0 as u32 >> 6 << 3;
-        let ahead = low.wrapping_sub(head as u32) & (Self::WINDOW as u32 - 1);
-        head.wrapping_add(u64::from(ahead))
-    }
-
-    /// The sequence number, which is at or past `base` by less than 2^32.
-    #[inline]
-    fn seq(self, base: u64) -> u64 {
-        let ahead = ((self.0 >> 32) as u32).wrapping_sub(base as u32);
-        base.wrapping_add(u64::from(ahead))
-    }
 }
 
 /// The private state of a ring's writers; not in memory that anybody else can change.
 ///
 /// # Invariants
 ///
-/// - The position in `state` is at or past the ring's head, by less than 2^29.
-/// - `base` is at or before the sequence number in `state`, by less than 2^32.
-/// - While nobody is in flight, everything before the position in `state` is published.
+/// - The ring's head and `base` change only by who has `owner`, and by who took it away.
+/// - `base` is at or before the sequence number in `owner`, by less than 2^16.
 pub struct Writer {
-    state: Long,
-    base: Long,
-    /// Low half of the number after that of the newest published record.
-    published: Word,
+    pub(super) owner: Word,
+    pub(super) base: Long,
+    /// Sequence numbers to be passed over before the next record.
+    missed: Word,
     first: Long,
     dropped: Long,
     skipped: Long,
@@ -114,210 +67,210 @@ pub struct Writer {
 impl Writer {
     /// The writer of a ring that was made with the same `start`.
     pub fn new(start: Start) -> Self {
-        // INVARIANT: the head is at `start.position`, and nobody is in flight.
+        // INVARIANT: the numbers are the same.
         Self {
-            state: Long::new(State::pack(start.position, start.seq, 0, 0).0),
+            owner: Word::new(Owner::free(start.seq).0),
             base: Long::new(start.seq),
-            published: Word::new(start.seq as u32),
+            missed: Word::new(0),
             first: Long::new(start.seq),
             dropped: Long::new(0),
             skipped: Long::new(0),
         }
     }
 
-    /// Appends a record and returns its sequence number.
+    /// Appends a record and returns its sequence number. It waits for nobody: a writer that is interrupted in the middle,
+    /// or is there on another processor, makes it give up ([`Mode::Normal`]), or give the other one up.
     ///
-    /// Normal writers should be serialised by a lock, for speed and so that nobody is dropped; correctness does not
-    /// need it. A writer that interrupts another, or that could not wait for the lock, calls this all the same.
+    /// What was given up took a sequence number, so that readers see that one is missing.
     #[inline]
     pub fn append(&self, ring: Ring<'_>, entry: &Entry<'_>, mode: Mode) -> Result<u64, Refused> {
+        match self.try_append(ring, entry) {
+            Err(Refused::Busy) if mode == Mode::Final => self.append_over(ring, entry),
+            Err(Refused::Busy) => {
+                self.give_up();
+                Err(Refused::Busy)
+            }
+            done => done,
+        }
+    }
+
+    /// As [`Writer::append`], but [`Refused::Busy`] leaves no trace: for who will try again, until [`Writer::give_up`].
+    #[inline]
+    pub fn try_append(&self, ring: Ring<'_>, entry: &Entry<'_>) -> Result<u64, Refused> {
         let (len, padding) = entry.measure().ok_or(Refused::TooLong)?;
-        let slot = self.reserve(ring, len, mode)?;
-
-        let words = ring.words(slot.record, len);
-        if let [header @ .., last_but_one, last] = words {
-            // Padding is at the end of the last two words, and not in the header, where there is none.
-            if padding > 4 {
-                last_but_one.store(0);
-            }
-            if padding != 0 {
-                last.store(0);
-            }
-            // OPEN, but with its length, so that a panic which comes in between finds the end.
-            let values = entry.words(len_state(OPEN, len, padding), 0, slot.seq);
-            for (word, value) in words.iter().zip(values) {
-                word.store(value);
-            }
-            copy_in(words, RECORD_HEADER, entry.text);
-            if !entry.dict.is_empty() {
-                copy_in(words, RECORD_HEADER + entry.text.len(), entry.dict);
-            }
-            if let Some(first) = header.first() {
-                first.store_release(len_state(WHOLE, len, padding));
-            }
-        }
-
-        self.publish(ring, slot.generation);
-        Ok(slot.seq)
+        let owner = self.claim(len).ok_or(Refused::Busy)?;
+        Ok(self.write(ring, owner, entry, len, padding))
     }
 
-    /// Reserves `len` bytes that do not wrap, and makes room for them.
-    #[inline]
-    fn reserve(&self, ring: Ring<'_>, len: usize, mode: Mode) -> Result<Slot, Refused> {
-        loop {
-            // All three only grow. If the state is the same when it is replaced, the other two were not past it; if
-            // they were, what is computed here is nonsense, but then the state has changed and it is not used.
-            let base = self.base.load();
-            let head = ring.header().head.load();
-            let state = State(self.state.load());
-
-            let start = state.position(head);
-            let seq = state.seq(base);
-            let room = ring.room(start);
-            let filler = if len > room { room } else { 0 };
-            let record = start.wrapping_add(filler as u64);
-            let end = record.wrapping_add(len as u64);
-
-            let takeover = mode == Mode::Final && state.in_flight() != 0;
-            let next = if takeover {
-                State::pack(end, seq.wrapping_add(1), state.generation() + 1, 1)
-            } else if state.in_flight() == IN_FLIGHT_MAX
-                || end.wrapping_sub(head) > ring.size() as u64
-            {
-                if self.refuse(state) {
-                    return Err(Refused::Busy);
-                }
-                continue;
-            } else {
-                let (generation, in_flight) = (state.generation(), state.in_flight() + 1);
-                State::pack(end, seq.wrapping_add(1), generation, in_flight)
-            };
-            if !self.state.swap_if_acquire(state.0, next.0) {
-                continue;
-            }
-
-            if seq.wrapping_sub(base) >> 24 != 0 {
-                // INVARIANT: `seq` was just in the state.
-                self.base.swap_if(base, seq);
-            }
-            if takeover {
-                self.close_gap(ring, start, seq);
-            }
-            make_room(ring, end.wrapping_sub(ring.size() as u64));
-            if filler != 0 {
-                if let Some(word) = ring.words_from(start).first() {
-                    word.store(len_state(FILLER, filler, 0));
-                }
-            }
-            return Ok(Slot {
-                record,
-                seq,
-                generation: next.generation(),
-            });
-        }
-    }
-
-    /// Gives the sequence number of a record that is refused away; says whether the state was still the same.
+    /// Counts a record that could not be appended: it took a sequence number.
     #[cold]
-    fn refuse(&self, state: State) -> bool {
-        let done = self.state.swap_if(state.0, state.0.wrapping_add(1 << 32));
-        if done {
-            add(&self.dropped, 1);
-        }
-        done
+    pub fn give_up(&self) {
+        self.miss(1);
+        add(&self.dropped, 1);
     }
 
-    /// Leaves, and publishes what is whole if nobody else is in flight.
+    /// Makes the ring one's own.
     #[inline]
-    fn publish(&self, ring: Ring<'_>, generation: u32) {
-        loop {
-            let state = State(self.state.load_acquire());
-            if state.generation() != generation {
-                // A final writer has published past this record, and no longer counts who was in flight then.
-                return;
+    fn claim(&self, len: usize) -> Option<Owner> {
+        let free = Owner(self.owner.load());
+        if !free.is_free() {
+            return None;
+        }
+        let owner = if self.missed.load() == 0 {
+            free
+        } else {
+            self.absorb(free)?
+        };
+        let claimed = owner.claimed(len);
+        self.owner
+            .swap_if_acquire(owner.0, claimed.0)
+            .then_some(claimed)
+    }
+
+    /// Passes over the numbers that were missed, and returns what the free word is then.
+    #[cold]
+    fn absorb(&self, free: Owner) -> Option<Owner> {
+        let owner = free.claimed(0);
+        if !self.owner.swap_if_acquire(free.0, owner.0) {
+            return None;
+        }
+        let missed = loop {
+            let missed = self.missed.load();
+            if self.missed.swap_if(missed, 0) {
+                break missed;
             }
-            if state.in_flight() == 1 {
-                // Everybody before this position is done. While we are in flight nobody else publishes, unless it is
-                // a final writer: then either the head is past the position already, which is nonsense, or it is
-                // not the same any more when it is replaced.
+        };
+        Some(self.pass(owner, u64::from(missed)))
+    }
+
+    /// Passes over `n` numbers and gives the ring back.
+    fn pass(&self, owner: Owner, n: u64) -> Owner {
+        let seq = self.seq(owner, n);
+        let free = owner.released(seq);
+        self.owner.swap_if_release(owner.0, free.0);
+        free
+    }
+
+    /// The number that is `n` past the one in `owner`, and will be in it when that is given back.
+    #[inline]
+    fn seq(&self, owner: Owner, n: u64) -> u64 {
+        let base = self.base.glance();
+        let seq = owner.seq(base).wrapping_add(n);
+        if seq.wrapping_sub(base) >> 14 != 0 {
+            // INVARIANT: at the number that will be in `owner`, or one before. It is seldom put, so that one who no longer
+            // owns the ring and does not know it yet hardly ever puts it back, and then by a little only.
+            self.base.put(seq);
+        }
+        seq
+    }
+
+    /// Writes the record of who owns the ring, publishes it and gives the ring back.
+    #[inline]
+    fn write(
+        &self,
+        ring: Ring<'_>,
+        owner: Owner,
+        entry: &Entry<'_>,
+        len: usize,
+        pad: usize,
+    ) -> u64 {
+        let seq = self.seq(owner, 0);
+        // Only the owner changes it, and this is the owner's if nobody has taken the ring away until after it was loaded.
+        let head = ring.header().head.glance();
+        fence_acquire();
+        if self.owner.load() != owner.0 {
+            return seq;
+        }
+        let offset = ring.offset(head as u32);
+        let filler = filler(ring, offset, len);
+        let end = head.wrapping_add(filler.wrapping_add(len) as u64);
+        make_room(ring, end as u32);
+        let offset = if filler != 0 {
+            mark(ring, offset, len_state(FILLER, filler, 0));
+            0
+        } else {
+            offset
+        };
+        fill(ring, offset, seq, entry, len, pad);
+
+        // If the ring was taken away neither is as it was, and both stay as they are.
+        ring.header().head.swap_if_release(head, end);
+        let free = owner.released(seq.wrapping_add(1));
+        self.owner.swap_if_release(owner.0, free.0);
+        seq
+    }
+
+    /// Appends a record although another writer is in the middle: that one's is left open.
+    #[cold]
+    #[inline(never)]
+    fn append_over(&self, ring: Ring<'_>, entry: &Entry<'_>) -> Result<u64, Refused> {
+        let (len, padding) = entry.measure().ok_or(Refused::TooLong)?;
+        let owner = loop {
+            if let Some(owner) = self.claim(len) {
+                return Ok(self.write(ring, owner, entry, len, padding));
+            }
+            let owner = Owner(self.owner.load());
+            let taken = owner.taken();
+            if !owner.is_free() && self.owner.swap_if_acquire(owner.0, taken.0) {
+                break taken;
+            }
+        };
+
+        // What it was writing goes from the head on, and stays free of others should it still be at it. If it has
+        // published that already, there is a second hole of the same size; that costs nothing but room.
+        let mut seq = owner.seq(self.base.glance());
+        let hole = owner.len();
+        if hole != 0 {
+            seq = seq.wrapping_add(1);
+            // Exchanged for itself, so that it is the latest.
+            let head = loop {
                 let head = ring.header().head.load();
-                let end = state.position(head);
-                if end.wrapping_sub(head) > ring.size() as u64
-                    || !ring.header().head.swap_if_release(head, end)
-                {
-                    return;
+                if ring.header().head.swap_if(head, head) {
+                    break head;
                 }
-                self.published.store((state.0 >> 32) as u32);
-            }
-            let left = state.0.wrapping_sub(State::ONE);
-            if self.state.swap_if_release(state.0, left) {
-                return;
-            }
-        }
-    }
-
-    /// Publishes what writers that never run again have left before `start`, which is where record `seq` goes.
-    #[cold]
-    fn close_gap(&self, ring: Ring<'_>, start: u64, seq: u64) {
-        let mut least = self.published.load();
-        let mut at = ring.header().head.load_acquire();
-        while distance(start, at) > 0 {
-            let to_end = ring.room(at);
-            // Less than the size of the ring.
-            let room = to_end.min(start.wrapping_sub(at) as usize);
-            let words = ring.words_from(at);
-            let shape = Shape::of(words.first().map_or(0, Word::load_acquire));
-            let known = shape.fits(room)
-                && match shape.state {
-                    FILLER => room == to_end,
-                    WHOLE | OPEN if shape.len >= RECORD_HEADER => {
-                        // What is left of an older record has an older number.
-                        let number = wide(words, 2) as u32;
-                        let new = number.wrapping_sub(least) < (seq as u32).wrapping_sub(least);
-                        if new {
-                            least = number.wrapping_add(1);
-                        }
-                        new
-                    }
-                    _ => false,
-                };
-            let len = if known {
-                shape.len
-            } else {
-                // Its writer was interrupted before it could say how long it is.
-                let len = room.min(RECORD_MAX);
-                if let Some(word) = words.first() {
-                    word.store(len_state(OPEN, len, 0));
-                }
-                len
             };
-            at = at.wrapping_add(len as u64);
-        }
-        loop {
-            // A writer on another processor may still be running and have published meanwhile, but not past `start`.
-            let head = ring.header().head.load();
-            if distance(start, head) <= 0 || ring.header().head.swap_if_release(head, start) {
-                break;
+            let offset = ring.offset(head as u32);
+            let filler = filler(ring, offset, hole);
+            let end = head.wrapping_add(filler.wrapping_add(hole) as u64);
+            make_room(ring, end as u32);
+            if filler != 0 {
+                mark(ring, offset, len_state(FILLER, filler, 0));
+            }
+            let offset = if filler != 0 { 0 } else { offset };
+            mark(ring, offset, len_state(OPEN, hole, 0));
+            while !ring.header().head.swap_if_release(head, end) {
+                // It has published it now, which is the same.
+                if ring.header().head.load() == end {
+                    break;
+                }
             }
         }
-        self.published.store(seq as u32);
+
+        let mine = owner.with(len, seq);
+        if !self.owner.swap_if_acquire(owner.0, mine.0) {
+            // Another final writer has come in between.
+            self.give_up();
+            return Err(Refused::Busy);
+        }
+        Ok(self.write(ring, mine, entry, len, padding))
     }
 
     /// Passes over `n` sequence numbers: so many records never reached the ring.
-    ///
-    /// At most 2^30 at once; of a larger number, which no kernel can have missed, that many are counted.
     pub fn skip(&self, n: u64) {
-        let n = n.min(1 << 30);
+        match self.claim(0) {
+            Some(owner) => {
+                self.pass(owner, n);
+            }
+            None => self.miss(u32::try_from(n).unwrap_or(u32::MAX)),
+        }
+        add(&self.skipped, n);
+    }
+
+    /// Has `n` more sequence numbers passed over before the next record.
+    fn miss(&self, n: u32) {
         loop {
-            let base = self.base.load();
-            let state = State(self.state.load_acquire());
-            let seq = state.seq(base);
-            if self.state.swap_if(state.0, state.0.wrapping_add(n << 32)) {
-                if seq != base {
-                    // INVARIANT: `seq` was just in the state, and is less than 2^30 behind it now.
-                    self.base.swap_if(base, seq);
-                }
-                add(&self.skipped, n);
+            let missed = self.missed.load();
+            if self.missed.swap_if(missed, missed.saturating_add(n)) {
                 return;
             }
         }
@@ -332,30 +285,30 @@ impl Writer {
         entry: &Entry<'_>,
         seq: u64,
     ) -> Result<u64, Refused> {
-        let next = self.next_seq();
-        let state = self.state.load_acquire();
-        // INVARIANT: the number in the state becomes `seq`, and so does `base`.
-        self.state.swap_if(state, state & 0xffff_ffff | seq << 32);
-        self.base.store(seq);
-        add(&self.skipped, seq.wrapping_sub(next));
+        self.skip(seq.wrapping_sub(self.next_seq()));
         self.append(ring, entry, Mode::Normal)
     }
 
     /// The number that the next record will get.
     pub fn next_seq(&self) -> u64 {
-        // In this order, since the number in the state must not be before `base`.
-        let base = self.base.load_acquire();
-        State(self.state.load_acquire()).seq(base)
+        loop {
+            // Twice, since it may be seen half changed; and before the number, which must not be before it.
+            let base = self.base.glance();
+            let owner = Owner(self.owner.load_acquire());
+            if self.base.glance() == base {
+                return owner.seq(base).wrapping_add(u64::from(self.missed.load()));
+            }
+        }
     }
 
-    /// The end of the newest published record, and the number of the next; `None` while somebody is in flight.
+    /// The end of the newest record, and the number of the next; `None` while somebody is writing.
     pub(super) fn end(&self, ring: Ring<'_>) -> Option<(u64, u64)> {
-        let base = self.base.load_acquire();
+        let before = Owner(self.owner.load_acquire());
         let head = ring.header().head.load_acquire();
-        let state = State(self.state.load_acquire());
-        let position = state.position(head);
-        let sane = position.wrapping_sub(head) <= ring.size() as u64;
-        (state.in_flight() == 0 && sane).then(|| (position, state.seq(base)))
+        let base = self.base.glance();
+        fence_acquire();
+        let same = before.is_free() && self.owner.load() == before.0;
+        same.then(|| (head, before.seq(base)))
     }
 
     /// What was done so far. Walks the records, so that appending one need not count.
@@ -366,47 +319,55 @@ impl Writer {
         let written = given.wrapping_sub(dropped).wrapping_sub(skipped);
         Counts {
             written,
-            overwritten: written.saturating_sub(super::cursor::count(ring)),
+            overwritten: written.saturating_sub(super::tail::count(ring)),
             dropped,
             skipped,
         }
     }
 }
 
-/// What was reserved.
-struct Slot {
-    record: u64,
-    seq: u64,
-    generation: u32,
-}
-
-/// Moves the tail to `least` or past it, record by record. `least` is not past the head.
-#[inline]
-fn make_room(ring: Ring<'_>, least: u64) {
-    let header = ring.header();
-    loop {
-        let tail = header.tail.load();
-        if distance(least, tail) <= 0 {
-            break;
-        }
-        let mut to = tail;
-        while distance(least, to) > 0 {
-            let shape = Shape::of(ring.words_from(to).first().map_or(0, Word::load));
-            if !shape.fits(ring.room(to)) {
-                // Another writer has moved the tail and begun to overwrite this record. If not, the data were
-                // damaged, and nothing up to the head can be found any more.
-                to = header.head.load();
-                break;
-            }
-            to = to.wrapping_add(shape.len as u64);
-        }
-        // If the tail is where it was, nobody has overwritten what lies behind it, and the lengths were right.
-        if header.tail.swap_if(tail, to) {
-            break;
+/// Writes the record at `offset`. Not inlined: too much is in registers already.
+#[inline(never)]
+fn fill(ring: Ring<'_>, offset: usize, seq: u64, entry: &Entry<'_>, len: usize, padding: usize) {
+    let Some((header, body)) = ring.words_at(offset, len).split_first_chunk() else {
+        return;
+    };
+    let header: &[Word; RECORD_HEADER / 4] = header;
+    let [first, header @ ..] = header;
+    let [len_state, values @ ..] = entry.words(len_state(WHOLE, len, padding), 0, seq);
+    for (word, value) in header.iter().zip(values) {
+        word.store(value);
+    }
+    if padding != 0 {
+        // It is at the end of the last two words. The rest of them is overwritten.
+        for word in body.iter().rev().take(2) {
+            word.store(0);
         }
     }
-    // Whoever sees what is stored from here on sees the tail that was loaded or stored above, or a later one.
-    fence_release();
+    copy_in(body, 0, entry.text);
+    if !entry.dict.is_empty() {
+        copy_in(body, entry.text.len(), entry.dict);
+    }
+    // Last, for readers of the hole that is left of a record which was given up and finished all the same.
+    first.store_release(len_state);
+}
+
+/// Bytes to be filled at `offset` so that `len` bytes behind them do not wrap.
+#[inline]
+fn filler(ring: Ring<'_>, offset: usize, len: usize) -> usize {
+    let room = ring.size().wrapping_sub(offset);
+    if len > room {
+        room
+    } else {
+        0
+    }
+}
+
+/// Stores the first word of what is no record.
+fn mark(ring: Ring<'_>, offset: usize, first: u32) {
+    if let Some(word) = ring.words_at(offset, 8).first() {
+        word.store(first);
+    }
 }
 
 /// Adds to a counter.

@@ -51,6 +51,24 @@ impl Word {
     pub fn store_release(&self, value: u32) {
         self.0.store(value, Release);
     }
+
+    /// Stores `new` if the word holds `old`, without any ordering; says whether it did.
+    #[inline]
+    pub fn swap_if(&self, old: u32, new: u32) -> bool {
+        self.0.cmpxchg(old, new, Relaxed).is_ok()
+    }
+
+    /// As [`Word::swap_if`]; when it stores, nothing that follows in program order happens before it.
+    #[inline]
+    pub fn swap_if_acquire(&self, old: u32, new: u32) -> bool {
+        self.0.cmpxchg(old, new, Acquire).is_ok()
+    }
+
+    /// As [`Word::swap_if`]; when it stores, everything that precedes in program order happens before it.
+    #[inline]
+    pub fn swap_if_release(&self, old: u32, new: u32) -> bool {
+        self.0.cmpxchg(old, new, Release).is_ok()
+    }
 }
 
 /// A 64-bit word that other processors and other programs may change at any time, never seen half changed.
@@ -76,6 +94,30 @@ impl Long {
         self.0.load(Acquire)
     }
 
+    /// Loads without any ordering, and maybe a mixture of the halves of two values, if it changes meanwhile.
+    #[inline]
+    pub fn glance(&self) -> u64 {
+        // SAFETY: the pointer is that of a live atomic; a volatile load is READ_ONCE but for its size, and the halves
+        // may be of two values, as the documentation says.
+        unsafe { self.0.as_ptr().read_volatile() }
+    }
+
+    /// Stores without any ordering, and maybe one half after the other.
+    #[inline]
+    pub fn put(&self, value: u64) {
+        // SAFETY: the pointer is that of a live atomic; a volatile store is WRITE_ONCE but for its size, and who loads it
+        // may see the halves of two values, as the documentation says.
+        unsafe { self.0.as_ptr().write_volatile(value) };
+    }
+
+    /// Loads the low half without any ordering.
+    #[inline]
+    pub fn low(&self) -> u32 {
+        let at = if cfg!(target_endian = "little") { 0 } else { 1 };
+        // SAFETY: both halves of a live atomic are aligned words; a volatile load of one is READ_ONCE.
+        unsafe { self.0.as_ptr().cast::<u32>().add(at).read_volatile() }
+    }
+
     /// Stores without any ordering.
     #[inline]
     pub fn store(&self, value: u64) {
@@ -86,12 +128,6 @@ impl Long {
     #[inline]
     pub fn swap_if(&self, old: u64, new: u64) -> bool {
         self.0.cmpxchg(old, new, Relaxed).is_ok()
-    }
-
-    /// As [`Long::swap_if`]; when it stores, nothing that follows in program order happens before it.
-    #[inline]
-    pub fn swap_if_acquire(&self, old: u64, new: u64) -> bool {
-        self.0.cmpxchg(old, new, Acquire).is_ok()
     }
 
     /// As [`Long::swap_if`]; when it stores, everything that precedes in program order happens before it.

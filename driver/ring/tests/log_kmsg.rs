@@ -27,7 +27,7 @@ fn kernel(seq: u64, entry: &Entry<'_>, caller: bool) -> Vec<u8> {
     }
     fn msg_add_ext_text(out: &mut Vec<u8>, text: &[u8], end: u8) {
         for &c in text {
-            if c < b' ' || c >= 127 || c == b'\\' {
+            if !(32..127).contains(&c) || c == b'\\' {
                 scnprintf(out, &format!("\\x{c:02x}"));
             } else {
                 append_char(out, c);

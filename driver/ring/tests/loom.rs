@@ -161,7 +161,7 @@ fn overwrite(room: usize, writes: u64, readers: &'static [Form], preemptions: us
     });
 }
 
-/// Two write without a lock, one record each, after `before` others were written.
+/// Two write without a lock, one record each, after `before` others were written, and then a last one.
 fn nested(room: usize, before: u64, mode: Mode, readers: &'static [Form], preemptions: usize) {
     model(preemptions, move || {
         let shared = Shared::new(room);
@@ -176,30 +176,31 @@ fn nested(room: usize, before: u64, mode: Mode, readers: &'static [Form], preemp
             let shared = shared.clone();
             thread::spawn(move || shared.write(100, Mode::Normal))
         };
-        let inner = shared.write(101, mode).unwrap();
-        // Nothing is in flight any more, or the last one was final.
+        let inner = shared.write(101, mode);
         let mut now = Reader::new(&shared);
-        let outer = outer.join().unwrap().unwrap();
+        let outer = outer.join().unwrap();
+        if mode == Mode::Final {
+            now.finish();
+            assert!(now.records.contains(&(inner.unwrap(), 101)));
+        } else {
+            assert!(inner.is_ok() || outer.is_ok());
+        }
+
+        let last = shared.write(102, Mode::Normal).unwrap();
+        assert_eq!(last, START.seq + before + 2);
         for reader in readers {
             let mut reader = reader.join().unwrap();
+            // Each number is a record or lost, refused ones too.
             reader.finish();
+            assert_eq!(reader.cursor.seq(), Some(last + 1));
             for (seq, tag) in reader.records {
                 match tag {
-                    100 => assert_eq!(seq, outer),
-                    101 => assert_eq!(seq, inner),
+                    100 => assert_eq!(Ok(seq), outer),
+                    101 => assert_eq!(Ok(seq), inner),
+                    102 => assert_eq!(seq, last),
                     _ => assert_eq!(seq, START.seq + tag),
                 }
             }
-            assert_eq!(reader.cursor.seq(), Some(START.seq + before + 2));
-        }
-        let mut last = Reader::new(&shared);
-        last.finish();
-        assert!(last.records.contains(&(inner, 101)));
-        if mode == Mode::Final {
-            now.finish();
-            assert!(now.records.contains(&(inner, 101)));
-        } else {
-            assert!(last.records.contains(&(outer, 100)));
         }
     });
 }
@@ -249,26 +250,37 @@ fn log_loom_writer_given_up_while_overwriting() {
 /// A writer interrupts one that has interrupted another.
 #[test]
 fn log_loom_three_writers() {
-    for mode in [Mode::Normal, Mode::Final] {
+    for modes in [
+        [Mode::Normal, Mode::Normal],
+        [Mode::Normal, Mode::Final],
+        [Mode::Final, Mode::Final],
+    ] {
         model(2, move || {
-            let shared = Shared::new(4);
-            let others: Vec<_> = (0..2)
-                .map(|tag| {
+            let shared = Shared::new(8);
+            let others: Vec<_> = [Mode::Normal, modes[0]]
+                .into_iter()
+                .enumerate()
+                .map(|(tag, mode)| {
                     let shared = shared.clone();
-                    thread::spawn(move || shared.write(tag, Mode::Normal).unwrap())
+                    thread::spawn(move || shared.write(tag as u64, mode))
                 })
                 .collect();
-            let last = shared.write(2, mode).unwrap();
-            let mut written = vec![(last, 2)];
-            for (tag, other) in others.into_iter().enumerate() {
-                written.push((other.join().unwrap(), tag as u64));
-            }
+            let mut written = vec![shared.write(2, modes[1])];
+            written.extend(others.into_iter().map(|other| other.join().unwrap()));
+            written.push(shared.write(3, Mode::Normal));
+            // Nobody gets a number that another one has, and no number is missing.
+            assert_eq!(written[3], Ok(START.seq + 3));
             let mut reader = Reader::new(&shared);
             reader.cursor = Cursor::at_seq(shared.ring(), START.seq);
-            assert_eq!(reader.finish(), 3);
-            assert!(reader.records.contains(&(last, 2)));
-            assert!(reader.records.iter().all(|record| written.contains(record)));
-            assert!(mode == Mode::Final || reader.lost == 0);
+            assert_eq!(reader.finish(), 4);
+            for (seq, tag) in &reader.records {
+                let index = [1, 2, 0, 3][*tag as usize];
+                assert_eq!(Ok(*seq), written[index]);
+            }
+            if modes == [Mode::Normal, Mode::Normal] {
+                let done = written.iter().filter(|result| result.is_ok()).count();
+                assert_eq!(reader.records.len(), done);
+            }
         });
     }
 }
