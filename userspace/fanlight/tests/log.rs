@@ -119,6 +119,57 @@ fn log_reader_sees_what_comes_later() {
     assert!(reader.next_record().unwrap().is_none());
 }
 
+/// By batches the same comes as one by one, in rings of all fillings.
+#[test]
+fn log_drain_gives_what_single_steps_give() {
+    for count in [0, 1, 3, 250, 700, 2000] {
+        let ring = common::Ring::new();
+        for i in 0..count {
+            let text = "x".repeat(i * 7 % 90);
+            ring.append(6, 0, format!("{i} {text}").as_bytes());
+        }
+        let image = Image::of(&format!("drain-{count}"), &ring.bytes());
+        let log = Log::open_image(&image.0).unwrap();
+        let start = Start::Sequence(1);
+        let mut reader = log.reader(start).unwrap();
+        let mut single = Vec::new();
+        while let Some(record) = reader.next_record().unwrap() {
+            single.push(record.into_owned());
+        }
+        let mut batched = Vec::new();
+        let mut reader = log.reader(start).unwrap();
+        let number = reader
+            .drain(|record| {
+                batched.push(record.clone().into_owned());
+                Ok::<(), Error>(())
+            })
+            .unwrap();
+        assert_eq!(batched, single);
+        assert_eq!(number, single.len() as u64);
+        // An error stays behind its record.
+        if single.len() > 5 {
+            let mut reader = log.reader(start).unwrap();
+            let mut left = 3;
+            let stop = Error::Log {
+                path: "".into(),
+                what: "enough".into(),
+            };
+            let mut stop = Some(stop);
+            reader
+                .drain(|_| {
+                    left -= 1;
+                    if left == 0 {
+                        Err(stop.take().unwrap())
+                    } else {
+                        Ok(())
+                    }
+                })
+                .unwrap_err();
+            assert_eq!(reader.next_record().unwrap().unwrap().seq, single[3].seq);
+        }
+    }
+}
+
 #[test]
 fn log_memory_that_is_no_ring_is_refused() {
     let good = common::Ring::new().bytes();

@@ -53,13 +53,14 @@ pub fn run(matches: &Matches) -> Result<()> {
     let mut out = output::stdout();
     let mut printed = false;
     loop {
-        while let Some(record) = reader.next_record()? {
-            report_loss(&mut out, &record)?;
-            if filter.passes(&record) {
-                format.write(&mut out, &record)?;
+        reader.drain(|record| {
+            report_loss(&mut out, record)?;
+            if filter.passes(record) {
+                format.write(&mut out, record)?;
                 printed = true;
             }
-        }
+            Ok::<(), Error>(())
+        })?;
         // Nobody waits for what is in a buffer.
         out.flush()?;
         if !follow {

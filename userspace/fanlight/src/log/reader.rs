@@ -4,7 +4,7 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use fanlight_ring::{Cursor, Peek, Ring, RECORD_MAX};
+use fanlight_ring::{Cursor, Item, Peek, Ring};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::fs::{seek, SeekFrom};
 
@@ -45,8 +45,14 @@ pub struct Reader<'a> {
     log: &'a Log,
     ring: Ring<'a>,
     cursor: Cursor,
-    buffer: Box<[u8; RECORD_MAX]>,
+    /// Lost, and not told yet because no record has come since.
+    lost: u64,
+    buffer: Box<[u8; BUFFER]>,
 }
+
+/// Several records' worth, and at least one of the longest.
+const BUFFER: usize = 16 << 10;
+const _: () = assert!(BUFFER >= fanlight_ring::RECORD_MAX);
 
 impl<'a> Reader<'a> {
     pub(super) fn new(log: &'a Log, ring: Ring<'a>, start: Start) -> Self {
@@ -59,7 +65,8 @@ impl<'a> Reader<'a> {
             log,
             ring,
             cursor,
-            buffer: Box::new([0; RECORD_MAX]),
+            lost: 0,
+            buffer: Box::new([0; BUFFER]),
         }
     }
 
@@ -78,11 +85,10 @@ impl<'a> Reader<'a> {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn next_record(&mut self) -> Result<Option<Record<'_>>> {
-        let mut lost = 0u64;
         let found = loop {
             match self.cursor.peek(self.ring) {
                 Peek::Empty => break false,
-                Peek::Lost(count) => lost = lost.saturating_add(count),
+                Peek::Lost(count) => self.lost = self.lost.saturating_add(count),
                 Peek::Record(slot) => {
                     // Else it was overwritten while we copied, and `peek` counts it.
                     if slot.copy(self.ring, &mut self.buffer[..]) {
@@ -95,7 +101,48 @@ impl<'a> Reader<'a> {
         // What was read of a revoked mapping is zeros, and not the log's.
         self.log.check()?;
         let record = fanlight_ring::Record::parse(&self.buffer[..]).filter(|_| found);
-        Ok(record.map(|record| Record::from_ring(&record, lost)))
+        let lost = &mut self.lost;
+        Ok(record.map(|record| Record::from_ring(&record, std::mem::take(lost))))
+    }
+
+    /// Gives every record that there is now to `each`, and says how many they were. Many records are copied out of the ring
+    /// at once, which takes a fraction of the time that [`next_record`](Self::next_record) takes for them.
+    ///
+    /// # Errors
+    ///
+    /// The device is gone, or the error of `each`, behind whose record the reader stays.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let mut reader = log.reader(fanlight::Start::Oldest)?;
+    /// let mut errors = 0;
+    /// let all = reader.drain(|record| {
+    ///     errors += u64::from(record.level <= fanlight::Level::Err);
+    ///     Ok::<(), fanlight::Error>(())
+    /// })?;
+    /// println!("{errors} of {all} records are errors");
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn drain<E: From<Error>>(
+        &mut self,
+        mut each: impl FnMut(&Record<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<u64, E> {
+        let mut count = 0;
+        while let Some(batch) = self.cursor.batch(self.ring, &mut self.buffer[..]) {
+            // All of the batch has been copied. If the mapping was revoked meanwhile, a part of it is zeros.
+            self.log.check()?;
+            for item in batch {
+                match item {
+                    Item::Lost(lost) => self.lost = self.lost.saturating_add(lost),
+                    Item::Record(record) => {
+                        each(&Record::from_ring(&record, std::mem::take(&mut self.lost)))?;
+                        count += 1;
+                    }
+                }
+            }
+        }
+        self.log.check()?;
+        Ok(count)
     }
 
     /// Waits until there is a record, or until the time is over; says whether there is one.
