@@ -85,7 +85,8 @@ impl<'a> Iterator for Span<'a, '_> {
 
     #[inline]
     fn next(&mut self) -> Option<Slot<'a>> {
-        let shape = Shape::of(self.words.first()?.load());
+        // Acquire, so that the rest is seen of a record that was given up and finished all the same.
+        let shape = Shape::of(self.words.first()?.load_acquire());
         // Anything but the record that is expected is for `peek`: fillers, open records, losses, damage, and what a
         // writer has put here after it had passed us.
         if shape.state != WHOLE || !shape.fits(self.words.len() * 4) {

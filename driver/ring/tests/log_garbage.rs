@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
+
+//! Memory that no writer has written: every reader ends, and nothing panics.
+
+#![cfg(not(loom))]
+
+mod common;
+
+use common::{Made, Memory};
+use fanlight_ring::{Cursor, Item, Look, Mode, Next, Peek, Record, Ring, Start, Writer, DATA_MIN};
+use proptest::prelude::*;
+
+/// Goes through the ring in every way there is, a bounded number of times.
+fn read(ring: Ring<'_>) {
+    let mut buffer = vec![0; 4096];
+    for mut cursor in [
+        Cursor::oldest(ring),
+        Cursor::newest(ring),
+        Cursor::at_seq(ring, 17),
+        Cursor::at_seq(ring, u64::MAX),
+    ] {
+        let mut other = cursor.clone();
+        let mut third = cursor.clone();
+        let mut turns = 0;
+        loop {
+            turns += 1;
+            assert!(turns < 100_000);
+            match cursor.next(ring, &mut buffer) {
+                Next::Record(record) => {
+                    assert!(record.bytes().len() <= 2048);
+                    assert_eq!(Record::parse(record.bytes()), Some(record));
+                }
+                Next::Empty => break,
+                Next::Lost(_) => {}
+                Next::Short(_) => unreachable!(),
+            }
+        }
+        turns = 0;
+        while let Some(batch) = other.batch(ring, &mut buffer) {
+            turns += 1;
+            assert!(turns < 100_000);
+            for item in batch {
+                if let Item::Record(record) = item {
+                    assert_eq!(Record::parse(record.bytes()), Some(record));
+                }
+            }
+        }
+        turns = 0;
+        loop {
+            turns += 1;
+            assert!(turns < 100_000);
+            match third.span(ring, 1000) {
+                Look::Records(mut span) => {
+                    let some = span.by_ref().count() > 0;
+                    assert!(some);
+                    assert!(span.commit());
+                }
+                Look::Empty => break,
+                Look::Lost(_) => {}
+            }
+        }
+        assert!(matches!(cursor.peek(ring), Peek::Empty));
+        let _ = cursor.unread_bytes(ring);
+    }
+}
+
+fn position() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        any::<u64>(),
+        0..100_000u64,
+        (0..100_000u64).prop_map(|back| 0u64.wrapping_sub(back)),
+        (0..1000u64).prop_map(|n| n * 8),
+    ]
+}
+
+proptest! {
+    #![proptest_config(common::cases(300, 2))]
+
+    #[test]
+    fn log_garbage_in_data_and_positions(
+        head in position(),
+        back in prop_oneof![Just(0u64), 0..40_000u64, any::<u64>()],
+        seed: [u64; 4],
+        plausible: bool,
+    ) {
+        let memory = Memory::new(DATA_MIN);
+        let ring = memory.ring(Start::default());
+        ring.header().head.store(head);
+        ring.header().tail.store(head.wrapping_sub(back));
+        let mut random = seed[0];
+        for (at, word) in memory.data.iter().enumerate() {
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(seed[1] | 1);
+            let value = (random >> 32) as u32;
+            word.store(if plausible && at % 2 == 0 {
+                let state = [0xa5, 0xa5, 0xa5, 0x3c, 0x5a][value as usize % 5];
+                state << 24 | (value >> 8 & 0x7f) << 3 | value >> 29
+            } else {
+                value
+            });
+        }
+        read(ring);
+    }
+
+    /// A ring that was in use, with some words changed.
+    #[test]
+    fn log_garbage_in_some_words(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u32>(), any::<bool>()), 1..50),
+        start in position(),
+    ) {
+        let memory = Memory::new(DATA_MIN);
+        let start = Start { position: start & !7, seq: start };
+        let ring = memory.ring(start);
+        let writer = Writer::new(start);
+        for n in 0..500 {
+            let made = Made::new(n, n as usize % 150);
+            writer.append(ring, &made.entry(), Mode::Normal).unwrap();
+        }
+        for (at, value, flip) in &changes {
+            let word = &memory.data[at.index(memory.data.len())];
+            word.store(if *flip { word.load() ^ 1 << (value % 32) } else { *value });
+        }
+        read(ring);
+        // Nor does a writer stumble.
+        for n in 0..1000 {
+            let made = Made::new(n, n as usize % 150);
+            writer.append(ring, &made.entry(), Mode::Normal).unwrap();
+        }
+        read(ring);
+    }
+
+    #[test]
+    fn log_garbage_is_no_record(bytes in prop::collection::vec(any::<u8>(), 0..200), whole: bool) {
+        let mut bytes = bytes;
+        if whole && bytes.len() >= 4 {
+            let first = 0xa500_0000u32 | bytes.len() as u32;
+            bytes[..4].copy_from_slice(&first.to_ne_bytes());
+        }
+        if let Some(record) = Record::parse(&bytes) {
+            assert!(record.bytes().len() <= bytes.len());
+        }
+    }
+}
+
+#[test]
+fn log_garbage_header_is_refused() {
+    let memory = Memory::new(DATA_MIN);
+    for value in [0, 1, !0, 0x474c_4e46] {
+        memory.header.magic.store(value);
+        memory.header.version.store(value);
+        memory.header.header_size.store(value);
+        memory.header.data_size.store(value);
+        assert!(Ring::attach(&memory.header, &memory.data).is_err());
+    }
+}
