@@ -203,7 +203,7 @@ pub fn unbind(node: &str) {
 }
 
 /// Waits until the device nodes of an instance are in /dev: devtmpfs makes them in a thread of its own.
-fn wait_for_node(node: &str) {
+pub fn wait_for_node(node: &str) {
     for _ in 0..200 {
         let ready = misc_of(node).iter().all(|misc| {
             misc.split_once('-').is_some_and(|(instance, name)| Path::new("/dev").join(instance).join(name).exists())
@@ -218,6 +218,8 @@ fn wait_for_node(node: &str) {
 
 /// Binds every node of ours that is not bound and is not one of those that must be refused.
 pub fn bind_everything() {
+    // It holds the driver.
+    let _ = sys::delete_module(crate::module::NAME);
     for node in names_in("/sys/bus/platform/devices") {
         if node.starts_with("fanlight") && !node.starts_with("fanlight-bad") && !is_bound(&node) {
             let _ = fs::write(format!("{DRIVER}/bind"), &node);

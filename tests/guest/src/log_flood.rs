@@ -20,13 +20,13 @@ tests! {
 }
 
 /// A body from which a reader can tell that it is whole: as many letters as its number says, all the same.
-fn body(mark: &str, writer: usize, n: usize) -> String {
+pub fn body(mark: &str, writer: usize, n: usize) -> String {
     let letter = (b'a' + (n % 26) as u8) as char;
     format!("<6>{mark} {writer} {n} {}", String::from(letter).repeat(n * 31 % 200 + 1))
 }
 
 /// Checks a text made by `body`; None if it is something else.
-fn check(mark: &str, text: &str) -> Option<(usize, usize)> {
+pub fn check(mark: &str, text: &str) -> Option<(usize, usize)> {
     let rest = text.strip_prefix(mark)?;
     let mut words = rest.split_whitespace();
     let (writer, n) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);

@@ -14,6 +14,7 @@ mod dev;
 mod fbdev;
 mod log;
 mod mem;
+mod module;
 mod program;
 mod smaps;
 mod sys;
@@ -28,6 +29,7 @@ mod fb_abi;
 mod fb_clients;
 mod fb_screen;
 
+mod log_context;
 mod log_flood;
 mod log_map;
 mod log_poll;
@@ -40,10 +42,13 @@ mod window_dump;
 mod window_fault;
 mod window_fork;
 mod window_info;
+mod window_inject;
 mod window_io;
 mod window_map;
+mod window_overlay;
 mod window_revoke;
 mod window_storm;
+mod window_type;
 mod window_vma;
 
 use harness::{Options, Test};
@@ -89,6 +94,7 @@ fn main() {
         log_poll::TESTS,
         log_rights::TESTS,
         log_flood::TESTS,
+        log_context::TESTS,
         window_info::TESTS,
         window_map::TESTS,
         window_vma::TESTS,
@@ -99,9 +105,12 @@ fn main() {
         fb_abi::TESTS,
         fb_screen::TESTS,
         fb_clients::TESTS,
+        window_type::TESTS,
+        window_overlay::TESTS,
         window_revoke::TESTS,
         board_bind::TESTS,
         window_storm::TESTS,
+        window_inject::TESTS,
     ];
     let tests: Vec<&Test> = areas.iter().flat_map(|area| area.iter()).collect();
     let staged: Vec<&Staged> = log_persist::STAGED.iter().collect();

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Records and messages from every context of the kernel (row 23), by the test module: tasks, soft and hard interrupts on
+//! top of them, raw spinlocks held, NMIs (as if), on all processors at once.
+
+use std::collections::HashMap;
+use std::fs;
+use std::time::Duration;
+
+use libc::{O_NONBLOCK, O_RDONLY};
+
+use crate::dev::{Spec, Unbound, LOG, LOG2};
+use crate::harness::{Child, Signal};
+use crate::log::{append, kmsg, number, stats, text, unique, Messages, Reader};
+use crate::log_flood::check;
+use crate::module::TestModule;
+use crate::sys::{self, Ended, Errno};
+use crate::tests;
+
+tests! {
+    cores:
+        log_flood_from_every_context_is_accounted_for,
+        log_flood_from_every_context_into_a_small_ring_is_accounted_for,
+        log_flood_with_room_for_all_loses_none,
+        log_flood_of_printk_from_interrupts_arrives_whole,
+        log_flood_by_sysrq_in_an_interrupt_arrives,
+        log_flood_survives_unbinding_of_its_log;
+}
+
+/// What one reader saw: whether every record is whole, and every stream in order.
+#[derive(Default)]
+struct Witness {
+    delivered: u64,
+    next: HashMap<usize, usize>,
+    ours: u64,
+}
+
+impl Witness {
+    fn see(&mut self, mark: &str, text: &str) {
+        self.delivered += 1;
+        let Some((stream, n)) = check(mark, text) else { return };
+        self.ours += 1;
+        let next = self.next.entry(stream).or_default();
+        assert!(n >= *next, "stream {stream}: {n} after {next}");
+        *next = n + 1;
+    }
+}
+
+fn read_by_map(spec: &Spec, mark: &str, last: &str, pause: u64, ready: &Signal) {
+    let mut reader = Reader::at_the_end(spec);
+    let first = reader.next_seq().expect("a record before");
+    ready.send();
+    let mut witness = Witness::default();
+    loop {
+        while let Some(record) = reader.next() {
+            let text = record.text();
+            witness.see(mark, &text);
+            if text == last {
+                let lost = reader.lost;
+                assert_eq!(witness.delivered + lost, record.seq + 1 - first, "lost {lost}");
+                return;
+            }
+            if pause > 0 && witness.delivered % 64 == 0 {
+                std::thread::sleep(Duration::from_micros(pause));
+            }
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn read_by_read(spec: &Spec, mark: &str, last: &str, pause: u64, ready: &Signal) {
+    let log = Messages { fd: spec.open_with(O_RDONLY | O_NONBLOCK).fd };
+    let first = number(log.all().last().expect("a record before")) + 1;
+    let lost_before = stats(log.raw()).lost;
+    ready.send();
+    let mut witness = Witness::default();
+    loop {
+        match log.next() {
+            Ok(message) => {
+                witness.see(mark, text(&message));
+                if text(&message) == last {
+                    let lost = stats(log.raw()).lost - lost_before;
+                    assert_eq!(witness.delivered + lost, number(&message) + 1 - first, "lost {lost}");
+                    return;
+                }
+                if pause > 0 && witness.delivered % 64 == 0 {
+                    std::thread::sleep(Duration::from_micros(pause));
+                }
+            }
+            Err(Errno::EPIPE) => {}
+            Err(Errno::EAGAIN) => std::thread::sleep(Duration::from_millis(1)),
+            Err(other) => panic!("read: {other:?}"),
+        }
+    }
+}
+
+fn processors() -> usize {
+    fs::read_to_string("/proc/cpuinfo").unwrap().lines().filter(|line| line.starts_with("processor")).count()
+}
+
+fn pin_to(processor: usize) {
+    // SAFETY: all zero is a valid set, and the macro only sets a bit in it.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(processor, &mut set);
+        assert_eq!(libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set), 0);
+    }
+}
+
+/// A flood on every processor, under four readers of different ways and speeds. Returns how many records were written.
+fn flood(module: &TestModule, spec: &Spec, each: usize) -> u64 {
+    let (mark, last) = (unique("contexts"), unique("the last"));
+    append(&spec.open(), "before the flood");
+    let ready = Signal::new();
+    let readers: Vec<Child> = [(0, 0), (0, 20_000), (1, 0), (1, 20_000)]
+        .into_iter()
+        .map(|(way, pause)| {
+            let (mark, last, ready) = (&mark, &last, &ready);
+            Child::spawn(move || {
+                let read = if way == 0 { read_by_map } else { read_by_read };
+                read(spec, mark, last, pause, ready);
+                0
+            })
+        })
+        .collect();
+    for _ in &readers {
+        ready.wait();
+    }
+    let before = (stats(spec.open().raw()), module.counts());
+    let writers: Vec<Child> = (0..processors())
+        .map(|processor| {
+            let mark = &mark;
+            Child::spawn(move || {
+                pin_to(processor);
+                module.flood(each, processor, mark);
+                0
+            })
+        })
+        .collect();
+    for writer in writers {
+        assert_eq!(writer.wait(), Ended::Exit(0));
+    }
+    let after = (stats(spec.open().raw()), module.counts());
+    append(&spec.open(), &last);
+    for reader in readers {
+        assert_eq!(reader.wait(), Ended::Exit(0));
+    }
+    let (log, ours) = (after.0.written - before.0.written, after.1.written - before.1.written);
+    assert!(log >= ours, "{log} records are in the log, {ours} were written");
+    assert!(ours >= (each * processors()) as u64, "{ours}");
+    assert_eq!(after.0.dropped - before.0.dropped, after.1.busy - before.1.busy);
+    assert_eq!(after.1.other, before.1.other);
+    println!("{ours} records, {} refused", after.1.busy - before.1.busy);
+    ours
+}
+
+fn log_flood_from_every_context_is_accounted_for() {
+    let module = TestModule::load();
+    usual_log_first(Unbound::new(LOG.node));
+    flood(&module, &LOG, 4000);
+}
+
+/// fanlight_log() writes to the first log that came: this makes it the small one.
+fn small_log_first() -> Unbound {
+    LOG2.needed();
+    let unbound = Unbound::new(LOG.node);
+    drop(Unbound::new(LOG2.node));
+    unbound
+}
+
+/// And this the usual one again.
+fn usual_log_first(unbound: Unbound) {
+    let small = Unbound::new(LOG2.node);
+    drop(unbound);
+    drop(small);
+}
+
+fn log_flood_from_every_context_into_a_small_ring_is_accounted_for() {
+    let module = TestModule::load();
+    let unbound = small_log_first();
+    flood(&module, &LOG2, 6000);
+    usual_log_first(unbound);
+}
+
+fn log_flood_with_room_for_all_loses_none() {
+    let module = TestModule::load();
+    usual_log_first(Unbound::new(LOG.node));
+    let (mark, last) = (unique("room"), unique("the last"));
+    let mut reader = Reader::at_the_end(&LOG);
+    let before = module.counts();
+    let writers: Vec<Child> = (0..processors())
+        .map(|processor| {
+            let (module, mark) = (&module, &mark);
+            Child::spawn(move || {
+                pin_to(processor);
+                module.flood(400, processor, mark);
+                0
+            })
+        })
+        .collect();
+    for writer in writers {
+        assert_eq!(writer.wait(), Ended::Exit(0));
+    }
+    let after = module.counts();
+    append(&LOG.open(), &last);
+    let mut witness = Witness::default();
+    loop {
+        let record = reader.next().expect("it ends with our last");
+        if record.text() == last {
+            break;
+        }
+        witness.see(&mark, &record.text());
+    }
+    assert_eq!(reader.lost, after.busy - before.busy);
+    assert_eq!(witness.ours, after.written - before.written);
+}
+
+fn log_flood_of_printk_from_interrupts_arrives_whole() {
+    const EACH: usize = 150;
+    let module = TestModule::load();
+    let mark = unique("printk");
+    let mut reader = Reader::at_the_end(&LOG);
+    let writers: Vec<Child> = (0..processors().min(2))
+        .map(|processor| {
+            let (module, mark) = (&module, &mark);
+            Child::spawn(move || {
+                pin_to(processor);
+                module.printk(EACH, processor, mark);
+                0
+            })
+        })
+        .collect();
+    let count = writers.len() * EACH;
+    for writer in writers {
+        assert_eq!(writer.wait(), Ended::Exit(0));
+    }
+    let last = unique("the last");
+    kmsg(&last);
+    let mut witness = Witness::default();
+    loop {
+        let Some(record) = reader.next() else {
+            std::thread::sleep(Duration::from_millis(5));
+            continue;
+        };
+        if record.text() == last {
+            break;
+        }
+        witness.see(&mark, &record.text());
+    }
+    assert_eq!(witness.ours, count as u64);
+    assert_eq!(reader.lost, 0);
+}
+
+fn log_flood_by_sysrq_in_an_interrupt_arrives() {
+    let module = TestModule::load();
+    fs::write("/proc/sys/kernel/sysrq", "1").expect("sysrq");
+    for (key, says) in [('w', "Show Blocked State"), ('m', "Show Memory"), ('l', "Show backtrace of all active CPUs")] {
+        let mut reader = Reader::at_the_end(&LOG);
+        module.sysrq(key);
+        reader.find(says);
+        let (mut records, end) = (Vec::new(), unique("after the key"));
+        kmsg(&end);
+        while records.last() != Some(&end) {
+            records.push(reader.find("").text());
+        }
+        assert!(records.len() > 1 || key == 'w', "{key}: {records:?}");
+        assert_eq!(reader.lost, 0);
+    }
+}
+
+fn log_flood_survives_unbinding_of_its_log() {
+    let module = TestModule::load();
+    let mark = unique("unbound");
+    let writers: Vec<Child> = (0..processors())
+        .map(|processor| {
+            let (module, mark) = (&module, &mark);
+            Child::spawn(move || {
+                pin_to(processor);
+                module.flood(8000, processor, mark);
+                0
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        std::thread::sleep(Duration::from_millis(50));
+        // While there is no log, the records go to another instance's, or nowhere.
+        drop(Unbound::new(LOG.node));
+    }
+    for writer in writers {
+        assert_eq!(writer.wait(), Ended::Exit(0));
+    }
+    usual_log_first(Unbound::new(LOG.node));
+    assert_eq!(sys::poll(LOG.open().raw(), libc::POLLIN, Duration::ZERO) & libc::POLLIN, libc::POLLIN);
+}

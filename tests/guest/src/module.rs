@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The test module, tests/module: page-table entries, records from every context, and overlays of the live tree.
+
+use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use crate::dev;
+use crate::skip;
+use crate::sys::{self, Errno};
+
+const DIRECTORY: &str = "/lib/fanlight-test";
+const FILES: &str = "/sys/kernel/debug/fanlight_test";
+pub const NAME: &str = "fanlight_test";
+
+/// The module is loaded as long as this lives. It uses the driver, which can't be removed meanwhile.
+pub struct TestModule {
+    pte: OwnedFd,
+}
+
+impl TestModule {
+    pub fn load() -> Self {
+        let path = format!("{DIRECTORY}/{NAME}.ko");
+        let Ok(file) = sys::open(&path, libc::O_RDONLY) else { skip!("{path} is not in the image") };
+        match sys::init_module(file.as_raw_fd()) {
+            Ok(_) | Err(Errno::EEXIST) => {}
+            Err(refused) => panic!("{path}: {refused:?}"),
+        }
+        let pte = sys::open(&format!("{FILES}/pte"), libc::O_RDONLY).expect("the module's files");
+        Self { pte }
+    }
+
+    /// What the page tables say of an address of this process.
+    pub fn entry(&self, address: usize) -> Entry {
+        let mut words = [0; 24];
+        assert_eq!(sys::pread(self.pte.as_raw_fd(), &mut words, address as i64), Ok(24), "{address:#x}");
+        let word = |i: usize| u32::from_ne_bytes(words[4 * i..4 * i + 4].try_into().unwrap());
+        let [software, hardware, sctlr, prrr, nmrr, references] = std::array::from_fn(word);
+        Entry { software, hardware, sctlr, prrr, nmrr, references }
+    }
+
+    /// Records and refusals so far, over all contexts.
+    pub fn counts(&self) -> Counts {
+        let text = fs::read_to_string(format!("{FILES}/counts")).expect("counts");
+        let mut sum = Counts::default();
+        for line in text.lines() {
+            let mut numbers = line.split(' ').skip(1).map(|n| n.parse::<u64>().expect("a number"));
+            let mut next = || numbers.next().expect("three numbers");
+            let (written, busy, other) = (next(), next(), next());
+            sum.written += written;
+            sum.busy += busy;
+            sum.other += other;
+        }
+        sum
+    }
+
+    /// Has records written from every context on this process's processor.
+    pub fn flood(&self, count: usize, writer: usize, mark: &str) {
+        order("flood", &format!("{count} {writer} {mark}"));
+    }
+
+    /// Has messages printed from a hard interrupt and under a raw spinlock.
+    pub fn printk(&self, count: usize, writer: usize, mark: &str) {
+        order("printk", &format!("{count} {writer} {mark}"));
+    }
+
+    /// Does what the key does, in a hard interrupt.
+    pub fn sysrq(&self, key: char) {
+        order("sysrq", &key.to_string());
+    }
+}
+
+fn order(file: &str, text: &str) {
+    let fd = sys::open(&format!("{FILES}/{file}"), libc::O_WRONLY).expect(file);
+    assert_eq!(sys::write(fd.as_raw_fd(), text.as_bytes()), Ok(text.len()), "{file}: {text}");
+}
+
+impl Drop for TestModule {
+    fn drop(&mut self) {
+        // Only the file that this has open keeps it busy.
+        let null = sys::open("/dev/null", libc::O_RDONLY).expect("/dev/null");
+        self.pte = null;
+        let removed = sys::delete_module(NAME);
+        assert!(removed.is_ok() || std::thread::panicking(), "rmmod {NAME}: {removed:?}");
+    }
+}
+
+/// Outcomes of the records that were asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub written: u64,
+    /// Refused: too many were writing.
+    pub busy: u64,
+    pub other: u64,
+}
+
+/// A page-table entry, Linux's and the processor's, with the registers that give it its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub software: u32,
+    pub hardware: u32,
+    sctlr: u32,
+    prrr: u32,
+    nmrr: u32,
+    /// References to the page, if it is one of the kernel's.
+    pub references: u32,
+}
+
+/// What the processor may do with accesses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    StronglyOrdered,
+    Device,
+    /// Normal memory with these inner and outer cache policies.
+    Normal(Policy, Policy),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    NonCacheable,
+    WriteBackAllocate,
+    WriteThrough,
+    WriteBack,
+}
+
+impl Policy {
+    fn of(bits: u32) -> Self {
+        match bits & 3 {
+            0 => Self::NonCacheable,
+            1 => Self::WriteBackAllocate,
+            2 => Self::WriteThrough,
+            _ => Self::WriteBack,
+        }
+    }
+}
+
+impl Entry {
+    /// Nothing is mapped.
+    pub fn is_empty(&self) -> bool {
+        self.hardware == 0
+    }
+
+    /// Linux's name for the memory type: `L_PTE_MT_*`.
+    pub fn software_type(&self) -> u32 {
+        self.software >> 2 & 0xf
+    }
+
+    /// What the processor makes of the entry (ARM Architecture Reference Manual, B3.8: short descriptors, TEX remap).
+    pub fn memory(&self) -> Memory {
+        assert_eq!(self.sctlr >> 28 & 1, 1, "TEX remap is off");
+        assert_eq!(self.hardware >> 1 & 1, 1, "not a small page: {:#x}", self.hardware);
+        let n = (self.hardware >> 6 & 1) << 2 | self.hardware >> 2 & 3;
+        match self.prrr >> (2 * n) & 3 {
+            0 => Memory::StronglyOrdered,
+            1 => Memory::Device,
+            2 => Memory::Normal(Policy::of(self.nmrr >> (2 * n)), Policy::of(self.nmrr >> (2 * n + 16))),
+            _ => panic!("reserved memory type {n}"),
+        }
+    }
+
+    /// Whether user space may write, by the hardware's entry.
+    pub fn is_writable(&self) -> bool {
+        self.hardware >> 9 & 1 == 0 && self.hardware >> 5 & 1 == 1
+    }
+
+    /// Whether it may be executed, by the hardware's entry.
+    pub fn is_executable(&self) -> bool {
+        self.hardware & 1 == 0
+    }
+
+    /// The page's physical address.
+    pub fn address(&self) -> u32 {
+        self.hardware & !0xfff
+    }
+}
+
+/// The node that tests/dts/runtime.dtso adds.
+pub const RUNTIME: &str = "fanlight-runtime";
+
+/// tests/dts/runtime.dtso is part of the live tree as long as this lives.
+pub struct Overlay(());
+
+impl Overlay {
+    /// Applies it and waits for the device nodes.
+    pub fn apply(_module: &TestModule) -> Self {
+        dev::CARVE_WC.needed();
+        let blob = fs::read(format!("{DIRECTORY}/runtime.dtbo")).expect("runtime.dtbo");
+        let fd = sys::open(&format!("{FILES}/overlay"), libc::O_WRONLY).expect("overlay");
+        assert_eq!(sys::write(fd.as_raw_fd(), &blob), Ok(blob.len()), "the overlay");
+        for _ in 0..200 {
+            if dev::is_bound(RUNTIME) {
+                dev::wait_for_node(RUNTIME);
+                return Self(());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{RUNTIME} is in the tree and is not bound");
+    }
+
+    /// Takes it out of the tree: all of it is gone when this returns.
+    pub fn remove(self) {}
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        let fd = sys::open(&format!("{FILES}/overlay-remove"), libc::O_WRONLY).expect("overlay-remove");
+        let removed = sys::write(fd.as_raw_fd(), b"1");
+        assert!(removed.is_ok() || std::thread::panicking(), "removing the overlay: {removed:?}");
+    }
+}

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Allocations that fail (row 25), one after the other, at every place where probe, open, mmap, a fault, fork, read or
+//! write makes one. For kernels with fault injection: `KERNEL_DEBUG=1`.
+
+use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use libc::{MAP_SHARED, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
+
+use crate::dev::{self, Spec, CARVE_WC, CONTIG, EACH_BACKING, LOG, LOG2, TABLE};
+use crate::log::Messages;
+use crate::mem::{Map, PAGE, R};
+use crate::skip;
+use crate::sys::{self, Ended, Errno};
+use crate::tests;
+
+tests! {
+    long:
+        window_inject_probe_fails_cleanly_at_every_40th_allocation,
+        window_inject_open_fails_cleanly,
+        window_inject_mmap_fails_cleanly,
+        window_inject_fault_is_out_of_memory_and_no_oops,
+        window_inject_fork_fails_cleanly,
+        window_inject_read_and_write_fail_cleanly,
+        window_rebind_100_times_leaks_nothing;
+    slow:
+        window_inject_probe_fails_cleanly_at_every_allocation;
+}
+
+const DEBUGFS: &str = "/sys/kernel/debug";
+
+/// The n-th allocation of this process from now on fails, once it is said which.
+struct Injector {
+    nth: OwnedFd,
+}
+
+impl Injector {
+    fn new() -> Self {
+        let nth = sys::open("/proc/self/fail-nth", O_RDWR);
+        let nth = nth.unwrap_or_else(|_| skip!("the kernel injects no faults: boot one made with KERNEL_DEBUG=1"));
+        Self::allocations_may_fail(true);
+        Self { nth }
+    }
+
+    fn allocations_may_fail(they_may: bool) {
+        let answer = if they_may { "N" } else { "Y" };
+        for kind in ["failslab", "fail_page_alloc"] {
+            fs::write(format!("{DEBUGFS}/{kind}/ignore-gfp-wait"), answer).expect(kind);
+            fs::write(format!("{DEBUGFS}/{kind}/verbose"), "0").expect(kind);
+        }
+        fs::write(format!("{DEBUGFS}/fail_page_alloc/ignore-gfp-highmem"), answer).expect("fail_page_alloc");
+        fs::write(format!("{DEBUGFS}/fail_page_alloc/min-order"), "0").expect("fail_page_alloc");
+    }
+
+    /// Runs `body` with its n-th allocation failing; says also whether there were so many.
+    fn fail<T>(&self, n: usize, body: impl FnOnce() -> T) -> (T, bool) {
+        let text = n.to_string();
+        assert_eq!(sys::pwrite(self.nth.as_raw_fd(), text.as_bytes(), 0), Ok(text.len()), "fail-nth");
+        let result = body();
+        let mut left = [0; 16];
+        let len = sys::pread(self.nth.as_raw_fd(), &mut left, 0).expect("fail-nth");
+        assert_eq!(sys::pwrite(self.nth.as_raw_fd(), b"0", 0), Ok(1));
+        (result, &left[..len] == b"0\n")
+    }
+
+    /// Lets `body` fail at its first, second, … allocation until it has no more. Returns how many it had.
+    fn fail_each(&self, step: usize, mut body: impl FnMut(&dyn Fn(&mut dyn FnMut()) -> bool)) -> usize {
+        for n in (1..).step_by(step) {
+            let done = std::cell::Cell::new(false);
+            body(&|part| {
+                let ((), failed) = self.fail(n, part);
+                done.set(!failed);
+                failed
+            });
+            if done.get() {
+                return n - 1;
+            }
+            assert!(n < 100_000, "it never ends");
+        }
+        unreachable!()
+    }
+}
+
+impl Drop for Injector {
+    fn drop(&mut self) {
+        Self::allocations_may_fail(false);
+    }
+}
+
+/// Mappings that exist now, by the driver's count.
+fn maps(spec: &Spec) -> u64 {
+    let path = format!("{DEBUGFS}/fanlight{}/{}", spec.instance(), spec.name);
+    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+    text.lines().find_map(|line| line.strip_prefix("maps ")).expect("maps").parse().expect("a number")
+}
+
+/// Has kmemleak look for memory that nobody refers to; the driver's own traces, if there are any.
+fn leaks() -> Option<String> {
+    let path = format!("{DEBUGFS}/kmemleak");
+    fs::write(&path, "scan").ok()?;
+    // What is only held in a register now, or was freed a moment ago, is gone the second time.
+    fs::write(&path, "scan").ok()?;
+    let text = fs::read_to_string(&path).ok()?;
+    let objects = text.split("unreferenced object").filter(|object| object.contains("fanlight"));
+    Some(objects.collect())
+}
+
+fn no_leaks() {
+    if let Some(found) = leaks() {
+        assert_eq!(found, "", "kmemleak");
+    }
+}
+
+fn probe_fails_cleanly(step: usize) {
+    let injector = Injector::new();
+    for node in [LOG.node, CARVE_WC.node] {
+        dev::CARVE_WC.needed();
+        let bind = sys::open("/sys/bus/platform/drivers/fanlight/bind", O_WRONLY).expect("bind");
+        let kernel = Messages::of_kernel();
+        dev::unbind(node);
+        let mut failures = 0;
+        let sites = injector.fail_each(step, |fail| {
+            kernel.skip_all();
+            let mut result = Ok(0);
+            fail(&mut || result = sys::write(bind.as_raw_fd(), node.as_bytes()));
+            if dev::is_bound(node) {
+                // The core goes on without some of its allocations, that of an event for user space for one.
+                dev::unbind(node);
+                return;
+            }
+            failures += 1;
+            assert_eq!(result, Err(Errno::ENOMEM), "{node}");
+            let lines: Vec<String> = kernel.all().into_iter().filter(|line| line.contains("fanlight")).collect();
+            let ours = lines.iter().filter(|line| line.contains("window ")).count();
+            assert!(ours <= 1 && lines.len() <= 3, "{lines:?}");
+        });
+        println!("{node}: {failures} failures at {sites} allocations, every {step}th tried");
+        assert!(failures > 5);
+        sys::write(bind.as_raw_fd(), node.as_bytes()).expect(node);
+        dev::wait_for_node(node);
+    }
+    drop(injector);
+    assert!(LOG.open().info().size > 0);
+    no_leaks();
+}
+
+fn window_inject_probe_fails_cleanly_at_every_40th_allocation() {
+    probe_fails_cleanly(40);
+}
+
+fn window_inject_probe_fails_cleanly_at_every_allocation() {
+    probe_fails_cleanly(1);
+}
+
+fn window_inject_open_fails_cleanly() {
+    let injector = Injector::new();
+    for spec in [CARVE_WC, TABLE, LOG] {
+        let path = spec.path();
+        let sites = injector.fail_each(1, |fail| {
+            let mut opened = Err(Errno::EIO);
+            let failed = fail(&mut || opened = sys::open(&path, O_RDONLY | O_NONBLOCK));
+            match opened {
+                Ok(fd) => {
+                    // What did open must be whole: a log gives the kernel's records too.
+                    let n = sys::read(fd.as_raw_fd(), &mut [0; 8192]);
+                    assert!(n.is_ok(), "{}: {n:?}", spec.name);
+                }
+                Err(refused) => assert_eq!((refused, failed), (Errno::ENOMEM, true), "{}", spec.name),
+            }
+        });
+        println!("open {}: {sites} allocations", spec.name);
+    }
+    no_leaks();
+}
+
+fn window_inject_mmap_fails_cleanly() {
+    let injector = Injector::new();
+    for spec in EACH_BACKING.iter().chain([&LOG, &CONTIG]) {
+        let window = spec.open();
+        let before = maps(spec);
+        let sites = injector.fail_each(1, |fail| {
+            let mut map = Err(Errno::EIO);
+            let failed = fail(&mut || map = Map::new(window.raw(), spec.size, R, MAP_SHARED, 0));
+            match map {
+                Ok(map) => assert!(map.load32(spec.size - 4).is_ok(), "{}", spec.name),
+                Err(refused) => assert_eq!((refused, failed), (Errno::ENOMEM, true), "{}", spec.name),
+            }
+        });
+        assert_eq!(maps(spec), before, "{}", spec.name);
+        println!("mmap {}: {sites} allocations", spec.name);
+    }
+    // Revocation is not kept waiting by what failed.
+    drop(dev::Unbound::new(CARVE_WC.node));
+    no_leaks();
+}
+
+fn window_inject_fault_is_out_of_memory_and_no_oops() {
+    let injector = Injector::new();
+    for spec in [TABLE, LOG] {
+        let window = spec.open();
+        let sites = injector.fail_each(1, |fail| {
+            let map = Map::shared(window.raw(), spec.size, R).unwrap();
+            let mut result = Ok(0);
+            let failed = fail(&mut || result = sys::madvise(map.at, map.len, libc::MADV_POPULATE_READ));
+            assert!(result == Ok(0) || (result == Err(Errno::ENOMEM) && failed), "{}: {result:?}", spec.name);
+            assert!(map.pages().all(|page| map.load32(page).is_ok()), "{}: touched later", spec.name);
+        });
+        assert!(sites >= 1, "{}: {sites} allocations", spec.name);
+        // The core calls the handler again after it was out of memory: the touch just takes longer.
+        let touched = injector.fail_each(1, |fail| {
+            let map = Map::shared(window.raw(), spec.size, R).unwrap();
+            let mut all = true;
+            fail(&mut || all = map.pages().all(|page| map.load32(page).is_ok()));
+            assert!(all, "{}", spec.name);
+        });
+        println!("fault {}: {sites} allocations by populating, {touched} by touching", spec.name);
+    }
+    no_leaks();
+}
+
+fn window_inject_fork_fails_cleanly() {
+    let injector = Injector::new();
+    let windows: Vec<_> = EACH_BACKING.iter().chain([&LOG]).map(|spec| (spec, spec.open().map())).collect();
+    for (_, map) in &windows {
+        assert!(map.pages().all(|page| map.load32(page).is_ok()));
+    }
+    let before: Vec<u64> = windows.iter().map(|(spec, _)| maps(spec)).collect();
+    let sites = injector.fail_each(3, |fail| {
+        let mut pid = -1;
+        // SAFETY: the child makes no more than one system call.
+        fail(&mut || pid = unsafe { libc::fork() });
+        if pid == 0 {
+            sys::exit_now(0);
+        } else if pid > 0 {
+            assert_eq!(sys::wait(pid), Ended::Exit(0));
+        }
+    });
+    println!("fork: {sites} allocations");
+    let after: Vec<u64> = windows.iter().map(|(spec, _)| maps(spec)).collect();
+    assert_eq!(after, before);
+    for (spec, map) in &windows {
+        assert!(map.load32(PAGE).is_ok(), "{}", spec.name);
+    }
+    no_leaks();
+}
+
+fn window_inject_read_and_write_fail_cleanly() {
+    let injector = Injector::new();
+    let fine = |result: Result<usize, Errno>, failed| match result {
+        Ok(_) => {}
+        Err(Errno::EPIPE | Errno::EAGAIN) => {}
+        Err(refused) => assert_eq!((refused, failed), (Errno::ENOMEM, true)),
+    };
+    for spec in [CARVE_WC, TABLE, LOG2] {
+        let window = spec.open_with(O_RDWR | O_NONBLOCK);
+        injector.fail_each(1, |fail| {
+            let mut result = Ok(0);
+            let failed = fail(&mut || result = sys::read(window.raw(), &mut [0; 8192]));
+            fine(result, failed);
+        });
+        injector.fail_each(1, |fail| {
+            let mut result = Ok(0);
+            let failed = fail(&mut || result = sys::write(window.raw(), b"eight by"));
+            fine(result, failed);
+        });
+    }
+}
+
+/// Numbers that would grow with a leak: mappings of the kernel's, claims on physical ranges, slab, free CMA.
+fn inventory() -> (usize, usize, i64, i64) {
+    let lines = |path: &str| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.lines().filter(|line| line.contains("fanlight")).count()
+    };
+    let meminfo = fs::read_to_string("/proc/meminfo").expect("meminfo");
+    let kib = |name: &str| {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0, |rest| rest.trim().trim_end_matches(" kB").parse().expect("a size"))
+    };
+    (lines("/proc/vmallocinfo"), lines("/proc/iomem"), kib("SUnreclaim:"), kib("CmaFree:"))
+}
+
+fn window_rebind_100_times_leaks_nothing() {
+    CARVE_WC.needed();
+    let rebind = |times| {
+        for _ in 0..times {
+            for node in [CARVE_WC.node, LOG.node] {
+                drop(dev::Unbound::new(node));
+            }
+        }
+    };
+    // The first ones fill caches.
+    rebind(20);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let before = inventory();
+    rebind(100);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let after = inventory();
+    assert_eq!((after.0, after.1, after.3), (before.0, before.1, before.3), "vmalloc areas, claims, free CMA");
+    // Less than a page a cycle is noise of the slab's own.
+    assert!(after.2 - before.2 < 256, "{} KiB of slab more after 100 cycles", after.2 - before.2);
+    no_leaks();
+}
