@@ -25,6 +25,11 @@ mod board_bind;
 mod board_nodes;
 mod board_zynq;
 
+mod cli_fb;
+mod cli_list;
+mod cli_log;
+mod cli_mem;
+
 mod fb_abi;
 mod fb_clients;
 mod fb_screen;
@@ -105,6 +110,10 @@ fn main() {
         fb_abi::TESTS,
         fb_screen::TESTS,
         fb_clients::TESTS,
+        cli_list::TESTS,
+        cli_log::TESTS,
+        cli_fb::TESTS,
+        cli_mem::TESTS,
         window_type::TESTS,
         window_overlay::TESTS,
         window_revoke::TESTS,
