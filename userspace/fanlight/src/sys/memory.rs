@@ -6,7 +6,6 @@
 
 use alloc::boxed::Box;
 use alloc::vec;
-use core::cell::UnsafeCell;
 use core::mem::size_of;
 use core::ptr::NonNull;
 
@@ -46,9 +45,8 @@ enum Owner {
     /// A mapping, undone by drop.
     #[cfg(feature = "std")]
     Mapping(&'static Slot),
-    /// Ordinary memory.
-    #[expect(dead_code, reason = "held for its drop; accesses go through `base`")]
-    Heap(Box<[UnsafeCell<u32>]>),
+    /// Ordinary memory, a box that drop makes again. A box in here would claim its memory for itself each time it is moved.
+    Heap(NonNull<[u32]>),
     /// Somebody else.
     Foreign,
 }
@@ -74,13 +72,10 @@ impl Memory {
     /// Zeroed ordinary memory.
     pub(crate) fn heap(len: usize) -> Self {
         let words: Box<[u32]> = vec![0u32; len.div_ceil(size_of::<u32>())].into_boxed_slice();
-        let raw = Box::into_raw(words) as *mut [UnsafeCell<u32>];
-        // SAFETY: `raw` has just come from `Box::into_raw`, and `UnsafeCell<u32>` has the layout of `u32`.
-        let words = unsafe { Box::from_raw(raw) };
-        let base = NonNull::from(&*words).cast::<u8>();
-        // INVARIANT: the box is aligned for u32, at least `len` bytes long, and owned by `self`.
+        let words = NonNull::from(Box::leak(words));
+        // INVARIANT: the box is aligned for u32, at least `len` bytes long, and nobody's but `self`'s.
         Self {
-            base,
+            base: words.cast::<u8>(),
             len,
             writable: true,
             strict: false,
@@ -333,15 +328,18 @@ unsafe fn store_all<T>(base: *mut T, values: impl Iterator<Item = T>) {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        #[cfg(feature = "std")]
-        if let Owner::Mapping(slot) = &self.owner {
-            slot.release();
-            // SAFETY: the range is the mapping that `map` made, or what the fault handler has put in its place; `self` is the
-            // only way to it and is going.
-            let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.len) };
+        match &self.owner {
+            #[cfg(feature = "std")]
+            Owner::Mapping(slot) => {
+                slot.release();
+                // SAFETY: the range is the mapping that `map` made, or what the fault handler has put in its place; `self`
+                // is the only way to it and is going.
+                let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.len) };
+            }
+            // SAFETY: it comes from a leaked box, and `self` is the only way to it and is going.
+            Owner::Heap(words) => drop(unsafe { Box::from_raw(words.as_ptr()) }),
+            Owner::Foreign => {}
         }
-        #[cfg(not(feature = "std"))]
-        let _ = &self.owner;
     }
 }
 
