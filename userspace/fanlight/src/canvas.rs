@@ -3,7 +3,6 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
-use core::ptr::NonNull;
 
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use embedded_graphics::prelude::{Dimensions, DrawTarget, Point, Size};
@@ -56,36 +55,7 @@ impl Canvas {
         }
     }
 
-    /// A picture in memory that the caller answers for, for programs that have no driver: a boot loader, firmware.
-    ///
-    /// # Safety
-    ///
-    /// `base` is aligned to four bytes, and [`Geometry::bytes`] bytes from it can be read and written for as long as the
-    /// canvas lives.
-    ///
-    /// ```
-    /// use core::ptr::NonNull;
-    /// use fanlight::{Canvas, Geometry, PixelFormat};
-    ///
-    /// let geometry = Geometry::packed(8, 2, PixelFormat::X8R8G8B8).unwrap();
-    /// let mut memory = [0u32; 16];
-    /// // SAFETY: 16 words, aligned, and used by nothing else meanwhile.
-    /// let canvas = unsafe { Canvas::from_raw(NonNull::from(&mut memory).cast(), geometry) };
-    /// assert_eq!(canvas.geometry().bytes(), 64);
-    /// ```
-    #[allow(unsafe_code)]
-    pub unsafe fn from_raw(base: NonNull<u8>, geometry: Geometry) -> Self {
-        // SAFETY: by the function's precondition.
-        let memory = unsafe { Memory::foreign(base, geometry.bytes()) };
-        Self {
-            memory,
-            geometry,
-            start: 0,
-        }
-    }
-
-    /// A picture in a mapping, from `start` on.
-    #[cfg(feature = "std")]
+    /// A picture in any memory, from `start` on.
     pub(crate) fn from_memory(memory: Memory, geometry: Geometry, start: usize) -> Self {
         Self {
             memory,

@@ -9,5 +9,6 @@ pub(crate) mod fault;
 #[cfg(feature = "std")]
 pub(crate) mod ioctl;
 pub(crate) mod memory;
+mod raw;
 
 pub(crate) use memory::Memory;

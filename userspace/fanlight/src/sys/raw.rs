@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Drawing into memory that a program without a driver answers for.
+
+use core::ptr::NonNull;
+
+use crate::canvas::Canvas;
+use crate::geometry::Geometry;
+use crate::sys::Memory;
+
+impl Canvas {
+    /// A picture in memory that the caller answers for, for programs that have no driver: a boot loader, firmware.
+    ///
+    /// # Safety
+    ///
+    /// `base` is aligned to four bytes, and [`Geometry::bytes`] bytes from it can be read and written for as long as the
+    /// canvas lives.
+    ///
+    /// ```
+    /// use core::ptr::NonNull;
+    /// use fanlight::{Canvas, Geometry, PixelFormat};
+    ///
+    /// let geometry = Geometry::packed(8, 2, PixelFormat::X8R8G8B8).unwrap();
+    /// let mut memory = [0u32; 16];
+    /// // SAFETY: 16 words, aligned, and used by nothing else meanwhile.
+    /// let canvas = unsafe { Canvas::from_raw(NonNull::from(&mut memory).cast(), geometry) };
+    /// assert_eq!(canvas.geometry().bytes(), 64);
+    /// ```
+    pub unsafe fn from_raw(base: NonNull<u8>, geometry: Geometry) -> Self {
+        // SAFETY: by the function's precondition.
+        let memory = unsafe { Memory::foreign(base, geometry.bytes()) };
+        Self::from_memory(memory, geometry, 0)
+    }
+}
