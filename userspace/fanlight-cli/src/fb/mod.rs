@@ -21,11 +21,19 @@ use crate::{output, target};
 use draw::Drawn;
 use pattern::Facts;
 
-/// Draws on the page that is not shown, where there is one, and flips; so nobody sees half of it.
-fn redraw(screen: &mut Framebuffer, draw: impl FnOnce(&mut Canvas) -> Drawn) -> Result<()> {
+/// Draws on a page that is not shown, where there is one, and flips, so that nobody sees half of it.
+///
+/// In the end the first page is shown, even if that takes a second drawing: programs that know of one page only, such as
+/// `cat`, write to that one.
+fn redraw(screen: &mut Framebuffer, mut draw: impl FnMut(&mut Canvas) -> Drawn) -> Result<()> {
     screen.double_buffer();
-    draw(screen).map_err(|error| screen.name_error(error))?;
-    Ok(screen.present()?)
+    loop {
+        draw(screen).map_err(|error| screen.name_error(error))?;
+        screen.present()?;
+        if screen.shown_page() == 0 {
+            return Ok(());
+        }
+    }
 }
 
 pub fn info(matches: &Matches) -> Result<()> {

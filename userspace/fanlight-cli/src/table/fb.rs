@@ -16,7 +16,8 @@ pub const FB: Command = Command {
     name: "fb",
     summary: "Draw on the screen, and read it back",
     about: &[
-        "Where the framebuffer has two pages, drawing goes to the hidden one, which is shown when it is complete.",
+        "Where the framebuffer has two pages, drawing goes to the hidden one, which is shown when it is complete. In the end \
+         the first page is shown, which is where programs draw that know of one page only.",
         "A framebuffer of another driver will do as well: FRAMEBUFFER=/dev/fb0.",
     ],
     commands: &[&FB_INFO, &FB_SHOT, &FB_SHOW, &FB_PATTERN, &FB_FILL, &FB_BLANK, &FB_CLEAR],
