@@ -63,7 +63,7 @@ pub(crate) struct FixInfo {
     type_aux: u32,
     visual: u32,
     xpanstep: u16,
-    ypanstep: u16,
+    pub ypanstep: u16,
     ywrapstep: u16,
     pub line_length: u32,
     mmio_start: usize,

@@ -112,8 +112,12 @@ impl Framebuffer {
             let what = format!("its {len} bytes are less than one picture of {geometry}");
             return Err(Error::Mode { path, what });
         }
-        let pages =
-            (var.yres_virtual / geometry.height()).clamp(1, (len / geometry.bytes()) as u32);
+        let fit = (len / geometry.bytes()) as u32;
+        // What cannot pan shows its first page, however much memory there is.
+        let pages = match fix.ypanstep {
+            0 => 1,
+            _ => (var.yres_virtual / geometry.height()).clamp(1, fit),
+        };
         let strict = info.is_some_and(|info| info.cache == abi::CACHE_NONCACHED);
         let memory = window::map(device.file(), &path, len, writable, strict)?;
         let shown = (var.yoffset / geometry.height()).min(pages - 1);
