@@ -218,7 +218,7 @@ fn print(out: &mut impl Write, text: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use fanlight::{Caller, Facility};
+    use fanlight::Caller;
 
     use super::*;
 
@@ -234,19 +234,12 @@ mod tests {
     }
 
     fn record(text: &[u8]) -> Record<'_> {
-        Record {
-            seq: 42,
-            ns: 12_345_678_901,
-            level: Level::Err,
-            facility: Facility::KERN,
-            caller: Caller(0x8000_0001),
-            user: false,
-            continuation: false,
-            emergency: true,
-            text: text.into(),
-            dict: b"SUBSYSTEM=usb\nDEVICE=+usb:1-1".as_slice().into(),
-            lost: 3,
-        }
+        let mut record = Record::new(42, 12_345_678_901, Level::Err, text);
+        record.caller = Caller(0x8000_0001);
+        record.emergency = true;
+        record.dict = b"SUBSYSTEM=usb\nDEVICE=+usb:1-1".as_slice().into();
+        record.lost = 3;
+        record
     }
 
     fn printed(format: &Format<'_>, text: &[u8]) -> String {

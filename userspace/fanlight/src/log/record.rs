@@ -194,27 +194,17 @@ impl fmt::Display for Caller {
 /// One record of a log.
 ///
 /// ```
-/// use fanlight::{Caller, Facility, Level, Record};
+/// use fanlight::{Level, Record};
 ///
-/// let record = Record {
-///     seq: 7,
-///     ns: 1_500_000_000,
-///     level: Level::Info,
-///     facility: Facility::KERN,
-///     caller: Caller(1),
-///     user: false,
-///     continuation: false,
-///     emergency: false,
-///     text: b"usb 1-1: new device".as_slice().into(),
-///     dict: b"SUBSYSTEM=usb\nDEVICE=+usb:1-1".as_slice().into(),
-///     lost: 0,
-/// };
+/// let mut record = Record::new(7, 1_500_000_000, Level::Info, b"usb 1-1: new device");
+/// record.dict = b"SUBSYSTEM=usb\nDEVICE=+usb:1-1".as_slice().into();
 /// let mut text = Vec::new();
 /// record.write_kmsg(false, &mut text)?;
 /// assert_eq!(text, b"6,7,1500000,-;usb 1-1: new device\n SUBSYSTEM=usb\n DEVICE=+usb:1-1\n");
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Record<'a> {
     /// Its number; they go up by one.
     pub seq: u64,
@@ -241,6 +231,30 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// A record of the kernel with a number, nanoseconds since boot, a level and a text; all else is empty.
+    ///
+    /// ```
+    /// use fanlight::{Facility, Level, Record};
+    ///
+    /// let record = Record::new(0, 0, Level::Notice, b"hello");
+    /// assert_eq!((record.facility, record.lost), (Facility::KERN, 0));
+    /// ```
+    pub fn new(seq: u64, ns: u64, level: Level, text: &'a [u8]) -> Self {
+        Self {
+            seq,
+            ns,
+            level,
+            facility: Facility::KERN,
+            caller: Caller(0),
+            user: false,
+            continuation: false,
+            emergency: false,
+            text: text.into(),
+            dict: Cow::default(),
+            lost: 0,
+        }
+    }
+
     pub(super) fn from_ring(record: &fanlight_ring::Record<'a>, lost: u64) -> Self {
         let entry = &record.entry;
         Self {
