@@ -33,6 +33,9 @@ ifeq ($(filter $(KERNEL),$(KERNELS)),)
 $(error no kernel "$(KERNEL)": choose KERNEL= one of $(KERNELS))
 endif
 
+# The guest's shell expands what CMD says, not make.
+override CMD := $(value CMD)
+
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 MAKEFLAGS += --no-builtin-rules
@@ -116,7 +119,7 @@ clean-cache: ## remove the cache as well: everything is built anew next time
 .PHONY: help run guest image crates flash test check kernel driver userspace quick-image toolchain host-deps clean clean-cache
 
 # Make's own processes share their job slots with the kernel's and cargo's.
-inside = $(if $(filter none,$(SDK)),,mk/sdk) make -f mk/build.mk -j $$(nproc) --no-print-directory
+inside = env -u MAKEFLAGS $(if $(filter none,$(SDK)),,mk/sdk) make -f mk/build.mk -j $$(nproc) --no-print-directory
 target-dir = $(FANLIGHT_CACHE)/target/$(shell pwd | sha256sum | cut -c 1-12)
 
 %:

@@ -75,7 +75,8 @@ boot = $(runner) $(1) --board $(BOARD) $(media) \
 	$(if $(SMP),--smp $(SMP)) $(if $(MEM),--memory $(MEM)) $(if $(ICOUNT),--icount) $(if $(TIMEOUT),--timeout $(TIMEOUT)) --results build/$(2)
 
 # One build at a time in this tree; any number of machines may run from what it made.
-ready = mkdir -p build && flock build/lock $(MAKE) -f mk/build.mk $(media-ready)
+ready = mkdir -p build && { flock -n build/lock true || echo "fanlight: another build is at work in this tree: waiting for it" >&2; } && \
+	flock build/lock $(MAKE) -f mk/build.mk $(media-ready)
 
 run:
 	+@$(ready)
