@@ -54,7 +54,7 @@ pub fn parse<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
     let (seq, rest) = take(rest.strip_prefix(b",")?)?;
     let (usec, rest) = take(rest.strip_prefix(b",")?)?;
     let end = rest.iter().position(|&byte| byte == b';')?;
-    let (fields, rest) = rest.split_at(end);
+    let (fields, rest) = rest.split_at_checked(end)?;
     let body = rest.strip_prefix(b";")?;
 
     let mut fields = fields.strip_prefix(b",")?.split(|&byte| byte == b',');
@@ -68,7 +68,7 @@ pub fn parse<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
         .unwrap_or(0);
 
     let end = body.iter().position(|&byte| byte == b'\n');
-    let (text, dict) = body.split_at(end.unwrap_or(body.len()));
+    let (text, dict) = body.split_at_checked(end.unwrap_or(body.len()))?;
 
     let (text, rest) = if text.contains(&b'\\') {
         let len = unescape(text, buffer)?;
@@ -266,7 +266,7 @@ pub fn parse_user(written: &[u8], default_level: u8) -> Option<Entry<'_>> {
 
     if let Some(rest) = written.strip_prefix(b"<") {
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let (digits, rest) = rest.split_at(count);
+        let (digits, rest) = rest.split_at_checked(count)?;
         if let Some(rest) = rest.strip_prefix(b">") {
             // As simple_strtoul() and the cast of its result: too many digits wrap, and none are 0.
             let number = digits.iter().fold(0u32, |number, digit| {

@@ -63,7 +63,7 @@ pub(super) fn take(text: &[u8]) -> Option<(u64, &[u8])> {
     if count == 0 {
         return None;
     }
-    let (digits, rest) = text.split_at(count);
+    let (digits, rest) = text.split_at_checked(count)?;
     let value = digits.iter().try_fold(0u64, |value, digit| {
         value
             .checked_mul(10)?

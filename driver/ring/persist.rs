@@ -390,38 +390,45 @@ impl<'a> Appender<'a> {
             return false;
         };
         let at = self.reserve(len);
-        let Some(words) = self.data.get(at / 4..).and_then(|w| w.get(..len / 4)) else {
+        let words = self.data.get(at / 4..).and_then(|w| w.get(..len / 4));
+        let Some((header, body)) = words.and_then(|words| words.split_first_chunk()) else {
             return false;
         };
+        let header: &[Word; RECORD_HEADER / 4] = header;
+        let [first, crc, header @ ..] = header;
         // From here on there is no record at this place, until the first word is stored again.
-        if let Some(first) = words.first() {
-            first.store(0);
-        }
+        first.store(0);
         fence_release();
 
-        let mut header = entry.words(len_state(WHOLE, len, padding), 0, seq);
-        let mut sum = !0;
-        for (at, word) in header.iter().enumerate() {
-            if at != 1 {
-                sum = (self.crc)(sum, &word.to_ne_bytes());
-            }
+        let [len_state, _, values @ ..] = entry.words(len_state(WHOLE, len, padding), 0, seq);
+        for (word, value) in header.iter().zip(values) {
+            word.store(value);
         }
-        sum = (self.crc)(sum, entry.text);
-        sum = (self.crc)(sum, entry.dict);
-        sum = (self.crc)(sum, [0; 8].get(..padding).unwrap_or(&[]));
-        if let Some(word) = header.get_mut(1) {
-            *word = !sum;
-        }
-
-        for (to, word) in words.iter().zip(header).skip(1) {
-            to.store(word);
-        }
-        store_body(words.get(RECORD_HEADER / 4..).unwrap_or(&[]), entry);
+        store_body(body, entry);
+        crc.store(self.sum(len_state, values, entry, padding));
         fence_release();
-        if let (Some(to), Some(&word)) = (words.first(), header.first()) {
-            to.store(word);
-        }
+        first.store(len_state);
         true
+    }
+
+    /// The CRC of a record.
+    #[inline]
+    fn sum(&self, len_state: u32, values: [u32; 6], entry: &Entry<'_>, padding: usize) -> u32 {
+        // In as few pieces as can be: a call costs more than the bytes.
+        let mut header = [0; RECORD_HEADER - 4];
+        let words = core::iter::once(len_state).chain(values);
+        for (to, word) in header.chunks_exact_mut(4).zip(words) {
+            to.copy_from_slice(&word.to_ne_bytes());
+        }
+        let mut sum = (self.crc)(!0, &header);
+        sum = (self.crc)(sum, entry.text);
+        if !entry.dict.is_empty() {
+            sum = (self.crc)(sum, entry.dict);
+        }
+        if padding != 0 {
+            sum = (self.crc)(sum, [0; 8].get(..padding).unwrap_or(&[]));
+        }
+        !sum
     }
 
     /// Marks the end of the data, where no record fits in any more, once a round.
