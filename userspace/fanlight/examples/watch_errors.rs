@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Follows the log and prints what went wrong, woken seldom: by poll with a watermark.
+//!
+//! `cargo run --example watch_errors`
+
+use fanlight::abi::Watermark;
+use fanlight::{Board, Error, Level, Start};
+
+fn main() -> Result<(), Error> {
+    fanlight::survive_revocation()?;
+    let log = Board::open(0)?.log()?;
+    // At 256 records, or half a second after the first of them.
+    log.set_watermark(Watermark {
+        records: 256,
+        delay_us: 500_000,
+        ..Watermark::default()
+    })?;
+    let mut reader = log.reader(Start::Oldest)?;
+    loop {
+        reader.drain(|record| {
+            if record.lost > 0 {
+                println!(
+                    "({} records were overwritten before they could be read)",
+                    record.lost
+                );
+            }
+            if record.level <= Level::Err {
+                println!("{}: {}", record.facility, record.text_lossy());
+            }
+            Ok::<(), Error>(())
+        })?;
+        reader.wait(None)?;
+    }
+}
