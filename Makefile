@@ -4,7 +4,7 @@
 # (or right here, with SDK=none).
 
 comma := ,
-BOARDS  := virt-arm raspberrypi
+BOARDS  := virt-arm raspberrypi zynq
 IMAGES  := quick buildroot
 KERNELS := 7.2 7.3
 

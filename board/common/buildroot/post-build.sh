@@ -30,7 +30,7 @@ fi
 cat >"$target/etc/fanlight-release" <<END
 NAME=fanlight
 BOARD=$board
-VERSION=${FANLIGHT_VERSION:-unknown}
+VERSION=${FANLIGHT_RELEASE:-unknown}
 KERNEL=$(find "$target/lib/modules" -mindepth 1 -maxdepth 1 -type d -printf '%f')
 BUILDROOT=${BR2_VERSION_FULL:-unknown}
 END

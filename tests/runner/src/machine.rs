@@ -153,6 +153,18 @@ impl Machine {
         }
         qemu.arg("-kernel").arg(&options.kernel);
         qemu.arg("-dtb").arg(tree);
+        // Before the wires: Linux numbers virtio devices from the last one, and the channel's name has the number.
+        let mut root = String::new();
+        match media {
+            Media::Initrd(path) => {
+                qemu.arg("-initrd").arg(path);
+            }
+            Media::Disk(path) => {
+                let path = path.display().to_string();
+                qemu.args(self.disk.iter().map(|option| option.replace('@', &path)));
+                root = format!(" root=PARTUUID={SIGNATURE}-{:02} rootwait", self.root);
+            }
+        }
         let mut append = format!("console={} loglevel=8 panic=1", self.logged_console);
         match wiring {
             Wiring::Terminal => {
@@ -172,18 +184,8 @@ impl Machine {
                 append.push_str(&format!(" fanlight.control={}", self.control));
             }
         }
-        match media {
-            Media::Initrd(path) => {
-                qemu.arg("-initrd").arg(path);
-            }
-            Media::Disk(path) => {
-                let path = path.display().to_string();
-                qemu.args(self.disk.iter().map(|option| option.replace('@', &path)));
-                append.push_str(&format!(" root=PARTUUID={SIGNATURE}-{:02} rootwait", self.root));
-            }
-        }
         qemu.arg("-append")
-            .arg(format!("{append} {}", options.append));
+            .arg(format!("{append}{root} {}", options.append));
         qemu
     }
 
