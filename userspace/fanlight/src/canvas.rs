@@ -13,7 +13,7 @@ use crate::access::AccessError;
 use crate::geometry::Geometry;
 use crate::sys::Memory;
 
-/// A picture in memory that embedded-graphics can draw on: a page of a [`Framebuffer`](crate::Framebuffer), or ordinary
+/// A picture in memory that embedded-graphics can draw on: a page of a `Framebuffer`, or ordinary
 /// memory for pictures that are not, or not yet, on a screen.
 ///
 /// Colours are [`Rgb888`] whatever the format, and are converted as they are stored; a rectangle is converted once.
