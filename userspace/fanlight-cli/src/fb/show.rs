@@ -170,18 +170,22 @@ impl Scaler<'_> {
         let mut line = vec![0u8; narrow.len()];
         for row in &self.rows {
             let total: u32 = row.iter().map(|(_, weight)| *weight).sum();
+            let alone = row.len() == 1;
             sums.fill(0);
             for (source, weight) in row {
                 if held != Some(*source) {
-                    self.narrow(
-                        &self.picture.rgb()[*source as usize * stride..][..stride],
-                        &mut narrow,
-                    );
+                    let from = &self.picture.rgb()[*source as usize * stride..][..stride];
+                    self.narrow(from, &mut narrow);
                     held = Some(*source);
                 }
-                for (sum, value) in sums.iter_mut().zip(&narrow) {
-                    *sum += u32::from(*value) * weight;
+                if !alone {
+                    let values = sums.iter_mut().zip(&narrow);
+                    values.for_each(|(sum, value)| *sum += u32::from(*value) * weight);
                 }
+            }
+            if alone {
+                each(&narrow);
+                continue;
             }
             for (value, sum) in line.iter_mut().zip(&sums) {
                 *value = ((sum + total / 2) / total) as u8;
