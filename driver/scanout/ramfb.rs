@@ -25,8 +25,12 @@ pub(super) struct Ramfb {
 }
 
 impl Ramfb {
-    /// `ENODEV` where QEMU has no such display.
+    /// `ENODEV` where QEMU has no such display, `EINVAL` where that can't show the format.
     pub(super) fn new(dev: &Device, geometry: Geometry, window: u64) -> Result<Self> {
+        // QEMU takes a format that it can't show (qemu_drm_format_to_pixman), and then shows nothing, without a word.
+        if geometry.format.bits == 16 {
+            return Err(EINVAL);
+        }
         let mut fw_cfg = FwCfg::new(dev)?;
         let file = fw_cfg.find(b"etc/ramfb").map_err(|_| ENODEV)?;
         Ok(Self {
