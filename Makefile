@@ -44,7 +44,7 @@ help: ## list the targets
 	@echo 'fanlight: board memory and the kernel log, mapped. Targets:'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
 	@echo 'Settings: BOARD=$(subst $() ,|,$(BOARDS)), IMAGE=$(subst $() ,|,$(IMAGES)), KERNEL=$(subst $() ,|,$(KERNELS)), KERNEL_DEBUG=1, SMP=n, MEM=MiB, TIMEOUT=s, SDK=none,'
-	@echo '          FANLIGHT_CACHE=directory (now $(FANLIGHT_CACHE))'
+	@echo '          CROSS=no, FANLIGHT_CACHE=directory (now $(FANLIGHT_CACHE))'
 
 run: toolchain ## boot the quick image: a shell on a terminal, else the demonstration (DEMO=1 forces it)
 	@$(inside) run
@@ -88,7 +88,7 @@ sdk-image:
 	@mk/sdk --ensure
 
 # Where the host has cargo, user space is built through cross, as a Rust developer would; else by the image's own cargo.
-CROSS ?= no
+CROSS ?= $(if $(filter none,$(SDK)),no,$(if $(shell command -v cargo),yes,no))
 ifeq ($(CROSS),yes)
 export USERSPACE := cross
 export SDK_PASS += USERSPACE

@@ -52,7 +52,7 @@ $(module): $(kernel)/ready $(driver-sources)
 # Made by cross before we were called, where the host has cargo (mk/cross).
 ifeq ($(USERSPACE),)
 userspace:
-	+@$(step) "user space" $(logs)/userspace.log mk/userspace cargo $(board-target)
+	+@$(step) "user space" $(logs)/userspace.log mk/userspace cargo $(CURDIR) $(board-target)
 else
 userspace:
 endif
