@@ -163,12 +163,19 @@ impl<'a> Ring<'a> {
 
     /// Views memory that holds a ring already.
     pub fn attach(header: &'a Header, data: &'a [Word]) -> Result<Self, AttachError> {
-        let size = header.check()?;
-        if data.len() != size / 4 {
+        if header.check()? != data.len() * 4 {
             return Err(AttachError::Size);
         }
-        // INVARIANT: both were just checked.
-        Ok(Self { header, data, size })
+        Self::own(header, data).ok_or(AttachError::Size)
+    }
+
+    /// Views memory that holds a ring which was made here, and that nobody else can change: the header is not checked
+    /// again.
+    #[inline]
+    pub fn own(header: &'a Header, data: &'a [Word]) -> Option<Self> {
+        let size = data.len().checked_mul(4)?;
+        // INVARIANT: the size was just checked.
+        size_ok(size).then_some(Self { header, data, size })
     }
 
     /// The header.

@@ -175,11 +175,21 @@ impl Writer {
         pad: usize,
     ) -> u64 {
         let seq = self.seq(owner, 0);
+        if let Some(place) = self.place(ring, owner, len) {
+            fill(ring, place.offset, seq, entry, len, pad);
+            self.publish(ring, owner, &place, seq);
+        }
+        seq
+    }
+
+    /// Finds the place for `len` bytes that do not wrap, and makes room; `None` if the ring was taken away.
+    #[inline]
+    fn place(&self, ring: Ring<'_>, owner: Owner, len: usize) -> Option<Place> {
         // Only the owner changes it, and this is the owner's if nobody has taken the ring away until after it was loaded.
         let head = ring.header().head.glance();
         fence_acquire();
         if self.owner.load() != owner.0 {
-            return seq;
+            return None;
         }
         let offset = ring.offset(head as u32);
         let filler = filler(ring, offset, len);
@@ -191,13 +201,16 @@ impl Writer {
         } else {
             offset
         };
-        fill(ring, offset, seq, entry, len, pad);
+        Some(Place { head, end, offset })
+    }
 
+    /// Publishes the record and gives the ring back.
+    #[inline]
+    fn publish(&self, ring: Ring<'_>, owner: Owner, place: &Place, seq: u64) {
         // If the ring was taken away neither is as it was, and both stay as they are.
-        ring.header().head.swap_if_release(head, end);
+        ring.header().head.swap_if_release(place.head, place.end);
         let free = owner.released(seq.wrapping_add(1));
         self.owner.swap_if_release(owner.0, free.0);
-        seq
     }
 
     /// Appends a record although another writer is in the middle: that one's is left open.
@@ -326,6 +339,14 @@ impl Writer {
     }
 }
 
+/// Where a record goes.
+struct Place {
+    head: u64,
+    end: u64,
+    /// In the data.
+    offset: usize,
+}
+
 /// Writes the record at `offset`. Not inlined: too much is in registers already.
 #[inline(never)]
 fn fill(ring: Ring<'_>, offset: usize, seq: u64, entry: &Entry<'_>, len: usize, padding: usize) {
@@ -380,3 +401,7 @@ fn add(counter: &Long, n: u64) {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "writer_tests.rs"]
+mod tests;

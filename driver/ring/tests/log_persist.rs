@@ -104,7 +104,9 @@ fn log_persist_formatting_forgets_the_previous_boot() {
 /// Reset at every store of an append: each time, all records are there but that one and those it overwrites.
 #[test]
 fn log_persist_torn_append_loses_that_record_alone() {
-    for count in [3u64, 90, 91, 92, 93, 94, 95, 96] {
+    let counts = [3u64, 90, 91, 92, 93, 94, 95, 96];
+    let counts = if cfg!(miri) { &counts[..1] } else { &counts };
+    for &count in counts {
         let memory = region(REGION_MIN);
         let appender = Appender::format(&memory, &BOOT, crc32_le).unwrap();
         for seq in 0..count {
