@@ -92,7 +92,13 @@ impl LogFile {
     pub(crate) fn new(log: &Arc<Log>, opening: &Opening<'_>) -> Result<Pin<KBox<Self>>> {
         opening.deny_positions();
         let cursor = Cursor::oldest(log.ring().ok_or(EIO)?);
-        let kernel = opening.file().is_readable() && may_read_kmsg().is_ok();
+        let kernel = opening.file().is_readable()
+            && match may_read_kmsg() {
+                Ok(()) => true,
+                // Nothing was said about rights.
+                Err(e) if e == ENOMEM || e == ENFILE => return Err(e),
+                Err(_) => false,
+            };
         let record = KVec::from_elem(0u8, RECORD_MAX, GFP_KERNEL)?;
         let text = KVec::from_elem(0u8, kmsg::MESSAGE_MAX, GFP_KERNEL)?;
         let log = log.clone();
