@@ -52,6 +52,7 @@ run: toolchain ## boot the quick image: a shell on a terminal, else the demonstr
 guest: toolchain ## run CMD='...' in a booted guest [OVERLAY=dir DT=extra.dtso SCREEN=file.png ICOUNT=1]
 	@$(inside) guest
 
+image: export SDK_FOR := buildroot
 image: toolchain ## build the image of BOARD with Buildroot (BUILDROOT=dir, else upstream's release) into build/image/
 	@$(inside) image
 

@@ -43,7 +43,7 @@ enum Event {
 }
 
 /// How long the guest may take from power-on or reset to its hello.
-const BOOT_LIMIT: Duration = Duration::from_secs(60);
+const BOOT_LIMIT: Duration = Duration::from_secs(150);
 
 /// Boots the machine, runs the command in it, and powers it off. Errors are of this side: QEMU missing, a bad overlay.
 pub fn run_session(
