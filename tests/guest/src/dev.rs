@@ -77,6 +77,9 @@ pub const TABLE_NOW: Spec = kernel("table-now", uapi::BACKING_VMALLOC, 0x10_0000
 /// The second log: the smallest there may be, and not persistent.
 pub const LOG2: Spec = Spec { node: WINDOWS, size: 0x9000, ..LOG };
 
+/// The third: its copy is damaged by the tests.
+pub const LOG3: Spec = Spec { node: "fanlight-persist", ..LOG2 };
+
 /// All windows that can be written, one of each way of mapping and more.
 pub const WRITABLE: &[Spec] =
     &[CARVE_WC, CARVE_NC, CARVE_CACHED, MAILBOX, SRAM, REGS, CONTIG, TABLE, TABLE_NOW, SCRATCH];

@@ -172,7 +172,10 @@ pub fn run(chosen: &[&Test], options: &Options) -> i32 {
         if options.times {
             println!("# {}: {} ms", test.name, began.elapsed().as_millis());
         }
-        let said: Vec<String> = said.lines().map(str::to_owned).chain(complaints).collect();
+        let mut said: Vec<String> = said.lines().map(|line| line.chars().take(500).collect()).collect();
+        // The end says why it failed.
+        said.drain(..said.len().saturating_sub(60));
+        said.extend(complaints);
         report.result(test.name, &outcome, &said);
     }
     drop(hotplug);

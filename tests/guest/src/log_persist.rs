@@ -61,9 +61,7 @@ fn size() -> usize {
 }
 
 fn cleared() {
-    let fd = sys::open(PREVIOUS, libc::O_RDWR).expect(PREVIOUS);
-    use std::os::fd::AsRawFd;
-    assert_eq!(sys::ioctl_at(fd.as_raw_fd(), uapi::IOC_LOG_CLEAR, 0), Ok(0));
+    assert_eq!(sys::ioctl_at(previous().raw(), uapi::IOC_LOG_CLEAR, 0), Ok(0));
     assert_eq!(previous().all(), [""; 0], "it was cleared");
 }
 

@@ -40,6 +40,7 @@ mod log_map;
 mod log_poll;
 mod log_read;
 mod log_rights;
+mod log_salvage;
 mod log_write;
 mod log_persist;
 
@@ -99,6 +100,7 @@ fn main() {
         log_poll::TESTS,
         log_rights::TESTS,
         log_flood::TESTS,
+        log_salvage::TESTS,
         log_context::TESTS,
         window_info::TESTS,
         window_map::TESTS,
