@@ -58,7 +58,8 @@ impl Boot {
     pub fn wanted(&self, options: &Options) -> bool {
         let filter = &options.filter;
         let meets = |prefix: &String| prefix.starts_with(filter) || filter.starts_with(prefix);
-        let named = self.prefixes.is_empty() || !filter.contains('_') || self.prefixes.iter().any(meets);
+        let named =
+            self.prefixes.is_empty() || !filter.contains('_') || self.prefixes.iter().any(meets);
         let here = self.boards.is_empty() || self.boards.iter().any(|b| b == options.machine.name);
         named && here && (options.slow || !self.slow)
     }
@@ -75,7 +76,10 @@ impl Boot {
             options.append.push_str(word);
         }
         options.timeout = Duration::from_secs(self.timeout.unwrap_or(300));
-        options.command = format!("fanlight-guest-tests --boot {} {}", self.name, common.filter);
+        options.command = format!(
+            "fanlight-guest-tests --boot {} {}",
+            self.name, common.filter
+        );
         options
     }
 }
@@ -103,7 +107,8 @@ mod tests {
 
     #[test]
     fn build_boot_table_is_read() {
-        let boots = parse("# a comment\n\npanic smp=1 dt=a.dtso,b.dtso append=panic=1 slow=yes # why\n");
+        let boots =
+            parse("# a comment\n\npanic smp=1 dt=a.dtso,b.dtso append=panic=1 slow=yes # why\n");
         let boots = boots.unwrap();
         assert_eq!(boots.len(), 1);
         assert_eq!(boots[0].name, "panic");
@@ -115,6 +120,9 @@ mod tests {
 
     #[test]
     fn build_boot_table_errors_name_the_line() {
-        assert_eq!(parse("a\nb colour=red\n").unwrap_err(), "line 2: unknown word colour=red");
+        assert_eq!(
+            parse("a\nb colour=red\n").unwrap_err(),
+            "line 2: unknown word colour=red"
+        );
     }
 }

@@ -72,7 +72,11 @@ pub fn run(options: &Options) -> io::Result<i32> {
     tee.output(
         format!(
             "fanlight: demonstration {} in {seconds:.1} s; see {} and {}\n",
-            if trouble.is_empty() { "passed" } else { "FAILED" },
+            if trouble.is_empty() {
+                "passed"
+            } else {
+                "FAILED"
+            },
             file("screen.png").display(),
             file("log.txt").display()
         )

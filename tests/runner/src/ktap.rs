@@ -153,7 +153,8 @@ mod tests {
     #[test]
     fn build_libtest_failures_keep_what_they_printed() {
         let mut libtest = Libtest::default();
-        let text = "running 3 tests\ntest a::x ... ok\ntest a::y ... FAILED\ntest z ... ignored, slow\n\n\
+        let text =
+            "running 3 tests\ntest a::x ... ok\ntest a::y ... FAILED\ntest z ... ignored, slow\n\n\
                     failures:\n\n---- a::y stdout ----\nthread panicked\n\n\nfailures:\n    a::y\n";
         for line in text.lines() {
             libtest.line(line);

@@ -10,6 +10,7 @@
 //!
 //! - [`machine`]: what differs between boards, and how QEMU is called for each;
 //! - [`session`]: one QEMU from start to end, over any number of resets;
+//! - [`files`]: what a boot needs and nobody keeps;
 //! - [`console`]: which kernel messages are failures;
 //! - [`ktap`], [`suite`]: test results, and the run of all tests;
 //! - [`picture`]: captured screens.
@@ -17,6 +18,7 @@
 pub mod boots;
 pub mod console;
 pub mod demo;
+pub mod files;
 pub mod ktap;
 pub mod machine;
 pub mod options;

@@ -44,7 +44,12 @@ pub const MACHINES: &[Machine] = &[
         name: "virt-arm",
         qemu: &["virt", "-cpu", "cortex-a7", "-device", "ramfb"],
         tree: None,
-        disk: &["-drive", "file=@,format=raw,if=none,id=disk", "-device", "virtio-blk-device,drive=disk"],
+        disk: &[
+            "-drive",
+            "file=@,format=raw,if=none,id=disk",
+            "-device",
+            "virtio-blk-device,drive=disk",
+        ],
         root: 1,
         fixed_smp: false,
         smp: 2,
@@ -124,10 +129,13 @@ impl Media {
     /// power of two.
     pub fn new(options: &Options, scratch: &Path) -> io::Result<Self> {
         let Some(image) = &options.disk else {
-            return Ok(Self::Initrd(crate::session::initrd(options, scratch)?));
+            return Ok(Self::Initrd(crate::files::initrd(options, scratch)?));
         };
         let copy = scratch.join("disk.img");
-        run(Command::new("cp").arg("--sparse=always").arg(image).arg(&copy))?;
+        run(Command::new("cp")
+            .arg("--sparse=always")
+            .arg(image)
+            .arg(&copy))?;
         let file = fs::OpenOptions::new().write(true).open(&copy)?;
         file.set_len(file.metadata()?.len().next_power_of_two())?;
         Ok(Self::Disk(copy))
@@ -203,7 +211,9 @@ impl Machine {
             // Buildroot puts all of them into one directory.
             let name = Path::new(name);
             let flat = options.trees.join(name.file_name().unwrap_or_default());
-            Some(options.trees.join(name)).filter(|path| path.exists()).unwrap_or(flat)
+            Some(options.trees.join(name))
+                .filter(|path| path.exists())
+                .unwrap_or(flat)
         } else {
             let base = directory.join("base.dtb");
             let mut qemu = Command::new("qemu-system-arm");
@@ -221,7 +231,9 @@ impl Machine {
         let mut merge = Command::new("fdtoverlay");
         merge.arg("-i").arg(base).arg("-o").arg(&tree);
         let board = PathBuf::from(format!("dts/{}.dtso", self.name));
-        let own = [board].into_iter().chain(self.overlays.iter().map(PathBuf::from));
+        let own = [board]
+            .into_iter()
+            .chain(self.overlays.iter().map(PathBuf::from));
         for (number, source) in own.chain(options.overlays.iter().cloned()).enumerate() {
             let compiled = directory.join(format!("overlay{number}.dtbo"));
             let mut dtc = Command::new("dtc");
@@ -277,9 +289,16 @@ mod tests {
     #[test]
     fn build_overlay_is_translated_for_a_board_of_one_cell() {
         let two = "#size-cells = <2>; reg = <0x0 0x51700000 0x0 0x1000>; ranges = <0x0 0x0 0x51200000 0x10000>;";
-        let one = "#size-cells = <1>; reg = <0x21700000 0x1000>; ranges = <0x0 0x21200000 0x10000>;";
+        let one =
+            "#size-cells = <1>; reg = <0x21700000 0x1000>; ranges = <0x0 0x21200000 0x10000>;";
         assert_eq!(translate(two), one);
-        assert_eq!(translate("<0x0 0x44000000 0x0 0x1000>"), "<0x04000000 0x1000>");
-        assert_eq!(translate("<0xffffffff 0xfffff000 0x0 0x2000>"), "<0xfffff000 0x2000>");
+        assert_eq!(
+            translate("<0x0 0x44000000 0x0 0x1000>"),
+            "<0x04000000 0x1000>"
+        );
+        assert_eq!(
+            translate("<0xffffffff 0xfffff000 0x0 0x2000>"),
+            "<0xfffff000 0x2000>"
+        );
     }
 }

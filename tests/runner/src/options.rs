@@ -84,7 +84,8 @@ impl Options {
             let mut value = || arguments.next().ok_or(format!("{name} needs a value"));
             match name.as_str() {
                 "--board" => {
-                    options.machines = value()?.split(',').map(machine).collect::<Result<_, _>>()?;
+                    options.machines =
+                        value()?.split(',').map(machine).collect::<Result<_, _>>()?;
                     options.machine = options.machines[0];
                 }
                 "--kernel" => options.kernel = value()?.into(),

@@ -5,7 +5,7 @@
 //! run again with the next stage's number.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -16,11 +16,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::console::Console;
-use crate::machine::{run, Media, Wiring};
+use crate::files::Scratch;
+use crate::machine::{Media, Wiring};
 use crate::options::Options;
 use crate::picture::Picture;
-use fanlight_runner_link::{Decoder, Frame, Kind};
 use crate::qmp::Qmp;
+use fanlight_runner_link::{Decoder, Frame, Kind};
 
 /// What the command's output is good for.
 pub trait Sink {
@@ -57,13 +58,13 @@ pub fn run_session(
     let tree = options.machine.tree(options, &scratch.0)?;
 
     let (events, inbox) = channel();
-    let listeners = ["console", "control", "qmp"].map(|name| UnixListener::bind(scratch.0.join(name)));
+    let listeners =
+        ["console", "control", "qmp"].map(|name| UnixListener::bind(scratch.0.join(name)));
     let [console, control, qmp] = listeners;
     let qemu_log = fs::File::create(options.results.join("qemu.log"))?;
-    let mut command =
-        options
-            .machine
-            .command(options, &Wiring::Sockets(&scratch.0), &tree, &media);
+    let mut command = options
+        .machine
+        .command(options, &Wiring::Sockets(&scratch.0), &tree, &media);
     let child = command
         .stdin(Stdio::null())
         .stdout(qemu_log.try_clone()?)
@@ -97,7 +98,9 @@ pub fn run_session(
     let status = session.serve(&inbox);
     if let (Some(path), Some(_)) = (&options.screen, status) {
         if let Err(error) = session.capture(path) {
-            session.trouble.push(format!("screen not captured: {error}"));
+            session
+                .trouble
+                .push(format!("screen not captured: {error}"));
         }
     }
     let _ = session.qmp.execute("quit", json!({}));
@@ -193,7 +196,8 @@ impl Session<'_> {
                 }
                 Event::Machine(event) if event == "SHUTDOWN" => {
                     if status.is_none() {
-                        self.trouble.push("the guest powered off before its command ended".into());
+                        self.trouble
+                            .push("the guest powered off before its command ended".into());
                     }
                     return status.flatten();
                 }
@@ -323,7 +327,10 @@ impl Session<'_> {
     }
 
     fn finish(mut self) -> io::Result<Vec<String>> {
-        fs::write(self.options.results.join("console.log"), self.console.bytes())?;
+        fs::write(
+            self.options.results.join("console.log"),
+            self.console.bytes(),
+        )?;
         let kernel = self.console.trouble().iter();
         self.trouble
             .extend(kernel.map(|line| format!("kernel: {line}")));
@@ -384,39 +391,4 @@ fn pump(
             }
         }
     });
-}
-
-/// The initrd of a boot: the image, and the caller's files appended as an archive of their own.
-pub fn initrd(options: &Options, scratch: &Path) -> io::Result<PathBuf> {
-    let Some(files) = &options.files else {
-        return Ok(options.initrd.clone());
-    };
-    let archive = scratch.join("files.cpio");
-    let pack = "cd \"$0\" && find . -mindepth 1 | cpio --quiet -o -H newc -R 0:0 > \"$1\"";
-    run(std::process::Command::new("sh")
-        .args(["-c", pack])
-        .arg(files)
-        .arg(&archive))?;
-    let whole = scratch.join("initrd");
-    fs::copy(&options.initrd, &whole)?;
-    let mut file = fs::OpenOptions::new().append(true).open(&whole)?;
-    file.write_all(&fs::read(archive)?)?;
-    Ok(whole)
-}
-
-/// A short-lived directory; its path is short as well, since it holds sockets.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("fanlight-{}", std::process::id()));
-        fs::create_dir_all(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

@@ -51,7 +51,10 @@ impl Tally {
     }
 
     fn count(&self, verdict: Verdict) -> usize {
-        self.reports.iter().filter(|(_, r)| r.verdict == verdict).count()
+        self.reports
+            .iter()
+            .filter(|(_, r)| r.verdict == verdict)
+            .count()
     }
 
     fn save(&self, path: &Path) -> io::Result<()> {
@@ -115,11 +118,15 @@ fn cargo(tally: &mut Tally, options: &Options, group: &str, arguments: &[&str]) 
     let start = Instant::now();
     let log_path = options.results.join(format!("{group}.log"));
     let log = fs::File::create(&log_path)?;
+    println!("fanlight: tests {group} ... (log: {})", log_path.display());
     let mut child = Command::new("cargo")
         .args(["test", "--locked", "--no-fail-fast"])
         .args(arguments)
         .args(["--", &options.filter])
-        .env("CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_RUNNER", "qemu-arm -L /usr/arm-linux-gnueabihf")
+        .env(
+            "CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_RUNNER",
+            "qemu-arm -L /usr/arm-linux-gnueabihf",
+        )
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log.try_clone()?)
@@ -138,7 +145,11 @@ fn cargo(tally: &mut Tally, options: &Options, group: &str, arguments: &[&str]) 
     if !status.success() && reports.iter().all(|r| r.verdict != Verdict::Failed) {
         let log = fs::read_to_string(&log_path)?;
         let error = log.lines().find(|line| line.starts_with("error"));
-        let detail = format!("{}; full log: {}", error.unwrap_or("cargo test failed"), log_path.display());
+        let detail = format!(
+            "{}; full log: {}",
+            error.unwrap_or("cargo test failed"),
+            log_path.display()
+        );
         reports.push(failed(&format!("build_tests_{group}"), detail));
     }
     tally.add(group, start, reports);
@@ -155,7 +166,11 @@ fn scripts(tally: &mut Tally, options: &Options) -> io::Result<()> {
     paths.sort();
     let mut reports = Vec::new();
     for path in paths {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if !name.contains(&options.filter) {
             continue;
         }
@@ -199,6 +214,11 @@ fn guest(tally: &mut Tally, boot: &Boot, common: &Options) -> io::Result<()> {
     }
     let start = Instant::now();
     let options = boot.options(common);
+    let shown = options.results.display();
+    println!(
+        "fanlight: tests guest {} ... (log: {shown}/tests.ktap, console: {shown}/console.log)",
+        boot.name
+    );
     let mut collect = Collect {
         ktap: Ktap::default(),
         partial: Vec::new(),
@@ -223,7 +243,9 @@ fn guest(tally: &mut Tally, boot: &Boot, common: &Options) -> io::Result<()> {
             match outcome.status {
                 Some(0) => {}
                 Some(_) if any_failed => {}
-                Some(status) => trouble.push(format!("the test program ended with status {status}: {complaint}")),
+                Some(status) => trouble.push(format!(
+                    "the test program ended with status {status}: {complaint}"
+                )),
                 None => trouble.push("the test program did not end".into()),
             }
         }
@@ -231,10 +253,16 @@ fn guest(tally: &mut Tally, boot: &Boot, common: &Options) -> io::Result<()> {
     if missing > 0 {
         trouble.push(format!("{missing} tests were announced and never reported"));
     }
-    let clean = format!("board_{}_{name}_clean", options.machine.name.replace('-', "_"));
+    let clean = format!(
+        "board_{}_{name}_clean",
+        options.machine.name.replace('-', "_")
+    );
     // The boot itself is a test: the kernel had nothing to complain about, and every test came to an end.
     if !trouble.is_empty() {
-        trouble.push(format!("console: {}", options.results.join("console.log").display()));
+        trouble.push(format!(
+            "console: {}",
+            options.results.join("console.log").display()
+        ));
         reports.push(failed(&clean, trouble.join("\n")));
     } else if !reports.is_empty() {
         reports.push(Report {

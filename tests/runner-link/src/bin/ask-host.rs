@@ -161,12 +161,7 @@ fn run(job: &[u8], host: &Arc<Host>) -> io::Result<i32> {
         .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
 }
 
-fn forward(
-    mut from: impl Read + Send + 'static,
-    kind: Kind,
-    host: Arc<Host>,
-    ended: Sender<()>,
-) {
+fn forward(mut from: impl Read + Send + 'static, kind: Kind, host: Arc<Host>, ended: Sender<()>) {
     thread::spawn(move || {
         let mut bytes = [0; 16384];
         while let Ok(count @ 1..) = from.read(&mut bytes) {
@@ -226,7 +221,10 @@ fn answer(client: UnixStream, host: &Host) -> io::Result<()> {
             request.pop();
         }
         let line = String::from_utf8_lossy(&request).into_owned();
-        if let Some(length) = line.strip_prefix("put ").and_then(|rest| rest.split(' ').nth(1)) {
+        if let Some(length) = line
+            .strip_prefix("put ")
+            .and_then(|rest| rest.split(' ').nth(1))
+        {
             let length: usize = length.parse().map_err(io::Error::other)?;
             request.push(b'\n');
             let start = request.len();
