@@ -8,7 +8,8 @@ use crate::uapi;
 /// Whether the root of the device tree says so.
 pub fn is_compatible(with: &str) -> bool {
     let list = fs::read("/proc/device-tree/compatible").unwrap_or_default();
-    list.split(|byte| *byte == 0).any(|name| name == with.as_bytes())
+    list.split(|byte| *byte == 0)
+        .any(|name| name == with.as_bytes())
 }
 
 /// Whether the framebuffer is the one that a Raspberry Pi's firmware gives.

@@ -61,11 +61,16 @@ tests! {
 fn lines_of(node: &str) -> Vec<String> {
     let log = kernel_log();
     let prefix = format!("fanlight {node}: ");
-    log.lines().filter_map(|line| line.split_once(&prefix)).map(|(_, text)| text.to_owned()).collect()
+    log.lines()
+        .filter_map(|line| line.split_once(&prefix))
+        .map(|(_, text)| text.to_owned())
+        .collect()
 }
 
 fn kernel_log() -> String {
-    let output = std::process::Command::new("dmesg").output().unwrap_or_else(|_| skip!("no dmesg"));
+    let output = std::process::Command::new("dmesg")
+        .output()
+        .unwrap_or_else(|_| skip!("no dmesg"));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -74,19 +79,34 @@ fn refused(node: &str, window: &str, errors: &[i32]) {
     if !dev::node_exists(node) {
         skip!("the device tree has no {node}: boot with tests/dts/bad.dtso");
     }
-    assert!(Path::new("/sys/bus/platform/devices").join(node).exists(), "{node} is no device at all");
+    assert!(
+        Path::new("/sys/bus/platform/devices").join(node).exists(),
+        "{node} is no device at all"
+    );
     assert!(!dev::is_bound(node), "{node} was accepted");
-    assert!(dev::misc_of(node).is_empty(), "{node} left {:?} behind", dev::misc_of(node));
-    let (core, own): (Vec<String>, Vec<String>) =
-        lines_of(node).into_iter().partition(|line| line.contains("probe with driver fanlight failed"));
+    assert!(
+        dev::misc_of(node).is_empty(),
+        "{node} left {:?} behind",
+        dev::misc_of(node)
+    );
+    let (core, own): (Vec<String>, Vec<String>) = lines_of(node)
+        .into_iter()
+        .partition(|line| line.contains("probe with driver fanlight failed"));
     println!("{own:?} {core:?}");
     assert_eq!(own.len(), 1, "one line, and one only");
     assert_eq!(core.len(), 1, "the driver core's line");
-    let error: i32 = core[0].rsplit(' ').next().unwrap().parse().expect("an error number");
+    let error: i32 = core[0]
+        .rsplit(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .expect("an error number");
     assert!(errors.contains(&error), "refused with {error}");
     if !window.is_empty() {
         let prefix = format!("window {window}: ");
-        let reason = own[0].strip_prefix(&prefix).unwrap_or_else(|| panic!("no `{prefix}` in {:?}", own[0]));
+        let reason = own[0]
+            .strip_prefix(&prefix)
+            .unwrap_or_else(|| panic!("no `{prefix}` in {:?}", own[0]));
         assert!(reason.len() > 8, "{reason:?} is no reason");
     }
 }
@@ -155,11 +175,17 @@ bad! {
 
 fn board_bad_nodes_are_all_tested() {
     let nodes = dev::names_in("/proc/device-tree");
-    let bad: Vec<&str> = nodes.iter().filter_map(|name| name.strip_prefix("fanlight-bad-")).collect();
+    let bad: Vec<&str> = nodes
+        .iter()
+        .filter_map(|name| name.strip_prefix("fanlight-bad-"))
+        .collect();
     if bad.is_empty() {
         skip!("the device tree has no bad nodes: boot with tests/dts/bad.dtso");
     }
-    let untested: Vec<&&str> = bad.iter().filter(|&&n| n != "phandle-target" && !NODES.contains(&n)).collect();
+    let untested: Vec<&&str> = bad
+        .iter()
+        .filter(|&&n| n != "phandle-target" && !NODES.contains(&n))
+        .collect();
     assert!(untested.is_empty(), "{untested:?}");
 }
 

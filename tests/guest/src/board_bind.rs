@@ -34,7 +34,11 @@ fn board_unbind_takes_the_nodes_away_and_bind_brings_them_back() {
             }
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
-        assert!(dev::names_in("/dev/fanlight1").is_empty(), "{:?}", dev::names_in("/dev/fanlight1"));
+        assert!(
+            dev::names_in("/dev/fanlight1").is_empty(),
+            "{:?}",
+            dev::names_in("/dev/fanlight1")
+        );
     }
     assert_eq!(dev::misc_of(CARVE_WC.node), before);
     assert!(CARVE_WC.open().map().load32(0).is_ok());
@@ -60,8 +64,12 @@ fn board_number_stays_over_unbind_and_bind() {
 }
 
 fn module_stays() {
-    let refused = sys::delete_module("fanlight").expect_err("the module was removed under its users");
-    assert!([Errno::EBUSY, Errno::EAGAIN].contains(&refused), "{refused:?}");
+    let refused =
+        sys::delete_module("fanlight").expect_err("the module was removed under its users");
+    assert!(
+        [Errno::EBUSY, Errno::EAGAIN].contains(&refused),
+        "{refused:?}"
+    );
 }
 
 fn board_rmmod_with_an_open_descriptor_is_refused() {
@@ -93,7 +101,10 @@ fn board_rmmod_with_a_revoked_mapping_is_refused() {
 /// MemAvailable, in KiB.
 fn available() -> i64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")).expect("MemAvailable");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))
+        .expect("MemAvailable");
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 

@@ -22,11 +22,17 @@ tests! {
 fn board_module_is_loaded() {
     let modules = fs::read_to_string("/proc/modules").expect("/proc/modules");
     let ours = modules.lines().find(|line| line.starts_with("fanlight "));
-    assert!(ours.is_some_and(|line| line.contains(" Live ")), "{modules}");
+    assert!(
+        ours.is_some_and(|line| line.contains(" Live ")),
+        "{modules}"
+    );
 }
 
 fn board_node_is_matched_by_its_compatible() {
-    assert!(dev::node_exists("fanlight"), "the board's tree has no node of ours");
+    assert!(
+        dev::node_exists("fanlight"),
+        "the board's tree has no node of ours"
+    );
     let compatible = fs::read("/proc/device-tree/fanlight/compatible").unwrap();
     assert_eq!(compatible, b"fanlight,windows\0");
     assert!(dev::is_bound("fanlight"), "bound are {:?}", dev::bound());
@@ -37,7 +43,10 @@ fn board_window_nodes_are_in_dev() {
     assert_eq!(LOG.path(), "/dev/fanlight0/log");
     let nodes = dev::names_in("/dev/fanlight0");
     for name in ["fb", "log", "log.prev", "scratch"] {
-        assert!(nodes.iter().any(|node| node == name), "/dev/fanlight0 has {nodes:?}, and no {name}");
+        assert!(
+            nodes.iter().any(|node| node == name),
+            "/dev/fanlight0 has {nodes:?}, and no {name}"
+        );
     }
 }
 
@@ -62,13 +71,21 @@ fn board_node_without_alias_takes_a_free_number() {
         crate::skip!("the device tree has no fanlight-numbered: boot with tests/dts/windows.dtso");
     }
     let misc = dev::misc_of("fanlight-numbered");
-    let number: u32 = misc[0].strip_prefix("fanlight").unwrap().strip_suffix("-mem").unwrap().parse().unwrap();
+    let number: u32 = misc[0]
+        .strip_prefix("fanlight")
+        .unwrap()
+        .strip_suffix("-mem")
+        .unwrap()
+        .parse()
+        .unwrap();
     assert!(![0, 1, 7].contains(&number), "{number} belongs to an alias");
     assert!(number < 100, "{number}");
 }
 
 fn board_boot_log_is_free_of_complaints() {
-    let output = std::process::Command::new("dmesg").output().unwrap_or_else(|_| crate::skip!("no dmesg"));
+    let output = std::process::Command::new("dmesg")
+        .output()
+        .unwrap_or_else(|_| crate::skip!("no dmesg"));
     let text = String::from_utf8_lossy(&output.stdout);
     for sign in ["WARNING: ", "BUG: ", "Oops", "INFO: possible", "Call trace"] {
         let found = text.lines().find(|line| line.contains(sign));

@@ -35,7 +35,11 @@ const PATTERNS: [&str; 4] = ["bars", "grid", "gradient", "text"];
 
 fn geometry(spec: &Spec) -> (usize, usize, usize) {
     let info = spec.open().info();
-    (info.width as usize, info.height as usize, info.stride as usize)
+    (
+        info.width as usize,
+        info.height as usize,
+        info.stride as usize,
+    )
 }
 
 /// The tool on one of the framebuffers.
@@ -46,7 +50,9 @@ fn fb(spec: &Spec, args: &[&str]) -> crate::program::Ran {
 }
 
 fn crc_of(text: &str) -> u32 {
-    let word = text.split_whitespace().find(|word| word.len() == 8 && u32::from_str_radix(word, 16).is_ok());
+    let word = text
+        .split_whitespace()
+        .find(|word| word.len() == 8 && u32::from_str_radix(word, 16).is_ok());
     u32::from_str_radix(word.unwrap_or_else(|| panic!("no CRC in {text:?}")), 16).unwrap()
 }
 
@@ -62,11 +68,14 @@ fn crc_in_memory(spec: &Spec) -> u32 {
     for y in 0..height {
         let line = map.copy(first + y * stride, stride & !3);
         for x in 0..width {
-            let pixel = line[x * bytes..][..bytes].iter().rev().fold(0_u32, |pixel, &byte| pixel << 8 | u32::from(byte));
+            let pixel = line[x * bytes..][..bytes]
+                .iter()
+                .rev()
+                .fold(0_u32, |pixel, &byte| (pixel << 8) | u32::from(byte));
             for field in [var.red, var.green, var.blue] {
                 // Fewer bits are made eight as the screen's controller does it: the top ones are repeated below.
-                let value = pixel >> field.offset & ((1 << field.length) - 1);
-                rgb.push((value << (8 - field.length) | value >> (2 * field.length - 8)) as u8);
+                let value = (pixel >> field.offset) & ((1 << field.length) - 1);
+                rgb.push(((value << (8 - field.length)) | (value >> (2 * field.length - 8))) as u8);
             }
         }
     }
@@ -78,7 +87,10 @@ fn cli_fb_info_shows_the_geometry() {
     for word in ["1024", "600", "4096", "x8r8g8b8"] {
         assert!(text.to_lowercase().contains(word), "no {word} in\n{text}");
     }
-    assert!(fb(&FB, &["info", "--json"]).success().text().contains("1024"));
+    assert!(fb(&FB, &["info", "--json"])
+        .success()
+        .text()
+        .contains("1024"));
 }
 
 fn cli_fb_pattern_is_in_memory_as_it_says() {
@@ -100,18 +112,37 @@ fn cli_fb_pattern_is_on_the_screen() {
 fn cli_fb_pattern_reads_back_in_every_format() {
     for spec in [FB, FB_565, FB_XBGR, FB_ARGB, FB_RGB24] {
         fb(&spec, &["pattern", "bars"]).success();
-        let shot = crc_of(&fb(&spec, &["shot", "/tmp/shot.png", "--crc"]).success().text());
+        let shot = crc_of(
+            &fb(&spec, &["shot", "/tmp/shot.png", "--crc"])
+                .success()
+                .text(),
+        );
         assert_eq!(shot, crc_in_memory(&spec), "{}", spec.name);
     }
 }
 
 fn cli_fb_shot_equals_the_pattern() {
     for pattern in PATTERNS {
-        let drawn = crc_of(&fb(&FB, &["pattern", pattern, "--save", "/tmp/drawn.png", "--crc"]).success().text());
-        let shot = crc_of(&fb(&FB, &["shot", "/tmp/shot.png", "--crc"]).success().text());
+        let drawn = crc_of(
+            &fb(
+                &FB,
+                &["pattern", pattern, "--save", "/tmp/drawn.png", "--crc"],
+            )
+            .success()
+            .text(),
+        );
+        let shot = crc_of(
+            &fb(&FB, &["shot", "/tmp/shot.png", "--crc"])
+                .success()
+                .text(),
+        );
         assert_eq!(shot, drawn, "{pattern}");
         // The same pixels by the same encoder.
-        assert_eq!(fs::read("/tmp/shot.png").unwrap(), fs::read("/tmp/drawn.png").unwrap(), "{pattern}");
+        assert_eq!(
+            fs::read("/tmp/shot.png").unwrap(),
+            fs::read("/tmp/drawn.png").unwrap(),
+            "{pattern}"
+        );
     }
 }
 
@@ -124,7 +155,11 @@ fn cli_fb_shot_to_stdout_is_a_png() {
 
 fn cli_fb_show_brings_a_shot_back() {
     fb(&FB, &["pattern", "gradient"]).success();
-    let drawn = crc_of(&fb(&FB, &["shot", "/tmp/back.png", "--crc"]).success().text());
+    let drawn = crc_of(
+        &fb(&FB, &["shot", "/tmp/back.png", "--crc"])
+            .success()
+            .text(),
+    );
     fb(&FB, &["clear"]).success();
     assert_ne!(crc_in_memory(&FB), drawn);
     fb(&FB, &["show", "/tmp/back.png"]).success();
@@ -142,13 +177,44 @@ fn cli_fb_show_fits_centers_and_scales() {
     };
     let (red, black) = (0xff_0000, 0);
     fb(&FB, &["show", "--center", "/tmp/small.png"]).success();
-    assert_eq!((pixel(512, 300), pixel(480, 284), pixel(543, 315)), (red, red, red));
-    assert_eq!((pixel(479, 300), pixel(544, 300), pixel(512, 283), pixel(512, 316)), (black, black, black, black));
+    assert_eq!(
+        (pixel(512, 300), pixel(480, 284), pixel(543, 315)),
+        (red, red, red)
+    );
+    assert_eq!(
+        (
+            pixel(479, 300),
+            pixel(544, 300),
+            pixel(512, 283),
+            pixel(512, 316)
+        ),
+        (black, black, black, black)
+    );
     fb(&FB, &["show", "--scale", "2", "/tmp/small.png"]).success();
-    assert_eq!((pixel(512, 300), pixel(450, 270), pixel(447, 300), pixel(512, 267)), (red, red, black, black));
+    assert_eq!(
+        (
+            pixel(512, 300),
+            pixel(450, 270),
+            pixel(447, 300),
+            pixel(512, 267)
+        ),
+        (red, red, black, black)
+    );
     // 64 x 32 fits 1024 x 600 as 1024 x 512.
-    fb(&FB, &["show", "--fit", "--background", "#00f", "/tmp/small.png"]).success();
-    assert_eq!((pixel(0, 300), pixel(1023, 300), pixel(512, 50), pixel(512, 550)), (red, red, red, red));
+    fb(
+        &FB,
+        &["show", "--fit", "--background", "#00f", "/tmp/small.png"],
+    )
+    .success();
+    assert_eq!(
+        (
+            pixel(0, 300),
+            pixel(1023, 300),
+            pixel(512, 50),
+            pixel(512, 550)
+        ),
+        (red, red, red, red)
+    );
     assert_eq!((pixel(0, 0), pixel(1023, 599)), (0xff, 0xff));
 }
 
@@ -213,7 +279,12 @@ fn cli_fb_show_refuses_a_truncated_png() {
 /// A PNG chunk.
 fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let body = [kind, data].concat();
-    [&(data.len() as u32).to_be_bytes()[..], &body, &host::crc32(body.iter().copied()).to_be_bytes()].concat()
+    [
+        &(data.len() as u32).to_be_bytes()[..],
+        &body,
+        &host::crc32(body.iter().copied()).to_be_bytes(),
+    ]
+    .concat()
 }
 
 fn cli_fb_show_refuses_a_huge_png() {
@@ -223,7 +294,13 @@ fn cli_fb_show_refuses_a_huge_png() {
         header.extend(side.to_be_bytes());
     }
     header.extend([8, 6, 0, 0, 0]);
-    let png = [b"\x89PNG\r\n\x1a\n".to_vec(), chunk(b"IHDR", &header), chunk(b"IDAT", b""), chunk(b"IEND", b"")].concat();
+    let png = [
+        b"\x89PNG\r\n\x1a\n".to_vec(),
+        chunk(b"IHDR", &header),
+        chunk(b"IDAT", b""),
+        chunk(b"IEND", b""),
+    ]
+    .concat();
     fs::write("/tmp/huge.png", png).unwrap();
     run("fanlight", &["fb", "show", "/tmp/huge.png"]).fails_saying(&["/tmp/huge.png"]);
 }
@@ -244,5 +321,8 @@ fn cli_fb_device_gone_in_the_middle_is_a_clean_error() {
     crate::dev::bind_everything();
     assert_eq!(ran.text().trim(), "1", "{ran:?}");
     let said = fs::read_to_string("/tmp/gone").unwrap();
-    assert!(said.starts_with("fanlight: ") && said.contains(&FB_565.path()), "{said:?}");
+    assert!(
+        said.starts_with("fanlight: ") && said.contains(&FB_565.path()),
+        "{said:?}"
+    );
 }

@@ -38,7 +38,11 @@ fn fanlight() -> Command {
 fn cli_help_fits_a_terminal_and_names_every_command() {
     let help = run("fanlight", &["--help"]).success().text();
     for command in ["list", "log", "fb", "mem", "stats", "top"] {
-        assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "no {command}:\n{help}");
+        assert!(
+            help.lines()
+                .any(|line| line.trim_start().starts_with(command)),
+            "no {command}:\n{help}"
+        );
         let own = run("fanlight", &[command, "--help"]).success().text();
         assert!(own.starts_with('\n') && own.contains("Usage:"), "{own}");
         for line in help.lines().chain(own.lines()) {
@@ -50,7 +54,10 @@ fn cli_help_fits_a_terminal_and_names_every_command() {
 fn cli_version_names_the_drivers_abi() {
     FB.needed();
     let text = run("fanlight", &["--version"]).success().text();
-    assert!(text.starts_with("fanlight ") && text.contains(&format!("ABI {}", FB.open().info().abi)), "{text}");
+    assert!(
+        text.starts_with("fanlight ") && text.contains(&format!("ABI {}", FB.open().info().abi)),
+        "{text}"
+    );
 }
 
 fn cli_list_shows_every_window() {
@@ -58,30 +65,59 @@ fn cli_list_shows_every_window() {
     for node in dev::bound() {
         for misc in dev::misc_of(&node) {
             let path = format!("/dev/{}", misc.replacen('-', "/", 1));
-            assert!(text.lines().any(|line| line.split_whitespace().next() == Some(&path)), "no {path}:\n{text}");
+            assert!(
+                text.lines()
+                    .any(|line| line.split_whitespace().next() == Some(&path)),
+                "no {path}:\n{text}"
+            );
         }
     }
-    let fb = text.lines().find(|line| line.starts_with(&FB.path())).unwrap();
-    for word in ["framebuffer", "carveout", "writecombine", "1024x600", "ramfb"] {
+    let fb = text
+        .lines()
+        .find(|line| line.starts_with(&FB.path()))
+        .unwrap();
+    for word in [
+        "framebuffer",
+        "carveout",
+        "writecombine",
+        "1024x600",
+        "ramfb",
+    ] {
         assert!(fb.contains(word), "no {word:?} in {fb:?}");
     }
-    let log = text.lines().find(|line| line.starts_with("/dev/fanlight0/log ")).unwrap();
+    let log = text
+        .lines()
+        .find(|line| line.starts_with("/dev/fanlight0/log "))
+        .unwrap();
     assert!(log.contains("vmalloc") && log.contains("cached"), "{log}");
 }
 
 fn cli_list_json_has_every_window() {
     let text = run("fanlight", &["list", "--json"]).success().text();
     for spec in [FB, LOG, CARVE_WC] {
-        assert!(text.contains(&format!("\"{}\"", spec.path())), "no {}:\n{text}", spec.path());
+        assert!(
+            text.contains(&format!("\"{}\"", spec.path())),
+            "no {}:\n{text}",
+            spec.path()
+        );
     }
-    assert!(text.contains("\"size\":") && text.trim_start().starts_with('{') && text.trim_end().ends_with('}'));
-    assert_eq!(text.matches(['{', '[']).count(), text.matches(['}', ']']).count());
+    assert!(
+        text.contains("\"size\":")
+            && text.trim_start().starts_with('{')
+            && text.trim_end().ends_with('}')
+    );
+    assert_eq!(
+        text.matches(['{', '[']).count(),
+        text.matches(['}', ']']).count()
+    );
 }
 
 fn cli_list_of_one_board() {
     CARVE_WC.needed();
     for name in ["1", "/dev/fanlight1", "/dev/fanlight1/carve-wc"] {
-        let text = run("fanlight", &["list", "--device", name]).success().text();
+        let text = run("fanlight", &["list", "--device", name])
+            .success()
+            .text();
         assert!(text.contains("/dev/fanlight1/carve-wc"), "{name}:\n{text}");
         assert!(!text.contains("/dev/fanlight0/"), "{name}:\n{text}");
     }
@@ -89,8 +125,13 @@ fn cli_list_of_one_board() {
 
 fn cli_list_takes_the_board_from_the_environment() {
     CARVE_WC.needed();
-    let text = run_with(fanlight().arg("list").env("FANLIGHT", "1"), "fanlight", b"").success().text();
-    assert!(text.contains("/dev/fanlight1/carve-wc") && !text.contains("/dev/fanlight0/"), "{text}");
+    let text = run_with(fanlight().arg("list").env("FANLIGHT", "1"), "fanlight", b"")
+        .success()
+        .text();
+    assert!(
+        text.contains("/dev/fanlight1/carve-wc") && !text.contains("/dev/fanlight0/"),
+        "{text}"
+    );
 }
 
 fn cli_list_starts_in_no_time() {
@@ -113,24 +154,48 @@ fn children_time() -> i64 {
         libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage);
         usage
     };
+    // Both are 32 bits wide on ARM.
+    #[allow(
+        clippy::useless_conversion,
+        reason = "they are conversions on 32-bit machines only"
+    )]
     let micros = |time: libc::timeval| i64::from(time.tv_sec) * 1_000_000 + i64::from(time.tv_usec);
     micros(usage.ru_utime) + micros(usage.ru_stime)
 }
 
 fn cli_stats_counts_the_log() {
     let written = |text: &str| -> u64 {
-        let at = text.find("\"written\":").unwrap_or_else(|| panic!("no count of written records: {text}")) + 10;
-        text[at..].trim_start().chars().take_while(char::is_ascii_digit).collect::<String>().parse().expect("a number")
+        let at = text
+            .find("\"written\":")
+            .unwrap_or_else(|| panic!("no count of written records: {text}"))
+            + 10;
+        text[at..]
+            .trim_start()
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect::<String>()
+            .parse()
+            .expect("a number")
     };
-    let before = written(&run("fanlight", &["stats", "--json", "-d", "0"]).success().text());
+    let before = written(
+        &run("fanlight", &["stats", "--json", "-d", "0"])
+            .success()
+            .text(),
+    );
     run("fanlight", &["log", "write", "-d", "0", "counted"]).success();
-    let after = written(&run("fanlight", &["stats", "--json", "-d", "0"]).success().text());
+    let after = written(
+        &run("fanlight", &["stats", "--json", "-d", "0"])
+            .success()
+            .text(),
+    );
     assert!(after > before);
 }
 
 fn cli_top_prints_a_picture_in_batch_mode() {
     FB.needed();
-    let text = run("fanlight", &["top", "--batch", "-n", "1"]).success().text();
+    let text = run("fanlight", &["top", "--batch", "-n", "1"])
+        .success()
+        .text();
     assert!(text.contains("fb") && text.contains("log"), "{text}");
 }
 
@@ -138,7 +203,10 @@ fn cli_completion_and_man_pages_come_from_the_tool() {
     let completion = run("fanlight", &["--generate", "bash"]).success().text();
     assert!(completion.contains("complete -F"), "{completion}");
     let pages = run("fanlight", &["--generate", "man"]).success().text();
-    assert!(pages.lines().any(|page| page.contains("fanlight-log")), "{pages}");
+    assert!(
+        pages.lines().any(|page| page.contains("fanlight-log")),
+        "{pages}"
+    );
 }
 
 fn cli_unknown_command_is_one_line_and_a_hint() {
@@ -161,7 +229,10 @@ fn cli_without_a_device_says_what_to_do() {
 
 fn cli_without_permission_says_which_group() {
     needs("fanlight");
-    for (node, args) in [(FB.path(), ["fb", "info"]), (CARVE_WC.path(), ["mem", "dump"])] {
+    for (node, args) in [
+        (FB.path(), ["fb", "info"]),
+        (CARVE_WC.path(), ["mem", "dump"]),
+    ] {
         let child = Child::spawn(|| {
             sys::become_user(65534, &[]);
             let mut command = fanlight();
@@ -184,7 +255,11 @@ fn cli_unknown_window_lists_the_ones_there_are() {
 fn cli_write_error_is_reported() {
     let ran = shell("fanlight list >/dev/full");
     assert_eq!(ran.status, 1, "{}", ran.err);
-    assert!(ran.err.contains("write error") && !ran.err.contains("panicked"), "{}", ran.err);
+    assert!(
+        ran.err.contains("write error") && !ran.err.contains("panicked"),
+        "{}",
+        ran.err
+    );
 }
 
 fn cli_broken_pipe_is_silent() {

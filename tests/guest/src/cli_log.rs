@@ -46,8 +46,14 @@ fn cli_log_prints_every_message_in_order() {
     for text in &expected {
         // What is between quotes of the kernel stays one line each; odd bytes are escaped, so compare what is plain.
         let first = text.lines().next().unwrap_or("");
-        if first.bytes().all(|b| (b' '..127).contains(&b) && b != b'\\') {
-            assert!(lines.any(|line| line.contains(first)), "not printed, or not in order: {first}");
+        if first
+            .bytes()
+            .all(|b| (b' '..127).contains(&b) && b != b'\\')
+        {
+            assert!(
+                lines.any(|line| line.contains(first)),
+                "not printed, or not in order: {first}"
+            );
         }
     }
     assert!(printed.contains(&mark));
@@ -56,7 +62,9 @@ fn cli_log_prints_every_message_in_order() {
 fn cli_log_raw_is_what_read_gives() {
     let mark = unique("raw");
     append(&LOG.open(), &mark);
-    let printed = run("fanlight", &["log", "--raw", "-d", "0"]).success().text();
+    let printed = run("fanlight", &["log", "--raw", "-d", "0"])
+        .success()
+        .text();
     let expected = Messages::of_log(&LOG).all().concat();
     let end = expected.find(&mark).expect("our mark");
     assert_eq!(printed[..end.min(printed.len())], expected[..end]);
@@ -65,13 +73,18 @@ fn cli_log_raw_is_what_read_gives() {
 fn cli_log_json_is_an_object_a_line() {
     let mark = unique("json \" \\ \u{1} ü");
     append(&LOG.open(), &mark);
-    let printed = run("fanlight", &["log", "--json", "-d", "0"]).success().text();
+    let printed = run("fanlight", &["log", "--json", "-d", "0"])
+        .success()
+        .text();
     assert!(printed.lines().count() >= records().len() - 5);
     for line in printed.lines() {
         assert!(line.starts_with('{') && line.ends_with('}'), "{line}");
         assert!(!line.bytes().any(|b| b < b' '), "{line}");
     }
-    let ours = printed.lines().find(|line| line.contains("json \\\"")).expect("our record");
+    let ours = printed
+        .lines()
+        .find(|line| line.contains("json \\\""))
+        .expect("our record");
     assert!(ours.contains("\\\\") && ours.contains("\\u0001"), "{ours}");
 }
 
@@ -80,24 +93,45 @@ fn cli_log_level_and_facility_choose() {
     for level in 0..8 {
         append(&LOG.open(), &format!("<{level}>{words} level {level}"));
     }
-    append(&LOG.open(), &format!("<{}>{words} of a daemon", 3 << 3 | 6));
+    append(
+        &LOG.open(),
+        &format!("<{}>{words} of a daemon", (3 << 3) | 6),
+    );
     let lines = |args: &[&str]| -> Vec<String> {
-        let text = run("fanlight", &[&["log", "-d", "0", "-Q", "-g", &words], args].concat()).success().text();
-        text.lines().map(|line| line[line.find("choose").unwrap()..].to_owned()).collect()
+        let text = run(
+            "fanlight",
+            &[&["log", "-d", "0", "-Q", "-g", &words], args].concat(),
+        )
+        .success()
+        .text();
+        text.lines()
+            .map(|line| line[line.find("choose").unwrap()..].to_owned())
+            .collect()
     };
     assert_eq!(lines(&[]).len(), 9);
     assert_eq!(lines(&["--level", "warn"]), [format!("{words} level 4")]);
     assert_eq!(lines(&["--level", "crit+"]).len(), 3);
-    assert_eq!(lines(&["--level", "err,info", "--facility", "user"]).len(), 2);
-    assert_eq!(lines(&["--facility", "daemon"]), [format!("{words} of a daemon")]);
+    assert_eq!(
+        lines(&["--level", "err,info", "--facility", "user"]).len(),
+        2
+    );
+    assert_eq!(
+        lines(&["--facility", "daemon"]),
+        [format!("{words} of a daemon")]
+    );
 }
 
 fn cli_log_grep_chooses_and_finding_nothing_is_status_2() {
     let words = unique("needle");
     append(&LOG.open(), &words);
-    let found = run("fanlight", &["log", "-d", "0", "--grep", "^nee.le [0-9]+"]).success().text();
+    let found = run("fanlight", &["log", "-d", "0", "--grep", "^nee.le [0-9]+"])
+        .success()
+        .text();
     assert!(found.contains(&words) && !found.contains("Booting Linux"));
-    let nothing = run("fanlight", &["log", "-d", "0", "--fixed", "--grep", "no such words"]);
+    let nothing = run(
+        "fanlight",
+        &["log", "-d", "0", "--fixed", "--grep", "no such words"],
+    );
     assert_eq!((nothing.status, nothing.text().as_str()), (2, ""));
 }
 
@@ -107,19 +141,34 @@ fn cli_log_since_and_until_choose() {
     std::thread::sleep(Duration::from_millis(1200));
     append(&LOG.open(), &new);
     let record = Reader::new(&LOG).find(&new);
-    let when = format!("+{}.{:09}", record.ns / 1_000_000_000, record.ns % 1_000_000_000);
-    let since = run("fanlight", &["log", "-d", "0", "--since", &when]).success().text();
+    let when = format!(
+        "+{}.{:09}",
+        record.ns / 1_000_000_000,
+        record.ns % 1_000_000_000
+    );
+    let since = run("fanlight", &["log", "-d", "0", "--since", &when])
+        .success()
+        .text();
     assert!(since.contains(&new) && !since.contains(&old), "{since}");
     let before = record.ns - 500_000_000;
     let when = format!("+{}.{:09}", before / 1_000_000_000, before % 1_000_000_000);
-    let until = run("fanlight", &["log", "-d", "0", "--until", &when]).success().text();
+    let until = run("fanlight", &["log", "-d", "0", "--until", &when])
+        .success()
+        .text();
     assert!(until.contains(&old) && !until.contains(&new));
 }
 
 fn cli_log_escapes_what_a_terminal_would_obey() {
     append(&LOG.open(), "before \x1b[2J\x07 after");
-    let printed = run("fanlight", &["log", "-d", "0", "--color=always", "-Q", "-g", "before "]).text();
-    assert!(!printed.contains("\x1b[2J") && !printed.contains('\x07'), "{printed:?}");
+    let printed = run(
+        "fanlight",
+        &["log", "-d", "0", "--color=always", "-Q", "-g", "before "],
+    )
+    .text();
+    assert!(
+        !printed.contains("\x1b[2J") && !printed.contains('\x07'),
+        "{printed:?}"
+    );
 }
 
 fn cli_log_color_is_for_terminals_only() {
@@ -131,7 +180,10 @@ fn cli_log_color_is_for_terminals_only() {
     let mut command = Command::new("fanlight");
     command.args(always).env("NO_COLOR", "1");
     // An option outdoes the environment.
-    assert!(run_with(&mut command, "fanlight", b"").success().text().contains('\x1b'));
+    assert!(run_with(&mut command, "fanlight", b"")
+        .success()
+        .text()
+        .contains('\x1b'));
 }
 
 /// A tool that follows the log: what it prints until a line has this in it.
@@ -142,7 +194,11 @@ struct Follower {
 impl Follower {
     fn start(program: &str, args: &[&str]) -> Self {
         needs(program);
-        let child = Command::new(program).args(args).stdout(Stdio::piped()).spawn().expect("it starts");
+        let child = Command::new(program)
+            .args(args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
         Self { child }
     }
 
@@ -161,7 +217,10 @@ impl Follower {
                 assert!(n > 0, "it ended: {}", String::from_utf8_lossy(&text));
             }
         }
-        panic!("nothing with {part:?} came within 10 s:\n{}", String::from_utf8_lossy(&text));
+        panic!(
+            "nothing with {part:?} came within 10 s:\n{}",
+            String::from_utf8_lossy(&text)
+        );
     }
 }
 
@@ -234,22 +293,48 @@ fn cli_log_says_how_many_records_were_lost() {
         crate::skip!("no shell");
     }
     let said = std::fs::read_to_string("/tmp/fanlight-lost").unwrap();
-    assert!(said.lines().any(|line| line.contains("lost") && line.contains(|c: char| c.is_ascii_digit())), "{said:?}");
+    assert!(
+        said.lines()
+            .any(|line| line.contains("lost") && line.contains(|c: char| c.is_ascii_digit())),
+        "{said:?}"
+    );
 }
 
 fn cli_log_write_appends() {
     let hello = unique("by the tool");
     let mut reader = Reader::at_the_end(&LOG);
-    run("fanlight", &["log", "write", "-d", "0", "--level", "err", "--facility", "daemon", &hello]).success();
+    run(
+        "fanlight",
+        &[
+            "log",
+            "write",
+            "-d",
+            "0",
+            "--level",
+            "err",
+            "--facility",
+            "daemon",
+            &hello,
+        ],
+    )
+    .success();
     let record = reader.find(&hello);
-    assert_eq!((record.level, record.facility, record.text()), (3, 3, hello));
+    assert_eq!(
+        (record.level, record.facility, record.text()),
+        (3, 3, hello)
+    );
 }
 
 fn cli_log_write_takes_lines_from_stdin() {
     let mut reader = Reader::at_the_end(&LOG);
     let mut command = Command::new("fanlight");
     command.args(["log", "write", "-d", "0"]);
-    run_with(&mut command, "fanlight", b"the first line\nthe second line\n").success();
+    run_with(
+        &mut command,
+        "fanlight",
+        b"the first line\nthe second line\n",
+    )
+    .success();
     reader.find("the first line");
     reader.find("the second line");
 }
@@ -276,10 +361,17 @@ fn cli_log_dmesg_reads_our_log_as_the_kernels() {
     let ours = dmesg("-x");
     let mut lines = ours.lines();
     for line in theirs.lines() {
-        assert!(lines.any(|ours| ours == line), "not there, or not in order: {line}");
+        assert!(
+            lines.any(|ours| ours == line),
+            "not there, or not in order: {line}"
+        );
     }
     assert!(dmesg("--json").contains("\"dmesg\""));
-    let by_read: Vec<String> = Messages::of_log(&LOG).all().iter().map(|m| text(&without_number(m)).to_owned()).collect();
+    let by_read: Vec<String> = Messages::of_log(&LOG)
+        .all()
+        .iter()
+        .map(|m| text(&without_number(m)).to_owned())
+        .collect();
     assert!(by_read.iter().any(|text| *text == mark));
 }
 

@@ -22,14 +22,25 @@ fn mem(args: &[&str]) -> crate::program::Ran {
 
 fn cli_mem_dump_prints_as_xxd_does() {
     let map = REGS.open().map();
-    for (word, offset) in [0x3130_6665_u32, 0x2e2d_2c2b, 0x0a09_0807, 0xfffe_fdfc, 0x7f7e_2041].iter().zip((0..).step_by(4)) {
+    for (word, offset) in [
+        0x3130_6665_u32,
+        0x2e2d_2c2b,
+        0x0a09_0807,
+        0xfffe_fdfc,
+        0x7f7e_2041,
+    ]
+    .iter()
+    .zip((0..).step_by(4))
+    {
         map.store32(offset, *word).unwrap();
     }
     let text = mem(&["dump", &REGS.path(), "0", "20"]).success().text();
     let expected = "00000000: 65 66 30 31 2b 2c 2d 2e 07 08 09 0a fc fd fe ff  ef01+,-.........\n\
                     00000010: 41 20 7e 7f                                      A ~.\n";
     assert_eq!(text, expected);
-    let words = mem(&["dump", &REGS.path(), "0", "8", "--width", "4"]).success().text();
+    let words = mem(&["dump", &REGS.path(), "0", "8", "--width", "4"])
+        .success()
+        .text();
     assert!(words.starts_with("00000000: 31306665 2e2d2c2b"), "{words}");
 }
 
@@ -44,10 +55,22 @@ fn cli_mem_read_and_write_of_every_width() {
     mem(&["write", &path, "4", "0xab", "--width", "1"]).success();
     mem(&["write", &path, "6", "0xcdef", "--width", "2"]).success();
     assert_eq!(map.load32(4), Ok(0xcdef_00ab));
-    assert_eq!(mem(&["read", &path, "0", "2"]).success().text(), "0x11223344\n0xcdef00ab\n");
-    assert_eq!(mem(&["read", &path, "1", "--width", "1"]).success().text(), "0x33\n");
-    assert_eq!(mem(&["read", &path, "2", "--width", "2"]).success().text(), "0x1122\n");
-    assert!(mem(&["read", &path, "0", "--json"]).success().text().contains("287454020"));
+    assert_eq!(
+        mem(&["read", &path, "0", "2"]).success().text(),
+        "0x11223344\n0xcdef00ab\n"
+    );
+    assert_eq!(
+        mem(&["read", &path, "1", "--width", "1"]).success().text(),
+        "0x33\n"
+    );
+    assert_eq!(
+        mem(&["read", &path, "2", "--width", "2"]).success().text(),
+        "0x1122\n"
+    );
+    assert!(mem(&["read", &path, "0", "--json"])
+        .success()
+        .text()
+        .contains("287454020"));
 }
 
 fn cli_mem_beyond_the_window_is_refused() {
@@ -90,7 +113,10 @@ fn cli_mem_write_of_a_read_only_window_is_refused() {
     for spec in [CARVE_RO, LOG] {
         mem(&["write", &spec.path(), "0", "1"]).fails_saying(&[&spec.path()]);
     }
-    assert!(mem(&["read", &LOG.path(), "0"]).success().text().contains("0x474c4e46"));
+    assert!(mem(&["read", &LOG.path(), "0"])
+        .success()
+        .text()
+        .contains("0x474c4e46"));
 }
 
 fn cli_mem_watch_prints_a_line_a_change() {
@@ -104,7 +130,9 @@ fn cli_mem_watch_prints_a_line_a_change() {
         }
         0
     });
-    let text = mem(&["watch", &path, "0x10", "4", "-i", "0.1", "-n", "5"]).success().text();
+    let text = mem(&["watch", &path, "0x10", "4", "-i", "0.1", "-n", "5"])
+        .success()
+        .text();
     writer.wait();
     assert!(text.lines().count() >= 3, "{text}");
 }

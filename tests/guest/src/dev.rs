@@ -27,11 +27,27 @@ pub struct Spec {
 const WINDOWS: &str = "fanlight-windows";
 
 const fn carveout(child: &'static str, name: &'static str, cache: u32, size: usize) -> Spec {
-    Spec { node: WINDOWS, child, name, backing: uapi::BACKING_CARVEOUT, cache, size, read_only: false }
+    Spec {
+        node: WINDOWS,
+        child,
+        name,
+        backing: uapi::BACKING_CARVEOUT,
+        cache,
+        size,
+        read_only: false,
+    }
 }
 
 const fn kernel(name: &'static str, backing: u32, size: usize, read_only: bool) -> Spec {
-    Spec { node: WINDOWS, child: name, name, backing, cache: uapi::CACHE_CACHED, size, read_only }
+    Spec {
+        node: WINDOWS,
+        child: name,
+        name,
+        backing,
+        cache: uapi::CACHE_CACHED,
+        size,
+        read_only,
+    }
 }
 
 pub const FB: Spec = Spec {
@@ -63,9 +79,12 @@ pub const SCRATCH: Spec = Spec {
 };
 pub const CARVE_WC: Spec = carveout("carve-wc", "carve-wc", uapi::CACHE_WRITECOMBINE, 0x10_0000);
 pub const CARVE_NC: Spec = carveout("carve-nc", "carve-nc", uapi::CACHE_NONCACHED, 0x4_0000);
-pub const CARVE_CACHED: Spec = carveout("carve-cached", "carve-cached", uapi::CACHE_CACHED, 0x4_0000);
-pub const CARVE_RO: Spec =
-    Spec { read_only: true, ..carveout("carve-ro", "carve-ro", uapi::CACHE_NONCACHED, 0x1_0000) };
+pub const CARVE_CACHED: Spec =
+    carveout("carve-cached", "carve-cached", uapi::CACHE_CACHED, 0x4_0000);
+pub const CARVE_RO: Spec = Spec {
+    read_only: true,
+    ..carveout("carve-ro", "carve-ro", uapi::CACHE_NONCACHED, 0x1_0000)
+};
 pub const MAILBOX: Spec = carveout("odd-name", "mailbox", uapi::CACHE_NONCACHED, 0x1_0000);
 pub const SRAM: Spec = carveout("sram", "sram", uapi::CACHE_NONCACHED, 0x4000);
 pub const REGS: Spec = carveout("regs@51302000", "regs", uapi::CACHE_NONCACHED, 0x2000);
@@ -75,14 +94,31 @@ pub const TABLE: Spec = kernel("table", uapi::BACKING_VMALLOC, 0x10_0000, false)
 pub const TABLE_RO: Spec = kernel("table-ro", uapi::BACKING_VMALLOC, 0x4000, true);
 pub const TABLE_NOW: Spec = kernel("table-now", uapi::BACKING_VMALLOC, 0x10_0000, false);
 /// The second log: the smallest there may be, and not persistent.
-pub const LOG2: Spec = Spec { node: WINDOWS, size: 0x9000, ..LOG };
+pub const LOG2: Spec = Spec {
+    node: WINDOWS,
+    size: 0x9000,
+    ..LOG
+};
 
 /// The third: its copy is damaged by the tests.
-pub const LOG3: Spec = Spec { node: "fanlight-persist", ..LOG2 };
+pub const LOG3: Spec = Spec {
+    node: "fanlight-persist",
+    ..LOG2
+};
 
 /// All windows that can be written, one of each way of mapping and more.
-pub const WRITABLE: &[Spec] =
-    &[CARVE_WC, CARVE_NC, CARVE_CACHED, MAILBOX, SRAM, REGS, CONTIG, TABLE, TABLE_NOW, SCRATCH];
+pub const WRITABLE: &[Spec] = &[
+    CARVE_WC,
+    CARVE_NC,
+    CARVE_CACHED,
+    MAILBOX,
+    SRAM,
+    REGS,
+    CONTIG,
+    TABLE,
+    TABLE_NOW,
+    SCRATCH,
+];
 /// One window of each way of mapping.
 pub const EACH_BACKING: &[Spec] = &[CARVE_WC, CONTIG, TABLE, TABLE_NOW];
 pub const READ_ONLY: &[Spec] = &[CARVE_RO, CONTIG_RO, TABLE_RO];
@@ -96,7 +132,11 @@ impl Spec {
     /// Ends the test as skipped if the running device tree does not have this window.
     pub fn needed(&self) {
         if !Path::new(TREE).join(self.node).join(self.child).exists() {
-            skip!("the device tree has no {}/{}: boot with tests/dts/windows.dtso", self.node, self.child);
+            skip!(
+                "the device tree has no {}/{}: boot with tests/dts/windows.dtso",
+                self.node,
+                self.child
+            );
         }
     }
 
@@ -110,12 +150,17 @@ impl Spec {
                 .and_then(|instance| instance.strip_prefix("fanlight"))
                 .is_some_and(|n| n.parse::<u32>().is_ok())
         });
-        found.cloned().unwrap_or_else(|| panic!("{} has no window {}; it has {all:?}", self.node, self.name))
+        found
+            .cloned()
+            .unwrap_or_else(|| panic!("{} has no window {}; it has {all:?}", self.node, self.name))
     }
 
     pub fn instance(&self) -> u32 {
         let misc = self.misc();
-        let digits: String = misc["fanlight".len()..].chars().take_while(char::is_ascii_digit).collect();
+        let digits: String = misc["fanlight".len()..]
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
         digits.parse().expect("a number")
     }
 
@@ -132,13 +177,19 @@ impl Spec {
     pub fn attribute(&self, name: &str) -> String {
         let path = self.sysfs().join(name);
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        text.strip_suffix('\n').unwrap_or_else(|| panic!("{name} has no newline: {text:?}")).to_owned()
+        text.strip_suffix('\n')
+            .unwrap_or_else(|| panic!("{name} has no newline: {text:?}"))
+            .to_owned()
     }
 
     pub fn open(&self) -> Window {
         // A log can't be mapped writable, but it can be written to.
         let read_only = self.read_only && self.name != LOG.name;
-        self.open_with(if read_only { libc::O_RDONLY } else { libc::O_RDWR })
+        self.open_with(if read_only {
+            libc::O_RDONLY
+        } else {
+            libc::O_RDWR
+        })
     }
 
     pub fn open_with(&self, flags: i32) -> Window {
@@ -161,12 +212,20 @@ impl Window {
 
     /// Maps all of it, readable and, where it may be, writable.
     pub fn map(&self) -> Map {
-        let prot = if self.spec.read_only { crate::mem::R } else { crate::mem::RW };
-        Map::shared(self.raw(), self.spec.size, prot).unwrap_or_else(|e| panic!("mmap {}: {e:?}", self.spec.name))
+        let prot = if self.spec.read_only {
+            crate::mem::R
+        } else {
+            crate::mem::RW
+        };
+        Map::shared(self.raw(), self.spec.size, prot)
+            .unwrap_or_else(|e| panic!("mmap {}: {e:?}", self.spec.name))
     }
 
     pub fn info(&self) -> Info {
-        let mut info = Info { reserved: [!0; 8], ..Info::default() };
+        let mut info = Info {
+            reserved: [!0; 8],
+            ..Info::default()
+        };
         sys::ioctl(self.raw(), uapi::IOC_INFO, &mut info).expect("FANLIGHT_IOC_INFO");
         info
     }
@@ -194,7 +253,10 @@ pub fn node_exists(node: &str) -> bool {
 
 /// The nodes that are bound to the driver now.
 pub fn bound() -> Vec<String> {
-    names_in(DRIVER).into_iter().filter(|name| name.starts_with("fanlight")).collect()
+    names_in(DRIVER)
+        .into_iter()
+        .filter(|name| name.starts_with("fanlight"))
+        .collect()
 }
 
 pub fn is_bound(node: &str) -> bool {
@@ -209,7 +271,9 @@ pub fn unbind(node: &str) {
 pub fn wait_for_node(node: &str) {
     for _ in 0..200 {
         let ready = misc_of(node).iter().all(|misc| {
-            misc.split_once('-').is_some_and(|(instance, name)| Path::new("/dev").join(instance).join(name).exists())
+            misc.split_once('-').is_some_and(|(instance, name)| {
+                Path::new("/dev").join(instance).join(name).exists()
+            })
         });
         if ready {
             return;

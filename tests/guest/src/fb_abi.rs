@@ -30,7 +30,13 @@ tests! {
 
 /// A framebuffer of tests/dts/windows.dtso.
 const fn other(name: &'static str, size: usize) -> Spec {
-    Spec { node: "fanlight-formats", child: name, name, size, ..FB }
+    Spec {
+        node: "fanlight-formats",
+        child: name,
+        name,
+        size,
+        ..FB
+    }
 }
 
 pub const FB_565: Spec = other("fb-565", 0x10_0000);
@@ -39,7 +45,11 @@ pub const FB_ARGB: Spec = other("fb-argb", 0x1_0000);
 pub const FB_RGB24: Spec = other("fb-rgb24", 0x1_0000);
 
 const fn bits(offset: u32, length: u32) -> Bitfield {
-    Bitfield { offset, length, msb_right: 0 }
+    Bitfield {
+        offset,
+        length,
+        msb_right: 0,
+    }
 }
 
 fn fb_var_is_the_trees_geometry() {
@@ -57,35 +67,83 @@ fn fb_var_is_the_trees_geometry() {
 fn fb_var_has_the_bitfields_of_each_format() {
     for (spec, depth, [red, green, blue, transp]) in [
         (FB, 32, [bits(16, 8), bits(8, 8), bits(0, 8), bits(0, 0)]),
-        (FB_565, 16, [bits(11, 5), bits(5, 6), bits(0, 5), bits(0, 0)]),
-        (FB_XBGR, 32, [bits(0, 8), bits(8, 8), bits(16, 8), bits(0, 0)]),
-        (FB_ARGB, 32, [bits(16, 8), bits(8, 8), bits(0, 8), bits(24, 8)]),
-        (FB_RGB24, 24, [bits(16, 8), bits(8, 8), bits(0, 8), bits(0, 0)]),
+        (
+            FB_565,
+            16,
+            [bits(11, 5), bits(5, 6), bits(0, 5), bits(0, 0)],
+        ),
+        (
+            FB_XBGR,
+            32,
+            [bits(0, 8), bits(8, 8), bits(16, 8), bits(0, 0)],
+        ),
+        (
+            FB_ARGB,
+            32,
+            [bits(16, 8), bits(8, 8), bits(0, 8), bits(24, 8)],
+        ),
+        (
+            FB_RGB24,
+            24,
+            [bits(16, 8), bits(8, 8), bits(0, 8), bits(0, 0)],
+        ),
     ] {
         let var = fbdev::var(spec.open().raw());
         assert_eq!(var.bits_per_pixel, depth, "{}", spec.name);
-        assert_eq!((var.red, var.green, var.blue, var.transp), (red, green, blue, transp), "{}", spec.name);
+        assert_eq!(
+            (var.red, var.green, var.blue, var.transp),
+            (red, green, blue, transp),
+            "{}",
+            spec.name
+        );
     }
 }
 
 fn fb_var_is_the_same_for_a_read_only_descriptor() {
-    assert_eq!(fbdev::var(FB.open().raw()), fbdev::var(FB.open_with(libc::O_RDONLY).raw()));
+    assert_eq!(
+        fbdev::var(FB.open().raw()),
+        fbdev::var(FB.open_with(libc::O_RDONLY).raw())
+    );
 }
 
 fn fb_fix_is_packed_truecolor_of_the_whole_window() {
-    for (spec, line) in [(FB, 4096), (FB_565, 1600), (FB_XBGR, 256), (FB_ARGB, 256), (FB_RGB24, 192)] {
+    for (spec, line) in [
+        (FB, 4096),
+        (FB_565, 1600),
+        (FB_XBGR, 256),
+        (FB_ARGB, 256),
+        (FB_RGB24, 192),
+    ] {
         let fix = fbdev::fix(spec.open().raw());
-        assert_eq!((fix.kind, fix.visual), (0, 2), "{}: PACKED_PIXELS, TRUECOLOR", spec.name);
+        assert_eq!(
+            (fix.kind, fix.visual),
+            (0, 2),
+            "{}: PACKED_PIXELS, TRUECOLOR",
+            spec.name
+        );
         assert_eq!(fix.line_length, line, "{}", spec.name);
         assert_eq!(fix.smem_start as usize % PAGE, 0, "{}", spec.name);
         let var = fbdev::var(spec.open().raw());
-        assert!(fix.smem_len >= line * var.yres_virtual, "{}: {fix:?}", spec.name);
+        assert!(
+            fix.smem_len >= line * var.yres_virtual,
+            "{}: {fix:?}",
+            spec.name
+        );
         // Programs map up to the next page's end of it.
         let pages = (fix.smem_len as usize).next_multiple_of(PAGE);
-        assert!(Map::shared(spec.open().raw(), pages, crate::mem::RW).is_ok(), "{}", spec.name);
+        assert!(
+            Map::shared(spec.open().raw(), pages, crate::mem::RW).is_ok(),
+            "{}",
+            spec.name
+        );
         assert_ne!(fix.id[0], 0, "{} has no id", spec.name);
         assert_eq!(fix.id[15], 0);
-        assert_eq!((fix.mmio_start, fix.mmio_len, fix.accel), (0, 0, 0), "{}", spec.name);
+        assert_eq!(
+            (fix.mmio_start, fix.mmio_len, fix.accel),
+            (0, 0, 0),
+            "{}",
+            spec.name
+        );
     }
 }
 
@@ -114,7 +172,12 @@ fn fb_info_names_each_format_as_drm_does() {
         let info = spec.open().info();
         assert_eq!(info.kind, uapi::KIND_FRAMEBUFFER, "{}", spec.name);
         assert_eq!(&info.format.to_le_bytes(), fourcc, "{}", spec.name);
-        assert_eq!((info.width, info.height, info.stride, info.pages), geometry, "{}", spec.name);
+        assert_eq!(
+            (info.width, info.height, info.stride, info.pages),
+            geometry,
+            "{}",
+            spec.name
+        );
     }
 }
 
@@ -130,7 +193,12 @@ fn fb_put_of_the_current_mode_changes_nothing() {
 fn fb_put_of_another_mode_gives_the_current_one_back() {
     let fb = FB.open();
     let before = fbdev::var(fb.raw());
-    let mut var = Var { xres: 640, yres: 480, bits_per_pixel: 16, ..before };
+    let mut var = Var {
+        xres: 640,
+        yres: 480,
+        bits_per_pixel: 16,
+        ..before
+    };
     assert_eq!(sys::ioctl(fb.raw(), fbdev::PUT_VAR, &mut var), Ok(0));
     assert_eq!((var.xres, var.yres, var.bits_per_pixel), (1024, 600, 32));
     assert_eq!(fbdev::var(fb.raw()), before);
@@ -147,10 +215,20 @@ fn fb_pan_within_the_window_is_remembered() {
 fn fb_pan_beyond_the_window_is_einval() {
     let fb = FB.open();
     for line in [601, 1200, u32::MAX, u32::MAX - 599] {
-        assert_eq!(fbdev::pan(fb.raw(), line), Err(Errno::EINVAL), "line {line}");
+        assert_eq!(
+            fbdev::pan(fb.raw(), line),
+            Err(Errno::EINVAL),
+            "line {line}"
+        );
     }
-    let mut sideways = Var { xoffset: 1, ..fbdev::var(fb.raw()) };
-    assert_eq!(sys::ioctl(fb.raw(), fbdev::PAN, &mut sideways), Err(Errno::EINVAL));
+    let mut sideways = Var {
+        xoffset: 1,
+        ..fbdev::var(fb.raw())
+    };
+    assert_eq!(
+        sys::ioctl(fb.raw(), fbdev::PAN, &mut sideways),
+        Err(Errno::EINVAL)
+    );
     assert_eq!(fbdev::var(fb.raw()).yoffset, 0);
 }
 
@@ -165,7 +243,10 @@ fn fb_blank_answers_every_level() {
     for level in [1, 2, 3, 4, 0] {
         let answer = sys::ioctl_at(fb.raw(), fbdev::BLANK, level);
         // As the backend can: fbdev says EINVAL where there is nothing to blank.
-        assert!([Ok(0), Err(Errno::EINVAL)].contains(&answer), "level {level}: {answer:?}");
+        assert!(
+            [Ok(0), Err(Errno::EINVAL)].contains(&answer),
+            "level {level}: {answer:?}"
+        );
     }
     assert!([Err(Errno::EINVAL)].contains(&sys::ioctl_at(fb.raw(), fbdev::BLANK, 99)));
     assert_eq!(fbdev::var(fb.raw()).xres, 1024);
@@ -175,8 +256,23 @@ fn fb_ioctl_unknown_is_enotty() {
     let fb = FB.open();
     let mut buffer = [0_u32; 64];
     // Colour maps, cursors, console maps, vblank, and numbers that are nothing.
-    for request in [0x4604, 0x4605, 0x4608, 0x460f, 0x4610, 0x4612, 0x8010_4612, 0x4618, 0x4620, 0x46ff] {
-        assert_eq!(sys::ioctl(fb.raw(), request, &mut buffer), Err(Errno::ENOTTY), "{request:#x}");
+    for request in [
+        0x4604,
+        0x4605,
+        0x4608,
+        0x460f,
+        0x4610,
+        0x4612,
+        0x8010_4612,
+        0x4618,
+        0x4620,
+        0x46ff,
+    ] {
+        assert_eq!(
+            sys::ioctl(fb.raw(), request, &mut buffer),
+            Err(Errno::ENOTTY),
+            "{request:#x}"
+        );
     }
 }
 
@@ -184,7 +280,15 @@ fn fb_ioctl_into_a_bad_pointer_is_efault() {
     let fb = FB.open();
     let hole = Map::nothing(PAGE);
     for request in [fbdev::GET_VAR, fbdev::PUT_VAR, fbdev::GET_FIX, fbdev::PAN] {
-        assert_eq!(sys::ioctl_at(fb.raw(), request, hole.at), Err(Errno::EFAULT), "{request:#x}");
-        assert_eq!(sys::ioctl_at(fb.raw(), request, 0), Err(Errno::EFAULT), "{request:#x}");
+        assert_eq!(
+            sys::ioctl_at(fb.raw(), request, hole.at),
+            Err(Errno::EFAULT),
+            "{request:#x}"
+        );
+        assert_eq!(
+            sys::ioctl_at(fb.raw(), request, 0),
+            Err(Errno::EFAULT),
+            "{request:#x}"
+        );
     }
 }

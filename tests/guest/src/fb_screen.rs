@@ -27,13 +27,16 @@ const PAGE_BYTES: usize = HEIGHT * 4096;
 
 /// A picture that has every coordinate in it, and differs from seed to seed.
 fn pixel(x: usize, y: usize, seed: u32) -> u32 {
-    (x as u32 & 0xff) << 16 | (y as u32 & 0xff) << 8 | ((x as u32 >> 2) ^ (y as u32) ^ seed) & 0xff
+    ((x as u32 & 0xff) << 16)
+        | ((y as u32 & 0xff) << 8)
+        | ((x as u32 >> 2) ^ (y as u32) ^ seed) & 0xff
 }
 
 fn draw(map: &Map, page: usize, seed: u32) {
     for y in 0..HEIGHT {
         for x in 0..WIDTH {
-            map.store32(page * PAGE_BYTES + y * 4096 + x * 4, pixel(x, y, seed)).expect("the framebuffer");
+            map.store32(page * PAGE_BYTES + y * 4096 + x * 4, pixel(x, y, seed))
+                .expect("the framebuffer");
         }
     }
 }
@@ -42,7 +45,11 @@ fn draw(map: &Map, page: usize, seed: u32) {
 fn expected(seed: u32) -> Screen {
     let pixels = (0..HEIGHT).flat_map(|y| (0..WIDTH).map(move |x| pixel(x, y, seed)));
     let bytes = pixels.flat_map(|pixel| [(pixel >> 16) as u8, (pixel >> 8) as u8, pixel as u8]);
-    Screen { width: WIDTH as u32, height: HEIGHT as u32, crc: host::crc32(bytes) }
+    Screen {
+        width: WIDTH as u32,
+        height: HEIGHT as u32,
+        crc: host::crc32(bytes),
+    }
 }
 
 fn fb_screen_shows_what_is_drawn_through_the_map() {
@@ -55,8 +62,9 @@ fn fb_screen_shows_what_is_drawn_through_the_map() {
 fn fb_screen_shows_what_is_written() {
     let fb = FB.open();
     fbdev::pan(fb.raw(), 0).unwrap();
-    let bytes: Vec<u8> =
-        (0..HEIGHT).flat_map(|y| (0..WIDTH).flat_map(move |x| pixel(x, y, 2).to_le_bytes())).collect();
+    let bytes: Vec<u8> = (0..HEIGHT)
+        .flat_map(|y| (0..WIDTH).flat_map(move |x| pixel(x, y, 2).to_le_bytes()))
+        .collect();
     let mut done = 0;
     while done < bytes.len() {
         done += sys::write(fb.raw(), &bytes[done..]).expect("write");
@@ -71,7 +79,11 @@ fn fb_screen_shows_the_page_that_was_panned_to() {
     draw(&map, 1, 4);
     for (line, seed) in [(600, 4), (0, 3), (600, 4), (0, 3)] {
         fbdev::pan(fb.raw(), line).unwrap();
-        assert_eq!(host::screen(&format!("panned-{line}")), expected(seed), "at line {line}");
+        assert_eq!(
+            host::screen(&format!("panned-{line}")),
+            expected(seed),
+            "at line {line}"
+        );
     }
 }
 
@@ -112,7 +124,10 @@ fn fb_llseek_goes_through_the_picture() {
     let fb = FB.open();
     let map = fb.map();
     map.store32(300 * 4096 + 512 * 4, 0x0012_3456).unwrap();
-    assert_eq!(sys::lseek(fb.raw(), 300 * 4096 + 512 * 4, SEEK_SET), Ok(300 * 4096 + 512 * 4));
+    assert_eq!(
+        sys::lseek(fb.raw(), 300 * 4096 + 512 * 4, SEEK_SET),
+        Ok(300 * 4096 + 512 * 4)
+    );
     let mut pixel = [0; 4];
     assert_eq!(sys::read(fb.raw(), &mut pixel), Ok(4));
     assert_eq!(u32::from_le_bytes(pixel), 0x0012_3456);

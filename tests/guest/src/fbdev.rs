@@ -70,7 +70,10 @@ const _: () = assert!(size_of::<Var>() == 160);
 const _: () = assert!(size_of::<Fix>() == 68);
 
 pub fn var(fd: i32) -> Var {
-    let mut var = Var { reserved: [!0; 4], ..Var::default() };
+    let mut var = Var {
+        reserved: [!0; 4],
+        ..Var::default()
+    };
     sys::ioctl(fd, GET_VAR, &mut var).expect("FBIOGET_VSCREENINFO");
     var
 }

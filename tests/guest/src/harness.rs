@@ -84,12 +84,15 @@ impl Options {
 
     /// Whether tests of these boots are wanted.
     pub fn wants_of(&self, boots: &[&str]) -> bool {
-        self.boot.as_ref().is_none_or(|boot| boots.contains(&boot.as_str()))
+        self.boot
+            .as_ref()
+            .is_none_or(|boot| boots.contains(&boot.as_str()))
     }
 
     pub fn wants_named(&self, name: &str, slow: bool) -> bool {
         let exactly = self.filters.iter().any(|f| f == name);
-        let matches = self.filters.is_empty() || self.filters.iter().any(|f| name.contains(f.as_str()));
+        let matches =
+            self.filters.is_empty() || self.filters.iter().any(|f| name.contains(f.as_str()));
         exactly || (matches && (self.slow || !slow))
     }
 }
@@ -103,7 +106,11 @@ pub enum Outcome {
 
 /// The tests that were asked for.
 pub fn chosen<'a>(tests: &[&'a Test], options: &Options) -> Vec<&'a Test> {
-    tests.iter().filter(|test| options.wants(test)).copied().collect()
+    tests
+        .iter()
+        .filter(|test| options.wants(test))
+        .copied()
+        .collect()
 }
 
 /// Prints results as KTAP.
@@ -130,7 +137,10 @@ impl Report {
             }
             Outcome::Skipped(reason) => {
                 self.skipped += 1;
-                println!("ok {number} {name} # SKIP {}", reason.trim().replace('\n', " "));
+                println!(
+                    "ok {number} {name} # SKIP {}",
+                    reason.trim().replace('\n', " ")
+                );
             }
             Outcome::Failed(why) => {
                 self.failed += 1;
@@ -145,7 +155,11 @@ impl Report {
 
     /// The sums, and the exit status.
     pub fn end(self) -> i32 {
-        let Self { passed, failed, skipped } = self;
+        let Self {
+            passed,
+            failed,
+            skipped,
+        } = self;
         println!("# Totals: pass:{passed} fail:{failed} xfail:0 xpass:0 skip:{skipped} error:0");
         i32::from(failed > 0)
     }
@@ -172,7 +186,10 @@ pub fn run(chosen: &[&Test], options: &Options) -> i32 {
         if options.times {
             println!("# {}: {} ms", test.name, began.elapsed().as_millis());
         }
-        let mut said: Vec<String> = said.lines().map(|line| line.chars().take(500).collect()).collect();
+        let mut said: Vec<String> = said
+            .lines()
+            .map(|line| line.chars().take(500).collect())
+            .collect();
         // The end says why it failed.
         said.drain(..said.len().saturating_sub(60));
         said.extend(complaints);
@@ -246,7 +263,9 @@ pub fn run_one(test: impl FnOnce(), limit: Duration) -> (Outcome, String) {
         (true, sys::Ended::Exit(0)) => Outcome::Passed,
         (true, sys::Ended::Exit(SKIPPED)) => Outcome::Skipped(said.clone()),
         (true, sys::Ended::Exit(code)) => Outcome::Failed(format!("exit status {code}")),
-        (true, sys::Ended::Signal(signal)) => Outcome::Failed(format!("killed by {}", sys::signal_name(signal))),
+        (true, sys::Ended::Signal(signal)) => {
+            Outcome::Failed(format!("killed by {}", sys::signal_name(signal)))
+        }
     };
     (outcome, said)
 }
@@ -257,9 +276,15 @@ fn in_child(test: impl FnOnce(), output: &File) -> ! {
     crate::mem::catch_faults();
     std::panic::set_hook(Box::new(|panic| {
         let payload = panic.payload();
-        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let message = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
-        let place = panic.location().map_or_else(String::new, |at| format!("{}:{}: ", at.file(), at.line()));
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned());
+        let message = text
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_default();
+        let place = panic
+            .location()
+            .map_or_else(String::new, |at| format!("{}:{}: ", at.file(), at.line()));
         eprintln!("{place}{message}");
     }));
     let status = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(test)) {
@@ -275,7 +300,11 @@ struct KernelWatch(Option<File>);
 
 impl KernelWatch {
     fn new() -> Self {
-        let kmsg = sys::open("/dev/kmsg", libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC).ok();
+        let kmsg = sys::open(
+            "/dev/kmsg",
+            libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC,
+        )
+        .ok();
         if let Some(fd) = &kmsg {
             let _ = sys::lseek(fd.as_raw_fd(), 0, libc::SEEK_END);
         }
@@ -295,7 +324,9 @@ impl KernelWatch {
             "rcu_preempt detected stalls",
         ];
         let mut found = Vec::new();
-        let Some(kmsg) = &mut self.0 else { return found };
+        let Some(kmsg) = &mut self.0 else {
+            return found;
+        };
         let mut record = [0; 8192];
         loop {
             match kmsg.read(&mut record) {
@@ -323,7 +354,8 @@ impl Child {
         match sys::fork() {
             0 => {
                 sys::die_with_parent();
-                let status = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(101);
+                let status =
+                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(101);
                 let _ = std::io::stdout().flush();
                 sys::exit_now(status)
             }
@@ -357,17 +389,22 @@ impl Signal {
     }
 
     pub fn send_value(&self, value: u64) {
-        (&self.writer).write_all(&value.to_ne_bytes()).expect("write to a pipe");
+        (&self.writer)
+            .write_all(&value.to_ne_bytes())
+            .expect("write to a pipe");
     }
 
     /// Waits for the other side, but not for ever: it may have failed.
     pub fn wait(&self) -> u64 {
-        self.wait_for(Duration::from_secs(15)).expect("the other process said nothing for 15 s")
+        self.wait_for(Duration::from_secs(15))
+            .expect("the other process said nothing for 15 s")
     }
 
     fn take(&self) -> u64 {
         let mut value = [0; 8];
-        (&self.reader).read_exact(&mut value).expect("read from a pipe");
+        (&self.reader)
+            .read_exact(&mut value)
+            .expect("read from a pipe");
         u64::from_ne_bytes(value)
     }
 

@@ -14,11 +14,19 @@ pub fn ask(request: &str) -> String {
     let Ok(mut socket) = UnixStream::connect(&path) else {
         skip!("no host at {path}: run it by make test or make guest");
     };
-    socket.write_all(format!("{request}\n").as_bytes()).expect("the host takes a request");
+    socket
+        .write_all(format!("{request}\n").as_bytes())
+        .expect("the host takes a request");
     let mut reply = String::new();
-    BufReader::new(socket).read_line(&mut reply).expect("the host answers");
+    BufReader::new(socket)
+        .read_line(&mut reply)
+        .expect("the host answers");
     let reply = reply.trim_end();
-    reply.strip_prefix("ok").unwrap_or_else(|| panic!("the host says to {request:?}: {reply}")).trim().to_owned()
+    reply
+        .strip_prefix("ok")
+        .unwrap_or_else(|| panic!("the host says to {request:?}: {reply}"))
+        .trim()
+        .to_owned()
 }
 
 /// What QEMU shows on its screen now.
@@ -34,7 +42,9 @@ pub struct Screen {
 pub fn screen(name: &str) -> Screen {
     let reply = ask(&format!("screen {name}"));
     let words: Vec<&str> = reply.split_whitespace().collect();
-    let [width, height, crc] = words[..] else { panic!("what screen is {reply:?}?") };
+    let [width, height, crc] = words[..] else {
+        panic!("what screen is {reply:?}?")
+    };
     Screen {
         width: width.parse().expect("a width"),
         height: height.parse().expect("a height"),
@@ -46,7 +56,15 @@ pub fn screen(name: &str) -> Screen {
 pub fn crc32(bytes: impl IntoIterator<Item = u8>) -> u32 {
     let mut table = [0_u32; 256];
     for (value, entry) in (0..).zip(&mut table) {
-        *entry = (0..8).fold(value, |crc: u32, _| if crc & 1 != 0 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 });
+        *entry = (0..8).fold(value, |crc: u32, _| {
+            if crc & 1 != 0 {
+                (crc >> 1) ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            }
+        });
     }
-    !bytes.into_iter().fold(!0, |crc, byte| crc >> 8 ^ table[(crc as u8 ^ byte) as usize])
+    !bytes.into_iter().fold(!0, |crc, byte| {
+        (crc >> 8) ^ table[(crc as u8 ^ byte) as usize]
+    })
 }

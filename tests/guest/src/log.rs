@@ -55,13 +55,29 @@ impl Record {
 
     /// As /dev/kmsg would print it.
     pub fn as_kmsg(&self) -> String {
-        let priority = u32::from(self.facility) << 3 | u32::from(self.level);
-        let cont = if self.flags & uapi::RECORD_CONT != 0 { 'c' } else { '-' };
-        let (kind, caller) = if self.caller >> 31 == 1 { ('C', self.caller & 0x7fff_ffff) } else { ('T', self.caller) };
-        let mut text = format!("{priority},{},{},{cont},caller={kind}{caller};", self.seq, self.ns / 1000);
+        let priority = (u32::from(self.facility) << 3) | u32::from(self.level);
+        let cont = if self.flags & uapi::RECORD_CONT != 0 {
+            'c'
+        } else {
+            '-'
+        };
+        let (kind, caller) = if self.caller >> 31 == 1 {
+            ('C', self.caller & 0x7fff_ffff)
+        } else {
+            ('T', self.caller)
+        };
+        let mut text = format!(
+            "{priority},{},{},{cont},caller={kind}{caller};",
+            self.seq,
+            self.ns / 1000
+        );
         escape(&self.text, &mut text);
         text.push('\n');
-        for pair in self.dict.split(|&byte| byte == b'\n').filter(|pair| !pair.is_empty()) {
+        for pair in self
+            .dict
+            .split(|&byte| byte == b'\n')
+            .filter(|pair| !pair.is_empty())
+        {
             text.push(' ');
             escape(pair, &mut text);
             text.push('\n');
@@ -90,12 +106,18 @@ pub fn without_number(message: &str) -> String {
 }
 
 pub fn number(message: &str) -> u64 {
-    message.split(',').nth(1).and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("no number: {message:?}"))
+    message
+        .split(',')
+        .nth(1)
+        .and_then(|n| n.parse().ok())
+        .unwrap_or_else(|| panic!("no number: {message:?}"))
 }
 
 /// The text of a message, escapes and all.
 pub fn text(message: &str) -> &str {
-    message.split_once(';').map_or("", |(_, text)| text.lines().next().unwrap_or(""))
+    message
+        .split_once(';')
+        .map_or("", |(_, text)| text.lines().next().unwrap_or(""))
 }
 
 /// Reads a ring through a map.
@@ -112,7 +134,12 @@ impl Reader {
     pub fn new(spec: &Spec) -> Self {
         let log = spec.open_with(libc::O_RDONLY);
         let map = Map::shared(log.raw(), spec.size, R).expect("a map of the log");
-        let mut reader = Self { map, position: 0, lost: 0, next_seq: None };
+        let mut reader = Self {
+            map,
+            position: 0,
+            lost: 0,
+            next_seq: None,
+        };
         reader.position = reader.tail();
         reader
     }
@@ -165,7 +192,11 @@ impl Reader {
             let place = self.position as usize & (self.data_size() - 1);
             let sane = (8..=uapi::RECORD_MAX).contains(&len) && place + len <= self.data_size();
             let filler = len_state >> 24 == uapi::RECORD_FILLER;
-            let bytes = if sane && !filler { self.map.copy(PAGE + place, len) } else { Vec::new() };
+            let bytes = if sane && !filler {
+                self.map.copy(PAGE + place, len)
+            } else {
+                Vec::new()
+            };
             fence(Ordering::Acquire);
             let tail = self.tail();
             if (tail.wrapping_sub(self.position) as i64) > 0 {
@@ -177,13 +208,22 @@ impl Reader {
                 self.position = self.position.wrapping_add(len as u64);
                 continue;
             }
-            assert!(sane, "a record of {len} bytes at {:#x}, state {:#x}", self.position, len_state >> 24);
+            assert!(
+                sane,
+                "a record of {len} bytes at {:#x}, state {:#x}",
+                self.position,
+                len_state >> 24
+            );
             let position = self.position;
             self.position = position.wrapping_add(len as u64);
             if len_state >> 24 == uapi::RECORD_OPEN {
                 continue;
             }
-            assert_eq!(len_state >> 24, uapi::RECORD_WHOLE, "the state of the record at {position:#x}");
+            assert_eq!(
+                len_state >> 24,
+                uapi::RECORD_WHOLE,
+                "the state of the record at {position:#x}"
+            );
             let record = Record::parse(&bytes, position);
             self.lost += record.seq - self.next_seq.unwrap_or(record.seq);
             self.next_seq = Some(record.seq + 1);
@@ -220,7 +260,9 @@ pub struct Messages {
 
 impl Messages {
     pub fn of_log(spec: &Spec) -> Self {
-        Self { fd: spec.open_with(libc::O_RDONLY | libc::O_NONBLOCK).fd }
+        Self {
+            fd: spec.open_with(libc::O_RDONLY | libc::O_NONBLOCK).fd,
+        }
     }
 
     pub fn of_kernel() -> Self {
@@ -259,7 +301,11 @@ impl Messages {
     /// Waits for a message that has this in its text.
     pub fn find(&self, part: &str) -> String {
         for _ in 0..500 {
-            if let Some(found) = self.all().into_iter().find(|message| text(message).contains(part)) {
+            if let Some(found) = self
+                .all()
+                .into_iter()
+                .find(|message| text(message).contains(part))
+            {
                 return found;
             }
             std::thread::sleep(std::time::Duration::from_millis(10));
@@ -272,28 +318,45 @@ impl Messages {
 ///
 /// Without the newline, the kernel would keep it back to see whether the next one continues it.
 pub fn kmsg(message: &str) {
-    let message = if message.ends_with('\n') { message.to_owned() } else { format!("{message}\n") };
+    let message = if message.ends_with('\n') {
+        message.to_owned()
+    } else {
+        format!("{message}\n")
+    };
     // Messages written by user space are limited to ten in five seconds otherwise.
     let _ = std::fs::write("/proc/sys/kernel/printk_devkmsg", "on\n");
     let fd = sys::open("/dev/kmsg", libc::O_WRONLY).expect("/dev/kmsg");
-    assert_eq!(sys::write(fd.as_raw_fd(), message.as_bytes()), Ok(message.len()));
+    assert_eq!(
+        sys::write(fd.as_raw_fd(), message.as_bytes()),
+        Ok(message.len())
+    );
 }
 
 /// Appends a record to a log.
 pub fn append(log: &Window, message: &str) {
-    assert_eq!(sys::write(log.raw(), message.as_bytes()), Ok(message.len()), "{message}");
+    assert_eq!(
+        sys::write(log.raw(), message.as_bytes()),
+        Ok(message.len()),
+        "{message}"
+    );
 }
 
 /// Text that no other test has written.
 pub fn unique(what: &str) -> String {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: room for a time.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
     format!("{what} {}.{:09}", now.tv_sec, now.tv_nsec)
 }
 
 pub fn stats(fd: i32) -> LogStats {
-    let mut stats = LogStats { reserved: [!0; 3], ..LogStats::default() };
+    let mut stats = LogStats {
+        reserved: [!0; 3],
+        ..LogStats::default()
+    };
     sys::ioctl(fd, uapi::IOC_LOG_STATS, &mut stats).expect("FANLIGHT_IOC_LOG_STATS");
     assert_eq!(stats.reserved, [0; 3]);
     stats

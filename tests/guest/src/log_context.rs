@@ -37,7 +37,9 @@ struct Witness {
 impl Witness {
     fn see(&mut self, mark: &str, text: &str) {
         self.delivered += 1;
-        let Some((stream, n)) = check(mark, text) else { return };
+        let Some((stream, n)) = check(mark, text) else {
+            return;
+        };
         self.ours += 1;
         let next = self.next.entry(stream).or_default();
         assert!(n >= *next, "stream {stream}: {n} after {next}");
@@ -56,7 +58,11 @@ fn read_by_map(spec: &Spec, mark: &str, last: &str, pause: u64, ready: &Signal) 
             witness.see(mark, &text);
             if text == last {
                 let lost = reader.lost;
-                assert_eq!(witness.delivered + lost, record.seq + 1 - first, "lost {lost}");
+                assert_eq!(
+                    witness.delivered + lost,
+                    record.seq + 1 - first,
+                    "lost {lost}"
+                );
                 return;
             }
             if pause > 0 && witness.delivered % 64 == 0 {
@@ -68,7 +74,9 @@ fn read_by_map(spec: &Spec, mark: &str, last: &str, pause: u64, ready: &Signal) 
 }
 
 fn read_by_read(spec: &Spec, mark: &str, last: &str, pause: u64, ready: &Signal) {
-    let log = Messages { fd: spec.open_with(O_RDONLY | O_NONBLOCK).fd };
+    let log = Messages {
+        fd: spec.open_with(O_RDONLY | O_NONBLOCK).fd,
+    };
     let first = number(log.all().last().expect("a record before")) + 1;
     let lost_before = stats(log.raw()).lost;
     ready.send();
@@ -79,7 +87,11 @@ fn read_by_read(spec: &Spec, mark: &str, last: &str, pause: u64, ready: &Signal)
                 witness.see(mark, text(&message));
                 if text(&message) == last {
                     let lost = stats(log.raw()).lost - lost_before;
-                    assert_eq!(witness.delivered + lost, number(&message) + 1 - first, "lost {lost}");
+                    assert_eq!(
+                        witness.delivered + lost,
+                        number(&message) + 1 - first,
+                        "lost {lost}"
+                    );
                     return;
                 }
                 if pause > 0 && witness.delivered % 64 == 0 {
@@ -94,7 +106,11 @@ fn read_by_read(spec: &Spec, mark: &str, last: &str, pause: u64, ready: &Signal)
 }
 
 fn processors() -> usize {
-    fs::read_to_string("/proc/cpuinfo").unwrap().lines().filter(|line| line.starts_with("processor")).count()
+    fs::read_to_string("/proc/cpuinfo")
+        .unwrap()
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count()
 }
 
 fn pin_to(processor: usize) {
@@ -102,7 +118,10 @@ fn pin_to(processor: usize) {
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         libc::CPU_SET(processor, &mut set);
-        assert_eq!(libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set), 0);
+        assert_eq!(
+            libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set),
+            0
+        );
     }
 }
 
@@ -144,10 +163,19 @@ fn flood(module: &TestModule, spec: &Spec, each: usize) -> u64 {
     for reader in readers {
         assert_eq!(reader.wait(), Ended::Exit(0));
     }
-    let (log, ours) = (after.0.written - before.0.written, after.1.written - before.1.written);
-    assert!(log >= ours, "{log} records are in the log, {ours} were written");
+    let (log, ours) = (
+        after.0.written - before.0.written,
+        after.1.written - before.1.written,
+    );
+    assert!(
+        log >= ours,
+        "{log} records are in the log, {ours} were written"
+    );
     assert!(ours >= (each * processors()) as u64, "{ours}");
-    assert_eq!(after.0.dropped - before.0.dropped, after.1.busy - before.1.busy);
+    assert_eq!(
+        after.0.dropped - before.0.dropped,
+        after.1.busy - before.1.busy
+    );
     assert_eq!(after.1.other, before.1.other);
     println!("{ours} records, {} refused", after.1.busy - before.1.busy);
     ours
@@ -259,7 +287,11 @@ fn log_flood_of_printk_from_interrupts_arrives_whole() {
 fn log_flood_by_sysrq_in_an_interrupt_arrives() {
     let module = TestModule::load();
     fs::write("/proc/sys/kernel/sysrq", "1").expect("sysrq");
-    for (key, says) in [('w', "Show Blocked State"), ('m', "Show Memory"), ('l', "Show backtrace of all active CPUs")] {
+    for (key, says) in [
+        ('w', "Show Blocked State"),
+        ('m', "Show Memory"),
+        ('l', "Show backtrace of all active CPUs"),
+    ] {
         let mut reader = Reader::at_the_end(&LOG);
         module.sysrq(key);
         reader.find(says);
@@ -295,5 +327,8 @@ fn log_flood_survives_unbinding_of_its_log() {
         assert_eq!(writer.wait(), Ended::Exit(0));
     }
     usual_log_first(Unbound::new(LOG.node));
-    assert_eq!(sys::poll(LOG.open().raw(), libc::POLLIN, Duration::ZERO) & libc::POLLIN, libc::POLLIN);
+    assert_eq!(
+        sys::poll(LOG.open().raw(), libc::POLLIN, Duration::ZERO) & libc::POLLIN,
+        libc::POLLIN
+    );
 }

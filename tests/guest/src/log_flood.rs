@@ -22,7 +22,10 @@ tests! {
 /// A body from which a reader can tell that it is whole: as many letters as its number says, all the same.
 pub fn body(mark: &str, writer: usize, n: usize) -> String {
     let letter = (b'a' + (n % 26) as u8) as char;
-    format!("<6>{mark} {writer} {n} {}", String::from(letter).repeat(n * 31 % 200 + 1))
+    format!(
+        "<6>{mark} {writer} {n} {}",
+        String::from(letter).repeat(n * 31 % 200 + 1)
+    )
 }
 
 /// Checks a text made by `body`; None if it is something else.
@@ -46,7 +49,12 @@ fn by_map(mark: &str, last: &str, pause: u64, ready: &Signal) {
             let text = record.text();
             check(mark, &text);
             if text == last {
-                assert_eq!(delivered + reader.lost, record.seq + 1 - first, "delivered {delivered}, lost {}", reader.lost);
+                assert_eq!(
+                    delivered + reader.lost,
+                    record.seq + 1 - first,
+                    "delivered {delivered}, lost {}",
+                    reader.lost
+                );
                 return;
             }
             if pause > 0 && delivered % 64 == 0 {
@@ -59,7 +67,9 @@ fn by_map(mark: &str, last: &str, pause: u64, ready: &Signal) {
 
 /// The same by read().
 fn by_read(mark: &str, last: &str, pause: u64, ready: &Signal) {
-    let log = Messages { fd: LOG2.open_with(O_RDONLY | O_NONBLOCK).fd };
+    let log = Messages {
+        fd: LOG2.open_with(O_RDONLY | O_NONBLOCK).fd,
+    };
     let first = number(log.all().last().expect("a record before")) + 1;
     let lost_before = stats(log.raw()).lost;
     ready.send();
@@ -71,7 +81,11 @@ fn by_read(mark: &str, last: &str, pause: u64, ready: &Signal) {
                 check(mark, text(&message));
                 if text(&message) == last {
                     let lost = stats(log.raw()).lost - lost_before;
-                    assert_eq!(delivered + lost, number(&message) + 1 - first, "delivered {delivered}, lost {lost}");
+                    assert_eq!(
+                        delivered + lost,
+                        number(&message) + 1 - first,
+                        "delivered {delivered}, lost {lost}"
+                    );
                     return;
                 }
                 if pause > 0 && delivered % 64 == 0 {
@@ -164,7 +178,12 @@ fn log_flood_of_a_small_ring_never_gives_a_torn_record() {
     }
     assert_eq!(writer.wait(), Ended::Exit(0));
     let all = Reader::new(&LOG2).all();
-    assert_eq!(all.iter().rfind(|record| record.text().starts_with("the last")).map(|r| r.text()), Some(last));
+    assert_eq!(
+        all.iter()
+            .rfind(|record| record.text().starts_with("the last"))
+            .map(|r| r.text()),
+        Some(last)
+    );
     println!("{records} records");
 }
 

@@ -32,7 +32,10 @@ fn log_map_header_is_as_the_abi_has_it() {
         assert_eq!(header.data_size as usize, spec.size - 4096);
         assert!(header.data_size.is_power_of_two());
         let span = reader.head().wrapping_sub(reader.tail());
-        assert!(span <= header.data_size.into(), "{span} bytes between tail and head");
+        assert!(
+            span <= header.data_size.into(),
+            "{span} bytes between tail and head"
+        );
         assert_eq!((reader.head() % 8, reader.tail() % 8), (0, 0));
     }
 }
@@ -63,10 +66,24 @@ fn both() -> (Vec<String>, Vec<String>) {
     let mark = unique("log test mark");
     kmsg(&mark);
     let kernel: Vec<String> = Messages::of_kernel().all();
-    let end = kernel.iter().position(|message| text(message) == mark).expect("our mark");
+    let end = kernel
+        .iter()
+        .position(|message| text(message) == mark)
+        .expect("our mark");
     Reader::new(&LOG).find(&mark);
-    let ring = Reader::new(&LOG).all().into_iter().filter(|record| !from_write(record)).map(|r| r.as_kmsg()).collect();
-    (kernel[..=end].iter().map(|message| without_number(message)).collect(), ring)
+    let ring = Reader::new(&LOG)
+        .all()
+        .into_iter()
+        .filter(|record| !from_write(record))
+        .map(|r| r.as_kmsg())
+        .collect();
+    (
+        kernel[..=end]
+            .iter()
+            .map(|message| without_number(message))
+            .collect(),
+        ring,
+    )
 }
 
 /// Whether it was written to the log's node; what programs write to /dev/kmsg comes through the kernel.
@@ -78,11 +95,17 @@ fn log_map_has_every_kernel_message_in_order() {
     let (kernel, ring) = both();
     let ring: Vec<String> = ring.iter().map(|message| without_number(message)).collect();
     let first = ring.iter().position(|message| *message == kernel[0]);
-    let first = first.unwrap_or_else(|| panic!("the kernel's oldest message is not there: {}", kernel[0]));
+    let first =
+        first.unwrap_or_else(|| panic!("the kernel's oldest message is not there: {}", kernel[0]));
     for (theirs, ours) in kernel.iter().zip(&ring[first..]) {
         assert_eq!(ours, theirs);
     }
-    assert!(ring.len() - first >= kernel.len(), "{} of {} messages", ring.len() - first, kernel.len());
+    assert!(
+        ring.len() - first >= kernel.len(),
+        "{} of {} messages",
+        ring.len() - first,
+        kernel.len()
+    );
 }
 
 fn log_map_records_lie_as_the_abi_says() {
@@ -118,7 +141,13 @@ fn log_map_shows_what_is_written_to_kmsg() {
 }
 
 fn log_map_keeps_level_facility_and_time_of_a_kmsg_write() {
-    for (prefix, level, facility) in [("<4>", 4, 1), ("<0x3>", 4, 1), ("<46>", 6, 5), ("<131>", 3, 16), ("<7>", 7, 1)] {
+    for (prefix, level, facility) in [
+        ("<4>", 4, 1),
+        ("<0x3>", 4, 1),
+        ("<46>", 6, 5),
+        ("<131>", 3, 16),
+        ("<7>", 7, 1),
+    ] {
         let mut reader = Reader::at_the_end(&LOG);
         let theirs = Messages::of_kernel();
         theirs.skip_all();
@@ -128,16 +157,26 @@ fn log_map_keeps_level_facility_and_time_of_a_kmsg_write() {
         let record = reader.find(&hello);
         assert_eq!(without_number(&record.as_kmsg()), without_number(&message));
         if prefix != "<0x3>" {
-            assert_eq!((record.level, record.facility), (level, facility), "{prefix}");
+            assert_eq!(
+                (record.level, record.facility),
+                (level, facility),
+                "{prefix}"
+            );
         }
     }
 }
 
 fn log_map_keeps_the_dictionary_of_device_messages() {
-    let record = Reader::new(&LOG).all().into_iter().find(|record| !record.dict.is_empty());
+    let record = Reader::new(&LOG)
+        .all()
+        .into_iter()
+        .find(|record| !record.dict.is_empty());
     let record = record.expect("a message of a device");
     let dict = String::from_utf8(record.dict).unwrap();
-    assert!(dict.starts_with("SUBSYSTEM=") && dict.contains("\nDEVICE="), "{dict:?}");
+    assert!(
+        dict.starts_with("SUBSYSTEM=") && dict.contains("\nDEVICE="),
+        "{dict:?}"
+    );
 }
 
 fn log_map_of_the_second_instance_has_the_boot_too() {
@@ -145,7 +184,10 @@ fn log_map_of_the_second_instance_has_the_boot_too() {
     let mark = unique("both rings");
     kmsg(&mark);
     let record = Reader::new(&LOG2).find(&mark);
-    assert_eq!(without_number(&record.as_kmsg()), without_number(&Reader::new(&LOG).find(&mark).as_kmsg()));
+    assert_eq!(
+        without_number(&record.as_kmsg()),
+        without_number(&Reader::new(&LOG).find(&mark).as_kmsg())
+    );
 }
 
 fn log_map_wraps_and_goes_on() {
@@ -155,20 +197,36 @@ fn log_map_wraps_and_goes_on() {
     // More than three times round.
     for n in 0..3000 {
         append(&log, &format!("wrap {n:05} {}", "x".repeat(n % 60)));
-        let record = reader.next().expect("it is there as soon as write() returns");
-        assert!(record.text().starts_with(&format!("wrap {n:05} ")), "{record:?}");
+        let record = reader
+            .next()
+            .expect("it is there as soon as write() returns");
+        assert!(
+            record.text().starts_with(&format!("wrap {n:05} ")),
+            "{record:?}"
+        );
     }
     assert!(reader.head() - start > 3 * reader.data_size() as u64);
     assert_eq!(reader.lost, 0);
 }
 
 fn log_map_has_no_message_twice() {
-    let messages: Vec<String> = Reader::new(&LOG).all().iter().map(|record| record.as_kmsg()).collect();
+    let messages: Vec<String> = Reader::new(&LOG)
+        .all()
+        .iter()
+        .map(|record| record.as_kmsg())
+        .collect();
     let mut numbers: Vec<u64> = messages.iter().map(|message| number(message)).collect();
     numbers.dedup();
     assert_eq!(numbers.len(), messages.len());
     // Before there is a clock, all times are 0, and some messages of the early boot do come twice.
-    for pair in messages.windows(2).filter(|pair| !pair[0].contains(",0,-,")) {
-        assert_ne!(without_number(&pair[0]), without_number(&pair[1]), "replayed");
+    for pair in messages
+        .windows(2)
+        .filter(|pair| !pair[0].contains(",0,-,"))
+    {
+        assert_ne!(
+            without_number(&pair[0]),
+            without_number(&pair[1]),
+            "replayed"
+        );
     }
 }

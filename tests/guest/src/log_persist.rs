@@ -11,17 +11,38 @@ use crate::sys;
 use crate::uapi;
 
 pub const STAGED: &[Staged] = &[
-    Staged { name: "log_persist_survives_a_reboot", run: survives_a_reboot, boots: BOOTS, slow: false },
-    Staged { name: "log_persist_survives_a_reset", run: survives_a_reset, boots: BOOTS, slow: false },
-    Staged { name: "log_persist_survives_a_panic", run: survives_a_panic, boots: BOOTS, slow: false },
-    Staged { name: "log_persist_survives_20_panics_and_resets", run: survives_20, boots: BOOTS, slow: true },
+    Staged {
+        name: "log_persist_survives_a_reboot",
+        run: survives_a_reboot,
+        boots: BOOTS,
+        slow: false,
+    },
+    Staged {
+        name: "log_persist_survives_a_reset",
+        run: survives_a_reset,
+        boots: BOOTS,
+        slow: false,
+    },
+    Staged {
+        name: "log_persist_survives_a_panic",
+        run: survives_a_panic,
+        boots: BOOTS,
+        slow: false,
+    },
+    Staged {
+        name: "log_persist_survives_20_panics_and_resets",
+        run: survives_20,
+        boots: BOOTS,
+        slow: true,
+    },
 ];
 
 const BOOTS: &[&str] = &["resets"];
 const PREVIOUS: &str = "/dev/fanlight0/log.prev";
 
 fn previous() -> Messages {
-    let fd = sys::open(PREVIOUS, libc::O_RDONLY | libc::O_NONBLOCK).unwrap_or_else(|e| panic!("{PREVIOUS}: {e:?}"));
+    let fd = sys::open(PREVIOUS, libc::O_RDONLY | libc::O_NONBLOCK)
+        .unwrap_or_else(|e| panic!("{PREVIOUS}: {e:?}"));
     Messages { fd }
 }
 
@@ -37,31 +58,55 @@ fn leave(stage: u32) {
 /// Everything that the stage before left, in order and once.
 fn find(stage: u32) -> Vec<String> {
     let messages = previous().all();
-    let words: Vec<&str> = messages.iter().map(|message| text(message)).filter(|text| text.contains("last words")).collect();
+    let words: Vec<&str> = messages
+        .iter()
+        .map(|message| text(message))
+        .filter(|text| text.contains("last words"))
+        .collect();
     let mut expected: Vec<String> = (0..50).map(|n| format!("last words {stage} {n}")).collect();
     expected.push(format!("the kernel's last words {stage}"));
     assert_eq!(words, expected);
     for pair in messages.windows(2) {
         assert!(number(&pair[1]) > number(&pair[0]), "{pair:?}");
     }
-    assert!(messages.iter().any(|message| text(message).starts_with("Booting Linux")), "the boot is in it");
+    assert!(
+        messages
+            .iter()
+            .any(|message| text(message).starts_with("Booting Linux")),
+        "the boot is in it"
+    );
     messages
 }
 
 /// The map of the previous log has the same.
 fn map_agrees(messages: &[String]) {
-    let spec = crate::dev::Spec { name: "log.prev", size: size(), ..LOG };
-    let by_map: Vec<String> = Reader::new(&spec).all().iter().map(|record| record.as_kmsg()).collect();
+    let spec = crate::dev::Spec {
+        name: "log.prev",
+        size: size(),
+        ..LOG
+    };
+    let by_map: Vec<String> = Reader::new(&spec)
+        .all()
+        .iter()
+        .map(|record| record.as_kmsg())
+        .collect();
     assert_eq!(by_map, messages);
 }
 
 fn size() -> usize {
     let path = Path::new("/sys/class/misc/fanlight0-log.prev/size");
-    fs::read_to_string(path).expect("the size of log.prev").trim().parse().expect("a number")
+    fs::read_to_string(path)
+        .expect("the size of log.prev")
+        .trim()
+        .parse()
+        .expect("a number")
 }
 
 fn cleared() {
-    assert_eq!(sys::ioctl_at(previous().raw(), uapi::IOC_LOG_CLEAR, 0), Ok(0));
+    assert_eq!(
+        sys::ioctl_at(previous().raw(), uapi::IOC_LOG_CLEAR, 0),
+        Ok(0)
+    );
     assert_eq!(previous().all(), [""; 0], "it was cleared");
 }
 
@@ -85,10 +130,22 @@ fn survives_a_reset(stage: u32) {
 fn survives_a_panic(stage: u32) {
     survives(stage, Down::Panic);
     let messages = previous().all();
-    let panic = messages.iter().position(|message| text(message).starts_with("Kernel panic - not syncing"));
-    assert!(panic.is_some(), "the panic itself is missing; the last is {:?}", messages.last());
+    let panic = messages
+        .iter()
+        .position(|message| text(message).starts_with("Kernel panic - not syncing"));
+    assert!(
+        panic.is_some(),
+        "the panic itself is missing; the last is {:?}",
+        messages.last()
+    );
     // With panic=1, this is the last line that there is.
-    assert!(messages.iter().any(|message| text(message).contains("Rebooting in")), "{:?}", messages.last());
+    assert!(
+        messages
+            .iter()
+            .any(|message| text(message).contains("Rebooting in")),
+        "{:?}",
+        messages.last()
+    );
     cleared();
 }
 

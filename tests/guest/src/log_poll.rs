@@ -36,17 +36,28 @@ const READABLE: i16 = POLLIN | POLLRDNORM;
 
 /// The small log, at its end.
 fn at_the_end() -> Messages {
-    let log = Messages { fd: LOG2.open_with(O_RDONLY | O_NONBLOCK).fd };
+    let log = Messages {
+        fd: LOG2.open_with(O_RDONLY | O_NONBLOCK).fd,
+    };
     log.all();
     log
 }
 
 fn poll(log: &Messages, milliseconds: u64) -> i16 {
-    sys::poll(log.raw(), POLLIN | POLLRDNORM | POLLPRI, Duration::from_millis(milliseconds))
+    sys::poll(
+        log.raw(),
+        POLLIN | POLLRDNORM | POLLPRI,
+        Duration::from_millis(milliseconds),
+    )
 }
 
 fn watermark(log: &Messages, records: u32, bytes: u32, delay_us: u32) -> Result<usize, Errno> {
-    let mut mark = Watermark { records, bytes, delay_us, reserved: 0 };
+    let mut mark = Watermark {
+        records,
+        bytes,
+        delay_us,
+        reserved: 0,
+    };
     sys::ioctl(log.raw(), uapi::IOC_LOG_WATERMARK, &mut mark)
 }
 
@@ -127,14 +138,20 @@ fn log_epoll_edge_triggers_for_each_record() {
     // SAFETY: no memory is involved.
     let epoll = crate::harness::owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) });
     let raw = std::os::fd::AsRawFd::as_raw_fd(&epoll);
-    let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: 7 };
+    let mut event = libc::epoll_event {
+        events: (libc::EPOLLIN | libc::EPOLLET) as u32,
+        u64: 7,
+    };
     // SAFETY: one structure each.
     let wait = |milliseconds| unsafe {
         let mut got = libc::epoll_event { events: 0, u64: 0 };
         libc::epoll_wait(raw, &mut got, 1, milliseconds)
     };
     // SAFETY: one structure.
-    assert_eq!(unsafe { libc::epoll_ctl(raw, libc::EPOLL_CTL_ADD, log.raw(), &mut event) }, 0);
+    assert_eq!(
+        unsafe { libc::epoll_ctl(raw, libc::EPOLL_CTL_ADD, log.raw(), &mut event) },
+        0
+    );
     assert_eq!(wait(20), 0);
     for n in 0..3 {
         append(&LOG2.open(), &format!("edge {n}"));
@@ -223,17 +240,29 @@ fn log_watermark_of_nothing_is_the_first_record() {
 
 fn log_watermark_with_reserved_bits_is_einval() {
     let log = at_the_end();
-    let mut mark = Watermark { records: 1, reserved: 1, ..Watermark::default() };
-    assert_eq!(sys::ioctl(log.raw(), uapi::IOC_LOG_WATERMARK, &mut mark), Err(Errno::EINVAL));
+    let mut mark = Watermark {
+        records: 1,
+        reserved: 1,
+        ..Watermark::default()
+    };
+    assert_eq!(
+        sys::ioctl(log.raw(), uapi::IOC_LOG_WATERMARK, &mut mark),
+        Err(Errno::EINVAL)
+    );
     let hole = Map::nothing(PAGE);
-    assert_eq!(sys::ioctl_at(log.raw(), uapi::IOC_LOG_WATERMARK, hole.at), Err(Errno::EFAULT));
+    assert_eq!(
+        sys::ioctl_at(log.raw(), uapi::IOC_LOG_WATERMARK, hole.at),
+        Err(Errno::EFAULT)
+    );
 }
 
 fn log_watermark_keeps_a_reader_asleep_over_a_burst() {
     let (ready, done) = (Signal::new(), Signal::new());
     let last = unique("the last of the burst");
     let child = Child::spawn(|| {
-        let log = Messages { fd: LOG.open_with(O_RDONLY | O_NONBLOCK).fd };
+        let log = Messages {
+            fd: LOG.open_with(O_RDONLY | O_NONBLOCK).fd,
+        };
         log.skip_all();
         watermark(&log, 200, 0, 500_000).unwrap();
         ready.send();

@@ -8,7 +8,9 @@ use libc::{O_NONBLOCK, O_RDONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_
 
 use crate::dev::{LOG, LOG2};
 use crate::harness::{Child, Signal};
-use crate::log::{append, kmsg, number, stats, text, unique, without_number, Messages, Reader, Record};
+use crate::log::{
+    append, kmsg, number, stats, text, unique, without_number, Messages, Reader, Record,
+};
 use crate::mem::{Map, PAGE, RW};
 use crate::sys::{self, Errno};
 use crate::tests;
@@ -45,12 +47,21 @@ tests! {
 /// Ours and the kernel's messages from one mark on to another.
 fn between(marks: [&str; 2]) -> (Vec<String>, Vec<String>) {
     let part = |messages: Vec<String>| -> Vec<String> {
-        let from = messages.iter().position(|m| text(m) == marks[0]).expect("the first mark");
-        let to = messages.iter().position(|m| text(m) == marks[1]).expect("the second mark");
+        let from = messages
+            .iter()
+            .position(|m| text(m) == marks[0])
+            .expect("the first mark");
+        let to = messages
+            .iter()
+            .position(|m| text(m) == marks[1])
+            .expect("the second mark");
         messages[from..=to].to_vec()
     };
     Messages::of_log(&LOG).find(marks[1]);
-    (part(Messages::of_log(&LOG).all()), part(Messages::of_kernel().all()))
+    (
+        part(Messages::of_log(&LOG).all()),
+        part(Messages::of_kernel().all()),
+    )
 }
 
 fn log_read_text_is_that_of_dev_kmsg() {
@@ -58,13 +69,24 @@ fn log_read_text_is_that_of_dev_kmsg() {
     kmsg(&mark);
     let theirs = Messages::of_kernel().all();
     Messages::of_log(&LOG).find(&mark);
-    let ours: Vec<String> = Messages::of_log(&LOG).all().iter().map(|m| without_number(m)).collect();
+    let ours: Vec<String> = Messages::of_log(&LOG)
+        .all()
+        .iter()
+        .map(|m| without_number(m))
+        .collect();
     let first = without_number(&theirs[0]);
-    let mut rest = ours[ours.iter().position(|m| *m == first).expect("the oldest message")..].iter();
+    let mut rest = ours[ours
+        .iter()
+        .position(|m| *m == first)
+        .expect("the oldest message")..]
+        .iter();
     for message in &theirs {
         let message = without_number(message);
         // What tests wrote to the log itself is not in the kernel's.
-        assert!(rest.any(|m| *m == message), "not there, or not in order: {message}");
+        assert!(
+            rest.any(|m| *m == message),
+            "not there, or not in order: {message}"
+        );
         if text(&message) == mark {
             return;
         }
@@ -75,12 +97,27 @@ fn log_read_text_of_odd_bytes_is_that_of_dev_kmsg() {
     let marks = [unique("odd begins"), unique("odd ends")];
     let long = "y".repeat(900);
     kmsg(&marks[0]);
-    for odd in ["tab\there", "two\nlines", "back\\slash", "\x1b[1mbold", "grüße", "\x7f", " ", "trailing \n", &long] {
+    for odd in [
+        "tab\there",
+        "two\nlines",
+        "back\\slash",
+        "\x1b[1mbold",
+        "grüße",
+        "\x7f",
+        " ",
+        "trailing \n",
+        &long,
+    ] {
         kmsg(&format!("<5>{odd}"));
     }
     kmsg(&marks[1]);
     let (ours, theirs) = between([&marks[0], &marks[1]]);
-    let strip = |messages: &[String]| messages.iter().map(|m| without_number(m)).collect::<Vec<_>>();
+    let strip = |messages: &[String]| {
+        messages
+            .iter()
+            .map(|m| without_number(m))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(strip(&ours), strip(&theirs));
 }
 
@@ -90,7 +127,10 @@ fn log_read_gives_one_record_a_call() {
     for message in &messages {
         // One line, and the dictionary's, which begin with a space.
         assert!(message.ends_with('\n'), "{message:?}");
-        assert!(message.lines().skip(1).all(|line| line.starts_with(' ')), "{message:?}");
+        assert!(
+            message.lines().skip(1).all(|line| line.starts_with(' ')),
+            "{message:?}"
+        );
         assert!(!message.starts_with(' '), "{message:?}");
     }
     for pair in messages.windows(2) {
@@ -101,7 +141,11 @@ fn log_read_gives_one_record_a_call() {
 fn log_read_is_the_same_as_the_map() {
     let mark = unique("map and read");
     append(&LOG.open(), &mark);
-    let by_map: Vec<String> = Reader::new(&LOG).all().iter().map(Record::as_kmsg).collect();
+    let by_map: Vec<String> = Reader::new(&LOG)
+        .all()
+        .iter()
+        .map(Record::as_kmsg)
+        .collect();
     let by_read = Messages::of_log(&LOG).all();
     assert_eq!(by_read[..by_map.len()], by_map[..]);
 }
@@ -114,7 +158,9 @@ fn log_read_nonblocking_at_the_end_is_eagain() {
 
 fn log_read_nonblocking_set_by_fcntl_is_eagain() {
     // rsyslog changes the flag on an open descriptor.
-    let log = Messages { fd: LOG2.open_with(O_RDONLY).fd };
+    let log = Messages {
+        fd: LOG2.open_with(O_RDONLY).fd,
+    };
     log.skip_all();
     // SAFETY: a flag of a descriptor of ours.
     unsafe { libc::fcntl(log.raw(), libc::F_SETFL, O_NONBLOCK) };
@@ -127,7 +173,9 @@ fn log_read_blocks_until_a_record_comes() {
     let (ready, done) = (Signal::new(), Signal::new());
     let mark = unique("worth waiting for");
     let child = Child::spawn(|| {
-        let log = Messages { fd: LOG2.open_with(O_RDONLY).fd };
+        let log = Messages {
+            fd: LOG2.open_with(O_RDONLY).fd,
+        };
         log.skip_all();
         ready.send();
         loop {
@@ -140,7 +188,10 @@ fn log_read_blocks_until_a_record_comes() {
     ready.wait();
     assert_eq!(done.wait_for(Duration::from_millis(200)), None);
     append(&writer, &mark);
-    assert!(done.wait_for(Duration::from_secs(2)).is_some(), "the reader sleeps on");
+    assert!(
+        done.wait_for(Duration::from_secs(2)).is_some(),
+        "the reader sleeps on"
+    );
     child.wait();
 }
 
@@ -155,7 +206,9 @@ fn log_read_interrupted_by_a_signal_is_eintr() {
             action.sa_sigaction = nothing as extern "C" fn(i32) as usize;
             libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut());
         }
-        let log = Messages { fd: LOG2.open_with(O_RDONLY).fd };
+        let log = Messages {
+            fd: LOG2.open_with(O_RDONLY).fd,
+        };
         log.skip_all();
         ready.send();
         loop {
@@ -168,7 +221,10 @@ fn log_read_interrupted_by_a_signal_is_eintr() {
     ready.wait();
     std::thread::sleep(Duration::from_millis(100));
     sys::kill(child.pid(), libc::SIGUSR1);
-    assert_eq!(done.wait_for(Duration::from_secs(2)), Some(libc::EINTR as u64));
+    assert_eq!(
+        done.wait_for(Duration::from_secs(2)),
+        Some(libc::EINTR as u64)
+    );
     child.wait();
 }
 
@@ -176,7 +232,11 @@ fn log_read_into_a_short_buffer_is_einval_and_loses_nothing() {
     let (log, other) = (Messages::of_log(&LOG), Messages::of_log(&LOG));
     let expected = other.next().unwrap();
     for len in [0, 1, 10, expected.len() - 1] {
-        assert_eq!(sys::read(log.raw(), &mut vec![0; len]), Err(Errno::EINVAL), "{len} bytes");
+        assert_eq!(
+            sys::read(log.raw(), &mut vec![0; len]),
+            Err(Errno::EINVAL),
+            "{len} bytes"
+        );
     }
     // /dev/kmsg would have passed over it.
     let mut exact = vec![0; expected.len()];
@@ -191,7 +251,10 @@ fn log_read_into_a_bad_pointer_is_efault_and_loses_nothing() {
     assert_eq!(sys::read_at(log.raw(), place.at, 4096), Err(Errno::EFAULT));
     // Good for the first bytes only.
     sys::mprotect(place.at, PAGE, RW).unwrap();
-    assert_eq!(sys::read_at(log.raw(), place.at + PAGE - 4, 4096), Err(Errno::EFAULT));
+    assert_eq!(
+        sys::read_at(log.raw(), place.at + PAGE - 4, 4096),
+        Err(Errno::EFAULT)
+    );
     assert_eq!(log.next(), Ok(expected));
 }
 
@@ -215,7 +278,12 @@ fn log_read_when_lapped_is_epipe_once() {
     let oldest = Messages::of_log(&LOG2).next().unwrap();
     assert_eq!(log.next(), Ok(oldest));
     let rest = log.all();
-    assert!(rest.iter().filter(|message| text(message).starts_with("lap ")).count() > 300);
+    assert!(
+        rest.iter()
+            .filter(|message| text(message).starts_with("lap "))
+            .count()
+            > 300
+    );
     for pair in rest.windows(2) {
         assert_eq!(number(&pair[1]), number(&pair[0]) + 1, "{pair:?}");
     }
@@ -272,7 +340,11 @@ fn log_lseek_refuses_what_dev_kmsg_refuses() {
     for offset in [0, 1, -1, 8, 1 << 32] {
         for whence in [SEEK_SET, SEEK_CUR, SEEK_END, SEEK_DATA, SEEK_HOLE, 99] {
             let expected = sys::lseek(theirs.raw(), offset, whence);
-            assert_eq!(sys::lseek(ours.raw(), offset, whence), expected, "offset {offset} whence {whence}");
+            assert_eq!(
+                sys::lseek(ours.raw(), offset, whence),
+                expected,
+                "offset {offset} whence {whence}"
+            );
         }
     }
 }
@@ -293,7 +365,10 @@ fn log_lseek_data_is_after_the_last_clear() {
         assert_eq!(sys::lseek(log.raw(), 0, SEEK_DATA), Ok(0));
         let rest = log.all();
         assert!(rest.iter().any(|message| text(message) == after));
-        assert!(!rest.iter().any(|message| text(message) == mark), "a cleared message");
+        assert!(
+            !rest.iter().any(|message| text(message) == mark),
+            "a cleared message"
+        );
     }
 }
 
@@ -317,7 +392,11 @@ fn log_batch_of_text_is_whole_messages() {
     }
     let text = String::from_utf8(text).unwrap();
     assert!(text.starts_with(&single.concat()));
-    assert!(calls * 5 < single.len(), "{calls} calls for {} messages", single.len());
+    assert!(
+        calls * 5 < single.len(),
+        "{calls} calls for {} messages",
+        single.len()
+    );
 }
 
 /// Takes a batch of binary records apart.
@@ -329,14 +408,21 @@ fn records(bytes: &[u8]) -> Vec<Record> {
         let len = (len_state & 0xff_fff8) as usize;
         assert_eq!(len_state >> 24, uapi::RECORD_WHOLE, "only whole records");
         assert!(at + len <= bytes.len(), "a record that is cut off");
-        records.push(Record { position: 0, ..Record::parse(&bytes[at..at + len], 0) });
+        records.push(Record {
+            position: 0,
+            ..Record::parse(&bytes[at..at + len], 0)
+        });
         at += len;
     }
     records
 }
 
 fn log_batch_of_binary_is_whole_records() {
-    let by_map: Vec<Record> = Reader::new(&LOG).all().into_iter().map(|r| Record { position: 0, ..r }).collect();
+    let by_map: Vec<Record> = Reader::new(&LOG)
+        .all()
+        .into_iter()
+        .map(|r| Record { position: 0, ..r })
+        .collect();
     let log = Messages::of_log(&LOG);
     set_form(&log, uapi::FORM_BINARY).unwrap();
     let mut got = Vec::new();
@@ -344,7 +430,10 @@ fn log_batch_of_binary_is_whole_records() {
     while got.len() < by_map.len() {
         let mut buffer = [0; 4096];
         let n = sys::read(log.raw(), &mut buffer).expect("a batch");
-        assert!(n > 4096 - uapi::RECORD_MAX || got.len() + records(&buffer[..n]).len() >= by_map.len(), "{n} bytes only");
+        assert!(
+            n > 4096 - uapi::RECORD_MAX || got.len() + records(&buffer[..n]).len() >= by_map.len(),
+            "{n} bytes only"
+        );
         got.extend(records(&buffer[..n]));
         calls += 1;
     }
@@ -361,7 +450,11 @@ fn log_batch_into_a_short_buffer_is_einval_and_loses_nothing() {
         let (mut expected, mut got) = (vec![0; 4096], vec![0; 4096]);
         let n = sys::read(other.raw(), &mut expected).unwrap();
         for len in [0, 1, 16] {
-            assert_eq!(sys::read(log.raw(), &mut vec![0; len]), Err(Errno::EINVAL), "{len} bytes, form {form}");
+            assert_eq!(
+                sys::read(log.raw(), &mut vec![0; len]),
+                Err(Errno::EINVAL),
+                "{len} bytes, form {form}"
+            );
         }
         assert_eq!(sys::read(log.raw(), &mut got), Ok(n));
         assert_eq!(got, expected, "form {form}");
@@ -377,7 +470,11 @@ fn log_batch_when_lapped_is_epipe_once() {
         let mut buffer = [0; 2048];
         sys::read(log.raw(), &mut buffer).expect("a batch");
         lap();
-        assert_eq!(sys::read(log.raw(), &mut buffer), Err(Errno::EPIPE), "form {form}");
+        assert_eq!(
+            sys::read(log.raw(), &mut buffer),
+            Err(Errno::EPIPE),
+            "form {form}"
+        );
         let n = sys::read(log.raw(), &mut buffer).expect("a batch");
         assert!(n > 0);
         assert!(stats(log.raw()).lost > 0);
@@ -419,7 +516,10 @@ fn log_form_unknown_is_einval() {
         assert_eq!(set_form(&log, form), Err(Errno::EINVAL), "form {form}");
     }
     let hole = Map::nothing(PAGE);
-    assert_eq!(sys::ioctl_at(log.raw(), uapi::IOC_LOG_FORM, hole.at), Err(Errno::EFAULT));
+    assert_eq!(
+        sys::ioctl_at(log.raw(), uapi::IOC_LOG_FORM, hole.at),
+        Err(Errno::EFAULT)
+    );
     assert!(log.next().is_ok());
 }
 

@@ -64,12 +64,16 @@ fn as_nobody(body: impl FnOnce()) {
 
 /// The kernel's messages that can be read from here.
 fn kernel_messages(path: &str) -> Result<usize, Errno> {
-    let log = Messages { fd: sys::open(path, O_RDONLY | O_NONBLOCK)? };
+    let log = Messages {
+        fd: sys::open(path, O_RDONLY | O_NONBLOCK)?,
+    };
     let mut count = 0;
     loop {
         match log.next() {
             // Facility 0, and not written by a user.
-            Ok(message) => count += usize::from(message.split(',').next().unwrap().parse::<u32>().unwrap() < 8),
+            Ok(message) => {
+                count += usize::from(message.split(',').next().unwrap().parse::<u32>().unwrap() < 8)
+            }
             Err(Errno::EPIPE) => {}
             Err(Errno::EAGAIN) => return Ok(count),
             Err(other) => return Err(other),
@@ -84,18 +88,30 @@ fn log_rights_restricted_read_needs_cap_syslog_as_for_dev_kmsg() {
         let ours = kernel_messages(&restricted.path);
         assert!([Ok(0), Err(Errno::EPERM)].contains(&ours), "{ours:?}");
     });
-    assert!(kernel_messages(&restricted.path).unwrap() > 10, "root reads them");
+    assert!(
+        kernel_messages(&restricted.path).unwrap() > 10,
+        "root reads them"
+    );
 }
 
 fn log_rights_restricted_map_needs_cap_syslog() {
     let restricted = Restricted::set("1");
     as_nobody(|| {
-        let Ok(fd) = sys::open(&restricted.path, O_RDONLY) else { return };
+        let Ok(fd) = sys::open(&restricted.path, O_RDONLY) else {
+            return;
+        };
         use std::os::fd::AsRawFd;
-        let refused = Map::new(fd.as_raw_fd(), LOG.size, R, MAP_SHARED, 0).expect_err("a map of the kernel's log");
-        assert!([Errno::EPERM, Errno::EACCES].contains(&refused), "{refused:?}");
+        let refused = Map::new(fd.as_raw_fd(), LOG.size, R, MAP_SHARED, 0)
+            .expect_err("a map of the kernel's log");
+        assert!(
+            [Errno::EPERM, Errno::EACCES].contains(&refused),
+            "{refused:?}"
+        );
     });
-    assert!(Map::shared(LOG.open().raw(), LOG.size, R).is_ok(), "root maps it");
+    assert!(
+        Map::shared(LOG.open().raw(), LOG.size, R).is_ok(),
+        "root maps it"
+    );
 }
 
 fn log_rights_unrestricted_read_and_map_need_the_node_only() {
@@ -113,10 +129,14 @@ fn log_rights_restricted_users_read_what_users_wrote() {
     let hello = unique("from a user to a user");
     append(&LOG.open(), &hello);
     as_nobody(|| {
-        let fd = sys::open(&restricted.path, O_RDONLY | O_NONBLOCK).expect("open, as the node's mode says");
+        let fd = sys::open(&restricted.path, O_RDONLY | O_NONBLOCK)
+            .expect("open, as the node's mode says");
         let messages = Messages { fd }.all();
         assert!(messages.iter().any(|message| message.contains(&hello)));
-        let kernels = messages.iter().filter(|m| m.split(',').next().unwrap().parse::<u32>().unwrap() < 8).count();
+        let kernels = messages
+            .iter()
+            .filter(|m| m.split(',').next().unwrap().parse::<u32>().unwrap() < 8)
+            .count();
         assert_eq!(kernels, 0);
     });
 }

@@ -35,20 +35,32 @@ const REGION_SIZE: usize = 0x1_0000;
 /// The carve-out, from outside of the driver.
 fn region() -> Map {
     LOG3.needed();
-    let Ok(mem) = sys::open("/dev/mem", libc::O_RDWR | libc::O_SYNC) else { crate::skip!("no /dev/mem") };
+    let Ok(mem) = sys::open("/dev/mem", libc::O_RDWR | libc::O_SYNC) else {
+        crate::skip!("no /dev/mem")
+    };
     Map::new(mem.as_raw_fd(), REGION_SIZE, RW, MAP_SHARED, REGION / PAGE).expect("mmap of /dev/mem")
 }
 
 fn previous() -> Spec {
-    let spec = Spec { name: "log.prev", ..LOG3 };
-    Spec { size: spec.attribute("size").parse().expect("a size"), ..spec }
+    let spec = Spec {
+        name: "log.prev",
+        ..LOG3
+    };
+    Spec {
+        size: spec.attribute("size").parse().expect("a size"),
+        ..spec
+    }
 }
 
 /// What log.prev gives by read(); the same by map.
 fn salvaged() -> Vec<String> {
     let spec = previous();
     let by_read = Messages::of_log(&spec).all();
-    let by_map: Vec<String> = Reader::new(&spec).all().iter().map(|record| record.as_kmsg()).collect();
+    let by_map: Vec<String> = Reader::new(&spec)
+        .all()
+        .iter()
+        .map(|record| record.as_kmsg())
+        .collect();
     assert_eq!(by_map, by_read);
     for pair in by_read.windows(2) {
         assert!(number(&pair[1]) > number(&pair[0]), "{pair:?}");
@@ -59,9 +71,15 @@ fn salvaged() -> Vec<String> {
 /// The numbers in the records `words N xxx…` that were salvaged. A record is whole or not there.
 fn words(mark: &str) -> Vec<usize> {
     let messages = salvaged();
-    let ours = messages.iter().filter_map(|message| text(message).strip_prefix(mark).map(str::to_owned));
+    let ours = messages
+        .iter()
+        .filter_map(|message| text(message).strip_prefix(mark).map(str::to_owned));
     let numbers = ours.map(|rest| {
-        let n: usize = rest.split_whitespace().next().and_then(|n| n.parse().ok()).expect("a number");
+        let n: usize = rest
+            .split_whitespace()
+            .next()
+            .and_then(|n| n.parse().ok())
+            .expect("a number");
         assert_eq!(rest, body(n), "a damaged record was accepted");
         n
     });
@@ -97,7 +115,9 @@ fn replayed() {
 
 fn wipe(memory: &Map, mut value: impl FnMut(usize) -> u32) {
     for offset in (0..REGION_SIZE).step_by(4) {
-        memory.store32(offset, value(offset)).expect("the carve-out");
+        memory
+            .store32(offset, value(offset))
+            .expect("the carve-out");
     }
 }
 
@@ -143,7 +163,10 @@ fn log_salvage_keeps_to_the_level_of_the_tree() {
     drop(Unbound::new(LOG3.node));
     let messages = salvaged();
     let has = |words: &str| messages.iter().any(|message| text(message) == words);
-    assert!(has("at level 6") && has("at level 5") && has("at level 3"), "{messages:?}");
+    assert!(
+        has("at level 6") && has("at level 5") && has("at level 3"),
+        "{messages:?}"
+    );
     assert!(!has("at level 7"), "fanlight,persist-level is 6");
 }
 
@@ -161,7 +184,11 @@ fn log_salvage_never_confuses_two_rounds() {
     life("round", 2000, |_| {});
     let numbers = words("round");
     assert!(numbers.len() > 200, "{} records of 64 KiB", numbers.len());
-    assert_eq!(numbers, (2000 - numbers.len()..2000).collect::<Vec<_>>(), "the newest, without a gap");
+    assert_eq!(
+        numbers,
+        (2000 - numbers.len()..2000).collect::<Vec<_>>(),
+        "the newest, without a gap"
+    );
 }
 
 fn log_salvage_can_be_cleared() {
@@ -201,12 +228,16 @@ fn log_salvage_of_flipped_bits_loses_those_records_alone() {
                 // In what has been written to: the header's copies too.
                 let (offset, bit) = (random.below(0x3000) & !3, random.below(32));
                 let word = memory.load32(offset).unwrap();
-                memory.store32(offset, word ^ 1 << bit).unwrap();
+                memory.store32(offset, word ^ (1 << bit)).unwrap();
             }
         });
         let numbers = words(&mark);
         // A flip in a record's length may hide the one behind it, no more.
-        assert!(numbers.len() + 2 * flips >= 150, "{flips} flips lost {}", 150 - numbers.len());
+        assert!(
+            numbers.len() + 2 * flips >= 150,
+            "{flips} flips lost {}",
+            150 - numbers.len()
+        );
         assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
     }
 }
@@ -219,7 +250,11 @@ fn log_salvage_of_a_damaged_header_uses_the_other_copy() {
                 memory.store32(offset, 0xdead_beef).unwrap();
             }
         });
-        assert_eq!(words(mark), (0..50).collect::<Vec<_>>(), "without the first 64 bytes at {page:#x}");
+        assert_eq!(
+            words(mark),
+            (0..50).collect::<Vec<_>>(),
+            "without the first 64 bytes at {page:#x}"
+        );
     }
 }
 
@@ -234,7 +269,10 @@ fn log_salvage_of_every_header_word_changed_never_hangs() {
         });
         // Whatever is left of it is whole and in order.
         let numbers = words("header");
-        assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "offset {offset}");
+        assert!(
+            numbers.windows(2).all(|pair| pair[0] < pair[1]),
+            "offset {offset}"
+        );
     }
 }
 
@@ -246,7 +284,10 @@ fn log_salvage_of_a_torn_end_loses_the_end_alone() {
         life(mark, 60, |memory| {
             let bytes = memory.copy(0, REGION_SIZE);
             let last = format!("{mark}{}", body(59));
-            let at = bytes.windows(last.len()).position(|bytes| bytes == last.as_bytes()).expect("the last record");
+            let at = bytes
+                .windows(last.len())
+                .position(|bytes| bytes == last.as_bytes())
+                .expect("the last record");
             let end = at + last.len();
             // Somewhere in its text, or in what is before it.
             let cut = end - random.below(last.len() + 24);

@@ -37,7 +37,10 @@ fn log_write_appends_a_record() {
     let hello = unique("hello");
     append(&LOG.open_with(O_WRONLY), &format!("<5>{hello}\n"));
     let record = reader.next().expect("a record as soon as write() returns");
-    assert_eq!((record.text(), record.level, record.facility), (hello, 5, 1));
+    assert_eq!(
+        (record.text(), record.level, record.facility),
+        (hello, 5, 1)
+    );
 }
 
 fn sys_kmsg() -> OwnedFd {
@@ -52,29 +55,73 @@ fn same_in_both(message: &str) {
     theirs.skip_all();
     append(&LOG.open_with(O_WRONLY), message);
     // The kernel's own messages come when its console's thread gets to it.
-    let own = ours.all().into_iter().find(|record| record.is_user()).expect("a record").as_kmsg();
+    let own = ours
+        .all()
+        .into_iter()
+        .find(|record| record.is_user())
+        .expect("a record")
+        .as_kmsg();
     // As it is, without a newline; then one line more, for the kernel keeps a message back that has none.
-    assert_eq!(sys::write(kernel_fd.as_raw_fd(), message.as_bytes()), Ok(message.len()));
+    assert_eq!(
+        sys::write(kernel_fd.as_raw_fd(), message.as_bytes()),
+        Ok(message.len())
+    );
     kmsg("and on");
     let kernel = theirs.all().into_iter().next().expect("a message");
     let priority = |message: &str| message.split(',').next().unwrap().to_owned();
     let rest = |message: &str| message.split_once(';').unwrap().1.to_owned();
-    assert_eq!((priority(&own), rest(&own)), (priority(&kernel), rest(&kernel)), "{message:?}");
+    assert_eq!(
+        (priority(&own), rest(&own)),
+        (priority(&kernel), rest(&kernel)),
+        "{message:?}"
+    );
 }
 
 fn log_write_takes_the_prefix_as_dev_kmsg_does() {
     for prefix in [
-        "", "<0>", "<7>", "<8>", "<15>", "<46>", "<191>", "<2047>", "<2048>", "<99999>", "<4", "<>", "<a>", "<-1>", "< 4>",
-        "<4> ", "<<4>", "<4><5>", "<04>", "<4294967300>",
+        "",
+        "<0>",
+        "<7>",
+        "<8>",
+        "<15>",
+        "<46>",
+        "<191>",
+        "<2047>",
+        "<2048>",
+        "<99999>",
+        "<4",
+        "<>",
+        "<a>",
+        "<-1>",
+        "< 4>",
+        "<4> ",
+        "<<4>",
+        "<4><5>",
+        "<04>",
+        "<4294967300>",
     ] {
-        same_in_both(&format!("{prefix}the prefix {}", prefix.replace(['<', '>'], "|")));
+        same_in_both(&format!(
+            "{prefix}the prefix {}",
+            prefix.replace(['<', '>'], "|")
+        ));
     }
 }
 
 fn log_write_takes_odd_bytes_as_dev_kmsg_does() {
     for message in [
-        "newline\n", "two newlines\n\n", "in the\nmiddle", "carriage\r\n", "nul\0after", "tab\t", "\\", "grüße", "\x7f",
-        " leading", "trailing ", "<4>", "<4>\n",
+        "newline\n",
+        "two newlines\n\n",
+        "in the\nmiddle",
+        "carriage\r\n",
+        "nul\0after",
+        "tab\t",
+        "\\",
+        "grüße",
+        "\x7f",
+        " leading",
+        "trailing ",
+        "<4>",
+        "<4>\n",
     ] {
         same_in_both(message);
     }
@@ -106,11 +153,18 @@ fn log_write_names_its_task_and_time() {
     assert_eq!(record.caller, std::process::id());
     // printk's clock is the scheduler's, which need not be the same to the last millisecond.
     let apart = (record.ns as i64 - before as i64).abs();
-    assert!(apart < 1_000_000_000, "{} ns, and the clock says {before}", record.ns);
+    assert!(
+        apart < 1_000_000_000,
+        "{} ns, and the clock says {before}",
+        record.ns
+    );
 }
 
 fn monotonic() -> u64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: room for a time.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
@@ -149,23 +203,38 @@ fn log_write_of_the_longest_there_may_be_is_kept_whole() {
 fn log_write_from_a_bad_pointer_is_efault() {
     let hole = Map::nothing(PAGE);
     let mut reader = Reader::at_the_end(&LOG);
-    assert_eq!(sys::write_from(LOG.open().raw(), hole.at, 16), Err(Errno::EFAULT));
+    assert_eq!(
+        sys::write_from(LOG.open().raw(), hole.at, 16),
+        Err(Errno::EFAULT)
+    );
     assert_eq!(reader.next(), None);
 }
 
 fn log_write_needs_a_writable_descriptor() {
-    assert_eq!(sys::write(LOG.open_with(O_RDONLY).raw(), b"no"), Err(Errno::EBADF));
-    assert_eq!(sys::read(LOG.open_with(O_WRONLY).raw(), &mut [0; 4096]), Err(Errno::EBADF));
+    assert_eq!(
+        sys::write(LOG.open_with(O_RDONLY).raw(), b"no"),
+        Err(Errno::EBADF)
+    );
+    assert_eq!(
+        sys::read(LOG.open_with(O_WRONLY).raw(), &mut [0; 4096]),
+        Err(Errno::EBADF)
+    );
 }
 
 fn log_write_by_writev_is_one_record() {
     let mut reader = Reader::at_the_end(&LOG);
     let pieces = ["<6>one ", "record ", "of three"];
-    let pieces = pieces.map(|p| libc::iovec { iov_base: p.as_ptr().cast_mut().cast(), iov_len: p.len() });
+    let pieces = pieces.map(|p| libc::iovec {
+        iov_base: p.as_ptr().cast_mut().cast(),
+        iov_len: p.len(),
+    });
     // SAFETY: three pieces, which the kernel only reads.
     let n = unsafe { libc::writev(LOG.open().raw(), pieces.as_ptr(), 3) };
     assert_eq!(n, 22);
-    assert_eq!(reader.next().expect("a record").text(), "one record of three");
+    assert_eq!(
+        reader.next().expect("a record").text(),
+        "one record of three"
+    );
     assert_eq!(reader.next(), None);
 }
 
@@ -176,7 +245,10 @@ fn log_write_is_counted_in_the_statistics() {
         append(&log, &format!("counted {n}"));
     }
     let after = stats(log.raw());
-    assert!((10..20).contains(&(after.written - before.written)), "{before:?} {after:?}");
+    assert!(
+        (10..20).contains(&(after.written - before.written)),
+        "{before:?} {after:?}"
+    );
     assert_eq!(after.dropped, before.dropped);
     assert!(after.overwritten <= after.written);
 }
@@ -185,8 +257,13 @@ fn log_write_by_shell_echo_works() {
     let mut reader = Reader::at_the_end(&LOG);
     let hello = unique("by the shell");
     let command = format!("echo '<4>{hello}' > {}", LOG.path());
-    let status = std::process::Command::new("sh").arg("-c").arg(command).status();
-    assert!(status.unwrap_or_else(|_| crate::skip!("no shell")).success());
+    let status = std::process::Command::new("sh")
+        .arg("-c")
+        .arg(command)
+        .status();
+    assert!(status
+        .unwrap_or_else(|_| crate::skip!("no shell"))
+        .success());
     assert_eq!(reader.find(&hello).level, 4);
 }
 
@@ -201,7 +278,13 @@ fn log_write_from_many_processes_loses_nothing() {
             Child::spawn(move || {
                 let log = LOG.open_with(O_WRONLY);
                 for n in 0..EACH {
-                    append(&log, &format!("<6>{mark} {writer} {n} {}", "#".repeat((n * 7 + writer) % 50)));
+                    append(
+                        &log,
+                        &format!(
+                            "<6>{mark} {writer} {n} {}",
+                            "#".repeat((n * 7 + writer) % 50)
+                        ),
+                    );
                 }
                 0
             })
@@ -213,11 +296,17 @@ fn log_write_from_many_processes_loses_nothing() {
     let mut next = [0; WRITERS];
     for record in reader.all() {
         let text = record.text();
-        let Some(rest) = text.strip_prefix(&mark) else { continue };
+        let Some(rest) = text.strip_prefix(&mark) else {
+            continue;
+        };
         let words: Vec<&str> = rest.split_whitespace().collect();
         let (writer, n): (usize, usize) = (words[0].parse().unwrap(), words[1].parse().unwrap());
         assert_eq!(n, next[writer], "in the order of its writer");
-        assert_eq!(words.get(2).map_or(0, |w| w.len()), (n * 7 + writer) % 50, "{text}");
+        assert_eq!(
+            words.get(2).map_or(0, |w| w.len()),
+            (n * 7 + writer) % 50,
+            "{text}"
+        );
         next[writer] += 1;
     }
     assert_eq!(next, [EACH; WRITERS]);

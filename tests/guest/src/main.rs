@@ -37,12 +37,12 @@ mod fb_screen;
 mod log_context;
 mod log_flood;
 mod log_map;
+mod log_persist;
 mod log_poll;
 mod log_read;
 mod log_rights;
 mod log_salvage;
 mod log_write;
-mod log_persist;
 
 mod window_dump;
 mod window_fault;

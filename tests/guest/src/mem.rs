@@ -22,11 +22,20 @@ pub struct Fault {
 
 impl Fault {
     /// Nothing is there any more, or never was: what the fault handler answers with VM_FAULT_SIGBUS.
-    pub const BUS: Self = Self { signal: libc::SIGBUS, code: libc::BUS_ADRERR };
+    pub const BUS: Self = Self {
+        signal: libc::SIGBUS,
+        code: libc::BUS_ADRERR,
+    };
     /// The mapping doesn't allow it.
-    pub const DENIED: Self = Self { signal: libc::SIGSEGV, code: 2 /* SEGV_ACCERR */ };
+    pub const DENIED: Self = Self {
+        signal: libc::SIGSEGV,
+        code: 2, /* SEGV_ACCERR */
+    };
     /// There is no mapping.
-    pub const UNMAPPED: Self = Self { signal: libc::SIGSEGV, code: 1 /* SEGV_MAPERR */ };
+    pub const UNMAPPED: Self = Self {
+        signal: libc::SIGSEGV,
+        code: 1, /* SEGV_MAPERR */
+    };
 }
 
 // Each accessor is one instruction and the return. If the instruction faults, the handler writes the fault to where r1
@@ -68,12 +77,19 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
             libc::signal(signal, libc::SIG_DFL);
             return;
         }
-        let place = if pc >= stores { machine.arm_r2 } else { machine.arm_r1 };
-        *(place as *mut Fault) = Fault { signal, code: (*info).si_code };
+        let place = if pc >= stores {
+            machine.arm_r2
+        } else {
+            machine.arm_r1
+        };
+        *(place as *mut Fault) = Fault {
+            signal,
+            code: (*info).si_code,
+        };
         machine.arm_r0 = 0;
         // A caller in Thumb code is at an odd address.
         const THUMB: libc::c_ulong = 1 << 5;
-        machine.arm_cpsr = (machine.arm_cpsr & !THUMB) | (machine.arm_lr & 1) * THUMB;
+        machine.arm_cpsr = (machine.arm_cpsr & !THUMB) | ((machine.arm_lr & 1) * THUMB);
         machine.arm_pc = machine.arm_lr & !1;
     }
 }
@@ -84,7 +100,8 @@ pub fn catch_faults() {
     // SAFETY: all zero is a valid sigaction; the handler is async-signal-safe.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = on_fault as extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) as usize;
+        action.sa_sigaction =
+            on_fault as extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) as usize;
         action.sa_flags = libc::SA_SIGINFO;
         libc::sigaction(libc::SIGBUS, &action, std::ptr::null_mut());
         libc::sigaction(libc::SIGSEGV, &action, std::ptr::null_mut());
@@ -145,12 +162,22 @@ impl Map {
 
     /// The general case; `page` is the offset in pages.
     pub fn new(fd: RawFd, len: usize, prot: i32, flags: i32, page: usize) -> Result<Self, Errno> {
-        Ok(Self { at: sys::mmap(0, len, prot, flags, fd, page)?, len })
+        Ok(Self {
+            at: sys::mmap(0, len, prot, flags, fd, page)?,
+            len,
+        })
     }
 
     /// Address space with nothing behind it, to map into.
     pub fn nothing(len: usize) -> Self {
-        Self::new(-1, len, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, 0).expect("address space")
+        Self::new(
+            -1,
+            len,
+            libc::PROT_NONE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            0,
+        )
+        .expect("address space")
     }
 
     pub fn load32(&self, offset: usize) -> Result<u32, Fault> {
@@ -164,19 +191,25 @@ impl Map {
     /// A copy of a part, word by word, so that any memory type will do.
     pub fn copy(&self, offset: usize, len: usize) -> Vec<u8> {
         assert_eq!((offset % 4, len % 4), (0, 0));
-        (offset..offset + len).step_by(4).flat_map(|at| self.load32(at).expect("readable").to_ne_bytes()).collect()
+        (offset..offset + len)
+            .step_by(4)
+            .flat_map(|at| self.load32(at).expect("readable").to_ne_bytes())
+            .collect()
     }
 
     /// Writes a pattern that differs from word to word and from seed to seed.
     pub fn fill(&self, seed: u32) {
         for offset in (0..self.len).step_by(4) {
-            self.store32(offset, pattern(seed, offset)).expect("writable");
+            self.store32(offset, pattern(seed, offset))
+                .expect("writable");
         }
     }
 
     /// The first word that is not what [`fill`](Self::fill) wrote.
     pub fn differs(&self, seed: u32) -> Option<usize> {
-        (0..self.len).step_by(4).find(|&offset| self.load32(offset) != Ok(pattern(seed, offset)))
+        (0..self.len)
+            .step_by(4)
+            .find(|&offset| self.load32(offset) != Ok(pattern(seed, offset)))
     }
 
     pub fn pages(&self) -> impl Iterator<Item = usize> {
@@ -185,7 +218,10 @@ impl Map {
 }
 
 pub fn pattern(seed: u32, offset: usize) -> u32 {
-    (seed ^ offset as u32).wrapping_mul(0x9e37_79b1).rotate_left(7) ^ seed
+    (seed ^ offset as u32)
+        .wrapping_mul(0x9e37_79b1)
+        .rotate_left(7)
+        ^ seed
 }
 
 impl Drop for Map {

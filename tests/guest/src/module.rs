@@ -21,7 +21,9 @@ pub struct TestModule {
 impl TestModule {
     pub fn load() -> Self {
         let path = format!("{DIRECTORY}/{NAME}.ko");
-        let Ok(file) = sys::open(&path, libc::O_RDONLY) else { skip!("{path} is not in the image") };
+        let Ok(file) = sys::open(&path, libc::O_RDONLY) else {
+            skip!("{path} is not in the image")
+        };
         match sys::init_module(file.as_raw_fd()) {
             Ok(_) | Err(Errno::EEXIST) => {}
             Err(refused) => panic!("{path}: {refused:?}"),
@@ -33,10 +35,21 @@ impl TestModule {
     /// What the page tables say of an address of this process.
     pub fn entry(&self, address: usize) -> Entry {
         let mut words = [0; 24];
-        assert_eq!(sys::pread(self.pte.as_raw_fd(), &mut words, address as i64), Ok(24), "{address:#x}");
+        assert_eq!(
+            sys::pread(self.pte.as_raw_fd(), &mut words, address as i64),
+            Ok(24),
+            "{address:#x}"
+        );
         let word = |i: usize| u32::from_ne_bytes(words[4 * i..4 * i + 4].try_into().unwrap());
         let [software, hardware, sctlr, prrr, nmrr, references] = std::array::from_fn(word);
-        Entry { software, hardware, sctlr, prrr, nmrr, references }
+        Entry {
+            software,
+            hardware,
+            sctlr,
+            prrr,
+            nmrr,
+            references,
+        }
     }
 
     /// Records and refusals so far, over all contexts.
@@ -44,7 +57,10 @@ impl TestModule {
         let text = fs::read_to_string(format!("{FILES}/counts")).expect("counts");
         let mut sum = Counts::default();
         for line in text.lines() {
-            let mut numbers = line.split(' ').skip(1).map(|n| n.parse::<u64>().expect("a number"));
+            let mut numbers = line
+                .split(' ')
+                .skip(1)
+                .map(|n| n.parse::<u64>().expect("a number"));
             let mut next = || numbers.next().expect("three numbers");
             let (written, busy, other) = (next(), next(), next());
             sum.written += written;
@@ -72,7 +88,11 @@ impl TestModule {
 
 fn order(file: &str, text: &str) {
     let fd = sys::open(&format!("{FILES}/{file}"), libc::O_WRONLY).expect(file);
-    assert_eq!(sys::write(fd.as_raw_fd(), text.as_bytes()), Ok(text.len()), "{file}: {text}");
+    assert_eq!(
+        sys::write(fd.as_raw_fd(), text.as_bytes()),
+        Ok(text.len()),
+        "{file}: {text}"
+    );
 }
 
 impl Drop for TestModule {
@@ -81,7 +101,10 @@ impl Drop for TestModule {
         let null = sys::open("/dev/null", libc::O_RDONLY).expect("/dev/null");
         self.pte = null;
         let removed = sys::delete_module(NAME);
-        assert!(removed.is_ok() || std::thread::panicking(), "rmmod {NAME}: {removed:?}");
+        assert!(
+            removed.is_ok() || std::thread::panicking(),
+            "rmmod {NAME}: {removed:?}"
+        );
     }
 }
 
@@ -142,25 +165,33 @@ impl Entry {
 
     /// Linux's name for the memory type: `L_PTE_MT_*`.
     pub fn software_type(&self) -> u32 {
-        self.software >> 2 & 0xf
+        (self.software >> 2) & 0xf
     }
 
     /// What the processor makes of the entry (ARM Architecture Reference Manual, B3.8: short descriptors, TEX remap).
     pub fn memory(&self) -> Memory {
-        assert_eq!(self.sctlr >> 28 & 1, 1, "TEX remap is off");
-        assert_eq!(self.hardware >> 1 & 1, 1, "not a small page: {:#x}", self.hardware);
-        let n = (self.hardware >> 6 & 1) << 2 | self.hardware >> 2 & 3;
-        match self.prrr >> (2 * n) & 3 {
+        assert_eq!((self.sctlr >> 28) & 1, 1, "TEX remap is off");
+        assert_eq!(
+            (self.hardware >> 1) & 1,
+            1,
+            "not a small page: {:#x}",
+            self.hardware
+        );
+        let n = (((self.hardware >> 6) & 1) << 2) | (self.hardware >> 2) & 3;
+        match (self.prrr >> (2 * n)) & 3 {
             0 => Memory::StronglyOrdered,
             1 => Memory::Device,
-            2 => Memory::Normal(Policy::of(self.nmrr >> (2 * n)), Policy::of(self.nmrr >> (2 * n + 16))),
+            2 => Memory::Normal(
+                Policy::of(self.nmrr >> (2 * n)),
+                Policy::of(self.nmrr >> (2 * n + 16)),
+            ),
             _ => panic!("reserved memory type {n}"),
         }
     }
 
     /// Whether user space may write, by the hardware's entry.
     pub fn is_writable(&self) -> bool {
-        self.hardware >> 9 & 1 == 0 && self.hardware >> 5 & 1 == 1
+        (self.hardware >> 9) & 1 == 0 && (self.hardware >> 5) & 1 == 1
     }
 
     /// Whether it may be executed, by the hardware's entry.
@@ -186,7 +217,11 @@ impl Overlay {
         dev::CARVE_WC.needed();
         let blob = fs::read(format!("{DIRECTORY}/runtime.dtbo")).expect("runtime.dtbo");
         let fd = sys::open(&format!("{FILES}/overlay"), libc::O_WRONLY).expect("overlay");
-        assert_eq!(sys::write(fd.as_raw_fd(), &blob), Ok(blob.len()), "the overlay");
+        assert_eq!(
+            sys::write(fd.as_raw_fd(), &blob),
+            Ok(blob.len()),
+            "the overlay"
+        );
         for _ in 0..200 {
             if dev::is_bound(RUNTIME) {
                 dev::wait_for_node(RUNTIME);
@@ -203,8 +238,12 @@ impl Overlay {
 
 impl Drop for Overlay {
     fn drop(&mut self) {
-        let fd = sys::open(&format!("{FILES}/overlay-remove"), libc::O_WRONLY).expect("overlay-remove");
+        let fd =
+            sys::open(&format!("{FILES}/overlay-remove"), libc::O_WRONLY).expect("overlay-remove");
         let removed = sys::write(fd.as_raw_fd(), b"1");
-        assert!(removed.is_ok() || std::thread::panicking(), "removing the overlay: {removed:?}");
+        assert!(
+            removed.is_ok() || std::thread::panicking(),
+            "removing the overlay: {removed:?}"
+        );
     }
 }

@@ -23,14 +23,26 @@ impl Ran {
     /// Fails the test unless the program succeeded.
     #[track_caller]
     pub fn success(self) -> Self {
-        assert_eq!(self.status, 0, "stdout: {}\nstderr: {}", self.text(), self.err);
+        assert_eq!(
+            self.status,
+            0,
+            "stdout: {}\nstderr: {}",
+            self.text(),
+            self.err
+        );
         self
     }
 
     /// Fails the test unless the program failed and said so in one line, which has this in it.
     #[track_caller]
     pub fn fails_saying(&self, words: &[&str]) {
-        assert!((1..128).contains(&self.status), "status {}; {}{}", self.status, self.text(), self.err);
+        assert!(
+            (1..128).contains(&self.status),
+            "status {}; {}{}",
+            self.status,
+            self.text(),
+            self.err
+        );
         assert_eq!(self.text(), "", "nothing on stdout");
         let first = self.err.lines().next().unwrap_or("");
         assert!(first.starts_with("fanlight"), "{}", self.err);
@@ -53,7 +65,11 @@ pub fn shell(line: &str) -> Ran {
 
 /// The general case, with something on stdin.
 pub fn run_with(command: &mut Command, name: &str, stdin: &[u8]) -> Ran {
-    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let spawned = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
     let mut child = match spawned {
         Ok(child) => child,
         Err(error) if error.kind() == ErrorKind::NotFound => skip!("{name} is not installed"),
@@ -63,14 +79,24 @@ pub fn run_with(command: &mut Command, name: &str, stdin: &[u8]) -> Ran {
     let _ = child.stdin.take().expect("a pipe").write_all(stdin);
     let output = child.wait_with_output().expect("wait");
     use std::os::unix::process::ExitStatusExt;
-    let status = output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0));
-    Ran { status, out: output.stdout, err: String::from_utf8_lossy(&output.stderr).into_owned() }
+    let status = output
+        .status
+        .code()
+        .unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0));
+    Ran {
+        status,
+        out: output.stdout,
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
 }
 
 /// Skips the test unless a program is in PATH.
 pub fn needs(program: &str) {
     let path = std::env::var("PATH").unwrap_or_default();
-    if !path.split(':').any(|directory| std::path::Path::new(directory).join(program).exists()) {
+    if !path
+        .split(':')
+        .any(|directory| std::path::Path::new(directory).join(program).exists())
+    {
         skip!("{program} is not installed");
     }
 }

@@ -16,7 +16,9 @@ impl Entry {
         let text = std::fs::read_to_string("/proc/self/smaps").expect("smaps (PROC_PAGE_MONITOR)");
         let start = format!("{address:08x}-");
         let mut lines = text.lines().skip_while(|line| !line.starts_with(&start));
-        let head = lines.next().unwrap_or_else(|| panic!("no mapping at {address:#x} in smaps:\n{text}"));
+        let head = lines
+            .next()
+            .unwrap_or_else(|| panic!("no mapping at {address:#x} in smaps:\n{text}"));
         let words: Vec<&str> = head.split_whitespace().collect();
         let mut entry = Self {
             permissions: words[1].to_owned(),
@@ -41,6 +43,10 @@ impl Entry {
 
     /// Which of these flags are set, in this order.
     pub fn of(&self, interesting: &str) -> String {
-        interesting.split(' ').filter(|flag| self.has(flag)).collect::<Vec<_>>().join(" ")
+        interesting
+            .split(' ')
+            .filter(|flag| self.has(flag))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 }

@@ -46,17 +46,24 @@ pub fn run(tests: &[&Staged], options: &Options) -> Option<i32> {
         return None;
     }
     let note = std::env::var("FANLIGHT_NOTE").unwrap_or_default();
-    let mut numbers = note.split_whitespace().map(|word| word.parse().unwrap_or(0_usize));
+    let mut numbers = note
+        .split_whitespace()
+        .map(|word| word.parse().unwrap_or(0_usize));
     let (first, mut stage) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     let mut report = Report::begin(chosen.len());
     for (number, test) in chosen.iter().enumerate().skip(first) {
         // The child reads it when it has to go down.
         std::env::set_var(STAGE, format!("{number} {stage}"));
-        let (outcome, said) = harness::run_one(|| (test.run)(stage as u32), Duration::from_secs(60));
+        let (outcome, said) =
+            harness::run_one(|| (test.run)(stage as u32), Duration::from_secs(60));
         if let Outcome::Failed(_) = outcome {
             println!("# in stage {stage}");
         }
-        report.result(test.name, &outcome, &said.lines().map(str::to_owned).collect::<Vec<_>>());
+        report.result(
+            test.name,
+            &outcome,
+            &said.lines().map(str::to_owned).collect::<Vec<_>>(),
+        );
         stage = 0;
     }
     Some(report.end())

@@ -108,13 +108,21 @@ pub fn ioctl_at(fd: RawFd, request: u32, argument: usize) -> Result<usize> {
 }
 
 /// mmap2(): the offset is a number of pages, so that all that a 32-bit program can ask for can be asked for.
-pub fn mmap(address: usize, len: usize, prot: i32, flags: i32, fd: RawFd, page: usize) -> Result<usize> {
+pub fn mmap(
+    address: usize,
+    len: usize,
+    prot: i32,
+    flags: i32,
+    fd: RawFd,
+    page: usize,
+) -> Result<usize> {
     #[cfg(target_arch = "arm")]
     // SAFETY: the callers never map over memory that is in use.
     let result = unsafe { libc::syscall(libc::SYS_mmap2, address, len, prot, flags, fd, page) };
     #[cfg(not(target_arch = "arm"))]
     // SAFETY: as above.
-    let result = unsafe { libc::syscall(libc::SYS_mmap, address, len, prot, flags, fd, page * 4096) };
+    let result =
+        unsafe { libc::syscall(libc::SYS_mmap, address, len, prot, flags, fd, page * 4096) };
     // Addresses at 2 GiB and above are negative numbers: only the last page is errors.
     if (-4095..0).contains(&result) {
         Err(last())
@@ -155,7 +163,11 @@ pub fn mremap(address: usize, old: usize, new: usize, flags: i32, to: usize) -> 
 
 /// The events that poll() reports for a descriptor within the time.
 pub fn poll(fd: RawFd, events: i16, time: Duration) -> i16 {
-    let mut pollfd = libc::pollfd { fd, events, revents: 0 };
+    let mut pollfd = libc::pollfd {
+        fd,
+        events,
+        revents: 0,
+    };
     // SAFETY: one structure, as the count says.
     unsafe { libc::poll(&mut pollfd, 1, millis(time)) };
     pollfd.revents
@@ -163,16 +175,30 @@ pub fn poll(fd: RawFd, events: i16, time: Duration) -> i16 {
 
 /// Which of the descriptors became readable, or were hung up, within the time.
 pub fn poll_in(fds: &[RawFd], time: Duration) -> Vec<bool> {
-    let mut pollfds: Vec<libc::pollfd> =
-        fds.iter().map(|&fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 }).collect();
+    let mut pollfds: Vec<libc::pollfd> = fds
+        .iter()
+        .map(|&fd| libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        })
+        .collect();
     // SAFETY: as many structures as the count says.
-    unsafe { libc::poll(pollfds.as_mut_ptr(), pollfds.len() as libc::nfds_t, millis(time)) };
+    unsafe {
+        libc::poll(
+            pollfds.as_mut_ptr(),
+            pollfds.len() as libc::nfds_t,
+            millis(time),
+        )
+    };
     pollfds.iter().map(|pollfd| pollfd.revents != 0).collect()
 }
 
 fn millis(time: Duration) -> i32 {
     // At least one, so that a short wait doesn't turn into a busy loop.
-    i32::try_from(time.as_millis()).unwrap_or(i32::MAX).max(i32::from(!time.is_zero()))
+    i32::try_from(time.as_millis())
+        .unwrap_or(i32::MAX)
+        .max(i32::from(!time.is_zero()))
 }
 
 pub fn pipe() -> (File, File) {
@@ -256,7 +282,12 @@ pub fn exit_now(status: i32) -> ! {
 pub fn become_user(uid: u32, groups: &[u32]) {
     // SAFETY: the group list is as long as the count says; only this process, a child of the test, changes.
     unsafe {
-        assert_eq!(libc::setgroups(groups.len(), groups.as_ptr()), 0, "setgroups: {:?}", last());
+        assert_eq!(
+            libc::setgroups(groups.len(), groups.as_ptr()),
+            0,
+            "setgroups: {:?}",
+            last()
+        );
         assert_eq!(libc::setgid(uid), 0, "setgid: {:?}", last());
         assert_eq!(libc::setuid(uid), 0, "setuid: {:?}", last());
     }
@@ -270,7 +301,13 @@ pub fn mknod(path: &str, mode: u32, device: u64) -> Result<usize> {
 /// delete_module(), not waiting for users to go.
 pub fn delete_module(name: &str) -> Result<usize> {
     // SAFETY: the name is a C string that outlives the call.
-    check(unsafe { libc::syscall(libc::SYS_delete_module, c_path(name).as_ptr(), libc::O_NONBLOCK) } as isize)
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_delete_module,
+            c_path(name).as_ptr(),
+            libc::O_NONBLOCK,
+        )
+    } as isize)
 }
 
 pub fn init_module(file: RawFd) -> Result<usize> {
@@ -285,11 +322,19 @@ pub fn minor_faults() -> i64 {
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: room for one structure.
     unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) };
-    i64::from(usage.ru_minflt)
+    // A long is 32 bits on ARM.
+    #[allow(
+        clippy::useless_conversion,
+        reason = "it is one on 64-bit machines only"
+    )]
+    usage.ru_minflt.into()
 }
 
 pub fn vmsplice(pipe: RawFd, address: usize, len: usize) -> Result<usize> {
-    let piece = libc::iovec { iov_base: address as *mut _, iov_len: len };
+    let piece = libc::iovec {
+        iov_base: address as *mut _,
+        iov_len: len,
+    };
     // SAFETY: one piece; the kernel checks its address.
     check(unsafe { libc::vmsplice(pipe, &piece, 1, 0) })
 }

@@ -50,7 +50,11 @@ pub struct Info {
 
 impl Info {
     pub fn name(&self) -> String {
-        let end = self.name.iter().position(|&b| b == 0).expect("a NUL at the end of the name");
+        let end = self
+            .name
+            .iter()
+            .position(|&b| b == 0)
+            .expect("a NUL at the end of the name");
         String::from_utf8(self.name[..end].to_vec()).expect("a readable name")
     }
 }
@@ -106,7 +110,7 @@ pub struct LogStats {
 }
 
 const fn ioc(direction: u32, number: u32, size: usize) -> u32 {
-    direction << 30 | (size as u32) << 16 | 0xf4 << 8 | number
+    (direction << 30) | ((size as u32) << 16) | (0xf4 << 8) | number
 }
 
 pub const IOC_INFO: u32 = ioc(2, 0x00, size_of::<Info>());

@@ -29,7 +29,8 @@ impl CorePattern {
     const FILE: &'static str = "/proc/sys/kernel/core_pattern";
 
     fn set(pattern: &str) -> Self {
-        let before = fs::read_to_string(Self::FILE).unwrap_or_else(|_| crate::skip!("the kernel has no core dumps"));
+        let before = fs::read_to_string(Self::FILE)
+            .unwrap_or_else(|_| crate::skip!("the kernel has no core dumps"));
         fs::write(Self::FILE, pattern).expect("core_pattern");
         Self(before)
     }
@@ -64,7 +65,10 @@ fn window_core_dump_completes_without_the_windows() {
     }
     let child = Child::spawn(|| {
         fs::write("/proc/self/coredump_filter", "0xff").expect("coredump_filter");
-        let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+        let limit = libc::rlimit {
+            rlim_cur: libc::RLIM_INFINITY,
+            rlim_max: libc::RLIM_INFINITY,
+        };
         // SAFETY: the structure outlives the call; abort ends this child only.
         unsafe {
             libc::setrlimit(libc::RLIMIT_CORE, &limit);
@@ -76,11 +80,17 @@ fn window_core_dump_completes_without_the_windows() {
     let core = fs::read(path).expect("a core file");
     let _ = fs::remove_file(path);
     let segments = segments(&core);
-    assert!(segments.iter().any(|&(_, size)| size > 0), "the core has something in it");
+    assert!(
+        segments.iter().any(|&(_, size)| size > 0),
+        "the core has something in it"
+    );
     for (map, name) in [(&log, "log"), (&fb, "carve-out"), (&table, "table")] {
         let range = map.at as u32..(map.at + map.len) as u32;
         for (address, size) in &segments {
-            assert!(!range.contains(address) || *size == 0, "{name}: {size} bytes at {address:#x}");
+            assert!(
+                !range.contains(address) || *size == 0,
+                "{name}: {size} bytes at {address:#x}"
+            );
         }
     }
 }
@@ -97,12 +107,20 @@ fn window_proc_mem_reads_page_mappings() {
         // By a mapping that has no page yet.
         let other = spec.open().map();
         let mut bytes = vec![0; PAGE];
-        assert_eq!(sys::pread(mem.as_raw_fd(), &mut bytes, (other.at + PAGE) as i64), Ok(PAGE), "{}", spec.name);
+        assert_eq!(
+            sys::pread(mem.as_raw_fd(), &mut bytes, (other.at + PAGE) as i64),
+            Ok(PAGE),
+            "{}",
+            spec.name
+        );
         assert_eq!(bytes, map.copy(PAGE, PAGE), "{}", spec.name);
     }
     let log = LOG.open().map();
     let mut magic = [0; 4];
-    assert_eq!(sys::pread(mem.as_raw_fd(), &mut magic, log.at as i64), Ok(4));
+    assert_eq!(
+        sys::pread(mem.as_raw_fd(), &mut magic, log.at as i64),
+        Ok(4)
+    );
     assert_eq!(Ok(u32::from_ne_bytes(magic)), log.load32(0));
 }
 
@@ -110,7 +128,10 @@ fn window_proc_mem_never_writes_the_log() {
     let mem = own_memory(libc::O_RDWR);
     let log = LOG.open().map();
     let before = log.load32(0);
-    assert_eq!(sys::pwrite(mem.as_raw_fd(), &[0xff; 4], log.at as i64), Err(Errno::EIO));
+    assert_eq!(
+        sys::pwrite(mem.as_raw_fd(), &[0xff; 4], log.at as i64),
+        Err(Errno::EIO)
+    );
     assert_eq!(log.load32(0), before);
 }
 
@@ -120,8 +141,18 @@ fn window_proc_mem_of_pfn_mapping_is_eio() {
         let map = spec.open().map();
         map.store32(0, 0x7e57).unwrap();
         let mut bytes = [0; 4];
-        assert_eq!(sys::pread(mem.as_raw_fd(), &mut bytes, map.at as i64), Err(Errno::EIO), "{}", spec.name);
-        assert_eq!(sys::pwrite(mem.as_raw_fd(), &bytes, map.at as i64), Err(Errno::EIO), "{}", spec.name);
+        assert_eq!(
+            sys::pread(mem.as_raw_fd(), &mut bytes, map.at as i64),
+            Err(Errno::EIO),
+            "{}",
+            spec.name
+        );
+        assert_eq!(
+            sys::pwrite(mem.as_raw_fd(), &bytes, map.at as i64),
+            Err(Errno::EIO),
+            "{}",
+            spec.name
+        );
         assert_eq!(map.load32(0), Ok(0x7e57), "{}", spec.name);
     }
 }
@@ -130,7 +161,12 @@ fn window_vmsplice_from_pfn_mapping_is_efault() {
     for spec in PFN_MAPPED {
         let map = spec.open().map();
         let (_output, input) = sys::pipe();
-        assert_eq!(sys::vmsplice(input.as_raw_fd(), map.at, PAGE), Err(Errno::EFAULT), "{}", spec.name);
+        assert_eq!(
+            sys::vmsplice(input.as_raw_fd(), map.at, PAGE),
+            Err(Errno::EFAULT),
+            "{}",
+            spec.name
+        );
     }
 }
 
@@ -145,14 +181,21 @@ fn window_vmsplice_from_log_works() {
 
 fn window_direct_io_from_pfn_mapping_is_efault() {
     // Only a file system on a block device really does direct I/O; tmpfs copies whatever was asked for.
-    let disk = ["/dev/vda", "/dev/ram0", "/dev/loop0"].into_iter().find_map(|path| {
-        let fd = sys::open(path, libc::O_RDWR | libc::O_DIRECT).ok()?;
-        (sys::lseek(fd.as_raw_fd(), 0, libc::SEEK_END).ok()? >= PAGE as i64).then_some(fd)
-    });
-    let Some(disk) = disk else { crate::skip!("no block device to write to directly") };
+    let disk = ["/dev/vda", "/dev/ram0", "/dev/loop0"]
+        .into_iter()
+        .find_map(|path| {
+            let fd = sys::open(path, libc::O_RDWR | libc::O_DIRECT).ok()?;
+            (sys::lseek(fd.as_raw_fd(), 0, libc::SEEK_END).ok()? >= PAGE as i64).then_some(fd)
+        });
+    let Some(disk) = disk else {
+        crate::skip!("no block device to write to directly")
+    };
     let map = CARVE_WC.open().map();
     sys::lseek(disk.as_raw_fd(), 0, libc::SEEK_SET).unwrap();
-    assert_eq!(sys::write_from(disk.as_raw_fd(), map.at, PAGE), Err(Errno::EFAULT));
+    assert_eq!(
+        sys::write_from(disk.as_raw_fd(), map.at, PAGE),
+        Err(Errno::EFAULT)
+    );
 }
 
 fn window_plain_write_from_any_window_works() {
@@ -161,8 +204,18 @@ fn window_plain_write_from_any_window_works() {
         let map: Map = spec.open().map();
         map.fill(72);
         let file = sys::open(path, libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC).unwrap();
-        assert_eq!(sys::write_from(file.as_raw_fd(), map.at, 2 * PAGE), Ok(2 * PAGE), "{}", spec.name);
-        assert_eq!(fs::read(path).unwrap(), map.copy(0, 2 * PAGE), "{}", spec.name);
+        assert_eq!(
+            sys::write_from(file.as_raw_fd(), map.at, 2 * PAGE),
+            Ok(2 * PAGE),
+            "{}",
+            spec.name
+        );
+        assert_eq!(
+            fs::read(path).unwrap(),
+            map.copy(0, 2 * PAGE),
+            "{}",
+            spec.name
+        );
     }
     let _ = fs::remove_file(path);
 }

@@ -49,7 +49,10 @@ fn window_fault_of_1_mib_log_touched_in_order_costs_at_most_2() {
         map.load32(page).expect("a page of the log");
     }
     let faults = sys::minor_faults() - before;
-    assert!((1..=3).contains(&faults), "{faults} faults for 1 MiB and a page");
+    assert!(
+        (1..=3).contains(&faults),
+        "{faults} faults for 1 MiB and a page"
+    );
 }
 
 fn window_fault_backwards_and_scattered_brings_the_right_pages() {
@@ -58,13 +61,23 @@ fn window_fault_backwards_and_scattered_brings_the_right_pages() {
     whole.fill(51);
     let backwards = window.map();
     for page in backwards.pages().collect::<Vec<_>>().into_iter().rev() {
-        assert_eq!(backwards.load32(page), whole.load32(page), "page {}", page / PAGE);
+        assert_eq!(
+            backwards.load32(page),
+            whole.load32(page),
+            "page {}",
+            page / PAGE
+        );
     }
     let scattered = window.map();
     let pages = TABLE.size / PAGE;
     for i in 0..pages {
         let page = (i * 73 % pages) * PAGE;
-        assert_eq!(scattered.load32(page + 4), whole.load32(page + 4), "page {}", page / PAGE);
+        assert_eq!(
+            scattered.load32(page + 4),
+            whole.load32(page + 4),
+            "page {}",
+            page / PAGE
+        );
     }
     assert_eq!(scattered.differs(51), None);
 }
@@ -72,7 +85,8 @@ fn window_fault_backwards_and_scattered_brings_the_right_pages() {
 fn window_fault_is_none_after_map_populate() {
     for spec in EACH_BACKING.iter().chain([&LOG]) {
         let window = spec.open();
-        let map = Map::new(window.raw(), spec.size, R, MAP_SHARED | MAP_POPULATE, 0).expect(spec.name);
+        let map =
+            Map::new(window.raw(), spec.size, R, MAP_SHARED | MAP_POPULATE, 0).expect(spec.name);
         assert_eq!(touch_all(&map), 0, "{}", spec.name);
     }
 }
@@ -103,7 +117,8 @@ fn window_fault_of_a_part_maps_no_more_than_the_part() {
 /// A counter of /proc/vmstat, where the kernel has it.
 fn vmstat(name: &str) -> Option<u64> {
     let text = std::fs::read_to_string("/proc/vmstat").ok()?;
-    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    text.lines()
+        .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }
 
 fn window_fault_needs_no_retry_of_the_vma_lock() {

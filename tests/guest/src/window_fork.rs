@@ -36,9 +36,7 @@ fn window_fork_child_unmaps_and_the_parent_keeps_the_data() {
     for spec in EACH_BACKING {
         let map = spec.open().map();
         map.fill(63);
-        let child = Child::spawn(|| {
-            sys::munmap(map.at, map.len).map_or(1, |_| 0)
-        });
+        let child = Child::spawn(|| sys::munmap(map.at, map.len).map_or(1, |_| 0));
         assert_eq!(child.wait(), Ended::Exit(0), "{}", spec.name);
         assert_eq!(map.differs(63), None, "{}", spec.name);
     }
@@ -63,7 +61,8 @@ fn window_fork_after_many_children_the_log_still_maps() {
     let map = LOG.open().map();
     let magic = map.load32(0);
     for _ in 0..50 {
-        let child = Child::spawn(|| i32::from(map.load32(0) != magic || map.load32(LOG.size - 4).is_err()));
+        let child =
+            Child::spawn(|| i32::from(map.load32(0) != magic || map.load32(LOG.size - 4).is_err()));
         assert_eq!(child.wait(), Ended::Exit(0));
     }
 }
@@ -89,7 +88,9 @@ fn map_counts(map: &Map) -> Option<Vec<u64>> {
 fn window_fork_references_return_to_their_start() {
     let window = TABLE.open();
     let map = Map::new(window.raw(), TABLE.size, R, MAP_SHARED | MAP_POPULATE, 0).unwrap();
-    let Some(before) = map_counts(&map) else { crate::skip!("no /proc/kpagecount (PROC_PAGE_MONITOR)") };
+    let Some(before) = map_counts(&map) else {
+        crate::skip!("no /proc/kpagecount (PROC_PAGE_MONITOR)")
+    };
     let children: Vec<Child> = (0..8)
         .map(|_| {
             Child::spawn(|| {

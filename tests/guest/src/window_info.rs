@@ -10,7 +10,8 @@ use libc::O_RDONLY;
 
 use crate::board;
 use crate::dev::{
-    Spec, CARVE_RO, CARVE_WC, CONTIG, FB, LOG, LOG2, MAILBOX, READ_ONLY, SRAM, TABLE, TABLE_NOW, WRITABLE,
+    Spec, CARVE_RO, CARVE_WC, CONTIG, FB, LOG, LOG2, MAILBOX, READ_ONLY, SRAM, TABLE, TABLE_NOW,
+    WRITABLE,
 };
 use crate::harness::Child;
 use crate::mem::Map;
@@ -59,7 +60,18 @@ fn window_info_describes_every_window() {
     for spec in all() {
         let info = check_info(spec);
         assert_eq!(info.kind, uapi::KIND_MEMORY, "{}", spec.name);
-        assert_eq!((info.width, info.height, info.stride, info.format, info.pages), (0, 0, 0, 0, 0), "{}", spec.name);
+        assert_eq!(
+            (
+                info.width,
+                info.height,
+                info.stride,
+                info.format,
+                info.pages
+            ),
+            (0, 0, 0, 0, 0),
+            "{}",
+            spec.name
+        );
         assert_eq!(info.scanout, uapi::SCANOUT_NONE, "{}", spec.name);
     }
 }
@@ -67,7 +79,10 @@ fn window_info_describes_every_window() {
 fn window_info_describes_the_framebuffer() {
     let info = check_info(&FB);
     assert_eq!(info.kind, uapi::KIND_FRAMEBUFFER);
-    assert_eq!((info.width, info.height, info.stride, info.pages), (1024, 600, 4096, 2));
+    assert_eq!(
+        (info.width, info.height, info.stride, info.pages),
+        (1024, 600, 4096, 2)
+    );
     assert_eq!(&info.format.to_le_bytes(), b"XR24");
     assert_eq!(info.scanout, board::scanout());
 }
@@ -79,14 +94,23 @@ fn window_info_describes_the_logs() {
 }
 
 fn window_info_rights_follow_the_tree() {
-    let all_rights = uapi::RIGHT_READ | uapi::RIGHT_WRITE | uapi::RIGHT_MAP_READ | uapi::RIGHT_MAP_WRITE;
+    let all_rights =
+        uapi::RIGHT_READ | uapi::RIGHT_WRITE | uapi::RIGHT_MAP_READ | uapi::RIGHT_MAP_WRITE;
     for spec in WRITABLE {
         assert_eq!(spec.open().info().rights, all_rights, "{}", spec.name);
     }
     for spec in READ_ONLY {
-        assert_eq!(spec.open().info().rights, uapi::RIGHT_READ | uapi::RIGHT_MAP_READ, "{}", spec.name);
+        assert_eq!(
+            spec.open().info().rights,
+            uapi::RIGHT_READ | uapi::RIGHT_MAP_READ,
+            "{}",
+            spec.name
+        );
     }
-    assert_eq!(LOG.open().info().rights, uapi::RIGHT_READ | uapi::RIGHT_WRITE | uapi::RIGHT_MAP_READ);
+    assert_eq!(
+        LOG.open().info().rights,
+        uapi::RIGHT_READ | uapi::RIGHT_WRITE | uapi::RIGHT_MAP_READ
+    );
 }
 
 fn window_info_physical_address_is_the_trees() {
@@ -126,17 +150,32 @@ fn window_info_into_a_bad_pointer_is_efault() {
     let hole = Map::nothing(4096);
     for spec in all().chain([&FB, &LOG]) {
         let window = spec.open();
-        assert_eq!(sys::ioctl_at(window.raw(), uapi::IOC_INFO, hole.at), Err(Errno::EFAULT), "{}", spec.name);
-        assert_eq!(sys::ioctl_at(window.raw(), uapi::IOC_INFO, 0), Err(Errno::EFAULT), "{}", spec.name);
+        assert_eq!(
+            sys::ioctl_at(window.raw(), uapi::IOC_INFO, hole.at),
+            Err(Errno::EFAULT),
+            "{}",
+            spec.name
+        );
+        assert_eq!(
+            sys::ioctl_at(window.raw(), uapi::IOC_INFO, 0),
+            Err(Errno::EFAULT),
+            "{}",
+            spec.name
+        );
     }
 }
 
 fn window_info_from_a_c_program_that_knows_only_the_header() {
     for spec in [FB, LOG] {
         let output = Command::new("fanlight-uapi").arg(spec.path()).output();
-        let output = output.unwrap_or_else(|_| crate::skip!("fanlight-uapi (tests/c) is not installed"));
+        let output =
+            output.unwrap_or_else(|_| crate::skip!("fanlight-uapi (tests/c) is not installed"));
         let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let info = spec.open().info();
         let expected = format!(
             "name {}\nkind {}\nbacking {}\ncache {}\nrights {}\nsize {}\nwidth {}\nheight {}\nstride {}\nformat {}\n",
@@ -151,7 +190,14 @@ fn window_ioctl_unknown_is_enotty() {
     for spec in all().chain([&FB, &LOG]) {
         let window = spec.open();
         // Our magic with a number that is not taken, the right number with a wrong size, a terminal's, a disk's.
-        for request in [uapi::IOC_INFO | 0x7f, uapi::IOC_INFO ^ (4 << 16), 0x5401, 0x1260, 0, u32::MAX] {
+        for request in [
+            uapi::IOC_INFO | 0x7f,
+            uapi::IOC_INFO ^ (4 << 16),
+            0x5401,
+            0x1260,
+            0,
+            u32::MAX,
+        ] {
             let mut buffer = [0_u8; 4096];
             let result = sys::ioctl_at(window.raw(), request, buffer.as_mut_ptr() as usize);
             assert_eq!(result, Err(Errno::ENOTTY), "{} {request:#x}", spec.name);
@@ -160,12 +206,26 @@ fn window_ioctl_unknown_is_enotty() {
     // What belongs to one kind of window is unknown to the others.
     let memory = CARVE_WC.open();
     let mut word = [0_u32; 64];
-    for request in [uapi::IOC_LOG_FORM, uapi::IOC_LOG_STATS, uapi::IOC_LOG_CLEAR, 0x4600, 0x4602] {
-        assert_eq!(sys::ioctl(memory.raw(), request, &mut word), Err(Errno::ENOTTY), "{request:#x}");
+    for request in [
+        uapi::IOC_LOG_FORM,
+        uapi::IOC_LOG_STATS,
+        uapi::IOC_LOG_CLEAR,
+        0x4600,
+        0x4602,
+    ] {
+        assert_eq!(
+            sys::ioctl(memory.raw(), request, &mut word),
+            Err(Errno::ENOTTY),
+            "{request:#x}"
+        );
     }
     let log = LOG.open();
     assert_eq!(sys::ioctl(log.raw(), 0x4600, &mut word), Err(Errno::ENOTTY));
-    assert_eq!(sys::ioctl(log.raw(), uapi::IOC_LOG_CLEAR, &mut word), Err(Errno::ENOTTY), "only log.prev is cleared");
+    assert_eq!(
+        sys::ioctl(log.raw(), uapi::IOC_LOG_CLEAR, &mut word),
+        Err(Errno::ENOTTY),
+        "only log.prev is cleared"
+    );
 }
 
 fn window_sysfs_describes_every_window() {
@@ -173,8 +233,18 @@ fn window_sysfs_describes_every_window() {
         let backing = ["carveout", "contiguous", "vmalloc"][spec.backing as usize - 1];
         let cache = ["writecombine", "noncached", "cached"][spec.cache as usize - 1];
         assert_eq!(spec.attribute("name"), spec.name);
-        assert_eq!(spec.attribute("instance"), spec.instance().to_string(), "{}", spec.name);
-        assert_eq!(spec.attribute("size"), spec.size.to_string(), "{}", spec.name);
+        assert_eq!(
+            spec.attribute("instance"),
+            spec.instance().to_string(),
+            "{}",
+            spec.name
+        );
+        assert_eq!(
+            spec.attribute("size"),
+            spec.size.to_string(),
+            "{}",
+            spec.name
+        );
         assert_eq!(spec.attribute("backing"), backing, "{}", spec.name);
         assert_eq!(spec.attribute("cache"), cache, "{}", spec.name);
         assert_eq!(spec.attribute("state"), "live", "{}", spec.name);
@@ -200,8 +270,13 @@ fn window_sysfs_rights_follow_the_tree() {
 
 fn window_sysfs_attributes_are_read_only() {
     for spec in [CARVE_WC, FB, LOG] {
-        for name in ["name", "instance", "kind", "size", "backing", "cache", "rights", "state", "geometry", "scanout"] {
-            let mode = fs::metadata(spec.sysfs().join(name)).unwrap_or_else(|e| panic!("{name}: {e}")).mode();
+        for name in [
+            "name", "instance", "kind", "size", "backing", "cache", "rights", "state", "geometry",
+            "scanout",
+        ] {
+            let mode = fs::metadata(spec.sysfs().join(name))
+                .unwrap_or_else(|e| panic!("{name}: {e}"))
+                .mode();
             assert_eq!(mode & 0o777, 0o444, "{} {name}", spec.name);
         }
     }
@@ -209,7 +284,9 @@ fn window_sysfs_attributes_are_read_only() {
 
 fn window_name_is_the_label_where_there_is_one() {
     assert!(MAILBOX.path().ends_with("/mailbox"));
-    assert!(!crate::dev::misc_of(MAILBOX.node).iter().any(|misc| misc.ends_with("odd-name")));
+    assert!(!crate::dev::misc_of(MAILBOX.node)
+        .iter()
+        .any(|misc| misc.ends_with("odd-name")));
     assert_eq!(MAILBOX.open().info().name(), "mailbox");
 }
 
@@ -217,7 +294,13 @@ fn window_node_is_not_for_everybody() {
     for spec in all().chain([&FB, &LOG]) {
         let metadata = fs::metadata(spec.path()).unwrap();
         assert!(metadata.file_type().is_char_device());
-        assert_eq!(metadata.mode() & 0o007, 0, "{} has mode {:o}", spec.name, metadata.mode());
+        assert_eq!(
+            metadata.mode() & 0o007,
+            0,
+            "{} has mode {:o}",
+            spec.name,
+            metadata.mode()
+        );
     }
     let path = CARVE_RO.path();
     let child = Child::spawn(|| {
@@ -237,13 +320,21 @@ fn statistic(spec: &Spec, name: &str) -> u64 {
         }
         panic!("{path}: {e}")
     });
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     let number = line.unwrap_or_else(|| panic!("no {name} in {path}:\n{text}"));
-    number.parse().unwrap_or_else(|e| panic!("{name} {number}: {e}"))
+    number
+        .parse()
+        .unwrap_or_else(|e| panic!("{name} {number}: {e}"))
 }
 
 fn window_debugfs_counts_maps_and_faults() {
-    let (maps, faults, pages) = (statistic(&TABLE, "maps"), statistic(&TABLE, "faults"), statistic(&TABLE, "inserted"));
+    let (maps, faults, pages) = (
+        statistic(&TABLE, "maps"),
+        statistic(&TABLE, "faults"),
+        statistic(&TABLE, "inserted"),
+    );
     let map = TABLE.open().map();
     for page in map.pages() {
         map.load32(page).unwrap();
@@ -259,7 +350,12 @@ fn window_debugfs_counts_maps_and_faults() {
 fn window_fdinfo_names_the_window() {
     for spec in [CARVE_WC, CONTIG, TABLE, FB, LOG] {
         let window = spec.open();
-        let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", window.fd.as_raw_fd())).unwrap();
-        assert!(text.lines().any(|line| line.contains(spec.name)), "{}:\n{text}", spec.name);
+        let text =
+            fs::read_to_string(format!("/proc/self/fdinfo/{}", window.fd.as_raw_fd())).unwrap();
+        assert!(
+            text.lines().any(|line| line.contains(spec.name)),
+            "{}:\n{text}",
+            spec.name
+        );
     }
 }

@@ -57,9 +57,19 @@ fn window_write_changes_what_the_map_shows() {
         let map = window.map();
         map.fill(0);
         let bytes: Vec<u8> = (0..PAGE + 100).map(|i| (i * 7) as u8).collect();
-        assert_eq!(sys::pwrite(window.raw(), &bytes, 60), Ok(bytes.len()), "{}", spec.name);
+        assert_eq!(
+            sys::pwrite(window.raw(), &bytes, 60),
+            Ok(bytes.len()),
+            "{}",
+            spec.name
+        );
         assert_eq!(map.copy(60, bytes.len()), bytes, "{}", spec.name);
-        assert_eq!(map.load32(56), Ok(crate::mem::pattern(0, 56)), "{}", spec.name);
+        assert_eq!(
+            map.load32(56),
+            Ok(crate::mem::pattern(0, 56)),
+            "{}",
+            spec.name
+        );
     }
 }
 
@@ -74,12 +84,27 @@ fn window_read_and_write_of_every_small_size_and_alignment() {
                     map.store32(at, 0xeeee_eeee).unwrap();
                 }
                 let bytes: Vec<u8> = (1..=len as u8).collect();
-                assert_eq!(sys::pwrite(window.raw(), &bytes, offset as i64), Ok(len), "{}", spec.name);
+                assert_eq!(
+                    sys::pwrite(window.raw(), &bytes, offset as i64),
+                    Ok(len),
+                    "{}",
+                    spec.name
+                );
                 let mut expected = vec![0xee; 48];
                 expected[offset..offset + len].copy_from_slice(&bytes);
-                assert_eq!(map.copy(0, 48), expected, "{} offset {offset} len {len}", spec.name);
+                assert_eq!(
+                    map.copy(0, 48),
+                    expected,
+                    "{} offset {offset} len {len}",
+                    spec.name
+                );
                 let mut back = vec![0; len];
-                assert_eq!(sys::pread(window.raw(), &mut back, offset as i64), Ok(len), "{}", spec.name);
+                assert_eq!(
+                    sys::pread(window.raw(), &mut back, offset as i64),
+                    Ok(len),
+                    "{}",
+                    spec.name
+                );
                 assert_eq!(back, bytes, "{} offset {offset} len {len}", spec.name);
             }
         }
@@ -90,7 +115,12 @@ fn window_read_at_the_end_is_zero() {
     for spec in WRITABLE {
         let window = spec.open();
         for offset in [spec.size, spec.size + 1, spec.size * 2, 0x7fff_ffff] {
-            assert_eq!(sys::pread(window.raw(), &mut [0; 16], offset as i64), Ok(0), "{} {offset:#x}", spec.name);
+            assert_eq!(
+                sys::pread(window.raw(), &mut [0; 16], offset as i64),
+                Ok(0),
+                "{} {offset:#x}",
+                spec.name
+            );
         }
     }
 }
@@ -98,7 +128,12 @@ fn window_read_at_the_end_is_zero() {
 fn window_read_over_the_end_is_partial() {
     for spec in WRITABLE {
         let window = spec.open();
-        assert_eq!(sys::pread(window.raw(), &mut [0; 16], spec.size as i64 - 5), Ok(5), "{}", spec.name);
+        assert_eq!(
+            sys::pread(window.raw(), &mut [0; 16], spec.size as i64 - 5),
+            Ok(5),
+            "{}",
+            spec.name
+        );
     }
 }
 
@@ -107,7 +142,11 @@ fn window_write_at_the_end_is_enospc() {
         let window = spec.open();
         for offset in [spec.size as i64, spec.size as i64 + 100, 1 << 32] {
             let refused = sys::pwrite(window.raw(), b"x", offset).expect_err(spec.name);
-            assert!([Errno::ENOSPC, Errno::EFBIG, Errno::EINVAL].contains(&refused), "{}: {refused:?}", spec.name);
+            assert!(
+                [Errno::ENOSPC, Errno::EFBIG, Errno::EINVAL].contains(&refused),
+                "{}: {refused:?}",
+                spec.name
+            );
         }
     }
 }
@@ -115,7 +154,12 @@ fn window_write_at_the_end_is_enospc() {
 fn window_write_over_the_end_is_partial() {
     for spec in WRITABLE {
         let window = spec.open();
-        assert_eq!(sys::pwrite(window.raw(), &[3; 16], spec.size as i64 - 5), Ok(5), "{}", spec.name);
+        assert_eq!(
+            sys::pwrite(window.raw(), &[3; 16], spec.size as i64 - 5),
+            Ok(5),
+            "{}",
+            spec.name
+        );
     }
 }
 
@@ -125,7 +169,11 @@ fn window_pread_at_4_gib_never_aliases_the_beginning() {
         for offset in [1 << 32, (1 << 32) + 4, 1 << 33, i64::MAX - 4096] {
             let result = sys::pread(window.raw(), &mut [0; 16], offset);
             let refused = [Err(Errno::EINVAL), Err(Errno::EOVERFLOW)].contains(&result);
-            assert!(result == Ok(0) || refused, "{} at {offset:#x}: {result:?}", spec.name);
+            assert!(
+                result == Ok(0) || refused,
+                "{} at {offset:#x}: {result:?}",
+                spec.name
+            );
         }
     }
 }
@@ -133,7 +181,10 @@ fn window_pread_at_4_gib_never_aliases_the_beginning() {
 fn window_pread_at_negative_offset_is_einval() {
     for spec in WRITABLE.iter().take(1) {
         let window = spec.open();
-        assert_eq!(sys::pread(window.raw(), &mut [0; 16], -1), Err(Errno::EINVAL));
+        assert_eq!(
+            sys::pread(window.raw(), &mut [0; 16], -1),
+            Err(Errno::EINVAL)
+        );
         assert_eq!(sys::pwrite(window.raw(), &[0; 16], -1), Err(Errno::EINVAL));
     }
 }
@@ -141,7 +192,11 @@ fn window_pread_at_negative_offset_is_einval() {
 fn window_pread_of_log_is_espipe() {
     let log = LOG.open_with(O_RDONLY);
     for offset in [0, 1, 1 << 32] {
-        assert_eq!(sys::pread(log.raw(), &mut [0; 4096], offset), Err(Errno::ESPIPE), "at {offset:#x}");
+        assert_eq!(
+            sys::pread(log.raw(), &mut [0; 4096], offset),
+            Err(Errno::ESPIPE),
+            "at {offset:#x}"
+        );
     }
 }
 
@@ -150,13 +205,28 @@ fn window_lseek_stays_within_the_window() {
         let window = spec.open();
         let (fd, size) = (window.raw(), spec.size as i64);
         assert_eq!(sys::lseek(fd, 0, SEEK_END), Ok(size), "{}", spec.name);
-        assert_eq!(sys::lseek(fd, -16, SEEK_END), Ok(size - 16), "{}", spec.name);
+        assert_eq!(
+            sys::lseek(fd, -16, SEEK_END),
+            Ok(size - 16),
+            "{}",
+            spec.name
+        );
         assert_eq!(sys::lseek(fd, 8, SEEK_CUR), Ok(size - 8), "{}", spec.name);
         assert_eq!(sys::read(fd, &mut [0; 16]), Ok(8), "{}", spec.name);
         assert_eq!(sys::lseek(fd, 0, SEEK_CUR), Ok(size), "{}", spec.name);
         assert_eq!(sys::lseek(fd, 4, SEEK_SET), Ok(4), "{}", spec.name);
-        for (offset, whence) in [(-1, SEEK_SET), (-8, SEEK_CUR), (-size - 1, SEEK_END), (0, 99)] {
-            assert_eq!(sys::lseek(fd, offset, whence), Err(Errno::EINVAL), "{} {offset} {whence}", spec.name);
+        for (offset, whence) in [
+            (-1, SEEK_SET),
+            (-8, SEEK_CUR),
+            (-size - 1, SEEK_END),
+            (0, 99),
+        ] {
+            assert_eq!(
+                sys::lseek(fd, offset, whence),
+                Err(Errno::EINVAL),
+                "{} {offset} {whence}",
+                spec.name
+            );
         }
         // Wherever a refused or a far seek leaves the position, nothing comes from there but what belongs there.
         assert_eq!(sys::lseek(fd, 0, SEEK_CUR), Ok(4), "{}", spec.name);
@@ -167,9 +237,24 @@ fn window_read_into_a_bad_pointer_is_efault() {
     let hole = Map::nothing(PAGE);
     for spec in EACH_BACKING {
         let window = spec.open();
-        assert_eq!(sys::read_at(window.raw(), hole.at, 64), Err(Errno::EFAULT), "{}", spec.name);
-        assert_eq!(sys::write_from(window.raw(), hole.at, 64), Err(Errno::EFAULT), "{}", spec.name);
-        assert_eq!(sys::lseek(window.raw(), 0, SEEK_CUR), Ok(0), "{}: the position moved", spec.name);
+        assert_eq!(
+            sys::read_at(window.raw(), hole.at, 64),
+            Err(Errno::EFAULT),
+            "{}",
+            spec.name
+        );
+        assert_eq!(
+            sys::write_from(window.raw(), hole.at, 64),
+            Err(Errno::EFAULT),
+            "{}",
+            spec.name
+        );
+        assert_eq!(
+            sys::lseek(window.raw(), 0, SEEK_CUR),
+            Ok(0),
+            "{}: the position moved",
+            spec.name
+        );
     }
 }
 
@@ -182,15 +267,35 @@ fn window_read_into_a_half_bad_buffer_is_partial() {
         let edge = place.at + PAGE - 64;
         let n = sys::read_at(window.raw(), edge, 128).expect(spec.name);
         assert!((1..=64).contains(&n), "{}: {n} bytes", spec.name);
-        assert_eq!(sys::lseek(window.raw(), 0, SEEK_CUR), Ok(n as i64), "{}", spec.name);
-        assert_eq!(place.copy(PAGE - 64, n & !3), window.map().copy(0, n & !3), "{}", spec.name);
+        assert_eq!(
+            sys::lseek(window.raw(), 0, SEEK_CUR),
+            Ok(n as i64),
+            "{}",
+            spec.name
+        );
+        assert_eq!(
+            place.copy(PAGE - 64, n & !3),
+            window.map().copy(0, n & !3),
+            "{}",
+            spec.name
+        );
     }
 }
 
 fn window_read_obeys_the_open_mode() {
     for spec in EACH_BACKING {
-        assert_eq!(sys::write(spec.open_with(O_RDONLY).raw(), b"1234"), Err(Errno::EBADF), "{}", spec.name);
-        assert_eq!(sys::read(spec.open_with(O_WRONLY).raw(), &mut [0; 4]), Err(Errno::EBADF), "{}", spec.name);
+        assert_eq!(
+            sys::write(spec.open_with(O_RDONLY).raw(), b"1234"),
+            Err(Errno::EBADF),
+            "{}",
+            spec.name
+        );
+        assert_eq!(
+            sys::read(spec.open_with(O_WRONLY).raw(), &mut [0; 4]),
+            Err(Errno::EBADF),
+            "{}",
+            spec.name
+        );
     }
 }
 
@@ -213,7 +318,12 @@ fn window_append_mode_is_no_way_past_the_end() {
         // A device has no end to append to: the position is what counts, and it begins at 0.
         if let Ok(n) = sys::write(window.raw(), &[7; 8]) {
             assert_eq!(n, 8, "{}", spec.name);
-            assert_eq!(spec.open().map().load32(0), Ok(0x0707_0707), "{}", spec.name);
+            assert_eq!(
+                spec.open().map().load32(0),
+                Ok(0x0707_0707),
+                "{}",
+                spec.name
+            );
         }
     }
 }
@@ -227,8 +337,16 @@ fn window_read_of_zero_bytes_is_zero() {
 }
 
 fn shell(command: &str) -> Vec<u8> {
-    let output = Command::new("sh").arg("-c").arg(command).output().unwrap_or_else(|_| crate::skip!("no shell"));
-    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(command)
+        .output()
+        .unwrap_or_else(|_| crate::skip!("no shell"));
+    assert!(
+        output.status.success(),
+        "{command}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     output.stdout
 }
 
@@ -236,8 +354,18 @@ fn window_shell_dd_copies_a_window() {
     for spec in EACH_BACKING {
         let map = spec.open().map();
         map.fill(83);
-        assert_eq!(shell(&format!("dd if={} bs=64k 2>/dev/null", spec.path())), map.copy(0, spec.size), "{}", spec.name);
-        assert_eq!(shell(&format!("cat {}", spec.path())), map.copy(0, spec.size), "{}", spec.name);
+        assert_eq!(
+            shell(&format!("dd if={} bs=64k 2>/dev/null", spec.path())),
+            map.copy(0, spec.size),
+            "{}",
+            spec.name
+        );
+        assert_eq!(
+            shell(&format!("cat {}", spec.path())),
+            map.copy(0, spec.size),
+            "{}",
+            spec.name
+        );
     }
 }
 
@@ -246,6 +374,9 @@ fn window_shell_dd_writes_a_register() {
     for at in [0, 4, 8] {
         map.store32(at, 0).unwrap();
     }
-    shell(&format!("printf ABCD | dd of={} bs=4 seek=1 conv=notrunc 2>/dev/null", REGS.path()));
+    shell(&format!(
+        "printf ABCD | dd of={} bs=4 seek=1 conv=notrunc 2>/dev/null",
+        REGS.path()
+    ));
     assert_eq!(map.copy(0, 12), b"\0\0\0\0ABCD\0\0\0\0");
 }

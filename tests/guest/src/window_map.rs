@@ -56,7 +56,12 @@ fn window_mmap_of_a_part_at_an_offset_shows_that_part() {
         whole.fill(7);
         let last = pages(spec) - 1;
         let part = Map::new(window.raw(), PAGE, R, MAP_SHARED, last).expect("the last page");
-        assert_eq!(part.copy(0, PAGE), whole.copy(last * PAGE, PAGE), "{}", spec.name);
+        assert_eq!(
+            part.copy(0, PAGE),
+            whole.copy(last * PAGE, PAGE),
+            "{}",
+            spec.name
+        );
         let part = Map::new(window.raw(), 2 * PAGE, RW, MAP_SHARED, 3).expect("pages 3 and 4");
         part.store32(PAGE, 0x600d_f00d).unwrap();
         assert_eq!(whole.load32(4 * PAGE), Ok(0x600d_f00d), "{}", spec.name);
@@ -66,7 +71,8 @@ fn window_mmap_of_a_part_at_an_offset_shows_that_part() {
 fn window_mmap_of_half_a_page_maps_the_page() {
     for spec in EACH_BACKING {
         let window = spec.open();
-        let map = Map::shared(window.raw(), 100, RW).expect("a length that is no multiple of the page");
+        let map =
+            Map::shared(window.raw(), 100, RW).expect("a length that is no multiple of the page");
         assert!(map.store32(PAGE - 4, 5).is_ok(), "{}", spec.name);
     }
 }
@@ -84,7 +90,8 @@ fn window_mmap_past_the_end_is_einval() {
 fn window_mmap_over_the_end_is_einval() {
     for spec in WRITABLE.iter().chain([&LOG]) {
         let window = spec.open();
-        let refused = Map::new(window.raw(), 2 * PAGE, R, MAP_SHARED, pages(spec) - 1).expect_err(spec.name);
+        let refused =
+            Map::new(window.raw(), 2 * PAGE, R, MAP_SHARED, pages(spec) - 1).expect_err(spec.name);
         assert_eq!(refused, Errno::EINVAL, "{}", spec.name);
         let refused = Map::new(window.raw(), spec.size + 1, R, MAP_SHARED, 0).expect_err(spec.name);
         assert_eq!(refused, Errno::EINVAL, "{}", spec.name);
@@ -95,9 +102,20 @@ fn window_mmap_at_huge_offset_is_refused() {
     for spec in WRITABLE.iter().chain([&LOG]) {
         let window = spec.open();
         // From 2^20 - 1 on, the end of the mapping has no room in 32 bits; some of these come back to 0 if they are cut off.
-        for page in [0xf_ffff, 1 << 20, (1 << 20) + 1, 1 << 31, usize::MAX & 0xffff_ffff, 0xffff_ffff - pages(spec) + 1] {
+        for page in [
+            0xf_ffff,
+            1 << 20,
+            (1 << 20) + 1,
+            1 << 31,
+            u32::MAX as usize,
+            0xffff_ffff - pages(spec) + 1,
+        ] {
             let refused = Map::new(window.raw(), PAGE, R, MAP_SHARED, page).expect_err(spec.name);
-            assert!([Errno::EINVAL, Errno::EOVERFLOW].contains(&refused), "{} at {page:#x}: {refused:?}", spec.name);
+            assert!(
+                [Errno::EINVAL, Errno::EOVERFLOW].contains(&refused),
+                "{} at {page:#x}: {refused:?}",
+                spec.name
+            );
         }
     }
 }
@@ -105,11 +123,20 @@ fn window_mmap_at_huge_offset_is_refused() {
 fn window_mmap_private_is_einval() {
     for spec in WRITABLE.iter().chain(READ_ONLY).chain([&LOG]) {
         for (flags, prot) in [(O_RDONLY, R), (O_RDWR, R), (O_RDWR, RW), (O_RDONLY, RW)] {
-            let Ok(fd) = sys::open(&spec.path(), flags) else { continue };
-            let refused = Map::new(fd.as_raw_fd(), PAGE, prot, MAP_PRIVATE, 0).expect_err(spec.name);
+            let Ok(fd) = sys::open(&spec.path(), flags) else {
+                continue;
+            };
+            let refused =
+                Map::new(fd.as_raw_fd(), PAGE, prot, MAP_PRIVATE, 0).expect_err(spec.name);
             // For the log, writing may be what is refused first.
-            let log_write = spec.name == LOG.name && prot == RW && [Errno::EPERM, Errno::EACCES].contains(&refused);
-            assert!(refused == Errno::EINVAL || log_write, "{} prot {prot}: {refused:?}", spec.name);
+            let log_write = spec.name == LOG.name
+                && prot == RW
+                && [Errno::EPERM, Errno::EACCES].contains(&refused);
+            assert!(
+                refused == Errno::EINVAL || log_write,
+                "{} prot {prot}: {refused:?}",
+                spec.name
+            );
         }
     }
 }
@@ -121,7 +148,12 @@ fn window_mmap_of_read_only_descriptor_is_readable_only() {
         assert!(map.load32(0).is_ok(), "{}", spec.name);
         assert_eq!(map.store32(0, 1), Err(Fault::DENIED), "{}", spec.name);
         for prot in [W, RW] {
-            assert_eq!(Map::shared(window.raw(), PAGE, prot).expect_err(spec.name), Errno::EACCES, "{}", spec.name);
+            assert_eq!(
+                Map::shared(window.raw(), PAGE, prot).expect_err(spec.name),
+                Errno::EACCES,
+                "{}",
+                spec.name
+            );
         }
     }
 }
@@ -130,7 +162,12 @@ fn window_mmap_of_write_only_descriptor_is_eacces() {
     for spec in WRITABLE {
         let window = spec.open_with(O_WRONLY);
         for prot in [R, W, RW] {
-            assert_eq!(Map::shared(window.raw(), PAGE, prot).expect_err(spec.name), Errno::EACCES, "{}", spec.name);
+            assert_eq!(
+                Map::shared(window.raw(), PAGE, prot).expect_err(spec.name),
+                Errno::EACCES,
+                "{}",
+                spec.name
+            );
         }
     }
 }
@@ -150,16 +187,34 @@ fn window_mmap_of_read_only_window_never_writable() {
         let readable = spec.open_with(O_RDONLY);
         let map = Map::shared(readable.raw(), spec.size, R).expect(spec.name);
         assert!(map.load32(spec.size - 4).is_ok(), "{}", spec.name);
-        assert_eq!(sys::mprotect(map.at, PAGE, RW), Err(Errno::EACCES), "{}", spec.name);
+        assert_eq!(
+            sys::mprotect(map.at, PAGE, RW),
+            Err(Errno::EACCES),
+            "{}",
+            spec.name
+        );
         // Opening for writing may be refused; if it isn't, all that writes is.
         if let Ok(fd) = sys::open(&spec.path(), O_RDWR) {
             for prot in [W, RW] {
                 let refused = Map::shared(fd.as_raw_fd(), PAGE, prot).expect_err(spec.name);
-                assert!([Errno::EACCES, Errno::EPERM].contains(&refused), "{}: {refused:?}", spec.name);
+                assert!(
+                    [Errno::EACCES, Errno::EPERM].contains(&refused),
+                    "{}: {refused:?}",
+                    spec.name
+                );
             }
             let map = Map::shared(fd.as_raw_fd(), PAGE, R).expect(spec.name);
-            assert_eq!(sys::mprotect(map.at, PAGE, RW), Err(Errno::EACCES), "{}", spec.name);
-            assert!(sys::pwrite(fd.as_raw_fd(), b"1234", 0).is_err(), "{}", spec.name);
+            assert_eq!(
+                sys::mprotect(map.at, PAGE, RW),
+                Err(Errno::EACCES),
+                "{}",
+                spec.name
+            );
+            assert!(
+                sys::pwrite(fd.as_raw_fd(), b"1234", 0).is_err(),
+                "{}",
+                spec.name
+            );
         }
     }
 }
@@ -168,7 +223,12 @@ fn window_mprotect_obeys_the_descriptor() {
     for spec in EACH_BACKING {
         let read_only = spec.open_with(O_RDONLY);
         let map = Map::shared(read_only.raw(), PAGE, R).expect(spec.name);
-        assert_eq!(sys::mprotect(map.at, PAGE, RW), Err(Errno::EACCES), "{}", spec.name);
+        assert_eq!(
+            sys::mprotect(map.at, PAGE, RW),
+            Err(Errno::EACCES),
+            "{}",
+            spec.name
+        );
         let both = spec.open();
         let map = Map::shared(both.raw(), PAGE, R).expect(spec.name);
         assert_eq!(sys::mprotect(map.at, PAGE, RW), Ok(0), "{}", spec.name);
@@ -181,8 +241,12 @@ fn refused_for_the_log(prot: i32) {
         let log = LOG.open_with(flags);
         for (len, page) in [(PAGE, 0), (LOG.size, 0), (PAGE, pages(&LOG) - 1)] {
             for kind in [MAP_SHARED, MAP_SHARED_VALIDATE] {
-                let refused = Map::new(log.raw(), len, prot, kind, page).expect_err("the log mapped so");
-                assert!([Errno::EPERM, Errno::EACCES].contains(&refused), "prot {prot} open {flags}: {refused:?}");
+                let refused =
+                    Map::new(log.raw(), len, prot, kind, page).expect_err("the log mapped so");
+                assert!(
+                    [Errno::EPERM, Errno::EACCES].contains(&refused),
+                    "prot {prot} open {flags}: {refused:?}"
+                );
             }
         }
     }
@@ -204,7 +268,11 @@ fn window_mmap_of_log_is_never_made_writable_or_executable() {
         let map = Map::shared(log.raw(), LOG.size, R).expect("a readable log");
         for prot in [W, RW, X, R | X, RW | X] {
             for (at, len) in [(map.at, LOG.size), (map.at, PAGE), (map.at + PAGE, PAGE)] {
-                assert_eq!(sys::mprotect(at, len, prot), Err(Errno::EACCES), "prot {prot}");
+                assert_eq!(
+                    sys::mprotect(at, len, prot),
+                    Err(Errno::EACCES),
+                    "prot {prot}"
+                );
             }
         }
         assert_eq!(map.store32(0, 0), Err(Fault::DENIED));
@@ -238,7 +306,14 @@ fn window_mmap_fixed_replaces_what_was_there() {
     for spec in EACH_BACKING {
         let window = spec.open();
         let place = Map::nothing(4 * PAGE);
-        let at = sys::mmap(place.at + PAGE, PAGE, RW, MAP_SHARED | libc::MAP_FIXED, window.raw(), 1);
+        let at = sys::mmap(
+            place.at + PAGE,
+            PAGE,
+            RW,
+            MAP_SHARED | libc::MAP_FIXED,
+            window.raw(),
+            1,
+        );
         assert_eq!(at, Ok(place.at + PAGE), "{}", spec.name);
         place.store32(PAGE, 0x51).expect(spec.name);
         assert_eq!(window.map().load32(PAGE), Ok(0x51), "{}", spec.name);
@@ -249,8 +324,17 @@ fn window_mmap_fixed_replaces_what_was_there() {
 
 /// The same memory through /dev/mem, to see where a window really is; `address` is virt-arm's.
 fn physical(address: usize) -> Map {
-    let Ok(mem) = sys::open("/dev/mem", O_RDWR | libc::O_SYNC) else { crate::skip!("no /dev/mem") };
-    Map::new(mem.as_raw_fd(), PAGE, RW, MAP_SHARED, board::carveout(address) / PAGE).expect("mmap of /dev/mem")
+    let Ok(mem) = sys::open("/dev/mem", O_RDWR | libc::O_SYNC) else {
+        crate::skip!("no /dev/mem")
+    };
+    Map::new(
+        mem.as_raw_fd(),
+        PAGE,
+        RW,
+        MAP_SHARED,
+        board::carveout(address) / PAGE,
+    )
+    .expect("mmap of /dev/mem")
 }
 
 fn window_sram_partition_begins_where_the_partition_does() {

