@@ -148,7 +148,7 @@ impl Log {
 
     /// The ring; `None` never, since only the kernel can write to it.
     pub(crate) fn ring(&self) -> Option<Ring<'_>> {
-        Ring::attach(self.area.ring_header(), self.area.words(HEADER_SIZE)).ok()
+        Ring::own(self.area.ring_header(), self.area.words(HEADER_SIZE))
     }
 
     /// The ring's writer, for its counters.
@@ -214,14 +214,23 @@ impl Log {
         if len > kmsg::WRITE_MAX {
             return Err(EINVAL);
         }
-        let mut text = KVec::from_elem(0u8, len, GFP_KERNEL)?;
-        if from.copy_from_iter(&mut text) < len {
+        // Most messages are short: they need no allocation.
+        let mut short = [0u8; 128];
+        let mut long = KVec::new();
+        let text = match short.get_mut(..len) {
+            Some(text) => text,
+            None => {
+                long.resize(len, 0, GFP_KERNEL)?;
+                &mut long[..]
+            }
+        };
+        if from.copy_from_iter(text) < len {
             return Err(EFAULT);
         }
         if self.is_gone() {
             return Err(ENODEV);
         }
-        let entry = kmsg::parse_user(&text, DEFAULT_LEVEL).ok_or(EINVAL)?;
+        let entry = kmsg::parse_user(text, DEFAULT_LEVEL).ok_or(EINVAL)?;
         let entry = Entry {
             ns: local_clock(),
             caller: caller_id(),

@@ -7,7 +7,7 @@
 use super::atomic::{fence_acquire, Word};
 use super::cursor::{Cursor, Peek, Slot};
 use super::layout::{distance, Ring};
-use super::record::{wide, Shape, WHOLE};
+use super::record::{wide, Shape, RECORD_HEADER, RECORD_MAX, WHOLE};
 
 /// What [`Cursor::span`] found.
 pub enum Look<'a, 'c> {
@@ -28,8 +28,9 @@ pub struct Span<'a, 'c> {
     ring: Ring<'a>,
     /// What is left, published and not beyond the end of the data.
     words: &'a [Word],
+    /// Words there were at first.
+    all: usize,
     /// Of the next record.
-    position: u64,
     seq: u64,
 }
 
@@ -54,10 +55,11 @@ impl Cursor {
             .unwrap_or(usize::MAX)
             .min(ring.room(self.position))
             .min(limit.max(slot.size()));
+        let words = ring.words(self.position, len & !7);
         Look::Records(Span {
-            position: self.position,
             seq: slot.seq(),
-            words: ring.words(self.position, len & !7),
+            all: words.len(),
+            words,
             cursor: self,
             ring,
         })
@@ -65,6 +67,13 @@ impl Cursor {
 }
 
 impl Span<'_, '_> {
+    /// The position of the next record.
+    #[inline]
+    fn place(&self) -> u64 {
+        let seen = (self.all - self.words.len()) * 4;
+        self.cursor.position.wrapping_add(seen as u64)
+    }
+
     /// Whether everything that was seen of the records before this call was theirs. If so the cursor is behind them; if
     /// not it has not moved, and the next look at the ring tells how many were lost.
     #[inline]
@@ -73,7 +82,7 @@ impl Span<'_, '_> {
         fence_acquire();
         let good = distance(self.ring.header().tail.load(), self.cursor.position) <= 0;
         if good {
-            self.cursor.position = self.position;
+            self.cursor.position = self.place();
             self.cursor.seq = Some(self.seq);
         }
         good
@@ -85,20 +94,18 @@ impl<'a> Iterator for Span<'a, '_> {
 
     #[inline]
     fn next(&mut self) -> Option<Slot<'a>> {
-        // Acquire, so that the rest is seen of a record that was given up and finished all the same.
-        let shape = Shape::of(self.words.first()?.load_acquire());
+        let Shape { state, len } = Shape::of(self.words.first()?.load());
         // Anything but the record that is expected is for `peek`: fillers, open records, losses, damage, and what a
         // writer has put here after it had passed us.
-        if shape.state != WHOLE || !shape.fits(self.words.len() * 4) {
+        if state != WHOLE || !(RECORD_HEADER..=RECORD_MAX).contains(&len) {
             return None;
         }
-        let (words, rest) = self.words.split_at_checked(shape.len / 4)?;
+        let (words, rest) = self.words.split_at_checked(len / 4)?;
         if wide(words, 2) != self.seq {
             return None;
         }
-        let slot = Slot::at(words, self.position, self.seq);
+        let slot = Slot::at(words, self.place(), self.seq);
         self.words = rest;
-        self.position = self.position.wrapping_add(shape.len as u64);
         self.seq = self.seq.wrapping_add(1);
         Some(slot)
     }

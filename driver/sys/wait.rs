@@ -7,6 +7,7 @@
 //! [`include/linux/hrtimer.h`](srctree/include/linux/hrtimer.h)
 
 use super::ffi;
+use crate::ring::Long;
 use kernel::{
     bindings,
     error::to_result,
@@ -54,8 +55,8 @@ pub(crate) struct Waiters {
     work: Opaque<bindings::irq_work>,
     #[pin]
     timer: Opaque<bindings::hrtimer>,
-    seq: Atomic<u64>,
-    position: Atomic<u64>,
+    seq: Long,
+    position: Long,
     /// When the timer goes off, on the clock of `fanlight_now`.
     deadline: Atomic<u64>,
 }
@@ -75,8 +76,8 @@ impl Waiters {
             work <- Opaque::ffi_init(|slot| unsafe { ffi::fanlight_irq_work_init(slot, work) }),
             // SAFETY: the slot may be written, and stays where it is.
             timer <- Opaque::ffi_init(|slot| unsafe { ffi::fanlight_timer_init(slot, expired) }),
-            seq: Atomic::<u64>::new(u64::MAX),
-            position: Atomic::<u64>::new(u64::MAX),
+            seq: Long::new(u64::MAX),
+            position: Long::new(u64::MAX),
             deadline: Atomic::<u64>::new(u64::MAX),
         })
     }
@@ -87,7 +88,7 @@ impl Waiters {
     pub(crate) fn appended(&self, seq: u64, position: u64) {
         // Against `wish`: either the wish is seen here, or the record there.
         smp_mb();
-        if seq >= self.seq.load(Relaxed) || position >= self.position.load(Relaxed) {
+        if seq >= self.seq.load() || position >= self.position.load() {
             // SAFETY: it was initialised in `new`, and `drop` waits for it.
             unsafe { bindings::irq_work_queue(self.work.get()) };
         }
@@ -95,8 +96,8 @@ impl Waiters {
 
     /// Notes what the caller, who is in the queue already, waits for. It then looks whether it is there already.
     pub(crate) fn wish(&self, wish: Wish) {
-        lower(&self.seq, wish.seq);
-        lower(&self.position, wish.position);
+        lower_long(&self.seq, wish.seq);
+        lower_long(&self.position, wish.position);
         if let Some(ns) = wish.timeout_ns {
             // SAFETY: no preconditions.
             let at = unsafe { ffi::fanlight_now() }.saturating_add(ns);
@@ -109,8 +110,8 @@ impl Waiters {
 
     /// Wakes everybody now, with these poll events. Not below printk.
     pub(crate) fn wake(&self, events: u32) {
-        self.seq.store(u64::MAX, Relaxed);
-        self.position.store(u64::MAX, Relaxed);
+        self.seq.store(u64::MAX);
+        self.position.store(u64::MAX);
         self.deadline.store(u64::MAX, Relaxed);
         // SAFETY: `queue` was initialised in `new`.
         unsafe { ffi::fanlight_wake(self.queue.get(), events) };
@@ -154,6 +155,16 @@ fn lower(to: &Atomic<u64>, value: u64) {
         match to.cmpxchg(old, value, Relaxed) {
             Ok(_) => return,
             Err(now) => old = now,
+        }
+    }
+}
+
+/// The same for a word that is looked at after each record, and so must be cheap to load.
+fn lower_long(to: &Long, value: u64) {
+    loop {
+        let old = to.load();
+        if value >= old || to.swap_if(old, value) {
+            return;
         }
     }
 }

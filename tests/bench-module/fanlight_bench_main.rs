@@ -9,6 +9,7 @@
 //! - `result`, read: the result of the last `run`;
 //! - `idle`, read: nanoseconds that the processor was idle for since boot.
 //!
+//! Both are hexadecimal: 32-bit ARM kernels have no division of 64-bit numbers for Rust's decimals.
 //! The kinds are in `helpers.h`. Loading the module also makes a UIO device of 1 MiB of scattered pages.
 
 mod sys;
@@ -71,11 +72,11 @@ fn emit(state: &Arc<State>, from: &mut UserSliceReader) -> Result {
 }
 
 fn result(state: &Arc<State>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(f, "{}", *state.result.lock())
+    writeln!(f, "{:x}", *state.result.lock())
 }
 
 fn idle(_state: &Arc<State>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(f, "{}", sys::idle())
+    writeln!(f, "{:x}", sys::idle())
 }
 
 /// The files come first: dropping them waits for who is using them, and so the buffers.

@@ -7,6 +7,7 @@
 #include <linux/debugfs.h>
 #include <linux/device.h>
 #include <linux/irqflags.h>
+#include <linux/kernel_stat.h>
 #include <linux/mm.h>
 #include <linux/printk.h>
 #include <linux/relay.h>
@@ -14,7 +15,6 @@
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/slab.h>
-#include <linux/tick.h>
 #include <linux/timekeeping.h>
 #include <linux/uio_driver.h>
 #include <linux/vmalloc.h>
@@ -105,7 +105,7 @@ static void ring_buffer_put(size_t len)
 
 /* --- */
 
-static void set_ptes(size_t count)
+static void write_ptes(size_t count)
 {
 	pte_t *pte = table;
 	size_t i;
@@ -157,7 +157,7 @@ static __always_inline void once(int kind, size_t len)
 		WRITE_ONCE(sink, crc32_le(~0, source, len));
 		break;
 	case FANLIGHT_BENCH_PTES:
-		set_ptes(len);
+		write_ptes(len);
 		break;
 	case FANLIGHT_BENCH_CLOCK:
 		WRITE_ONCE(sink, local_clock());

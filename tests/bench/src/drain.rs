@@ -10,6 +10,7 @@ use fanlight_ring::{Cursor, Item, Look, Ring};
 use crate::device::{self, Kind, LOG};
 use crate::meter::{least, Sheet};
 use crate::sys::{self, Map};
+use crate::touch::TRACE;
 
 pub const COUNT: usize = 16384;
 pub const LEN: usize = 64;
@@ -140,6 +141,8 @@ pub fn drain(sheet: &mut Sheet) {
         sheet.each(name, "instructions/record", took.min().unwrap_or(0), all);
     }
 
+    // An instance that somebody has mapped can't be bound again.
+    drop((map, log));
     device::without_fanlight(|| {
         device::emit(Kind::Printk, LEN, 0, COUNT);
         let took = (0..3).map(|_| {
@@ -152,7 +155,9 @@ pub fn drain(sheet: &mut Sheet) {
         });
         sheet.put("/dev/kmsg", "instructions/record", took.min().unwrap_or(0) as f64);
     });
-    ftrace(sheet, &mut buffer);
+    if device::has(TRACE) {
+        ftrace(sheet, &mut buffer);
+    }
 }
 
 /// The same records as ftrace has them: written through trace_marker, read as pages that are not taken apart.
@@ -165,7 +170,7 @@ fn ftrace(sheet: &mut Sheet, buffer: &mut [u8]) {
         for number in 0..COUNT {
             sys::write(marker.as_raw_fd(), &device::text(number, LEN));
         }
-        let file = sys::open("/sys/kernel/tracing/per_cpu/cpu0/trace_pipe_raw");
+        let file = sys::open(TRACE);
         sys::set_nonblocking(&file);
         let mut bytes = 0;
         let this = crate::meter::time(|| bytes = read_all(&file, &mut buffer[..4096]).0);

@@ -29,7 +29,7 @@ pub fn footprint(sheet: &mut Sheet) {
         }
     }
     // What the boot has to do for an instance with a framebuffer, a log and its copy over reboots.
-    let took = busy(|| device::bind("fanlight", FANLIGHT));
+    let took = busy(|| device::bind_alone("fanlight", FANLIGHT));
     sheet.put("bind the board's instance", "instructions", took as f64);
     device::bind("fanlight", WINDOWS);
 

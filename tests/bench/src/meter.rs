@@ -6,7 +6,6 @@ use std::fmt::Write;
 use crate::{device, sys};
 
 /// Results so far, as they will be printed.
-#[derive(Default)]
 pub struct Sheet {
     pub part: &'static str,
     pub text: String,

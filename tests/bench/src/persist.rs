@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use fanlight_ring::{Cursor, Item};
 
 use crate::device::{self, Kind, FANLIGHT, LOG};
-use crate::meter::{least, time, Sheet};
+use crate::meter::{busy, least, time, Sheet};
 use crate::sys::{self, Map};
 
 const COUNT: usize = 10_000;
@@ -171,7 +171,7 @@ pub fn salvage(sheet: &mut Sheet) {
     let empty = {
         let memory = memory(PERSIST);
         memory.copy_in(0, &vec![0; REGION]);
-        time(|| device::bind("fanlight", FANLIGHT))
+        busy(|| device::bind_alone("fanlight", FANLIGHT))
     };
     sheet.put("fanlight, an empty region", "instructions", empty as f64);
     for flips in [0, 1, 8, 64] {
@@ -180,7 +180,8 @@ pub fn salvage(sheet: &mut Sheet) {
         let memory = memory(PERSIST);
         let lines = find(&memory, 32);
         let expected = undamaged(&lines, &flip(&memory, flips));
-        let took = time(|| device::bind("fanlight", FANLIGHT));
+        let took = busy(|| device::bind_alone("fanlight", FANLIGHT));
+        device::quiet();
         sheet.put(&format!("fanlight, {flips} flips"), "instructions", took as f64);
         judge(sheet, "fanlight", flips, &expected, &previous());
     }
@@ -193,7 +194,7 @@ pub fn salvage(sheet: &mut Sheet) {
             let lines = find(&memory, 0);
             let expected = undamaged(&lines, &flip(&memory, flips));
             // pstore is mounted, so the records are read as well.
-            let took = time(|| device::bind("ramoops", device));
+            let took = busy(|| device::bind_alone("ramoops", device));
             sheet.put(&format!("{name}, {flips} flips"), "instructions", took as f64);
             let text = fs::read(PMSG).unwrap_or_default();
             let got: Vec<Vec<u8>> =

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use crate::device;
-use crate::meter::{time, Sheet};
+use crate::meter::{busy, time, Sheet};
 use crate::sys::{self, Map};
 use crate::touch::MIB;
 
@@ -82,7 +82,7 @@ pub fn unbind_with(processes: usize) -> u64 {
                 pid
             })
             .collect();
-        best = best.min(time(|| device::unbind("fanlight", device::WINDOWS)));
+        best = best.min(busy(|| device::unbind("fanlight", device::WINDOWS)));
         for pid in children {
             sys::kill(pid);
             sys::wait(pid);

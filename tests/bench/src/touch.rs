@@ -10,6 +10,8 @@ use crate::sys::{self, Map};
 
 pub const MIB: usize = 1 << 20;
 const ROUNDS: usize = 16;
+/// Ftrace's ring of the one processor.
+pub const TRACE: &str = "/sys/kernel/tracing/per_cpu/cpu0/trace_pipe_raw";
 
 /// A MiB of each backing, and of UIO's.
 fn peers() -> Vec<(&'static str, File)> {
@@ -58,11 +60,15 @@ pub fn map(sheet: &mut Sheet) {
         measure(name, &file, 0, MIB);
     }
     // Two pages of positions come first, of which a reader maps one for itself; the data are there twice.
-    let ringbuf = sys::bpf_ringbuf(MIB as u32).expect("a BPF ring buffer");
-    measure("BPF ring buffer", &ringbuf, 4096, 4096 + MIB);
+    if let Some(ringbuf) = sys::bpf_ringbuf(MIB as u32) {
+        measure("BPF ring buffer", &ringbuf, 4096, 4096 + MIB);
+    }
 
+    if !device::has(TRACE) {
+        return;
+    }
     device::put("/sys/kernel/tracing/buffer_size_kb", "1020");
-    let trace = sys::open("/sys/kernel/tracing/per_cpu/cpu0/trace_pipe_raw");
+    let trace = sys::open(TRACE);
     let meta = Map::new(&trace, 0, 4096, false, 0);
     let (meta_size, subbuf, count) = (meta.load(0) as usize, meta.load(2) as usize, meta.load(3) as usize);
     drop(meta);
