@@ -76,8 +76,9 @@ impl Boot {
             options.append.push_str(word);
         }
         options.timeout = Duration::from_secs(self.timeout.unwrap_or(300));
+        let slow = if common.slow { "--slow " } else { "" };
         options.command = format!(
-            "fanlight-guest-tests --boot {} {}",
+            "fanlight-guest-tests {slow}--boot {} {}",
             self.name, common.filter
         );
         options
