@@ -18,7 +18,7 @@ KERNEL ?= 7.2
 FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
 
 # What a user may say on the command line; it reaches the image through the environment.
-settings := BOARD KERNEL KERNEL_DEBUG CMD OVERLAY DT SCREEN ICOUNT MEM SMP TIMEOUT T SLOW DEMO RESULTS IMAGE BUILDROOT BUILDROOT_EXTRA
+settings := BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH CMD OVERLAY DT SCREEN ICOUNT MEM SMP TIMEOUT T SLOW DEMO RESULTS IMAGE BUILDROOT BUILDROOT_EXTRA
 export SDK_PASS := $(settings)
 export SDK_MOUNT := $(BUILDROOT) $(BUILDROOT_EXTRA)
 export $(settings) FANLIGHT_CACHE SDK ENGINE
@@ -64,6 +64,12 @@ flash: ## write build/image/raspberrypi/sdcard.img (or FILE=) to the SD card DEV
 
 test: toolchain ## run the tests; T=pattern chooses by name, SLOW=1 adds the ones that take minutes
 	@$(inside) test
+
+bench: toolchain ## fanlight and its peers doing the same work in one guest, instructions counted
+	@KERNEL_BENCH=1 $(inside) bench
+
+bench-doc: toolchain ## write docs/benchmarks.md from what `make bench` has measured
+	@$(inside) bench-doc
 
 check: toolchain ## formatting, lints, licences, device-tree bindings
 	@$(inside) check

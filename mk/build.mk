@@ -64,6 +64,7 @@ runner:
 # --- the quick image
 
 include mk/test-module.mk
+include mk/bench.mk
 include mk/image.mk
 
 $(image): $(module) $(programs) $(test-programs) $(test-files) mk/quick-image $(shell find board/common/rootfs)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# The benchmarks. Part of mk/build.mk; `bench` is run with KERNEL_BENCH=1, which chooses the kernel that has every peer.
+
+bench-module := build/$(flavour)/fanlight_bench.ko
+bench-report := $(CARGO_TARGET_DIR)/debug/fanlight-bench-report
+bench-runs := build/bench
+
+.PHONY: bench bench-doc bench-programs bench-parts
+
+$(bench-module): $(module) $(wildcard tests/bench-module/*)
+	+@mkdir -p $(@D)/bench-module
+	+@$(step) "bench module for $(flavour)" $(logs)/bench-module-$(flavour).log \
+		$(MAKE) -C $(kernel) ARCH=arm LLVM=1 M=$(CURDIR)/tests/bench-module MO=$(CURDIR)/$(@D)/bench-module \
+		KBUILD_EXTRA_SYMBOLS=$(CURDIR)/$(@D)/driver/Module.symvers modules
+	@cp $(@D)/bench-module/fanlight_bench.ko $@
+
+# For speed, as a program that reads a busy log would be built; the tool's own profile is for size.
+bench-programs:
+	+@CARGO_PROFILE_RELEASE_OPT_LEVEL=3 CARGO_PROFILE_RELEASE_LTO=off $(step) "bench program" $(logs)/bench-program.log \
+		$(cargo) --release --target $(armv7) --target-dir $(board-target)/bench -p fanlight-bench
+	+@$(step) "bench report" $(logs)/bench-report.log $(cargo) -p fanlight-bench-report
+
+bench-parts: $(image) $(bench-module) bench-programs runner ;
+
+bench:
+	+@mkdir -p build && flock build/lock $(MAKE) -f mk/build.mk bench-parts
+	@mk/bench $(kernel) $(image) $(module) $(bench-module) $(board-target)/bench/$(armv7)/release/fanlight-bench $(runner) $(bench-runs)
+	@$(bench-report) $(bench-runs)
+
+bench-doc:
+	+@$(step) "bench report" $(logs)/bench-report.log $(cargo) -p fanlight-bench-report
+	@$(bench-report) $(bench-runs) --doc docs/benchmarks.md tests/bench-report/notes.md
