@@ -4,7 +4,7 @@
 //! A line names a boot and what is special about it:
 //!
 //! ```text
-//! NAME [smp=2] [memory=512] [dt=a.dtso,b.dtso] [append=panic=1] [tests=window_,fb_] [boards=virt-arm] [timeout=300] [slow=yes]
+//! NAME [smp=2] [memory=512] [dt=a.dtso,b.dtso] [append=panic=1] [tests=window_,fb_] [boards=virt-arm] [timeout=600] [slow=yes]
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -75,7 +75,7 @@ impl Boot {
             options.append.push(' ');
             options.append.push_str(word);
         }
-        options.timeout = Duration::from_secs(self.timeout.unwrap_or(300));
+        options.timeout = Duration::from_secs(self.timeout.unwrap_or(600));
         let slow = if common.slow { "--slow " } else { "" };
         options.command = format!(
             "fanlight-guest-tests {slow}--boot {} {}",

@@ -253,6 +253,9 @@ fn guest(tally: &mut Tally, boot: &Boot, common: &Options) -> io::Result<()> {
     if missing > 0 {
         trouble.push(format!("{missing} tests were announced and never reported"));
     }
+    if reports.is_empty() && trouble.is_empty() && common.filter.is_empty() {
+        trouble.push("no test belongs to this boot".into());
+    }
     let clean = format!(
         "board_{}_{name}_clean",
         options.machine.name.replace('-', "_")
