@@ -242,6 +242,14 @@ impl Mapping {
         Ok(())
     }
 
+    /// The core could not complete a mapping, and takes away what it had made.
+    pub(super) fn abandoned(&self) {
+        let mut guard = self.live.lock();
+        if let (Some(live), Some(mm)) = (&mut *guard, kernel::current!().mm()) {
+            live.pending.retain(|p| !ptr::eq(&**p, &**mm));
+        }
+    }
+
     /// Inserts the pages around the one that was touched.
     pub(super) fn fault(
         &self,

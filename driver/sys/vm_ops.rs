@@ -8,8 +8,10 @@ use super::{
     mapping::Mapping,
     AssertSync, //
 };
+use core::mem::align_of;
 use kernel::{
     bindings,
+    build_assert::static_assert,
     ffi::{
         c_int,
         c_ulong,
@@ -43,8 +45,25 @@ pub(super) static FAULT_VM_OPS: AssertSync<bindings::vm_operations_struct> =
 ///
 /// `vma` must be a mapping made by [`Mapping::map`].
 unsafe fn mapping_of<'a>(vma: *mut bindings::vm_area_struct) -> &'a Mapping {
-    // SAFETY: `Mapping::map` set the private data, which the mapping's file keeps alive.
-    unsafe { &*(*vma).vm_private_data.cast::<Mapping>() }
+    // SAFETY: `Mapping::map` set the private data, which the mapping's file keeps alive; `vm_mapped` added no more than
+    // the mark.
+    unsafe {
+        let private = (*vma).vm_private_data;
+        &*private.map_addr(|at| at & !COUNTED).cast::<Mapping>()
+    }
+}
+
+/// A mark in the private data of a mapping that was counted: the core calls `close` also for one that it could not
+/// complete, and for which it never called `mapped`. What is forked or split off has the mark of where it came from.
+const COUNTED: usize = 1;
+static_assert!(align_of::<Mapping>() > COUNTED);
+
+/// # Safety
+///
+/// As for [`mapping_of`].
+unsafe fn is_counted(vma: *mut bindings::vm_area_struct) -> bool {
+    // SAFETY: by the caller's promise.
+    unsafe { (*vma).vm_private_data }.addr() & COUNTED != 0
 }
 
 /// # Safety
@@ -52,10 +71,10 @@ unsafe fn mapping_of<'a>(vma: *mut bindings::vm_area_struct) -> &'a Mapping {
 /// Called by the core for a mapping made by [`Mapping::map`].
 unsafe extern "C" fn vm_open(vma: *mut bindings::vm_area_struct) {
     // SAFETY: by the caller's promise.
-    unsafe { mapping_of(vma) }
-        .counters
-        .maps
-        .fetch_add(1, Relaxed);
+    let (this, counted) = unsafe { (mapping_of(vma), is_counted(vma)) };
+    if counted {
+        this.counters.maps.fetch_add(1, Relaxed);
+    }
 }
 
 /// # Safety
@@ -63,10 +82,12 @@ unsafe extern "C" fn vm_open(vma: *mut bindings::vm_area_struct) {
 /// Called by the core for a mapping made by [`Mapping::map`].
 unsafe extern "C" fn vm_close(vma: *mut bindings::vm_area_struct) {
     // SAFETY: by the caller's promise.
-    unsafe { mapping_of(vma) }
-        .counters
-        .maps
-        .fetch_sub(1, Relaxed);
+    let (this, counted) = unsafe { (mapping_of(vma), is_counted(vma)) };
+    if counted {
+        this.counters.maps.fetch_sub(1, Relaxed);
+    } else {
+        this.abandoned();
+    }
 }
 
 /// # Safety
@@ -82,12 +103,13 @@ unsafe extern "C" fn vm_mapped(
     // SAFETY: by the caller's promise; `Mapping::map` set the private data, which the file keeps alive.
     let this = unsafe { &*(*private).cast::<Mapping>() };
     match this.mapped() {
-        Ok(()) => 0,
-        Err(e) => {
-            // The core unmaps what it made, and that calls `close`.
-            this.counters.maps.fetch_add(1, Relaxed);
-            e.to_errno()
+        Ok(()) => {
+            // SAFETY: by the caller's promise; the core takes the private data from there.
+            unsafe { *private = (*private).map_addr(|at| at | COUNTED) };
+            0
         }
+        // The core unmaps what it made, and that calls `close`.
+        Err(e) => e.to_errno(),
     }
 }
 
