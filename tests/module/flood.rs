@@ -6,7 +6,7 @@
 //!   some of them under a raw spinlock or as in an NMI, while a hard and a soft interrupt on the same processor write as
 //!   well. Returns when all is written. Several processes may do so at once.
 //! - `printk`, the same by printk, from a hard interrupt and under a raw spinlock in turns.
-//! - `sysrq`: does what the key that is written does, in a hard interrupt.
+//! - `sysrq`: does what the key that is written does, in an interrupt like that of a serial port.
 //! - `counts`: how many records each context has written, and how many of them were refused, since the module was loaded.
 //!
 //! The text of a record is `MARK STREAM N LETTERS`. The stream is `WRITER * 8 +` the number of the context; its `N` counts
@@ -204,6 +204,6 @@ pub(crate) fn printk(_counts: &Arc<Counts>, from: &mut UserSliceReader) -> Resul
 /// A write to `sysrq`.
 pub(crate) fn sysrq(_counts: &Arc<Counts>, from: &mut UserSliceReader) -> Result {
     let key: u8 = from.read()?;
-    sys::run(Context::Hardirq, &|| sys::sysrq(key));
+    sys::run(Context::IrqWork, &|| sys::sysrq(key));
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 #include <linux/completion.h>
 #include <linux/hrtimer.h>
+#include <linux/irq_work.h>
 #include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/of.h>
@@ -99,6 +100,28 @@ static void run_by_timer(enum hrtimer_mode mode, void (*func)(void *data), void 
 	destroy_hrtimer_on_stack(&once.timer);
 }
 
+struct work {
+	struct irq_work work;
+	void (*func)(void *data);
+	void *data;
+};
+
+static void run_work(struct irq_work *irq_work)
+{
+	struct work *work = container_of(irq_work, struct work, work);
+
+	work->func(work->data);
+}
+
+static void run_by_irq_work(void (*func)(void *data), void *data)
+{
+	struct work work = { .func = func, .data = data };
+
+	init_irq_work(&work.work, run_work);
+	irq_work_queue(&work.work);
+	irq_work_sync(&work.work);
+}
+
 static DEFINE_RAW_SPINLOCK(raw_lock);
 
 void fanlight_test_run(int context, void (*func)(void *data), void *data)
@@ -119,6 +142,9 @@ void fanlight_test_run(int context, void (*func)(void *data), void *data)
 		raw_spin_lock_irqsave(&raw_lock, flags);
 		func(data);
 		raw_spin_unlock_irqrestore(&raw_lock, flags);
+		break;
+	case FANLIGHT_TEST_IRQ_WORK:
+		run_by_irq_work(func, data);
 		break;
 	case FANLIGHT_TEST_NMI:
 		/* No machine of the tests has one: what is called sees the same as in one, from nmi_enter(). */

@@ -30,6 +30,8 @@ void fanlight_test_overlay_remove(int id);
 #define FANLIGHT_TEST_HARDIRQ	2
 #define FANLIGHT_TEST_RAW_LOCK	3
 #define FANLIGHT_TEST_NMI	4
+/* An interrupt like a device's: it may take locks that sleep on PREEMPT_RT, where it would be a thread. */
+#define FANLIGHT_TEST_IRQ_WORK	5
 
 /* Calls func(data) on this processor in one of the contexts, and returns when it has returned. */
 void fanlight_test_run(int context, void (*func)(void *data), void *data);

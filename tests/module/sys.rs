@@ -81,6 +81,7 @@ pub(crate) enum Context {
     Hardirq = 2,
     RawLock = 3,
     Nmi = 4,
+    IrqWork = 5,
 }
 
 /// # Safety

@@ -368,7 +368,7 @@ fn rebinding_leaks_nothing(cycles: usize) {
     // Some is noise of the slab's own; the debug kernel's kmemleak sees every byte.
     assert!(
         after.2 - before.2 < 256,
-        "{} KiB of slab more after 100 cycles",
+        "{} KiB of slab more after {cycles} cycles",
         after.2 - before.2
     );
     no_leaks();
