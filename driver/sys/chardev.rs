@@ -23,7 +23,7 @@ use super::{
         Attribute,
         Groups, //
     },
-    this_module, //
+    version::this_module, //
 };
 use core::{
     marker::PhantomData,

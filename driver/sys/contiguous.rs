@@ -11,6 +11,7 @@
 
 use super::{
     ffi,
+    version::DMA_BIDIRECTIONAL,
     Cache,
     PAGE_SIZE, //
 };
@@ -56,13 +57,7 @@ impl ContiguousArea {
         let (addr, page) = if cache == Cache::Cached {
             // SAFETY: `raw` is a valid device since `Device` is a transparent wrapper of it.
             let page = unsafe {
-                bindings::dma_alloc_pages(
-                    raw,
-                    size,
-                    &mut handle,
-                    bindings::dma_data_direction_DMA_BIDIRECTIONAL,
-                    gfp,
-                )
+                bindings::dma_alloc_pages(raw, size, &mut handle, DMA_BIDIRECTIONAL, gfp)
             };
             let page = NonNull::new(page).ok_or(ENOMEM)?;
             // SAFETY: `page` was just allocated; the DMA API gives no highmem pages here, so it has an address.
@@ -119,7 +114,7 @@ impl Drop for ContiguousArea {
                     self.size,
                     self.page.as_ptr(),
                     self.handle,
-                    bindings::dma_data_direction_DMA_BIDIRECTIONAL,
+                    DMA_BIDIRECTIONAL,
                 )
             };
         } else {

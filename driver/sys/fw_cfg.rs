@@ -8,6 +8,7 @@
 use super::{
     contiguous::ContiguousArea,
     of::Range,
+    version::smp_mb,
     Cache, //
 };
 use core::ptr::NonNull;
@@ -106,7 +107,7 @@ impl FwCfg {
             put(8, &(phys + REQUEST as u64).to_be_bytes());
             put(REQUEST, data);
         }
-        kernel::sync::barrier::smp_mb();
+        smp_mb();
         let register = self.registers.as_ptr().cast::<u32>();
         // SAFETY: by the type invariant. The low half starts the transfer.
         unsafe {
@@ -119,7 +120,7 @@ impl FwCfg {
         }
         // The device works while the store is executed; the loop is for one that would not.
         for _ in 0..1000 {
-            kernel::sync::barrier::smp_mb();
+            smp_mb();
             // SAFETY: the start of the page is the request's control word.
             let done = u32::from_be(unsafe { base.cast::<u32>().read_volatile() });
             if done & CONTROL_ERROR != 0 {

@@ -24,11 +24,10 @@ pub(crate) mod persistent;
 pub(crate) mod sysfs;
 pub(crate) mod time;
 pub(crate) mod try_cell;
+mod version;
 mod vm_ops;
 pub(crate) mod vmalloc;
 pub(crate) mod wait;
-
-use kernel::bindings;
 
 pub(crate) use kernel::page::PAGE_SIZE;
 
@@ -50,15 +49,3 @@ struct AssertSync<T>(T);
 
 // SAFETY: only used for tables of function pointers that are never written.
 unsafe impl<T> Sync for AssertSync<T> {}
-
-/// This module, for `owner` fields.
-#[cfg(not(kernel_7_3))]
-const fn this_module() -> *mut bindings::module {
-    crate::THIS_MODULE.as_ptr()
-}
-
-/// This module, for `owner` fields.
-#[cfg(kernel_7_3)]
-const fn this_module() -> *mut bindings::module {
-    kernel::module::this_module::<crate::LocalModule>().as_ptr()
-}

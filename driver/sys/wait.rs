@@ -6,19 +6,22 @@
 //! [`include/linux/irq_work.h`](srctree/include/linux/irq_work.h),
 //! [`include/linux/hrtimer.h`](srctree/include/linux/hrtimer.h)
 
-use super::ffi;
+use super::{
+    ffi,
+    version::{
+        smp_mb,
+        HRTIMER_NORESTART, //
+    }, //
+};
 use crate::ring::Long;
 use kernel::{
     bindings,
     error::to_result,
     ffi::c_void,
     prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        barrier::smp_mb, //
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
     },
     types::Opaque, //
 };
@@ -185,7 +188,7 @@ unsafe extern "C" fn work(work: *mut bindings::irq_work) {
 unsafe extern "C" fn expired(timer: *mut bindings::hrtimer) -> bindings::hrtimer_restart {
     // SAFETY: only `Waiters::new` hands out this function, with its own `timer`, and its drop waits for it to end.
     unsafe { &*kernel::container_of!(Opaque::cast_from(timer), Waiters, timer) }.wake(READABLE);
-    bindings::hrtimer_restart_HRTIMER_NORESTART
+    HRTIMER_NORESTART
 }
 
 #[pinned_drop]
