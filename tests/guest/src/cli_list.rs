@@ -3,8 +3,8 @@
 
 use std::process::Command;
 
+use crate::child::Child;
 use crate::dev::{self, Unbound, CARVE_WC, FB, LOG};
-use crate::harness::Child;
 use crate::program::{needs, run, run_with, shell};
 use crate::sys::{self, Ended};
 use crate::tests;
@@ -81,7 +81,7 @@ fn cli_list_shows_every_window() {
         "carveout",
         "writecombine",
         "1024x600",
-        "ramfb",
+        crate::board::scanout_name(),
     ] {
         assert!(fb.contains(word), "no {word:?} in {fb:?}");
     }

@@ -9,11 +9,11 @@ use std::process::Command;
 use libc::O_RDONLY;
 
 use crate::board;
+use crate::child::Child;
 use crate::dev::{
     Spec, CARVE_RO, CARVE_WC, CONTIG, FB, LOG, LOG2, MAILBOX, READ_ONLY, SRAM, TABLE, TABLE_NOW,
     WRITABLE,
 };
-use crate::harness::Child;
 use crate::mem::Map;
 use crate::sys::{self, Ended, Errno};
 use crate::tests;
@@ -254,7 +254,7 @@ fn window_sysfs_describes_every_window() {
     assert_eq!(LOG.attribute("kind"), "log");
     assert_eq!(FB.attribute("kind"), "framebuffer");
     assert_eq!(FB.attribute("geometry"), "1024x600 4096 x8r8g8b8");
-    assert_eq!(FB.attribute("scanout"), "ramfb");
+    assert_eq!(FB.attribute("scanout"), board::scanout_name());
     assert_eq!(CARVE_WC.attribute("geometry"), "");
     assert_eq!(CARVE_WC.attribute("scanout"), "none");
 }
