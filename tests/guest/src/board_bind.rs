@@ -142,20 +142,39 @@ fn module_file() -> PathBuf {
     find("/lib/modules").unwrap_or_else(|| crate::skip!("no fanlight.ko below /lib/modules"))
 }
 
+/// Processes that have one of our nodes open or mapped.
+fn users() -> Vec<String> {
+    let mut users = Vec::new();
+    for process in std::fs::read_dir("/proc").expect("/proc").flatten() {
+        let process = process.path();
+        let name = std::fs::read_to_string(process.join("comm")).unwrap_or_default();
+        let maps = std::fs::read_to_string(process.join("maps")).unwrap_or_default();
+        let open = std::fs::read_dir(process.join("fd"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|fd| std::fs::read_link(fd.path()).ok())
+            .any(|path| path.starts_with("/dev/fanlight"));
+        if open || maps.contains("/dev/fanlight") {
+            users.push(format!("{} {}", process.display(), name.trim()));
+        }
+    }
+    users
+}
+
 fn board_rmmod_without_users_works_and_insmod_brings_all_back() {
     let file = module_file();
     let before = dev::bound();
     for _ in 0..5 {
-        let mut removed = sys::delete_module("fanlight");
         // Somebody may be looking at a node just now (mdev, say).
-        for _ in 0..50 {
-            if removed.is_ok() {
-                break;
+        let removed = (0..500).any(|_| {
+            let removed = sys::delete_module("fanlight");
+            if removed == Err(Errno::EAGAIN) {
+                std::thread::sleep(std::time::Duration::from_millis(20));
             }
-            std::thread::sleep(std::time::Duration::from_millis(20));
-            removed = sys::delete_module("fanlight");
-        }
-        assert_eq!(removed, Ok(0));
+            removed == Ok(0)
+        });
+        assert!(removed, "in use for 10 s: {:?}", users());
         assert!(dev::bound().is_empty());
         let image = sys::open(file.to_str().unwrap(), libc::O_RDONLY).unwrap();
         assert_eq!(sys::init_module(image.as_raw_fd()), Ok(0));

@@ -311,7 +311,7 @@ fn cli_fb_device_gone_in_the_middle_is_a_clean_error() {
         "export FRAMEBUFFER={}; while :; do fanlight fb pattern grid 2>/tmp/gone || {{ echo $?; break; }}; done",
         FB_565.path()
     );
-    let unbinder = crate::harness::Child::spawn(|| {
+    let unbinder = crate::child::Child::spawn(|| {
         std::thread::sleep(std::time::Duration::from_millis(700));
         crate::dev::unbind(FB_565.node);
         0

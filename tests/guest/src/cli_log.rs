@@ -5,8 +5,8 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::child::{Child, Signal};
 use crate::dev::{LOG, LOG2};
-use crate::harness::{Child, Signal};
 use crate::log::{append, kmsg, text, unique, without_number, Messages, Reader, Record};
 use crate::program::{needs, run, run_with};
 use crate::tests;
@@ -372,7 +372,7 @@ fn cli_log_dmesg_reads_our_log_as_the_kernels() {
         .iter()
         .map(|m| text(&without_number(m)).to_owned())
         .collect();
-    assert!(by_read.iter().any(|text| *text == mark));
+    assert!(by_read.contains(&mark));
 }
 
 fn cli_log_dmesg_follows_our_log() {

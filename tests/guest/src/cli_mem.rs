@@ -123,7 +123,7 @@ fn cli_mem_watch_prints_a_line_a_change() {
     let map = REGS.open().map();
     map.store32(0x10, 1).unwrap();
     let path = REGS.path();
-    let writer = crate::harness::Child::spawn(|| {
+    let writer = crate::child::Child::spawn(|| {
         for value in 2..40 {
             std::thread::sleep(std::time::Duration::from_millis(50));
             let _ = map.store32(0x10, value);

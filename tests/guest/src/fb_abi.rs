@@ -2,9 +2,9 @@
 //! The fbdev ioctls of a framebuffer window.
 
 use crate::board;
+use crate::child::Child;
 use crate::dev::{Spec, FB};
 use crate::fbdev::{self, Bitfield, Var};
-use crate::harness::Child;
 use crate::mem::{Map, PAGE};
 use crate::sys::{self, Ended, Errno};
 use crate::tests;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use libc::{O_NONBLOCK, O_RDONLY};
 
+use crate::child::{Child, Signal};
 use crate::dev::{self, Spec, Unbound, LOG, LOG2, LOG3};
-use crate::harness::{Child, Signal};
 use crate::log::{append, kmsg, number, stats, text, unique, Messages, Reader};
 use crate::log_flood::check;
 use crate::module::TestModule;

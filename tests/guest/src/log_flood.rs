@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use libc::{O_NONBLOCK, O_RDONLY, O_WRONLY};
 
+use crate::child::{Child, Signal};
 use crate::dev::{LOG, LOG2};
-use crate::harness::{Child, Signal};
 use crate::log::{append, kmsg, number, stats, text, unique, Messages, Reader};
 use crate::sys::{Ended, Errno};
 use crate::tests;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use libc::{O_NONBLOCK, O_RDONLY, POLLERR, POLLIN, POLLPRI, POLLRDNORM};
 
+use crate::child::{Child, Signal};
 use crate::dev::{Window, LOG, LOG2};
-use crate::harness::{Child, Signal};
 use crate::log::{append, kmsg, unique, Messages};
 use crate::mem::{Map, PAGE};
 use crate::sys::{self, Errno};

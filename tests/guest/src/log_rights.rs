@@ -6,8 +6,8 @@ use std::os::unix::fs::{chown, PermissionsExt};
 
 use libc::{MAP_SHARED, O_NONBLOCK, O_RDONLY};
 
+use crate::child::Child;
 use crate::dev::LOG;
-use crate::harness::Child;
 use crate::log::{append, unique, Messages};
 use crate::mem::{Map, R};
 use crate::sys::{self, Ended, Errno};

@@ -5,8 +5,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use libc::{O_RDONLY, O_WRONLY};
 
+use crate::child::Child;
 use crate::dev::{LOG, LOG2};
-use crate::harness::Child;
 use crate::log::{append, kmsg, stats, text, unique, Messages, Reader};
 use crate::mem::{Map, PAGE};
 use crate::sys::{self, Ended, Errno};

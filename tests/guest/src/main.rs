@@ -10,6 +10,7 @@ mod host;
 mod stages;
 
 mod board;
+mod child;
 mod dev;
 mod fbdev;
 mod log;
@@ -34,6 +35,7 @@ mod fb_abi;
 mod fb_clients;
 mod fb_screen;
 
+mod log_batch;
 mod log_context;
 mod log_flood;
 mod log_map;
@@ -52,6 +54,7 @@ mod window_inject;
 mod window_io;
 mod window_map;
 mod window_overlay;
+mod window_race;
 mod window_revoke;
 mod window_storm;
 mod window_type;
@@ -96,6 +99,7 @@ fn main() {
         board_bad::TESTS,
         log_map::TESTS,
         log_read::TESTS,
+        log_batch::TESTS,
         log_write::TESTS,
         log_poll::TESTS,
         log_rights::TESTS,
@@ -119,6 +123,7 @@ fn main() {
         window_type::TESTS,
         window_overlay::TESTS,
         window_revoke::TESTS,
+        window_race::TESTS,
         board_bind::TESTS,
         window_storm::TESTS,
         window_inject::TESTS,

@@ -3,8 +3,8 @@
 
 use libc::{MAP_POPULATE, MAP_SHARED};
 
+use crate::child::{Child, Signal};
 use crate::dev::{EACH_BACKING, LOG, TABLE};
-use crate::harness::{Child, Signal};
 use crate::mem::{Map, R};
 use crate::sys::{self, Ended};
 use crate::tests;

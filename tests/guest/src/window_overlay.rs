@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use libc::{MAP_LOCKED, MAP_POPULATE, MAP_SHARED, POLLERR, POLLHUP, POLLIN};
 
+use crate::child::{Child, Signal};
 use crate::dev::{self, Spec};
-use crate::harness::{Child, Signal};
 use crate::mem::{Fault, Map, PAGE, R};
 use crate::module::{Overlay, TestModule, RUNTIME};
 use crate::sys::{self, Ended, Errno};

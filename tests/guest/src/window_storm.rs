@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use libc::MAP_SHARED;
 
+use crate::child::{Child, Signal};
 use crate::dev::{self, Unbound, CARVE_WC, CONTIG, FB, LOG2, TABLE, TABLE_NOW};
-use crate::harness::{Child, Signal};
 use crate::mem::{Map, PAGE, R, RW};
 use crate::sys::{self, Ended};
 use crate::tests;
-use crate::window_revoke::spec_path;
+use crate::window_race::spec_path;
 
 tests! {
     long:
@@ -94,7 +94,7 @@ fn storm(cycles: usize) {
         CARVE_WC.size,
         R,
         MAP_SHARED,
-        0x5100_0000 / PAGE,
+        crate::board::carveout(0x5100_0000) / PAGE,
     )
     .expect("mmap of /dev/mem");
     let contents = || {

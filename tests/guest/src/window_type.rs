@@ -4,11 +4,11 @@
 
 use libc::{MAP_ANONYMOUS, MAP_POPULATE, MAP_PRIVATE, MAP_SHARED};
 
+use crate::child::{Child, Signal};
 use crate::dev::{
     Spec, Unbound, CARVE_CACHED, CARVE_NC, CARVE_RO, CARVE_WC, CONTIG, CONTIG_RO, FB, LOG, LOG2,
     MAILBOX, REGS, SCRATCH, SRAM, TABLE, TABLE_NOW, TABLE_RO,
 };
-use crate::harness::{Child, Signal};
 use crate::mem::{Map, R, RW};
 use crate::module::{Entry, Memory, Overlay, Policy, TestModule, RUNTIME};
 use crate::sys::Ended;
