@@ -19,6 +19,7 @@ rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*
 cat > /etc/apt/sources.list <<END
 deb [arch=amd64,armhf signed-by=$key] $mirror trixie main
 deb [arch=amd64 signed-by=$key] $mirror trixie-backports main
+deb-src [signed-by=$key] $mirror trixie main
 END
 # The package files stay in the cache until the image is whole, so that a failed attempt need not fetch them again.
 rm -f /etc/apt/apt.conf.d/docker-clean
@@ -70,5 +71,21 @@ unpack() {
 }
 unpack /opt/armhf guest
 unpack /opt/clients clients
+
+# The one client that Debian leaves out of its BusyBox, from the same source.
+(
+	mkdir /tmp/busybox
+	cd /tmp/busybox
+	apt-get -q source --download-only busybox
+	tar -xf busybox_*.orig.tar.* --strip-components 1
+	make -s allnoconfig
+	# Debian's armhf has large files only.
+	sed -i 's/^# CONFIG_\(FBSPLASH\|LFS\) is not set/CONFIG_\1=y/' .config
+	yes '' | make -s oldconfig >/dev/null
+	make -s -j "$(nproc)" CROSS_COMPILE=arm-linux-gnueabihf- busybox
+	# The name it is called by says which applet it is.
+	cp busybox /opt/clients/usr/bin/fbsplash
+)
+rm -rf /tmp/busybox
 
 rm -rf /var/lib/apt/lists/*

@@ -118,9 +118,13 @@ pub enum Wiring<'a> {
 /// The signature of the disks' images, which names their partitions whatever the disk is called.
 const SIGNATURE: &str = "66616e6c";
 
+/// Bytes of the disk that a guest without one of its own gets. Not one of them is allocated until it is written.
+const BLANK: u64 = 64 << 20;
+
 /// What a guest's root is made from.
 pub enum Media {
-    Initrd(PathBuf),
+    /// An initramfs, and a blank disk beside it.
+    Initrd(PathBuf, PathBuf),
     Disk(PathBuf),
 }
 
@@ -129,7 +133,9 @@ impl Media {
     /// power of two.
     pub fn new(options: &Options, scratch: &Path) -> io::Result<Self> {
         let Some(image) = &options.disk else {
-            return Ok(Self::Initrd(crate::files::initrd(options, scratch)?));
+            let blank = scratch.join("blank.img");
+            fs::File::create(&blank)?.set_len(BLANK)?;
+            return Ok(Self::Initrd(crate::files::initrd(options, scratch)?, blank));
         };
         let copy = scratch.join("disk.img");
         run(Command::new("cp")
@@ -163,13 +169,17 @@ impl Machine {
         qemu.arg("-dtb").arg(tree);
         // Before the wires: Linux numbers virtio devices from the last one, and the channel's name has the number.
         let mut root = String::new();
+        let mut disk = |path: &Path| {
+            let path = path.display().to_string();
+            qemu.args(self.disk.iter().map(|option| option.replace('@', &path)));
+        };
         match media {
-            Media::Initrd(path) => {
+            Media::Initrd(path, blank) => {
+                disk(blank);
                 qemu.arg("-initrd").arg(path);
             }
             Media::Disk(path) => {
-                let path = path.display().to_string();
-                qemu.args(self.disk.iter().map(|option| option.replace('@', &path)));
+                disk(path);
                 root = format!(" root=PARTUUID={SIGNATURE}-{:02} rootwait", self.root);
             }
         }
