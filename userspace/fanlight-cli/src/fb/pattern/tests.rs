@@ -35,7 +35,6 @@ fn drawn(name: &str, geometry: Geometry) -> Picture {
 
 /// The screen is what it was, pixel for pixel. FANLIGHT_BLESS=1 makes the pictures anew; look at them then.
 #[test]
-#[ignore = "the golden picture of the bars is of an older layout: make it anew, and look at it"]
 fn fb_patterns_are_the_golden_ones() {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     for (width, height, format) in [
