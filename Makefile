@@ -10,7 +10,7 @@ KERNELS := 7.2 7.3
 
 # `make test` is for every board, unless one is named.
 ifneq ($(filter test,$(MAKECMDGOALS)),)
-BOARD  ?= $(firstword $(BOARDS))
+BOARD  ?= $(subst $() ,$(comma),$(if $(filter buildroot,$(IMAGE)),$(firstword $(BOARDS)),$(BOARDS)))
 endif
 BOARD  ?= virt-arm
 IMAGE  ?= quick

@@ -67,7 +67,11 @@ impl Counts {
 /// A read of `counts`: context, written, refused as busy, refused otherwise.
 pub(crate) fn show(counts: &Arc<Counts>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for ((name, _), [written, busy, other]) in CONTEXTS.iter().zip(&counts.0) {
-        let (written, busy, other) = (written.load(Relaxed), busy.load(Relaxed), other.load(Relaxed));
+        let (written, busy, other) = (
+            written.load(Relaxed),
+            busy.load(Relaxed),
+            other.load(Relaxed),
+        );
         writeln!(f, "{name} {written} {busy} {other}")?;
     }
     Ok(())
@@ -88,11 +92,18 @@ impl Order {
         from.read_slice(text.get_mut(..len).ok_or(EINVAL)?)?;
         let text = core::str::from_utf8(&text[..len]).map_err(|_| EINVAL)?;
         let mut words = text.trim_end().splitn(3, ' ');
-        let mut number = || words.next().and_then(|word| word.parse().ok()).ok_or(EINVAL);
+        let mut number = || {
+            words
+                .next()
+                .and_then(|word| word.parse().ok())
+                .ok_or(EINVAL)
+        };
         let (count, writer) = (number()?, number()?);
         let words = words.next().ok_or(EINVAL)?.as_bytes();
         let mut mark = [0; MARK_MAX];
-        mark.get_mut(..words.len()).ok_or(EINVAL)?.copy_from_slice(words);
+        mark.get_mut(..words.len())
+            .ok_or(EINVAL)?
+            .copy_from_slice(words);
         Ok(Self {
             count,
             writer,
@@ -187,7 +198,10 @@ pub(crate) fn flood(counts: &Arc<Counts>, from: &mut UserSliceReader) -> Result 
 /// A write to `printk`.
 pub(crate) fn printk(_counts: &Arc<Counts>, from: &mut UserSliceReader) -> Result {
     let order = Order::read(from)?;
-    let (hard, raw) = (order.stream(Context::Hardirq), order.stream(Context::RawLock));
+    let (hard, raw) = (
+        order.stream(Context::Hardirq),
+        order.stream(Context::RawLock),
+    );
     let in_hard = || hard.next(sys::printk);
     let in_raw = || raw.next(sys::printk);
     let _pinned = Pinned::new();

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::chart;
 use crate::goals::{number, GOALS};
-use crate::sheet::{is_race, Sheet};
+use crate::sheet::{is_race, Sheet, TOLERANCE};
 use crate::Error;
 
 /// Writes the page, and the charts beside it.
@@ -55,7 +55,11 @@ fn results(sheet: &Sheet) -> String {
             let _ = writeln!(text, "\n### {part}\n\n| case | metric | first run | second run |\n|---|---|---:|---:|");
         }
         let [a, b] = row.values;
-        let race = if is_race(row) { " (a race)" } else { "" };
+        let race = match row.difference() {
+            _ if is_race(row) => " (a race)".to_owned(),
+            share if share > TOLERANCE => format!(" (**differs by {:.2} %**)", share * 100.0),
+            _ => String::new(),
+        };
         let _ = writeln!(text, "| {} | {}{race} | {} | {} |", row.case, row.metric, exact(a), exact(b));
     }
     text

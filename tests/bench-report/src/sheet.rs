@@ -30,7 +30,7 @@ pub struct Sheet {
 }
 
 /// How much two runs may differ.
-const TOLERANCE: f64 = 0.001;
+pub const TOLERANCE: f64 = 0.001;
 
 impl Sheet {
     pub fn read(directory: &Path) -> Result<Self, Error> {

@@ -180,9 +180,18 @@ pub fn salvage(sheet: &mut Sheet) {
         let memory = memory(PERSIST);
         let lines = find(&memory, 32);
         let expected = undamaged(&lines, &flip(&memory, flips));
-        let took = busy(|| device::bind_alone("fanlight", FANLIGHT));
+        let mut took = busy(|| device::bind_alone("fanlight", FANLIGHT));
         device::quiet();
-        sheet.put(&format!("fanlight, {flips} flips"), "instructions", took as f64);
+        if flips == 0 {
+            for _ in 0..2 {
+                // The same again: the least counts, since the console's thread may come in between.
+                write_lines(LOG);
+                device::unbind("fanlight", FANLIGHT);
+                took = took.min(busy(|| device::bind_alone("fanlight", FANLIGHT)));
+                device::quiet();
+            }
+            sheet.put("fanlight, 0 flips", "instructions", took as f64);
+        }
         judge(sheet, "fanlight", flips, &expected, &previous());
     }
     for (name, device, zone) in ZONES {
@@ -195,7 +204,9 @@ pub fn salvage(sheet: &mut Sheet) {
             let expected = undamaged(&lines, &flip(&memory, flips));
             // pstore is mounted, so the records are read as well.
             let took = busy(|| device::bind_alone("ramoops", device));
-            sheet.put(&format!("{name}, {flips} flips"), "instructions", took as f64);
+            if flips == 0 {
+                sheet.put(&format!("{name}, 0 flips"), "instructions", took as f64);
+            }
             let text = fs::read(PMSG).unwrap_or_default();
             let got: Vec<Vec<u8>> =
                 text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect();

@@ -8,7 +8,7 @@ use fanlight_ring::{Cursor, Look};
 
 use crate::device::{self, Kind, LOG};
 use crate::drain::map_log;
-use crate::meter::{busy, Sheet};
+use crate::meter::Sheet;
 use crate::sys;
 
 const COUNT: usize = 10_000;
@@ -24,6 +24,8 @@ pub struct Told {
     waits: u64,
     /// Instructions that it spent in the records, outside of the kernel.
     inside: u64,
+    /// All that it took of the processor.
+    pub all: u64,
 }
 
 pub fn readers(sheet: &mut Sheet) {
@@ -35,38 +37,31 @@ pub fn readers(sheet: &mut Sheet) {
     note(sheet, "/dev/kmsg, 4 readers", &theirs, 4);
 }
 
-fn note(sheet: &mut Sheet, name: &str, (alone, with, told): &(u64, u64, Vec<Told>), readers: usize) {
+fn note(sheet: &mut Sheet, name: &str, told: &[Told], readers: usize) {
     let all = COUNT * readers;
-    let cost = with.saturating_sub(*alone);
     let sum = |field: fn(&Told) -> u64| told.iter().map(field).sum::<u64>();
-    let inside = sum(|told| told.inside);
+    let (cost, inside) = (sum(|told| told.all), sum(|told| told.inside));
     sheet.put(name, "records delivered", sum(|told| told.records) as f64);
     sheet.each(name, "instructions/record and reader", cost, all);
     sheet.each(name, "of these in the kernel", cost.saturating_sub(inside), all);
     sheet.put(name, "waits of all readers", sum(|told| told.waits) as f64);
 }
 
-/// The work without readers, the work with `readers` of them, and what they tell.
-pub fn run(
-    readers: usize,
-    count: usize,
-    kind: Kind,
-    reader: impl Fn(usize, &mut dyn FnMut()) -> Told,
-) -> (u64, u64, Vec<Told>) {
-    let produce = || {
-        for first in (0..count).step_by(BURST) {
-            device::emit(kind, LEN, first, BURST);
-        }
-    };
-    let alone = busy(produce);
+/// The work with `readers` of them, and what they tell.
+pub fn run(readers: usize, count: usize, kind: Kind, reader: impl Fn(usize, &mut dyn FnMut()) -> Told) -> Vec<Told> {
     let mut children = Vec::new();
     for _ in 0..readers {
         let (mut from, mut to) = sys::pipe();
         let pid = sys::child(|| {
             let waits = sys::faults_and_waits().1;
-            let mut told = reader(count, &mut || to.write_all(b"!").expect("the parent"));
+            let mut start = 0;
+            let mut told = reader(count, &mut || {
+                to.write_all(b"!").expect("the parent");
+                start = sys::own_time();
+            });
+            told.all = sys::own_time() - start;
             told.waits = (sys::faults_and_waits().1 - waits) as u64;
-            for number in [told.records, told.waits, told.inside] {
+            for number in [told.records, told.waits, told.inside, told.all] {
                 to.write_all(&number.to_ne_bytes()).expect("the parent");
             }
         });
@@ -74,20 +69,20 @@ pub fn run(
         from.read_exact(&mut [0]).expect("a reader that is ready");
         children.push((pid, from));
     }
-    let mut told = Vec::new();
-    let with = busy(|| {
-        produce();
-        for (pid, from) in &mut children {
-            let mut number = || {
-                let mut bytes = [0; 8];
-                from.read_exact(&mut bytes).expect("what it tells");
-                u64::from_ne_bytes(bytes)
-            };
-            told.push(Told { records: number(), waits: number(), inside: number() });
-            sys::wait(*pid);
-        }
-    });
-    (alone, with, told)
+    for first in (0..count).step_by(BURST) {
+        device::emit(kind, LEN, first, BURST);
+    }
+    let hear = |(pid, mut from): (_, std::fs::File)| {
+        let mut number = || {
+            let mut bytes = [0; 8];
+            from.read_exact(&mut bytes).expect("what it tells");
+            u64::from_ne_bytes(bytes)
+        };
+        let told = Told { records: number(), waits: number(), inside: number(), all: number() };
+        sys::wait(pid);
+        told
+    };
+    children.into_iter().map(hear).collect()
 }
 
 /// One record a call, as dmesg and syslog daemons do.

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use crate::device;
-use crate::meter::{busy, time, Sheet};
+use crate::meter::{busy, Sheet};
 use crate::sys::{self, Map};
 use crate::touch::MIB;
 
@@ -43,7 +43,7 @@ pub fn revoke(sheet: &mut Sheet) {
         while !all_stored(&memory) {
             std::thread::sleep(Duration::from_millis(10));
         }
-        let took = time(|| device::unbind(driver, node));
+        device::unbind(driver, node);
         let words = || -> Vec<u32> {
             (0..MIB / 4096).flat_map(|page| (0..PROCESSES).map(move |number| page * 1024 + number)).map(|at| memory.load(at)).collect()
         };
@@ -57,7 +57,6 @@ pub fn revoke(sheet: &mut Sheet) {
         }
         sheet.put(name, "stores after unbind returned", landed.into());
         device::bind(driver, node);
-        sheet.put(name, "instructions of unbind, 8 MiB mapped", took as f64);
     }
     // What is there without mappings, so that what remains is the mappings' own.
     let idle = unbind_with(0);
@@ -68,7 +67,7 @@ pub fn revoke(sheet: &mut Sheet) {
 /// Unbinding the windows while so many quiet processes have 1 MiB mapped.
 pub fn unbind_with(processes: usize) -> u64 {
     let mut best = u64::MAX;
-    for _ in 0..3 {
+    for _ in 0..5 {
         let children: Vec<_> = (0..processes)
             .map(|_| {
                 let (mut from, mut to) = sys::pipe();

@@ -31,6 +31,15 @@ pub fn framebuffer() -> Option<usize> {
     (!is_raspberry_pi()).then_some(0x5000_0000)
 }
 
+/// The same as sysfs and the tool name it.
+pub fn scanout_name() -> &'static str {
+    if is_raspberry_pi() {
+        "rpi"
+    } else {
+        "ramfb"
+    }
+}
+
 /// What shows the framebuffer.
 pub fn scanout() -> u32 {
     if is_raspberry_pi() {

@@ -38,7 +38,14 @@ fn region() -> Map {
     let Ok(mem) = sys::open("/dev/mem", libc::O_RDWR | libc::O_SYNC) else {
         crate::skip!("no /dev/mem")
     };
-    Map::new(mem.as_raw_fd(), REGION_SIZE, RW, MAP_SHARED, REGION / PAGE).expect("mmap of /dev/mem")
+    Map::new(
+        mem.as_raw_fd(),
+        REGION_SIZE,
+        RW,
+        MAP_SHARED,
+        crate::board::carveout(REGION) / PAGE,
+    )
+    .expect("mmap of /dev/mem")
 }
 
 fn previous() -> Spec {

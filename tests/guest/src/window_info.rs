@@ -254,7 +254,7 @@ fn window_sysfs_describes_every_window() {
     assert_eq!(LOG.attribute("kind"), "log");
     assert_eq!(FB.attribute("kind"), "framebuffer");
     assert_eq!(FB.attribute("geometry"), "1024x600 4096 x8r8g8b8");
-    assert_eq!(FB.attribute("scanout"), "ramfb");
+    assert_eq!(FB.attribute("scanout"), board::scanout_name());
     assert_eq!(CARVE_WC.attribute("geometry"), "");
     assert_eq!(CARVE_WC.attribute("scanout"), "none");
 }
