@@ -31,9 +31,11 @@ use crate::{
         },
         irq_lock::{
             IrqGuard,
-            IrqLock, //
+            IrqLock,
+            IrqsMasked, //
         },
         persistent::Persistent,
+        ring_area::RingArea,
         time::{
             caller_id,
             local_clock,
@@ -57,33 +59,21 @@ use kernel::{
     }, //
 };
 
-/// How often an emergency asks for the lock before it goes on without.
+/// How often an emergency asks for what somebody else has, before it goes on without.
 const EMERGENCY_TRIES: usize = 10_000;
-
-/// The lock, or the knowledge that it can't be had.
-struct Held<'a>(Option<IrqGuard<'a>>);
-
-impl Held<'_> {
-    fn mode(&self) -> Mode {
-        // Who has the lock for so long was interrupted by this very context, or was stopped by the panic.
-        if self.0.is_none() && panic_in_progress() {
-            Mode::Final
-        } else {
-            Mode::Normal
-        }
-    }
-}
 
 /// A log ring.
 ///
-/// Readers, by map or by read(), need nothing but the ring. Writers are serialised by `lock`; one that can't wait for it,
-/// in an emergency, appends all the same: the ring allows for that.
+/// Readers, by map or by read(), need nothing but the ring. A writer masks interrupts and waits until the ring is its own:
+/// whoever has it is on another processor and about to be done. Only an emergency may have interrupted the one it would wait
+/// for, and then goes on all the same: the ring allows for that.
 #[pin_data]
 pub(crate) struct Log {
-    area: Arc<VmallocArea>,
+    area: RingArea,
     writer: Writer,
+    /// Taken to put the kernel's own messages in order.
     #[pin]
-    lock: IrqLock,
+    intake: IrqLock,
     /// Readers that sleep.
     #[pin]
     pub(crate) waiters: Waiters,
@@ -91,7 +81,7 @@ pub(crate) struct Log {
     pub(crate) persistent: Option<Pin<KBox<Persistent>>>,
     /// For the console's thread, for who catches up meanwhile, and for an emergency on top.
     scratch: [TryCell<Scratch>; 3],
-    /// The kernel's number of the next message that is not in the ring; changed under the lock.
+    /// The kernel's number of the next message that is not in the ring; changed under `intake`.
     next_message: Atomic<u64>,
     /// Messages that printk had lost before they could be taken.
     pub(crate) missed: Atomic<u64>,
@@ -124,14 +114,13 @@ impl Log {
         seq: u64,
         persistent: Option<Pin<KBox<Persistent>>>,
     ) -> Result<impl PinInit<Self, Error>> {
-        let area = Arc::new(VmallocArea::new(HEADER_SIZE + data_size)?, GFP_KERNEL)?;
         let start = Start { position: 0, seq };
-        Ring::init(area.ring_header(), area.words(HEADER_SIZE), boot_id, start).ok_or(EINVAL)?;
+        let area = RingArea::new(data_size, boot_id, start)?;
         let scratch = [Scratch::new()?, Scratch::new()?, Scratch::new()?];
         Ok(try_pin_init!(Self {
             area,
             writer: Writer::new(start),
-            lock <- IrqLock::new(),
+            intake <- IrqLock::new(),
             waiters <- Waiters::new(),
             persistent,
             scratch,
@@ -143,12 +132,13 @@ impl Log {
 
     /// The memory, to be mapped.
     pub(crate) fn area(&self) -> &Arc<VmallocArea> {
-        &self.area
+        self.area.area()
     }
 
-    /// The ring; `None` never, since only the kernel can write to it.
-    pub(crate) fn ring(&self) -> Option<Ring<'_>> {
-        Ring::own(self.area.ring_header(), self.area.words(HEADER_SIZE))
+    /// The ring.
+    #[inline]
+    pub(crate) fn ring(&self) -> Ring<'_> {
+        self.area.ring()
     }
 
     /// The ring's writer, for its counters.
@@ -157,27 +147,30 @@ impl Log {
     }
 
     /// Appends a record and wakes who waits. Any context; waits for nothing in an emergency.
+    #[inline]
     pub(crate) fn append(&self, entry: &Entry<'_>) -> Result<u64, Refused> {
-        let ring = self.ring().ok_or(Refused::Busy)?;
-        let lock = self.lock_for(entry.flags);
-        let seq = self.put(ring, entry, &lock)?;
-        drop(lock);
-        self.waiters.appended(seq, ring.header().head.load());
+        let masked = IrqsMasked::new();
+        let seq = self.put(entry)?;
+        drop(masked);
+        self.waiters.appended(seq, self.ring().header().head.load());
         Ok(seq)
     }
 
     /// Takes over a record of the previous boot, with its number. For a ring that nobody else writes to yet.
     pub(crate) fn take_over(&self, record: &Record<'_>) {
-        if let Some(ring) = self.ring() {
-            // What can't be appended is missing from the numbers.
-            let _ = self.writer.append_with_seq(ring, &record.entry, record.seq);
-        }
+        // What can't be appended is missing from the numbers.
+        let _ = self
+            .writer
+            .append_with_seq(self.ring(), &record.entry, record.seq);
     }
 
-    /// Appends to the ring and to the copy.
+    /// Appends to the ring and to the copy. With interrupts masked, so that nobody has to wait long.
     #[inline]
-    fn put(&self, ring: Ring<'_>, entry: &Entry<'_>, lock: &Held<'_>) -> Result<u64, Refused> {
-        let seq = self.writer.append(ring, entry, lock.mode())?;
+    fn put(&self, entry: &Entry<'_>) -> Result<u64, Refused> {
+        let seq = match self.writer.try_append(self.ring(), entry) {
+            Err(Refused::Busy) => self.put_late(entry)?,
+            done => done?,
+        };
         if let Some(persistent) = &self.persistent {
             persistent.append(entry, seq);
             if entry.flags & EMERGENCY != 0 && panic_in_progress() {
@@ -187,25 +180,50 @@ impl Log {
         Ok(seq)
     }
 
-    /// Forgets all records that are there.
-    pub(crate) fn clear(&self) {
-        let _lock = self.lock.lock();
-        if let Some(ring) = self.ring() {
-            ring.header().tail.store(ring.header().head.load());
+    /// Appends to the ring when it is free, or in an emergency as it is.
+    #[cold]
+    #[inline(never)]
+    fn put_late(&self, entry: &Entry<'_>) -> Result<u64, Refused> {
+        let mut tries = 0;
+        loop {
+            match self.writer.try_append(self.ring(), entry) {
+                Err(Refused::Busy) => {}
+                done => return done,
+            }
+            if entry.flags & EMERGENCY != 0 {
+                tries += 1;
+                if tries == EMERGENCY_TRIES {
+                    break;
+                }
+            }
+            core::hint::spin_loop();
         }
+        // Who has it for so long was interrupted by this very context, or was stopped by the panic.
+        let mode = if panic_in_progress() {
+            Mode::Final
+        } else {
+            Mode::Normal
+        };
+        self.writer.append(self.ring(), entry, mode)
+    }
+
+    /// Forgets all records that are there. For a ring that nobody writes to any more.
+    pub(crate) fn clear(&self) {
+        let header = self.ring().header();
+        header.tail.store(header.head.load());
         // Nor can they be seen through a map any more.
-        for word in self.area.words(HEADER_SIZE) {
+        for word in self.area().words(HEADER_SIZE) {
             word.store(0);
         }
     }
 
-    /// Waits for the lock, but in an emergency not for ever.
-    fn lock_for(&self, flags: u8) -> Held<'_> {
-        Held(if flags & EMERGENCY == 0 {
-            Some(self.lock.lock())
+    /// Waits for the lock, but in an emergency not for ever: then it is none.
+    fn lock_for(&self, flags: u8) -> Option<IrqGuard<'_>> {
+        if flags & EMERGENCY == 0 {
+            Some(self.intake.lock())
         } else {
-            (0..EMERGENCY_TRIES).find_map(|_| self.lock.try_lock())
-        })
+            (0..EMERGENCY_TRIES).find_map(|_| self.intake.try_lock())
+        }
     }
 
     /// Appends what a program has written, as /dev/kmsg would; returns its length.

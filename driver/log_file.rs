@@ -5,13 +5,15 @@
 //! The text and the errors are those of /dev/kmsg (`devkmsg_read` in kernel/printk/printk.c), with one difference: a
 //! buffer too short for a record loses no record.
 
+mod watch;
+
 use crate::{
     log::Log,
     ring::{
         kmsg,
         Cursor,
+        Item,
         Next,
-        Peek,
         Record,
         Ring,
         RECORD_MAX,
@@ -25,15 +27,11 @@ use crate::{
         file::{
             may_read_kmsg,
             OpenFile,
-            Opening,
-            Poll, //
+            Opening, //
         },
-        time::local_clock,
-        wait::Wish, //
     }, //
 };
 use kernel::{
-    bindings,
     iov::IovIterDest,
     new_mutex,
     prelude::*,
@@ -51,6 +49,9 @@ const SEEK_SET: i32 = 0;
 const SEEK_END: i32 = 2;
 const SEEK_DATA: i32 = 3;
 
+/// Bytes that are copied out of the ring at once, for who reads many records a call.
+const BATCH: usize = 8 * RECORD_MAX;
+
 /// The form in which records are given: `FANLIGHT_FORM_*`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -59,20 +60,13 @@ enum Form {
     Binary,
 }
 
-/// What [`LogFile::peek`] saw.
-enum Seen {
-    Nothing,
-    /// A record of this time.
-    Record(u64),
-    Loss,
-}
-
 /// State under the mutex.
 struct Reader {
     cursor: Cursor,
     form: Form,
     watermark: Watermark,
-    record: KVec<u8>,
+    /// For the records that were copied out of the ring last.
+    buffer: KVec<u8>,
     text: KVec<u8>,
 }
 
@@ -91,7 +85,7 @@ impl LogFile {
     /// Opens `log` at its oldest record.
     pub(crate) fn new(log: &Arc<Log>, opening: &Opening<'_>) -> Result<Pin<KBox<Self>>> {
         opening.deny_positions();
-        let cursor = Cursor::oldest(log.ring().ok_or(EIO)?);
+        let cursor = Cursor::oldest(log.ring());
         let kernel = opening.file().is_readable()
             && match may_read_kmsg() {
                 Ok(()) => true,
@@ -99,7 +93,7 @@ impl LogFile {
                 Err(e) if e == ENOMEM || e == ENFILE => return Err(e),
                 Err(_) => false,
             };
-        let record = KVec::from_elem(0u8, RECORD_MAX, GFP_KERNEL)?;
+        let buffer = KVec::from_elem(0u8, RECORD_MAX, GFP_KERNEL)?;
         let text = KVec::from_elem(0u8, kmsg::MESSAGE_MAX, GFP_KERNEL)?;
         let log = log.clone();
         KBox::try_pin_init(
@@ -112,7 +106,7 @@ impl LogFile {
                         cursor,
                         form: Form::Kmsg,
                         watermark: Watermark::default(),
-                        record,
+                        buffer,
                         text,
                     },
                     "fanlight::reader"
@@ -132,7 +126,7 @@ impl LogFile {
         if self.log.is_gone() {
             return Err(ENODEV);
         }
-        self.log.ring().ok_or(EIO)
+        Ok(self.log.ring())
     }
 
     /// Reads as many records as the form wants and as fit.
@@ -150,8 +144,7 @@ impl LogFile {
             let cursor = guard.cursor.clone();
             drop(guard);
             self.log.waiters.wait_interruptible(|| {
-                let ready = |ring| cursor.unread_bytes(ring) != 0;
-                self.log.is_gone() || self.log.ring().is_none_or(ready)
+                self.log.is_gone() || cursor.unread_bytes(self.log.ring()) != 0
             })?;
         }
     }
@@ -160,61 +153,115 @@ impl LogFile {
     fn read_some(&self, reader: &mut Reader, to: &mut IovIterDest<'_>) -> Result<Option<usize>> {
         let ring = self.ring()?;
         self.log.catch_up();
+        if reader.form == Form::Kmsg {
+            self.read_one(reader, ring, to)
+        } else {
+            self.read_many(reader, ring, to)
+        }
+    }
+
+    fn read_one(
+        &self,
+        reader: &mut Reader,
+        ring: Ring<'_>,
+        to: &mut IovIterDest<'_>,
+    ) -> Result<Option<usize>> {
+        loop {
+            let before = reader.cursor.clone();
+            match reader.cursor.next(ring, &mut reader.buffer) {
+                Next::Empty => return Ok(None),
+                Next::Lost(n) => return Err(self.lose(n)),
+                Next::Short(_) => return Err(EIO),
+                Next::Record(record) => {
+                    match self.deliver(&record, Form::Kmsg, &mut reader.text, to) {
+                        Ok(0) => {}
+                        Ok(len) => return Ok(Some(len)),
+                        Err(e) => {
+                            reader.cursor = before;
+                            return Err(e);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// As many as there are and as fit.
+    fn read_many(
+        &self,
+        reader: &mut Reader,
+        ring: Ring<'_>,
+        to: &mut IovIterDest<'_>,
+    ) -> Result<Option<usize>> {
         let Reader {
             cursor,
             form,
-            record,
+            buffer,
             text,
             ..
         } = reader;
         let mut done = 0;
+        let mut before = cursor.clone();
         loop {
-            let before = cursor.clone();
-            let bytes: &[u8] = match cursor.next(ring, record) {
-                Next::Empty => return Ok((done != 0).then_some(done)),
-                Next::Lost(n) => {
-                    if done != 0 {
-                        // Said by the next call.
-                        *cursor = before;
-                        return Ok(Some(done));
-                    }
-                    self.lost.store(self.lost.load(Relaxed) + n, Relaxed);
-                    return Err(EPIPE);
-                }
-                Next::Short(_) => return Err(EIO),
-                Next::Record(r) => {
-                    if !self.may_see(&r) {
-                        continue;
-                    }
-                    if *form == Form::Binary {
-                        r.bytes()
-                    } else {
-                        let len = kmsg::format(r.seq, &r.entry, PRINTK_CALLER, text).ok_or(EIO)?;
-                        text.get(..len).ok_or(EIO)?
-                    }
+            // Records that there is no room for would only be copied.
+            let len = to.len().max(RECORD_MAX).min(buffer.len());
+            let Some(mut batch) = cursor.batch(ring, &mut buffer[..len]) else {
+                return Ok((done != 0).then_some(done));
+            };
+            let stopped = loop {
+                match batch.next() {
+                    None => break None,
+                    Some(Item::Lost(n)) if done == 0 => return Err(self.lose(n)),
+                    // Said by the next call.
+                    Some(Item::Lost(_)) => break Some(EPIPE),
+                    Some(Item::Record(record)) => match self.deliver(&record, *form, text, to) {
+                        Ok(len) => {
+                            done += len;
+                            before = batch.place();
+                        }
+                        Err(e) => break Some(e),
+                    },
                 }
             };
-            if bytes.len() > to.len() {
+            if let Some(e) = stopped {
                 *cursor = before;
-                return if done != 0 {
-                    Ok(Some(done))
-                } else {
-                    Err(EINVAL)
-                };
-            }
-            if to.copy_to_iter(bytes) < bytes.len() {
-                *cursor = before;
-                return if done != 0 {
-                    Ok(Some(done))
-                } else {
-                    Err(EFAULT)
-                };
-            }
-            done += bytes.len();
-            if *form == Form::Kmsg {
-                return Ok(Some(done));
+                return if done != 0 { Ok(Some(done)) } else { Err(e) };
             }
         }
+    }
+
+    /// Gives a record to user space in `form`, and says how many bytes that were: none if this file may not see it.
+    /// `EINVAL`: there is no room.
+    #[inline]
+    fn deliver(
+        &self,
+        record: &Record<'_>,
+        form: Form,
+        text: &mut [u8],
+        to: &mut IovIterDest<'_>,
+    ) -> Result<usize> {
+        if !self.may_see(record) {
+            return Ok(0);
+        }
+        let bytes = if form == Form::Binary {
+            record.bytes()
+        } else {
+            let len = kmsg::format(record.seq, &record.entry, PRINTK_CALLER, text).ok_or(EIO)?;
+            text.get(..len).ok_or(EIO)?
+        };
+        if bytes.len() > to.len() {
+            return Err(EINVAL);
+        }
+        if to.copy_to_iter(bytes) < bytes.len() {
+            return Err(EFAULT);
+        }
+        Ok(bytes.len())
+    }
+
+    /// Counts what this file has lost.
+    fn lose(&self, n: u64) -> Error {
+        self.lost.store(self.lost.load(Relaxed) + n, Relaxed);
+        EPIPE
     }
 
     fn may_see(&self, record: &Record<'_>) -> bool {
@@ -237,99 +284,19 @@ impl LogFile {
         Ok(0)
     }
 
-    /// `POLLIN` when there is as much as the watermark asks for, with `POLLERR | POLLPRI` when some were lost before.
-    pub(crate) fn poll(&self, poll: &Poll<'_>) -> u32 {
-        const READABLE: u32 = bindings::POLLIN | bindings::POLLRDNORM;
-        poll.wait(&self.log.waiters);
-        self.log.catch_up();
-        let guard = self.reader.lock();
-        let (mut cursor, watermark) = (guard.cursor.clone(), guard.watermark);
-        drop(guard);
-        let events = bindings::POLLOUT | bindings::POLLWRNORM;
-        // Said before looking, so that what comes in between wakes.
-        if !watermark.is_modest() {
-            self.log.waiters.wish(Wish::ANY);
-        }
-        let Ok(ring) = self.ring() else {
-            return bindings::POLLERR | bindings::POLLHUP;
-        };
-        if !watermark.is_modest() {
-            return match self.peek(&mut cursor, ring) {
-                Seen::Nothing => events,
-                Seen::Record(_) => events | READABLE,
-                Seen::Loss => events | READABLE | bindings::POLLERR | bindings::POLLPRI,
-            };
-        }
-        let oldest = match self.peek(&mut cursor, ring) {
-            Seen::Loss => return events | READABLE | bindings::POLLERR | bindings::POLLPRI,
-            Seen::Nothing => None,
-            Seen::Record(ns) => Some(ns),
-        };
-        let age = oldest.map(|ns| local_clock().saturating_sub(ns));
-        let delay = u64::from(watermark.delay_us) * 1000;
-        let first = cursor.seq().unwrap_or(0);
-        let start = ring
-            .header()
-            .head
-            .load()
-            .wrapping_sub(cursor.unread_bytes(ring));
-        let wish = Wish {
-            seq: match (watermark.records, delay, age) {
-                // The clock starts at the first record.
-                (_, 1.., None) => 0,
-                (0, ..) => u64::MAX,
-                (n, ..) => first.saturating_add(u64::from(n) - 1),
-            },
-            position: match watermark.bytes {
-                0 => u64::MAX,
-                n => start.saturating_add(n.into()),
-            },
-            timeout_ns: age
-                .filter(|_| delay != 0)
-                .map(|age| delay.saturating_sub(age)),
-        };
-        self.log.waiters.wish(wish);
-        let there = |wanted: u32, got: u64| wanted != 0 && got >= wanted.into();
-        let ready = there(
-            watermark.records,
-            self.log.writer().next_seq().saturating_sub(first),
-        ) || there(watermark.bytes, cursor.unread_bytes(ring))
-            || age.is_some_and(|age| delay != 0 && age >= delay);
-        if ready && oldest.is_some() {
-            events | READABLE
-        } else {
-            events
-        }
-    }
-
-    /// What read() would find next, without moving the file's cursor.
-    fn peek(&self, cursor: &mut Cursor, ring: Ring<'_>) -> Seen {
-        loop {
-            match cursor.peek(ring) {
-                Peek::Empty => return Seen::Nothing,
-                Peek::Lost(_) => return Seen::Loss,
-                Peek::Record(slot) => {
-                    let (ns, flags) = (slot.ns(), slot.flags());
-                    if !slot.still_valid(ring) {
-                        continue;
-                    }
-                    if self.kernel || flags & USER != 0 {
-                        return Seen::Record(ns);
-                    }
-                    cursor.advance(&slot);
-                }
-            }
-        }
-    }
-
     /// Chooses the form of what read() gives.
     pub(crate) fn set_form(&self, form: u32) -> Result {
-        self.reader.lock().form = match form {
+        let form = match form {
             0 => Form::Kmsg,
             1 => Form::Text,
             2 => Form::Binary,
             _ => return Err(EINVAL),
         };
+        let mut reader = self.reader.lock();
+        if form != Form::Kmsg && reader.buffer.len() < BATCH {
+            reader.buffer.resize(BATCH, 0, GFP_KERNEL)?;
+        }
+        reader.form = form;
         Ok(())
     }
 

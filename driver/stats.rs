@@ -57,16 +57,14 @@ fn show(window: &Arc<Window>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "inserted {}", c.inserted.load(Relaxed))?;
     writeln!(f, "revocations {}", c.revocations.load(Relaxed))?;
     if let Content::Log(log) | Content::Previous(log, _) = &window.content {
-        if let Some(ring) = log.ring() {
-            let counts = log.writer().counts(ring);
-            for (name, value) in [
-                ("written", counts.written),
-                ("overwritten", counts.overwritten),
-                ("dropped", counts.dropped),
-                ("kernel_missed", log.missed.load(Relaxed)),
-            ] {
-                writeln!(f, "{name} {}", Digits::of(value).as_str())?;
-            }
+        let counts = log.writer().counts(log.ring());
+        for (name, value) in [
+            ("written", counts.written),
+            ("overwritten", counts.overwritten),
+            ("dropped", counts.dropped),
+            ("kernel_missed", log.missed.load(Relaxed)),
+        ] {
+            writeln!(f, "{name} {}", Digits::of(value).as_str())?;
         }
     }
     Ok(())

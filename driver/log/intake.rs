@@ -64,9 +64,8 @@ impl Log {
     /// Takes message `seq` of the kernel, unless it was taken before. Messages that were passed over are counted, and leave
     /// a gap in the ring's numbers.
     fn take(&self, seq: u64, entry: &Entry<'_>) {
-        let Some(ring) = self.ring() else { return };
         {
-            let lock = self.lock_for(entry.flags);
+            let _lock = self.lock_for(entry.flags);
             let next = self.next_message.load(Relaxed);
             if seq < next {
                 return;
@@ -77,10 +76,10 @@ impl Log {
             }
             self.next_message.store(seq + 1, Relaxed);
             // A refused record took a number: its readers see that it is missing.
-            let _ = self.put(ring, entry, &lock);
+            let _ = self.put(entry);
         }
         self.waiters
-            .appended(self.writer.next_seq() - 1, ring.header().head.load());
+            .appended(self.writer.next_seq() - 1, self.ring().header().head.load());
     }
 
     /// Takes the messages that printk does not give to consoles: those before `until`, or all that come next.

@@ -94,6 +94,14 @@ fn whole(words: &[Word], limit: usize, room: usize) -> usize {
     len
 }
 
+impl Batch<'_, '_> {
+    /// The cursor behind the record that was taken last: to come back to, should what follows not be wanted.
+    #[inline]
+    pub fn place(&self) -> Cursor {
+        self.cursor.clone()
+    }
+}
+
 impl<'b> Iterator for Batch<'b, '_> {
     type Item = Item<'b>;
 

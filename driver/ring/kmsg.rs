@@ -177,7 +177,7 @@ pub fn format(seq: u64, entry: &Entry<'_>, caller: bool, out: &mut [u8]) -> Opti
     out.push(b',');
     out.number(seq);
     out.push(b',');
-    out.number(divide(entry.ns, 1000).0);
+    out.number(divide::<1000>(entry.ns).0);
     out.push(b',');
     out.push(if entry.flags & CONT != 0 { b'c' } else { b'-' });
     if caller {
@@ -220,10 +220,17 @@ impl Output<'_> {
         }
     }
 
+    /// The same for many, which are copied at once.
+    #[inline]
     fn extend(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.push(byte);
+        let len = bytes.len().min(MESSAGE_MAX.saturating_sub(self.len));
+        // What does not fit is counted only: there is no text then.
+        if let (Some(to), Some(from)) =
+            (self.out.get_mut(self.len..self.len + len), bytes.get(..len))
+        {
+            to.copy_from_slice(from);
         }
+        self.len += len;
     }
 
     fn number(&mut self, value: u64) {
@@ -233,11 +240,14 @@ impl Output<'_> {
     /// As the kernel's `msg_add_ext_text()`, down to where it cuts: `scnprintf()` keeps a byte for its NUL.
     fn escape(&mut self, text: &[u8]) {
         const HEX: [u8; 16] = *b"0123456789abcdef";
-        for &byte in text {
-            if plain(byte) {
-                self.push(byte);
-                continue;
-            }
+        let mut rest = text;
+        loop {
+            let run = plain_run(rest);
+            self.extend(rest.get(..run).unwrap_or(&[]));
+            let Some(&byte) = rest.get(run) else {
+                return;
+            };
+            rest = rest.get(run + 1..).unwrap_or(&[]);
             let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
             let escaped = [b'\\', b'x', digit(byte >> 4), digit(byte & 15)];
             let room = (MESSAGE_MAX - self.len).saturating_sub(1);
@@ -247,8 +257,30 @@ impl Output<'_> {
 }
 
 /// Whether a byte is written as it is.
-fn plain(byte: u8) -> bool {
-    (b' '..127).contains(&byte) && byte != b'\\'
+const fn plain(byte: u8) -> bool {
+    byte >= b' ' && byte < 127 && byte != b'\\'
+}
+
+/// Which bytes are not.
+const ODD: [bool; 256] = {
+    let mut odd = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        odd[byte] = !plain(byte as u8);
+        byte += 1;
+    }
+    odd
+};
+
+/// Bytes at the beginning that are written as they are.
+fn plain_run(text: &[u8]) -> usize {
+    let odd = |byte: u8| ODD.get(usize::from(byte)).copied().unwrap_or(true);
+    // Sixteen with one branch, as long as there is none among them.
+    let blocks = text.chunks_exact(16);
+    let sure = blocks.take_while(|block| !block.iter().fold(false, |any, &byte| any | odd(byte)));
+    let sure = sure.count() * 16;
+    let rest = text.iter().skip(sure);
+    sure + rest.take_while(|&&byte| !odd(byte)).count()
 }
 
 /// Takes apart what a program has written, as /dev/kmsg does; `None` if it is longer than [`WRITE_MAX`].
@@ -282,8 +314,11 @@ pub fn parse_user(written: &[u8], default_level: u8) -> Option<Entry<'_>> {
         }
     }
 
-    let end = text.iter().position(|&byte| byte == 0);
-    let text = text.get(..end.unwrap_or(text.len()))?;
+    // `contains` looks at many bytes at once, and there hardly ever is one.
+    let end = text
+        .contains(&0)
+        .then(|| text.iter().position(|&byte| byte == 0));
+    let text = text.get(..end.flatten().unwrap_or(text.len()))?;
     // printk() keeps a byte of its buffer for a NUL.
     let text = text.get(..WRITE_MAX - 1).unwrap_or(text);
     Some(Entry {

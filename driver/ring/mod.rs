@@ -68,6 +68,7 @@ mod number;
 mod owner;
 pub mod persist;
 mod record;
+mod salvage;
 mod span;
 mod tail;
 mod writer;

@@ -5,9 +5,11 @@
 
 #![forbid(unsafe_code)]
 
-/// Divides by a small number: quotient and remainder. `by` is neither 0 nor above 65535.
-pub(super) fn divide(value: u64, by: u16) -> (u64, u16) {
-    let by = u32::from(by.max(1));
+/// Divides by a small number, not 0: quotient and remainder. A constant, so that no division is left: the processors that
+/// the kernel's Rust is compiled for have no instruction for it.
+#[inline]
+pub(super) fn divide<const BY: u16>(value: u64) -> (u64, u16) {
+    let by = u32::from(BY);
     let mut quotient = 0;
     let mut rest = 0;
     for shift in [48, 32, 16, 0] {
@@ -15,7 +17,7 @@ pub(super) fn divide(value: u64, by: u16) -> (u64, u16) {
         quotient = quotient << 16 | u64::from(part / by);
         rest = part % by;
     }
-    // Smaller than `by`.
+    // Smaller than `BY`.
     (quotient, rest as u16)
 }
 
@@ -32,13 +34,25 @@ impl Digits {
             bytes: [b'0'; 20],
             from: 20,
         };
+        let mut at = digits.bytes.iter_mut().enumerate().rev();
+        // A digit.
+        let mut put = |digit: u32| {
+            if let Some((at, byte)) = at.next() {
+                *byte = b'0' + digit as u8;
+                digits.from = at;
+            }
+        };
         let mut rest = value;
-        for (at, byte) in digits.bytes.iter_mut().enumerate().rev() {
-            let (more, digit) = divide(rest, 10);
-            // A digit.
-            *byte = b'0' + digit as u8;
-            digits.from = at;
+        while rest >> 32 != 0 {
+            let (more, digit) = divide::<10>(rest);
+            put(digit.into());
             rest = more;
+        }
+        // One word now.
+        let mut rest = rest as u32;
+        loop {
+            put(rest % 10);
+            rest /= 10;
             if rest == 0 {
                 break;
             }
@@ -70,4 +84,19 @@ pub(super) fn take(text: &[u8]) -> Option<(u64, &[u8])> {
             .checked_add(u64::from(digit.wrapping_sub(b'0')))
     })?;
     Some((value, rest))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_digits_are_those_of_the_number() {
+        let edges = (0..64).flat_map(|bit| [1u64 << bit, (1 << bit) - 1, !(1 << bit)]);
+        let tens = (0..20).flat_map(|n| [10u64.pow(n), 10u64.pow(n) - 1]);
+        for value in edges.chain(tens) {
+            assert_eq!(Digits::of(value).as_str(), value.to_string());
+            assert_eq!(divide::<1000>(value), (value / 1000, (value % 1000) as u16));
+        }
+    }
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
 //! Reading many records where they lie, by one check and no copy, for readers that only look.
+//!
+//! The order of the loads is that of the module's documentation (`mod.rs`): the head, acquire; each record's first word,
+//! acquire, and the rest of it; a fence; the tail. That the records were copied is no part of the argument.
 
 #![forbid(unsafe_code)]
 
@@ -94,7 +97,8 @@ impl<'a> Iterator for Span<'a, '_> {
 
     #[inline]
     fn next(&mut self) -> Option<Slot<'a>> {
-        let Shape { state, len } = Shape::of(self.words.first()?.load());
+        // Acquire: a hole that a final writer has left may turn whole as we look, its first word last.
+        let Shape { state, len } = Shape::of(self.words.first()?.load_acquire());
         // Anything but the record that is expected is for `peek`: fillers, open records, losses, damage, and what a
         // writer has put here after it had passed us.
         if state != WHOLE || !(RECORD_HEADER..=RECORD_MAX).contains(&len) {

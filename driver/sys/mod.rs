@@ -21,6 +21,7 @@ pub(crate) mod irq_lock;
 pub(crate) mod mapping;
 pub(crate) mod of;
 pub(crate) mod persistent;
+pub(crate) mod ring_area;
 pub(crate) mod sysfs;
 pub(crate) mod time;
 pub(crate) mod try_cell;

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::ring::{
     persist::{
+        marks,
         salvage,
         Appender,
         Ending,
@@ -45,7 +46,14 @@ fn crc32_le(crc: u32, bytes: &[u8]) -> u32 {
 /// What the previous boot left in `carveout`: each record to `sink`, in order. May take a while.
 pub(crate) fn recover(carveout: &Carveout, sink: impl FnMut(&Record<'_>)) -> Result<Salvaged> {
     let mut buffer = KBox::new([0; RECORD_MAX], GFP_KERNEL)?;
-    Ok(salvage(carveout.words(), crc32_le, &mut buffer, sink))
+    let mut places = KVVec::from_elem(0u32, marks(carveout.size()), GFP_KERNEL)?;
+    Ok(salvage(
+        carveout.words(),
+        crc32_le,
+        &mut buffer,
+        &mut places,
+        sink,
+    ))
 }
 
 /// The persistent copy of this boot's log.

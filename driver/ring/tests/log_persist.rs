@@ -8,7 +8,7 @@ mod common;
 
 use common::{intact, words, Made};
 use fanlight_ring::crc::crc32_le;
-use fanlight_ring::persist::{salvage, Appender, Ending, Salvaged, DATA_OFFSET, REGION_MIN};
+use fanlight_ring::persist::{marks, salvage, Appender, Ending, Salvaged, DATA_OFFSET, REGION_MIN};
 use fanlight_ring::{Word, BODY_MAX, RECORD_MAX};
 use proptest::prelude::*;
 
@@ -18,6 +18,11 @@ fn region(bytes: usize) -> Vec<Word> {
     words(&vec![0; bytes / 4])
 }
 
+/// For the marks.
+fn room(memory: &[Word]) -> Vec<u32> {
+    vec![!0; marks(memory.len() * 4)]
+}
+
 fn dump(memory: &[Word]) -> Vec<u32> {
     memory.iter().map(Word::load).collect()
 }
@@ -25,10 +30,16 @@ fn dump(memory: &[Word]) -> Vec<u32> {
 /// The numbers of the records that are found; each one is as it was made.
 fn found(memory: &[Word]) -> (Vec<u64>, Salvaged) {
     let mut seqs = vec![];
-    let stats = salvage(memory, crc32_le, &mut [0; RECORD_MAX], |record| {
-        assert!(intact(record), "{record:?}");
-        seqs.push(record.seq);
-    });
+    let stats = salvage(
+        memory,
+        crc32_le,
+        &mut [0; RECORD_MAX],
+        &mut room(memory),
+        |record| {
+            assert!(intact(record), "{record:?}");
+            seqs.push(record.seq);
+        },
+    );
     assert_eq!(stats.intact, seqs.len() as u64);
     assert!(seqs
         .windows(2)
@@ -256,9 +267,15 @@ fn log_persist_record_inside_a_text_is_no_record() {
     outer.text = &bytes;
     assert!(appender.append(&outer, 3));
     let mut texts = vec![];
-    salvage(&memory, crc32_le, &mut [0; RECORD_MAX], |record| {
-        texts.push(record.entry.text.to_vec());
-    });
+    salvage(
+        &memory,
+        crc32_le,
+        &mut [0; RECORD_MAX],
+        &mut room(&memory),
+        |record| {
+            texts.push(record.entry.text.to_vec());
+        },
+    );
     assert_eq!(texts, [bytes]);
 }
 

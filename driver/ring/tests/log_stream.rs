@@ -10,7 +10,8 @@ use std::collections::VecDeque;
 
 use common::{Made, Memory};
 use fanlight_ring::{
-    Cursor, Item, Mode, Next, Peek, Refused, Start, Writer, BODY_MAX, DATA_MIN, RECORD_MAX,
+    Cursor, Item, Look, Mode, Next, Peek, Record, Refused, Start, Writer, BODY_MAX, DATA_MIN,
+    RECORD_MAX,
 };
 use proptest::prelude::*;
 
@@ -20,6 +21,8 @@ enum Step {
     Skip(u64),
     Next(usize, usize),
     Batch(usize, usize),
+    /// Of so many bytes, of which so many records are looked at.
+    Span(usize, usize, usize),
     Peek(usize),
 }
 
@@ -29,6 +32,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..5u64).prop_map(Step::Skip),
         4 => (0..3usize, 0..40usize).prop_map(|(reader, n)| Step::Next(reader, n)),
         2 => (0..3usize, RECORD_MAX..3 * RECORD_MAX).prop_map(|(reader, n)| Step::Batch(reader, n)),
+        2 => (0..3usize, 0..3 * RECORD_MAX, 0..60usize)
+            .prop_map(|(reader, bytes, n)| Step::Span(reader, bytes, n)),
         1 => (0..3usize).prop_map(Step::Peek),
     ]
 }
@@ -143,6 +148,35 @@ fn run(start: Start, steps: Vec<Step>) {
                 }
                 at.cursor = cursor;
                 readers[reader] = at;
+            }
+            Step::Span(reader, bytes, n) => {
+                let Reader { cursor, next } = &mut readers[reader];
+                match cursor.span(ring, bytes) {
+                    Look::Records(mut span) => {
+                        let mut largest = 0;
+                        let mut all = 0;
+                        for slot in span.by_ref().take(n) {
+                            assert_eq!(slot.seq(), *next);
+                            let made = &model.iter().rev().find(|made| made.0 == *next).unwrap().1;
+                            assert!(slot.copy(ring, &mut buffer));
+                            assert_eq!(Record::parse(&buffer).unwrap().entry, made.entry());
+                            assert_eq!(
+                                (slot.ns(), slot.flags()),
+                                (made.entry().ns, made.entry().flags)
+                            );
+                            largest = largest.max(slot.size());
+                            all += slot.size();
+                            *next = next.wrapping_add(1);
+                        }
+                        // Of one record at least, and not of more bytes than were asked for.
+                        assert!(n == 0 || all != 0);
+                        assert!(all <= bytes.max(largest));
+                        assert!(span.commit());
+                        assert_eq!(cursor.seq(), Some(*next));
+                    }
+                    Look::Lost(n) => *next = next.wrapping_add(n),
+                    Look::Empty => {}
+                }
             }
             Step::Peek(reader) => {
                 let reader = &mut readers[reader];

@@ -10,7 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use common::{intact, Made, Memory};
-use fanlight_ring::{Cursor, Item, Mode, Next, Peek, Refused, Start, Writer, DATA_MIN, RECORD_MAX};
+use fanlight_ring::{
+    Cursor, Item, Look, Mode, Next, Peek, Record, Refused, Start, Word, Writer, DATA_MIN,
+    RECORD_MAX,
+};
 
 const RECORDS: u64 = if cfg!(miri) { 300 } else { 200_000 };
 
@@ -19,8 +22,15 @@ const START: Start = Start {
     seq: 0u64.wrapping_sub(1000),
 };
 
-/// Reads until `end`, in one of two ways; returns how many records were delivered, and lost.
-fn read(memory: &Memory, mut cursor: Cursor, batch: bool, end: &AtomicBool) -> (u64, u64) {
+#[derive(Clone, Copy)]
+enum Form {
+    Single,
+    Batch,
+    Span,
+}
+
+/// Reads until `end`; returns how many records were delivered, and lost.
+fn read(memory: &Memory, mut cursor: Cursor, form: Form, end: &AtomicBool) -> (u64, u64) {
     let ring = memory.attach();
     let mut buffer = vec![0; 4 * RECORD_MAX];
     let mut delivered = 0;
@@ -28,18 +38,19 @@ fn read(memory: &Memory, mut cursor: Cursor, batch: bool, end: &AtomicBool) -> (
         // Before it looks: what was written before the end is read.
         let ended = end.load(Ordering::Acquire);
         let mut any = false;
-        if batch {
-            if let Some(batch) = cursor.batch(ring, &mut buffer) {
-                any = true;
-                for item in batch {
-                    if let Item::Record(record) = item {
-                        assert!(intact(&record));
-                        delivered += 1;
+        match form {
+            Form::Batch => {
+                if let Some(batch) = cursor.batch(ring, &mut buffer) {
+                    any = true;
+                    for item in batch {
+                        if let Item::Record(record) = item {
+                            assert!(intact(&record));
+                            delivered += 1;
+                        }
                     }
                 }
             }
-        } else {
-            match cursor.next(ring, &mut buffer) {
+            Form::Single => match cursor.next(ring, &mut buffer) {
                 Next::Record(record) => {
                     assert!(intact(&record));
                     delivered += 1;
@@ -48,7 +59,30 @@ fn read(memory: &Memory, mut cursor: Cursor, batch: bool, end: &AtomicBool) -> (
                 Next::Lost(_) => any = true,
                 Next::Empty => {}
                 Next::Short(_) => unreachable!(),
-            }
+            },
+            Form::Span => match cursor.span(ring, 4 * RECORD_MAX) {
+                Look::Records(mut span) => {
+                    any = true;
+                    // Every word of them, to be judged when they are known to be good.
+                    let seen: Vec<u32> = span
+                        .by_ref()
+                        .flat_map(|slot| slot.words().iter().map(Word::load))
+                        .collect();
+                    if span.commit() {
+                        let bytes: Vec<u8> =
+                            seen.iter().flat_map(|word| word.to_ne_bytes()).collect();
+                        let mut rest = &bytes[..];
+                        while let Some(record) = Record::parse(rest) {
+                            assert!(intact(&record));
+                            delivered += 1;
+                            rest = &rest[record.bytes().len()..];
+                        }
+                        assert!(rest.is_empty());
+                    }
+                }
+                Look::Lost(_) => any = true,
+                Look::Empty => {}
+            },
         }
         if ended && !any {
             assert_eq!(cursor.damaged(), 0);
@@ -67,11 +101,12 @@ fn log_torn_copies_are_never_delivered() {
     let writer = Writer::new(START);
     let end = AtomicBool::new(false);
     thread::scope(|scope| {
-        let readers: Vec<_> = (0..4)
+        let readers: Vec<_> = (0..6usize)
             .map(|i| {
                 let (memory, end) = (&memory, &end);
                 let cursor = Cursor::oldest(ring);
-                scope.spawn(move || read(memory, cursor, i % 2 == 0, end))
+                let form = [Form::Single, Form::Batch, Form::Span][i % 3];
+                scope.spawn(move || read(memory, cursor, form, end))
             })
             .collect();
         for n in 0..RECORDS {

@@ -11,7 +11,7 @@
 #![cfg(loom)]
 
 use fanlight_ring::{
-    Cursor, Entry, Header, Item, Mode, Next, Refused, Ring, Start, Word, Writer, RECORD_MAX,
+    Cursor, Entry, Header, Item, Look, Mode, Next, Refused, Ring, Start, Word, Writer, RECORD_MAX,
 };
 use loom::sync::Arc;
 use loom::thread;
@@ -63,6 +63,7 @@ impl Shared {
 enum Form {
     Single,
     Batch,
+    Span,
 }
 
 /// A reader, and what it got.
@@ -115,12 +116,29 @@ impl Reader {
         assert_eq!(self.cursor.damaged(), 0);
     }
 
+    /// Looks at the records where they are.
+    fn read_span(&mut self) {
+        let shared = self.shared.clone();
+        match self.cursor.span(shared.ring(), 4 * RECORD_MAX) {
+            Look::Records(mut span) => {
+                let seen: Vec<_> = span.by_ref().map(|slot| (slot.seq(), slot.ns())).collect();
+                if span.commit() {
+                    self.records.extend(seen);
+                }
+            }
+            Look::Lost(n) => self.lost += n,
+            Look::Empty => {}
+        }
+        assert_eq!(self.cursor.damaged(), 0);
+    }
+
     /// Reads once in a thread of its own.
     fn spawn(mut self, form: Form) -> thread::JoinHandle<Self> {
         thread::spawn(move || {
             match form {
                 Form::Single => drop(self.read()),
                 Form::Batch => self.read_batch(),
+                Form::Span => self.read_span(),
             }
             self
         })
@@ -209,6 +227,7 @@ fn nested(room: usize, before: u64, mode: Mode, readers: &'static [Form], preemp
 fn log_loom_one_writer_two_readers() {
     overwrite(1, 2, &[Form::Single, Form::Single], 1);
     overwrite(1, 2, &[Form::Single, Form::Batch], 2);
+    overwrite(1, 2, &[Form::Single, Form::Span], 2);
 }
 
 #[test]
@@ -220,6 +239,8 @@ fn log_loom_one_writer_two_readers_two_records() {
 fn log_loom_one_writer_one_reader_many_preemptions() {
     overwrite(1, 3, &[Form::Single], 3);
     overwrite(1, 3, &[Form::Batch], 3);
+    overwrite(1, 3, &[Form::Span], 3);
+    overwrite(2, 3, &[Form::Span], 3);
     overwrite(2, 3, &[Form::Single], 3);
 }
 
@@ -227,6 +248,7 @@ fn log_loom_one_writer_one_reader_many_preemptions() {
 fn log_loom_writer_interrupted_by_a_writer() {
     nested(4, 0, Mode::Normal, &[Form::Single], 4);
     nested(4, 0, Mode::Normal, &[Form::Batch], 4);
+    nested(4, 0, Mode::Normal, &[Form::Span], 4);
 }
 
 #[test]
@@ -239,6 +261,7 @@ fn log_loom_writer_interrupted_while_overwriting() {
 fn log_loom_writer_given_up_by_a_final_one() {
     nested(4, 0, Mode::Final, &[Form::Single], 3);
     nested(4, 0, Mode::Final, &[Form::Batch], 2);
+    nested(4, 0, Mode::Final, &[Form::Span], 3);
 }
 
 #[test]

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A log ring and the memory that it is in.
+
+use super::vmalloc::VmallocArea;
+use crate::ring::{
+    Header,
+    Ring,
+    Start,
+    Word,
+    HEADER_SIZE, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// A ring that only the kernel can write to, and its pages.
+///
+/// # Invariants
+///
+/// `ring` is in the memory of `area`.
+pub(crate) struct RingArea {
+    ring: Ring<'static>,
+    area: Arc<VmallocArea>,
+}
+
+impl RingArea {
+    /// An empty ring with `data_size` bytes of records. `EINVAL`: there is no ring of that size.
+    pub(crate) fn new(data_size: usize, boot_id: &[u8; 16], start: Start) -> Result<Self> {
+        let area = Arc::new(VmallocArea::new(HEADER_SIZE + data_size)?, GFP_KERNEL)?;
+        let header: *const Header = area.ring_header();
+        let words: *const [Word] = area.words(HEADER_SIZE);
+        // SAFETY: the pages stay where they are for as long as `area` lives, which is as long as the references do: they
+        // are given out with the lifetime of `self` only.
+        let (header, words) = unsafe { (&*header, &*words) };
+        let ring = Ring::init(header, words, boot_id, start).ok_or(EINVAL)?;
+        // INVARIANT: just made there.
+        Ok(Self { ring, area })
+    }
+
+    /// The ring.
+    #[inline]
+    pub(crate) fn ring(&self) -> Ring<'_> {
+        self.ring
+    }
+
+    /// The memory, to be mapped.
+    pub(crate) fn area(&self) -> &Arc<VmallocArea> {
+        &self.area
+    }
+}
