@@ -145,7 +145,7 @@ fn unescape(text: &[u8], buffer: &mut [u8]) -> Option<usize> {
             (byte, more)
         } else if let [b'x', high, low, more @ ..] = more {
             match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, more),
+                (Some(high), Some(low)) => ((high << 4) | low, more),
                 // Not the kernel's doing; kept as it is.
                 _ => (byte, rest.get(1..)?),
             }

@@ -13,8 +13,8 @@ pub(super) fn divide<const BY: u16>(value: u64) -> (u64, u16) {
     let mut quotient = 0;
     let mut rest = 0;
     for shift in [48, 32, 16, 0] {
-        let part = rest << 16 | ((value >> shift) as u32 & 0xffff);
-        quotient = quotient << 16 | u64::from(part / by);
+        let part = (rest << 16) | ((value >> shift) as u32 & 0xffff);
+        quotient = (quotient << 16) | u64::from(part / by);
         rest = part % by;
     }
     // Smaller than `BY`.

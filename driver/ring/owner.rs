@@ -32,14 +32,14 @@ impl Owner {
 
     /// The length of the record that is being written; 0 if there is none.
     pub(super) fn len(self) -> usize {
-        (self.0 << 2 & 0xff8) as usize
+        ((self.0 << 2) & 0xff8) as usize
     }
 
     /// Of a free one: owned, to write `len` bytes.
     #[inline]
     pub(super) fn claimed(self, len: usize) -> Self {
         // A multiple of 8 and at most 2048.
-        Self(self.0 | (len as u32) >> 2 | 1)
+        Self(self.0 | ((len as u32) >> 2) | 1)
     }
 
     /// Taken from its owner, whose record is still what is there.

@@ -53,7 +53,7 @@ pub struct Entry<'a> {
 impl Entry<'_> {
     /// The priority as syslog and /dev/kmsg have it: the facility times 8, and the level.
     pub fn priority(&self) -> u32 {
-        u32::from(self.facility) << 3 | u32::from(self.level & 7)
+        (u32::from(self.facility) << 3) | u32::from(self.level & 7)
     }
 
     /// Bytes of the whole record and of the padding in it; `None` if that is more than [`RECORD_MAX`].
@@ -74,7 +74,7 @@ impl Entry<'_> {
         let [seq_a, seq_b] = halves(seq);
         let [ns_a, ns_b] = halves(self.ns);
         let [text_a, text_b] = (self.text.len() as u16).to_ne_bytes();
-        let level_flags = self.level << 5 | self.flags & FLAGS;
+        let level_flags = (self.level << 5) | (self.flags & FLAGS);
         [
             len_state,
             crc,
@@ -107,9 +107,9 @@ pub(super) fn wide(words: &[Word], at: usize) -> u64 {
     };
     let (first, second) = (u64::from(first.load()), u64::from(second.load()));
     if cfg!(target_endian = "little") {
-        second << 32 | first
+        (second << 32) | first
     } else {
-        first << 32 | second
+        (first << 32) | second
     }
 }
 
@@ -117,7 +117,7 @@ pub(super) fn wide(words: &[Word], at: usize) -> u64 {
 #[inline]
 pub(super) fn len_state(state: u8, len: usize, padding: usize) -> u32 {
     // Callers keep `len` below 2^24 and a multiple of 8, and `padding` below 8.
-    u32::from(state) << 24 | (len as u32 & 0xff_fff8) | (padding as u32 & 7)
+    (u32::from(state) << 24) | (len as u32 & 0xff_fff8) | (padding as u32 & 7)
 }
 
 /// A first word taken apart. Nothing about it can be trusted but `padding < 8` and `len % 8 == 0`.

@@ -19,7 +19,7 @@
 
 #include "helpers.h"
 
-/* Page tables -------------------------------------------------------------------------------------------------- */
+/* --- Page tables --- */
 
 #if defined(CONFIG_ARM_LPAE) || defined(CONFIG_HIGHPTE)
 #error "the test module reads ARM's short page-table entries, in low memory"
@@ -40,7 +40,8 @@ int fanlight_test_pte(unsigned long address, struct fanlight_test_pte *out)
 
 	/* Only munmap and exit free page tables, and both would need this lock. */
 	mmap_read_lock(mm);
-	pmd = pmd_offset(pud_offset(p4d_offset(pgd_offset(mm, address), address), address), address);
+	pmd = pmd_offset(pud_offset(p4d_offset(pgd_offset(mm, address), address), address),
+			 address);
 	if (!pmd_none(*pmd)) {
 		pte = pte_offset_kernel(pmd, address);
 		out->software = pte_val(*pte);
@@ -52,7 +53,7 @@ int fanlight_test_pte(unsigned long address, struct fanlight_test_pte *out)
 	return 0;
 }
 
-/* Device-tree overlays ----------------------------------------------------------------------------------------- */
+/* --- Device-tree overlays --- */
 
 int fanlight_test_overlay_apply(const void *blob, u32 size, int *id)
 {
@@ -69,7 +70,7 @@ void fanlight_test_overlay_remove(int id)
 	of_overlay_remove(&id);
 }
 
-/* Contexts ----------------------------------------------------------------------------------------------------- */
+/* --- Contexts --- */
 
 struct once {
 	struct hrtimer timer;
@@ -147,7 +148,7 @@ void fanlight_test_run(int context, void (*func)(void *data), void *data)
 		run_by_irq_work(func, data);
 		break;
 	case FANLIGHT_TEST_NMI:
-		/* No machine of the tests has one: what is called sees the same as in one, from nmi_enter(). */
+		/* No machine of the tests has one: it looks as from nmi_enter() on. */
 		local_irq_save(flags);
 		lockdep_off();
 		__preempt_count_add(NMI_OFFSET + HARDIRQ_OFFSET);
@@ -168,18 +169,21 @@ struct fanlight_test_ticker {
 
 static enum hrtimer_restart tick(struct hrtimer *timer)
 {
-	struct fanlight_test_ticker *ticker = container_of(timer, struct fanlight_test_ticker, timer);
-
+	struct fanlight_test_ticker *ticker =
+		container_of(timer, struct fanlight_test_ticker, timer);
 	ktime_t start = ktime_get(), end;
+	u64 pause;
 
 	ticker->func(ticker->data);
 	/* An emulated machine may be slow: most of its time is for what is interrupted. */
 	end = ktime_get();
-	hrtimer_set_expires(timer, ktime_add_ns(end, max_t(u64, ticker->period_ns, 8 * ktime_to_ns(ktime_sub(end, start)))));
+	pause = max_t(u64, ticker->period_ns, 8 * ktime_to_ns(ktime_sub(end, start)));
+	hrtimer_set_expires(timer, ktime_add_ns(end, pause));
 	return HRTIMER_RESTART;
 }
 
-struct fanlight_test_ticker *fanlight_test_ticker_start(bool hard, u64 period_ns, void (*func)(void *data), void *data)
+struct fanlight_test_ticker *
+fanlight_test_ticker_start(bool hard, u64 period_ns, void (*func)(void *data), void *data)
 {
 	enum hrtimer_mode mode = hard ? HRTIMER_MODE_REL_PINNED_HARD : HRTIMER_MODE_REL_PINNED_SOFT;
 	struct fanlight_test_ticker *ticker = kzalloc(sizeof(*ticker), GFP_KERNEL);
@@ -217,7 +221,7 @@ void fanlight_test_cond_resched(void)
 
 void fanlight_test_printk(const char *text, size_t len)
 {
-	printk(KERN_INFO "%.*s\n", (int)len, text);
+	pr_info("%.*s\n", (int)len, text);
 }
 
 void fanlight_test_sysrq(u8 key)

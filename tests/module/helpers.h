@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the Rust half of the test module needs from C: page tables, contexts, and a few calls that are macros or inline.
+ * What the Rust half of the test module needs from C: page tables, contexts, and a few calls that
+ * are macros or inline.
  */
 #ifndef FANLIGHT_TEST_HELPERS_H
 #define FANLIGHT_TEST_HELPERS_H
@@ -30,15 +31,16 @@ void fanlight_test_overlay_remove(int id);
 #define FANLIGHT_TEST_HARDIRQ	2
 #define FANLIGHT_TEST_RAW_LOCK	3
 #define FANLIGHT_TEST_NMI	4
-/* An interrupt like a device's: it may take locks that sleep on PREEMPT_RT, where it would be a thread. */
+/* Like a device's interrupt: may take locks that sleep on PREEMPT_RT, where it is a thread. */
 #define FANLIGHT_TEST_IRQ_WORK	5
 
 /* Calls func(data) on this processor in one of the contexts, and returns when it has returned. */
 void fanlight_test_run(int context, void (*func)(void *data), void *data);
 
-/* Calls func(data) on this processor again and again, in a hard or soft interrupt, until it is stopped. */
+/* Calls func(data) here again and again, in a hard or soft interrupt, until it is stopped. */
 struct fanlight_test_ticker;
-struct fanlight_test_ticker *fanlight_test_ticker_start(bool hard, u64 period_ns, void (*func)(void *data), void *data);
+struct fanlight_test_ticker *
+fanlight_test_ticker_start(bool hard, u64 period_ns, void (*func)(void *data), void *data);
 void fanlight_test_ticker_stop(struct fanlight_test_ticker *ticker);
 
 void fanlight_test_migrate_disable(void);

@@ -93,7 +93,7 @@ proptest! {
             let value = (random >> 32) as u32;
             word.store(if plausible && at % 2 == 0 {
                 let state = [0xa5, 0xa5, 0xa5, 0x3c, 0x5a][value as usize % 5];
-                state << 24 | (value >> 8 & 0x7f) << 3 | value >> 29
+                (state << 24) | (((value >> 8) & 0x7f) << 3) | (value >> 29)
             } else {
                 value
             });
@@ -117,7 +117,7 @@ proptest! {
         }
         for (at, value, flip) in &changes {
             let word = &memory.data[at.index(memory.data.len())];
-            word.store(if *flip { word.load() ^ 1 << (value % 32) } else { *value });
+            word.store(if *flip { word.load() ^ (1 << (value % 32)) } else { *value });
         }
         read(ring);
         // Nor does a writer stumble.

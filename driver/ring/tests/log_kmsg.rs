@@ -41,7 +41,7 @@ fn kernel(seq: u64, entry: &Entry<'_>, caller: bool) -> Vec<u8> {
     let who = format!(",caller={kind}{}", id & !0x8000_0000);
     let header = format!(
         "{},{},{},{}{};",
-        u32::from(entry.facility) << 3 | u32::from(entry.level & 7),
+        (u32::from(entry.facility) << 3) | u32::from(entry.level & 7),
         seq,
         entry.ns / 1000,
         if entry.flags & CONT != 0 { 'c' } else { '-' },

@@ -181,7 +181,7 @@ fn log_persist_every_flipped_bit_costs_one_record() {
     for bit in (0..memory.len() * 32).step_by(step) {
         let word = &memory[bit / 32];
         let old = word.load();
-        word.store(old ^ 1 << (bit % 32));
+        word.store(old ^ (1 << (bit % 32)));
         let (seqs, stats) = found(&memory);
         word.store(old);
 
@@ -319,7 +319,7 @@ proptest! {
     /// Memory of nothing but beginnings of records, which costs the most.
     #[test]
     fn log_persist_plausible_memory_ends(lens in prop::collection::vec((0..300u32, 0..8u32), 4000)) {
-        let memory: Vec<u32> = lens.iter().flat_map(|(len, pad)| [0xa5 << 24 | len << 3 | pad, 0]).collect();
+        let memory: Vec<u32> = lens.iter().flat_map(|(len, pad)| [(0xa5 << 24) | (len << 3) | pad, 0]).collect();
         prop_assert_eq!(found(&words(&memory)).0, []);
     }
 
@@ -332,7 +332,7 @@ proptest! {
         let (all, _) = found(&memory);
         for (at, bit) in &flips {
             let word = &memory[at.index(memory.len())];
-            word.store(word.load() ^ 1 << (bit % 32));
+            word.store(word.load() ^ (1 << (bit % 32)));
         }
         // `found` checks each record; what it does not find, a flip has hit.
         let (seqs, stats) = found(&memory);

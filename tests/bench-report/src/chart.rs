@@ -14,16 +14,48 @@ const CURVES: [Colour; 4] = [OURS, THEIRS, [0x2f, 0x5f, 0xb0], LIMIT];
 
 /// Title, part and metric of each group of bars.
 const GROUPS: &[(&str, &str, &str)] = &[
-    ("1  first touch of 1 MiB: instructions", "touch", "instructions"),
-    ("2  mmap, touch, munmap of 1 MiB: instructions", "map", "instructions"),
-    ("3  drain: instructions a record", "drain", "instructions/record"),
-    ("4  produce: instructions a record", "produce", "instructions/record"),
-    ("5  persistent append: instructions a record", "persist", "instructions/record"),
-    ("6  recovery of 1 MiB: instructions", "salvage", "instructions"),
+    (
+        "1  first touch of 1 MiB: instructions",
+        "touch",
+        "instructions",
+    ),
+    (
+        "2  mmap, touch, munmap of 1 MiB: instructions",
+        "map",
+        "instructions",
+    ),
+    (
+        "3  drain: instructions a record",
+        "drain",
+        "instructions/record",
+    ),
+    (
+        "4  produce: instructions a record",
+        "produce",
+        "instructions/record",
+    ),
+    (
+        "5  persistent append: instructions a record",
+        "persist",
+        "instructions/record",
+    ),
+    (
+        "6  recovery of 1 MiB: instructions",
+        "salvage",
+        "instructions",
+    ),
     ("8  SRAM: instructions a word", "sram", "instructions/poll"),
     ("9  full frame: instructions", "frame", "instructions/frame"),
-    ("10  4 readers: instructions a record and reader", "readers", "instructions/record and reader"),
-    ("11  stores after unbind returned", "revoke", "stores after unbind returned"),
+    (
+        "10  4 readers: instructions a record and reader",
+        "readers",
+        "instructions/record and reader",
+    ),
+    (
+        "11  stores after unbind returned",
+        "revoke",
+        "stores after unbind returned",
+    ),
 ];
 
 fn colour(case: &str) -> Colour {
@@ -41,18 +73,35 @@ pub fn bars(sheet: &Sheet) -> Picture {
     const LABEL: i32 = 280;
     const WIDTH: i32 = 860;
     let of = |part: &str, metric: &str| -> Vec<(&str, f64)> {
-        let rows = sheet.rows.iter().filter(|row| row.part == part && row.metric == metric);
+        let rows = sheet
+            .rows
+            .iter()
+            .filter(|row| row.part == part && row.metric == metric);
         rows.map(|row| (row.case.as_str(), row.values[0])).collect()
     };
-    let groups: Vec<_> = GROUPS.iter().map(|(title, part, metric)| (*title, of(part, metric))).collect();
-    let height = groups.iter().map(|(_, bars)| (bars.len() as i32 + 2) * ROW).sum::<i32>() + 2 * ROW;
+    let groups: Vec<_> = GROUPS
+        .iter()
+        .map(|(title, part, metric)| (*title, of(part, metric)))
+        .collect();
+    let height = groups
+        .iter()
+        .map(|(_, bars)| (bars.len() as i32 + 2) * ROW)
+        .sum::<i32>()
+        + 2 * ROW;
     let mut picture = Picture::new(WIDTH, height);
-    picture.text((8, 6), "fanlight and its peers: logarithmic, shorter is better; green: fanlight, grey: limits", INK);
+    picture.text(
+        (8, 6),
+        "fanlight and its peers: logarithmic, shorter is better; green: fanlight, grey: limits",
+        INK,
+    );
     let mut y = 2 * ROW;
     for (title, bars) in groups {
         picture.text((8, y), title, INK);
         y += ROW;
-        let span = bars.iter().map(|bar| bar.1.max(1.0).log10()).fold(1.0, f64::max);
+        let span = bars
+            .iter()
+            .map(|bar| bar.1.max(1.0).log10())
+            .fold(1.0, f64::max);
         for (case, value) in bars {
             picture.text((16, y + 2), case, INK);
             let room = f64::from(WIDTH - LABEL - 70);
@@ -68,25 +117,66 @@ pub fn bars(sheet: &Sheet) -> Picture {
 
 /// Title, and the cases drawn together.
 const PANELS: &[(&str, &[&str])] = &[
-    ("append to a full ring, by its bytes", &["append to a full ring"]),
-    ("drain a full ring in place, per record, by its bytes", &["drain a full ring, per record"]),
-    ("map and touch, per page, by bytes", &["map and touch by fault, per page", "map and touch a carve-out, per page", "map and touch a ring, per page"]),
-    ("write a record, by its bytes of text", &["fanlight_log(), per record", "relay_write(), per record", "ring_buffer, per record", "memcpy, per record"]),
-    ("read a record in place, by its bytes of text", &["drain in place, per record"]),
-    ("a record and a reader, by readers", &["readers by map, per record and reader", "readers of /dev/kmsg, per record and reader"]),
-    ("unbind, by mappings of 1 MiB", &["unbind with 1 MiB mappings"]),
+    (
+        "append to a full ring, by its bytes",
+        &["append to a full ring"],
+    ),
+    (
+        "drain a full ring in place, per record, by its bytes",
+        &["drain a full ring, per record"],
+    ),
+    (
+        "map and touch, per page, by bytes",
+        &[
+            "map and touch by fault, per page",
+            "map and touch a carve-out, per page",
+            "map and touch a ring, per page",
+        ],
+    ),
+    (
+        "write a record, by its bytes of text",
+        &[
+            "fanlight_log(), per record",
+            "relay_write(), per record",
+            "ring_buffer, per record",
+            "memcpy, per record",
+        ],
+    ),
+    (
+        "read a record in place, by its bytes of text",
+        &["drain in place, per record"],
+    ),
+    (
+        "a record and a reader, by readers",
+        &[
+            "readers by map, per record and reader",
+            "readers of /dev/kmsg, per record and reader",
+        ],
+    ),
+    (
+        "unbind, by mappings of 1 MiB",
+        &["unbind with 1 MiB mappings"],
+    ),
 ];
 
 /// The points of a curve.
 pub fn points(sheet: &Sheet, case: &str) -> Vec<(f64, f64)> {
-    let rows = sheet.rows.iter().filter(|row| row.part == "scale" && row.case == case);
-    rows.filter_map(|row| Some((row.metric.strip_prefix("x=")?.parse().ok()?, row.values[0]))).collect()
+    let rows = sheet
+        .rows
+        .iter()
+        .filter(|row| row.part == "scale" && row.case == case);
+    rows.filter_map(|row| Some((row.metric.strip_prefix("x=")?.parse().ok()?, row.values[0])))
+        .collect()
 }
 
 pub fn curves(sheet: &Sheet) -> Picture {
     const SIZE: (i32, i32) = (420, 230);
     let mut picture = Picture::new(2 * SIZE.0, (PANELS.len() as i32 + 1) / 2 * SIZE.1 + 24);
-    picture.text((8, 6), "how costs grow: instructions, both axes logarithmic", INK);
+    picture.text(
+        (8, 6),
+        "how costs grow: instructions, both axes logarithmic",
+        INK,
+    );
     for (number, (title, cases)) in PANELS.iter().enumerate() {
         let corner = (number as i32 % 2 * SIZE.0, number as i32 / 2 * SIZE.1 + 24);
         panel(&mut picture, sheet, corner, SIZE, title, cases);
@@ -94,21 +184,47 @@ pub fn curves(sheet: &Sheet) -> Picture {
     picture
 }
 
-fn panel(picture: &mut Picture, sheet: &Sheet, corner: (i32, i32), size: (i32, i32), title: &str, cases: &[&str]) {
+fn panel(
+    picture: &mut Picture,
+    sheet: &Sheet,
+    corner: (i32, i32),
+    size: (i32, i32),
+    title: &str,
+    cases: &[&str],
+) {
     let curves: Vec<_> = cases.iter().map(|case| points(sheet, case)).collect();
-    let all: Vec<(f64, f64)> = curves.iter().flatten().map(|(x, y)| (x.log10(), y.max(1.0).log10())).collect();
+    let all: Vec<(f64, f64)> = curves
+        .iter()
+        .flatten()
+        .map(|(x, y)| (x.log10(), y.max(1.0).log10()))
+        .collect();
     picture.text((corner.0 + 8, corner.1), title, INK);
-    let Some(&(first, _)) = all.first() else { return };
+    let Some(&(first, _)) = all.first() else {
+        return;
+    };
     let left = all.iter().fold(first, |least, point| least.min(point.0));
-    let right = all.iter().fold(first, |most, point| most.max(point.0)).max(left + 0.01);
+    let right = all
+        .iter()
+        .fold(first, |most, point| most.max(point.0))
+        .max(left + 0.01);
     // A whole decade at least, so that what is level looks level.
-    let bottom = all.iter().fold(f64::MAX, |least, point| least.min(point.1)).floor();
-    let top = all.iter().fold(0.0f64, |most, point| most.max(point.1)).ceil().max(bottom + 1.0);
+    let bottom = all
+        .iter()
+        .fold(f64::MAX, |least, point| least.min(point.1))
+        .floor();
+    let top = all
+        .iter()
+        .fold(0.0f64, |most, point| most.max(point.1))
+        .ceil()
+        .max(bottom + 1.0);
     let (x0, y0) = (corner.0 + 60, corner.1 + 16);
     let (width, height) = (size.0 - 90, size.1 - 60 - LETTER.1 * cases.len() as i32);
     let place = |x: f64, y: f64| {
         let share = ((x - left) / (right - left), (y - bottom) / (top - bottom));
-        (x0 + (share.0 * f64::from(width)) as i32, y0 + height - (share.1 * f64::from(height)) as i32)
+        (
+            x0 + (share.0 * f64::from(width)) as i32,
+            y0 + height - (share.1 * f64::from(height)) as i32,
+        )
     };
     for decade in bottom as i32..=top as i32 {
         let y = place(left, decade.into()).1;
@@ -116,7 +232,10 @@ fn panel(picture: &mut Picture, sheet: &Sheet, corner: (i32, i32), size: (i32, i
         picture.text((corner.0 + 8, y - 5), number(10f64.powi(decade)), INK);
     }
     for (curve, colour) in curves.iter().zip(CURVES) {
-        let on: Vec<_> = curve.iter().map(|(x, y)| place(x.log10(), y.max(1.0).log10())).collect();
+        let on: Vec<_> = curve
+            .iter()
+            .map(|(x, y)| place(x.log10(), y.max(1.0).log10()))
+            .collect();
         for pair in on.windows(2) {
             picture.line(pair[0], pair[1], colour);
         }
@@ -126,7 +245,13 @@ fn panel(picture: &mut Picture, sheet: &Sheet, corner: (i32, i32), size: (i32, i
     }
     for (x, _) in curves.first().into_iter().flatten() {
         let at = place(x.log10(), bottom);
-        let text = if *x >= 1048576.0 { format!("{}M", x / 1048576.0) } else if *x >= 4096.0 { format!("{}k", x / 1024.0) } else { format!("{x}") };
+        let text = if *x >= 1048576.0 {
+            format!("{}M", x / 1048576.0)
+        } else if *x >= 4096.0 {
+            format!("{}k", x / 1024.0)
+        } else {
+            format!("{x}")
+        };
         picture.text((at.0 - text.len() as i32 * 3, at.1 + 4), text, INK);
     }
     for (i, (case, colour)) in cases.iter().zip(CURVES).enumerate() {

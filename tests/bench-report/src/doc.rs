@@ -13,8 +13,14 @@ use crate::Error;
 /// Writes the page, and the charts beside it.
 pub fn write(directory: &Path, page: &Path, notes: &Path) -> Result<(), Error> {
     let sheet = Sheet::read(directory)?;
-    let mut text = fs::read_to_string(notes).map_err(|error| format!("{}: {error}", notes.display()))?;
-    for (mark, part) in [("{{about}}", about(&sheet)), ("{{goals}}", goals(&sheet)), ("{{results}}", results(&sheet)), ("{{scaling}}", scaling(&sheet))] {
+    let mut text =
+        fs::read_to_string(notes).map_err(|error| format!("{}: {error}", notes.display()))?;
+    for (mark, part) in [
+        ("{{about}}", about(&sheet)),
+        ("{{goals}}", goals(&sheet)),
+        ("{{results}}", results(&sheet)),
+        ("{{scaling}}", scaling(&sheet)),
+    ] {
         text = text.replace(mark, part.trim_end());
     }
     fs::write(page, text)?;
@@ -29,19 +35,43 @@ pub fn write(directory: &Path, page: &Path, notes: &Path) -> Result<(), Error> {
 }
 
 fn about(sheet: &Sheet) -> String {
-    sheet.about.iter().fold(String::new(), |text, (name, value)| text + &format!("- {name}: {value}\n"))
+    sheet
+        .about
+        .iter()
+        .fold(String::new(), |text, (name, value)| {
+            text + &format!("- {name}: {value}\n")
+        })
 }
 
 fn goals(sheet: &Sheet) -> String {
-    let mut text = "| # | goal | ours | theirs | asked | got | |\n|---|---|---:|---:|---:|---:|---|\n".to_owned();
+    let mut text =
+        "| # | goal | ours | theirs | asked | got | |\n|---|---|---:|---:|---:|---:|---|\n"
+            .to_owned();
     for goal in GOALS {
         let Some(outcome) = goal.outcome(sheet) else {
-            let _ = writeln!(text, "| {} | {} | | | {} | not measured | |", goal.number, goal.what, goal.asked());
+            let _ = writeln!(
+                text,
+                "| {} | {} | | | {} | not measured | |",
+                goal.number,
+                goal.what,
+                goal.asked()
+            );
             continue;
         };
         let (ours, theirs) = (number(outcome.ours), number(outcome.theirs));
-        let word = if outcome.reached { "reached" } else { "**missed**" };
-        let _ = writeln!(text, "| {} | {} | {ours} | {theirs} | {} | {} | {word} |", goal.number, goal.what, goal.asked(), goal.got(&outcome));
+        let word = if outcome.reached {
+            "reached"
+        } else {
+            "**missed**"
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {ours} | {theirs} | {} | {} | {word} |",
+            goal.number,
+            goal.what,
+            goal.asked(),
+            goal.got(&outcome)
+        );
     }
     text
 }
@@ -52,7 +82,10 @@ fn results(sheet: &Sheet) -> String {
     for row in sheet.rows.iter().filter(|row| row.part != "scale") {
         if row.part != part {
             part = &row.part;
-            let _ = writeln!(text, "\n### {part}\n\n| case | metric | first run | second run |\n|---|---|---:|---:|");
+            let _ = writeln!(
+                text,
+                "\n### {part}\n\n| case | metric | first run | second run |\n|---|---|---:|---:|"
+            );
         }
         let [a, b] = row.values;
         let race = match row.difference() {
@@ -60,19 +93,31 @@ fn results(sheet: &Sheet) -> String {
             share if share > TOLERANCE => format!(" (**differs by {:.2} %**)", share * 100.0),
             _ => String::new(),
         };
-        let _ = writeln!(text, "| {} | {}{race} | {} | {} |", row.case, row.metric, exact(a), exact(b));
+        let _ = writeln!(
+            text,
+            "| {} | {}{race} | {} | {} |",
+            row.case,
+            row.metric,
+            exact(a),
+            exact(b)
+        );
     }
     text
 }
 
 /// All the digits that were measured.
 fn exact(value: f64) -> String {
-    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") }
+    if value.fract() == 0.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.2}")
+    }
 }
 
 /// Each curve, and how fast it grows: the power of x between its first point and its last.
 fn scaling(sheet: &Sheet) -> String {
-    let mut text = "| curve (instructions) | from | to | grows as |\n|---|---|---|---|\n".to_owned();
+    let mut text =
+        "| curve (instructions) | from | to | grows as |\n|---|---|---|---|\n".to_owned();
     let mut seen = Vec::new();
     for row in sheet.rows.iter().filter(|row| row.part == "scale") {
         if seen.contains(&&row.case) {
@@ -80,9 +125,19 @@ fn scaling(sheet: &Sheet) -> String {
         }
         seen.push(&row.case);
         let points = chart::points(sheet, &row.case);
-        let (Some(first), Some(last)) = (points.first(), points.last()) else { continue };
+        let (Some(first), Some(last)) = (points.first(), points.last()) else {
+            continue;
+        };
         let power = (last.1 / first.1).ln() / (last.0 / first.0).ln();
-        let _ = writeln!(text, "| {} | {} at {} | {} at {} | x^{power:.2} |", row.case, number(first.1), first.0, number(last.1), last.0);
+        let _ = writeln!(
+            text,
+            "| {} | {} at {} | {} at {} | x^{power:.2} |",
+            row.case,
+            number(first.1),
+            first.0,
+            number(last.1),
+            last.0
+        );
     }
     text
 }

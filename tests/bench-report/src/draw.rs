@@ -17,9 +17,21 @@ pub type Colour = [u8; 3];
 pub const LETTER: (i32, i32) = (6, 10);
 
 enum Shape {
-    Box { at: (i32, i32), size: (i32, i32), colour: Colour },
-    Line { from: (i32, i32), to: (i32, i32), colour: Colour },
-    Text { at: (i32, i32), text: String, colour: Colour },
+    Box {
+        at: (i32, i32),
+        size: (i32, i32),
+        colour: Colour,
+    },
+    Line {
+        from: (i32, i32),
+        to: (i32, i32),
+        colour: Colour,
+    },
+    Text {
+        at: (i32, i32),
+        text: String,
+        colour: Colour,
+    },
 }
 
 pub struct Picture {
@@ -29,7 +41,10 @@ pub struct Picture {
 
 impl Picture {
     pub fn new(width: i32, height: i32) -> Self {
-        Self { size: (width, height), shapes: Vec::new() }
+        Self {
+            size: (width, height),
+            shapes: Vec::new(),
+        }
     }
 
     pub fn rectangle(&mut self, at: (i32, i32), size: (i32, i32), colour: Colour) {
@@ -42,7 +57,11 @@ impl Picture {
 
     /// Text with its upper left corner there.
     pub fn text(&mut self, at: (i32, i32), text: impl Into<String>, colour: Colour) {
-        self.shapes.push(Shape::Text { at, text: text.into(), colour });
+        self.shapes.push(Shape::Text {
+            at,
+            text: text.into(),
+            colour,
+        });
     }
 
     pub fn svg(&self) -> String {
@@ -54,14 +73,30 @@ impl Picture {
         let hex = |[r, g, b]: Colour| format!("#{r:02x}{g:02x}{b:02x}");
         for shape in &self.shapes {
             let _ = match shape {
-                Shape::Box { at: (x, y), size: (w, h), colour } => {
-                    writeln!(svg, "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill=\"{}\"/>", hex(*colour))
+                Shape::Box {
+                    at: (x, y),
+                    size: (w, h),
+                    colour,
+                } => {
+                    writeln!(
+                        svg,
+                        "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill=\"{}\"/>",
+                        hex(*colour)
+                    )
                 }
-                Shape::Line { from: (x1, y1), to: (x2, y2), colour } => {
+                Shape::Line {
+                    from: (x1, y1),
+                    to: (x2, y2),
+                    colour,
+                } => {
                     let colour = hex(*colour);
                     writeln!(svg, "<line x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\" stroke=\"{colour}\" stroke-width=\"1.5\"/>")
                 }
-                Shape::Text { at: (x, y), text, colour } => {
+                Shape::Text {
+                    at: (x, y),
+                    text,
+                    colour,
+                } => {
                     let text = text.replace('&', "&amp;").replace('<', "&lt;");
                     let width = text.chars().count() as i32 * LETTER.0;
                     let y = y + LETTER.1 - 2;
@@ -74,21 +109,27 @@ impl Picture {
     }
 
     pub fn png(&self) -> Result<Vec<u8>, Error> {
-        let mut pixels = Pixels { size: self.size, bytes: vec![0xff; (self.size.0 * self.size.1 * 3) as usize] };
+        let mut pixels = Pixels {
+            size: self.size,
+            bytes: vec![0xff; (self.size.0 * self.size.1 * 3) as usize],
+        };
         let rgb = |[r, g, b]: Colour| Rgb888::new(r, g, b);
         for shape in &self.shapes {
             let Ok(()) = match shape {
-                Shape::Box { at, size, colour } => {
-                    Rectangle::new(Point::from(*at), Size::new(size.0.max(0) as u32, size.1.max(0) as u32))
-                        .into_styled(PrimitiveStyle::with_fill(rgb(*colour)))
-                        .draw(&mut pixels)
-                }
+                Shape::Box { at, size, colour } => Rectangle::new(
+                    Point::from(*at),
+                    Size::new(size.0.max(0) as u32, size.1.max(0) as u32),
+                )
+                .into_styled(PrimitiveStyle::with_fill(rgb(*colour)))
+                .draw(&mut pixels),
                 Shape::Line { from, to, colour } => Line::new(Point::from(*from), Point::from(*to))
                     .into_styled(PrimitiveStyle::with_stroke(rgb(*colour), 1))
                     .draw(&mut pixels),
                 Shape::Text { at, text, colour } => {
                     let style = MonoTextStyle::new(&FONT_6X10, rgb(*colour));
-                    Text::with_baseline(text, Point::from(*at), style, Baseline::Top).draw(&mut pixels).map(drop)
+                    Text::with_baseline(text, Point::from(*at), style, Baseline::Top)
+                        .draw(&mut pixels)
+                        .map(drop)
                 }
             };
         }
@@ -116,7 +157,10 @@ impl DrawTarget for Pixels {
     type Color = Rgb888;
     type Error = core::convert::Infallible;
 
-    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> Result<(), Self::Error> {
+    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(
+        &mut self,
+        pixels: I,
+    ) -> Result<(), Self::Error> {
         for Pixel(point, colour) in pixels {
             if (0..self.size.0).contains(&point.x) && (0..self.size.1).contains(&point.y) {
                 let at = ((point.y * self.size.0 + point.x) * 3) as usize;

@@ -185,7 +185,11 @@ pub const GOALS: &[Goal] = &[
     Goal {
         number: 10,
         what: "4 readers: kernel instructions against /dev/kmsg",
-        ours: ("readers", "fanlight map, 4 readers", "of these in the kernel"),
+        ours: (
+            "readers",
+            "fanlight map, 4 readers",
+            "of these in the kernel",
+        ),
         theirs: ("readers", "/dev/kmsg, 4 readers", "of these in the kernel"),
         aim: Aim::Less(30.0),
     },
@@ -209,7 +213,11 @@ impl Goal {
     pub fn outcome(&self, sheet: &Sheet) -> Option<Outcome> {
         let get = |(part, case, metric): Place| sheet.get(part, case, metric);
         let ours = get(self.ours)?;
-        let theirs = if self.theirs == NONE { 0.0 } else { get(self.theirs)? };
+        let theirs = if self.theirs == NONE {
+            0.0
+        } else {
+            get(self.theirs)?
+        };
         let (ratio, reached) = match self.aim {
             Aim::Less(times) => (theirs / ours, theirs >= ours * times),
             Aim::AtMost(times) => (ours / theirs, ours <= theirs * times),
@@ -218,7 +226,12 @@ impl Goal {
             Aim::Same => (ours / theirs, (ours - theirs).abs() <= theirs.abs() * 0.001),
             Aim::Some => (ours, ours > 0.0),
         };
-        Some(Outcome { ours, theirs, ratio, reached })
+        Some(Outcome {
+            ours,
+            theirs,
+            ratio,
+            reached,
+        })
     }
 
     /// The aim in words.

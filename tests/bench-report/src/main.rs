@@ -43,13 +43,19 @@ fn report(directory: &Path) -> Result<bool, Error> {
     let sheet = Sheet::read(directory)?;
     print!("{}", table::terminal(&sheet));
     fs::write(directory.join("results.json"), table::json(&sheet))?;
-    for (name, picture) in [("chart", chart::bars(&sheet)), ("scaling", chart::curves(&sheet))] {
+    for (name, picture) in [
+        ("chart", chart::bars(&sheet)),
+        ("scaling", chart::curves(&sheet)),
+    ] {
         fs::write(directory.join(name).with_extension("svg"), picture.svg())?;
         fs::write(directory.join(name).with_extension("png"), picture.png()?)?;
     }
     let worst = sheet.differences();
     if let Some(first) = worst.first() {
-        eprintln!("fanlight: the two runs differ by more than 0.1 % in {} places; first: {first}", worst.len());
+        eprintln!(
+            "fanlight: the two runs differ by more than 0.1 % in {} places; first: {first}",
+            worst.len()
+        );
     }
     Ok(worst.is_empty())
 }

@@ -19,7 +19,11 @@ impl Row {
     /// How far apart the runs are, as a share of the result.
     pub fn difference(&self) -> f64 {
         let [a, b] = self.values;
-        if a == b { 0.0 } else { (a - b).abs() / a.abs().max(b.abs()) }
+        if a == b {
+            0.0
+        } else {
+            (a - b).abs() / a.abs().max(b.abs())
+        }
     }
 }
 
@@ -41,11 +45,20 @@ impl Sheet {
         let mut rows = parse(&text("run1.tsv")?)?;
         let second = parse(&text("run2.tsv")?)?;
         if rows.len() != second.len() {
-            return Err(format!("the first run has {} results, the second {}", rows.len(), second.len()).into());
+            return Err(format!(
+                "the first run has {} results, the second {}",
+                rows.len(),
+                second.len()
+            )
+            .into());
         }
         for (row, other) in rows.iter_mut().zip(second) {
             if (&row.part, &row.case, &row.metric) != (&other.part, &other.case, &other.metric) {
-                return Err(format!("the runs do not fit together at {} / {}", row.part, row.case).into());
+                return Err(format!(
+                    "the runs do not fit together at {} / {}",
+                    row.part, row.case
+                )
+                .into());
             }
             row.values[1] = other.values[0];
         }
@@ -61,18 +74,30 @@ impl Sheet {
 
     /// A result of the first run.
     pub fn get(&self, part: &str, case: &str, metric: &str) -> Option<f64> {
-        let row = self.rows.iter().find(|row| row.part == part && row.case == case && row.metric == metric)?;
+        let row = self
+            .rows
+            .iter()
+            .find(|row| row.part == part && row.case == case && row.metric == metric)?;
         Some(row.values[0])
     }
 
     /// Results that are not the same twice, the worst first. Where what is counted is a race, that is said beside it.
     pub fn differences(&self) -> Vec<String> {
-        let mut rows: Vec<&Row> =
-            self.rows.iter().filter(|row| row.difference() > TOLERANCE && !is_race(row)).collect();
+        let mut rows: Vec<&Row> = self
+            .rows
+            .iter()
+            .filter(|row| row.difference() > TOLERANCE && !is_race(row))
+            .collect();
         rows.sort_by(|a, b| b.difference().total_cmp(&a.difference()));
         let say = |row: &&Row| {
             let [a, b] = row.values;
-            format!("{} / {} / {}: {a} and {b} ({:.2} %)", row.part, row.case, row.metric, row.difference() * 100.0)
+            format!(
+                "{} / {} / {}: {a} and {b} ({:.2} %)",
+                row.part,
+                row.case,
+                row.metric,
+                row.difference() * 100.0
+            )
         };
         rows.iter().map(say).collect()
     }
@@ -89,7 +114,12 @@ fn parse(text: &str) -> Result<Vec<Row>, Error> {
             [part, case, metric, value] => {
                 let value: f64 = value.parse().map_err(|_| format!("not a number: {line}"))?;
                 let (part, case, metric) = (part.to_owned(), case.to_owned(), metric.to_owned());
-                Ok(Row { part, case, metric, values: [value; 2] })
+                Ok(Row {
+                    part,
+                    case,
+                    metric,
+                    values: [value; 2],
+                })
             }
             _ => Err(format!("not a result: {line}").into()),
         })

@@ -21,9 +21,19 @@ pub fn terminal(sheet: &Sheet) -> String {
             _ if is_race(row) => "  (a race: any number but 0)".into(),
             share => format!("  (runs differ by {:.3} %)", share * 100.0),
         };
-        let _ = writeln!(text, "  {:46} {:>10} {}{differs}", row.case, number(row.values[0]), row.metric);
+        let _ = writeln!(
+            text,
+            "  {:46} {:>10} {}{differs}",
+            row.case,
+            number(row.values[0]),
+            row.metric
+        );
     }
-    let _ = writeln!(text, "\n{:2} {:50} {:>10} {:>10} {:>12} {:>14}", "", "goal", "ours", "theirs", "asked", "got");
+    let _ = writeln!(
+        text,
+        "\n{:2} {:50} {:>10} {:>10} {:>12} {:>14}",
+        "", "goal", "ours", "theirs", "asked", "got"
+    );
     for goal in GOALS {
         let Some(outcome) = goal.outcome(sheet) else {
             let _ = writeln!(text, "{:2} {:50} not measured", goal.number, goal.what);
@@ -60,8 +70,11 @@ pub fn json(sheet: &Sheet) -> String {
             }))
         })
         .collect();
-    let about: serde_json::Map<String, Value> =
-        sheet.about.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+    let about: serde_json::Map<String, Value> = sheet
+        .about
+        .iter()
+        .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
+        .collect();
     let whole = json!({ "about": about, "goals": goals, "results": results });
     format!("{whole:#}\n")
 }

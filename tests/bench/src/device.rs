@@ -119,7 +119,10 @@ pub fn without_fanlight<T>(work: impl FnOnce() -> T) -> T {
 
 /// Instructions that `count` times that work took inside the kernel.
 pub fn run(kind: Kind, len: usize, count: usize) -> u64 {
-    put(&format!("{BENCH}/run"), &format!("{} {len} {count}", kind as usize));
+    put(
+        &format!("{BENCH}/run"),
+        &format!("{} {len} {count}", kind as usize),
+    );
     number("result")
 }
 
@@ -130,7 +133,10 @@ fn number(file: &str) -> u64 {
 
 /// Makes records whose texts are [`text`].
 pub fn emit(kind: Kind, len: usize, first: usize, count: usize) {
-    put(&format!("{BENCH}/emit"), &format!("{} {len} {first} {count}", kind as usize));
+    put(
+        &format!("{BENCH}/emit"),
+        &format!("{} {len} {first} {count}", kind as usize),
+    );
 }
 
 /// Nanoseconds that the processor was idle for since boot.
@@ -149,7 +155,9 @@ pub fn text(number: usize, len: usize) -> Vec<u8> {
 pub fn uio(name_or_address: &str) -> (File, String) {
     for entry in fs::read_dir("/sys/class/uio").expect("UIO").flatten() {
         let path = entry.path().display().to_string();
-        if get(&format!("{path}/name")) == name_or_address || get(&format!("{path}/maps/map0/addr")) == name_or_address {
+        if get(&format!("{path}/name")) == name_or_address
+            || get(&format!("{path}/maps/map0/addr")) == name_or_address
+        {
             let node = entry.file_name().into_string().expect("a name");
             return (sys::open_rw(&format!("/dev/{node}")), node);
         }

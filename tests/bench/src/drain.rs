@@ -19,7 +19,7 @@ pub const RECORD: usize = 32 + LEN;
 const FORM_KMSG: u32 = 0;
 const FORM_TEXT: u32 = 1;
 const FORM_BINARY: u32 = 2;
-const IOC_LOG_FORM: u32 = 1 << 30 | 4 << 16 | 0xf4 << 8 | 0x10;
+const IOC_LOG_FORM: u32 = (1 << 30) | (4 << 16) | (0xf4 << 8) | 0x10;
 const SPAN: usize = 64 << 10;
 
 /// Walks the records where they lie; how many there were.
@@ -105,12 +105,22 @@ pub fn drain(sheet: &mut Sheet) {
     let all = in_place(&mut Cursor::oldest(ring), ring);
     let mut buffer = vec![1; COUNT * RECORD];
 
-    let took = least(5, || assert_eq!(in_place(&mut Cursor::oldest(ring), ring), all));
+    let took = least(5, || {
+        assert_eq!(in_place(&mut Cursor::oldest(ring), ring), all)
+    });
     sheet.each("fanlight map, in place", "instructions/record", took, all);
     let took = least(5, || {
-        assert_eq!(batches(&mut Cursor::oldest(ring), ring, &mut buffer[..SPAN]), all);
+        assert_eq!(
+            batches(&mut Cursor::oldest(ring), ring, &mut buffer[..SPAN]),
+            all
+        );
     });
-    sheet.each("fanlight map, copied in batches", "instructions/record", took, all);
+    sheet.each(
+        "fanlight map, copied in batches",
+        "instructions/record",
+        took,
+        all,
+    );
     let log = fanlight::Log::open(LOG).expect("the log");
     let took = least(5, || {
         let mut reader = log.reader(fanlight::Start::Oldest).expect("a reader");
@@ -121,9 +131,19 @@ pub fn drain(sheet: &mut Sheet) {
         }
         assert_eq!(count, all);
     });
-    sheet.each("fanlight map, library, one copy each", "instructions/record", took, all);
+    sheet.each(
+        "fanlight map, library, one copy each",
+        "instructions/record",
+        took,
+        all,
+    );
     let took = least(5, || map.copy_out(4096, black_box(&mut buffer)));
-    sheet.each("limit: memcpy of the same bytes", "instructions/record", took, COUNT);
+    sheet.each(
+        "limit: memcpy of the same bytes",
+        "instructions/record",
+        took,
+        COUNT,
+    );
 
     for (name, form) in [
         ("fanlight read(), one record", FORM_KMSG),
@@ -153,7 +173,11 @@ pub fn drain(sheet: &mut Sheet) {
             assert!(calls >= COUNT, "{calls} records in /dev/kmsg");
             took / calls as u64
         });
-        sheet.put("/dev/kmsg", "instructions/record", took.min().unwrap_or(0) as f64);
+        sheet.put(
+            "/dev/kmsg",
+            "instructions/record",
+            took.min().unwrap_or(0) as f64,
+        );
     });
     if device::has(TRACE) {
         ftrace(sheet, &mut buffer);
@@ -177,6 +201,11 @@ fn ftrace(sheet: &mut Sheet, buffer: &mut [u8]) {
         assert!(bytes >= COUNT * LEN, "{bytes} bytes in trace_pipe_raw");
         took = took.min(this);
     }
-    sheet.each("trace_pipe_raw read(), pages not taken apart", "instructions/record", took, COUNT);
+    sheet.each(
+        "trace_pipe_raw read(), pages not taken apart",
+        "instructions/record",
+        took,
+        COUNT,
+    );
     device::put("/sys/kernel/tracing/buffer_size_kb", "64");
 }

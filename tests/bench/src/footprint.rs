@@ -10,8 +10,16 @@ fn free() -> f64 {
     device::put("/proc/sys/vm/drop_caches", "3");
     let field = |name: &str| {
         let all = device::get("/proc/meminfo");
-        let line = all.lines().find(|line| line.starts_with(name)).expect("a field").to_owned();
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).expect("a number") * 1024.0
+        let line = all
+            .lines()
+            .find(|line| line.starts_with(name))
+            .expect("a field")
+            .to_owned();
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|kib| kib.parse::<f64>().ok())
+            .expect("a number")
+            * 1024.0
     };
     field("MemFree:")
 }
@@ -24,7 +32,11 @@ pub fn footprint(sheet: &mut Sheet) {
         if *size <= 1 << 20 {
             let before = free();
             device::bind("fanlight", name);
-            sheet.put(&format!("an instance with a log of {} KiB", size >> 10), "bytes of memory", before - free());
+            sheet.put(
+                &format!("an instance with a log of {} KiB", size >> 10),
+                "bytes of memory",
+                before - free(),
+            );
             device::unbind("fanlight", name);
         }
     }
@@ -41,5 +53,9 @@ pub fn footprint(sheet: &mut Sheet) {
         sys::insmod(device::MODULE).expect("fanlight.ko");
         took = took.min(sys::now() - start);
     }
-    sheet.put("insmod, all instances of the benchmark", "instructions", took as f64);
+    sheet.put(
+        "insmod, all instances of the benchmark",
+        "instructions",
+        took as f64,
+    );
 }

@@ -30,7 +30,9 @@ pub fn frame(sheet: &mut Sheet) {
         sheet.each(name, "instructions/frame", took, FRAMES);
         // What it takes to write as much ordinary memory.
         let mut ordinary = vec![0u8; FRAME];
-        let took = crate::meter::least(3, || std::hint::black_box(&mut ordinary).copy_from_slice(&picture));
+        let took = crate::meter::least(3, || {
+            std::hint::black_box(&mut ordinary).copy_from_slice(&picture)
+        });
         sheet.put("limit: memcpy", "instructions/frame", took as f64);
     };
     measure("fanlight", &sys::open_rw("/dev/fanlight0/fb"), false);

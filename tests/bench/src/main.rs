@@ -23,8 +23,11 @@ use std::io::{Read, Write};
 use meter::Sheet;
 use sys::Ended;
 
-/// Name and function of each part, in the order in which they run.
-const PARTS: &[(&str, fn(&mut Sheet))] = &[
+/// Name and function.
+type Part = (&'static str, fn(&mut Sheet));
+
+/// In the order in which they run.
+const PARTS: &[Part] = &[
     ("touch", touch::touch),
     ("map", touch::map),
     ("persist", persist::append),
@@ -63,7 +66,10 @@ fn main() {
 fn in_child(name: &'static str, part: fn(&mut Sheet)) -> (bool, String) {
     let (mut from, mut to) = sys::pipe();
     let pid = sys::child(|| {
-        let mut sheet = Sheet { part: name, text: String::new() };
+        let mut sheet = Sheet {
+            part: name,
+            text: String::new(),
+        };
         part(&mut sheet);
         to.write_all(sheet.text.as_bytes()).expect("the parent");
         sys::exit(0);
@@ -72,6 +78,9 @@ fn in_child(name: &'static str, part: fn(&mut Sheet)) -> (bool, String) {
     let mut text = String::new();
     let read = from.read_to_string(&mut text);
     let done = sys::wait(pid) == Ended::Exit(0) && read.is_ok();
-    eprintln!("fanlight-bench: {name}: {}", if done { "done" } else { "failed" });
+    eprintln!(
+        "fanlight-bench: {name}: {}",
+        if done { "done" } else { "failed" }
+    );
     (done, text)
 }

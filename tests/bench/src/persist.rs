@@ -53,10 +53,20 @@ fn only_ramoops(device: &str) {
 }
 
 pub fn append(sheet: &mut Sheet) {
-    sheet.each("fanlight write(), ring and copy", "instructions/record", write_lines(LOG), COUNT);
+    sheet.each(
+        "fanlight write(), ring and copy",
+        "instructions/record",
+        write_lines(LOG),
+        COUNT,
+    );
     let level = device::get(LEVEL);
     device::put(LEVEL, "0");
-    sheet.each("fanlight write(), ring alone", "instructions/record", write_lines(LOG), COUNT);
+    sheet.each(
+        "fanlight write(), ring alone",
+        "instructions/record",
+        write_lines(LOG),
+        COUNT,
+    );
     device::put(LEVEL, "6");
     let empty = device::run(Kind::Empty, LEN, COUNT);
     let mut inside = |name: &str, kind: Kind| {
@@ -69,7 +79,12 @@ pub fn append(sheet: &mut Sheet) {
     device::put(LEVEL, &level);
     for (name, device, _) in ZONES {
         only_ramoops(device);
-        sheet.each(&format!("{name}, write()"), "instructions/record", write_lines("/dev/pmsg0"), COUNT);
+        sheet.each(
+            &format!("{name}, write()"),
+            "instructions/record",
+            write_lines("/dev/pmsg0"),
+            COUNT,
+        );
     }
 }
 
@@ -84,9 +99,14 @@ fn find(memory: &Map, header: usize) -> Vec<(usize, usize, usize)> {
     memory.copy_out(0, &mut bytes);
     let mut found = Vec::new();
     let mut at = 0;
-    while let Some(next) = bytes[at..].windows(6).position(|window| window == b"bench ") {
+    while let Some(next) = bytes[at..]
+        .windows(6)
+        .position(|window| window == b"bench ")
+    {
         at += next;
-        let number = bytes.get(at + 6..at + 14).and_then(|hex| std::str::from_utf8(hex).ok());
+        let number = bytes
+            .get(at + 6..at + 14)
+            .and_then(|hex| std::str::from_utf8(hex).ok());
         let number = number.and_then(|hex| usize::from_str_radix(hex, 16).ok());
         if let Some(number) = number.filter(|_| at >= header) {
             let body = if header == 0 { LEN } else { LEN - 1 };
@@ -117,7 +137,7 @@ fn flip(memory: &Map, count: usize) -> Vec<usize> {
     (0..count)
         .map(|i| {
             let bit = if i == 0 { 3 } else { random.next(REGION * 8) };
-            memory.store(bit / 32, memory.load(bit / 32) ^ 1 << (bit % 32));
+            memory.store(bit / 32, memory.load(bit / 32) ^ (1 << (bit % 32)));
             bit / 8
         })
         .collect()
@@ -125,8 +145,14 @@ fn flip(memory: &Map, count: usize) -> Vec<usize> {
 
 /// The lines whose memory no flip has touched.
 fn undamaged(lines: &[(usize, usize, usize)], flips: &[usize]) -> HashSet<usize> {
-    let whole = |&&(_, from, to): &&(usize, usize, usize)| !flips.iter().any(|flip| (from..to).contains(flip));
-    lines.iter().filter(whole).map(|&(number, _, _)| number).collect()
+    let whole = |&&(_, from, to): &&(usize, usize, usize)| {
+        !flips.iter().any(|flip| (from..to).contains(flip))
+    };
+    lines
+        .iter()
+        .filter(whole)
+        .map(|&(number, _, _)| number)
+        .collect()
 }
 
 /// Notes how many of the undamaged lines came back, and how many came back wrong.
@@ -138,15 +164,29 @@ fn judge(sheet: &mut Sheet, case: &str, flips: usize, expected: &HashSet<usize>,
     };
     let numbers: HashSet<usize> = got.iter().filter_map(good).collect();
     let wrong = got.iter().filter(|text| good(text).is_none()).count();
-    sheet.put(&format!("{case}, {flips} flips"), "undamaged records", expected.len() as f64);
-    sheet.put(&format!("{case}, {flips} flips"), "of these found", numbers.intersection(expected).count() as f64);
-    sheet.put(&format!("{case}, {flips} flips"), "damaged ones accepted", wrong as f64);
+    sheet.put(
+        &format!("{case}, {flips} flips"),
+        "undamaged records",
+        expected.len() as f64,
+    );
+    sheet.put(
+        &format!("{case}, {flips} flips"),
+        "of these found",
+        numbers.intersection(expected).count() as f64,
+    );
+    sheet.put(
+        &format!("{case}, {flips} flips"),
+        "damaged ones accepted",
+        wrong as f64,
+    );
 }
 
 /// The lines that log.prev has.
 fn previous() -> Vec<Vec<u8>> {
     let file = sys::open(PREVIOUS);
-    let size = device::get("/sys/class/misc/fanlight0-log.prev/size").parse::<usize>().expect("a size");
+    let size = device::get("/sys/class/misc/fanlight0-log.prev/size")
+        .parse::<usize>()
+        .expect("a size");
     let map = Map::new(&file, 0, size, false, 0);
     let ring = map.ring();
     let mut cursor = Cursor::oldest(ring);
@@ -155,7 +195,9 @@ fn previous() -> Vec<Vec<u8>> {
     while let Some(batch) = cursor.batch(ring, &mut buffer) {
         for item in batch {
             match item {
-                Item::Record(record) if record.entry.text.len() >= 14 && record.entry.flags & 1 != 0 => {
+                Item::Record(record)
+                    if record.entry.text.len() >= 14 && record.entry.flags & 1 != 0 =>
+                {
                     lines.push(record.entry.text.to_vec());
                 }
                 _ => {}
@@ -208,8 +250,11 @@ pub fn salvage(sheet: &mut Sheet) {
                 sheet.put(&format!("{name}, 0 flips"), "instructions", took as f64);
             }
             let text = fs::read(PMSG).unwrap_or_default();
-            let got: Vec<Vec<u8>> =
-                text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect();
+            let got: Vec<Vec<u8>> = text
+                .split(|&byte| byte == b'\n')
+                .filter(|line| !line.is_empty())
+                .map(<[u8]>::to_vec)
+                .collect();
             judge(sheet, name, flips, &expected, &got);
             let _ = fs::remove_file(PMSG);
         }
@@ -223,5 +268,9 @@ pub fn salvage(sheet: &mut Sheet) {
     sheet.put("limit: memcpy of the region", "instructions", limit as f64);
     let empty = device::run(Kind::Empty, 512, 2048);
     let took = device::run(Kind::CopyCrc, 512, 2048) - empty;
-    sheet.put("limit: memcpy and CRC of the region", "instructions", took as f64);
+    sheet.put(
+        "limit: memcpy and CRC of the region",
+        "instructions",
+        took as f64,
+    );
 }

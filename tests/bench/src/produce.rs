@@ -17,11 +17,19 @@ pub fn produce(sheet: &mut Sheet) {
     let empty = device::run(Kind::Empty, LEN, COUNT);
     let mut one = |name: &str, kind: Kind| {
         let took = device::run(kind, LEN, COUNT);
-        sheet.each(name, "instructions/record", took.saturating_sub(empty), COUNT);
+        sheet.each(
+            name,
+            "instructions/record",
+            took.saturating_sub(empty),
+            COUNT,
+        );
     };
     one("fanlight_log()", Kind::Fanlight);
     one("relay_write()", Kind::Relay);
-    one("relay_write() with number, time and task", Kind::RelayHeader);
+    one(
+        "relay_write() with number, time and task",
+        Kind::RelayHeader,
+    );
     one("ring_buffer reserve and commit", Kind::RingBuffer);
     one("limit: irqsave and memcpy", Kind::Copy);
     one("local_clock()", Kind::Clock);

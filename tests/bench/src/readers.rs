@@ -15,7 +15,7 @@ const COUNT: usize = 10_000;
 /// Records that the kernel makes between two chances for the readers to run.
 const BURST: usize = 10;
 const LEN: usize = 64;
-const IOC_WATERMARK: u32 = 1 << 30 | 16 << 16 | 0xf4 << 8 | 0x11;
+const IOC_WATERMARK: u32 = (1 << 30) | (16 << 16) | (0xf4 << 8) | 0x11;
 
 /// What a reader tells at its end.
 #[derive(Clone, Copy, Default)]
@@ -31,9 +31,15 @@ pub struct Told {
 pub fn readers(sheet: &mut Sheet) {
     let ours = run(4, COUNT, Kind::Fanlight, by_map);
     note(sheet, "fanlight map, 4 readers", &ours, 4);
-    let ours = run(4, COUNT, Kind::Fanlight, |count, ready| by_read(LOG, count, ready));
+    let ours = run(4, COUNT, Kind::Fanlight, |count, ready| {
+        by_read(LOG, count, ready)
+    });
     note(sheet, "fanlight read(), 4 readers", &ours, 4);
-    let theirs = device::without_fanlight(|| run(4, COUNT, Kind::Printk, |count, ready| by_read("/dev/kmsg", count, ready)));
+    let theirs = device::without_fanlight(|| {
+        run(4, COUNT, Kind::Printk, |count, ready| {
+            by_read("/dev/kmsg", count, ready)
+        })
+    });
     note(sheet, "/dev/kmsg, 4 readers", &theirs, 4);
 }
 
@@ -43,12 +49,22 @@ fn note(sheet: &mut Sheet, name: &str, told: &[Told], readers: usize) {
     let (cost, inside) = (sum(|told| told.all), sum(|told| told.inside));
     sheet.put(name, "records delivered", sum(|told| told.records) as f64);
     sheet.each(name, "instructions/record and reader", cost, all);
-    sheet.each(name, "of these in the kernel", cost.saturating_sub(inside), all);
+    sheet.each(
+        name,
+        "of these in the kernel",
+        cost.saturating_sub(inside),
+        all,
+    );
     sheet.put(name, "waits of all readers", sum(|told| told.waits) as f64);
 }
 
 /// The work with `readers` of them, and what they tell.
-pub fn run(readers: usize, count: usize, kind: Kind, reader: impl Fn(usize, &mut dyn FnMut()) -> Told) -> Vec<Told> {
+pub fn run(
+    readers: usize,
+    count: usize,
+    kind: Kind,
+    reader: impl Fn(usize, &mut dyn FnMut()) -> Told,
+) -> Vec<Told> {
     let mut children = Vec::new();
     for _ in 0..readers {
         let (mut from, mut to) = sys::pipe();
@@ -78,7 +94,12 @@ pub fn run(readers: usize, count: usize, kind: Kind, reader: impl Fn(usize, &mut
             from.read_exact(&mut bytes).expect("what it tells");
             u64::from_ne_bytes(bytes)
         };
-        let told = Told { records: number(), waits: number(), inside: number(), all: number() };
+        let told = Told {
+            records: number(),
+            waits: number(),
+            inside: number(),
+            all: number(),
+        };
         sys::wait(pid);
         told
     };
@@ -95,14 +116,22 @@ pub fn by_read(path: &str, count: usize, ready: &mut dyn FnMut()) -> Told {
     while next < count {
         let len = sys::read(file.as_raw_fd(), &mut buffer).unwrap_or(0);
         // Behind the prefix, which ends with a semicolon.
-        let text = buffer[..len].splitn(2, |&byte| byte == b';').nth(1).unwrap_or_default();
+        let text = buffer[..len]
+            .splitn(2, |&byte| byte == b';')
+            .nth(1)
+            .unwrap_or_default();
         if text.get(..6) == Some(b"bench ") {
-            let number = std::str::from_utf8(&text[6..14]).ok().and_then(|hex| usize::from_str_radix(hex, 16).ok());
+            let number = std::str::from_utf8(&text[6..14])
+                .ok()
+                .and_then(|hex| usize::from_str_radix(hex, 16).ok());
             assert_eq!(number, Some(next), "the next record");
             next += 1;
         }
     }
-    Told { records: next as u64, ..Told::default() }
+    Told {
+        records: next as u64,
+        ..Told::default()
+    }
 }
 
 /// By map, woken for a thousand records or after a tenth of a second.
@@ -130,10 +159,17 @@ pub fn by_map(count: usize, ready: &mut dyn FnMut()) -> Told {
                     for slot in span.by_ref() {
                         // "bench", a space and eight digits, of which the last four are looked at.
                         let words = slot.words();
-                        if words.get(8).map(fanlight_ring::Word::load) == Some(u32::from_ne_bytes(*b"benc")) {
+                        if words.get(8).map(fanlight_ring::Word::load)
+                            == Some(u32::from_ne_bytes(*b"benc"))
+                        {
                             let digits = [10, 11].map(|at| words[at].load().to_ne_bytes());
                             let number = digits.as_flattened()[2..6].iter().fold(0, |n, &digit| {
-                                n << 4 | usize::from(if digit > b'9' { digit - b'a' + 10 } else { digit - b'0' })
+                                (n << 4)
+                                    | usize::from(if digit > b'9' {
+                                        digit - b'a' + 10
+                                    } else {
+                                        digit - b'0'
+                                    })
                             });
                             assert_eq!(number, next & 0xffff, "the next record");
                             next += 1;
@@ -147,5 +183,9 @@ pub fn by_map(count: usize, ready: &mut dyn FnMut()) -> Told {
         }
         inside += sys::now() - start;
     }
-    Told { records: next as u64, inside, ..Told::default() }
+    Told {
+        records: next as u64,
+        inside,
+        ..Told::default()
+    }
 }

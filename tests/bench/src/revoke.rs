@@ -13,11 +13,25 @@ use crate::touch::MIB;
 const PROCESSES: usize = 8;
 
 /// What is compared: name, driver, device, where its memory is, and how to open it.
-type Peer = (&'static str, &'static str, &'static str, usize, fn() -> File);
+type Peer = (
+    &'static str,
+    &'static str,
+    &'static str,
+    usize,
+    fn() -> File,
+);
 
 const PEERS: [Peer; 2] = [
-    ("fanlight", "fanlight", device::WINDOWS, 0x5410_0000, || sys::open_rw("/dev/fanlight1/carve")),
-    ("UIO", "uio_pdrv_genirq", "54000000.uio", 0x5400_0000, || device::uio("0x54000000").0),
+    ("fanlight", "fanlight", device::WINDOWS, 0x5410_0000, || {
+        sys::open_rw("/dev/fanlight1/carve")
+    }),
+    (
+        "UIO",
+        "uio_pdrv_genirq",
+        "54000000.uio",
+        0x5400_0000,
+        || device::uio("0x54000000").0,
+    ),
 ];
 
 pub fn revoke(sheet: &mut Sheet) {
@@ -39,18 +53,26 @@ pub fn revoke(sheet: &mut Sheet) {
             })
             .collect();
         // Each of them has been round by then.
-        let all_stored = |memory: &Map| (0..PROCESSES).all(|number| memory.load(255 * 1024 + number) != 0);
+        let all_stored =
+            |memory: &Map| (0..PROCESSES).all(|number| memory.load(255 * 1024 + number) != 0);
         while !all_stored(&memory) {
             std::thread::sleep(Duration::from_millis(10));
         }
         device::unbind(driver, node);
         let words = || -> Vec<u32> {
-            (0..MIB / 4096).flat_map(|page| (0..PROCESSES).map(move |number| page * 1024 + number)).map(|at| memory.load(at)).collect()
+            (0..MIB / 4096)
+                .flat_map(|page| (0..PROCESSES).map(move |number| page * 1024 + number))
+                .map(|at| memory.load(at))
+                .collect()
         };
         let before = words();
         std::thread::sleep(Duration::from_millis(200));
         // A store may have hit a word many times: this is the least that there were.
-        let landed: u32 = words().iter().zip(&before).map(|(after, before)| after.wrapping_sub(*before)).sum();
+        let landed: u32 = words()
+            .iter()
+            .zip(&before)
+            .map(|(after, before)| after.wrapping_sub(*before))
+            .sum();
         for pid in children {
             sys::kill(pid);
             sys::wait(pid);
@@ -61,7 +83,12 @@ pub fn revoke(sheet: &mut Sheet) {
     // What is there without mappings, so that what remains is the mappings' own.
     let idle = unbind_with(0);
     let with = unbind_with(PROCESSES);
-    sheet.each("fanlight", "instructions/PTE", with.saturating_sub(idle), PROCESSES * MIB / 4096);
+    sheet.each(
+        "fanlight",
+        "instructions/PTE",
+        with.saturating_sub(idle),
+        PROCESSES * MIB / 4096,
+    );
 }
 
 /// Unbinding the windows while so many quiet processes have 1 MiB mapped.

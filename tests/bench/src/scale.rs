@@ -18,7 +18,11 @@ pub fn scale(sheet: &mut Sheet) {
     reader_counts(sheet);
     for mappings in [1, 2, 4, 8, 16, 32, 64] {
         let took = revoke::unbind_with(mappings);
-        sheet.put("unbind with 1 MiB mappings", &format!("x={mappings}"), took as f64);
+        sheet.put(
+            "unbind with 1 MiB mappings",
+            &format!("x={mappings}"),
+            took as f64,
+        );
     }
 }
 
@@ -54,10 +58,19 @@ fn ring_sizes(sheet: &mut Sheet) {
 
 fn window_sizes(sheet: &mut Sheet) {
     let large = sys::open("/dev/fanlight1/large");
-    for (name, size) in [("64k", 64 << 10), ("256k", 256 << 10), ("1m", MIB), ("4m", 4 * MIB), ("16m", 16 * MIB)] {
+    for (name, size) in [
+        ("64k", 64 << 10),
+        ("256k", 256 << 10),
+        ("1m", MIB),
+        ("4m", 4 * MIB),
+        ("16m", 16 * MIB),
+    ] {
         let x = format!("x={size}");
         let table = sys::open(&format!("/dev/fanlight1/table-{name}"));
-        for (case, file) in [("map and touch by fault, per page", &table), ("map and touch a carve-out, per page", &large)] {
+        for (case, file) in [
+            ("map and touch by fault, per page", &table),
+            ("map and touch a carve-out, per page", &large),
+        ] {
             let took = least(5, || Map::new(file, 0, size, false, 0).touch());
             sheet.each(case, &x, took, size / 4096);
         }
@@ -92,14 +105,25 @@ fn record_sizes(sheet: &mut Sheet) {
 fn reader_counts(sheet: &mut Sheet) {
     const COUNT: usize = 2000;
     let mut one = |case: &str, count: usize, told: Vec<readers::Told>| {
-        sheet.each(case, &format!("x={count}"), told.iter().map(|told| told.all).sum(), COUNT * count);
+        sheet.each(
+            case,
+            &format!("x={count}"),
+            told.iter().map(|told| told.all).sum(),
+            COUNT * count,
+        );
     };
     for count in [1, 2, 4, 8, 16, 32, 64] {
-        one("readers by map, per record and reader", count, readers::run(count, COUNT, Kind::Fanlight, readers::by_map));
+        one(
+            "readers by map, per record and reader",
+            count,
+            readers::run(count, COUNT, Kind::Fanlight, readers::by_map),
+        );
     }
     for count in [1, 2, 4, 8, 16, 32, 64] {
         let theirs = device::without_fanlight(|| {
-            readers::run(count, COUNT, Kind::Printk, |count, ready| readers::by_read("/dev/kmsg", count, ready))
+            readers::run(count, COUNT, Kind::Printk, |count, ready| {
+                readers::by_read("/dev/kmsg", count, ready)
+            })
         });
         one("readers of /dev/kmsg, per record and reader", count, theirs);
     }

@@ -34,7 +34,10 @@ pub fn sram(sheet: &mut Sheet) {
 
     let sysfs = sys::open("/sys/devices/platform/54710000.sram/54710000.sram");
     let window = sys::open("/dev/fanlight1/sram");
-    for (name, file, step) in [("sram sysfs read()", &sysfs, 4096), ("fanlight read()", &window, SIZE)] {
+    for (name, file, step) in [
+        ("sram sysfs read()", &sysfs, 4096),
+        ("fanlight read()", &window, SIZE),
+    ] {
         let took = least(3, || {
             for _ in 0..POLLS / 10 {
                 file.read_exact_at(&mut buffer[..4], 0).expect("a word");
@@ -43,7 +46,8 @@ pub fn sram(sheet: &mut Sheet) {
         sheet.each(name, "instructions/poll", took, POLLS / 10);
         let took = least(3, || {
             for (i, piece) in buffer.chunks_mut(step).enumerate() {
-                file.read_exact_at(piece, (i * step) as u64).expect("a piece");
+                file.read_exact_at(piece, (i * step) as u64)
+                    .expect("a piece");
             }
         });
         sheet.put(name, "instructions/64 KiB", took as f64);

@@ -9,7 +9,10 @@ use std::os::unix::fs::OpenOptionsExt;
 
 /// Nanoseconds since boot, which nobody adjusts.
 pub fn now() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: room for one structure.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_RAW, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
@@ -17,7 +20,10 @@ pub fn now() -> u64 {
 
 /// Nanoseconds that this process had a processor for, in the kernel and outside.
 pub fn own_time() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: room for one structure.
     unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
@@ -33,12 +39,19 @@ pub fn open_rw(path: &str) -> File {
 }
 
 pub fn open_wo(path: &str) -> File {
-    OpenOptions::new().write(true).open(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    OpenOptions::new()
+        .write(true)
+        .open(path)
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// Opened so that each access goes to the memory, where the kernel has caches: /dev/mem.
 pub fn open_sync(path: &str) -> File {
-    let opened = OpenOptions::new().read(true).write(true).custom_flags(libc::O_SYNC).open(path);
+    let opened = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_SYNC)
+        .open(path);
     opened.unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
@@ -68,18 +81,31 @@ pub fn read(fd: RawFd, buffer: &mut [u8]) -> Option<usize> {
 pub fn write(fd: RawFd, bytes: &[u8]) {
     // SAFETY: the kernel only reads.
     let len = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
-    assert_eq!(len, bytes.len() as isize, "write: {}", std::io::Error::last_os_error());
+    assert_eq!(
+        len,
+        bytes.len() as isize,
+        "write: {}",
+        std::io::Error::last_os_error()
+    );
 }
 
 pub fn ioctl<T>(fd: RawFd, request: u32, argument: &mut T) {
     // SAFETY: the request's size is the argument's.
     let result = unsafe { libc::ioctl(fd, request as _, std::ptr::from_mut(argument)) };
-    assert!(result >= 0, "ioctl {request:x}: {}", std::io::Error::last_os_error());
+    assert!(
+        result >= 0,
+        "ioctl {request:x}: {}",
+        std::io::Error::last_os_error()
+    );
 }
 
 /// Waits until the descriptor can be read.
 pub fn poll_in(fd: RawFd) {
-    let mut pollfd = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let mut pollfd = libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
     // SAFETY: one structure, as the count says.
     unsafe { libc::poll(&mut pollfd, 1, -1) };
 }
@@ -97,7 +123,7 @@ pub fn faults_and_waits() -> (i64, i64) {
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: room for one structure.
     unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
-    (usage.ru_minflt.into(), usage.ru_nvcsw.into())
+    (usage.ru_minflt, usage.ru_nvcsw)
 }
 
 /// A mapping, gone when this is.
@@ -108,17 +134,39 @@ pub struct Map {
 
 impl Map {
     pub fn new(file: &File, offset: usize, len: usize, writable: bool, flags: i32) -> Self {
-        Self::try_new(file, offset, len, writable, flags)
-            .unwrap_or_else(|| panic!("mmap of {file:?} at {offset:x}: {}", std::io::Error::last_os_error()))
+        Self::try_new(file, offset, len, writable, flags).unwrap_or_else(|| {
+            panic!(
+                "mmap of {file:?} at {offset:x}: {}",
+                std::io::Error::last_os_error()
+            )
+        })
     }
 
-    pub fn try_new(file: &File, offset: usize, len: usize, writable: bool, flags: i32) -> Option<Self> {
+    pub fn try_new(
+        file: &File,
+        offset: usize,
+        len: usize,
+        writable: bool,
+        flags: i32,
+    ) -> Option<Self> {
         let prot = libc::PROT_READ | if writable { libc::PROT_WRITE } else { 0 };
         let flags = libc::MAP_SHARED | flags;
         let offset = offset as libc::off64_t;
         // SAFETY: the kernel chooses where.
-        let address = unsafe { libc::mmap64(std::ptr::null_mut(), len, prot, flags, file.as_raw_fd(), offset) };
-        (address != libc::MAP_FAILED).then(|| Self { address: address.cast(), len })
+        let address = unsafe {
+            libc::mmap64(
+                std::ptr::null_mut(),
+                len,
+                prot,
+                flags,
+                file.as_raw_fd(),
+                offset,
+            )
+        };
+        (address != libc::MAP_FAILED).then(|| Self {
+            address: address.cast(),
+            len,
+        })
     }
 
     /// The first word of every page, read.
@@ -147,14 +195,26 @@ impl Map {
     pub fn copy_out(&self, offset: usize, to: &mut [u8]) {
         assert!(offset + to.len() <= self.len);
         // SAFETY: inside, and `to` is elsewhere.
-        unsafe { libc::memcpy(to.as_mut_ptr().cast(), self.address.cast::<u8>().add(offset).cast(), to.len()) };
+        unsafe {
+            libc::memcpy(
+                to.as_mut_ptr().cast(),
+                self.address.cast::<u8>().add(offset).cast(),
+                to.len(),
+            )
+        };
     }
 
     /// memcpy() into the mapping.
     pub fn copy_in(&self, offset: usize, from: &[u8]) {
         assert!(offset + from.len() <= self.len);
         // SAFETY: as above.
-        unsafe { libc::memcpy(self.address.cast::<u8>().add(offset).cast(), from.as_ptr().cast(), from.len()) };
+        unsafe {
+            libc::memcpy(
+                self.address.cast::<u8>().add(offset).cast(),
+                from.as_ptr().cast(),
+                from.len(),
+            )
+        };
     }
 
     /// The log ring that is mapped.
@@ -164,7 +224,10 @@ impl Map {
         // SAFETY: inside and aligned to a page; header and words are atomics, for which any bits are good.
         let (header, words) = unsafe {
             let words = self.address.cast::<u8>().add(HEADER_SIZE).cast::<Word>();
-            (&*self.address.cast::<Header>(), std::slice::from_raw_parts(words, (self.len - HEADER_SIZE) / 4))
+            (
+                &*self.address.cast::<Header>(),
+                std::slice::from_raw_parts(words, (self.len - HEADER_SIZE) / 4),
+            )
         };
         Ring::attach(header, words).expect("a log ring")
     }
@@ -233,7 +296,15 @@ pub fn mount(kind: &str, at: &str) {
     let _ = std::fs::create_dir_all(at);
     let [kind_c, at_c] = [kind, at].map(|text| CString::new(text).expect("no NUL"));
     // SAFETY: all strings end.
-    let result = unsafe { libc::mount(kind_c.as_ptr(), at_c.as_ptr(), kind_c.as_ptr(), 0, std::ptr::null()) };
+    let result = unsafe {
+        libc::mount(
+            kind_c.as_ptr(),
+            at_c.as_ptr(),
+            kind_c.as_ptr(),
+            0,
+            std::ptr::null(),
+        )
+    };
     let error = std::io::Error::last_os_error();
     if result != 0 && error.raw_os_error() != Some(libc::EBUSY) {
         // What needs it says so.
@@ -268,7 +339,14 @@ pub fn bpf_ringbuf(size: u32) -> Option<File> {
     let mut attr = [0u32; 32];
     (attr[0], attr[3]) = (TYPE_RINGBUF, size);
     // SAFETY: the attributes are as long as is said.
-    let fd = unsafe { libc::syscall(libc::SYS_bpf, MAP_CREATE, attr.as_mut_ptr(), size_of_val(&attr)) };
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            MAP_CREATE,
+            attr.as_mut_ptr(),
+            size_of_val(&attr),
+        )
+    };
     // SAFETY: the kernel has just made it for us.
     (fd >= 0).then(|| unsafe { File::from_raw_fd(fd as RawFd) })
 }

@@ -18,7 +18,10 @@ pub const TRACE: &str = "/sys/kernel/tracing/per_cpu/cpu0/trace_pipe_raw";
 fn peers() -> Vec<(&'static str, File)> {
     vec![
         ("fanlight, by fault", sys::open("/dev/fanlight1/table-1m")),
-        ("fanlight, prefaulted", sys::open("/dev/fanlight1/table-now")),
+        (
+            "fanlight, prefaulted",
+            sys::open("/dev/fanlight1/table-now"),
+        ),
         ("fanlight, contiguous", sys::open("/dev/fanlight1/contig")),
         ("fanlight, carve-out", sys::open("/dev/fanlight1/carve")),
         ("UIO virtual", device::uio("fanlight-bench").0),
@@ -30,18 +33,23 @@ pub fn touch(sheet: &mut Sheet) {
     for (name, file) in peers() {
         let mut faults = 0;
         let took = (0..5).map(|_| {
-            (0..ROUNDS).map(|_| {
-                let map = Map::new(&file, 0, MIB, false, 0);
-                let before = sys::faults_and_waits().0;
-                let took = time(|| map.touch());
-                faults = sys::faults_and_waits().0 - before;
-                took
-            }).sum::<u64>()
+            (0..ROUNDS)
+                .map(|_| {
+                    let map = Map::new(&file, 0, MIB, false, 0);
+                    let before = sys::faults_and_waits().0;
+                    let took = time(|| map.touch());
+                    faults = sys::faults_and_waits().0 - before;
+                    took
+                })
+                .sum::<u64>()
         });
         sheet.each(name, "instructions", took.min().unwrap_or(0), ROUNDS);
         sheet.put(name, "faults", faults as f64);
     }
-    let ptes = (0..5).map(|_| device::run(Kind::Ptes, 256, 100)).min().unwrap_or(0);
+    let ptes = (0..5)
+        .map(|_| device::run(Kind::Ptes, 256, 100))
+        .min()
+        .unwrap_or(0);
     sheet.each("limit: 256 PTE writes", "instructions", ptes, 100);
 }
 
@@ -71,10 +79,13 @@ pub fn map(sheet: &mut Sheet) {
     device::put("/sys/kernel/tracing/buffer_size_kb", "1020");
     let trace = sys::open(TRACE);
     let meta = Map::new(&trace, 0, 4096, false, 0);
-    let (meta_size, subbuf, count) = (meta.load(0) as usize, meta.load(2) as usize, meta.load(3) as usize);
+    let (meta_size, subbuf, count) = (
+        meta.load(0) as usize,
+        meta.load(2) as usize,
+        meta.load(3) as usize,
+    );
     drop(meta);
     let len = meta_size + subbuf * count;
     measure("ftrace", &trace, 0, len);
     device::put("/sys/kernel/tracing/buffer_size_kb", "64");
 }
-
