@@ -5,8 +5,10 @@
 use super::{
     carveout::Carveout,
     contiguous::ContiguousArea,
-    vmalloc::VmallocArea, //
+    vmalloc::VmallocArea,
+    Cache, //
 };
+use core::ptr;
 use kernel::sync::Arc;
 
 /// What is behind a window.
@@ -48,9 +50,22 @@ impl Backing {
         }
     }
 
-    /// Copies from the memory, each aligned word, half-word or byte of it read once. Returns how much there was.
+    /// Whether so many bytes may be copied in any way: they are many, and no register is among them.
+    fn is_bulk(&self, len: usize) -> bool {
+        let registers = matches!(self, Backing::Carveout(c) if c.cache() == Cache::Noncached);
+        len > BULK && !registers
+    }
+
+    /// Copies from the memory. Of a noncached carve-out, and where it is little, each aligned word, half-word or byte is
+    /// read once. Returns how much there was.
     pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> usize {
         let len = out.len().min(self.size().saturating_sub(offset));
+        if self.is_bulk(len) {
+            // SAFETY: `len` bytes are inside the memory, which `self` owns, and inside `out`, which is other memory. User
+            // space may change it meanwhile: what arrives may be a mixture.
+            unsafe { ptr::copy_nonoverlapping(self.as_ptr().add(offset), out.as_mut_ptr(), len) };
+            return len;
+        }
         let mut at = 0;
         while at < len {
             // SAFETY: `offset + at` and the step after it are inside the memory, which `self` owns; `step` sees to the
@@ -67,10 +82,14 @@ impl Backing {
         len
     }
 
-    /// Copies into the memory, each aligned word, half-word or byte of it written once. Returns how much there was room
-    /// for.
+    /// Copies into the memory as [`Backing::read`] does from it. Returns how much there was room for.
     pub(crate) fn write(&self, offset: usize, data: &[u8]) -> usize {
         let len = data.len().min(self.size().saturating_sub(offset));
+        if self.is_bulk(len) {
+            // SAFETY: as in `read`.
+            unsafe { ptr::copy_nonoverlapping(data.as_ptr(), self.as_ptr().add(offset), len) };
+            return len;
+        }
         let mut at = 0;
         while at < len {
             // SAFETY: as in `read`.
@@ -96,6 +115,9 @@ impl Backing {
         len
     }
 }
+
+/// Up to so many bytes are taken one by one in all memory.
+const BULK: usize = 64;
 
 /// The widest access that is aligned at `offset` and not longer than `left` bytes.
 fn step(offset: usize, left: usize) -> usize {

@@ -145,6 +145,11 @@ impl Carveout {
         self.claim.range.size as usize
     }
 
+    /// Memory type of the mapping.
+    pub(super) fn cache(&self) -> Cache {
+        self.cache
+    }
+
     /// The whole range as aligned words.
     pub(crate) fn words(&self) -> &[Word] {
         // SAFETY: by the type invariant; `Word` is an atomic `u32` for which any bits are valid, and the mapping is
