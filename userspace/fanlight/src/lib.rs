@@ -49,8 +49,8 @@ pub use geometry::{Field, Geometry, PixelFormat};
 pub use info::{Backing, Cache, Info, Kind, Rights, Scanout};
 #[cfg(feature = "std")]
 pub use log::{
-    Caller, Ending, Facility, Level, Log, LogWriter, Reader, Record, Records, Salvaged, Start,
-    UnknownName,
+    Caller, Ending, Facility, Glimpse, Level, Log, LogWriter, Reader, Record, Records, Salvaged,
+    Start, UnknownName,
 };
 #[cfg(feature = "png")]
 pub use picture::{Picture, PICTURE_LIMIT};

@@ -146,6 +146,26 @@ fn log_drain_gives_what_single_steps_give() {
             .unwrap();
         assert_eq!(batched, single);
         assert_eq!(number, single.len() as u64);
+        let seen = |record: fanlight::Glimpse<'_>| {
+            let number = record.seq().to_string();
+            assert!(record.starts_with(number.as_bytes()));
+            assert!(!record.starts_with(b"-") && !record.starts_with(&[b'0'; 300]));
+            (
+                record.seq(),
+                record.ns(),
+                record.level(),
+                record.facility(),
+                record.caller(),
+            )
+        };
+        let mut reader = log.reader(start).unwrap();
+        let folded = reader.fold(Vec::new(), |all, record| all.push(seen(record)));
+        let copied = single
+            .iter()
+            .map(|r| (r.seq, r.ns, r.level, r.facility, r.caller));
+        assert_eq!(folded.unwrap(), copied.collect::<Vec<_>>());
+        assert!(reader.next_record().unwrap().is_none());
+        assert_eq!(reader.lost(), single.first().map_or(0, |first| first.lost));
         // An error stays behind its record.
         if single.len() > 5 {
             let mut reader = log.reader(start).unwrap();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The log: its ring by map, its writer, what was salvaged of the previous boot.
 
+mod glimpse;
 mod previous;
 mod reader;
 mod record;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use fanlight_ring::{AttachError, Ring};
 
+pub use glimpse::Glimpse;
 pub use previous::{Ending, Salvaged};
 pub use reader::{Reader, Records, Start};
 pub use record::{Caller, Facility, Level, Record, UnknownName};
