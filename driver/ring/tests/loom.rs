@@ -159,18 +159,31 @@ fn model(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
 
 /// One writes `writes` records into a ring that has room for `room`, while others read.
 fn overwrite(room: usize, writes: u64, readers: &'static [Form], preemptions: usize) {
+    follow(room, 0, writes, readers, preemptions);
+}
+
+/// The same, but there are `before` others, which the readers know already.
+fn follow(room: usize, before: u64, writes: u64, readers: &'static [Form], preemptions: usize) {
     model(preemptions, move || {
         let shared = Shared::new(room);
-        let readers: Vec<_> = readers
-            .iter()
-            .map(|&form| Reader::new(&shared).spawn(form))
+        let mut cursors: Vec<_> = readers.iter().map(|_| Reader::new(&shared)).collect();
+        for tag in 0..before {
+            shared.write(tag, Mode::Normal).unwrap();
+            for reader in &mut cursors {
+                assert!(reader.read());
+            }
+        }
+        let readers: Vec<_> = cursors
+            .into_iter()
+            .zip(readers)
+            .map(|(reader, &form)| reader.spawn(form))
             .collect();
-        for tag in 0..writes {
+        for tag in before..before + writes {
             shared.write(tag, Mode::Normal).unwrap();
         }
         for reader in readers {
             let mut reader = reader.join().unwrap();
-            assert_eq!(reader.finish(), writes);
+            assert_eq!(reader.finish(), before + writes);
             assert!(reader
                 .records
                 .iter()
@@ -244,6 +257,14 @@ fn log_loom_one_writer_one_reader_many_preemptions() {
     overwrite(2, 3, &[Form::Single], 3);
 }
 
+/// What a reader comes to lies where something else was the round before.
+#[test]
+fn log_loom_reader_in_the_second_round() {
+    for form in [&[Form::Single], &[Form::Batch], &[Form::Span]] {
+        follow(2, 2, 2, form, 3);
+    }
+}
+
 #[test]
 fn log_loom_writer_interrupted_by_a_writer() {
     nested(4, 0, Mode::Normal, &[Form::Single], 4);
@@ -261,7 +282,8 @@ fn log_loom_writer_interrupted_while_overwriting() {
 fn log_loom_writer_given_up_by_a_final_one() {
     nested(4, 0, Mode::Final, &[Form::Single], 3);
     nested(4, 0, Mode::Final, &[Form::Batch], 2);
-    nested(4, 0, Mode::Final, &[Form::Span], 3);
+    // The hole is the second record that it looks at.
+    nested(4, 1, Mode::Final, &[Form::Span], 2);
 }
 
 #[test]
