@@ -5,6 +5,7 @@
 bench-module := build/$(flavour)/fanlight_bench.ko
 bench-report := $(CARGO_TARGET_DIR)/debug/fanlight-bench-report
 bench-runs := build/bench
+armv7 := armv7-unknown-linux-gnueabihf
 
 .PHONY: bench bench-doc bench-programs bench-parts
 

@@ -29,6 +29,9 @@ pub enum Kind {
 /// Fanlight's instances, the main one first, by the names of their devices.
 pub const FANLIGHT: &str = "fanlight";
 pub const WINDOWS: &str = "fanlight-bench";
+/// With one window of 1 MiB, the carve-out [`CARVE`].
+pub const ALONE: &str = "fanlight-carve";
+pub const CARVE: &str = "/dev/fanlight7/carve";
 /// Instances with a log of a certain size, and no other window.
 pub const RINGS: &[(&str, usize, &str)] = &[
     ("fanlight-ring-64k", 64 << 10, "/dev/fanlight2/log"),
@@ -38,8 +41,12 @@ pub const RINGS: &[(&str, usize, &str)] = &[
     ("fanlight-ring-16m", 16 << 20, "/dev/fanlight6/log"),
 ];
 
-/// Makes the guest ready: no second log that every message goes to as well, and quiet consoles.
+/// Makes the guest ready: no second log that every message goes to as well, no processes that come in between, and quiet
+/// consoles.
 pub fn prepare() {
+    // The kernel makes the nodes itself. mdev, called for each by a process of its own, may come so late that it removes
+    // one which is there again.
+    put("/proc/sys/kernel/hotplug", "");
     for (name, _, _) in RINGS {
         unbind("fanlight", name);
     }
@@ -101,6 +108,18 @@ pub fn quiet() {
             return;
         }
     }
+}
+
+/// Until something is so that is about to be.
+#[track_caller]
+pub fn until(so: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if so() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("waited for 5 s");
 }
 
 pub fn unbind(name: &str, device: &str) {

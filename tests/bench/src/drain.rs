@@ -124,6 +124,20 @@ pub fn drain(sheet: &mut Sheet) {
     let log = fanlight::Log::open(LOG).expect("the log");
     let took = least(5, || {
         let mut reader = log.reader(fanlight::Start::Oldest).expect("a reader");
+        let count = reader.fold(0, |count, record| {
+            black_box(record.seq());
+            *count += 1;
+        });
+        assert_eq!(count.expect("a log"), all);
+    });
+    sheet.each(
+        "fanlight map, library, in place",
+        "instructions/record",
+        took,
+        all,
+    );
+    let took = least(5, || {
+        let mut reader = log.reader(fanlight::Start::Oldest).expect("a reader");
         let mut count = 0;
         while let Some(record) = reader.next_record().expect("a record") {
             black_box(record);

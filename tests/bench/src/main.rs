@@ -23,11 +23,8 @@ use std::io::{Read, Write};
 use meter::Sheet;
 use sys::Ended;
 
-/// Name and function.
-type Part = (&'static str, fn(&mut Sheet));
-
-/// In the order in which they run.
-const PARTS: &[Part] = &[
+/// Name and function of each part, in the order in which they run.
+const PARTS: &[(&str, fn(&mut Sheet))] = &[
     ("touch", touch::touch),
     ("map", touch::map),
     ("persist", persist::append),
@@ -35,12 +32,12 @@ const PARTS: &[Part] = &[
     ("sram", sram::sram),
     ("frame", frame::frame),
     ("revoke", revoke::revoke),
-    ("scale", scale::scale),
+    ("footprint", footprint::footprint),
     // From here on there are many messages in printk's buffer, which every fanlight that is bound takes over.
+    ("scale", scale::scale),
     ("drain", drain::drain),
     ("produce", produce::produce),
     ("readers", readers::readers),
-    ("footprint", footprint::footprint),
 ];
 
 fn main() {
@@ -82,5 +79,7 @@ fn in_child(name: &'static str, part: fn(&mut Sheet)) -> (bool, String) {
         "fanlight-bench: {name}: {}",
         if done { "done" } else { "failed" }
     );
+    // The line goes out by interrupts, which are not the next part's.
+    std::thread::sleep(std::time::Duration::from_millis(100));
     (done, text)
 }

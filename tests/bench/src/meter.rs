@@ -44,3 +44,10 @@ pub fn busy(work: impl FnOnce()) -> u64 {
     let took = sys::now() - start;
     took.saturating_sub(device::idle() - idle)
 }
+
+/// What this process did itself in `work`, in the kernel and outside of it. Where it waits, others run or none does.
+pub fn own(work: impl FnOnce()) -> u64 {
+    let start = sys::own_time();
+    work();
+    sys::own_time() - start
+}

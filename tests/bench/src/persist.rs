@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use fanlight_ring::{Cursor, Item};
 
 use crate::device::{self, Kind, FANLIGHT, LOG};
-use crate::meter::{busy, least, time, Sheet};
+use crate::meter::{least, own, time, Sheet};
 use crate::sys::{self, Map};
 
 const COUNT: usize = 10_000;
@@ -23,6 +23,7 @@ const ZONES: [(&str, &str, usize); 2] = [
     ("pmsg, ecc=0", "54300000.ramoops", 0x5431_0000),
     ("pmsg, ecc=1", "54500000.ramoops", 0x5451_0000),
 ];
+const PMSG_NODE: &str = "/dev/pmsg0";
 const PMSG: &str = "/sys/fs/pstore/pmsg-ramoops-0";
 const PREVIOUS: &str = "/dev/fanlight0/log.prev";
 const LEVEL: &str = "/sys/class/misc/fanlight0-log/persist_level";
@@ -49,7 +50,10 @@ fn only_ramoops(device: &str) {
     for (_, other, _) in ZONES {
         device::unbind("ramoops", other);
     }
+    // The node goes and comes a while after the device.
+    device::until(|| !fs::exists(PMSG_NODE).unwrap_or(false));
     device::bind("ramoops", device);
+    device::until(|| fs::exists(PMSG_NODE).unwrap_or(false));
 }
 
 pub fn append(sheet: &mut Sheet) {
@@ -82,7 +86,7 @@ pub fn append(sheet: &mut Sheet) {
         sheet.each(
             &format!("{name}, write()"),
             "instructions/record",
-            write_lines("/dev/pmsg0"),
+            write_lines(PMSG_NODE),
             COUNT,
         );
     }
@@ -137,7 +141,7 @@ fn flip(memory: &Map, count: usize) -> Vec<usize> {
     (0..count)
         .map(|i| {
             let bit = if i == 0 { 3 } else { random.next(REGION * 8) };
-            memory.store(bit / 32, memory.load(bit / 32) ^ (1 << (bit % 32)));
+            memory.store(bit / 32, memory.load(bit / 32) ^ 1 << (bit % 32));
             bit / 8
         })
         .collect()
@@ -213,7 +217,7 @@ pub fn salvage(sheet: &mut Sheet) {
     let empty = {
         let memory = memory(PERSIST);
         memory.copy_in(0, &vec![0; REGION]);
-        busy(|| device::bind_alone("fanlight", FANLIGHT))
+        own(|| device::bind_alone("fanlight", FANLIGHT))
     };
     sheet.put("fanlight, an empty region", "instructions", empty as f64);
     for flips in [0, 1, 8, 64] {
@@ -222,14 +226,14 @@ pub fn salvage(sheet: &mut Sheet) {
         let memory = memory(PERSIST);
         let lines = find(&memory, 32);
         let expected = undamaged(&lines, &flip(&memory, flips));
-        let mut took = busy(|| device::bind_alone("fanlight", FANLIGHT));
+        let mut took = own(|| device::bind_alone("fanlight", FANLIGHT));
         device::quiet();
         if flips == 0 {
             for _ in 0..2 {
                 // The same again: the least counts, since the console's thread may come in between.
                 write_lines(LOG);
                 device::unbind("fanlight", FANLIGHT);
-                took = took.min(busy(|| device::bind_alone("fanlight", FANLIGHT)));
+                took = took.min(own(|| device::bind_alone("fanlight", FANLIGHT)));
                 device::quiet();
             }
             sheet.put("fanlight, 0 flips", "instructions", took as f64);
@@ -239,13 +243,13 @@ pub fn salvage(sheet: &mut Sheet) {
     for (name, device, zone) in ZONES {
         for flips in [0, 1, 8, 64] {
             only_ramoops(device);
-            write_lines("/dev/pmsg0");
+            write_lines(PMSG_NODE);
             device::unbind("ramoops", device);
             let memory = memory(zone);
             let lines = find(&memory, 0);
             let expected = undamaged(&lines, &flip(&memory, flips));
             // pstore is mounted, so the records are read as well.
-            let took = busy(|| device::bind_alone("ramoops", device));
+            let took = own(|| device::bind_alone("ramoops", device));
             if flips == 0 {
                 sheet.put(&format!("{name}, 0 flips"), "instructions", took as f64);
             }

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use crate::device;
-use crate::meter::{busy, Sheet};
+use crate::meter::{own, Sheet};
 use crate::sys::{self, Map};
 use crate::touch::MIB;
 
@@ -22,8 +22,8 @@ type Peer = (
 );
 
 const PEERS: [Peer; 2] = [
-    ("fanlight", "fanlight", device::WINDOWS, 0x5410_0000, || {
-        sys::open_rw("/dev/fanlight1/carve")
+    ("fanlight", "fanlight", device::ALONE, 0x5410_0000, || {
+        sys::open_rw(device::CARVE)
     }),
     (
         "UIO",
@@ -99,7 +99,7 @@ pub fn unbind_with(processes: usize) -> u64 {
             .map(|_| {
                 let (mut from, mut to) = sys::pipe();
                 let pid = sys::child(|| {
-                    let map = Map::new(&sys::open_rw("/dev/fanlight1/carve"), 0, MIB, true, 0);
+                    let map = Map::new(&sys::open_rw(device::CARVE), 0, MIB, true, 0);
                     map.touch();
                     to.write_all(b"!").expect("the parent");
                     std::thread::sleep(Duration::from_secs(3600));
@@ -108,12 +108,12 @@ pub fn unbind_with(processes: usize) -> u64 {
                 pid
             })
             .collect();
-        best = best.min(busy(|| device::unbind("fanlight", device::WINDOWS)));
+        best = best.min(own(|| device::unbind("fanlight", device::ALONE)));
         for pid in children {
             sys::kill(pid);
             sys::wait(pid);
         }
-        device::bind("fanlight", device::WINDOWS);
+        device::bind("fanlight", device::ALONE);
     }
     best
 }

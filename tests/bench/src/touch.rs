@@ -23,7 +23,7 @@ fn peers() -> Vec<(&'static str, File)> {
             sys::open("/dev/fanlight1/table-now"),
         ),
         ("fanlight, contiguous", sys::open("/dev/fanlight1/contig")),
-        ("fanlight, carve-out", sys::open("/dev/fanlight1/carve")),
+        ("fanlight, carve-out", sys::open(device::CARVE)),
         ("UIO virtual", device::uio("fanlight-bench").0),
     ]
 }

@@ -148,6 +148,9 @@ impl Media {
     }
 }
 
+/// What the guest would have from the host: random numbers, and the time.
+const SAME_TWICE: [&str; 4] = ["-seed", "1", "-rtc", "base=2026-01-01,clock=vm"];
+
 impl Machine {
     /// The whole QEMU command for a boot.
     pub fn command(
@@ -163,7 +166,7 @@ impl Machine {
         qemu.args(["-m", &options.memory.to_string()]);
         qemu.args(["-nodefaults", "-nic", "none", "-display", "none"]);
         if options.icount {
-            qemu.args(["-icount", "shift=0,sleep=off"]);
+            qemu.args(["-icount", "shift=0,sleep=off"]).args(SAME_TWICE);
         }
         qemu.arg("-kernel").arg(&options.kernel);
         qemu.arg("-dtb").arg(tree);
@@ -234,6 +237,10 @@ impl Machine {
                 .args(["-smp", &self.processors(options.smp).to_string()])
                 .args(["-m", &options.memory.to_string()])
                 .args(["-nodefaults", "-nic", "none", "-display", "none"]);
+            if options.icount {
+                // The tree has the kernel's first random numbers in it.
+                qemu.args(SAME_TWICE);
+            }
             run(&mut qemu)?;
             base
         };
