@@ -18,6 +18,23 @@ pub fn now() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// Sleeps until the machine is up for so many seconds.
+pub fn sleep_until(seconds: u64) {
+    let until = libc::timespec {
+        tv_sec: seconds as libc::time_t,
+        tv_nsec: 0,
+    };
+    // SAFETY: the structure is initialised; what is left of the time is not asked for.
+    unsafe {
+        libc::clock_nanosleep(
+            libc::CLOCK_MONOTONIC,
+            libc::TIMER_ABSTIME,
+            &until,
+            std::ptr::null_mut(),
+        )
+    };
+}
+
 /// Nanoseconds that this process had a processor for, in the kernel and outside.
 pub fn own_time() -> u64 {
     let mut time = libc::timespec {
@@ -118,7 +135,7 @@ pub fn seek_end(fd: RawFd) {
 }
 
 /// Minor faults of this process so far, and how often it gave the processor away to wait.
-pub fn faults_and_waits() -> (i64, i64) {
+pub fn faults_and_waits() -> (libc::c_long, libc::c_long) {
     // SAFETY: all zero is a valid rusage, and the kernel fills it in.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: room for one structure.

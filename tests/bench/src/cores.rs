@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Several processors: how writers and readers get into each other's way. By the clock on the wall, and therefore only as
+//! ratios: not a part of what counts instructions.
+
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+
+use crate::device::LOG;
+use crate::drain::{in_place, map_log};
+use crate::meter::{time, Sheet};
+use crate::sys;
+
+const RECORDS: usize = 40_000;
+
+pub fn cores(sheet: &mut Sheet) {
+    let text = [b'x'; 64];
+    let write = || {
+        let log = sys::open_wo(LOG);
+        move |count: usize| {
+            for _ in 0..count {
+                sys::write(log.as_raw_fd(), &text);
+            }
+        }
+    };
+    let read = || {
+        let map = map_log(LOG, 2 << 20);
+        move |count: usize| {
+            let mut seen = 0;
+            while seen < count * 100 {
+                seen += in_place(&mut fanlight_ring::Cursor::oldest(map.ring()), map.ring());
+            }
+        }
+    };
+    // Nothing that they share: what the machine itself can do.
+    let count = || {
+        |count: usize| {
+            for n in 0..count * 1000 {
+                std::hint::black_box(n);
+            }
+        }
+    };
+    several(sheet, "one loop each, which shares nothing", count);
+    several(sheet, "write() to one log", write);
+    several(sheet, "reading one log by map", read);
+}
+
+/// The same work by one to four processes at once, and how many times the work of one they do in a time.
+fn several<W: FnOnce(usize)>(sheet: &mut Sheet, case: &str, prepare: impl Fn() -> W) {
+    let mut alone = 0;
+    for processes in 1..=4 {
+        // The best of some: others use the host as well.
+        let took = (0..5)
+            .map(|_| together(processes, &prepare))
+            .min()
+            .unwrap_or(0);
+        if processes == 1 {
+            alone = took;
+        }
+        let speed = alone as f64 / took as f64 * processes as f64;
+        sheet.put(case, &format!("x={processes}"), speed);
+    }
+}
+
+fn together<W: FnOnce(usize)>(processes: usize, prepare: &impl Fn() -> W) -> u64 {
+    let mut children = Vec::new();
+    for _ in 0..processes {
+        let (mut start, go) = sys::pipe();
+        let (mut from, mut to) = sys::pipe();
+        let pid = sys::child(|| {
+            let work = prepare();
+            to.write_all(b"!").expect("the parent");
+            start.read_exact(&mut [0]).expect("the parent");
+            work(RECORDS / 4);
+        });
+        drop(to);
+        from.read_exact(&mut [0]).expect("a child that is ready");
+        children.push((pid, go));
+    }
+    time(|| {
+        for (_, go) in &mut children {
+            go.write_all(b"!").expect("a child");
+        }
+        for (pid, _) in &children {
+            sys::wait(*pid);
+        }
+    })
+}
