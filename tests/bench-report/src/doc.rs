@@ -20,6 +20,7 @@ pub fn write(directory: &Path, page: &Path, notes: &Path) -> Result<(), Error> {
         ("{{goals}}", goals(&sheet)),
         ("{{results}}", results(&sheet)),
         ("{{scaling}}", scaling(&sheet)),
+        ("{{cores}}", cores(&sheet)),
     ] {
         text = text.replace(mark, part.trim_end());
     }
@@ -79,7 +80,11 @@ fn goals(sheet: &Sheet) -> String {
 fn results(sheet: &Sheet) -> String {
     let mut text = String::new();
     let mut part = "";
-    for row in sheet.rows.iter().filter(|row| row.part != "scale") {
+    for row in sheet
+        .rows
+        .iter()
+        .filter(|row| row.part != "scale" && row.part != "cores")
+    {
         if row.part != part {
             part = &row.part;
             let _ = writeln!(
@@ -138,6 +143,20 @@ fn scaling(sheet: &Sheet) -> String {
             number(last.1),
             last.0
         );
+    }
+    text
+}
+
+/// How many times the work of one is done by several at once.
+fn cores(sheet: &Sheet) -> String {
+    let mut text = "| work of each | 1 process | 2 | 3 | 4 |\n|---|---:|---:|---:|---:|".to_owned();
+    let mut case = "";
+    for row in sheet.rows.iter().filter(|row| row.part == "cores") {
+        if row.case != case {
+            case = &row.case;
+            let _ = write!(text, "\n| {case} |");
+        }
+        let _ = write!(text, " {:.2} |", row.values[0]);
     }
     text
 }

@@ -222,8 +222,12 @@ impl Goal {
             Aim::Less(times) => (theirs / ours, theirs >= ours * times),
             Aim::AtMost(times) => (ours / theirs, ours <= theirs * times),
             Aim::Limit(limit) => (ours, ours <= limit),
-            // To the tenth of a percent that is asked of two runs.
-            Aim::Same => (ours / theirs, (ours - theirs).abs() <= theirs.abs() * 0.001),
+            // What is counted is the same or not; what is measured, to the tenth of a percent that is asked of two runs.
+            Aim::Same => {
+                let counted = ours.fract() == 0.0 && theirs.fract() == 0.0;
+                let share = if counted { 0.0 } else { 0.001 };
+                (ours / theirs, (ours - theirs).abs() <= theirs.abs() * share)
+            }
             Aim::Some => (ours, ours > 0.0),
         };
         Some(Outcome {

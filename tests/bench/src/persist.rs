@@ -113,9 +113,9 @@ fn find(memory: &Map, header: usize) -> Vec<(usize, usize, usize)> {
             .and_then(|hex| std::str::from_utf8(hex).ok());
         let number = number.and_then(|hex| usize::from_str_radix(hex, 16).ok());
         if let Some(number) = number.filter(|_| at >= header) {
-            let body = if header == 0 { LEN } else { LEN - 1 };
             if bytes.get(at..at + LEN - 1) == Some(&line(number)[..LEN - 1]) {
-                found.push((number, at - header, at + body));
+                // With the newline, or with the padding that stands there.
+                found.push((number, at - header, at + LEN));
             }
         }
         at += 6;
