@@ -31,8 +31,7 @@ use crate::{
         },
         irq_lock::{
             IrqGuard,
-            IrqLock,
-            IrqsMasked, //
+            IrqLock, //
         },
         persistent::Persistent,
         ring_area::RingArea,
@@ -59,21 +58,19 @@ use kernel::{
     }, //
 };
 
-/// How often an emergency asks for what somebody else has, before it goes on without.
+/// How often an emergency asks for the lock before it goes on without.
 const EMERGENCY_TRIES: usize = 10_000;
 
 /// A log ring.
 ///
-/// Readers, by map or by read(), need nothing but the ring. A writer masks interrupts and waits until the ring is its own:
-/// whoever has it is on another processor and about to be done. Only an emergency may have interrupted the one it would wait
-/// for, and then goes on all the same: the ring allows for that.
+/// Readers, by map or by read(), need nothing but the ring. Writers are serialised by `lock`; one that can't wait for it,
+/// in an emergency, appends all the same: the ring allows for that.
 #[pin_data]
 pub(crate) struct Log {
     area: RingArea,
     writer: Writer,
-    /// Taken to put the kernel's own messages in order.
     #[pin]
-    intake: IrqLock,
+    lock: IrqLock,
     /// Readers that sleep.
     #[pin]
     pub(crate) waiters: Waiters,
@@ -81,7 +78,7 @@ pub(crate) struct Log {
     pub(crate) persistent: Option<Pin<KBox<Persistent>>>,
     /// For the console's thread, for who catches up meanwhile, and for an emergency on top.
     scratch: [TryCell<Scratch>; 3],
-    /// The kernel's number of the next message that is not in the ring; changed under `intake`.
+    /// The kernel's number of the next message that is not in the ring; changed under the lock.
     next_message: Atomic<u64>,
     /// Messages that printk had lost before they could be taken.
     pub(crate) missed: Atomic<u64>,
@@ -120,7 +117,7 @@ impl Log {
         Ok(try_pin_init!(Self {
             area,
             writer: Writer::new(start),
-            intake <- IrqLock::new(),
+            lock <- IrqLock::new(),
             waiters <- Waiters::new(),
             persistent,
             scratch,
@@ -149,9 +146,9 @@ impl Log {
     /// Appends a record and wakes who waits. Any context; waits for nothing in an emergency.
     #[inline]
     pub(crate) fn append(&self, entry: &Entry<'_>) -> Result<u64, Refused> {
-        let masked = IrqsMasked::new();
-        let seq = self.put(entry)?;
-        drop(masked);
+        let lock = self.lock_for(entry.flags);
+        let seq = self.put(entry, &lock)?;
+        drop(lock);
         self.waiters.appended(seq, self.ring().header().head.load());
         Ok(seq)
     }
@@ -164,13 +161,16 @@ impl Log {
             .append_with_seq(self.ring(), &record.entry, record.seq);
     }
 
-    /// Appends to the ring and to the copy. With interrupts masked, so that nobody has to wait long.
+    /// Appends to the ring and to the copy.
     #[inline]
-    fn put(&self, entry: &Entry<'_>) -> Result<u64, Refused> {
-        let seq = match self.writer.try_append(self.ring(), entry) {
-            Err(Refused::Busy) => self.put_late(entry)?,
-            done => done?,
+    fn put(&self, entry: &Entry<'_>, lock: &Option<IrqGuard<'_>>) -> Result<u64, Refused> {
+        // Who has the lock for so long was interrupted by this very context, or was stopped by the panic.
+        let mode = if lock.is_none() && panic_in_progress() {
+            Mode::Final
+        } else {
+            Mode::Normal
         };
+        let seq = self.writer.append(self.ring(), entry, mode)?;
         if let Some(persistent) = &self.persistent {
             persistent.append(entry, seq);
             if entry.flags & EMERGENCY != 0 && panic_in_progress() {
@@ -178,33 +178,6 @@ impl Log {
             }
         }
         Ok(seq)
-    }
-
-    /// Appends to the ring when it is free, or in an emergency as it is.
-    #[cold]
-    #[inline(never)]
-    fn put_late(&self, entry: &Entry<'_>) -> Result<u64, Refused> {
-        let mut tries = 0;
-        loop {
-            match self.writer.try_append(self.ring(), entry) {
-                Err(Refused::Busy) => {}
-                done => return done,
-            }
-            if entry.flags & EMERGENCY != 0 {
-                tries += 1;
-                if tries == EMERGENCY_TRIES {
-                    break;
-                }
-            }
-            core::hint::spin_loop();
-        }
-        // Who has it for so long was interrupted by this very context, or was stopped by the panic.
-        let mode = if panic_in_progress() {
-            Mode::Final
-        } else {
-            Mode::Normal
-        };
-        self.writer.append(self.ring(), entry, mode)
     }
 
     /// Forgets all records that are there. For a ring that nobody writes to any more.
@@ -218,11 +191,12 @@ impl Log {
     }
 
     /// Waits for the lock, but in an emergency not for ever: then it is none.
+    #[inline]
     fn lock_for(&self, flags: u8) -> Option<IrqGuard<'_>> {
         if flags & EMERGENCY == 0 {
-            Some(self.intake.lock())
+            Some(self.lock.lock())
         } else {
-            (0..EMERGENCY_TRIES).find_map(|_| self.intake.try_lock())
+            (0..EMERGENCY_TRIES).find_map(|_| self.lock.try_lock())
         }
     }
 

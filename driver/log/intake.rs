@@ -65,7 +65,7 @@ impl Log {
     /// a gap in the ring's numbers.
     fn take(&self, seq: u64, entry: &Entry<'_>) {
         {
-            let _lock = self.lock_for(entry.flags);
+            let lock = self.lock_for(entry.flags);
             let next = self.next_message.load(Relaxed);
             if seq < next {
                 return;
@@ -76,7 +76,7 @@ impl Log {
             }
             self.next_message.store(seq + 1, Relaxed);
             // A refused record took a number: its readers see that it is missing.
-            let _ = self.put(entry);
+            let _ = self.put(entry, &lock);
         }
         self.waiters
             .appended(self.writer.next_seq() - 1, self.ring().header().head.load());
