@@ -68,12 +68,20 @@ impl Backing {
         }
         let mut at = 0;
         while at < len {
-            // SAFETY: `offset + at` and the step after it are inside the memory, which `self` owns; `step` sees to the
+            // SAFETY: `offset + at` and the steps after it are inside the memory, which `self` owns; `step` sees to the
             // alignment. User space may change it meanwhile: the accesses are volatile.
             unsafe {
                 let from = self.as_ptr().add(offset + at);
                 at += match step(offset + at, len - at) {
-                    4 => put(out, at, &from.cast::<u32>().read_volatile().to_ne_bytes()),
+                    4 => {
+                        let words = out[at..len].chunks_exact_mut(4);
+                        let count = words.len();
+                        for (n, to) in words.enumerate() {
+                            let word = from.cast::<u32>().add(n).read_volatile();
+                            to.copy_from_slice(&word.to_ne_bytes());
+                        }
+                        4 * count
+                    }
                     2 => put(out, at, &from.cast::<u16>().read_volatile().to_ne_bytes()),
                     _ => put(out, at, &[from.read_volatile()]),
                 };
@@ -96,10 +104,17 @@ impl Backing {
             unsafe {
                 let to = self.as_ptr().add(offset + at);
                 at += match (step(offset + at, len - at), &data[at..len]) {
-                    (4, &[a, b, c, d, ..]) => {
-                        to.cast::<u32>()
-                            .write_volatile(u32::from_ne_bytes([a, b, c, d]));
-                        4
+                    (4, rest) => {
+                        let words = rest.chunks_exact(4);
+                        let count = words.len();
+                        for (n, word) in words.enumerate() {
+                            if let Ok(word) = word.try_into() {
+                                to.cast::<u32>()
+                                    .add(n)
+                                    .write_volatile(u32::from_ne_bytes(word));
+                            }
+                        }
+                        4 * count
                     }
                     (2, &[a, b, ..]) => {
                         to.cast::<u16>().write_volatile(u16::from_ne_bytes([a, b]));
