@@ -17,8 +17,8 @@ use loom::sync::Arc;
 use loom::thread;
 
 const START: Start = Start {
-    // A ring of one or two records wraps at 2^64.
-    position: 0u64.wrapping_sub(RECORD_MAX as u64),
+    // Positions wrap at 2^64 after two records, which lie one behind the other in rings of two or more.
+    position: 0u64.wrapping_sub(2 * RECORD_MAX as u64),
     seq: 5,
 };
 

@@ -18,7 +18,7 @@ pub fn terminal(sheet: &Sheet) -> String {
         }
         let differs = match row.difference() {
             0.0 => String::new(),
-            _ if is_race(row) => "  (a race: any number but 0)".into(),
+            _ if is_race(row) => "  (a race)".into(),
             share => format!("  (runs differ by {:.3} %)", share * 100.0),
         };
         let _ = writeln!(

@@ -164,7 +164,7 @@ pub fn drain(sheet: &mut Sheet) {
         ("fanlight read(), batches of text", FORM_TEXT),
         ("fanlight read(), batches of records", FORM_BINARY),
     ] {
-        let took = (0..3).map(|_| {
+        let took = (0..8).map(|_| {
             let file = sys::open(LOG);
             sys::set_nonblocking(&file);
             set_form(&file, form);

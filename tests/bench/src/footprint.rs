@@ -41,7 +41,7 @@ pub fn footprint(sheet: &mut Sheet) {
         }
     }
     // What the boot has to do for an instance with a framebuffer, a log and its copy over reboots.
-    let took = (0..3).map(|_| {
+    let took = (0..6).map(|_| {
         device::unbind("fanlight", FANLIGHT);
         device::quiet();
         own(|| device::bind_alone("fanlight", FANLIGHT))
@@ -53,7 +53,7 @@ pub fn footprint(sheet: &mut Sheet) {
 
     sys::rmmod("fanlight_bench");
     let mut took = u64::MAX;
-    for _ in 0..3 {
+    for _ in 0..6 {
         sys::rmmod("fanlight");
         // The module that could tell when all is quiet is gone.
         std::thread::sleep(std::time::Duration::from_millis(200));

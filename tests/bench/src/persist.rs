@@ -229,7 +229,7 @@ pub fn salvage(sheet: &mut Sheet) {
         let mut took = own(|| device::bind_alone("fanlight", FANLIGHT));
         device::quiet();
         if flips == 0 {
-            for _ in 0..2 {
+            for _ in 0..5 {
                 // The same again: the least counts, since the console's thread may come in between.
                 write_lines(LOG);
                 device::unbind("fanlight", FANLIGHT);

@@ -50,7 +50,7 @@ fn ring_sizes(sheet: &mut Sheet) {
         });
         sheet.each("map and touch a ring, per page", &x, took, size / 4096 + 1);
         drop(file);
-        let took = (0..3).map(|_| {
+        let took = (0..8).map(|_| {
             device::bind("fanlight", name);
             own(|| device::unbind("fanlight", name))
         });
@@ -75,8 +75,14 @@ fn window_sizes(sheet: &mut Sheet) {
             ("map and touch by fault, per page", &table),
             ("map and touch a carve-out, per page", &large),
         ] {
-            let took = least(5, || Map::new(file, 0, size, false, 0).touch());
-            sheet.each(case, &x, took, size / 4096);
+            // As many pages in all sizes.
+            let rounds = 32 * MIB / size;
+            let took = least(5, || {
+                for _ in 0..rounds {
+                    Map::new(file, 0, size, false, 0).touch();
+                }
+            });
+            sheet.each(case, &x, took, rounds * size / 4096);
         }
     }
 }

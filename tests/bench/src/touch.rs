@@ -9,8 +9,8 @@ use crate::meter::{least, time, Sheet};
 use crate::sys::{self, Map};
 
 pub const MIB: usize = 1 << 20;
-/// So many that the cheapest of them are a sample of 100 000 instructions.
-const ROUNDS: usize = 100;
+/// The clock has steps of 16 instructions: so many samples that it does not matter where they begin.
+const ROUNDS: usize = 500;
 /// Ftrace's ring of the one processor.
 pub const TRACE: &str = "/sys/kernel/tracing/per_cpu/cpu0/trace_pipe_raw";
 
