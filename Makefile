@@ -71,6 +71,14 @@ bench: toolchain ## fanlight and its peers doing the same work in one guest, ins
 bench-doc: toolchain ## write docs/benchmarks.md from what `make bench` has measured
 	@$(inside) bench-doc
 
+model: toolchain ## the log's ring under loom, and under miri where rustup's nightly has it; takes an hour
+	@$(inside) model
+	@if cargo +nightly miri --version >/dev/null 2>&1; then \
+		mk/step "ring under miri" build/log/miri.log cargo +nightly miri test --locked --target-dir $(target-dir)/miri -p fanlight-ring; \
+	else \
+		echo "fanlight: SKIPPED: miri, which rustup's nightly toolchain has (rustup component add miri --toolchain nightly)"; \
+	fi
+
 check: toolchain ## formatting, lints, licences, device-tree bindings
 	@$(inside) check
 
@@ -123,7 +131,7 @@ clean: ## remove build/ and this tree's compiled user space; kernels and the ima
 clean-cache: ## remove the cache as well: everything is built anew next time
 	rm -rf build $(FANLIGHT_CACHE)
 
-.PHONY: help run guest image crates flash test check kernel driver userspace quick-image toolchain host-deps clean clean-cache
+.PHONY: help run guest image crates flash test bench bench-doc model check kernel driver userspace quick-image toolchain host-deps clean clean-cache
 
 # Make's own processes share their job slots with the kernel's and cargo's.
 inside = env -u MAKEFLAGS $(if $(filter none,$(SDK)),,mk/sdk) make -f mk/build.mk -j $$(nproc) --no-print-directory

@@ -29,7 +29,7 @@ programs := build/userspace/fanlight build/userspace/fanlight-guest-tests build/
 # Not optimized: it waits for QEMU all day, and is built while somebody waits.
 runner := $(CARGO_TARGET_DIR)/debug/fanlight-runner
 
-.PHONY: run guest test check kernel driver userspace quick-image runner
+.PHONY: run guest test model check kernel driver userspace quick-image runner
 kernel: $(kernel)/ready
 driver: $(module)
 quick-image: $(image) ;
@@ -94,6 +94,10 @@ guest:
 
 check: $(kernel)/ready
 	@mk/check $(kernel)
+
+model:
+	@RUSTFLAGS='--cfg loom' $(step) "ring under loom" $(logs)/loom.log \
+		cargo test --locked --release --target-dir $(CARGO_TARGET_DIR)/loom -p fanlight-ring --test loom
 
 test:
 	+@$(ready)
