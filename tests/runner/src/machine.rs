@@ -202,7 +202,7 @@ impl Machine {
                 qemu.args(self.wires);
                 qemu.arg("-qmp")
                     .arg(format!("unix:{}", directory.join("qmp").display()));
-                append.push_str(&format!(" fanlight.control={}", self.control));
+                append.push_str(&format!(" ask-host.channel={}", self.control));
             }
         }
         qemu.arg("-append")
