@@ -70,8 +70,8 @@ fn colour(case: &str) -> Colour {
 
 pub fn bars(sheet: &Sheet) -> Picture {
     const ROW: i32 = 14;
-    const LABEL: i32 = 280;
-    const WIDTH: i32 = 860;
+    const LABEL: i32 = 296;
+    const WIDTH: i32 = 880;
     let of = |part: &str, metric: &str| -> Vec<(&str, f64)> {
         let rows = sheet
             .rows

@@ -141,7 +141,7 @@ fn flip(memory: &Map, count: usize) -> Vec<usize> {
     (0..count)
         .map(|i| {
             let bit = if i == 0 { 3 } else { random.next(REGION * 8) };
-            memory.store(bit / 32, memory.load(bit / 32) ^ 1 << (bit % 32));
+            memory.store(bit / 32, memory.load(bit / 32) ^ (1 << (bit % 32)));
             bit / 8
         })
         .collect()

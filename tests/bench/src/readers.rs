@@ -15,7 +15,7 @@ const COUNT: usize = 10_000;
 /// Records that the kernel makes between two chances for the readers to run.
 const BURST: usize = 10;
 const LEN: usize = 64;
-const IOC_WATERMARK: u32 = 1 << 30 | 16 << 16 | 0xf4 << 8 | 0x11;
+const IOC_WATERMARK: u32 = (1 << 30) | (16 << 16) | (0xf4 << 8) | 0x11;
 
 /// What a reader tells at its end.
 #[derive(Clone, Copy, Default)]
@@ -164,7 +164,7 @@ pub fn by_map(count: usize, ready: &mut dyn FnMut()) -> Told {
                         {
                             let digits = [10, 11].map(|at| words[at].load().to_ne_bytes());
                             let number = digits.as_flattened()[2..6].iter().fold(0, |n, &digit| {
-                                n << 4
+                                (n << 4)
                                     | usize::from(if digit > b'9' {
                                         digit - b'a' + 10
                                     } else {
