@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Options, messages and exit statuses.
+
+use std::fs;
+use std::io::Read;
+use std::process::Stdio;
+
+use super::log::Image;
+use super::{fails, run, text, tool};
+
+#[test]
+fn cli_usage_errors_are_util_linuxs() {
+    fails(
+        &["--nonsense"],
+        "unrecognized option '--nonsense'\nTry 'fanlight --help' for more information.",
+    );
+    fails(&["-z"], "invalid option -- 'z'");
+    fails(&["nonsense"], "unknown command 'nonsense'");
+    fails(&["log", "--level"], "option '--level' requires an argument");
+    fails(
+        &["log", "--follow=1"],
+        "option '--follow' doesn't allow an argument",
+    );
+    fails(&["log", "--fo=1"], "option '--fo' is ambiguous");
+    fails(
+        &["log", "extra"],
+        "unknown command 'extra'\nTry 'fanlight log --help'",
+    );
+    fails(&["fb"], "a command is missing\nTry 'fanlight fb --help'");
+    fails(&["fb", "fill"], "COLOUR is missing");
+    fails(&["fb", "fill", "red", "blue"], "unexpected argument 'blue'");
+    fails(&["fb", "fill", "reddish"], "unknown colour 'reddish'");
+    fails(
+        &["fb", "pattern", "plaid"],
+        "unknown pattern 'plaid'; there are bars, grid, gradient, text",
+    );
+    fails(&["fb", "blank", "maybe"], "'maybe' is neither on nor off");
+    fails(
+        &["fb", "show", "x.png", "--fit", "--center"],
+        "exclude each other",
+    );
+    fails(
+        &["fb", "show", "x.png", "--scale", "0"],
+        "--scale takes a number above 0",
+    );
+    fails(&["mem", "read", "sram", "zero"], "'zero' is no number");
+    fails(&["mem", "write", "sram", "0"], "VALUE is missing");
+    fails(
+        &["mem", "write", "sram", "0", "256", "-w1"],
+        "256 does not fit in 1 bytes",
+    );
+    fails(&["mem", "dump", "sram", "-w", "3"], "it is one of 1, 2, 4");
+    fails(
+        &["mem", "watch", "sram", "0", "-i", "0"],
+        "--interval takes seconds",
+    );
+    fails(&["top"], "this is not a terminal: use --batch");
+    fails(
+        &["--generate", "nonsense"],
+        "nothing to generate as 'nonsense'",
+    );
+}
+
+#[test]
+fn cli_help_is_on_stdout_and_short_enough_for_a_terminal() {
+    let mut all = vec![vec![]];
+    for command in ["list", "log", "fb", "mem", "stats", "top"] {
+        all.push(vec![command]);
+    }
+    for command in ["info", "shot", "show", "pattern", "fill", "blank", "clear"] {
+        all.push(vec!["fb", command]);
+    }
+    for command in ["dump", "read", "write", "watch"] {
+        all.push(vec!["mem", command]);
+    }
+    all.push(vec!["log", "write"]);
+    for mut command in all {
+        command.push("--help");
+        let output = run(&command);
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(text(&output.stderr), "");
+        let help = text(&output.stdout);
+        assert!(help.starts_with("\nUsage:\n fanlight "), "{command:?}");
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 80),
+            "{command:?}"
+        );
+    }
+}
+
+#[test]
+fn cli_version_tells_both_abis() {
+    let output = run(&["--version"]);
+    assert_eq!(output.status.code(), Some(0));
+    let expected = format!(
+        "fanlight {}, ABI {}; ",
+        env!("CARGO_PKG_VERSION"),
+        fanlight::abi::ABI
+    );
+    assert!(text(&output.stdout).starts_with(&expected));
+}
+
+#[test]
+fn cli_without_a_driver_says_what_to_do() {
+    if fs::read_dir("/dev")
+        .unwrap()
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().starts_with("fanlight"))
+    {
+        return;
+    }
+    for arguments in [
+        ["list"].as_slice(),
+        &["log"],
+        &["fb", "info"],
+        &["fb", "pattern"],
+        &["stats"],
+        &["mem", "dump", "sram"],
+        &["log", "write", "x"],
+    ] {
+        fails(arguments, "/dev/fanlight0: no such device, and the fanlight driver is not loaded: try 'modprobe fanlight'");
+    }
+    fails(&["list", "--device", "3"], "/dev/fanlight3: no such device");
+    let output = tool()
+        .arg("list")
+        .env("FANLIGHT", "/dev/fanlight7")
+        .output()
+        .unwrap();
+    assert!(text(&output.stderr).contains("/dev/fanlight7: no such device"));
+    let output = tool()
+        .args(["fb", "info"])
+        .env("FRAMEBUFFER", "/dev/fb9")
+        .output()
+        .unwrap();
+    assert!(text(&output.stderr).contains("/dev/fb9: no such device"));
+}
+
+#[test]
+fn cli_node_that_is_no_framebuffer_is_named() {
+    let output = tool()
+        .args(["fb", "info"])
+        .env("FRAMEBUFFER", "/dev/null")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text(&output.stderr).contains("/dev/null is not a framebuffer"),
+        "{}",
+        text(&output.stderr)
+    );
+    fails(
+        &["mem", "dump", "/dev/zero"],
+        "/dev/zero is not a window of fanlight",
+    );
+}
+
+#[test]
+fn cli_full_disk_is_an_error_and_a_closed_pipe_is_not_a_message() {
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = tool().arg("--help").stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).starts_with("fanlight: write error: "));
+
+    let records: Vec<_> = (0..400)
+        .map(|_| (6, 0, "a line that is long enough for the pipe to fill"))
+        .collect();
+    let image = Image::new("pipe", &records);
+    let mut child = tool()
+        .args(["log", "--follow", "--file", image.0.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 10];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    // Behind everything that the pipe has taken, so that the next write fails.
+    use std::os::unix::fs::FileExt;
+    let more = Image::new(
+        "pipe-more",
+        &records
+            .iter()
+            .chain(&records)
+            .copied()
+            .take(420)
+            .collect::<Vec<_>>(),
+    );
+    let file = fs::OpenOptions::new().write(true).open(&image.0).unwrap();
+    file.write_all_at(&fs::read(&more.0).unwrap(), 0).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(141));
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[cfg(feature = "png")]
+#[test]
+fn cli_show_says_what_is_wrong_with_a_picture() {
+    let path = std::env::temp_dir().join(format!("fanlight-cli-{}.png", std::process::id()));
+    let file = path.to_str().unwrap();
+    fs::write(&path, "<html>").unwrap();
+    fails(&["fb", "show", file], &format!("{file}: not a PNG picture"));
+    fs::write(&path, b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR").unwrap();
+    fails(
+        &["fb", "show", file],
+        &format!("{file}: the PNG picture is truncated"),
+    );
+    fails(
+        &["fb", "show", "/tmp"],
+        "cannot read /tmp: Is a directory\n",
+    );
+    fs::remove_file(&path).unwrap();
+    fails(
+        &["fb", "show", file],
+        &format!("cannot open {file}: No such file"),
+    );
+}
