@@ -53,7 +53,13 @@
 //!
 //! Loads and stores of the data are relaxed, word by word or by a plain copy in the kernel; what they tear the tail tells.
 //! Head and tail are 64 bits wide and must not be seen half changed, for which 32-bit ARM has `ldrexd` and `strexd`.
-//! `tests/loom.rs` has loom try all this; take any fence away and it finds out.
+//!
+//! `tests/loom.rs` has loom try all this. Each fence was taken away by hand, and each acquire and release weakened, to see
+//! whether it finds out. It does for the fences of the table, wherever they stand, and for the one of a new owner; for the
+//! acquire and the release of the head and of a record's first word; and for those by which the ring is claimed and given
+//! back. It does not for what another one makes up for, or what only matters where no model goes: the tail's acquire in
+//! `Cursor::oldest`, the owner's in `Writer::next_seq` and `Writer::end` and the fence there, and the owner's when numbers
+//! are passed over or the ring is taken away. They stay because the argument asks for them.
 
 #[cfg_attr(fanlight_driver, path = "../sys/atomic.rs")]
 #[cfg_attr(loom, path = "atomic_loom.rs")]

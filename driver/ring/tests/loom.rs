@@ -265,6 +265,35 @@ fn log_loom_reader_in_the_second_round() {
     }
 }
 
+/// Behind the newest record, while there come more: number and position belong together.
+#[test]
+fn log_loom_reader_from_the_newest_on() {
+    model(3, || {
+        let shared = Shared::new(2);
+        let writer = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                (0..2).for_each(|tag| assert!(shared.write(tag, Mode::Normal).is_ok()))
+            })
+        };
+        let mut reader = Reader {
+            cursor: Cursor::newest_of(shared.ring(), &shared.writer),
+            shared: shared.clone(),
+            records: vec![],
+            lost: 0,
+        };
+        let first = reader.cursor.seq();
+        writer.join().unwrap();
+        let heard = reader.finish();
+        assert_eq!(reader.cursor.seq(), Some(START.seq + 2));
+        assert!(first.is_none_or(|first| heard == START.seq + 2 - first));
+        assert!(reader
+            .records
+            .iter()
+            .all(|(seq, tag)| *seq == START.seq + tag));
+    });
+}
+
 #[test]
 fn log_loom_writer_interrupted_by_a_writer() {
     nested(4, 0, Mode::Normal, &[Form::Single], 4);
