@@ -86,7 +86,8 @@ struct console *fanlight_console_new(void *data, short index)
 int fanlight_console_register(struct console *con)
 {
 	register_console(con);
-	return console_is_registered(con) ? 0 : -EBUSY;
+	/* It says nothing: what can fail is the buffer and the thread. */
+	return console_is_registered(con) ? 0 : -ENOMEM;
 }
 
 void fanlight_console_free(struct console *con)
