@@ -55,4 +55,12 @@ define FANLIGHT_CHECK_RUST
 endef
 LINUX_POST_CONFIGURE_HOOKS += FANLIGHT_CHECK_RUST
 
+# Kbuild makes an overlay only where the directory has a device tree of its
+# own, or the name of one: the directory that Buildroot copies ours to has none.
+define FANLIGHT_OVERLAY_RULE
+	$(Q)grep -q fanlight $(LINUX_ARCH_PATH)/boot/dts/Makefile || \
+		echo 'dtb- += fanlight.dtb' >> $(LINUX_ARCH_PATH)/boot/dts/Makefile
+endef
+LINUX_PRE_BUILD_HOOKS += FANLIGHT_OVERLAY_RULE
+
 endif

@@ -14,6 +14,7 @@ use crate::ring::Word;
 use core::ptr::NonNull;
 use kernel::{
     bindings,
+    error::to_result,
     prelude::*, //
 };
 
@@ -29,7 +30,7 @@ pub(crate) enum Refusal {
     SystemRam,
     /// Another window, or another driver, has some of it.
     Busy,
-    /// The kernel has no addresses left to map it.
+    /// The kernel has no memory to note it, or no addresses left to map it.
     NoMemory,
 }
 
@@ -45,7 +46,7 @@ impl Refusal {
                 EINVAL,
             ),
             Refusal::Busy => ("its region is already in use", EBUSY),
-            Refusal::NoMemory => ("no kernel addresses to map its region", ENOMEM),
+            Refusal::NoMemory => ("no memory, or no kernel addresses, to map its region", ENOMEM),
         }
     }
 }
@@ -57,10 +58,13 @@ struct Claim {
 }
 
 impl Claim {
-    fn new(range: Range, iomem: bool) -> Option<Self> {
+    fn new(range: Range, iomem: bool) -> Result<Self, Refusal> {
         // SAFETY: no preconditions; the range may be any.
-        let ret = unsafe { ffi::fanlight_claim(range.start, range.size, iomem) };
-        (ret == 0).then_some(Self { range, iomem })
+        match to_result(unsafe { ffi::fanlight_claim(range.start, range.size, iomem) }) {
+            Ok(()) => Ok(Self { range, iomem }),
+            Err(e) if e == ENOMEM => Err(Refusal::NoMemory),
+            Err(_) => Err(Refusal::Busy),
+        }
     }
 }
 
@@ -121,7 +125,7 @@ impl Carveout {
         if intersects as u32 != bindings::REGION_DISJOINT {
             return Err(Refusal::SystemRam);
         }
-        let claim = Claim::new(range, iomem).ok_or(Refusal::Busy)?;
+        let claim = Claim::new(range, iomem)?;
         // SAFETY: the range is not System RAM and is ours, so that no mapping of another type exists.
         let addr = unsafe {
             match cache {

@@ -14,6 +14,7 @@
 #include <linux/irq_work.h>
 #include <linux/mm.h>
 #include <linux/mount.h>
+#include <linux/mutex.h>
 #include <linux/of.h>
 #include <linux/of_address.h>
 #include <linux/of_reserved_mem.h>
@@ -105,22 +106,42 @@ static struct resource fanlight_claims = {
 	.flags = IORESOURCE_MEM,
 };
 
+static DEFINE_MUTEX(fanlight_claims_lock);
+
+static bool fanlight_claimed(u64 start, u64 size)
+{
+	struct resource *claim;
+
+	for (claim = fanlight_claims.child; claim; claim = claim->sibling)
+		if (claim->start < start + size && start <= claim->end)
+			return true;
+	return false;
+}
+
+/* The kernel says no more than that it can't: somebody else has it, or there is no memory. */
 int fanlight_claim(u64 start, u64 size, bool iomem)
 {
-	if (!__request_region(&fanlight_claims, start, size, "fanlight", 0))
-		return -EBUSY;
-	if (iomem && !request_mem_region(start, size, "fanlight")) {
+	int ret = 0;
+
+	mutex_lock(&fanlight_claims_lock);
+	if (!__request_region(&fanlight_claims, start, size, "fanlight", 0)) {
+		ret = fanlight_claimed(start, size) ? -EBUSY : -ENOMEM;
+	} else if (iomem && !request_mem_region(start, size, "fanlight")) {
+		ret = region_intersects(start, size, IORESOURCE_BUSY, IORES_DESC_NONE) ==
+			      REGION_DISJOINT ? -ENOMEM : -EBUSY;
 		__release_region(&fanlight_claims, start, size);
-		return -EBUSY;
 	}
-	return 0;
+	mutex_unlock(&fanlight_claims_lock);
+	return ret;
 }
 
 void fanlight_release(u64 start, u64 size, bool iomem)
 {
+	mutex_lock(&fanlight_claims_lock);
 	if (iomem)
 		release_mem_region(start, size);
 	__release_region(&fanlight_claims, start, size);
+	mutex_unlock(&fanlight_claims_lock);
 }
 
 void *fanlight_vmalloc(unsigned long size)

@@ -312,7 +312,7 @@ impl KernelWatch {
     }
 
     fn complaints(&mut self) -> Vec<String> {
-        const SIGNS: [&str; 9] = [
+        const SIGNS: [&str; 10] = [
             "WARNING: ",
             "BUG: ",
             "Oops",
@@ -322,6 +322,8 @@ impl KernelWatch {
             "Internal error",
             "kernel BUG at",
             "rcu_preempt detected stalls",
+            // What was claimed twice, or released twice.
+            "Trying to free nonexistent resource",
         ];
         let mut found = Vec::new();
         let Some(kmsg) = &mut self.0 else {

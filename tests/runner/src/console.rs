@@ -24,6 +24,7 @@ const TROUBLE: &[&str] = &[
     "rust_kernel: panicked",
     "refcount_t: ",
     "Bad page state",
+    "Trying to free nonexistent resource",
 ];
 
 /// The word that every panic prints, whatever came before it.
