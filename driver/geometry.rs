@@ -7,14 +7,15 @@
 use crate::spec::{
     invalid,
     read_choice,
+    read_string,
     read_u32,
     Refusal, //
 };
 use core::fmt::Write;
 use kernel::{
+    alloc::AllocError,
     device::property::FwNode,
-    prelude::*,
-    str::CString, //
+    prelude::*, //
 };
 
 /// The order of a pixel's bits.
@@ -130,9 +131,8 @@ impl Geometry {
             required(c"height")?,
             required(c"stride")?,
         );
-        let format = node
-            .property_read::<CString>(c"format")
-            .optional()
+        let format = read_string(node, c"format")
+            .map_err(|_| AllocError)?
             .ok_or(invalid(
                 "a geometry needs width, height, stride (1 to 65536) and format",
             ))?;

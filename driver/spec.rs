@@ -122,7 +122,7 @@ pub(crate) struct Spec {
 
 /// The name of the window that `node` describes, or what the node is called where that is no name.
 pub(crate) fn name_of(node: &FwNode) -> Result<CString> {
-    if let Some(label) = node.property_read::<CString>(c"label").optional() {
+    if let Some(label) = read_string(node, c"label")? {
         return Ok(label);
     }
     let full = CString::try_from_fmt(fmt!("{}", node.display_name()))?;
@@ -239,6 +239,17 @@ pub(crate) fn read_u32(node: &FwNode, property: &CStr) -> Result<Option<u32>, Re
     ))
 }
 
+/// The string of `property`; `None` where there is none. `ENOMEM`: no memory for it.
+pub(crate) fn read_string(node: &FwNode, property: &CStr) -> Result<Option<CString>> {
+    let value = node.property_read::<CString>(property).optional();
+    // The kernel crate does not say why not. If there is a string, another one than this, it was for want of memory.
+    let no_data = Error::from_errno(-(kernel::bindings::ENODATA as i32));
+    if value.is_none() && node.property_match_string(property, c"") == Err(no_data) {
+        return Err(ENOMEM);
+    }
+    Ok(value)
+}
+
 /// Compares the string of `property` with the words of `table`.
 pub(crate) fn read_choice<T: Copy>(
     node: &FwNode,
@@ -249,11 +260,14 @@ pub(crate) fn read_choice<T: Copy>(
     if !node.property_present(property) {
         return Ok(None);
     }
-    table
-        .iter()
-        .find(|(word, _)| node.property_match_string(property, word) == Ok(0))
-        .map(|(_, value)| Some(*value))
-        .ok_or(invalid(otherwise))
+    for (word, value) in table {
+        match node.property_match_string(property, word) {
+            Ok(0) => return Ok(Some(*value)),
+            Err(e) if e == ENOMEM => return Err(AllocError.into()),
+            _ => {}
+        }
+    }
+    Err(invalid(otherwise))
 }
 
 fn read_cache(node: &FwNode) -> Result<Option<Cache>, Refusal> {
