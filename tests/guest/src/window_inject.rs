@@ -157,7 +157,7 @@ fn probe_fails_cleanly(step: usize) {
                 .filter(|line| line.contains("fanlight"))
                 .collect();
             let ours = lines.iter().filter(|line| line.contains("window ")).count();
-            assert!(ours <= 1 && lines.len() <= 3, "{lines:?}");
+            assert!(ours <= 1 && lines.len() <= 4, "{lines:?}");
         });
         println!("{node}: {failures} failures at {sites} allocations, every {step}th tried");
         assert!(failures >= 3);

@@ -5,6 +5,8 @@ use std::fs;
 use std::io::Read;
 use std::process::Stdio;
 
+use fanlight_ring::HEADER_SIZE;
+
 use super::log::Image;
 use super::{fails, run, text, tool};
 
@@ -188,7 +190,11 @@ fn cli_full_disk_is_an_error_and_a_closed_pipe_is_not_a_message() {
             .collect::<Vec<_>>(),
     );
     let file = fs::OpenOptions::new().write(true).open(&image.0).unwrap();
-    file.write_all_at(&fs::read(&more.0).unwrap(), 0).unwrap();
+    // Records first, then the head, as a writer does it.
+    let more = fs::read(&more.0).unwrap();
+    let (header, records) = more.split_at(HEADER_SIZE);
+    file.write_all_at(records, HEADER_SIZE as u64).unwrap();
+    file.write_all_at(header, 0).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(141));
     assert_eq!(text(&output.stderr), "");
