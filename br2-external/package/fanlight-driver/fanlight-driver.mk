@@ -19,8 +19,8 @@ define FANLIGHT_DRIVER_LINUX_CONFIG_FIXUPS
 endef
 
 define FANLIGHT_DRIVER_INSTALL_INIT_SYSV
-	$(INSTALL) -D -m 0755 $(FANLIGHT_DRIVER_PKGDIR)/S20fanlight \
-		$(TARGET_DIR)/etc/init.d/S20fanlight
+	$(INSTALL) -D -m 0755 $(FANLIGHT_DRIVER_PKGDIR)/S00fanlight \
+		$(TARGET_DIR)/etc/init.d/S00fanlight
 endef
 
 $(eval $(kernel-module))

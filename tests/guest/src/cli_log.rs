@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::child::{Child, Signal};
 use crate::dev::{LOG, LOG2};
 use crate::log::{append, kmsg, text, unique, without_number, Messages, Reader, Record};
-use crate::program::{needs, run, run_with};
+use crate::program::{needs, needs_more_than_busybox, run, run_with};
 use crate::tests;
 
 tests! {
@@ -347,6 +347,7 @@ fn cli_log_bad_pattern_is_refused() {
 
 /// Runs dmesg on our log in the kernel's place.
 fn dmesg(args: &str) -> String {
+    needs_more_than_busybox("dmesg");
     needs("unshare");
     let line = format!("mount --bind {} /dev/kmsg && exec dmesg {args}", LOG.path());
     run("unshare", &["-m", "sh", "-c", &line]).success().text()
@@ -376,7 +377,7 @@ fn cli_log_dmesg_reads_our_log_as_the_kernels() {
 }
 
 fn cli_log_dmesg_follows_our_log() {
-    needs("dmesg");
+    needs_more_than_busybox("dmesg");
     let line = format!("mount --bind {} /dev/kmsg && exec dmesg -W", LOG.path());
     let mut follower = Follower::start("unshare", &["-m", "sh", "-c", &line]);
     std::thread::sleep(Duration::from_millis(700));

@@ -4,7 +4,7 @@
 use crate::dev::{CARVE_CACHED, CARVE_WC, FB};
 use crate::fb_abi::FB_565;
 use crate::fbdev;
-use crate::program::{needs, run, shell};
+use crate::program::{needs, needs_more_than_busybox, run, shell};
 use crate::tests;
 
 tests! {
@@ -20,6 +20,7 @@ tests! {
 }
 
 fn fb_client_fbset_reads_both_structures() {
+    needs_more_than_busybox("fbset");
     let text = run("fbset", &["-fb", &FB.path(), "-i"]).success().text();
     for part in [
         "geometry 1024 600 1024 1200 32",

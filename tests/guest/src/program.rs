@@ -100,3 +100,12 @@ pub fn needs(program: &str) {
         skip!("{program} is not installed");
     }
 }
+
+/// Skips the test where `program` is the one of BusyBox, which can do less.
+pub fn needs_more_than_busybox(program: &str) {
+    needs(program);
+    let help = run(program, &["--help"]);
+    if (help.text() + &help.err).contains("BusyBox") {
+        skip!("{program} is BusyBox's");
+    }
+}
