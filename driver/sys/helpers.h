@@ -40,9 +40,14 @@ void fanlight_desc_remap(struct vm_area_desc *desc, unsigned long pfn);
 void fanlight_desc_set_mixedmap(struct vm_area_desc *desc);
 void fanlight_desc_map_pages(struct vm_area_desc *desc, struct page **pages);
 
-/* Kernel memory. */
+/*
+ * Claims. -EBUSY: another window, or with iomem another driver, has some of it; -ENOMEM: no memory
+ * to note it.
+ */
 int fanlight_claim(u64 start, u64 size, bool iomem);
 void fanlight_release(u64 start, u64 size, bool iomem);
+
+/* Kernel memory. */
 void *fanlight_vmalloc(unsigned long size);
 struct page *fanlight_dma_page(const void *addr);
 unsigned long fanlight_page_to_pfn(const struct page *page);
