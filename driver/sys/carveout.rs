@@ -46,7 +46,10 @@ impl Refusal {
                 EINVAL,
             ),
             Refusal::Busy => ("its region is already in use", EBUSY),
-            Refusal::NoMemory => ("no memory, or no kernel addresses, to map its region", ENOMEM),
+            Refusal::NoMemory => (
+                "no memory, or no kernel addresses, to map its region",
+                ENOMEM,
+            ),
         }
     }
 }

@@ -4,6 +4,7 @@
  */
 
 #include <linux/ioport.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 
 #include "helpers.h"
