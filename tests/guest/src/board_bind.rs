@@ -154,7 +154,7 @@ fn users() -> Vec<String> {
             .flatten()
             .flatten()
             .filter_map(|fd| std::fs::read_link(fd.path()).ok())
-            .any(|path| path.starts_with("/dev/fanlight"));
+            .any(|path| path.to_string_lossy().starts_with("/dev/fanlight"));
         if open || maps.contains("/dev/fanlight") {
             users.push(format!("{} {}", process.display(), name.trim()));
         }

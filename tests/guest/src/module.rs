@@ -19,6 +19,16 @@ pub struct TestModule {
 }
 
 impl TestModule {
+    /// As [`TestModule::load`], for tests that apply an overlay. Whether they are skipped is asked first: a skip ends the
+    /// process, and would leave the module.
+    pub fn load_for_overlays() -> Self {
+        dev::CARVE_WC.needed();
+        if crate::board::is_raspberry_pi() {
+            skip!("the overlay for run time is written for a board whose addresses have two cells");
+        }
+        Self::load()
+    }
+
     pub fn load() -> Self {
         let path = format!("{DIRECTORY}/{NAME}.ko");
         let Ok(file) = sys::open(&path, libc::O_RDONLY) else {
@@ -214,12 +224,6 @@ pub struct Overlay(());
 impl Overlay {
     /// Applies it and waits for the device nodes.
     pub fn apply(_module: &TestModule) -> Self {
-        dev::CARVE_WC.needed();
-        if crate::board::is_raspberry_pi() {
-            crate::skip!(
-                "the overlay for run time is written for a board whose addresses have two cells"
-            );
-        }
         let blob = fs::read(format!("{DIRECTORY}/runtime.dtbo")).expect("runtime.dtbo");
         let fd = sys::open(&format!("{FILES}/overlay"), libc::O_WRONLY).expect("overlay");
         assert_eq!(

@@ -76,7 +76,7 @@ fn mapped() -> Vec<(Spec, Map)> {
 }
 
 fn window_overlay_brings_the_windows_of_its_node() {
-    let module = TestModule::load();
+    let module = TestModule::load_for_overlays();
     let overlay = Overlay::apply(&module);
     for spec in ALL {
         let info = spec.open().info();
@@ -105,7 +105,7 @@ fn window_overlay_brings_the_windows_of_its_node() {
 }
 
 fn window_overlay_removal_revokes_mappings_of_every_process() {
-    let module = TestModule::load();
+    let module = TestModule::load_for_overlays();
     let overlay = Overlay::apply(&module);
     let maps = mapped();
     let (ready, go) = (Signal::new(), Signal::new());
@@ -150,7 +150,7 @@ fn window_overlay_removal_revokes_mappings_of_every_process() {
 }
 
 fn window_overlay_removal_revokes_a_map_through_a_second_inode() {
-    let module = TestModule::load();
+    let module = TestModule::load_for_overlays();
     let overlay = Overlay::apply(&module);
     let maps: Vec<(Spec, Map)> = ALL
         .into_iter()
@@ -173,7 +173,7 @@ fn window_overlay_removal_revokes_a_map_through_a_second_inode() {
 }
 
 fn window_overlay_removal_wakes_readers_and_pollers() {
-    let module = TestModule::load();
+    let module = TestModule::load_for_overlays();
     let overlay = Overlay::apply(&module);
     let (ready, done) = (Signal::new(), Signal::new());
     let reader = Child::spawn(|| {
@@ -206,7 +206,7 @@ fn window_overlay_removal_wakes_readers_and_pollers() {
 }
 
 fn window_overlay_removal_leaves_the_tree_for_the_next_one() {
-    let module = TestModule::load();
+    let module = TestModule::load_for_overlays();
     for round in 0..10 {
         let overlay = Overlay::apply(&module);
         let maps = mapped();
@@ -220,7 +220,7 @@ fn window_overlay_removal_leaves_the_tree_for_the_next_one() {
 }
 
 fn window_overlay_removal_races_with_mappings() {
-    let module = TestModule::load();
+    let module = TestModule::load_for_overlays();
     // Its number is the lowest that is free, every time.
     let paths: Vec<(Spec, String)> = {
         let overlay = Overlay::apply(&module);

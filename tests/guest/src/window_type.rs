@@ -121,7 +121,7 @@ fn runtime(name: &'static str, backing: u32, cache: u32, size: usize) -> Spec {
 }
 
 fn window_type_of_contiguous_pages_follows_the_tree() {
-    let module = TestModule::load();
+    let module = TestModule::load_for_overlays();
     let overlay = Overlay::apply(&module);
     let contig = |name, cache| runtime(name, uapi::BACKING_CONTIGUOUS, cache, 0x1_0000);
     assert_type(
