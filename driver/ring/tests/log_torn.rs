@@ -9,13 +9,13 @@ mod common;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use common::{intact, Made, Memory};
+use common::{few, intact, Made, Memory};
 use fanlight_ring::{
     Cursor, Item, Look, Mode, Next, Peek, Record, Refused, Start, Word, Writer, DATA_MIN,
     RECORD_MAX,
 };
 
-const RECORDS: u64 = if cfg!(miri) { 300 } else { 200_000 };
+const RECORDS: u64 = few(200_000, 100);
 
 const START: Start = Start {
     position: 0u64.wrapping_sub(40_000),

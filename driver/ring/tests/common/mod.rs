@@ -7,10 +7,19 @@
 use fanlight_ring::{Entry, Header, Record, Ring, Start, Word};
 use proptest::test_runner::Config as ProptestConfig;
 
-/// How often a property is tried; under miri, which is slow, less often.
+/// How much of something; under miri, which is some thousand times slower, less.
+pub const fn few<T: Copy>(many: T, miri: T) -> T {
+    if cfg!(miri) {
+        miri
+    } else {
+        many
+    }
+}
+
+/// How often a property is tried.
 pub fn cases(cases: u32, miri: u32) -> ProptestConfig {
     ProptestConfig {
-        cases: if cfg!(miri) { miri } else { cases },
+        cases: few(cases, miri),
         // What fails is written out, and belongs into a test of its own.
         failure_persistence: None,
         ..ProptestConfig::default()
