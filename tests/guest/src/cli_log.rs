@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `fanlight log`.
 
-use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::child::{Child, Signal};
 use crate::dev::{LOG, LOG2};
-use crate::log::{append, kmsg, text, unique, without_number, Messages, Reader, Record};
-use crate::program::{needs, needs_more_than_busybox, run, run_with};
+use crate::log::{append, kmsg, unique, Messages, Reader, Record};
+use crate::program::{run, run_with, Follower};
 use crate::tests;
 
 tests! {
@@ -27,9 +26,7 @@ tests! {
         cli_log_says_how_many_records_were_lost,
         cli_log_write_appends,
         cli_log_write_takes_lines_from_stdin,
-        cli_log_bad_pattern_is_refused,
-        cli_log_dmesg_reads_our_log_as_the_kernels,
-        cli_log_dmesg_follows_our_log;
+        cli_log_bad_pattern_is_refused;
 }
 
 /// The fields of the records by map, for comparison.
@@ -186,51 +183,6 @@ fn cli_log_color_is_for_terminals_only() {
         .contains('\x1b'));
 }
 
-/// A tool that follows the log: what it prints until a line has this in it.
-struct Follower {
-    child: std::process::Child,
-}
-
-impl Follower {
-    fn start(program: &str, args: &[&str]) -> Self {
-        needs(program);
-        let child = Command::new(program)
-            .args(args)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        Self { child }
-    }
-
-    fn until(&mut self, part: &str) -> String {
-        let out = self.child.stdout.as_mut().expect("a pipe");
-        let mut text = Vec::new();
-        let mut chunk = [0; 4096];
-        use std::os::fd::AsRawFd;
-        for _ in 0..100 {
-            if crate::sys::poll_in(&[out.as_raw_fd()], Duration::from_millis(100))[0] {
-                let n = out.read(&mut chunk).expect("what it prints");
-                text.extend_from_slice(&chunk[..n]);
-                if String::from_utf8_lossy(&text).contains(part) {
-                    return String::from_utf8_lossy(&text).into_owned();
-                }
-                assert!(n > 0, "it ended: {}", String::from_utf8_lossy(&text));
-            }
-        }
-        panic!(
-            "nothing with {part:?} came within 10 s:\n{}",
-            String::from_utf8_lossy(&text)
-        );
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn cli_log_follow_shows_what_was_written_a_moment_ago() {
     let old = unique("was there before");
     append(&LOG.open(), &old);
@@ -261,7 +213,7 @@ fn cli_log_follow_ends_with_the_device() {
     follower.until(&mark);
     let _unbound = crate::dev::Unbound::new(LOG2.node);
     for _ in 0..50 {
-        if let Some(status) = follower.child.try_wait().unwrap() {
+        if let Some(status) = follower.ended() {
             // A clean end, not a SIGBUS.
             assert!(status.code().is_some_and(|code| code <= 1), "{status:?}");
             return;
@@ -343,46 +295,4 @@ fn cli_log_bad_pattern_is_refused() {
     run("fanlight", &["log", "--grep", "("]).fails_saying(&["("]);
     run("fanlight", &["log", "--since", "the day before"]).fails_saying(&["the day before"]);
     run("fanlight", &["log", "--file", "/etc/passwd"]).fails_saying(&["/etc/passwd"]);
-}
-
-/// Runs dmesg on our log in the kernel's place.
-fn dmesg(args: &str) -> String {
-    needs("unshare");
-    let line = format!("mount --bind {} /dev/kmsg && exec dmesg {args}", LOG.path());
-    run("unshare", &["-m", "sh", "-c", &line]).success().text()
-}
-
-fn cli_log_dmesg_reads_our_log_as_the_kernels() {
-    needs_more_than_busybox("dmesg");
-    let mark = unique("read by dmesg");
-    kmsg(&mark);
-    Reader::new(&LOG).find(&mark);
-    // dmesg shows what the kernel itself has said.
-    let theirs = run("dmesg", &["-x"]).success().text();
-    let ours = dmesg("-x");
-    let mut lines = ours.lines();
-    for line in theirs.lines() {
-        assert!(
-            lines.any(|ours| ours == line),
-            "not there, or not in order: {line}"
-        );
-    }
-    assert!(dmesg("--json").contains("\"dmesg\""));
-    let by_read: Vec<String> = Messages::of_log(&LOG)
-        .all()
-        .iter()
-        .map(|m| text(&without_number(m)).to_owned())
-        .collect();
-    assert!(by_read.contains(&mark));
-}
-
-fn cli_log_dmesg_follows_our_log() {
-    needs_more_than_busybox("dmesg");
-    let line = format!("mount --bind {} /dev/kmsg && exec dmesg -W", LOG.path());
-    let mut follower = Follower::start("unshare", &["-m", "sh", "-c", &line]);
-    std::thread::sleep(Duration::from_millis(700));
-    let hello = unique("followed by dmesg");
-    // Through our node: /dev/kmsg is still the kernel's here.
-    append(&LOG.open(), &format!("<4>{hello}"));
-    follower.until(&hello);
 }

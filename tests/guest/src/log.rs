@@ -332,6 +332,17 @@ pub fn kmsg(message: &str) {
     );
 }
 
+/// Reads a log, whatever is lost of it, until that fails; with what.
+pub fn read_until_it_fails(log: &Window) -> Errno {
+    let mut buffer = [0; 8192];
+    loop {
+        match sys::read(log.raw(), &mut buffer) {
+            Ok(_) | Err(Errno::EPIPE) => {}
+            Err(other) => return other,
+        }
+    }
+}
+
 /// Appends a record to a log.
 pub fn append(log: &Window, message: &str) {
     assert_eq!(

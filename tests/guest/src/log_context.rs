@@ -2,19 +2,16 @@
 //! Records and messages from every context of the kernel (row 23), by the test module: tasks, soft and hard interrupts on
 //! top of them, raw spinlocks held, NMIs (as if), on all processors at once.
 
-use std::collections::HashMap;
 use std::fs;
 use std::time::Duration;
 
-use libc::{O_NONBLOCK, O_RDONLY};
-
-use crate::child::{Child, Signal};
+use crate::child::Child;
 use crate::dev::{self, Spec, Unbound, LOG, LOG2, LOG3};
-use crate::log::{append, kmsg, number, stats, text, unique, Messages, Reader};
-use crate::log_flood::check;
+use crate::log::{append, kmsg, stats, unique, Reader};
 use crate::module::TestModule;
-use crate::sys::{self, Ended, Errno};
+use crate::sys::{self, Ended};
 use crate::tests;
+use crate::witness::{Witness, Witnesses};
 
 tests! {
     cores:
@@ -24,85 +21,6 @@ tests! {
         log_flood_of_printk_from_interrupts_arrives_whole,
         log_flood_by_sysrq_in_an_interrupt_arrives,
         log_flood_survives_unbinding_of_its_log;
-}
-
-/// What one reader saw: whether every record is whole, and every stream in order.
-#[derive(Default)]
-struct Witness {
-    delivered: u64,
-    next: HashMap<usize, usize>,
-    ours: u64,
-}
-
-impl Witness {
-    fn see(&mut self, mark: &str, text: &str) {
-        self.delivered += 1;
-        let Some((stream, n)) = check(mark, text) else {
-            return;
-        };
-        self.ours += 1;
-        let next = self.next.entry(stream).or_default();
-        assert!(n >= *next, "stream {stream}: {n} after {next}");
-        *next = n + 1;
-    }
-}
-
-fn read_by_map(spec: &Spec, mark: &str, last: &str, pause: u64, ready: &Signal) {
-    let mut reader = Reader::at_the_end(spec);
-    let first = reader.next_seq().expect("a record before");
-    ready.send();
-    let mut witness = Witness::default();
-    loop {
-        while let Some(record) = reader.next() {
-            let text = record.text();
-            witness.see(mark, &text);
-            if text == last {
-                let lost = reader.lost;
-                assert_eq!(
-                    witness.delivered + lost,
-                    record.seq + 1 - first,
-                    "lost {lost}"
-                );
-                return;
-            }
-            if pause > 0 && witness.delivered % 64 == 0 {
-                std::thread::sleep(Duration::from_micros(pause));
-            }
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn read_by_read(spec: &Spec, mark: &str, last: &str, pause: u64, ready: &Signal) {
-    let log = Messages {
-        fd: spec.open_with(O_RDONLY | O_NONBLOCK).fd,
-    };
-    let first = number(log.all().last().expect("a record before")) + 1;
-    let lost_before = stats(log.raw()).lost;
-    ready.send();
-    let mut witness = Witness::default();
-    loop {
-        match log.next() {
-            Ok(message) => {
-                witness.see(mark, text(&message));
-                if text(&message) == last {
-                    let lost = stats(log.raw()).lost - lost_before;
-                    assert_eq!(
-                        witness.delivered + lost,
-                        number(&message) + 1 - first,
-                        "lost {lost}"
-                    );
-                    return;
-                }
-                if pause > 0 && witness.delivered % 64 == 0 {
-                    std::thread::sleep(Duration::from_micros(pause));
-                }
-            }
-            Err(Errno::EPIPE) => {}
-            Err(Errno::EAGAIN) => std::thread::sleep(Duration::from_millis(1)),
-            Err(other) => panic!("read: {other:?}"),
-        }
-    }
 }
 
 fn processors() -> usize {
@@ -126,28 +44,12 @@ fn pin_to(processor: usize) {
 }
 
 /// A flood on every processor, under four readers of different ways and speeds. Returns how many records were written.
-fn flood(module: &TestModule, spec: &Spec, each: usize) -> u64 {
-    let (mark, last) = (unique("contexts"), unique("the last"));
-    append(&spec.open(), "before the flood");
-    let ready = Signal::new();
-    let readers: Vec<Child> = [(0, 0), (0, 20_000), (1, 0), (1, 20_000)]
-        .into_iter()
-        .map(|(way, pause)| {
-            let (mark, last, ready) = (&mark, &last, &ready);
-            Child::spawn(move || {
-                let read = if way == 0 { read_by_map } else { read_by_read };
-                read(spec, mark, last, pause, ready);
-                0
-            })
-        })
-        .collect();
-    for _ in &readers {
-        ready.wait();
-    }
+fn flood(module: &TestModule, spec: &'static Spec, each: usize) -> u64 {
+    let witnesses = Witnesses::start(spec, "contexts");
     let before = (stats(spec.open().raw()), module.counts());
     let writers: Vec<Child> = (0..processors())
         .map(|processor| {
-            let mark = &mark;
+            let mark = &witnesses.mark;
             Child::spawn(move || {
                 pin_to(processor);
                 module.flood(each, processor, mark);
@@ -159,10 +61,7 @@ fn flood(module: &TestModule, spec: &Spec, each: usize) -> u64 {
         assert_eq!(writer.wait(), Ended::Exit(0));
     }
     let after = (stats(spec.open().raw()), module.counts());
-    append(&spec.open(), &last);
-    for reader in readers {
-        assert_eq!(reader.wait(), Ended::Exit(0));
-    }
+    witnesses.end();
     let (log, ours) = (
         after.0.written - before.0.written,
         after.1.written - before.1.written,

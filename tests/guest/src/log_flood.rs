@@ -4,13 +4,14 @@
 
 use std::time::Duration;
 
-use libc::{O_NONBLOCK, O_RDONLY, O_WRONLY};
+use libc::O_WRONLY;
 
-use crate::child::{Child, Signal};
+use crate::child::Child;
 use crate::dev::{LOG, LOG2};
-use crate::log::{append, kmsg, number, stats, text, unique, Messages, Reader};
-use crate::sys::{Ended, Errno};
+use crate::log::{append, kmsg, stats, unique, Reader};
+use crate::sys::Ended;
 use crate::tests;
+use crate::witness::{body, check, Witnesses};
 
 tests! {
     cores:
@@ -19,113 +20,14 @@ tests! {
         log_flood_of_printk_and_writes_together_stays_in_order;
 }
 
-/// A body from which a reader can tell that it is whole: as many letters as its number says, all the same.
-pub fn body(mark: &str, writer: usize, n: usize) -> String {
-    let letter = (b'a' + (n % 26) as u8) as char;
-    format!(
-        "<6>{mark} {writer} {n} {}",
-        String::from(letter).repeat(n * 31 % 200 + 1)
-    )
-}
-
-/// Checks a text made by `body`; None if it is something else.
-pub fn check(mark: &str, text: &str) -> Option<(usize, usize)> {
-    let rest = text.strip_prefix(mark)?;
-    let mut words = rest.split_whitespace();
-    let (writer, n) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    assert_eq!(format!("<6>{text}"), body(mark, writer, n), "torn");
-    Some((writer, n))
-}
-
-/// Delivered and lost since the start, by map.
-fn by_map(mark: &str, last: &str, pause: u64, ready: &Signal) {
-    let mut reader = Reader::at_the_end(&LOG2);
-    let first = reader.next_seq().expect("a record before");
-    ready.send();
-    let mut delivered = 0;
-    loop {
-        while let Some(record) = reader.next() {
-            delivered += 1;
-            let text = record.text();
-            check(mark, &text);
-            if text == last {
-                assert_eq!(
-                    delivered + reader.lost,
-                    record.seq + 1 - first,
-                    "delivered {delivered}, lost {}",
-                    reader.lost
-                );
-                return;
-            }
-            if pause > 0 && delivered % 64 == 0 {
-                std::thread::sleep(Duration::from_micros(pause));
-            }
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// The same by read().
-fn by_read(mark: &str, last: &str, pause: u64, ready: &Signal) {
-    let log = Messages {
-        fd: LOG2.open_with(O_RDONLY | O_NONBLOCK).fd,
-    };
-    let first = number(log.all().last().expect("a record before")) + 1;
-    let lost_before = stats(log.raw()).lost;
-    ready.send();
-    let mut delivered = 0;
-    loop {
-        match log.next() {
-            Ok(message) => {
-                delivered += 1;
-                check(mark, text(&message));
-                if text(&message) == last {
-                    let lost = stats(log.raw()).lost - lost_before;
-                    assert_eq!(
-                        delivered + lost,
-                        number(&message) + 1 - first,
-                        "delivered {delivered}, lost {lost}"
-                    );
-                    return;
-                }
-                if pause > 0 && delivered % 64 == 0 {
-                    std::thread::sleep(Duration::from_micros(pause));
-                }
-            }
-            Err(Errno::EPIPE) => {}
-            Err(Errno::EAGAIN) => std::thread::sleep(Duration::from_millis(1)),
-            Err(other) => panic!("read: {other:?}"),
-        }
-    }
-}
-
 fn log_flood_readers_of_different_speed_account_for_every_record() {
     const WRITERS: usize = 3;
     const EACH: usize = 4000;
-    let (mark, last) = (unique("flood"), unique("the last"));
-    append(&LOG2.open(), "before the flood");
-    let ready = Signal::new();
-    let readers: Vec<Child> = [(0, 0), (0, 20_000), (1, 0), (1, 20_000)]
-        .into_iter()
-        .map(|(way, pause)| {
-            let (mark, last, ready) = (&mark, &last, &ready);
-            Child::spawn(move || {
-                if way == 0 {
-                    by_map(mark, last, pause, ready);
-                } else {
-                    by_read(mark, last, pause, ready);
-                }
-                0
-            })
-        })
-        .collect();
-    for _ in &readers {
-        ready.wait();
-    }
+    let witnesses = Witnesses::start(&LOG2, "flood");
     let before = stats(LOG2.open().raw());
     let writers: Vec<Child> = (0..WRITERS)
         .map(|writer| {
-            let mark = &mark;
+            let mark = &witnesses.mark;
             Child::spawn(move || {
                 let log = LOG2.open_with(O_WRONLY);
                 for n in 0..EACH {
@@ -138,11 +40,8 @@ fn log_flood_readers_of_different_speed_account_for_every_record() {
     for writer in writers {
         assert_eq!(writer.wait(), Ended::Exit(0));
     }
-    append(&LOG2.open(), &last);
+    witnesses.end();
     let after = stats(LOG2.open().raw());
-    for reader in readers {
-        assert_eq!(reader.wait(), Ended::Exit(0));
-    }
     assert!(after.written - before.written >= (WRITERS * EACH + 1) as u64);
     assert_eq!(after.dropped, before.dropped);
 }

@@ -36,6 +36,7 @@ mod fb_clients;
 mod fb_screen;
 
 mod log_batch;
+mod log_clients;
 mod log_context;
 mod log_flood;
 mod log_map;
@@ -59,6 +60,7 @@ mod window_revoke;
 mod window_storm;
 mod window_type;
 mod window_vma;
+mod witness;
 
 use harness::{Options, Test};
 use stages::Staged;
@@ -100,6 +102,7 @@ fn main() {
         log_map::TESTS,
         log_read::TESTS,
         log_batch::TESTS,
+        log_clients::TESTS,
         log_write::TESTS,
         log_poll::TESTS,
         log_rights::TESTS,

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Programs that tests run.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use crate::skip;
+use crate::{skip, sys};
 
 /// What a program did.
 #[derive(Debug)]
@@ -107,5 +109,56 @@ pub fn needs_more_than_busybox(program: &str) {
     let help = run(program, &["--help"]);
     if (help.text() + &help.err).contains("BusyBox") {
         skip!("{program} is BusyBox's");
+    }
+}
+
+/// A program that goes on until the test ends, as one that follows a log.
+pub struct Follower {
+    child: std::process::Child,
+}
+
+impl Follower {
+    pub fn start(program: &str, args: &[&str]) -> Self {
+        needs(program);
+        let child = Command::new(program)
+            .args(args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        Self { child }
+    }
+
+    /// What it has ended with, if it has.
+    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().expect("wait")
+    }
+
+    /// What it prints until there is this in it.
+    pub fn until(&mut self, part: &str) -> String {
+        let out = self.child.stdout.as_mut().expect("a pipe");
+        let mut text = Vec::new();
+        let mut chunk = [0; 4096];
+        for _ in 0..100 {
+            if sys::poll_in(&[out.as_raw_fd()], Duration::from_millis(100))[0] {
+                let n = out.read(&mut chunk).expect("what it prints");
+                let before = text.len().saturating_sub(part.len());
+                text.extend_from_slice(&chunk[..n]);
+                if String::from_utf8_lossy(&text[before..]).contains(part) {
+                    return String::from_utf8_lossy(&text).into_owned();
+                }
+                assert!(n > 0, "it ended: {}", String::from_utf8_lossy(&text));
+            }
+        }
+        panic!(
+            "nothing with {part:?} came within 10 s:\n{}",
+            String::from_utf8_lossy(&text)
+        );
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -9,6 +9,7 @@ use libc::{MAP_LOCKED, MAP_POPULATE, MAP_SHARED, POLLERR, POLLHUP, POLLIN};
 
 use crate::child::{Child, Signal};
 use crate::dev::{self, Spec};
+use crate::log::read_until_it_fails;
 use crate::mem::{Fault, Map, PAGE, R};
 use crate::module::{Overlay, TestModule, RUNTIME};
 use crate::sys::{self, Ended, Errno};
@@ -178,17 +179,9 @@ fn window_overlay_removal_wakes_readers_and_pollers() {
     let (ready, done) = (Signal::new(), Signal::new());
     let reader = Child::spawn(|| {
         let log = RUNTIME_LOG.open_with(libc::O_RDONLY);
-        let mut buffer = [0; 8192];
         ready.send();
-        loop {
-            match sys::read(log.raw(), &mut buffer) {
-                Ok(_) | Err(Errno::EPIPE) => {}
-                Err(other) => {
-                    done.send_value(other.0 as u64);
-                    return 0;
-                }
-            }
-        }
+        done.send_value(read_until_it_fails(&log).0 as u64);
+        0
     });
     ready.wait();
     let window = CARVE.open();

@@ -10,7 +10,7 @@ use libc::{MAP_SHARED, POLLERR, POLLHUP, POLLIN};
 use crate::board;
 use crate::child::{Child, Signal};
 use crate::dev::{self, Spec, Unbound, CARVE_WC, EACH_BACKING, LOG2};
-use crate::log::{kmsg, unique};
+use crate::log::{kmsg, read_until_it_fails, unique};
 use crate::mem::{Fault, Map, PAGE, R, RW};
 use crate::sys::{self, Ended, Errno};
 use crate::tests;
@@ -269,16 +269,8 @@ fn window_revoke_wakes_a_blocked_reader() {
     let child = Child::spawn(|| {
         let log = drained_log();
         ready.send();
-        let mut buffer = [0; 8192];
-        loop {
-            match sys::read(log.raw(), &mut buffer) {
-                Ok(_) | Err(Errno::EPIPE) => {}
-                Err(other) => {
-                    done.send_value(other.0 as u64);
-                    return 0;
-                }
-            }
-        }
+        done.send_value(read_until_it_fails(&log).0 as u64);
+        0
     });
     ready.wait();
     std::thread::sleep(Duration::from_millis(100));
