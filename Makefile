@@ -20,7 +20,8 @@ FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
 # What a user may say on the command line; it reaches the image through the environment.
 settings := BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH CMD OVERLAY DT SCREEN ICOUNT MEM SMP TIMEOUT T SLOW DEMO RESULTS IMAGE BUILDROOT BUILDROOT_EXTRA
 export SDK_PASS := $(settings)
-export SDK_MOUNT := $(BUILDROOT) $(BUILDROOT_EXTRA)
+# Of these, what is outside of this tree has to be shown to the image.
+export SDK_MOUNT := $(BUILDROOT) $(BUILDROOT_EXTRA) $(OVERLAY) $(DT) $(if $(SCREEN),$(dir $(SCREEN)))
 export $(settings) FANLIGHT_CACHE SDK ENGINE
 
 ifneq ($(filter-out $(BOARDS),$(subst $(comma), ,$(BOARD))),)
@@ -65,8 +66,13 @@ flash: ## write build/image/raspberrypi/sdcard.img (or FILE=) to the SD card DEV
 test: toolchain ## run the tests; T=pattern chooses by name, SLOW=1 adds the ones that take minutes
 	@$(inside) test
 
-bench: toolchain ## fanlight and its peers doing the same work in one guest, instructions counted
+bench: toolchain ## fanlight and its peers doing the same work in one boot, instructions counted; BOARD=raspberrypi: for a card
+	@case $(BOARD) in virt-arm | raspberrypi) ;; *) echo 'fanlight: no benchmarks for the board "$(BOARD)": choose BOARD= one of virt-arm raspberrypi' >&2; exit 2 ;; esac
 	@KERNEL_BENCH=1 $(inside) bench
+
+bench-table: toolchain ## the table of what a board's card has measured, FILE=fanlight-bench.tsv
+	@[ -n "$(FILE)" ] || { echo "fanlight: say which results: make bench-table FILE=fanlight-bench.tsv" >&2; exit 2; }
+	@FILE="$(abspath $(FILE))" SDK_MOUNT="$(FILE)" SDK_PASS="$$SDK_PASS FILE" $(inside) bench-table
 
 bench-doc: toolchain ## write docs/benchmarks.md from what `make bench` has measured
 	@$(inside) bench-doc
@@ -131,7 +137,7 @@ clean: ## remove build/ and this tree's compiled user space; kernels and the ima
 clean-cache: ## remove the cache as well: everything is built anew next time
 	rm -rf build $(FANLIGHT_CACHE)
 
-.PHONY: help run guest image crates flash test bench bench-doc model check kernel driver userspace quick-image toolchain host-deps clean clean-cache
+.PHONY: help run guest image crates flash test bench bench-table bench-doc model check kernel driver userspace quick-image toolchain host-deps clean clean-cache
 
 # Make's own processes share their job slots with the kernel's and cargo's.
 inside = env -u MAKEFLAGS $(if $(filter none,$(SDK)),,mk/sdk) make -f mk/build.mk -j $$(nproc) --no-print-directory

@@ -4,10 +4,10 @@
 
 bench-module := build/$(flavour)/fanlight_bench.ko
 bench-report := $(CARGO_TARGET_DIR)/debug/fanlight-bench-report
-bench-runs := build/bench
+bench-runs := build/bench$(if $(filter-out virt-arm,$(BOARD)),/$(BOARD))
 armv7 := armv7-unknown-linux-gnueabihf
 
-.PHONY: bench bench-doc bench-programs bench-parts
+.PHONY: bench bench-doc bench-table bench-programs bench-parts
 
 $(bench-module): $(module) $(wildcard tests/bench-module/*)
 	+@mkdir -p $(@D)/bench-module
@@ -26,8 +26,15 @@ bench-parts: $(image) $(bench-module) bench-programs runner ;
 
 bench:
 	+@mkdir -p build && flock build/lock $(MAKE) -f mk/build.mk bench-parts
-	@mk/bench $(kernel) $(image) $(module) $(bench-module) $(board-target)/bench/$(armv7)/release/fanlight-bench $(runner) $(bench-runs)
-	@$(bench-report) $(bench-runs)
+	@mk/bench $(BOARD) $(kernel) $(image) $(module) $(bench-module) $(board-target)/bench/$(armv7)/release/fanlight-bench $(runner) $(bench-runs)
+	@$(bench-report) $(if $(filter raspberrypi,$(BOARD)),--clock $(bench-runs)/clock.tsv,$(bench-runs))
+ifeq ($(BOARD),raspberrypi)
+	@echo "fanlight: these are QEMU's times, which say nothing of a board's: copy $(bench-runs)/card onto a card (docs/boards/raspberrypi.md)"
+endif
+
+bench-table:
+	+@$(step) "bench report" $(logs)/bench-report.log $(cargo) -p fanlight-bench-report
+	@$(bench-report) --clock $(FILE)
 
 bench-doc:
 	+@$(step) "bench report" $(logs)/bench-report.log $(cargo) -p fanlight-bench-report

@@ -157,6 +157,14 @@ const PANELS: &[(&str, &[&str])] = &[
         "unbind, by mappings of 1 MiB",
         &["unbind with 1 MiB mappings"],
     ),
+    (
+        "times the work of one processor, by processors",
+        &[
+            "reading one log by map",
+            "write() to one log",
+            "one loop each, which shares nothing",
+        ],
+    ),
 ];
 
 /// The points of a curve.
@@ -164,7 +172,7 @@ pub fn points(sheet: &Sheet, case: &str) -> Vec<(f64, f64)> {
     let rows = sheet
         .rows
         .iter()
-        .filter(|row| row.part == "scale" && row.case == case);
+        .filter(|row| ["scale", "cores"].contains(&&*row.part) && row.case == case);
     rows.filter_map(|row| Some((row.metric.strip_prefix("x=")?.parse().ok()?, row.values[0])))
         .collect()
 }
@@ -174,7 +182,7 @@ pub fn curves(sheet: &Sheet) -> Picture {
     let mut picture = Picture::new(2 * SIZE.0, (PANELS.len() as i32 + 1) / 2 * SIZE.1 + 24);
     picture.text(
         (8, 6),
-        "how costs grow: instructions, both axes logarithmic",
+        "how costs grow: instructions (the last one: by the clock), both axes logarithmic",
         INK,
     );
     for (number, (title, cases)) in PANELS.iter().enumerate() {
@@ -196,7 +204,7 @@ fn panel(
     let all: Vec<(f64, f64)> = curves
         .iter()
         .flatten()
-        .map(|(x, y)| (x.log10(), y.max(1.0).log10()))
+        .map(|(x, y)| (x.log10(), y.max(0.01).log10()))
         .collect();
     picture.text((corner.0 + 8, corner.1), title, INK);
     let Some(&(first, _)) = all.first() else {
@@ -234,7 +242,7 @@ fn panel(
     for (curve, colour) in curves.iter().zip(CURVES) {
         let on: Vec<_> = curve
             .iter()
-            .map(|(x, y)| place(x.log10(), y.max(1.0).log10()))
+            .map(|(x, y)| place(x.log10(), y.max(0.01).log10()))
             .collect();
         for pair in on.windows(2) {
             picture.line(pair[0], pair[1], colour);

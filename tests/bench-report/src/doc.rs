@@ -147,16 +147,16 @@ fn scaling(sheet: &Sheet) -> String {
     text
 }
 
-/// How many times the work of one is done by several at once.
+/// How many times the work of one processor is done by several.
 fn cores(sheet: &Sheet) -> String {
-    let mut text = "| work of each | 1 process | 2 | 3 | 4 |\n|---|---:|---:|---:|---:|".to_owned();
-    let mut case = "";
+    let mut text =
+        "| work of each | 1 processor | 2 | 3 | 4 |\n|---|---:|---:|---:|---:|\n".to_owned();
     for row in sheet.rows.iter().filter(|row| row.part == "cores") {
-        if row.case != case {
-            case = &row.case;
-            let _ = write!(text, "\n| {case} |");
+        if row.metric == "x=1" {
+            let speeds = chart::points(sheet, &row.case);
+            let speeds: String = speeds.iter().map(|(_, y)| format!(" {y:.2} |")).collect();
+            let _ = writeln!(text, "| {} |{speeds}", row.case);
         }
-        let _ = write!(text, " {:.2} |", row.values[0]);
     }
     text
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight-bench-report DIRECTORY [--doc FILE NOTES]`: what the runs in DIRECTORY (`run1.tsv`, `run2.tsv`, `host.tsv`) say.
+//! `fanlight-bench-report DIRECTORY [--doc FILE NOTES]`: what the runs in DIRECTORY (`run1.tsv`, `run2.tsv`, `cores.tsv`,
+//! `host.tsv`) say. `fanlight-bench-report --clock FILE`: what a board has measured.
 //!
 //! Prints a table and writes `results.json` and the charts beside the runs. Fails if the two runs differ by more than
-//! 0.1 % anywhere. With `--doc` it writes the page instead.
+//! 0.1 % anywhere. With `--doc` it writes the page instead. By a board's clock there is one run, and the table is all.
 
 mod chart;
 mod doc;
@@ -20,11 +21,15 @@ use sheet::Sheet;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match &arguments[..] {
+        [flag, file] if flag == "--clock" => Sheet::read_clock(Path::new(file)).map(|sheet| {
+            print!("{}", table::terminal(&sheet));
+            true
+        }),
         [directory] => report(Path::new(directory)),
         [directory, flag, page, notes] if flag == "--doc" => {
             doc::write(Path::new(directory), Path::new(page), Path::new(notes)).map(|()| true)
         }
-        _ => Err("usage: fanlight-bench-report DIRECTORY [--doc FILE NOTES]".into()),
+        _ => Err("usage: fanlight-bench-report DIRECTORY [--doc FILE NOTES] | --clock FILE".into()),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -30,6 +30,8 @@ impl Row {
 
 pub struct Sheet {
     pub rows: Vec<Row>,
+    /// What was measured: `instructions`, or by the clock of a board `ns`.
+    pub unit: &'static str,
     /// The machine and the versions, in words.
     pub about: Vec<(String, String)>,
 }
@@ -64,7 +66,7 @@ impl Sheet {
             row.values[1] = other.values[0];
         }
         // By the clock on the wall, so that it is never the same twice: once is all.
-        rows.extend(parse(&text("cores.tsv")?)?);
+        rows.extend(speeds(parse(&text("cores.tsv")?)?));
         let mut about = Vec::new();
         for line in text("host.tsv")?.lines() {
             match line.split('\t').collect::<Vec<_>>()[..] {
@@ -72,11 +74,27 @@ impl Sheet {
                 _ => rows.extend(parse(line)?),
             }
         }
-        Ok(Self { rows, about })
+        Ok(Self {
+            rows,
+            unit: "instructions",
+            about,
+        })
+    }
+
+    /// What a board has measured by its clock (`fanlight-bench --clock`), once.
+    pub fn read_clock(file: &Path) -> Result<Self, Error> {
+        let text =
+            fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        Ok(Self {
+            rows: parse(&text)?,
+            unit: "ns",
+            about: Vec::new(),
+        })
     }
 
     /// A result of the first run.
     pub fn get(&self, part: &str, case: &str, metric: &str) -> Option<f64> {
+        let metric = metric.replace("instructions", self.unit);
         let row = self
             .rows
             .iter()
@@ -113,6 +131,24 @@ pub fn is_race(row: &Row) -> bool {
         || row.metric == "waits of all readers"
         || row.part == "scale" && row.case.starts_with("readers ");
     scheduled && row.values.iter().all(|value| *value > 0.0)
+}
+
+/// Of the times that one to four processors took for the same work each: how many times the work of one they do in a time.
+fn speeds(mut rows: Vec<Row>) -> Vec<Row> {
+    let alone: Vec<(String, f64)> = rows
+        .iter()
+        .filter(|row| row.metric == "x=1")
+        .map(|row| (row.case.clone(), row.values[0]))
+        .collect();
+    for row in &mut rows {
+        let alone = alone.iter().find(|(case, _)| *case == row.case);
+        let processors = row.metric.strip_prefix("x=").and_then(|n| n.parse().ok());
+        if let (Some((_, alone)), Some(processors)) = (alone, processors) {
+            let processors: f64 = processors;
+            row.values = [alone / row.values[0] * processors; 2];
+        }
+    }
+    rows
 }
 
 fn parse(text: &str) -> Result<Vec<Row>, Error> {

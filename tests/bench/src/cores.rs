@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Several processors: how writers and readers get into each other's way. By the clock on the wall, and therefore only as
-//! ratios: not a part of what counts instructions.
+//! All processors at work: how writers and readers get into each other's way. Booted with one to four of them, by the clock on
+//! the wall, and therefore only to be compared with each other: not a part of what counts instructions.
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -44,21 +44,13 @@ pub fn cores(sheet: &mut Sheet) {
     several(sheet, "reading one log by map", read);
 }
 
-/// The same work by one to four processes at once, and how many times the work of one they do in a time.
+/// The same work by a process on each processor at once: nanoseconds until the last has done it.
 fn several<W: FnOnce(usize)>(sheet: &mut Sheet, case: &str, prepare: impl Fn() -> W) {
-    let mut alone = 0;
-    for processes in 1..=4 {
-        // The best of some: others use the host as well.
-        let took = (0..5)
-            .map(|_| together(processes, &prepare))
-            .min()
-            .unwrap_or(0);
-        if processes == 1 {
-            alone = took;
-        }
-        let speed = alone as f64 / took as f64 * processes as f64;
-        sheet.put(case, &format!("x={processes}"), speed);
-    }
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    // The best of some: others use the host as well.
+    let took = (0..3).map(|_| together(processors, &prepare)).min();
+    let took = took.unwrap_or(0);
+    sheet.put(case, &format!("x={processors}"), took as f64);
 }
 
 fn together<W: FnOnce(usize)>(processes: usize, prepare: &impl Fn() -> W) -> u64 {

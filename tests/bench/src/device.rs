@@ -46,8 +46,8 @@ pub const RINGS: &[(&str, usize, &str)] = &[
 const START: u64 = 60;
 
 /// Makes the guest ready: no second log that every message goes to as well, no processes that come in between, and quiet
-/// consoles.
-pub fn prepare() {
+/// consoles. With `wait` the work begins at [`START`].
+pub fn prepare(wait: bool) {
     // The kernel makes the nodes itself. mdev, called for each by a process of its own, may come so late that it removes
     // one which is there again.
     put("/proc/sys/kernel/hotplug", "\n");
@@ -61,9 +61,27 @@ pub fn prepare() {
     if !fs::exists(BENCH).unwrap_or(false) {
         sys::insmod("/lib/fanlight-bench/fanlight_bench.ko").expect("fanlight_bench.ko");
     }
-    sys::sleep_until(START);
+    if wait {
+        sys::sleep_until(START);
+    }
     // fanlight_log() goes to the first one that has a log: this one now.
     without_fanlight(|| ());
+}
+
+/// Where the memory is that tests/dts/bench.dtso puts at `address` on virt-arm: all of it is elsewhere on other boards.
+pub fn place(address: usize) -> usize {
+    const FIRST: usize = 0x5400_0000;
+    let path = format!("/proc/device-tree/reserved-memory/uio@{FIRST:x}/reg");
+    let reg = fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    // Address and size, of one cell or two each. Nothing is beyond 4 GiB.
+    let cell = if reg.len() == 8 { 0 } else { 4 };
+    let cell = reg[cell..cell + 4].try_into().expect("four bytes");
+    u32::from_be_bytes(cell) as usize + address - FIRST
+}
+
+/// The name of the device that is at `address` on virt-arm.
+pub fn node(address: usize, kind: &str) -> String {
+    format!("{:x}.{kind}", place(address))
 }
 
 /// Whether the kernel has a thing: one without some of the peers will do for the others.
@@ -104,9 +122,10 @@ pub fn bind_alone(name: &str, device: &str) {
     driver(name, device, "bind").unwrap_or_else(|error| panic!("bind {device}: {error}"));
 }
 
-/// Until the console of a fanlight has taken over what printk's buffer has: its thread would be measured as well.
+/// Until the console of a fanlight has taken over what printk's buffer has: its thread would be measured as well. A guest on a
+/// busy host may never come to rest.
 pub fn quiet() {
-    loop {
+    for _ in 0..250 {
         let before = idle();
         std::thread::sleep(std::time::Duration::from_millis(20));
         if idle() - before > 19_000_000 {

@@ -65,5 +65,5 @@ pub fn footprint(sheet: &mut Sheet) {
         took as f64,
     );
     // As the next part expects it.
-    device::prepare();
+    device::prepare(false);
 }

@@ -10,7 +10,6 @@ use crate::sys::{self, Map};
 
 const FRAME: usize = 1024 * 600 * 4;
 const FRAMES: usize = 50;
-const NODES: [&str; 2] = ["54800000.framebuffer", "54b00000.framebuffer"];
 const MODULES: &str = "/lib/fanlight-bench";
 
 pub fn frame(sheet: &mut Sheet) {
@@ -38,15 +37,16 @@ pub fn frame(sheet: &mut Sheet) {
     measure("fanlight", &sys::open_rw("/dev/fanlight0/fb"), false);
 
     // Both drivers want every such node: each gets its own.
+    let nodes = [0x5480_0000, 0x54b0_0000].map(|at| device::node(at, "framebuffer"));
     load("simplefb.ko");
-    device::unbind("simple-framebuffer", NODES[1]);
+    device::unbind("simple-framebuffer", &nodes[1]);
     measure("simplefb", &framebuffer("simple"), false);
     if !device::has(&format!("{MODULES}/simpledrm.ko")) {
         return;
     }
     load("");
     let simpledrm = "simple-framebuffer";
-    for node in NODES {
+    for node in &nodes {
         device::unbind(simpledrm, node);
     }
     sys::rmmod("simplefb");

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight-bench [PART…]`: fanlight and its peers doing the same work in one booted guest.
+//! `fanlight-bench [--clock] [PART…]`: fanlight and its peers doing the same work in one boot.
 //!
-//! Made for QEMU's `-icount shift=0,sleep=off -smp 1`, where the guest's nanoseconds are instructions. Prints lines of four
-//! fields with a tab between them: part, case, metric, value. `fanlight-bench-report` on the host makes a table of them.
+//! Made for QEMU's `-icount shift=0,sleep=off -smp 1`, where the guest's nanoseconds are instructions; with `--clock` they are
+//! what they are, as on a board. Prints lines of four fields with a tab between them: part, case, metric, value.
+//! `fanlight-bench-report` on the host makes a table of them.
 
 mod cores;
 mod device;
@@ -47,13 +48,17 @@ const PARTS: &[(&str, Part)] = &[
 ];
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).collect();
-    device::prepare();
+    let mut wanted: Vec<String> = std::env::args().skip(1).collect();
+    let clock = wanted.first().is_some_and(|first| first == "--clock");
+    if clock {
+        wanted.remove(0);
+    }
+    device::prepare(!clock);
     let (mut text, mut failed) = (String::new(), Vec::new());
     for (name, part) in PARTS {
         let unasked = wanted.is_empty() && *name != "cores";
         if unasked || wanted.iter().any(|wanted| wanted == name) {
-            let (done, results) = in_child(name, *part);
+            let (done, results) = in_child(name, *part, if clock { "ns" } else { "instructions" });
             text += &results;
             if !done {
                 failed.push(*name);
@@ -70,11 +75,12 @@ fn main() {
 
 /// Does a part in a process of its own, which has nothing open or mapped from the parts before; and if it fails, it fails
 /// alone. Whether it succeeded, and its results.
-fn in_child(name: &'static str, part: Part) -> (bool, String) {
+fn in_child(name: &'static str, part: Part, unit: &'static str) -> (bool, String) {
     let (mut from, mut to) = sys::pipe();
     let pid = sys::child(|| {
         let mut sheet = Sheet {
             part: name,
+            unit,
             text: String::new(),
         };
         part(&mut sheet);

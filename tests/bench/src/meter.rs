@@ -8,12 +8,15 @@ use crate::{device, sys};
 /// Results so far, as they will be printed.
 pub struct Sheet {
     pub part: &'static str,
+    /// What the clock's nanoseconds are: `instructions` where those are counted, else `ns`.
+    pub unit: &'static str,
     pub text: String,
 }
 
 impl Sheet {
-    /// Notes a result of the current part.
+    /// Notes a result of the current part. What is `instructions` in the metric is written as the unit that it has.
     pub fn put(&mut self, case: &str, metric: &str, value: f64) {
+        let metric = metric.replace("instructions", self.unit);
         let _ = writeln!(self.text, "{}\t{case}\t{metric}\t{value:.4}", self.part);
     }
 

@@ -18,10 +18,10 @@ const LEN: usize = 64;
 /// As tests/dts/bench.dtso has them.
 const REGION: usize = 1 << 20;
 const PERSIST: usize = 0x5420_0000;
-/// The zone that pmsg has, behind sixteen of dumps.
-const ZONES: [(&str, &str, usize); 2] = [
-    ("pmsg, ecc=0", "54300000.ramoops", 0x5431_0000),
-    ("pmsg, ecc=1", "54500000.ramoops", 0x5451_0000),
+/// The device, and in it the zone that pmsg has, behind sixteen of dumps.
+const ZONES: [(&str, usize, usize); 2] = [
+    ("pmsg, ecc=0", 0x5430_0000, 0x5431_0000),
+    ("pmsg, ecc=1", 0x5450_0000, 0x5451_0000),
 ];
 const PMSG_NODE: &str = "/dev/pmsg0";
 const PMSG: &str = "/sys/fs/pstore/pmsg-ramoops-0";
@@ -46,14 +46,17 @@ fn write_lines(path: &str) -> u64 {
     })
 }
 
-fn only_ramoops(device: &str) {
+/// Has that one of both do the work; its name.
+fn only_ramoops(address: usize) -> String {
     for (_, other, _) in ZONES {
-        device::unbind("ramoops", other);
+        device::unbind("ramoops", &device::node(other, "ramoops"));
     }
+    let device = device::node(address, "ramoops");
     // The node goes and comes a while after the device.
     device::until(|| !fs::exists(PMSG_NODE).unwrap_or(false));
-    device::bind("ramoops", device);
+    device::bind("ramoops", &device);
     device::until(|| fs::exists(PMSG_NODE).unwrap_or(false));
+    device
 }
 
 pub fn append(sheet: &mut Sheet) {
@@ -81,8 +84,8 @@ pub fn append(sheet: &mut Sheet) {
     inside("fanlight_log(), ring alone", Kind::Fanlight);
     inside("limit: memcpy and CRC", Kind::CopyCrc);
     device::put(LEVEL, &level);
-    for (name, device, _) in ZONES {
-        only_ramoops(device);
+    for (name, address, _) in ZONES {
+        only_ramoops(address);
         sheet.each(
             &format!("{name}, write()"),
             "instructions/record",
@@ -94,7 +97,13 @@ pub fn append(sheet: &mut Sheet) {
 
 /// What is in memory, by /dev/mem.
 fn memory(address: usize) -> Map {
-    Map::new(&sys::open_sync("/dev/mem"), address, REGION, true, 0)
+    Map::new(
+        &sys::open_sync("/dev/mem"),
+        device::place(address),
+        REGION,
+        true,
+        0,
+    )
 }
 
 /// Where each line is in a copy of the memory: number, beginning and end of what it takes.
@@ -240,16 +249,16 @@ pub fn salvage(sheet: &mut Sheet) {
         }
         judge(sheet, "fanlight", flips, &expected, &previous());
     }
-    for (name, device, zone) in ZONES {
+    for (name, address, zone) in ZONES {
         for flips in [0, 1, 8, 64] {
-            only_ramoops(device);
+            let device = only_ramoops(address);
             write_lines(PMSG_NODE);
-            device::unbind("ramoops", device);
+            device::unbind("ramoops", &device);
             let memory = memory(zone);
             let lines = find(&memory, 0);
             let expected = undamaged(&lines, &flip(&memory, flips));
             // pstore is mounted, so the records are read as well.
-            let took = own(|| device::bind_alone("ramoops", device));
+            let took = own(|| device::bind_alone("ramoops", &device));
             if flips == 0 {
                 sheet.put(&format!("{name}, 0 flips"), "instructions", took as f64);
             }

@@ -12,31 +12,31 @@ use crate::touch::MIB;
 
 const PROCESSES: usize = 8;
 
-/// What is compared: name, driver, device, where its memory is, and how to open it.
-type Peer = (
-    &'static str,
-    &'static str,
-    &'static str,
-    usize,
-    fn() -> File,
-);
+/// What is compared: name, driver, device, where its memory is on virt-arm, and how to open it.
+type Peer = (&'static str, &'static str, String, usize, fn() -> File);
 
-const PEERS: [Peer; 2] = [
-    ("fanlight", "fanlight", device::ALONE, 0x5410_0000, || {
-        sys::open_rw(device::CARVE)
-    }),
-    (
-        "UIO",
-        "uio_pdrv_genirq",
-        "54000000.uio",
-        0x5400_0000,
-        || device::uio("0x54000000").0,
-    ),
-];
+fn peers() -> [Peer; 2] {
+    let ours = device::ALONE.to_owned();
+    let theirs = device::node(0x5400_0000, "uio");
+    [
+        ("fanlight", "fanlight", ours, 0x5410_0000, || {
+            sys::open_rw(device::CARVE)
+        }),
+        ("UIO", "uio_pdrv_genirq", theirs, 0x5400_0000, || {
+            device::uio(&format!("{:#x}", device::place(0x5400_0000))).0
+        }),
+    ]
+}
 
 pub fn revoke(sheet: &mut Sheet) {
-    for (name, driver, node, address, open) in PEERS {
-        let memory = Map::new(&sys::open_sync("/dev/mem"), address, MIB, true, 0);
+    for (name, driver, node, address, open) in peers() {
+        let memory = Map::new(
+            &sys::open_sync("/dev/mem"),
+            device::place(address),
+            MIB,
+            true,
+            0,
+        );
         memory.copy_in(0, &vec![0; MIB]);
         let children: Vec<_> = (0..PROCESSES)
             .map(|number| {
@@ -58,7 +58,7 @@ pub fn revoke(sheet: &mut Sheet) {
         while !all_stored(&memory) {
             std::thread::sleep(Duration::from_millis(10));
         }
-        device::unbind(driver, node);
+        device::unbind(driver, &node);
         let words = || -> Vec<u32> {
             (0..MIB / 4096)
                 .flat_map(|page| (0..PROCESSES).map(move |number| page * 1024 + number))
@@ -78,7 +78,7 @@ pub fn revoke(sheet: &mut Sheet) {
             sys::wait(pid);
         }
         sheet.put(name, "stores after unbind returned", landed.into());
-        device::bind(driver, node);
+        device::bind(driver, &node);
     }
     // What is there without mappings, so that what remains is the mappings' own.
     let idle = unbind_with(0);

@@ -257,7 +257,10 @@ impl Machine {
             let translated;
             let source = if self.one_cell && source.starts_with("tests") {
                 translated = directory.join(format!("overlay{number}.dtso"));
-                fs::write(&translated, translate(&fs::read_to_string(source)?))?;
+                fs::write(
+                    &translated,
+                    translate(&fs::read_to_string(source)?, Cells::One),
+                )?;
                 &translated
             } else {
                 &source
@@ -273,10 +276,31 @@ impl Machine {
     }
 }
 
-/// Overlays of the tests are written for virt-arm, where an address has two cells, memory begins at 0x4000_0000 and the
-/// carve-outs at 0x5000_0000. Gives the same for a board whose addresses have one cell and whose memory begins at 0, with
-/// the carve-outs at 0x2000_0000.
-fn translate(overlay: &str) -> String {
+/// How many cells an address has in a board's tree.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Cells {
+    One,
+    Two,
+}
+
+/// Overlays of the tests are written for virt-arm, where addresses and sizes have two cells, memory begins at 0x4000_0000 and
+/// the carve-outs at 0x5000_0000. Gives the same for a board whose sizes have one cell, and its addresses one or two, and
+/// whose memory begins at 0, with the carve-outs at 0x2000_0000.
+pub fn translate(overlay: &str, address_cells: Cells) -> String {
+    if address_cells == Cells::Two {
+        let mut parts = overlay.split("0x0 0x5");
+        let first = parts.next().unwrap_or_default().to_owned();
+        // The rest of an address, and what may be its size.
+        let parts = parts.map(|part| {
+            let (address, rest) = part.split_at_checked(7).unwrap_or((part, ""));
+            let size = rest
+                .strip_prefix(" 0x0")
+                .filter(|size| size.starts_with(" 0x"));
+            format!("0x0 0x2{address}{}", size.unwrap_or(rest))
+        });
+        let text = parts.fold(first, |text, part| text + &part);
+        return text.replace("#size-cells = <2>", "#size-cells = <1>");
+    }
     overlay
         .replace("<0x0 0x5", "<0x2")
         .replace("<0x0 0x4", "<0x0")
@@ -301,13 +325,14 @@ pub fn run(command: &mut Command) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::translate;
+    use super::{translate, Cells};
 
     #[test]
     fn build_overlay_is_translated_for_a_board_of_one_cell() {
         let two = "#size-cells = <2>; reg = <0x0 0x51700000 0x0 0x1000>; ranges = <0x0 0x0 0x51200000 0x10000>;";
         let one =
             "#size-cells = <1>; reg = <0x21700000 0x1000>; ranges = <0x0 0x21200000 0x10000>;";
+        let translate = |text| translate(text, Cells::One);
         assert_eq!(translate(two), one);
         assert_eq!(
             translate("<0x0 0x44000000 0x0 0x1000>"),
@@ -317,5 +342,12 @@ mod tests {
             translate("<0xffffffff 0xfffff000 0x0 0x2000>"),
             "<0xfffff000 0x2000>"
         );
+    }
+
+    #[test]
+    fn build_overlay_is_translated_for_a_board_with_sizes_of_one_cell() {
+        let two = "#address-cells = <2>; #size-cells = <2>; reg = <0x0 0x51700000 0x0 0x1000>; ranges = <0x0 0x0 0x51200000 0x10000>;";
+        let one = "#address-cells = <2>; #size-cells = <1>; reg = <0x0 0x21700000 0x1000>; ranges = <0x0 0x0 0x21200000 0x10000>;";
+        assert_eq!(translate(two, Cells::Two), one);
     }
 }
