@@ -77,7 +77,7 @@ bench-table: toolchain ## the table of what a board's card has measured, FILE=fa
 bench-doc: toolchain ## write docs/benchmarks.md from what `make bench` has measured
 	@$(inside) bench-doc
 
-model: toolchain ## the log's ring under loom, and under miri where rustup's nightly has it; takes an hour
+model: toolchain ## the log's ring under loom, and under miri where rustup's nightly has it; takes half an hour
 	@$(inside) model
 	@if cargo +nightly miri --version >/dev/null 2>&1; then \
 		mk/step "ring under miri" build/log/miri.log cargo +nightly miri test --locked --target-dir $(target-dir)/miri -p fanlight-ring; \

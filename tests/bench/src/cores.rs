@@ -10,7 +10,7 @@ use crate::drain::{in_place, map_log};
 use crate::meter::{time, Sheet};
 use crate::sys;
 
-const RECORDS: usize = 40_000;
+const RECORDS: usize = 20_000;
 
 pub fn cores(sheet: &mut Sheet) {
     let text = [b'x'; 64];

@@ -43,7 +43,7 @@ pub const RINGS: &[(&str, usize, &str)] = &[
 
 /// Seconds of uptime at which the work begins. The command to do it came when the host had time; this is the same in each
 /// boot, and where instructions are counted waiting takes no time at all.
-const START: u64 = 60;
+const START: u64 = 1000;
 
 /// Makes the guest ready: no second log that every message goes to as well, no processes that come in between, and quiet
 /// consoles. With `wait` the work begins at [`START`].
@@ -125,7 +125,7 @@ pub fn bind_alone(name: &str, device: &str) {
 /// Until the console of a fanlight has taken over what printk's buffer has: its thread would be measured as well. A guest on a
 /// busy host may never come to rest.
 pub fn quiet() {
-    for _ in 0..250 {
+    for _ in 0..3000 {
         let before = idle();
         std::thread::sleep(std::time::Duration::from_millis(20));
         if idle() - before > 19_000_000 {

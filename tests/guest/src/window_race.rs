@@ -2,7 +2,7 @@
 //! Revocation while other processes map and touch the windows.
 
 use std::os::fd::AsRawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libc::{POLLHUP, POLLIN};
 
@@ -55,8 +55,14 @@ fn window_revoke_races_with_new_mappings() {
             })
         })
         .collect();
-    for _ in 0..100 {
+    // Fewer where the host has no time for so many.
+    let start = Instant::now();
+    for n in 0..100 {
         drop(Unbound::new(NODE));
+        if n >= 20 && start.elapsed() > Duration::from_secs(40) {
+            println!("{n} times");
+            break;
+        }
     }
     stop.send();
     for child in children {
