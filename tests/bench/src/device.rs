@@ -41,9 +41,9 @@ pub const RINGS: &[(&str, usize, &str)] = &[
     ("fanlight-ring-16m", 16 << 20, "/dev/fanlight6/log"),
 ];
 
-/// Seconds of uptime at which the work begins. The command to do it came when the host had time; this is the same in each
-/// boot, and where instructions are counted waiting takes no time at all.
-const START: u64 = 1000;
+/// Seconds of uptime at which the work begins, when the boot has come to rest; where instructions are counted waiting takes no
+/// time at all.
+const START: u64 = 60;
 
 /// Makes the guest ready: no second log that every message goes to as well, no processes that come in between, and quiet
 /// consoles. With `wait` the work begins at [`START`].

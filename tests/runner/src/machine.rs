@@ -178,7 +178,10 @@ impl Machine {
         };
         match media {
             Media::Initrd(path, blank) => {
-                disk(blank);
+                // The host reads it when it has time, which is another instruction each time.
+                if !options.icount {
+                    disk(blank);
+                }
                 qemu.arg("-initrd").arg(path);
             }
             Media::Disk(path) => {

@@ -28,6 +28,8 @@ pub struct Options {
     pub icount: bool,
     pub append: String,
     pub timeout: Duration,
+    /// How long the guest may take until it asks for its command.
+    pub boot_limit: Duration,
     /// Where the console's log and what the guest hands over are put.
     pub results: PathBuf,
     /// Capture the screen here when the command has ended.
@@ -69,6 +71,7 @@ impl Options {
             icount: false,
             append: String::new(),
             timeout: Duration::from_secs(60),
+            boot_limit: Duration::from_secs(150),
             results: PathBuf::from("build/guest"),
             screen: None,
             filter: String::new(),
@@ -100,6 +103,9 @@ impl Options {
                 "--append" => options.append = value()?,
                 "--timeout" => {
                     options.timeout = Duration::from_secs(number(&name, &value()?)?.into());
+                }
+                "--boot-limit" => {
+                    options.boot_limit = Duration::from_secs(number(&name, &value()?)?.into());
                 }
                 "--results" => options.results = value()?.into(),
                 "--screen" => options.screen = Some(value()?.into()),

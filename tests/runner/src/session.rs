@@ -43,9 +43,6 @@ enum Event {
     Machine(String),
 }
 
-/// How long the guest may take from power-on or reset to its hello.
-const BOOT_LIMIT: Duration = Duration::from_secs(150);
-
 /// Boots the machine, runs the command in it, and powers it off. Errors are of this side: QEMU missing, a bad overlay.
 pub fn run_session(
     options: &Options,
@@ -139,7 +136,7 @@ impl Session<'_> {
     /// Lives through all stages; gives the command's exit status, or nothing when it never came.
     fn serve(&mut self, inbox: &Receiver<Event>) -> Option<i32> {
         let mut deadline = Instant::now() + self.options.timeout;
-        let mut boot_deadline = Instant::now() + BOOT_LIMIT;
+        let mut boot_deadline = Instant::now() + self.options.boot_limit;
         let mut status = None;
         loop {
             // A panic is told by its own lines; nothing more will come of it but more of them.
@@ -192,7 +189,7 @@ impl Session<'_> {
                     self.reset_expected = false;
                     self.greeted = false;
                     self.decoder.reset();
-                    boot_deadline = Instant::now() + BOOT_LIMIT;
+                    boot_deadline = Instant::now() + self.options.boot_limit;
                 }
                 Event::Machine(event) if event == "SHUTDOWN" => {
                     if status.is_none() {
