@@ -153,9 +153,11 @@ fn cores(sheet: &Sheet) -> String {
         "| work of each | 1 processor | 2 | 3 | 4 |\n|---|---:|---:|---:|---:|\n".to_owned();
     for row in sheet.rows.iter().filter(|row| row.part == "cores") {
         if row.metric == "x=1" {
-            let speeds = chart::points(sheet, &row.case);
-            let speeds: String = speeds.iter().map(|(_, y)| format!(" {y:.2} |")).collect();
-            let _ = writeln!(text, "| {} |{speeds}", row.case);
+            let _ = write!(text, "| {} |", row.case);
+            for (_, speed) in chart::points(sheet, &row.case) {
+                let _ = write!(text, " {speed:.2} |");
+            }
+            text.push('\n');
         }
     }
     text
