@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
+
+//! The live side: stores this boot's records.
+
+use super::super::atomic::{fence_release, Word};
+use super::super::record::{Shape, RECORD_HEADER, RECORD_MAX, WHOLE};
+use super::header::{block_of, id_words, join, split, void, Header, State};
+use super::retention::Lists;
+use super::scan::{Block, Scan};
+use super::{Ending, Share, Sum, BLOCK, BLOCK_WORDS, DATA_WORDS, REGION_MIN};
+
+/// A 64-bit number. Nothing depends on its not being seen half changed.
+struct Wide([Word; 2]);
+
+impl Wide {
+    fn new(value: u64) -> Self {
+        Self(split(value).map(Word::new))
+    }
+
+    fn load(&self) -> u64 {
+        let [low, high] = &self.0;
+        join(low.load(), high.load())
+    }
+
+    fn store(&self, value: u64) {
+        for (word, half) in self.0.iter().zip(split(value)) {
+            word.store(half);
+        }
+    }
+}
+
+/// The block that a share has open.
+struct Open {
+    /// The word of the region where the next record goes; the end of the block when it is full. 0
+    /// if no block is open or if it is being changed: then the other fields mean nothing, but
+    /// `resume` and `kept`.
+    at: Word,
+    /// The sum that the block's records begin with.
+    seed: Word,
+    salt: Word,
+    serial: Word,
+    first: Word,
+    /// In place of `at`, until something was written since the driver was bound.
+    resume: Word,
+    /// Records that this share has kept, in this boot.
+    kept: Word,
+}
+
+impl Open {
+    fn new() -> Self {
+        Self {
+            at: Word::new(0),
+            seed: Word::new(0),
+            salt: Word::new(0),
+            serial: Word::new(0),
+            first: Word::new(0),
+            resume: Word::new(0),
+            kept: Word::new(0),
+        }
+    }
+
+    /// The block that is open.
+    fn page(&self) -> Option<u32> {
+        let last = self.at.load().checked_sub(1)?;
+        Some(last / BLOCK_WORDS as u32)
+    }
+}
+
+/// Stores this boot's records in the region.
+///
+/// All calls are made by one writer at a time, under a lock. In a panic, one final writer may call
+/// without the lock, after the one that had it was stopped, wherever that was: a place in a block
+/// counts as used before it is written to, and so does a serial.
+pub struct Appender<'a> {
+    memory: &'a [Word],
+    boot_id: [u32; 4],
+    salt: u32,
+    generation: u32,
+    serial: Word,
+    open: [Open; 2],
+    lists: Lists<'a>,
+    ending: Word,
+    clock: Wide,
+    next_message: Wide,
+    next_seq: Wide,
+}
+
+impl<'a> Appender<'a> {
+    /// Prepares to store records in `memory`, of which `scan` and `table` describe a copy.
+    ///
+    /// Nothing is written to `memory` before the first record. `links` has
+    /// [`blocks`](super::blocks) words; what is in them does not matter. `salt` is random. Returns
+    /// `None` if the region is smaller than [`REGION_MIN`], or `links` is shorter than that.
+    pub fn start(
+        memory: &'a [Word],
+        links: &'a [Word],
+        scan: &Scan,
+        table: &[Block],
+        boot_id: &[u8; 16],
+        salt: u32,
+    ) -> Option<Self> {
+        let blocks = (memory.len() / BLOCK_WORDS).min(links.len());
+        // Places are kept in 32 bits, in words.
+        let blocks = blocks.min(u32::MAX as usize / BLOCK_WORDS);
+        if blocks < REGION_MIN / BLOCK {
+            return None;
+        }
+        let appender = Self {
+            memory: memory.get(..blocks * BLOCK_WORDS)?,
+            boot_id: id_words(boot_id),
+            salt,
+            generation: scan.generation,
+            serial: Word::new(scan.serial),
+            open: [Open::new(), Open::new()],
+            lists: Lists::new(links.get(..blocks)?, scan, table),
+            ending: Word::new(Ending::Unknown.code()),
+            clock: Wide::new(0),
+            next_message: Wide::new(u64::MAX),
+            next_seq: Wide::new(u64::MAX),
+        };
+        for (open, tail) in appender.open.iter().zip(&scan.tails) {
+            if let Some(tail) = tail.filter(|tail| (tail.block.page as usize) < blocks) {
+                let block = &tail.block;
+                open.seed.store(Sum::of_block(block.salt, block.serial).0);
+                open.salt.store(block.salt);
+                open.serial.store(block.serial);
+                open.first.store(block.first);
+                open.kept.store(tail.kept);
+                let at = block.page as usize * BLOCK_WORDS + tail.end;
+                open.resume.store(at as u32);
+            }
+        }
+        if let Some(continued) = scan.continued() {
+            // The same bits.
+            appender.clock.store(continued.boot.clock_offset as u64);
+        }
+        Some(appender)
+    }
+
+    /// Stores a record of the ring, `words`. Returns whether it was kept.
+    #[inline]
+    pub fn append(&self, share: Share, words: &[Word]) -> bool {
+        let [kernel, programs] = &self.open;
+        let open = match share {
+            Share::Kernel => kernel,
+            Share::Programs => programs,
+        };
+        let len = words.len() as u32;
+        let mut at = open.at.load();
+        // The words up to the end of the block: none if the block is full, or if no block is open.
+        if at.wrapping_neg() % (BLOCK_WORDS as u32) < len {
+            match self.change(share, open, words) {
+                Some(place) => at = place,
+                None => return false,
+            }
+        }
+        self.put(open, at, words)
+    }
+
+    /// Stores a record at word `at`.
+    #[inline(always)]
+    fn put(&self, open: &Open, at: u32, words: &[Word]) -> bool {
+        let place = self.memory.get(at as usize..);
+        let place = place.and_then(|place| place.get(..words.len()));
+        let Some(([to_first, to_check, to @ ..], [first, _, from @ ..])) =
+            place.map(|p| (p, words))
+        else {
+            return false;
+        };
+        // A writer that interrupts this one goes on behind this record.
+        open.at.store(at.wrapping_add(words.len() as u32));
+        open.kept.store(open.kept.load().wrapping_add(1));
+
+        let first = first.load();
+        let mut sum = Sum(open.seed.load()).add(first);
+        // Four words per turn, because the compiler does not unroll this. Records have an even
+        // number of words.
+        let (to, from) = (to.chunks_exact(4), from.chunks_exact(4));
+        let rest = (to.remainder(), from.remainder());
+        for (to, from) in to.zip(from) {
+            if let ([to_a, to_b, to_c, to_d], [a, b, c, d]) = (to, from) {
+                let (a, b, c, d) = (a.load(), b.load(), c.load(), d.load());
+                to_a.store(a);
+                to_b.store(b);
+                to_c.store(c);
+                to_d.store(d);
+                sum = sum.add(a).add(b).add(c).add(d);
+            }
+        }
+        if let ([to_a, to_b], [a, b]) = rest {
+            let (a, b) = (a.load(), b.load());
+            to_a.store(a);
+            to_b.store(b);
+            sum = sum.add(a).add(b);
+        }
+        to_check.store(sum.0);
+        to_first.store(first);
+        true
+    }
+
+    /// Finds a place for a record that does not fit into the block that is open.
+    #[cold]
+    #[inline(never)]
+    fn change(&self, share: Share, open: &Open, words: &[Word]) -> Option<u32> {
+        let len = words.len();
+        let (first, _) = words.split_first()?;
+        let shape = Shape::of(first.load());
+        if shape.state != WHOLE
+            || shape.len != len * 4
+            || !(RECORD_HEADER..=RECORD_MAX).contains(&shape.len)
+        {
+            return None;
+        }
+        if self.resume() {
+            self.store_headers();
+        }
+        let at = open.at.load();
+        if at.wrapping_neg() as usize % BLOCK_WORDS >= len {
+            return Some(at);
+        }
+        // First of all: a final writer must not use the same serial, nor a block that is half
+        // changed.
+        open.at.store(0);
+        let serial = self.serial.load();
+        self.serial.store(serial.wrapping_add(1));
+        fence_release();
+        let page = self.lists.take(share)?;
+        for other in &self.open {
+            if other.page() == Some(page) {
+                other.at.store(0);
+            }
+        }
+        open.seed.store(Sum::of_block(self.salt, serial).0);
+        open.salt.store(self.salt);
+        open.serial.store(serial);
+        open.first.store(open.kept.load());
+        self.store_header(share as usize, open, page);
+        let at = (page as usize * BLOCK_WORDS + DATA_WORDS) as u32;
+        open.at.store(at);
+        Some(at)
+    }
+
+    /// Goes on in the blocks that were open before the driver was bound again. Returns whether
+    /// there are any.
+    fn resume(&self) -> bool {
+        let mut any = false;
+        for open in &self.open {
+            let at = open.resume.load();
+            if at != 0 {
+                open.resume.store(0);
+                open.at.store(at);
+                any = true;
+            }
+        }
+        any
+    }
+
+    fn store_header(&self, share: usize, open: &Open, page: u32) {
+        let first = open.first.load();
+        let header = Header {
+            share: share as u8,
+            salt: open.salt.load(),
+            serial: open.serial.load(),
+            boot_id: self.boot_id,
+            state: State {
+                ending: Ending::from_code(self.ending.load()),
+                clock: self.clock.load(),
+                next_message: self.next_message.load(),
+                next_seq: self.next_seq.load(),
+            },
+            generation: self.generation,
+            first,
+            count: open.kept.load().wrapping_sub(first),
+        };
+        header.store(block_of(self.memory, page as usize));
+    }
+
+    /// Stores the headers of the blocks that are open again.
+    fn store_headers(&self) {
+        for (share, open) in self.open.iter().enumerate() {
+            if let Some(page) = open.page() {
+                self.store_header(share, open, page);
+            }
+        }
+    }
+
+    /// Notes how this boot ends. A panic stays noted.
+    ///
+    /// The caller drains the write buffers.
+    pub fn set_ending(&self, ending: Ending) {
+        if self.ending.load() != Ending::Panic.code() {
+            self.ending.store(ending.code());
+        }
+        self.resume();
+        self.store_headers();
+    }
+
+    /// Notes the wall clock minus the log's clock in ns; 0: not known.
+    pub fn set_clock(&self, offset_ns: i64) {
+        // The same bits.
+        let offset = offset_ns as u64;
+        if self.clock.load() != offset {
+            self.clock.store(offset);
+            self.store_headers();
+        }
+    }
+
+    /// Notes that the driver is unbound in order, and where this boot's log goes on if it is bound
+    /// again: with the printk message `next_message` and the record `next_seq`.
+    ///
+    /// The caller drains the write buffers.
+    pub fn unbind(&self, next_message: u64, next_seq: u64) {
+        self.next_message.store(next_message);
+        self.next_seq.store(next_seq);
+        self.set_ending(Ending::Clean);
+    }
+
+    /// Forgets an earlier boot, by its index in [`Scan::boots`], and makes its blocks free, oldest
+    /// first: `most` of them. Returns whether there may be more.
+    pub fn forget(&self, boot: usize, most: usize) -> bool {
+        self.lists.forget(boot, most, |page| self.void(page))
+    }
+
+    /// Likewise for what was kept of this boot so far. The next record opens a block.
+    pub fn forget_own(&self, most: usize) -> bool {
+        for open in &self.open {
+            open.resume.store(0);
+            open.at.store(0);
+        }
+        fence_release();
+        self.lists.forget_own(most, |page| self.void(page))
+    }
+
+    fn void(&self, page: u32) {
+        void(block_of(self.memory, page as usize));
+        fence_release();
+    }
+}

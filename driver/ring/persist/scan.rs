@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
+
+//! Finds out what is in the region, in a plain copy of it in RAM.
+//!
+//! Whatever is in the copy, this ends, and does not panic. It looks at each word a bounded number
+//! of times.
+
+use super::super::record::{Record, RECORD_MAX};
+use super::header::{block_of, id_bytes, id_words, Found, Header, State};
+use super::walk::{Merge, Tail, Walk};
+use super::{Ending, BLOCK_WORDS, BOOTS_MAX, THIS_BOOT};
+
+/// In place of a boot's index: a block that counts as free, though it holds something.
+pub(super) const SPARE: usize = THIS_BOOT + 1;
+
+/// A block that holds something.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Block {
+    /// Its number in the region.
+    pub(super) page: u32,
+    pub(super) serial: u32,
+    pub(super) salt: u32,
+    pub(super) first: u32,
+    pub(super) count: u32,
+    /// An index of [`Scan::boots`], [`THIS_BOOT`] or [`SPARE`].
+    pub(super) boot: u8,
+    pub(super) share: u8,
+}
+
+impl Block {
+    /// Sorts the table.
+    fn key(&self) -> u64 {
+        (u64::from(self.boot) << 33) | (u64::from(self.share) << 32) | u64::from(self.serial)
+    }
+}
+
+/// A boot of which there is something in the region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// The kernel's boot_id, in binary.
+    pub boot_id: [u8; 16],
+    /// How it ended.
+    pub ending: Ending,
+    /// Wall clock minus the log's clock in ns; 0: not known.
+    pub clock_offset: i64,
+    /// Valid records.
+    pub intact: u32,
+    /// Records that are gone from between those that were kept.
+    ///
+    /// The headers of the blocks count what was kept, so that neither records that were filtered
+    /// count here, nor those whose block was used again for want of space.
+    pub missing: u32,
+    /// Places where records are gone.
+    pub damaged: u32,
+    /// Bytes of the intact records.
+    pub bytes: u32,
+    generation: u32,
+    /// The highest serial of a block, and the highest of a block that knows the clock.
+    serial: u32,
+    clock_serial: u32,
+}
+
+impl Boot {
+    const EMPTY: Self = Self {
+        boot_id: [0; 16],
+        ending: Ending::Unknown,
+        clock_offset: 0,
+        intact: 0,
+        missing: 0,
+        damaged: 0,
+        bytes: 0,
+        generation: 0,
+        serial: 0,
+        clock_serial: 0,
+    };
+
+    /// Takes up what the header of one of its blocks says. Returns whether it is the newest one so
+    /// far.
+    fn note(&mut self, header: &Header) -> bool {
+        self.generation = self.generation.max(header.generation);
+        let state = &header.state;
+        if state.clock != 0 && header.serial >= self.clock_serial {
+            self.clock_serial = header.serial;
+            // The same bits.
+            self.clock_offset = state.clock as i64;
+        }
+        let newest = header.serial >= self.serial;
+        // No boot goes on after a panic. So one header that knows of it is enough.
+        if state.ending == Ending::Panic || (newest && self.ending != Ending::Panic) {
+            self.ending = state.ending;
+        }
+        if newest {
+            self.serial = header.serial;
+        }
+        newest
+    }
+}
+
+/// What this boot has in the region already, because the driver was bound before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Continued {
+    /// The counts are as for an earlier boot.
+    pub boot: Boot,
+    /// The printk number of the first message that was not taken; `u64::MAX` if the driver was not
+    /// unbound in order.
+    pub next_message: u64,
+    /// The number of the next record, if the driver was unbound in order, and otherwise one more
+    /// than that of the newest record that was kept.
+    pub next_seq: u64,
+}
+
+/// A part of the table.
+#[derive(Clone, Copy)]
+struct Run {
+    from: usize,
+    to: usize,
+}
+
+/// What is in the region. About 1.5 KiB.
+pub struct Scan {
+    boots: [Boot; BOOTS_MAX],
+    len: usize,
+    continued: Option<Continued>,
+    other_version: bool,
+    /// Entries of the table that are in use.
+    used: usize,
+    /// The blocks of each boot and share.
+    runs: [[Run; 2]; BOOTS_MAX + 1],
+    /// Where this boot goes on.
+    pub(super) tails: [Option<Tail>; 2],
+    /// The generation and the first serial of this boot.
+    pub(super) generation: u32,
+    pub(super) serial: u32,
+    /// Called at least once per block.
+    pause: fn(),
+}
+
+impl Scan {
+    /// Nothing.
+    pub const EMPTY: Self = Self {
+        boots: [Boot::EMPTY; BOOTS_MAX],
+        len: 0,
+        continued: None,
+        other_version: false,
+        used: 0,
+        runs: [[Run { from: 0, to: 0 }; 2]; BOOTS_MAX + 1],
+        tails: [None; 2],
+        generation: 1,
+        serial: 1,
+        pause: || (),
+    };
+
+    /// Nothing, and a function that lets other tasks run: it is called at least once per block.
+    pub const fn pausing(pause: fn()) -> Self {
+        Self {
+            pause,
+            ..Self::EMPTY
+        }
+    }
+
+    /// Looks at a copy of the region.
+    ///
+    /// `table` has [`blocks`](super::blocks) entries. A block for which there is no entry is not
+    /// looked at.
+    pub fn run(&mut self, copy: &[u32], this_boot: &[u8; 16], table: &mut [Block]) {
+        *self = Self::pausing(self.pause);
+        let this_boot = id_words(this_boot);
+        self.choose(copy, &this_boot, table.len());
+        self.assign(copy, &this_boot, table);
+
+        let table = &*table;
+        for index in 0..=THIS_BOOT {
+            let mut merge = self.merge(index, copy, table);
+            let (mut intact, mut words) = (0u32, 0u32);
+            while let Some(place) = merge.next() {
+                intact = intact.saturating_add(1);
+                words = words.saturating_add(place.len as u32);
+            }
+            let (missing, damaged, tails) = merge.result();
+            let next_seq = merge.next_seq();
+            let boot = if index == THIS_BOOT {
+                self.tails = tails;
+                let continued = self.continued.as_mut();
+                continued.map(|continued| {
+                    if continued.next_seq == u64::MAX || continued.next_seq < next_seq {
+                        continued.next_seq = next_seq;
+                    }
+                    &mut continued.boot
+                })
+            } else {
+                self.boots.get_mut(index)
+            };
+            if let Some(boot) = boot {
+                boot.intact = intact;
+                boot.bytes = words.saturating_mul(4);
+                boot.missing = missing;
+                boot.damaged = damaged;
+            }
+        }
+    }
+
+    /// The earlier boots, newest first.
+    pub fn boots(&self) -> &[Boot] {
+        self.boots.get(..self.len).unwrap_or(&[])
+    }
+
+    /// What this boot has in the region already.
+    pub fn continued(&self) -> Option<&Continued> {
+        self.continued.as_ref()
+    }
+
+    /// Whether there are blocks of a version that is not known here. They count as free, and are
+    /// used last.
+    pub fn other_version(&self) -> bool {
+        self.other_version
+    }
+
+    /// Passes the intact records of a boot to `sink`; their numbers grow.
+    ///
+    /// `boot` is an index of [`Scan::boots`] or [`THIS_BOOT`]. `copy` and `table` are those of
+    /// [`Scan::run`].
+    pub fn records(
+        &self,
+        boot: usize,
+        copy: &[u32],
+        table: &[Block],
+        buffer: &mut [u8; RECORD_MAX],
+        mut sink: impl FnMut(&Record<'_>),
+    ) {
+        let mut merge = self.merge(boot, copy, table);
+        while let Some(place) = merge.next() {
+            let words = copy.get(place.at..).and_then(|w| w.get(..place.len));
+            for (to, word) in buffer.chunks_exact_mut(4).zip(words.unwrap_or(&[])) {
+                to.copy_from_slice(&word.to_ne_bytes());
+            }
+            if let Some(record) = Record::parse(buffer) {
+                sink(&record);
+            }
+        }
+    }
+
+    /// The blocks of a boot and share, oldest first.
+    pub(super) fn blocks<'t>(&self, boot: usize, share: usize, table: &'t [Block]) -> &'t [Block] {
+        let run = self.runs.get(boot).and_then(|runs| runs.get(share));
+        run.and_then(|run| table.get(run.from..run.to))
+            .unwrap_or(&[])
+    }
+
+    /// All blocks that hold something.
+    pub(super) fn all<'t>(&self, table: &'t [Block]) -> &'t [Block] {
+        table.get(..self.used).unwrap_or(&[])
+    }
+
+    fn merge<'t>(&self, boot: usize, copy: &'t [u32], table: &'t [Block]) -> Merge<'t> {
+        Merge::new([0, 1].map(|share| Walk::new(copy, self.blocks(boot, share, table), self.pause)))
+    }
+
+    /// Chooses the boots that are listed: the newest one, those that panicked, and the newest of
+    /// the others.
+    fn choose(&mut self, copy: &[u32], this_boot: &[u32; 4], blocks: usize) {
+        let mut generation = 0;
+        for page in 0..(copy.len() / BLOCK_WORDS).min(blocks) {
+            match Header::find(block_of(copy, page)) {
+                Found::Header(header) => {
+                    generation = header.generation.max(generation);
+                    if header.boot_id != *this_boot {
+                        self.propose(&header);
+                    }
+                }
+                Found::OtherVersion => self.other_version = true,
+                Found::Nothing => {}
+            }
+        }
+        self.generation = generation.saturating_add(1);
+        if let Some(boots) = self.boots.get_mut(..self.len) {
+            sort(boots, |boot| u64::from(!boot.generation));
+        }
+    }
+
+    /// Puts the boot of a block on the list, perhaps in place of another one.
+    fn propose(&mut self, header: &Header) {
+        let boot_id = id_bytes(&header.boot_id);
+        let listed = self.boots.get_mut(..self.len).unwrap_or(&mut []);
+        if let Some(boot) = listed.iter_mut().find(|boot| boot.boot_id == boot_id) {
+            boot.note(header);
+            return;
+        }
+        let mut boot = Boot {
+            boot_id,
+            ..Boot::EMPTY
+        };
+        boot.note(header);
+        if let Some(free) = self.boots.get_mut(self.len) {
+            *free = boot;
+            self.len += 1;
+            return;
+        }
+        // The newest one stays. Of the others, the oldest one that did not panic goes, or the
+        // second oldest one if all did.
+        let all = || self.boots.iter().chain([&boot]);
+        let newest = all().map(|boot| boot.generation).max();
+        let others = || {
+            let all = all().enumerate();
+            all.filter(|(_, boot)| Some(boot.generation) != newest)
+        };
+        let calm = others().filter(|(_, boot)| boot.ending != Ending::Panic);
+        let oldest = calm.min_by_key(|(_, boot)| boot.generation);
+        let goes = oldest.or_else(|| {
+            let first = others().map(|(_, boot)| boot.generation).min();
+            let later = others().filter(|(_, boot)| Some(boot.generation) != first);
+            later.min_by_key(|(_, boot)| boot.generation)
+        });
+        let goes = goes.map_or(usize::MAX, |(index, _)| index);
+        if let Some(slot) = self.boots.get_mut(goes) {
+            *slot = boot;
+        }
+    }
+
+    /// Fills the table, and what the headers say about the boots.
+    fn assign(&mut self, copy: &[u32], this_boot: &[u32; 4], table: &mut [Block]) {
+        for page in 0..(copy.len() / BLOCK_WORDS).min(table.len()) {
+            let mut block = Block {
+                page: page as u32,
+                boot: SPARE as u8,
+                ..Block::default()
+            };
+            match Header::find(block_of(copy, page)) {
+                Found::Header(header) => {
+                    block.serial = header.serial;
+                    block.salt = header.salt;
+                    block.first = header.first;
+                    block.count = header.count;
+                    block.share = header.share;
+                    block.boot = self.note(&header, this_boot) as u8;
+                }
+                Found::OtherVersion => {}
+                Found::Nothing => continue,
+            }
+            if let Some(entry) = table.get_mut(self.used) {
+                *entry = block;
+                self.used += 1;
+            }
+        }
+        let table = table.get_mut(..self.used).unwrap_or(&mut []);
+        sort(table, Block::key);
+        for (index, block) in table.iter().enumerate() {
+            let runs = self.runs.get_mut(usize::from(block.boot));
+            let run = runs.and_then(|runs| runs.get_mut(usize::from(block.share)));
+            if let Some(run) = run {
+                if run.to == 0 {
+                    run.from = index;
+                }
+                run.to = index + 1;
+            }
+        }
+    }
+
+    /// Takes up what a header says about its boot. Returns the boot's index.
+    fn note(&mut self, header: &Header, this_boot: &[u32; 4]) -> usize {
+        if header.boot_id == *this_boot {
+            let continued = self.continued.get_or_insert(Continued {
+                boot: Boot {
+                    boot_id: id_bytes(this_boot),
+                    ..Boot::EMPTY
+                },
+                next_message: u64::MAX,
+                next_seq: u64::MAX,
+            });
+            if continued.boot.note(header) {
+                let State {
+                    next_message,
+                    next_seq,
+                    ..
+                } = header.state;
+                continued.next_message = next_message;
+                continued.next_seq = next_seq;
+            }
+            self.generation = continued.boot.generation;
+            self.serial = continued.boot.serial.saturating_add(1);
+            return THIS_BOOT;
+        }
+        let boot_id = id_bytes(&header.boot_id);
+        let listed = self.boots.get_mut(..self.len).unwrap_or(&mut []).iter_mut();
+        match listed.enumerate().find(|(_, boot)| boot.boot_id == boot_id) {
+            Some((index, boot)) => {
+                boot.note(header);
+                index
+            }
+            None => SPARE,
+        }
+    }
+}
+
+/// Heap sort, in place.
+fn sort<T: Copy>(items: &mut [T], key: impl Fn(&T) -> u64) {
+    let len = items.len();
+    for root in (0..len / 2).rev() {
+        sift(items, root, len, &key);
+    }
+    for end in (1..len).rev() {
+        exchange(items, 0, end);
+        sift(items, 0, end, &key);
+    }
+}
+
+/// Moves the item at `root` down to its place in the heap of the first `end` items.
+fn sift<T: Copy>(items: &mut [T], mut root: usize, end: usize, key: &impl Fn(&T) -> u64) {
+    let at = |items: &[T], index: usize| items.get(index).map(key);
+    loop {
+        let mut child = 2 * root + 1;
+        if child >= end {
+            return;
+        }
+        if child + 1 < end && at(items, child) < at(items, child + 1) {
+            child += 1;
+        }
+        if at(items, child) <= at(items, root) {
+            return;
+        }
+        exchange(items, root, child);
+        root = child;
+    }
+}
+
+fn exchange<T: Copy>(items: &mut [T], a: usize, b: usize) {
+    if let (Some(&first), Some(&second)) = (items.get(a), items.get(b)) {
+        for (index, item) in [(a, second), (b, first)] {
+            if let Some(to) = items.get_mut(index) {
+                *to = item;
+            }
+        }
+    }
+}
