@@ -1,258 +1,381 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! The reading side: a place in the ring, moved from record to record, that knows what it has lost.
+//! The reading side: borrow records where they are, look at them, then validate what was seen.
 //!
-//! Nothing in the memory of the ring is trusted: whatever it holds and however it changes, no call here panics, and
-//! each one ends.
+//! Nothing in the memory of the ring is trusted. Whatever it holds and however it changes, no call
+//! here panics, and each one ends.
 
 #![forbid(unsafe_code)]
 
 use super::atomic::{copy_out, fence_acquire, Word};
-use super::layout::{distance, Ring};
-use super::record::{wide, Record, Shape, WHOLE};
-use super::writer::Writer;
+use super::layout::{distance, wide, Lane, Ring, LANES};
+use super::record::{Record, Shape, FLAGS, RECORD_HEADER, RECORD_MAX, WHOLE};
+
+/// What [`Cursor::read`] found.
+pub enum Read<'a, 'c> {
+    /// Records.
+    Records(Span<'a, 'c>),
+    /// This many records were lost before the one that comes next. Reported once.
+    Lost(u64),
+    /// Nothing yet.
+    Empty,
+}
 
 /// What [`Cursor::next`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next<'a> {
     /// A record; the cursor is behind it now.
     Record(Record<'a>),
+    /// This many records were lost before the one that comes next. Reported once.
+    Lost(u64),
     /// Nothing yet.
     Empty,
-    /// So many records were lost before the one that comes next. Said once.
-    Lost(u64),
-    /// The buffer is too short for the next record, which has so many bytes. The cursor has not moved.
+    /// The buffer is too short for the next record, which has this many bytes. The cursor has not
+    /// moved.
     Short(usize),
 }
 
-/// What [`Cursor::peek`] found.
-pub enum Peek<'a> {
-    /// A record.
-    Record(Slot<'a>),
-    /// Nothing yet.
-    Empty,
-    /// So many records were lost before the one that comes next. Said once.
-    Lost(u64),
+/// Where a reader stops: behind the newest records that there were when it was made.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    heads: [u64; LANES],
 }
 
-/// One reader's place in a ring.
+impl End {
+    /// Behind the newest records that there are now.
+    pub fn now(ring: &Ring<'_>) -> Self {
+        Self {
+            heads: ring.heads(),
+        }
+    }
+}
+
+/// The place of one reader in a ring.
 #[derive(Clone, Debug)]
 pub struct Cursor {
-    pub(super) position: u64,
-    /// The number that the next record has if none is lost; unknown as long as none was seen.
-    pub(super) seq: Option<u64>,
-    pub(super) lost: u64,
-    pub(super) damaged: u64,
+    /// One position for each lane.
+    positions: [u64; LANES],
+    /// The lane of the record that was read last.
+    lane: usize,
+    /// The number that the next record has if none is lost; `None` while it is not known.
+    seq: Option<u64>,
+    /// Whether the next record may have a lower number.
+    may_be_lower: bool,
+    /// Records with lower numbers do not count as lost: they were overwritten before the cursor was
+    /// made.
+    floor: u64,
+    lost: u64,
+    damaged: u64,
+}
+
+/// The next record of one lane.
+struct Found<'a> {
+    seq: u64,
+    len: usize,
+    /// From this record to the end of the newest, or to the end of the data.
+    words: &'a [Word],
 }
 
 impl Cursor {
-    /// How often to look for a record that is being written.
-    const PATIENCE: usize = if cfg!(loom) { 1 } else { 100 };
-
-    /// At the oldest record that is there. What was overwritten before is not lost.
-    pub fn oldest(ring: Ring<'_>) -> Self {
-        let mut cursor = Self {
-            position: ring.header().tail.load_acquire(),
-            seq: None,
+    /// Creates a cursor behind the records that end at these positions. The next one has the number
+    /// `seq`, or a lower one if it was appended at the same time.
+    pub(super) fn behind(positions: [u64; LANES], seq: u64) -> Self {
+        Self {
+            positions,
+            lane: 0,
+            seq: Some(seq),
+            may_be_lower: true,
+            floor: seq,
             lost: 0,
             damaged: 0,
-        };
-        // Its number, so that it is missed if it is overwritten before it is read.
-        for _ in 0..Self::PATIENCE {
-            match cursor.peek(ring) {
-                Peek::Record(_) | Peek::Lost(_) => break,
-                Peek::Empty if ring.untouched(cursor.position) => {
-                    cursor.seq = Some(ring.header().first_seq.load());
-                    break;
-                }
-                // The first record ever is being written.
-                Peek::Empty => {}
+        }
+    }
+
+    /// Creates a cursor at the oldest record. What was overwritten before is not lost.
+    pub fn oldest(ring: &Ring<'_>) -> Self {
+        let mut used = ring.lanes().iter().filter(|lane| lane.size() != 0);
+        let untouched = used.all(|lane| lane.head() == 0);
+        let first_seq = ring.header().first_seq();
+        let mut cursor = Self::behind(ring.lanes().map(|lane| lane.tail()), first_seq);
+        cursor.may_be_lower = false;
+        if untouched {
+            // At position 0, so that even records which come at the same time are behind it.
+            cursor.positions = [0; LANES];
+            return cursor;
+        }
+        cursor.seq = None;
+        // The numbers of the oldest records, so that they are missed if they are overwritten before
+        // they are read.
+        for index in 0..LANES {
+            if let Some(found) = cursor.look(ring, index) {
+                cursor.floor = match cursor.seq {
+                    Some(_) if distance(cursor.floor, found.seq) > 0 => cursor.floor,
+                    _ => found.seq,
+                };
+                cursor.seq = match cursor.seq {
+                    Some(seq) if distance(found.seq, seq) > 0 => Some(seq),
+                    _ => Some(found.seq),
+                };
             }
         }
         cursor
     }
 
-    /// Behind the newest record. Goes over all there are; a writer knows better: [`Cursor::newest_of`].
-    pub fn newest(ring: Ring<'_>) -> Self {
-        let head = ring.header().head.load_acquire();
+    /// Creates a cursor behind the newest record. It goes over all records that there are;
+    /// [`Writer::newest`] does not.
+    ///
+    /// [`Writer::newest`]: super::Writer::newest
+    pub fn newest(ring: &Ring<'_>) -> Self {
+        let end = End::now(ring);
         let mut cursor = Self::oldest(ring);
-        // At most as many as there is room for: what is overwritten meanwhile moves the position on, too.
-        while distance(head, cursor.position) > 0 {
-            match cursor.peek(ring) {
-                Peek::Record(slot) => cursor.advance(&slot),
-                Peek::Lost(_) => {}
-                Peek::Empty => break,
-            }
-        }
+        cursor.pass(ring, &end, |_| true);
         cursor.lost = 0;
         cursor
     }
 
-    /// Behind the newest record of a ring whose writer is at hand.
-    pub fn newest_of(ring: Ring<'_>, writer: &Writer) -> Self {
-        match writer.end(ring) {
-            Some((position, seq)) => Self {
-                position,
-                seq: Some(seq),
-                lost: 0,
-                damaged: 0,
-            },
-            None => Self::newest(ring),
-        }
-    }
-
-    /// At record `seq`, or at the first one there is after it; then those in between are lost.
-    pub fn at_seq(ring: Ring<'_>, seq: u64) -> Self {
-        let head = ring.header().head.load_acquire();
+    /// Creates a cursor at record `seq`, or at the first one behind it; then those in between are
+    /// lost.
+    pub fn at_seq(ring: &Ring<'_>, seq: u64) -> Self {
+        let end = End::now(ring);
         let mut cursor = Self::oldest(ring);
-        while distance(head, cursor.position) > 0 {
-            match cursor.peek(ring) {
-                Peek::Record(slot) if distance(slot.seq, seq) < 0 => cursor.advance(&slot),
-                Peek::Record(_) | Peek::Empty => break,
-                Peek::Lost(_) => {}
-            }
-        }
+        cursor.pass(ring, &end, |record| distance(record, seq) < 0);
         cursor.lost = 0;
         cursor.seq = Some(seq);
+        cursor.floor = seq;
         cursor
     }
 
-    /// Copies the next record to `buffer` and takes it apart.
-    #[inline]
-    pub fn next<'b>(&mut self, ring: Ring<'_>, buffer: &'b mut [u8]) -> Next<'b> {
-        loop {
-            match self.peek(ring) {
-                Peek::Empty => return Next::Empty,
-                Peek::Lost(n) => return Next::Lost(n),
-                Peek::Record(slot) => {
-                    if buffer.len() < slot.size() {
-                        return Next::Short(slot.size());
+    /// Goes over the records before `end` while `over` returns true for their numbers.
+    fn pass(&mut self, ring: &Ring<'_>, end: &End, over: impl Fn(u64) -> bool) {
+        // Each turn passes over a record, or finds that some were overwritten.
+        for _ in 0..2 * (ring.size() / RECORD_HEADER) + 2 {
+            match self.read(ring, 0, Some(end)) {
+                Read::Empty => break,
+                Read::Lost(_) => {}
+                Read::Records(mut span) => match span.next() {
+                    Some(record) if over(record.seq()) => {
+                        let _ = span.commit();
                     }
-                    // If not, it was overwritten meanwhile, and `peek` will count what is lost.
-                    if slot.copy(ring, buffer) {
-                        self.advance(&slot);
-                        break;
-                    }
-                }
-            }
-        }
-        match Record::parse(buffer) {
-            Some(record) => Next::Record(record),
-            None => {
-                // A final writer has declared it open meanwhile. If not, the lengths in it contradict each other.
-                let first = buffer
-                    .first_chunk()
-                    .map_or(0, |word| u32::from_ne_bytes(*word));
-                if Shape::of(first).state == WHOLE {
-                    self.damaged = self.damaged.wrapping_add(1);
-                }
-                self.lost = self.lost.wrapping_add(1);
-                Next::Lost(1)
+                    _ => break,
+                },
             }
         }
     }
 
-    /// Finds the next record without moving on. Its number can be trusted; of its bytes see [`Slot`].
+    /// Finds the records that come next: about `limit` bytes of them at most, but at least one.
+    /// `end`: none behind it.
+    ///
+    /// `limit` should be much less than a lane holds, since all records of a span are void if the
+    /// writer passes the first one before [`Span::commit`].
     #[inline]
-    pub fn peek<'a>(&mut self, ring: Ring<'a>) -> Peek<'a> {
-        // Each turn returns, or moves the position forward. The bound is for memory that changes as we look.
-        for _ in 0..ring.size() / 8 {
-            let Some(ahead) = self.ahead(ring) else {
-                return Peek::Empty;
-            };
-            let room = ring.room(self.position).min(ahead);
-            let words = ring.words_from(self.position);
+    pub fn read<'a>(&mut self, ring: &Ring<'a>, limit: usize, end: Option<&End>) -> Read<'a, '_> {
+        let mut index = self.lane;
+        let mut found = self.look(ring, index);
+        // A record with the number that is expected is the next one, whatever the other lane holds.
+        let expected = self.seq.filter(|_| !self.may_be_lower);
+        if !matches!((&found, expected), (Some(found), Some(seq)) if found.seq == seq) {
+            let other = self.look(ring, index ^ 1);
+            if found.is_none() && other.is_some() {
+                // Records are published in the order of their numbers: whatever has a lower number
+                // than that of the other lane is here now.
+                found = self.look(ring, index);
+            }
+            match (&found, &other) {
+                (Some(a), Some(b)) if distance(a.seq, b.seq) <= 0 => {}
+                (_, Some(_)) => {
+                    found = other;
+                    index ^= 1;
+                }
+                (_, None) => {}
+            }
+        }
+        let (Some(found), Some(&lane)) = (found, ring.lanes().get(index)) else {
+            return Read::Empty;
+        };
+        let position = self.positions.get(index).copied().unwrap_or(0);
+        let mut limit = limit;
+        if let Some(end) = end {
+            let head = end.heads.get(index).copied().unwrap_or(0);
+            match distance(head, position) {
+                1.. => limit = limit.min(distance(head, position) as usize),
+                _ => return Read::Empty,
+            }
+        }
+        self.lane = index;
+        let lost = self.missing(found.seq);
+        if lost != 0 {
+            return Read::Lost(lost);
+        }
+        let len = found.words.len().min(limit.max(found.len) / 4);
+        let words = found.words.get(..len).unwrap_or(&[]);
+        Read::Records(Span {
+            lane,
+            all: words.len(),
+            words,
+            previous: words,
+            seq: found.seq,
+            cursor: self,
+        })
+    }
+
+    /// Finds the next whole record of one lane, and moves the lane's position to it.
+    #[inline]
+    fn look<'a>(&mut self, ring: &Ring<'a>, index: usize) -> Option<Found<'a>> {
+        let lane = ring.lanes().get(index)?;
+        let size = lane.size();
+        if size == 0 {
+            return None;
+        }
+        let position = self.positions.get_mut(index)?;
+        // Each turn returns, or moves the position forward. The bound is for memory that others
+        // write.
+        for _ in 0..size / 8 {
+            let head = lane.head();
+            let tail = lane.tail();
+            if distance(tail, *position) > 0 || distance(*position, head) > size as i64 {
+                // Overtaken; or this is another ring than before.
+                *position = tail;
+            }
+            let ahead = distance(head, *position);
+            if ahead <= 0 {
+                return None;
+            }
+            if ahead > size as i64 || *position & 7 != 0 {
+                self.damaged = self.damaged.wrapping_add(1);
+                *position = head;
+                return None;
+            }
+            let offset = lane.offset(*position as u32);
+            // Not more than the size.
+            let room = size.wrapping_sub(offset).min(ahead as usize);
+            let words = lane.words(offset, room);
+            // LMM(reader_first_word:A)
             let shape = Shape::of(words.first().map_or(0, Word::load_acquire));
             let seq = wide(words, 2);
-            fence_acquire();
-            if distance(ring.header().tail.load(), self.position) > 0 {
+            if !valid(lane, *position) {
                 continue;
             }
             if !shape.fits(room) {
                 // Only the head is known to be the beginning of a record.
                 self.damaged = self.damaged.wrapping_add(1);
-                self.position = self.position.wrapping_add(ahead as u64);
-                continue;
-            }
-            if shape.state != WHOLE {
-                self.position = self.position.wrapping_add(shape.len as u64);
-                continue;
-            }
-            match self.missing(seq) {
-                0 => {
-                    self.seq = Some(seq);
-                    return Peek::Record(Slot {
-                        words: words.get(..shape.len / 4).unwrap_or(&[]),
-                        position: self.position,
-                        seq,
-                    });
-                }
-                lost => return Peek::Lost(lost),
+                *position = head;
+            } else if shape.state == WHOLE {
+                return Some(Found {
+                    seq,
+                    len: shape.len,
+                    words,
+                });
+            } else {
+                *position = position.wrapping_add(shape.len as u64);
             }
         }
-        Peek::Empty
+        None
     }
 
-    /// Moves behind the record that [`Cursor::peek`] has found.
+    /// Counts the records between the one that was expected and `seq`, which is expected from now
+    /// on.
     #[inline]
-    pub fn advance(&mut self, slot: &Slot<'_>) {
-        self.position = slot.position.wrapping_add(slot.size() as u64);
-        self.seq = Some(slot.seq.wrapping_add(1));
-    }
-
-    /// Bytes from the position, which is moved to the tail if that has passed it, to the head. `None` if there are none.
-    #[inline]
-    pub(super) fn ahead(&mut self, ring: Ring<'_>) -> Option<usize> {
-        let head = ring.header().head.load_acquire();
-        let tail = ring.header().tail.load();
-        let size = ring.size() as u64;
-        if distance(tail, self.position) > 0 || distance(self.position, head) > size as i64 {
-            // Overtaken; or this is another ring than the one before.
-            self.position = tail;
-        }
-        let ahead = head.wrapping_sub(self.position);
-        if ahead == 0 || distance(head, self.position) < 0 {
-            return None;
-        }
-        if ahead > size || self.position & 7 != 0 {
-            self.damaged = self.damaged.wrapping_add(1);
-            self.position = head;
-            return None;
-        }
-        // Not more than the size, which is a `usize`.
-        Some(ahead as usize)
-    }
-
-    /// Counts the records between the one that was expected and `seq`, which is expected from now on.
-    #[inline]
-    pub(super) fn missing(&mut self, seq: u64) -> u64 {
-        let lost = self.seq.map_or(0, |expected| distance(seq, expected));
-        if lost == 0 {
+    fn missing(&mut self, seq: u64) -> u64 {
+        let may_be_lower = core::mem::take(&mut self.may_be_lower);
+        let Some(expected) = self.seq.replace(seq) else {
+            return 0;
+        };
+        if seq == expected {
             return 0;
         }
-        self.seq = Some(seq);
-        match u64::try_from(lost) {
-            Ok(lost) => {
-                self.lost = self.lost.wrapping_add(lost);
-                lost
+        if distance(seq, expected) < 0 {
+            // No writer goes back.
+            self.damaged = self.damaged.wrapping_add(u64::from(!may_be_lower));
+            return 0;
+        }
+        let from = if distance(self.floor, expected) > 0 {
+            self.floor
+        } else {
+            expected
+        };
+        let lost = u64::try_from(distance(seq, from)).unwrap_or(0);
+        self.lost = self.lost.wrapping_add(lost);
+        lost
+    }
+
+    /// Copies the next record to `buffer`.
+    #[inline]
+    pub fn next<'b>(&mut self, ring: &Ring<'_>, buffer: &'b mut [u8]) -> Next<'b> {
+        self.next_before(ring, buffer, None)
+    }
+
+    /// As [`Cursor::next`], but not behind `end`.
+    #[inline]
+    pub fn next_before<'b>(
+        &mut self,
+        ring: &Ring<'_>,
+        buffer: &'b mut [u8],
+        end: Option<&End>,
+    ) -> Next<'b> {
+        // Each turn returns, or finds that the record was overwritten. The bound is for memory that
+        // others write.
+        for _ in 0..ring.size() / 8 {
+            let mut span = match self.read(ring, 0, end) {
+                Read::Empty => return Next::Empty,
+                Read::Lost(n) => return Next::Lost(n),
+                Read::Records(span) => span,
+            };
+            let Some(record) = span.next() else {
+                continue;
+            };
+            let size = record.size();
+            let Some(bytes) = buffer.get_mut(..size) else {
+                return Next::Short(size);
+            };
+            copy_out(record.words(), bytes);
+            if !span.commit() {
+                continue;
             }
-            Err(_) => {
-                // No writer goes back.
-                self.damaged = self.damaged.wrapping_add(1);
-                0
+            if let Some(record) = Record::parse(buffer) {
+                return Next::Record(record);
             }
+            // Its lengths contradict each other; or a take-over has made it an open record.
+            let first = buffer
+                .first_chunk()
+                .map_or(0, |word| u32::from_ne_bytes(*word));
+            let whole = Shape::of(first).state == WHOLE;
+            self.damaged = self.damaged.wrapping_add(u64::from(whole));
+            self.lost = self.lost.wrapping_add(1);
+            return Next::Lost(1);
+        }
+        Next::Empty
+    }
+
+    /// Counts a record whose lengths contradict each other: it is lost.
+    pub fn damage(&mut self) {
+        self.damaged = self.damaged.wrapping_add(1);
+        self.lost = self.lost.wrapping_add(1);
+    }
+
+    /// Moves the cursor back over the last `bytes` of the span that was committed last, to record
+    /// `seq` in it.
+    pub fn step_back(&mut self, bytes: usize, seq: u64) {
+        if let Some(position) = self.positions.get_mut(self.lane) {
+            *position = position.wrapping_sub(bytes as u64);
+            self.seq = Some(seq);
         }
     }
 
-    /// The number that the next record has if none is lost; `None` while none was ever seen.
+    /// The number that the next record has if none is lost; `None` if it is not known.
     pub fn seq(&self) -> Option<u64> {
         self.seq
     }
 
-    /// Bytes between the cursor and the end of the newest record.
-    pub fn unread_bytes(&self, ring: Ring<'_>) -> u64 {
-        let unread = distance(ring.header().head.load_acquire(), self.position);
-        u64::try_from(unread).map_or(0, |unread| unread.min(ring.size() as u64))
+    /// Bytes between the cursor and the ends of the newest records, of both lanes.
+    pub fn unread_bytes(&self, ring: &Ring<'_>) -> u64 {
+        let lanes = ring.lanes().iter().zip(self.positions);
+        let unread = lanes
+            .filter(|(lane, _)| lane.size() != 0)
+            .map(|(lane, position)| {
+                let unread = distance(lane.head(), position);
+                u64::try_from(unread).map_or(0, |unread| unread.min(lane.size() as u64))
+            });
+        unread.sum()
     }
 
     /// Records lost so far.
@@ -266,27 +389,120 @@ impl Cursor {
     }
 }
 
-/// A record where it is in the ring, which the writer may overwrite at any moment.
+/// Whether everything that was loaded from `position` on before this call was what readers may see.
 ///
-/// Borrow, then validate: look at the words, and believe what was seen only if [`Slot::still_valid`] says so after it.
-#[derive(Clone, Copy)]
-pub struct Slot<'a> {
+/// LMM(validate:A) pairs with LMM(make_room:A).
+#[inline]
+fn valid(lane: &Lane<'_>, position: u64) -> bool {
+    fence_acquire();
+    distance(lane.tail(), position) <= 0
+}
+
+/// Records that lie together in one lane and have consecutive numbers, given one by one where they
+/// are.
+///
+/// The writer may overwrite them at any moment. What was seen of them may be believed only if
+/// [`Span::commit`] returns true afterwards.
+pub struct Span<'a, 'c> {
+    cursor: &'c mut Cursor,
+    lane: Lane<'a>,
+    /// What was not given yet.
     words: &'a [Word],
-    position: u64,
+    /// What was not given before the last record.
+    previous: &'a [Word],
+    /// Words there were at first.
+    all: usize,
+    /// The number of the next record.
     seq: u64,
 }
 
-impl<'a> Slot<'a> {
-    /// The record of that number in these words.
+impl Span<'_, '_> {
+    /// Takes the record that was given last back, so that it is the next one again. Once for each
+    /// record.
     #[inline]
-    pub(super) fn at(words: &'a [Word], position: u64, seq: u64) -> Self {
-        Self {
-            words,
-            position,
-            seq,
+    pub fn undo(&mut self) {
+        if self.words.len() != self.previous.len() {
+            self.words = self.previous;
+            self.seq = self.seq.wrapping_sub(1);
         }
     }
 
+    /// Bytes of the records that were given.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        (self.all - self.words.len()) * 4
+    }
+
+    /// Copies as many of the records as fit in `buffer`, and commits. Returns the copy; `None` if
+    /// it is void.
+    ///
+    /// The copy consists of whole records, for [`Record::parse`]. `buffer` should have
+    /// [`RECORD_MAX`] bytes at least.
+    pub fn copy(mut self, buffer: &mut [u8]) -> Option<&[u8]> {
+        let from = self.words;
+        let before = self.bytes();
+        while self.next().is_some() {
+            if self.bytes() - before > buffer.len() {
+                self.undo();
+                break;
+            }
+        }
+        let len = self.bytes() - before;
+        let buffer = buffer.get_mut(..len)?;
+        copy_out(from, buffer);
+        self.commit().then_some(buffer)
+    }
+
+    /// Returns whether everything that was seen of the records was theirs. If so the cursor is
+    /// behind those that were given. If not the cursor has not moved, and the next read reports how
+    /// many records were lost.
+    #[inline]
+    pub fn commit(self) -> bool {
+        let bytes = self.bytes();
+        let Some(position) = self.cursor.positions.get_mut(self.cursor.lane) else {
+            return false;
+        };
+        let good = valid(&self.lane, *position);
+        if good {
+            *position = position.wrapping_add(bytes as u64);
+            self.cursor.seq = Some(self.seq);
+        }
+        good
+    }
+}
+
+impl<'a> Iterator for Span<'a, '_> {
+    type Item = RecordRef<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<RecordRef<'a>> {
+        // LMM(reader_first_word:B): an open record may turn whole as we look.
+        let Shape { state, len } = Shape::of(self.words.first()?.load_acquire());
+        // Anything but the record that is expected is for `read`: fillers, open records, losses,
+        // damage, and what a writer has put here after it had passed us.
+        if state != WHOLE || !(RECORD_HEADER..=RECORD_MAX).contains(&len) {
+            return None;
+        }
+        let (words, rest) = self.words.split_at_checked(len / 4)?;
+        if wide(words, 2) != self.seq {
+            return None;
+        }
+        let seq = self.seq;
+        self.previous = self.words;
+        self.words = rest;
+        self.seq = seq.wrapping_add(1);
+        Some(RecordRef { words, seq })
+    }
+}
+
+/// A record where it is in the ring. All but its number and its size may be void: see [`Span`].
+#[derive(Clone, Copy, Debug)]
+pub struct RecordRef<'a> {
+    words: &'a [Word],
+    seq: u64,
+}
+
+impl<'a> RecordRef<'a> {
     /// Its number.
     #[inline]
     pub fn seq(&self) -> u64 {
@@ -300,35 +516,67 @@ impl<'a> Slot<'a> {
     }
 
     /// Its words, as `struct fanlight_log_record`.
+    #[inline]
     pub fn words(&self) -> &'a [Word] {
         self.words
     }
 
-    /// Its nanoseconds since boot.
+    /// Nanoseconds since boot.
+    #[inline]
     pub fn ns(&self) -> u64 {
         wide(self.words, 4)
     }
 
-    /// Its flags: [`USER`](super::USER) and the others.
+    /// Task, or `0x8000_0000` + processor.
+    #[inline]
+    pub fn caller(&self) -> u32 {
+        self.words.get(6).map_or(0, Word::load)
+    }
+
+    #[inline]
+    fn last_word(&self) -> [u8; 4] {
+        self.words.get(7).map_or(0, Word::load).to_ne_bytes()
+    }
+
+    /// The level: 0 (emergency) to 7 (debug).
+    #[inline]
+    pub fn level(&self) -> u8 {
+        let [_, _, level_flags, _] = self.last_word();
+        level_flags >> 5
+    }
+
+    /// Syslog facility.
+    #[inline]
+    pub fn facility(&self) -> u8 {
+        let [_, _, _, facility] = self.last_word();
+        facility
+    }
+
+    /// The flags: [`USER`](super::USER) and the others.
+    #[inline]
     pub fn flags(&self) -> u8 {
-        let [_, _, level_flags, _] = self.words.get(7).map_or(0, Word::load).to_ne_bytes();
-        level_flags & 0x1f
+        let [_, _, level_flags, _] = self.last_word();
+        level_flags & FLAGS
     }
 
-    /// Whether everything that was loaded from the words before this call was the record's.
+    /// Bytes of the text; not more than the record has.
     #[inline]
-    pub fn still_valid(&self, ring: Ring<'_>) -> bool {
-        fence_acquire();
-        distance(ring.header().tail.load(), self.position) <= 0
+    pub fn text_len(&self) -> usize {
+        let [a, b, _, _] = self.last_word();
+        usize::from(u16::from_ne_bytes([a, b])).min(self.size().saturating_sub(RECORD_HEADER))
     }
 
-    /// Copies the record; says whether the copy is good. Bytes of `buffer` behind it are left alone.
+    /// The words that the text begins with.
     #[inline]
-    pub fn copy(&self, ring: Ring<'_>, buffer: &mut [u8]) -> bool {
-        let Some(buffer) = buffer.get_mut(..self.size()) else {
-            return false;
-        };
+    pub fn body(&self) -> &'a [Word] {
+        self.words.get(RECORD_HEADER / 4..).unwrap_or(&[])
+    }
+
+    /// Copies the whole record to `buffer`, for [`Record::parse`]; `None` if it does not fit.
+    #[inline]
+    pub fn copy<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        let buffer = buffer.get_mut(..self.size())?;
         copy_out(self.words, buffer);
-        self.still_valid(ring)
+        Some(buffer)
     }
 }

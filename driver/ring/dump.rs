@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! The form in which the kernel's dumpers get a message. C source: `record_print_text()` in `kernel/printk/printk.c`.
+//! The form in which the kernel's dumpers get a message. C source: `record_print_text()` in
+//! `kernel/printk/printk.c`.
 //!
 //! ```text
 //! <30>[    1.234567][   T12] first line
 //! <30>[    1.234567][   T12] second line
 //! ```
 //!
-//! It has no dictionary. The driver uses it for messages that printk does not give to consoles, for their level.
+//! It has no dictionary. The driver uses it for messages that printk does not give to consoles, for
+//! their level.
 
 #![forbid(unsafe_code)]
 
@@ -19,8 +21,9 @@ const PROCESSOR: u32 = 0x8000_0000;
 
 /// Takes a dumped message apart; `None` if it is none.
 ///
-/// The text is borrowed from `dumped` where it is one line. Otherwise it goes to `buffer`, which is long enough if it is
-/// as long as `dumped`. Where the kernel shows no time (`printk.time=0`), the time is 0.
+/// The text is borrowed from `dumped` where it is one line. Otherwise it goes to `buffer`, which is
+/// long enough if it is as long as `dumped`. Where the kernel shows no time (`printk.time=0`), the
+/// time is 0.
 pub fn parse_dump<'a>(dumped: &'a [u8], buffer: &'a mut [u8]) -> Option<Entry<'a>> {
     let (priority, rest) = take(dumped.strip_prefix(b"<")?)?;
     let rest = rest.strip_prefix(b">")?;
@@ -55,36 +58,36 @@ pub fn parse_dump<'a>(dumped: &'a [u8], buffer: &'a mut [u8]) -> Option<Entry<'a
     })
 }
 
-/// What is between brackets at the beginning, without leading blanks, and what follows.
-fn bracket(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let rest = text.strip_prefix(b"[")?;
-    let end = rest.iter().position(|&byte| byte == b']')?;
-    let (inside, rest) = (rest.get(..end)?, rest.get(end + 1..)?);
-    let blanks = inside.iter().take_while(|&&byte| byte == b' ').count();
-    Some((inside.get(blanks..)?, rest))
+/// What follows a bracket at the beginning and blanks.
+fn bracket(text: &[u8]) -> Option<&[u8]> {
+    let mut rest = text.strip_prefix(b"[")?;
+    while let Some(more) = rest.strip_prefix(b" ") {
+        rest = more;
+    }
+    Some(rest)
 }
 
 /// `[ seconds.micros]` in nanoseconds.
 fn time(text: &[u8]) -> Option<(u64, &[u8])> {
-    let (inside, rest) = bracket(text)?;
-    let (seconds, micros) = take(inside)?;
-    let (micros, end) = take(micros.strip_prefix(b".")?)?;
+    let (seconds, rest) = take(bracket(text)?)?;
+    let (micros, rest) = take(rest.strip_prefix(b".")?)?;
+    let rest = rest.strip_prefix(b"]")?;
     let micros = seconds.checked_mul(1_000_000)?.checked_add(micros)?;
-    end.is_empty().then_some((micros.checked_mul(1000)?, rest))
+    Some((micros.checked_mul(1000)?, rest))
 }
 
 /// `[ T12]` for a task, `[ C1]` for a processor.
 fn caller(text: &[u8]) -> Option<(u32, &[u8])> {
-    let (inside, rest) = bracket(text)?;
-    let (kind, number) = inside.split_first()?;
-    let (number, end) = take(number)?;
+    let (kind, number) = bracket(text)?.split_first()?;
+    let (number, rest) = take(number)?;
+    let rest = rest.strip_prefix(b"]")?;
     let number = u32::try_from(number).ok()?;
     let caller = match kind {
         b'T' => number,
         b'C' => number | PROCESSOR,
         _ => return None,
     };
-    end.is_empty().then_some((caller, rest))
+    Some((caller, rest))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! The text form of /dev/kmsg, both ways, and what programs write to it. C source: `kernel/printk/printk.c`.
+//! The text form of /dev/kmsg, both ways, and what programs write to it. C source:
+//! `kernel/printk/printk.c`.
 //!
 //! ```text
 //! priority,seq,usec,flags[,caller=T123];text
@@ -8,24 +9,27 @@
 //!  DEVICE=+acpi:PNP0A03:00
 //! ```
 //!
-//! In text and dictionary, bytes below 32 or above 126 and the backslash are written `\xNN`. The kernel cuts such a
-//! message at [`MESSAGE_MAX`] bytes, and a line it has cut has no newline; here it is cut at the same byte. A console
-//! that gets a cut line knows the text only up to the last whole escape.
+//! In text and dictionary, bytes below 32 or above 126 and the backslash are written `\xNN`. The
+//! kernel cuts such a message at [`MESSAGE_MAX`] bytes, and a line it has cut has no newline; here
+//! it is cut at the same byte. A console that gets a cut line knows the text only up to the last
+//! whole escape.
 
 #![forbid(unsafe_code)]
 
-use super::number::{divide, take, Digits};
-use super::record::{Entry, CONT, USER};
+pub use super::format::{format, Formatter};
+use super::number::take;
+use super::record::{Entry, CONT, PLAIN, USER};
 
 /// Bytes of a formatted record at most: `PRINTK_MESSAGE_MAX`.
 pub const MESSAGE_MAX: usize = 2048;
 /// Bytes that one `write()` to /dev/kmsg may have: `PRINTKRB_RECORD_MAX`.
 pub const WRITE_MAX: usize = 1024;
-/// Bytes of text in a record's text form, escapes included, that every program takes; see [`pieces`].
+/// Bytes of text in a record's text form, escapes included, that every program takes; see
+/// [`pieces`].
 pub const TEXT_MAX: usize = 1023;
 
 /// Bit of [`Entry::caller`] outside of task context, where the rest is a processor.
-const PROCESSOR: u32 = 0x8000_0000;
+pub(super) const PROCESSOR: u32 = 0x8000_0000;
 
 /// What the kernel puts before a message that a new owner of a console prints again.
 const REPLAY: &[u8] = b"** replaying previous printk message **\n";
@@ -43,8 +47,8 @@ pub struct Line<'a> {
 
 /// Takes a message of an extended console apart; `None` if it is none.
 ///
-/// The text is borrowed from `line` where there is no escape in it. Everything else goes to `buffer`, which is long
-/// enough if it is as long as `line`.
+/// The text is borrowed from `line` where there is no escape in it. Everything else goes to
+/// `buffer`, which is long enough if it is as long as `line`.
 pub fn parse<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
     let rest = line.strip_prefix(REPLAY);
     let replayed = rest.is_some();
@@ -53,24 +57,33 @@ pub fn parse<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
     let (priority, rest) = take(line)?;
     let (seq, rest) = take(rest.strip_prefix(b",")?)?;
     let (usec, rest) = take(rest.strip_prefix(b",")?)?;
-    let end = rest.iter().position(|&byte| byte == b';')?;
-    let (fields, rest) = rest.split_at_checked(end)?;
-    let body = rest.strip_prefix(b";")?;
-
-    let mut fields = fields.strip_prefix(b",")?.split(|&byte| byte == b',');
-    let flags = match fields.next()? {
+    let (field, mut rest) = split_field(rest.strip_prefix(b",")?)?;
+    let mut flags = match field {
         b"c" => CONT,
         _ => 0,
     };
-    let caller = fields
-        .find_map(|field| field.strip_prefix(b"caller="))
-        .and_then(parse_caller)
-        .unwrap_or(0);
+    let mut caller = None;
+    let body = loop {
+        if let Some(body) = rest.strip_prefix(b";") {
+            break body;
+        }
+        let (field, more) = split_field(rest.strip_prefix(b",")?)?;
+        rest = more;
+        if let (None, Some(field)) = (caller, field.strip_prefix(b"caller=")) {
+            caller = Some(parse_caller(field).unwrap_or(0));
+        }
+    };
+    let caller = caller.unwrap_or(0);
 
-    let end = body.iter().position(|&byte| byte == b'\n');
-    let (text, dict) = body.split_at_checked(end.unwrap_or(body.len()))?;
+    // Most texts are plain as far as to their end.
+    let run = plain_run(body);
+    let (begin, odd) = body.split_at_checked(run)?;
+    let more = odd.iter().position(|&byte| byte == b'\n');
+    let more = more.unwrap_or(odd.len());
+    let (text, dict) = body.split_at_checked(begin.len() + more)?;
 
-    let (text, rest) = if text.contains(&b'\\') {
+    let plain = more == 0;
+    let (text, rest) = if !plain && text.contains(&b'\\') {
         let len = unescape(text, buffer)?;
         let (text, rest) = buffer.split_at_mut_checked(len)?;
         (&*text, rest)
@@ -78,6 +91,9 @@ pub fn parse<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
         (text, buffer)
     };
     let dict = parse_dict(dict, rest)?;
+    if plain && dict.is_empty() {
+        flags |= PLAIN;
+    }
 
     Some(Line {
         seq,
@@ -95,10 +111,16 @@ pub fn parse<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
     })
 }
 
+/// What is before the next comma or semicolon, and what follows from there on.
+fn split_field(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = text.iter().position(|byte| matches!(byte, b',' | b';'))?;
+    text.split_at_checked(end)
+}
+
 /// A line as long as the kernel makes them, less what cannot be trusted at its end.
 ///
-/// Where an escape does not fit any more the kernel writes a part of it or nothing, and then goes on with the next byte
-/// that fits, so that the last four bytes may be of different places.
+/// Where an escape does not fit any more the kernel writes a part of it or nothing, and then goes
+/// on with the next byte that fits, so that the last four bytes may be of different places.
 fn whole(line: &[u8]) -> &[u8] {
     if line.len() < MESSAGE_MAX {
         return line;
@@ -136,7 +158,8 @@ fn parse_dict<'a>(lines: &[u8], buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     buffer.get(..len)
 }
 
-/// Copies `text` without its escapes and returns the length. An escape that was cut short at the end is left out.
+/// Copies `text` without its escapes and returns the length. An escape that was cut short at the
+/// end is left out.
 fn unescape(text: &[u8], buffer: &mut [u8]) -> Option<usize> {
     let mut len = 0;
     let mut rest = text;
@@ -168,94 +191,6 @@ fn hex(digit: u8) -> Option<u8> {
     }
 }
 
-/// Writes a record as /dev/kmsg has it and returns the length; `None` if `out` is too short.
-///
-/// `caller` says whether the kernel shows who wrote (`CONFIG_PRINTK_CALLER`). [`MESSAGE_MAX`] bytes are always enough.
-pub fn format(seq: u64, entry: &Entry<'_>, caller: bool, out: &mut [u8]) -> Option<usize> {
-    let mut out = Output { out, len: 0 };
-    out.number(u64::from(entry.priority()));
-    out.push(b',');
-    out.number(seq);
-    out.push(b',');
-    out.number(divide::<1000>(entry.ns).0);
-    out.push(b',');
-    out.push(if entry.flags & CONT != 0 { b'c' } else { b'-' });
-    if caller {
-        out.extend(b",caller=");
-        out.push(if entry.caller & PROCESSOR != 0 {
-            b'C'
-        } else {
-            b'T'
-        });
-        out.number(u64::from(entry.caller & !PROCESSOR));
-    }
-    out.push(b';');
-
-    out.escape(entry.text);
-    out.push(b'\n');
-    if !entry.dict.is_empty() {
-        for pair in entry.dict.split(|&byte| byte == b'\n') {
-            out.push(b' ');
-            out.escape(pair);
-            out.push(b'\n');
-        }
-    }
-    (out.len <= out.out.len()).then_some(out.len)
-}
-
-/// What is written; counts on when the buffer is full, up to [`MESSAGE_MAX`].
-struct Output<'a> {
-    out: &'a mut [u8],
-    len: usize,
-}
-
-impl Output<'_> {
-    /// As the kernel's `append_char()`.
-    fn push(&mut self, byte: u8) {
-        if self.len < MESSAGE_MAX {
-            if let Some(to) = self.out.get_mut(self.len) {
-                *to = byte;
-            }
-            self.len += 1;
-        }
-    }
-
-    /// The same for many, which are copied at once.
-    #[inline]
-    fn extend(&mut self, bytes: &[u8]) {
-        let len = bytes.len().min(MESSAGE_MAX.saturating_sub(self.len));
-        // What does not fit is counted only: there is no text then.
-        if let (Some(to), Some(from)) =
-            (self.out.get_mut(self.len..self.len + len), bytes.get(..len))
-        {
-            to.copy_from_slice(from);
-        }
-        self.len += len;
-    }
-
-    fn number(&mut self, value: u64) {
-        self.extend(Digits::of(value).as_bytes());
-    }
-
-    /// As the kernel's `msg_add_ext_text()`, down to where it cuts: `scnprintf()` keeps a byte for its NUL.
-    fn escape(&mut self, text: &[u8]) {
-        const HEX: [u8; 16] = *b"0123456789abcdef";
-        let mut rest = text;
-        loop {
-            let run = plain_run(rest);
-            self.extend(rest.get(..run).unwrap_or(&[]));
-            let Some(&byte) = rest.get(run) else {
-                return;
-            };
-            rest = rest.get(run + 1..).unwrap_or(&[]);
-            let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
-            let escaped = [b'\\', b'x', digit(byte >> 4), digit(byte & 15)];
-            let room = (MESSAGE_MAX - self.len).saturating_sub(1);
-            self.extend(escaped.get(..room.min(4)).unwrap_or(&[]));
-        }
-    }
-}
-
 /// Whether a byte is written as it is.
 const fn plain(byte: u8) -> bool {
     byte >= b' ' && byte < 127 && byte != b'\\'
@@ -273,20 +208,23 @@ const ODD: [bool; 256] = {
 };
 
 /// Bytes at the beginning that are written as they are.
-fn plain_run(text: &[u8]) -> usize {
+pub(super) fn plain_run(text: &[u8]) -> usize {
     let odd = |byte: u8| ODD.get(usize::from(byte)).copied().unwrap_or(true);
-    // Sixteen with one branch, as long as there is none among them.
-    let blocks = text.chunks_exact(16);
-    let sure = blocks.take_while(|block| !block.iter().fold(false, |any, &byte| any | odd(byte)));
-    let sure = sure.count() * 16;
+    let clean = |block: &&[u8]| !block.iter().fold(false, |any, &byte| any | odd(byte));
+    // Sixteen with one branch, as long as there is none among them, and then four.
+    let mut sure = text.chunks_exact(16).take_while(clean).count() * 16;
+    let rest = text.get(sure..).unwrap_or(&[]);
+    sure += rest.chunks_exact(4).take_while(clean).count() * 4;
     let rest = text.iter().skip(sure);
     sure + rest.take_while(|&&byte| !odd(byte)).count()
 }
 
-/// Takes apart what a program has written, as /dev/kmsg does; `None` if it is longer than [`WRITE_MAX`].
+/// Takes apart what a program has written, as /dev/kmsg does; `None` if it is longer than
+/// [`WRITE_MAX`].
 ///
-/// `<N>` gives level and facility, and facility 0 is replaced by that of user programs, so that nobody can pass for the
-/// kernel. The text ends at the first NUL, and loses one newline at its end. Time and caller are left to be filled in.
+/// `<N>` gives level and facility, and facility 0 is replaced by that of user programs, so that
+/// nobody can pass for the kernel. The text ends at the first NUL, and loses one newline at its
+/// end. Time and caller are left to be filled in.
 pub fn parse_user(written: &[u8], default_level: u8) -> Option<Entry<'_>> {
     if written.len() > WRITE_MAX {
         return None;
@@ -314,26 +252,38 @@ pub fn parse_user(written: &[u8], default_level: u8) -> Option<Entry<'_>> {
         }
     }
 
-    // `contains` looks at many bytes at once, and there hardly ever is one.
-    let end = text
-        .contains(&0)
-        .then(|| text.iter().position(|&byte| byte == 0));
-    let text = text.get(..end.flatten().unwrap_or(text.len()))?;
+    let mut flags = USER;
+    let run = plain_run(text);
+    match text.get(run..).unwrap_or(&[]) {
+        // Most texts end here: at the first byte that needs a closer look.
+        [] | [b'\n'] | [0, ..] | [b'\n', 0, ..] => {
+            flags |= PLAIN;
+            text = text.get(..run)?;
+        }
+        rest => {
+            let end = rest.iter().position(|&byte| byte == 0);
+            text = text.get(..end.map_or(text.len(), |end| run + end))?;
+        }
+    }
     // printk() keeps a byte of its buffer for a NUL.
-    let text = text.get(..WRITE_MAX - 1).unwrap_or(text);
+    text = text.get(..WRITE_MAX - 1).unwrap_or(text);
+    if flags & PLAIN == 0 {
+        text = text.strip_suffix(b"\n").unwrap_or(text);
+    }
     Some(Entry {
         level,
         facility,
-        flags: USER,
-        text: text.strip_suffix(b"\n").unwrap_or(text),
+        flags,
+        text,
         ..Entry::default()
     })
 }
 
-/// Cuts a text into pieces whose text form has at most [`TEXT_MAX`] bytes; there is always one, though it may be empty.
+/// Cuts a text into pieces whose text form has at most [`TEXT_MAX`] bytes; there is always one,
+/// though it may be empty.
 ///
-/// syslog daemons read messages of the kernel into buffers of 1024 bytes, and some do not check. All pieces but the
-/// first are continuations ([`CONT`]). UTF-8 characters stay whole.
+/// syslog daemons read messages of the kernel into buffers of 1024 bytes, and some do not check.
+/// All pieces but the first are continuations ([`CONT`]). UTF-8 characters stay whole.
 pub fn pieces(text: &[u8]) -> Pieces<'_> {
     Pieces { rest: Some(text) }
 }

@@ -1,25 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! What is where: the header page, the data, and a view over both. C header: `driver/uapi/fanlight.h`.
+//! The layout of a ring in memory: the header page, and the lanes behind it. C header:
+//! `driver/uapi/fanlight.h`.
 
 #![forbid(unsafe_code)]
 
-use super::atomic::{Long, Word};
+use super::atomic::Word;
+use super::record::halves;
 
 /// First word of the header: `FANLIGHT_LOG_MAGIC`.
 pub const MAGIC: u32 = 0x474c_4e46;
 /// Version of the format: `FANLIGHT_LOG_VERSION`.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Bytes from the header to the data.
 pub const HEADER_SIZE: usize = 4096;
-/// The smallest size of the data in bytes.
-pub const DATA_MIN: usize = if cfg!(loom) { 32 } else { 32 << 10 };
-/// The largest size of the data in bytes.
-pub const DATA_MAX: usize = 1 << 28;
+/// The number of lanes: `FANLIGHT_LOG_LANES`.
+pub const LANES: usize = 2;
+/// The smallest size of the kernel's lane in bytes.
+pub const KERNEL_LANE_MIN: usize = if cfg!(loom) { 32 } else { 32 << 10 };
+/// The smallest size of the programs' lane in bytes, if there is one.
+pub const USER_LANE_MIN: usize = if cfg!(loom) { 32 } else { 16 << 10 };
+/// The largest size of a lane in bytes.
+pub const LANE_MAX: usize = 1 << 28;
+
+/// `struct fanlight_log_lane`: the part of the header that describes one lane.
+#[derive(Debug)]
+#[repr(C)]
+pub struct LaneHeader {
+    /// Low 32 bits of the position where the newest whole record ends.
+    pub head: Word,
+    /// Low 32 bits of the position where the oldest record begins.
+    pub tail: Word,
+    /// The position of the head, shifted right by 31.
+    pub epoch: Word,
+    /// Bytes from the beginning of the header to the lane's data.
+    pub offset: Word,
+    /// Bytes of the lane's data, a power of two; 0 if there is no such lane.
+    pub size: Word,
+    /// 0.
+    pub reserved: [Word; 3],
+}
 
 /// `struct fanlight_log_header`.
 ///
-/// In memory that others may write, every field is untrusted: [`Ring::attach`] and the readers check what they use.
+/// In memory that others may write, no field can be trusted: [`Ring::attach`] and the readers check
+/// what they use.
+#[derive(Debug)]
 #[repr(C)]
 pub struct Header {
     /// [`MAGIC`]; stored last when a ring is made.
@@ -28,45 +54,54 @@ pub struct Header {
     pub version: Word,
     /// [`HEADER_SIZE`].
     pub header_size: Word,
-    /// Bytes of data, a power of two.
+    /// Bytes of data of all lanes.
     pub data_size: Word,
-    /// End of the newest whole record.
-    pub head: Long,
-    /// Beginning of the oldest record.
-    pub tail: Long,
-    /// Sequence number that the first record got.
-    pub first_seq: Long,
+    /// The sequence number of the first record: a 64-bit number.
+    pub first_seq: [Word; 2],
     /// The boot whose records these are.
     pub boot_id: [Word; 4],
+    /// 0.
+    pub reserved: [Word; 6],
+    /// The kernel's lane, and the programs'.
+    pub lanes: [LaneHeader; LANES],
 }
 
 #[cfg(not(loom))]
 const _: () = {
-    use core::mem::{align_of, offset_of, size_of};
-    assert!(size_of::<Header>() == 56);
-    assert!(align_of::<Header>() <= 8);
-    assert!(offset_of!(Header, magic) == 0);
-    assert!(offset_of!(Header, version) == 4);
-    assert!(offset_of!(Header, header_size) == 8);
+    use core::mem::{offset_of, size_of};
+    assert!(size_of::<LaneHeader>() == 32);
+    assert!(size_of::<Header>() == 128);
     assert!(offset_of!(Header, data_size) == 12);
-    assert!(offset_of!(Header, head) == 16);
-    assert!(offset_of!(Header, tail) == 24);
-    assert!(offset_of!(Header, first_seq) == 32);
-    assert!(offset_of!(Header, boot_id) == 40);
+    assert!(offset_of!(Header, first_seq) == 16);
+    assert!(offset_of!(Header, boot_id) == 24);
+    assert!(offset_of!(Header, lanes) == 64);
+    assert!(offset_of!(LaneHeader, epoch) == 8);
+    assert!(offset_of!(LaneHeader, size) == 16);
 };
 
 impl Header {
-    /// A header of zeros, which is no ring yet.
+    /// Creates a header of zeros, which is not a ring yet.
     pub fn empty() -> Self {
+        fn zeros<const N: usize>() -> [Word; N] {
+            core::array::from_fn(|_| Word::new(0))
+        }
+        let zero = || Word::new(0);
         Self {
-            magic: Word::new(0),
-            version: Word::new(0),
-            header_size: Word::new(0),
-            data_size: Word::new(0),
-            head: Long::new(0),
-            tail: Long::new(0),
-            first_seq: Long::new(0),
-            boot_id: [Word::new(0), Word::new(0), Word::new(0), Word::new(0)],
+            magic: zero(),
+            version: zero(),
+            header_size: zero(),
+            data_size: zero(),
+            first_seq: zeros(),
+            boot_id: zeros(),
+            reserved: zeros(),
+            lanes: core::array::from_fn(|_| LaneHeader {
+                head: zero(),
+                tail: zero(),
+                epoch: zero(),
+                offset: zero(),
+                size: zero(),
+                reserved: zeros(),
+            }),
         }
     }
 
@@ -75,23 +110,59 @@ impl Header {
         if self.magic.load_acquire() != MAGIC {
             return Err(AttachError::Magic);
         }
-        if self.version.load() != VERSION {
-            return Err(AttachError::Version);
+        let version = self.version.load();
+        if version != VERSION {
+            return Err(AttachError::Version(version));
         }
-        let size = usize::try_from(self.data_size.load()).map_err(|_| AttachError::Size)?;
-        if usize::try_from(self.header_size.load()) != Ok(HEADER_SIZE) || !size_ok(size) {
+        if usize::try_from(self.header_size.load()) != Ok(HEADER_SIZE) {
             return Err(AttachError::Size);
         }
-        Ok(size)
+        usize::try_from(self.data_size.load()).map_err(|_| AttachError::Size)
     }
 
-    /// The boot whose records these are.
+    /// The header as it is in memory.
+    pub fn to_bytes(&self) -> [u8; 128] {
+        let Self {
+            magic,
+            version,
+            header_size,
+            data_size,
+            first_seq,
+            boot_id,
+            reserved,
+            lanes,
+        } = self;
+        let words = [magic, version, header_size, data_size].into_iter();
+        let words = words.chain(first_seq).chain(boot_id).chain(reserved);
+        let lanes = lanes.iter().flat_map(|lane| {
+            let words = [
+                &lane.head,
+                &lane.tail,
+                &lane.epoch,
+                &lane.offset,
+                &lane.size,
+            ];
+            words.into_iter().chain(&lane.reserved)
+        });
+        let mut bytes = [0; 128];
+        for (to, word) in bytes.chunks_exact_mut(4).zip(words.chain(lanes)) {
+            to.copy_from_slice(&word.load().to_ne_bytes());
+        }
+        bytes
+    }
+
+    /// The boot whose records these are, in binary.
     pub fn boot_id(&self) -> [u8; 16] {
         let mut id = [0; 16];
         for (to, word) in id.chunks_exact_mut(4).zip(&self.boot_id) {
             to.copy_from_slice(&word.load().to_ne_bytes());
         }
         id
+    }
+
+    /// The sequence number of the first record that was ever written.
+    pub fn first_seq(&self) -> u64 {
+        wide(&self.first_seq, 0)
     }
 }
 
@@ -100,82 +171,171 @@ impl Header {
 pub enum AttachError {
     /// The first word is not [`MAGIC`].
     Magic,
-    /// A version that this code does not know.
-    Version,
-    /// Sizes that cannot be, or that are not those of the memory.
+    /// The ring has this version of the format, not [`VERSION`].
+    Version(u32),
+    /// Sizes that no ring has, or that are not those of the memory.
     Size,
 }
 
-/// Whether a ring can have `size` bytes of data.
-pub const fn size_ok(size: usize) -> bool {
-    size.is_power_of_two() && size >= DATA_MIN && size <= DATA_MAX
+/// Whether a ring can have lanes of these sizes in bytes.
+pub const fn sizes_ok(kernel: usize, user: usize) -> bool {
+    kernel.is_power_of_two()
+        && kernel >= KERNEL_LANE_MIN
+        && kernel <= LANE_MAX
+        && (user == 0 || user.is_power_of_two() && user >= USER_LANE_MIN && user <= LANE_MAX)
 }
 
-/// Where the first record goes, and its number. Zero and zero unless a test wants the counters to wrap soon.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Start {
-    /// The position, a multiple of 8.
-    pub position: u64,
-    /// The sequence number.
-    pub seq: u64,
-}
-
-/// A ring: its header and its data.
+/// One lane: its part of the header, and its data.
 ///
 /// # Invariants
 ///
-/// `size` is a size that [`size_ok`] accepts, and `data` has exactly as many bytes.
-#[derive(Clone, Copy)]
+/// The data has a power of two of bytes, at most [`LANE_MAX`]; or there is none, and there is no
+/// such lane.
+#[derive(Clone, Copy, Debug)]
+pub struct Lane<'a> {
+    header: &'a LaneHeader,
+    data: &'a [Word],
+}
+
+impl<'a> Lane<'a> {
+    /// The lane's part of the header.
+    #[inline]
+    pub fn header(&self) -> &'a LaneHeader {
+        self.header
+    }
+
+    /// Bytes of data.
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.data.len() * 4
+    }
+
+    /// The data.
+    pub fn data(&self) -> &'a [Word] {
+        self.data
+    }
+
+    /// The offset in the data of a position, of which 32 bits are enough.
+    #[inline]
+    pub(super) fn offset(&self, position: u32) -> usize {
+        // The mask makes the position fit.
+        position as usize & self.size().wrapping_sub(1)
+    }
+
+    /// The words from `offset` to the end of the data.
+    #[inline]
+    pub(super) fn words_from(&self, offset: usize) -> &'a [Word] {
+        self.data.get(offset / 4..).unwrap_or(&[])
+    }
+
+    /// The words of the `len` bytes at `offset`; none if they would wrap.
+    #[inline]
+    pub(super) fn words(&self, offset: usize, len: usize) -> &'a [Word] {
+        let at = offset / 4;
+        self.data.get(at..at.wrapping_add(len / 4)).unwrap_or(&[])
+    }
+
+    /// The head, acquire.
+    ///
+    /// LMM(lane_head:A) pairs with LMM(publish:A). The epoch is the same before and after, so it is
+    /// the head's or, while a writer is between the two stores, one more.
+    #[inline]
+    pub fn head(&self) -> u64 {
+        let mut epoch = self.header.epoch.load_acquire();
+        loop {
+            let low = self.header.head.load_acquire();
+            let after = self.header.epoch.load();
+            // The bound on the steps is for memory that others write.
+            if after == epoch || distance(after.into(), epoch.into()) != 1 {
+                return position(low, epoch);
+            }
+            epoch = after;
+        }
+    }
+
+    /// The tail. If the epoch is newer than the tail's, the result is too high, and the caller
+    /// believes too little.
+    #[inline]
+    pub fn tail(&self) -> u64 {
+        let low = self.header.tail.load_acquire();
+        position(low, self.header.epoch.load())
+    }
+}
+
+/// A ring: a view of the header and of the lanes.
+#[derive(Clone, Copy, Debug)]
 pub struct Ring<'a> {
     header: &'a Header,
-    data: &'a [Word],
-    size: usize,
+    lanes: [Lane<'a>; LANES],
 }
 
 impl<'a> Ring<'a> {
-    /// Makes an empty ring out of memory that nobody reads yet. `None` if the size of the data cannot be.
+    /// Makes an empty ring in memory that is not read yet. `sizes` are the bytes of the kernel's
+    /// lane and of the programs'. `data` is what follows the header page. Returns `None` if a ring
+    /// cannot have these sizes.
     pub fn init(
         header: &'a Header,
         data: &'a [Word],
+        sizes: [usize; LANES],
         boot_id: &[u8; 16],
-        start: Start,
+        first_seq: u64,
     ) -> Option<Self> {
-        let size = data.len().checked_mul(4)?;
-        if !size_ok(size) || start.position % 8 != 0 {
+        let [kernel, user] = sizes;
+        if !sizes_ok(kernel, user) || data.len() * 4 != kernel + user {
             return None;
         }
         header.version.store(VERSION);
         header.header_size.store(u32::try_from(HEADER_SIZE).ok()?);
-        header.data_size.store(u32::try_from(size).ok()?);
-        header.head.store(start.position);
-        header.tail.store(start.position);
-        header.first_seq.store(start.seq);
-        // INVARIANT: `size` was checked and computed from `data`.
-        let ring = Self { header, data, size };
-        // Says that nothing was ever written: see `Ring::untouched`.
-        ring.words_from(start.position).first()?.store(0);
+        header.data_size.store(u32::try_from(kernel + user).ok()?);
+        for (word, value) in header.first_seq.iter().zip(halves(first_seq)) {
+            word.store(value);
+        }
         for (word, bytes) in header.boot_id.iter().zip(boot_id.chunks_exact(4)) {
             word.store(u32::from_ne_bytes(<[u8; 4]>::try_from(bytes).ok()?));
         }
+        let mut offset = HEADER_SIZE;
+        for (lane, size) in header.lanes.iter().zip(sizes) {
+            lane.head.store(0);
+            lane.tail.store(0);
+            lane.epoch.store(0);
+            lane.offset.store(u32::try_from(offset).ok()?);
+            lane.size.store(u32::try_from(size).ok()?);
+            offset += size;
+        }
         header.magic.store_release(MAGIC);
-        Some(ring)
+        Self::attach(header, data).ok()
     }
 
-    /// Views memory that holds a ring already.
+    /// Views memory that holds a ring already. `data` is what follows the header page, and may be
+    /// longer than the ring.
     pub fn attach(header: &'a Header, data: &'a [Word]) -> Result<Self, AttachError> {
-        if header.check()? != data.len() * 4 {
+        let data_size = header.check()?;
+        let lane = |lane: &'a LaneHeader| {
+            let size = usize::try_from(lane.size.load()).ok()?;
+            if size == 0 {
+                return Some(Lane {
+                    header: lane,
+                    data: &[],
+                });
+            }
+            let offset = usize::try_from(lane.offset.load()).ok()?;
+            let offset = offset.checked_sub(HEADER_SIZE)?;
+            let inside = offset % 8 == 0 && offset.checked_add(size)? <= data_size;
+            let data = data.get(offset / 4..)?.get(..size / 4)?;
+            inside.then_some(Lane { header: lane, data })
+        };
+        let [kernel, user] = &header.lanes;
+        let (Some(kernel), Some(user)) = (lane(kernel), lane(user)) else {
+            return Err(AttachError::Size);
+        };
+        if !sizes_ok(kernel.size(), user.size()) {
             return Err(AttachError::Size);
         }
-        Self::own(header, data).ok_or(AttachError::Size)
-    }
-
-    /// Views memory that holds a ring which was made here, and that nobody else can change: the header is not checked
-    /// again.
-    #[inline]
-    pub fn own(header: &'a Header, data: &'a [Word]) -> Option<Self> {
-        let size = data.len().checked_mul(4)?;
-        // INVARIANT: the size was just checked.
-        size_ok(size).then_some(Self { header, data, size })
+        // INVARIANT: the sizes were checked just now, and are those of the slices.
+        Ok(Self {
+            header,
+            lanes: [kernel, user],
+        })
     }
 
     /// The header.
@@ -184,57 +344,67 @@ impl<'a> Ring<'a> {
         self.header
     }
 
-    /// Bytes of data.
+    /// The lanes: the kernel's, and the programs', which has size 0 if there is none.
     #[inline]
+    pub fn lanes(&self) -> &[Lane<'a>; LANES] {
+        &self.lanes
+    }
+
+    /// The heads of the lanes at one moment.
+    ///
+    /// If they are the same when they are loaded again, no record that is before the second one is
+    /// missing before the first one. The bound is for writers that do not pause.
+    pub fn heads(&self) -> [u64; LANES] {
+        let load = || self.lanes.map(|lane| lane.head());
+        let mut heads = load();
+        for _ in 0..100 {
+            let before = heads;
+            heads = load();
+            if heads == before {
+                break;
+            }
+        }
+        heads
+    }
+
+    /// Bytes of data of all lanes.
     pub fn size(&self) -> usize {
-        self.size
+        self.lanes.iter().map(Lane::size).sum()
     }
 
-    /// Whether nothing was ever written behind `tail`, where nothing is published yet.
-    pub(super) fn untouched(&self, tail: u64) -> bool {
-        self.words_from(tail)
-            .first()
-            .is_some_and(|word| word.load() == 0)
-    }
-
-    /// The place in the data of a position, of which 29 bits are enough.
-    #[inline]
-    pub(super) fn offset(&self, position: u32) -> usize {
-        // The mask makes the position fit.
-        position as usize & self.size.wrapping_sub(1)
-    }
-
-    /// The words of the `len` bytes at `position`; none if they would wrap.
-    #[inline]
-    pub(super) fn words(&self, position: u64, len: usize) -> &'a [Word] {
-        self.words_at(self.offset(position as u32), len)
-    }
-
-    /// The words of the `len` bytes at `offset`; none if they would wrap.
-    #[inline]
-    pub(super) fn words_at(&self, offset: usize, len: usize) -> &'a [Word] {
-        let at = offset / 4;
-        self.data.get(at..at.wrapping_add(len / 4)).unwrap_or(&[])
-    }
-
-    /// The words from `position` up to the end of the data.
-    #[inline]
-    pub(super) fn words_from(&self, position: u64) -> &'a [Word] {
-        self.data
-            .get(self.offset(position as u32) / 4..)
-            .unwrap_or(&[])
-    }
-
-    /// Bytes from `position` to the end of the data.
-    #[inline]
-    pub(super) fn room(&self, position: u64) -> usize {
-        self.size.wrapping_sub(self.offset(position as u32))
+    /// Bytes of records ever written to all lanes.
+    pub fn written_bytes(&self) -> u64 {
+        let used = self.lanes.iter().filter(|lane| lane.size() != 0);
+        used.fold(0, |sum, lane| sum.wrapping_add(lane.head()))
     }
 }
 
-/// How far `a` is past `b`; negative when it is before. Positions and sequence numbers are modulo 2^64.
+/// The full position of which `low` is the low half. `epoch` is that of the head, loaded after
+/// `low`.
+#[inline]
+pub fn position(low: u32, epoch: u32) -> u64 {
+    let epoch = epoch.wrapping_sub((epoch ^ (low >> 31)) & 1);
+    (u64::from(epoch) << 31) | u64::from(low & 0x7fff_ffff)
+}
+
+/// How far `a` is past `b`; negative if it is before. Positions and sequence numbers are modulo
+/// 2^63.
 #[inline]
 pub fn distance(a: u64, b: u64) -> i64 {
-    // The wrap of the cast is what is wanted.
-    a.wrapping_sub(b) as i64
+    // The cast and the shift extend the sign of a difference of 63 bits.
+    (a.wrapping_sub(b) << 1) as i64 >> 1
+}
+
+/// The 64-bit number in the words `at` and the next one, which are loaded one by one.
+#[inline]
+pub(super) fn wide(words: &[Word], at: usize) -> u64 {
+    let Some([first, second]) = words.get(at..).and_then(|words| words.first_chunk()) else {
+        return 0;
+    };
+    let (first, second) = (u64::from(first.load()), u64::from(second.load()));
+    if cfg!(target_endian = "little") {
+        (second << 32) | first
+    } else {
+        (first << 32) | second
+    }
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! Decimal numbers of 64 bits without a 64-bit division, which the kernel does not offer on 32-bit processors: there,
-//! `core::fmt` of a `u64` compiles, and stops the kernel when the number has five digits.
+//! Decimal numbers of 64 bits without a 64-bit division, which the kernel does not offer on 32-bit
+//! processors: there, `core::fmt` of a `u64` compiles, and stops the kernel when the number has
+//! five digits.
 
 #![forbid(unsafe_code)]
 
-/// Divides by a small number, not 0: quotient and remainder. A constant, so that no division is left: the processors that
-/// the kernel's Rust is compiled for have no instruction for it.
+/// Divides by a small number, not 0: quotient and remainder. A constant, so that no division is
+/// left: the processors that the kernel's Rust is compiled for have no instruction for it.
 #[inline]
 pub(super) fn divide<const BY: u16>(value: u64) -> (u64, u16) {
     let by = u32::from(BY);
@@ -72,17 +73,39 @@ impl Digits {
 }
 
 /// Takes a number off the front of `text`; `None` if there is no digit, or if it is beyond 64 bits.
+#[inline]
 pub(super) fn take(text: &[u8]) -> Option<(u64, &[u8])> {
-    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if count == 0 {
-        return None;
+    // One word is enough for nine digits.
+    let mut value = 0u32;
+    let mut count = 0;
+    for byte in text.iter().take(9) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        value = value.wrapping_mul(10).wrapping_add(digit.into());
+        count += 1;
     }
-    let (digits, rest) = text.split_at_checked(count)?;
-    let value = digits.iter().try_fold(0u64, |value, digit| {
-        value
-            .checked_mul(10)?
-            .checked_add(u64::from(digit.wrapping_sub(b'0')))
-    })?;
+    let rest = text.get(count..)?;
+    match count {
+        0 => None,
+        9 => take_more(value.into(), rest),
+        _ => Some((value.into(), rest)),
+    }
+}
+
+/// Takes the digits of a number off the front of `text` that follow those of `value`.
+#[inline(never)]
+fn take_more(mut value: u64, text: &[u8]) -> Option<(u64, &[u8])> {
+    let mut rest = text;
+    while let Some((byte, more)) = rest.split_first() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        value = value.checked_mul(10)?.checked_add(digit.into())?;
+        rest = more;
+    }
     Some((value, rest))
 }
 
@@ -96,7 +119,23 @@ mod tests {
         let tens = (0..20).flat_map(|n| [10u64.pow(n), 10u64.pow(n) - 1]);
         for value in edges.chain(tens) {
             assert_eq!(Digits::of(value).as_str(), value.to_string());
+            let text = format!("{value},5");
+            assert_eq!(take(text.as_bytes()), Some((value, &b",5"[..])));
             assert_eq!(divide::<1000>(value), (value / 1000, (value % 1000) as u16));
         }
+    }
+
+    #[test]
+    fn log_numbers_beyond_64_bits_and_texts_without_a_digit_are_refused() {
+        for text in [
+            "18446744073709551616",
+            "99999999999999999999",
+            "",
+            "x1",
+            "-1",
+        ] {
+            assert_eq!(take(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(take(b"000000000000000000000007"), Some((7, &b""[..])));
     }
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! One record: its header in words and bytes, and what is in it. C header: `driver/uapi/fanlight.h`.
+//! One record: its header in words and bytes, and what is in it. C header:
+//! `driver/uapi/fanlight.h`.
 
 #![forbid(unsafe_code)]
-
-use super::atomic::Word;
 
 /// Bytes of a record at most, its header included: `FANLIGHT_RECORD_MAX`.
 pub const RECORD_MAX: usize = if cfg!(loom) { 32 } else { 2048 };
@@ -13,38 +12,42 @@ pub const RECORD_HEADER: usize = 32;
 /// Bytes of text and dictionary that a record can hold.
 pub const BODY_MAX: usize = RECORD_MAX - RECORD_HEADER;
 
-/// What came by `write()`, not from the kernel: `FANLIGHT_RECORD_USER`.
+/// Written by a program, not by the kernel: `FANLIGHT_RECORD_USER`. Such a record goes to the
+/// programs' lane.
 pub const USER: u8 = 1 << 0;
 /// A continuation of the line before: `FANLIGHT_RECORD_CONT`.
 pub const CONT: u8 = 1 << 1;
-/// Came by the atomic path: `FANLIGHT_RECORD_EMERGENCY`.
+/// Written during a panic or an oops: `FANLIGHT_RECORD_EMERGENCY`.
 pub const EMERGENCY: u8 = 1 << 2;
-/// Came from another module of the kernel, not through printk: `FANLIGHT_RECORD_MODULE`.
+/// Written by another module of the kernel, not through printk: `FANLIGHT_RECORD_MODULE`.
 pub const MODULE: u8 = 1 << 3;
-/// All the flags there are room for.
-const FLAGS: u8 = 0x1f;
+/// Every byte of the text is 0x20 to 0x7e and not a backslash, and there is no dictionary:
+/// `FANLIGHT_RECORD_PLAIN`.
+pub const PLAIN: u8 = 1 << 4;
+/// All flags that there is room for.
+pub(super) const FLAGS: u8 = 0x1f;
 
-/// State of a record that is to be delivered.
-pub const WHOLE: u8 = 0xa5;
-/// State of what fills the end of the data.
-pub const FILLER: u8 = 0x5a;
-/// State of a record whose writer has not finished, or never will.
-pub const OPEN: u8 = 0x3c;
+/// State of a record that readers deliver.
+pub(super) const WHOLE: u8 = 0xa5;
+/// State of what fills the end of a lane.
+pub(super) const FILLER: u8 = 0x5a;
+/// State of a record that its writer has not finished, and may never finish.
+pub(super) const OPEN: u8 = 0x3c;
 
-/// What a writer gives and a reader gets.
+/// The content of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// 0 (emergency) to 7 (debug); higher bits are ignored.
     pub level: u8,
     /// Syslog facility.
     pub facility: u8,
-    /// [`USER`], [`CONT`], [`EMERGENCY`]; other than the five lowest bits are ignored.
+    /// [`USER`], [`CONT`], [`EMERGENCY`], [`MODULE`], [`PLAIN`]; higher bits are ignored.
     pub flags: u8,
     /// Nanoseconds since boot.
     pub ns: u64,
     /// Task, or `0x8000_0000` + processor.
     pub caller: u32,
-    /// The text, raw and without a newline at its end.
+    /// The text, without escapes and without a newline at its end.
     pub text: &'a [u8],
     /// The dictionary: lines `KEY=value` with a newline between them, none at the end.
     pub dict: &'a [u8],
@@ -56,7 +59,8 @@ impl Entry<'_> {
         (u32::from(self.facility) << 3) | u32::from(self.level & 7)
     }
 
-    /// Bytes of the whole record and of the padding in it; `None` if that is more than [`RECORD_MAX`].
+    /// Bytes of the whole record and of the padding in it; `None` if that is more than
+    /// [`RECORD_MAX`].
     #[inline]
     pub(super) fn measure(&self) -> Option<(usize, usize)> {
         // Cannot wrap: a slice is at most half of the address space.
@@ -70,46 +74,28 @@ impl Entry<'_> {
 
     /// The eight words of the record's header.
     #[inline]
-    pub(super) fn words(&self, len_state: u32, crc: u32, seq: u64) -> [u32; 8] {
+    pub(super) fn words(&self, len_state: u32, check: u32, seq: u64) -> [u32; 8] {
         let [seq_a, seq_b] = halves(seq);
         let [ns_a, ns_b] = halves(self.ns);
-        let [text_a, text_b] = (self.text.len() as u16).to_ne_bytes();
-        let level_flags = (self.level << 5) | (self.flags & FLAGS);
+        // Callers keep the text shorter than 2^16 bytes.
+        let text_level = (self.text.len() as u32 & 0xffff)
+            | (u32::from(self.flags & FLAGS) << 16)
+            | (u32::from(self.level & 7) << 21);
+        let last = text_level | (u32::from(self.facility) << 24);
         [
             len_state,
-            crc,
+            check,
             seq_a,
             seq_b,
             ns_a,
             ns_b,
             self.caller,
-            u32::from_ne_bytes([text_a, text_b, level_flags, self.facility]),
+            if cfg!(target_endian = "little") {
+                last
+            } else {
+                last.rotate_left(16).swap_bytes()
+            },
         ]
-    }
-}
-
-/// A 64-bit number as the two words that are in memory.
-#[inline]
-fn halves(value: u64) -> [u32; 2] {
-    let (low, high) = (value as u32, (value >> 32) as u32);
-    if cfg!(target_endian = "little") {
-        [low, high]
-    } else {
-        [high, low]
-    }
-}
-
-/// The 64-bit number in the words `at` and the next one, which are loaded one by one.
-#[inline]
-pub(super) fn wide(words: &[Word], at: usize) -> u64 {
-    let Some([first, second]) = words.get(at..).and_then(|words| words.first_chunk()) else {
-        return 0;
-    };
-    let (first, second) = (u64::from(first.load()), u64::from(second.load()));
-    if cfg!(target_endian = "little") {
-        (second << 32) | first
-    } else {
-        (first << 32) | second
     }
 }
 
@@ -118,6 +104,17 @@ pub(super) fn wide(words: &[Word], at: usize) -> u64 {
 pub(super) fn len_state(state: u8, len: usize, padding: usize) -> u32 {
     // Callers keep `len` below 2^24 and a multiple of 8, and `padding` below 8.
     (u32::from(state) << 24) | (len as u32 & 0xff_fff8) | (padding as u32 & 7)
+}
+
+/// A 64-bit number as the two words that are in memory.
+#[inline]
+pub(super) fn halves(value: u64) -> [u32; 2] {
+    let (low, high) = (value as u32, (value >> 32) as u32);
+    if cfg!(target_endian = "little") {
+        [low, high]
+    } else {
+        [high, low]
+    }
 }
 
 /// A first word taken apart. Nothing about it can be trusted but `padding < 8` and `len % 8 == 0`.
@@ -196,14 +193,24 @@ impl<'a> Record<'a> {
         })
     }
 
+    /// What follows the record at the beginning of `bytes`, even if its lengths contradict each
+    /// other.
+    pub fn behind(bytes: &[u8]) -> &[u8] {
+        let first = field(bytes, 0).map_or(0, u32::from_ne_bytes);
+        match Shape::of(first).len {
+            0 => &[],
+            len => bytes.get(len..).unwrap_or(&[]),
+        }
+    }
+
     /// The record as it is in memory, header and padding included.
     #[inline]
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// The CRC in the record; 0 where it is not a persistent copy.
-    pub fn crc(&self) -> u32 {
+    /// The checksum in a persistent copy of the record; 0 in the ring.
+    pub fn check(&self) -> u32 {
         field(self.bytes, 4).map_or(0, u32::from_ne_bytes)
     }
 }

@@ -1,356 +1,456 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! The writing side: make the ring one's own, make room, copy, publish.
-//!
-//! The module's documentation (`mod.rs`) argues why the order of the memory accesses here is enough.
+//! The writing side. The module's documentation (`mod.rs`) argues why the order of the memory
+//! accesses is enough.
 
 #![forbid(unsafe_code)]
 
-use super::atomic::{copy_in, fence_acquire, Long, Word};
-use super::layout::{Ring, Start};
-use super::owner::Owner;
-use super::record::{len_state, Entry, FILLER, OPEN, RECORD_HEADER, WHOLE};
-use super::tail::make_room;
+use super::atomic::{copy_in, fence_full, fence_release, Word};
+use super::cursor::Cursor;
+use super::layout::{distance, position, Lane, Ring};
+use super::record::{len_state, Entry, Shape, FILLER, OPEN, RECORD_HEADER, USER, WHOLE};
 
-/// How a record is appended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// A writer that is in the middle will go on.
-    Normal,
-    /// It never will, as in a panic: the ring is taken from it, and its record is left open.
-    ///
-    /// If it does go on, on a processor that could not be stopped, it does no harm as long as the ring has not gone
-    /// round once since.
-    Final,
-}
-
-/// Why a record was not appended.
+/// Why a record was not appended. It took no sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// Text and dictionary together are longer than [`BODY_MAX`](super::BODY_MAX). It took no sequence number.
+    /// Text and dictionary together are longer than [`BODY_MAX`](super::BODY_MAX).
     TooLong,
-    /// Another writer is in the middle.
+    /// The panicking processor has taken the ring over.
     Busy,
+    /// [`Writer::append_with_seq`]: there is a record with a higher number already.
+    Disordered,
 }
 
-/// What a writer has done so far.
+/// A record that was appended.
+#[derive(Clone, Copy, Debug)]
+pub struct Appended<'a> {
+    /// Its sequence number.
+    pub seq: u64,
+    /// The record in the ring, which nobody changes until the next append.
+    pub words: &'a [Word],
+}
+
+/// What the writers of a ring have done so far.
 ///
 /// `written + dropped + skipped` is the number of sequence numbers given out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Records appended.
     pub written: u64,
-    /// Of these, how many the tail has passed over.
+    /// Of these, records that were overwritten or cleared.
     pub overwritten: u64,
-    /// Records given up because of [`Refused::Busy`].
+    /// Records that could not be appended, because their writer could not wait:
+    /// [`Writer::give_up`].
     pub dropped: u64,
     /// Numbers passed over by [`Writer::skip`].
     pub skipped: u64,
 }
 
-/// The private state of a ring's writers; not in memory that anybody else can change.
+/// A 64-bit count that only one thread at a time adds to, and that others may load.
 ///
-/// # Invariants
+/// It consists of the low 32 bits and of the count shifted right by 31, as the position of a lane's
+/// head does.
+#[derive(Debug)]
+struct Count {
+    low: Word,
+    epoch: Word,
+}
+
+impl Count {
+    fn new(value: u64) -> Self {
+        Self {
+            low: Word::new(value as u32),
+            epoch: Word::new((value >> 31) as u32),
+        }
+    }
+
+    /// LMM(count_load:A) pairs with LMM(count_store:A), so that the epoch is not older than the low
+    /// bits.
+    #[inline]
+    fn load(&self) -> u64 {
+        let low = self.low.load_acquire();
+        position(low, self.epoch.load())
+    }
+
+    /// Loads the count on the side that adds to it, where bit 31 of the low bits is bit 0 of the
+    /// epoch.
+    #[inline]
+    fn own(&self) -> u64 {
+        (u64::from(self.epoch.load() >> 1) << 32) | u64::from(self.low.load())
+    }
+
+    /// Adds one to the count, which was `value`.
+    #[inline]
+    fn increment(&self, value: u64) {
+        // The low bits are wanted.
+        let low = (value as u32).wrapping_add(1);
+        if low & 0x7fff_ffff == 0 {
+            self.add(1);
+        } else {
+            self.low.store(low);
+        }
+    }
+
+    /// LMM(count_store:A): stores a new epoch before the first low bits of it.
+    #[cold]
+    #[inline(never)]
+    fn add(&self, n: u64) {
+        let value = self.own().wrapping_add(n);
+        self.epoch.store((value >> 31) as u32);
+        self.low.store_release(value as u32);
+    }
+}
+
+/// The private state of a ring's writers.
 ///
-/// - The ring's head and `base` change only by who has `owner`, and by who took it away.
-/// - `base` is at or before the sequence number in `owner`, by less than 2^16.
+/// It must not be in memory that user space can change. Unless a function says otherwise, its
+/// caller holds the lock that serialises the writers.
+#[derive(Debug)]
 pub struct Writer {
-    pub(super) owner: Word,
-    pub(super) base: Long,
-    /// Sequence numbers to be passed over before the next record.
-    missed: Word,
-    first: Long,
-    dropped: Long,
-    skipped: Long,
+    /// Length of the record that was begun last, with its lane in bit 0.
+    open: Word,
+    /// 1 after a take-over.
+    taken: Word,
+    /// The number of the next record.
+    seq: Count,
+    /// How often [`Writer::give_up`] was called; `dropped` follows it.
+    given_up: Word,
+    dropped: Count,
+    skipped: Count,
+    overwritten: Count,
+    first_seq: u64,
 }
 
 impl Writer {
-    /// The writer of a ring that was made with the same `start`.
-    pub fn new(start: Start) -> Self {
-        // INVARIANT: the numbers are the same.
+    /// Creates the writer of an empty ring, whose first record gets this number.
+    pub fn new(first_seq: u64) -> Self {
         Self {
-            owner: Word::new(Owner::free(start.seq).0),
-            base: Long::new(start.seq),
-            missed: Word::new(0),
-            first: Long::new(start.seq),
-            dropped: Long::new(0),
-            skipped: Long::new(0),
+            open: Word::new(0),
+            taken: Word::new(0),
+            seq: Count::new(first_seq),
+            given_up: Word::new(0),
+            dropped: Count::new(0),
+            skipped: Count::new(0),
+            overwritten: Count::new(0),
+            first_seq,
         }
     }
 
-    /// Appends a record and returns its sequence number. It waits for nobody: a writer that is interrupted in the middle,
-    /// or is there on another processor, makes it give up ([`Mode::Normal`]), or give the other one up.
-    ///
-    /// What was given up took a sequence number, so that readers see that one is missing.
-    #[inline]
-    pub fn append(&self, ring: Ring<'_>, entry: &Entry<'_>, mode: Mode) -> Result<u64, Refused> {
-        match self.try_append(ring, entry) {
-            Err(Refused::Busy) if mode == Mode::Final => self.append_over(ring, entry),
-            Err(Refused::Busy) => {
-                self.give_up();
-                Err(Refused::Busy)
-            }
-            done => done,
-        }
-    }
-
-    /// As [`Writer::append`], but [`Refused::Busy`] leaves no trace: for who will try again, until [`Writer::give_up`].
-    #[inline]
-    pub fn try_append(&self, ring: Ring<'_>, entry: &Entry<'_>) -> Result<u64, Refused> {
+    /// Appends a record, to the programs' lane if it has the flag [`USER`] and there is one.
+    #[inline(always)]
+    pub fn append<'a>(&self, ring: &Ring<'a>, entry: &Entry<'_>) -> Result<Appended<'a>, Refused> {
         let (len, padding) = entry.measure().ok_or(Refused::TooLong)?;
-        let owner = self.claim(len).ok_or(Refused::Busy)?;
-        Ok(self.write(ring, owner, entry, len, padding))
-    }
-
-    /// Counts a record that could not be appended: it took a sequence number.
-    #[cold]
-    pub fn give_up(&self) {
-        self.miss(1);
-        add(&self.dropped, 1);
-    }
-
-    /// Makes the ring one's own.
-    #[inline]
-    fn claim(&self, len: usize) -> Option<Owner> {
-        let free = Owner(self.owner.load());
-        if !free.is_free() {
-            return None;
-        }
-        let owner = if self.missed.load() == 0 {
-            free
-        } else {
-            self.absorb(free)?
-        };
-        let claimed = owner.claimed(len);
-        self.owner
-            .swap_if_acquire(owner.0, claimed.0)
-            .then_some(claimed)
-    }
-
-    /// Passes over the numbers that were missed, and returns what the free word is then.
-    #[cold]
-    fn absorb(&self, free: Owner) -> Option<Owner> {
-        let owner = free.claimed(0);
-        if !self.owner.swap_if_acquire(free.0, owner.0) {
-            return None;
-        }
-        let missed = loop {
-            let missed = self.missed.load();
-            if self.missed.swap_if(missed, 0) {
-                break missed;
-            }
-        };
-        Some(self.pass(owner, u64::from(missed)))
-    }
-
-    /// Passes over `n` numbers and gives the ring back.
-    fn pass(&self, owner: Owner, n: u64) -> Owner {
-        let seq = self.seq(owner, n);
-        let free = owner.released(seq);
-        self.owner.swap_if_release(owner.0, free.0);
-        free
-    }
-
-    /// The number that is `n` past the one in `owner`, and will be in it when that is given back.
-    #[inline]
-    fn seq(&self, owner: Owner, n: u64) -> u64 {
-        let base = self.base.glance();
-        let seq = owner.seq(base).wrapping_add(n);
-        if seq.wrapping_sub(base) >> 14 != 0 {
-            // INVARIANT: at the number that will be in `owner`, or one before. It is seldom put, so that one who no longer
-            // owns the ring and does not know it yet hardly ever puts it back, and then by a little only.
-            self.base.put(seq);
-        }
-        seq
-    }
-
-    /// Writes the record of who owns the ring, publishes it and gives the ring back.
-    #[inline]
-    fn write(
-        &self,
-        ring: Ring<'_>,
-        owner: Owner,
-        entry: &Entry<'_>,
-        len: usize,
-        pad: usize,
-    ) -> u64 {
-        let seq = self.seq(owner, 0);
-        if let Some(place) = self.place(ring, owner, len) {
-            fill(ring, place.offset, seq, entry, len, pad);
-            self.publish(ring, owner, &place, seq);
-        }
-        seq
-    }
-
-    /// Finds the place for `len` bytes that do not wrap, and makes room; `None` if the ring was taken away.
-    #[inline]
-    fn place(&self, ring: Ring<'_>, owner: Owner, len: usize) -> Option<Place> {
-        // Only the owner changes it, and this is the owner's if nobody has taken the ring away until after it was loaded.
-        let head = ring.header().head.glance();
-        fence_acquire();
-        if self.owner.load() != owner.0 {
-            return None;
-        }
-        let offset = ring.offset(head as u32);
-        let filler = filler(ring, offset, len);
-        let end = head.wrapping_add(filler.wrapping_add(len) as u64);
-        make_room(ring, end as u32);
-        let offset = if filler != 0 {
-            mark(ring, offset, len_state(FILLER, filler, 0));
-            0
-        } else {
-            offset
-        };
-        Some(Place { head, end, offset })
-    }
-
-    /// Publishes the record and gives the ring back.
-    #[inline]
-    fn publish(&self, ring: Ring<'_>, owner: Owner, place: &Place, seq: u64) {
-        // If the ring was taken away neither is as it was, and both stay as they are.
-        ring.header().head.swap_if_release(place.head, place.end);
-        let free = owner.released(seq.wrapping_add(1));
-        self.owner.swap_if_release(owner.0, free.0);
-    }
-
-    /// Appends a record although another writer is in the middle: that one's is left open.
-    #[cold]
-    #[inline(never)]
-    fn append_over(&self, ring: Ring<'_>, entry: &Entry<'_>) -> Result<u64, Refused> {
-        let (len, padding) = entry.measure().ok_or(Refused::TooLong)?;
-        let owner = loop {
-            if let Some(owner) = self.claim(len) {
-                return Ok(self.write(ring, owner, entry, len, padding));
-            }
-            let owner = Owner(self.owner.load());
-            let taken = owner.taken();
-            if !owner.is_free() && self.owner.swap_if_acquire(owner.0, taken.0) {
-                break taken;
-            }
-        };
-
-        // What it was writing goes from the head on, and stays free of others should it still be at it. If it has
-        // published that already, there is a second hole of the same size; that costs nothing but room.
-        let mut seq = owner.seq(self.base.glance());
-        let hole = owner.len();
-        if hole != 0 {
-            seq = seq.wrapping_add(1);
-            // Exchanged for itself, so that it is the latest.
-            let head = loop {
-                let head = ring.header().head.load();
-                if ring.header().head.swap_if(head, head) {
-                    break head;
-                }
-            };
-            let offset = ring.offset(head as u32);
-            let filler = filler(ring, offset, hole);
-            let end = head.wrapping_add(filler.wrapping_add(hole) as u64);
-            make_room(ring, end as u32);
-            if filler != 0 {
-                mark(ring, offset, len_state(FILLER, filler, 0));
-            }
-            let offset = if filler != 0 { 0 } else { offset };
-            mark(ring, offset, len_state(OPEN, hole, 0));
-            while !ring.header().head.swap_if_release(head, end) {
-                // It has published it now, which is the same.
-                if ring.header().head.load() == end {
-                    break;
-                }
-            }
-        }
-
-        let mine = owner.with(len, seq);
-        if !self.owner.swap_if_acquire(owner.0, mine.0) {
-            // Another final writer has come in between.
-            self.give_up();
+        let (lane, index) = lane_of(ring, entry.flags);
+        let head = lane.header().head.load();
+        let mut seq = self.seq.own();
+        self.open.store(len as u32 | index);
+        // LMM(begin:A) pairs with LMM(take_over:A): this writer sees that the ring was taken over,
+        // or who takes it over sees what is being written. In the latter case the head and the
+        // number that were loaded are from before.
+        fence_full();
+        if self.taken.load() != 0 {
             return Err(Refused::Busy);
         }
-        Ok(self.write(ring, mine, entry, len, padding))
-    }
-
-    /// Passes over `n` sequence numbers: so many records never reached the ring.
-    pub fn skip(&self, n: u64) {
-        match self.claim(0) {
-            Some(owner) => {
-                self.pass(owner, n);
-            }
-            None => self.miss(u32::try_from(n).unwrap_or(u32::MAX)),
+        let pending = self.pending();
+        if pending != 0 {
+            seq = self.pass_over(pending);
         }
-        add(&self.skipped, n);
+        // Before the head: pairs with LMM(newest:A).
+        self.seq.increment(seq);
+        self.put(lane, head, entry, seq, len, padding)
     }
 
-    /// Has `n` more sequence numbers passed over before the next record.
-    fn miss(&self, n: u32) {
-        loop {
-            let missed = self.missed.load();
-            if self.missed.swap_if(missed, missed.saturating_add(n)) {
+    /// Appends a record that has its number already. For a ring of an earlier boot.
+    ///
+    /// The numbers that are passed over count as skipped.
+    pub fn append_with_seq<'a>(
+        &self,
+        ring: &Ring<'a>,
+        entry: &Entry<'_>,
+        seq: u64,
+    ) -> Result<Appended<'a>, Refused> {
+        let ahead = distance(seq, self.next_seq());
+        self.skip(u64::try_from(ahead).map_err(|_| Refused::Disordered)?);
+        self.append(ring, entry)
+    }
+
+    /// Passes over `n` sequence numbers: these records never reach the ring.
+    pub fn skip(&self, n: u64) {
+        if n != 0 && self.taken.load() == 0 {
+            self.seq.add(n);
+            self.skipped.add(n);
+        }
+    }
+
+    /// Counts a record that could not be appended because its writer cannot wait for the lock, and
+    /// has the next append pass over its number. Any context, without the lock.
+    #[cold]
+    pub fn give_up(&self) {
+        // Each failure means that another context has given up a record at the same time.
+        for _ in 0..1000 {
+            let n = self.given_up.load();
+            if self.given_up.compare_exchange(n, n.wrapping_add(1)).is_ok() {
                 return;
             }
         }
     }
 
-    /// Appends a record that has its number already, as one that was salvaged. For the only writer of a ring.
-    ///
-    /// The numbers that are passed over are counted as skipped.
-    pub fn append_with_seq(
-        &self,
-        ring: Ring<'_>,
-        entry: &Entry<'_>,
-        seq: u64,
-    ) -> Result<u64, Refused> {
-        self.skip(seq.wrapping_sub(self.next_seq()));
-        self.append(ring, entry, Mode::Normal)
+    /// Records that were given up and whose numbers were not passed over yet.
+    #[inline]
+    fn pending(&self) -> u32 {
+        self.given_up.load().wrapping_sub(self.dropped.low.load())
     }
 
-    /// The number that the next record will get.
-    pub fn next_seq(&self) -> u64 {
-        loop {
-            // Twice, since it may be seen half changed; and before the number, which must not be before it.
-            let base = self.base.glance();
-            let owner = Owner(self.owner.load_acquire());
-            if self.base.glance() == base {
-                return owner.seq(base).wrapping_add(u64::from(self.missed.load()));
+    /// Passes over the numbers of the records that were given up.
+    #[cold]
+    #[inline(never)]
+    fn pass_over(&self, n: u32) -> u64 {
+        self.dropped.add(n.into());
+        self.seq.add(n.into());
+        self.seq.own()
+    }
+
+    /// Writes the record behind `head` and publishes it.
+    #[inline(always)]
+    fn put<'a>(
+        &self,
+        lane: &Lane<'a>,
+        head: u32,
+        entry: &Entry<'_>,
+        seq: u64,
+        len: usize,
+        padding: usize,
+    ) -> Result<Appended<'a>, Refused> {
+        let place = self.place(lane, head, len).ok_or(Refused::Busy)?;
+        let words = lane.words_from(place.offset);
+        fill(words, entry, seq, len, padding);
+        publish(lane, head, place.end).map_err(|_| Refused::Busy)?;
+        let words = words.get(..len / 4).unwrap_or(&[]);
+        Ok(Appended { seq, words })
+    }
+
+    /// Finds the place behind `head` for `len` bytes that do not wrap, and makes room.
+    #[inline(always)]
+    fn place(&self, lane: &Lane<'_>, head: u32, len: usize) -> Option<Place> {
+        let offset = lane.offset(head);
+        let room = lane.size().wrapping_sub(offset);
+        let (offset, filler) = if len > room { (0, room) } else { (offset, 0) };
+        let end = head.wrapping_add(filler as u32).wrapping_add(len as u32);
+        if missing(lane, end, lane.header().tail.load()) > 0 && !self.move_tail(lane, end) {
+            return None;
+        }
+        if filler != 0 {
+            mark(lane, lane.offset(head), len_state(FILLER, filler, 0));
+        }
+        Some(Place { offset, end })
+    }
+
+    /// Moves the tail out of the way of what ends at `end`, and a bit farther so that most records
+    /// need not move it.
+    ///
+    /// Bounded: the distance is at most that of two records and 4 KiB. Another writer can change
+    /// the tail only while the ring is taken over, and only once.
+    #[cold]
+    #[inline(never)]
+    fn move_tail(&self, lane: &Lane<'_>, end: u32) -> bool {
+        let tail = &lane.header().tail;
+        for _ in 0..3 {
+            let from = tail.load();
+            let missing = missing(lane, end, from);
+            let mut to = from;
+            let mut records = 0;
+            if missing > 0 {
+                let slack = (lane.size() / 64).min(4096) as i32 & !7;
+                while (to.wrapping_sub(from) as i32) < missing.wrapping_add(slack) {
+                    let Some((next, whole)) = step(lane, to) else {
+                        // The data were damaged. Only the head is known to be the beginning of a
+                        // record.
+                        to = lane.header().head.load();
+                        break;
+                    };
+                    to = next;
+                    records += u64::from(whole);
+                }
+            }
+            if missing <= 0 || tail.compare_exchange(from, to).is_ok() {
+                // LMM(make_room:A) pairs with LMM(validate:A): a reader that sees what is stored
+                // from here on, by this writer or by a later one, sees this tail or a later one.
+                fence_release();
+                self.overwritten.add(records);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes the ring over. For the panicking processor, when it could not get the lock. Without
+    /// the lock.
+    ///
+    /// From now on every [`Writer::append`] is refused, and only the result may append. What the
+    /// stopped writer was writing stays in the ring as an open record, which turns whole if that
+    /// writer finishes after all. Returns `None` if the ring was taken over before.
+    #[cold]
+    pub fn take_over(&self, ring: &Ring<'_>) -> Option<Final> {
+        self.taken.compare_exchange(0, 1).ok()?;
+        // LMM(take_over:A) pairs with LMM(begin:A).
+        fence_full();
+        let open = self.open.load();
+        // The open record has the number `seq`, or one less if its writer has stored the next
+        // number already.
+        let seq = self
+            .seq
+            .own()
+            .wrapping_add(u64::from(self.pending()))
+            .wrapping_add(1);
+        let len = (open & !7) as usize;
+        if let (Some(lane), 1..) = (ring.lanes().get((open & 1) as usize), len) {
+            self.leave_open(lane, len);
+        }
+        Some(Final { seq })
+    }
+
+    /// Publishes an open record where the stopped writer is writing one. If it was finished
+    /// already, there is a second place of its length, which costs nothing but room.
+    fn leave_open(&self, lane: &Lane<'_>, len: usize) {
+        let word = &lane.header().head;
+        // The stopped writer can publish its record once, in between.
+        for _ in 0..3 {
+            let head = word.load();
+            // Exchanged for itself, so that it is the newest.
+            if word.compare_exchange(head, head).is_err() {
+                continue;
+            }
+            let Some(place) = self.place(lane, head, len) else {
+                return;
+            };
+            mark(lane, place.offset, len_state(OPEN, len, 0));
+            if publish(lane, head, place.end).is_ok() {
+                return;
             }
         }
     }
 
-    /// The end of the newest record, and the number of the next; `None` while somebody is writing.
-    pub(super) fn end(&self, ring: Ring<'_>) -> Option<(u64, u64)> {
-        let before = Owner(self.owner.load_acquire());
-        let head = ring.header().head.load_acquire();
-        let base = self.base.glance();
-        fence_acquire();
-        let same = before.is_free() && self.owner.load() == before.0;
-        same.then(|| (head, before.seq(base)))
+    /// Forgets all records.
+    pub fn clear(&self, ring: &Ring<'_>) {
+        if self.taken.load() != 0 {
+            return;
+        }
+        for lane in ring.lanes() {
+            let (head, mut at) = (lane.header().head.load(), lane.header().tail.load());
+            while at != head {
+                let Some((next, whole)) = step(lane, at) else {
+                    break;
+                };
+                self.overwritten.add(whole.into());
+                at = next;
+            }
+            lane.header().tail.store(head);
+            // LMM(clear:A) pairs with LMM(validate:A), as make_room does.
+            fence_release();
+            for word in lane.data() {
+                word.store(0);
+            }
+        }
     }
 
-    /// What was done so far. Walks the records, so that appending one need not count.
-    pub fn counts(&self, ring: Ring<'_>) -> Counts {
-        let dropped = self.dropped.load();
+    /// The number that the next record will get. Any context, without the lock.
+    pub fn next_seq(&self) -> u64 {
+        self.seq.load().wrapping_add(self.pending().into())
+    }
+
+    /// What was done so far. Any context, without the lock.
+    pub fn counts(&self) -> Counts {
         let skipped = self.skipped.load();
-        let given = self.next_seq().wrapping_sub(self.first.load());
-        let written = given.wrapping_sub(dropped).wrapping_sub(skipped);
+        let dropped = self.dropped.load();
+        let given = self.seq.load().wrapping_sub(self.first_seq);
         Counts {
-            written,
-            overwritten: written.saturating_sub(super::tail::count(ring)),
-            dropped,
+            written: given.saturating_sub(dropped).saturating_sub(skipped),
+            overwritten: self.overwritten.load(),
+            dropped: dropped.wrapping_add(self.pending().into()),
             skipped,
         }
+    }
+
+    /// Creates a cursor behind the newest record, without going over the records. Any context,
+    /// without the lock.
+    ///
+    /// A record that is appended at the same time may be before the cursor or behind it.
+    pub fn newest(&self, ring: &Ring<'_>) -> Cursor {
+        let heads = ring.heads();
+        // LMM(newest:A): the number is at least that behind the newest record before the heads.
+        Cursor::behind(heads, self.seq.load())
+    }
+}
+
+/// The right to append after [`Writer::take_over`].
+#[derive(Debug)]
+pub struct Final {
+    seq: u64,
+}
+
+impl Final {
+    /// Appends a record to the ring that was taken over. Without the lock.
+    pub fn append<'a>(
+        &mut self,
+        writer: &Writer,
+        ring: &Ring<'a>,
+        entry: &Entry<'_>,
+    ) -> Result<Appended<'a>, Refused> {
+        let (len, padding) = entry.measure().ok_or(Refused::TooLong)?;
+        if writer.taken.load() == 0 {
+            return Err(Refused::Busy);
+        }
+        let (lane, _) = lane_of(ring, entry.flags);
+        let head = lane.header().head.load();
+        let seq = self.seq;
+        // The writer's own number stays what it is: the one that was stopped may be about to load
+        // it.
+        self.seq = seq.wrapping_add(1);
+        writer.put(lane, head, entry, seq, len, padding)
     }
 }
 
 /// Where a record goes.
 struct Place {
-    head: u64,
-    end: u64,
     /// In the data.
     offset: usize,
+    /// Low half of the position behind it.
+    end: u32,
 }
 
-/// Writes the record at `offset`. Not inlined: too much is in registers already.
-#[inline(never)]
-fn fill(ring: Ring<'_>, offset: usize, seq: u64, entry: &Entry<'_>, len: usize, padding: usize) {
-    let Some((header, body)) = ring.words_at(offset, len).split_first_chunk() else {
+/// The lane of a record with these flags, and its index.
+#[inline]
+fn lane_of<'r, 'a>(ring: &'r Ring<'a>, flags: u8) -> (&'r Lane<'a>, u32) {
+    let [kernel, user] = ring.lanes();
+    if flags & USER != 0 && user.size() != 0 {
+        (user, 1)
+    } else {
+        (kernel, 0)
+    }
+}
+
+/// How many bytes the tail is short of one lane before `end`; if negative, how many it is past
+/// that.
+#[inline]
+fn missing(lane: &Lane<'_>, end: u32, tail: u32) -> i32 {
+    // Less than twice the size of a lane.
+    end.wrapping_sub(lane.size() as u32).wrapping_sub(tail) as i32
+}
+
+/// The position behind the record at `at`, and whether it is a whole one. `None` if there is no
+/// record.
+#[inline]
+fn step(lane: &Lane<'_>, at: u32) -> Option<(u32, bool)> {
+    let offset = lane.offset(at);
+    let shape = Shape::of(lane.words(offset, 8).first()?.load());
+    let fits = shape.fits(lane.size().wrapping_sub(offset));
+    fits.then_some((at.wrapping_add(shape.len as u32), shape.state == WHOLE))
+}
+
+/// Writes the record to the beginning of `words`.
+#[inline(always)]
+fn fill(words: &[Word], entry: &Entry<'_>, seq: u64, len: usize, padding: usize) {
+    let Some((header, body)) = words.split_first_chunk() else {
         return;
     };
     let header: &[Word; RECORD_HEADER / 4] = header;
@@ -361,47 +461,39 @@ fn fill(ring: Ring<'_>, offset: usize, seq: u64, entry: &Entry<'_>, len: usize, 
     }
     if padding != 0 {
         // It is at the end of the last two words. The rest of them is overwritten.
-        for word in body.iter().rev().take(2) {
-            word.store(0);
+        let last = (len / 4).wrapping_sub(RECORD_HEADER / 4 + 2);
+        if let Some([a, b]) = body.get(last..).and_then(|words| words.first_chunk()) {
+            a.store(0);
+            b.store(0);
         }
     }
     copy_in(body, 0, entry.text);
     if !entry.dict.is_empty() {
         copy_in(body, entry.text.len(), entry.dict);
     }
-    // Last, for readers of the hole that is left of a record which was given up and finished all the same.
+    // LMM(first_word:A) pairs with LMM(reader_first_word:A): a reader that finds an open record
+    // turned whole sees all of it.
     first.store_release(len_state);
 }
 
-/// Bytes to be filled at `offset` so that `len` bytes behind them do not wrap.
+/// Publishes what ends at `end`, if nobody has moved the head.
 #[inline]
-fn filler(ring: Ring<'_>, offset: usize, len: usize) -> usize {
-    let room = ring.size().wrapping_sub(offset);
-    if len > room {
-        room
-    } else {
-        0
+fn publish(lane: &Lane<'_>, head: u32, end: u32) -> Result<u32, u32> {
+    if (head ^ end) >> 31 != 0 {
+        let epoch = lane.header().epoch.load();
+        // A writer that was stopped here may have stored it already.
+        lane.header()
+            .epoch
+            .store(epoch.wrapping_add((epoch ^ (end >> 31)) & 1));
     }
+    // LMM(publish:A) pairs with LMM(lane_head:A): a reader that sees this head sees the record, and
+    // the epoch.
+    lane.header().head.compare_exchange_release(head, end)
 }
 
-/// Stores the first word of what is no record.
-fn mark(ring: Ring<'_>, offset: usize, first: u32) {
-    if let Some(word) = ring.words_at(offset, 8).first() {
+/// Stores the first word of a filler or of an open record.
+fn mark(lane: &Lane<'_>, offset: usize, first: u32) {
+    if let Some(word) = lane.words(offset, 8).first() {
         word.store(first);
     }
 }
-
-/// Adds to a counter.
-#[cold]
-fn add(counter: &Long, n: u64) {
-    loop {
-        let old = counter.load();
-        if counter.swap_if(old, old.wrapping_add(n)) {
-            return;
-        }
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-#[path = "writer_tests.rs"]
-mod tests;

@@ -4,7 +4,8 @@
  *
  * The C view of the driver's ABI. C89 and C++ clean; every structure has the same layout for 32
  * and 64-bit programs. One character device node per window, /dev/fanlight<N>/<window>; the log
- * ring is the window named "log", and what was salvaged of the previous boot's log is "log.prev".
+ * ring is the window named "log". The logs of earlier boots that were kept in a persistent region
+ * are "log.prev" (the boot before this one), "log.prev2", "log.prev3" and so on.
  */
 #ifndef _UAPI_FANLIGHT_H
 #define _UAPI_FANLIGHT_H
@@ -12,8 +13,8 @@
 #include <linux/types.h>
 #include <linux/ioctl.h>
 
-/* Grows by one whenever something is added; nothing is ever taken away or moved. */
-#define FANLIGHT_ABI			1
+/* Grows by one whenever something is added or changed. */
+#define FANLIGHT_ABI			2
 
 #define FANLIGHT_NAME_LEN		32
 
@@ -67,32 +68,171 @@ struct fanlight_info {
 };
 
 /*
- * The log ring, as it is mapped: one page with the header, then data_size bytes of records.
+ * A log: records with ascending sequence numbers, in two lanes that overwrite their oldest
+ * records: one for the kernel (printk and kernel modules), one for programs (write()). Programs
+ * can therefore not displace the kernel's records.
  *
- * A position is a count of bytes ever written, modulo 2^64; its place in the data is position &
- * (data_size - 1). Records in [tail, head) are whole, unless the writer overtakes the reader:
+ * A log can be mapped or read. Access is that of /dev/kmsg: where dmesg_restrict is set or another
+ * security module says so, mmap() fails with EPERM, and read() returns the records of programs
+ * only.
  *
- *	load head (acquire); copy the record at p; fence (acquire); load tail;
- *	if tail is past p the copy is void.
+ * read() returns records in the form that FANLIGHT_IOC_LOG_FORM has set: one record as text (the
+ * default), or as many whole records as fit. It never returns a part of a record. It waits until
+ * there is a record, unless the file has O_NONBLOCK. After open() the position is the oldest
+ * record. A log of an earlier boot does not change: at its end, read() returns 0.
+ *	EAGAIN	no record, and O_NONBLOCK
+ *	EPIPE	records were overwritten before they were read. Reported once per gap; the next
+ *		read() returns the oldest record. FANLIGHT_IOC_LOG_STATS has their number. Never
+ *		for a log of an earlier boot: the sequence numbers show what is missing.
+ *	EINVAL	the next record does not fit into the buffer. The position has not moved.
+ *	EFAULT	the buffer is not accessible. The position has not moved.
+ *	EINTR	interrupted by a signal while waiting (or the call is restarted)
+ *	ENODEV	the device was unbound
+ * pread() is as read(): it ignores its offset and moves the position, as that of /dev/kmsg.
  *
- * "past" means (s64)(tail - p) > 0. Records are a multiple of 8 bytes and never wrap: a record
- * with state FANLIGHT_RECORD_FILLER fills the end of the data. Numbers are in the byte order of the
- * machine.
+ * poll() reports POLLIN | POLLRDNORM when there is a record (see struct fanlight_watermark), with
+ * POLLERR | POLLPRI in addition when the next read() returns EPIPE; POLLOUT | POLLWRNORM always for
+ * a file that is open for writing; and POLLERR | POLLHUP when the device was unbound. A log of an
+ * earlier boot is always readable, with POLLHUP in addition at its end.
+ *
+ * lseek() takes offset 0 only, and returns 0:
+ *	SEEK_SET	the oldest record
+ *	SEEK_DATA	behind the records that "dmesg -C" has cleared; the oldest record for a
+ *			log of an earlier boot
+ *	SEEK_END	behind the newest record
+ *	ESPIPE		another offset; SEEK_END of a log of an earlier boot
+ *	EINVAL		another whence
+ *
+ * write() appends one record per call, and returns the number of bytes. The text may begin with
+ * "<N>", where N is facility * 8 + level; facility 0 (kern) becomes 1 (user). One newline at the
+ * end is removed, and the text ends at the first NUL. writev() is one record, too. Beyond the
+ * limit of the attribute write_limit, a record is counted (struct fanlight_log_stats.limited) and
+ * not appended; the call succeeds.
+ *	EINVAL	more than 1024 bytes
+ *	EBADF	not open for writing; a log of an earlier boot cannot be opened for it
+ *	EFAULT	the buffer is not accessible
+ *	ENODEV	the device was unbound
+ *
+ * The console's thread brings the messages of printk. lseek(), write(), and read() at the end wait
+ * until the log has the messages that printk had when they were called: one second at most, and 10
+ * ms with O_NONBLOCK. A program that reads by mmap() calls lseek() first.
+ *
+ * Messages that are not urgent enough for consoles (console_loglevel) are read in the form of the
+ * kernel's dumpers, which has no dictionary and no flag for continuations, has microseconds only if
+ * printk.time is set, and cuts messages at 2048 bytes.
+ */
+
+/*
+ * What is mapped: one page with the header, then the lanes' data. Numbers are in the byte order of
+ * the machine. All accesses to what may change are aligned 32-bit accesses; with GCC and Clang:
+ *
+ *	static __u32 acquire(const __u32 *word)
+ *	{
+ *		return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+ *	}
+ *
+ * A position is a count of bytes ever written to the lane, modulo 2^63. Its place in the lane's
+ * data is position & (size - 1). head and tail are the low 32 bits of positions, and epoch is the
+ * position of the head >> 31, which is stored before the first head that needs it. The full
+ * position, where epoch was loaded after low:
+ *
+ *	static __u64 position(__u32 low, __u32 epoch)
+ *	{
+ *		if ((epoch ^ (low >> 31)) & 1)
+ *			epoch--;
+ *		return (__u64)epoch << 31 | (low & 0x7fffffff);
+ *	}
+ *
+ *	static __u64 load_head(const struct fanlight_log_lane *lane)
+ *	{
+ *		__u32 epoch, low;
+ *
+ *		do {
+ *			epoch = acquire(&lane->epoch);
+ *			low = acquire(&lane->head);
+ *		} while (epoch != acquire(&lane->epoch));
+ *		return position(low, epoch);
+ *	}
+ *
+ *	static __u64 load_tail(const struct fanlight_log_lane *lane)
+ *	{
+ *		__u32 low = acquire(&lane->tail);
+ *
+ *		return position(low, acquire(&lane->epoch));
+ *	}
+ *
+ * The records of a lane are from the tail up to the head. They are a multiple of 8 bytes and never
+ * wrap: one with the state FANLIGHT_RECORD_FILLER fills the end of the data. The writer does not
+ * wait for readers, and overwrites what they look at, after it has moved the tail past it. A reader
+ * copies first and then checks. This one copies the next record of a lane to buf, and returns its
+ * length, 0 if there is none, or -1 if records were lost (the position is the oldest record then):
+ *
+ *	static int next(const struct fanlight_log_lane *lane, const char *data, __u64 *pos,
+ *			char *buf)
+ *	{
+ *		for (;;) {
+ *			const char *from = data + (*pos & (lane->size - 1));
+ *			__u32 len_state, len;
+ *			__u64 tail;
+ *
+ *			if ((__s64)(load_head(lane) - *pos) <= 0)
+ *				return 0;
+ *			len_state = acquire((const __u32 *)from);
+ *			len = FANLIGHT_RECORD_LEN(len_state);
+ *			if (len >= 8 && len <= FANLIGHT_RECORD_MAX &&
+ *			    len <= lane->size - (*pos & (lane->size - 1)))
+ *				memcpy(buf, from, len);
+ *			__atomic_thread_fence(__ATOMIC_ACQUIRE);
+ *			tail = load_tail(lane);
+ *			if ((__s64)(tail - *pos) > 0) {
+ *				*pos = tail;
+ *				return -1;
+ *			}
+ *			*pos += len;
+ *			if (FANLIGHT_RECORD_STATE(len_state) == FANLIGHT_RECORD_WHOLE)
+ *				return len;
+ *		}
+ *	}
+ *
+ * (A ring in a file may hold anything: check len, too, before it is added to the position.)
+ *
+ * Sequence numbers are given out over both lanes, and in each lane they only grow. To read all
+ * records in order, take the lower one of the lanes' next numbers. Records are published in the
+ * order of their numbers. So when one lane is empty and the other one has a record, look at the
+ * empty one again before you take that record.
  */
 #define FANLIGHT_LOG_MAGIC		0x474c4e46	/* "FNLG" in memory, little-endian */
-#define FANLIGHT_LOG_VERSION		1
+#define FANLIGHT_LOG_VERSION		2
+
+/* struct fanlight_log_header.lanes */
+#define FANLIGHT_LOG_LANE_KERNEL	0
+#define FANLIGHT_LOG_LANE_USER		1
+#define FANLIGHT_LOG_LANES		2
+
+struct fanlight_log_lane {
+	/* end of the newest whole record: the low 32 bits of its position */
+	__u32 head;
+	/* beginning of the oldest record: the low 32 bits of its position */
+	__u32 tail;
+	__u32 epoch;			/* position of the head >> 31 */
+	__u32 offset;			/* bytes from the beginning of the mapping to the data */
+	/* bytes of data: a power of two, 16 KiB at least (kernel: 32 KiB); 0: no such lane */
+	__u32 size;
+	__u32 reserved[3];		/* 0 */
+};
 
 struct fanlight_log_header {
 	__u32 magic;			/* FANLIGHT_LOG_MAGIC */
 	__u32 version;			/* FANLIGHT_LOG_VERSION */
-	__u32 header_size;		/* bytes from the header to the data: one page */
-	__u32 data_size;		/* bytes of data: a power of two, at least 32 KiB */
-	__u64 head;			/* the end of the newest whole record; 64-bit atomic */
-	__u64 tail;			/* the beginning of the oldest record; 64-bit atomic */
-	/* the sequence number that the first record ever written got */
+	__u32 header_size;		/* bytes from the header to the data: 4096 */
+	__u32 data_size;		/* bytes of data of all lanes */
+	/* sequence number of the first record ever written; does not change */
 	__u64 first_seq;
-	/* random, made when the driver was bound: two rings with the same one are the same ring */
+	/* the boot whose records these are: /proc/sys/kernel/random/boot_id, in binary */
 	__u8 boot_id[16];
+	__u8 reserved[24];		/* 0 */
+	/* in a log of an earlier boot, the first one has the records of programs, too */
+	struct fanlight_log_lane lanes[FANLIGHT_LOG_LANES];
 };
 
 /*
@@ -107,25 +247,29 @@ struct fanlight_log_header {
 #define FANLIGHT_RECORD_WHOLE		0xA5	/* deliver it */
 /* fills the end of the data; only len_state is there */
 #define FANLIGHT_RECORD_FILLER		0x5A
-/* its writer has not finished, or never will: count it as lost */
+/* its writer was stopped by a panic before it had finished: skip it, its number is missing */
 #define FANLIGHT_RECORD_OPEN		0x3C
 
 #define FANLIGHT_RECORD_MAX		2048	/* bytes of a record, this header included */
 
 /* struct fanlight_log_record.level_flags: the level (0 to 7) in the top three bits, then */
-/* written through write(), not by the kernel */
+/* written by write(), not by the kernel; only these are in FANLIGHT_LOG_LANE_USER */
 #define FANLIGHT_RECORD_USER		0x01
 /* a continuation, 'c' in /dev/kmsg's text */
 #define FANLIGHT_RECORD_CONT		0x02
-/* came through the atomic path: an emergency or a panic */
+/* written during a panic or an oops */
 #define FANLIGHT_RECORD_EMERGENCY	0x04
 /* from another module of the kernel, not through printk */
 #define FANLIGHT_RECORD_MODULE		0x08
+/*
+ * Every byte of the text is 0x20 to 0x7e and not a backslash, and there is no dictionary: needs no
+ * escape in /dev/kmsg's text. Not set for all records of which this is true.
+ */
+#define FANLIGHT_RECORD_PLAIN		0x10
 
 struct fanlight_log_record {
 	__u32 len_state;		/* see above; stored last */
-	/* persistent copy: CRC-32 (IEEE) of all other bytes of the record; else 0 */
-	__u32 crc32;
+	__u32 check;			/* 0; a checksum in the persistent region */
 	/* a step of n from the record before means n - 1 lost ones between them */
 	__u64 seq;
 	/* nanoseconds since boot; kernel records have microsecond resolution */
@@ -142,8 +286,8 @@ struct fanlight_log_record {
 	 */
 };
 
-/* The form in which read() gives records: FANLIGHT_IOC_LOG_FORM */
-#define FANLIGHT_FORM_KMSG		0	/* one record a call, as /dev/kmsg; the default */
+/* The form in which read() returns records: FANLIGHT_IOC_LOG_FORM */
+#define FANLIGHT_FORM_KMSG		0	/* one record per call, as /dev/kmsg; the default */
 /* as many whole records as fit, each as /dev/kmsg has it */
 #define FANLIGHT_FORM_TEXT		1
 /* as many whole struct fanlight_log_record as fit */
@@ -155,7 +299,7 @@ struct fanlight_log_record {
  */
 struct fanlight_watermark {
 	__u32 records;			/* this many are unread; 0: not considered */
-	/* this many bytes of the ring are unread; 0: not considered */
+	/* this many bytes of the ring, in both lanes, are unread; 0: not considered */
 	__u32 bytes;
 	/* the oldest unread record is this old; 0: not considered */
 	__u32 delay_us;
@@ -164,13 +308,20 @@ struct fanlight_watermark {
 
 struct fanlight_log_stats {
 	__u64 written;			/* records appended since the ring was made */
-	__u64 overwritten;		/* of these, how many the writer has passed over */
-	/* records that could not be appended (too long, or in a context that could not wait) */
+	__u64 overwritten;		/* of these, records that were overwritten or cleared */
+	/*
+	 * records that could not be appended because their writer could not wait: in an emergency,
+	 * while another processor or what was interrupted was appending
+	 */
 	__u64 dropped;
-	/* records printk dropped before its console could see them */
+	/*
+	 * messages that printk had, or has, but that could not be had: overwritten before, or
+	 * cleared by "dmesg -C" before they were taken and not urgent enough for consoles
+	 */
 	__u64 kernel_missed;
-	__u64 lost;			/* records this descriptor has lost so far */
-	__u64 reserved[3];		/* 0 */
+	__u64 lost;			/* records that this descriptor has lost so far */
+	__u64 limited;			/* records that write() has suppressed: write_limit */
+	__u64 reserved[2];		/* 0 */
 };
 
 #define FANLIGHT_IOC_MAGIC		0xF4
@@ -178,7 +329,7 @@ struct fanlight_log_stats {
 #define FANLIGHT_IOC_LOG_FORM		_IOW(FANLIGHT_IOC_MAGIC, 0x10, __u32)
 #define FANLIGHT_IOC_LOG_WATERMARK	_IOW(FANLIGHT_IOC_MAGIC, 0x11, struct fanlight_watermark)
 #define FANLIGHT_IOC_LOG_STATS		_IOR(FANLIGHT_IOC_MAGIC, 0x12, struct fanlight_log_stats)
-/* log.prev: forget the previous boot */
+/* a log of an earlier boot: forget it, here and in the persistent region; needs CAP_SYSLOG */
 #define FANLIGHT_IOC_LOG_CLEAR		_IO(FANLIGHT_IOC_MAGIC, 0x13)
 
 #endif /* _UAPI_FANLIGHT_H */

@@ -6,29 +6,31 @@
 
 mod common;
 
-use common::{few, Made, Memory};
-use fanlight_ring::{Cursor, Item, Look, Mode, Next, Peek, Record, Ring, Start, Writer, DATA_MIN};
+use common::{few, Made, Memory, Start};
+use fanlight_ring::{kmsg, Cursor, End, Next, Read, Record, Ring, RECORD_MAX};
 use proptest::prelude::*;
 
 /// Goes through the ring in every way there is, a bounded number of times.
-fn read(ring: Ring<'_>) {
+fn read(ring: &Ring<'_>) {
     let mut buffer = vec![0; 4096];
+    let mut text = vec![0; kmsg::MESSAGE_MAX];
+    let mut formatter = kmsg::Formatter::new(true);
     let cursors = [
         Cursor::oldest(ring),
         Cursor::newest(ring),
         Cursor::at_seq(ring, 17),
         Cursor::at_seq(ring, u64::MAX),
     ];
+    let end = End::now(ring);
     for mut cursor in cursors.into_iter().take(few(4, 1)) {
-        let mut other = cursor.clone();
-        let mut third = cursor.clone();
+        let mut others = [cursor.clone(), cursor.clone(), cursor.clone()];
         let mut turns = 0;
         loop {
             turns += 1;
             assert!(turns < 100_000);
             match cursor.next(ring, &mut buffer) {
                 Next::Record(record) => {
-                    assert!(record.bytes().len() <= 2048);
+                    assert!(record.bytes().len() <= RECORD_MAX);
                     assert_eq!(Record::parse(record.bytes()), Some(record));
                 }
                 Next::Empty => break,
@@ -36,31 +38,30 @@ fn read(ring: Ring<'_>) {
                 Next::Short(_) => unreachable!(),
             }
         }
-        turns = 0;
-        while let Some(batch) = other.batch(ring, &mut buffer) {
-            turns += 1;
-            assert!(turns < 100_000);
-            for item in batch {
-                if let Item::Record(record) = item {
-                    assert_eq!(Record::parse(record.bytes()), Some(record));
+        for (i, other) in others.iter_mut().enumerate() {
+            turns = 0;
+            loop {
+                turns += 1;
+                assert!(turns < 100_000);
+                match other.read(ring, 1000, (i == 2).then_some(&end)) {
+                    Read::Records(span) if i == 0 => {
+                        assert!(!span.copy(&mut buffer).unwrap().is_empty());
+                    }
+                    Read::Records(mut span) => {
+                        let mut some = false;
+                        for record in span.by_ref() {
+                            some = true;
+                            let len = formatter.format_ref(&record, &mut buffer, &mut text);
+                            assert!(len.unwrap() <= text.len());
+                        }
+                        assert!(some);
+                        assert!(span.commit());
+                    }
+                    Read::Empty => break,
+                    Read::Lost(_) => {}
                 }
             }
         }
-        turns = 0;
-        loop {
-            turns += 1;
-            assert!(turns < 100_000);
-            match third.span(ring, 1000) {
-                Look::Records(mut span) => {
-                    let some = span.by_ref().count() > 0;
-                    assert!(some);
-                    assert!(span.commit());
-                }
-                Look::Empty => break,
-                Look::Lost(_) => {}
-            }
-        }
-        assert!(matches!(cursor.peek(ring), Peek::Empty));
         let _ = cursor.unread_bytes(ring);
     }
 }
@@ -69,7 +70,7 @@ fn position() -> impl Strategy<Value = u64> {
     prop_oneof![
         any::<u64>(),
         0..100_000u64,
-        (0..100_000u64).prop_map(|back| 0u64.wrapping_sub(back)),
+        (0..100_000u64).prop_map(|back| (1 << 32) - back),
         (0..1000u64).prop_map(|n| n * 8),
     ]
 }
@@ -79,15 +80,19 @@ proptest! {
 
     #[test]
     fn log_garbage_in_data_and_positions(
-        head in position(),
+        heads in [position(), position()],
         back in prop_oneof![Just(0u64), 0..40_000u64, any::<u64>()],
+        epoch in prop_oneof![Just(0u32), any::<u32>()],
         seed: [u64; 4],
         plausible: bool,
     ) {
-        let memory = Memory::new(DATA_MIN);
+        let memory = Memory::both();
         let ring = memory.ring(Start::default());
-        ring.header().head.store(head);
-        ring.header().tail.store(head.wrapping_sub(back));
+        for (lane, head) in memory.header.lanes.iter().zip(heads) {
+            lane.head.store(head as u32);
+            lane.tail.store(head.wrapping_sub(back) as u32);
+            lane.epoch.store(((head >> 31) as u32) ^ epoch);
+        }
         let mut random = seed[0];
         for (at, word) in memory.data.iter().enumerate() {
             random = random.wrapping_mul(6364136223846793005).wrapping_add(seed[1] | 1);
@@ -99,34 +104,43 @@ proptest! {
                 value
             });
         }
-        read(ring);
+        read(&ring);
     }
 
     /// A ring that was in use, with some words changed.
     #[test]
     fn log_garbage_in_some_words(
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u32>(), any::<bool>()), 1..50),
+        changes in prop::collection::vec(
+            (any::<prop::sample::Index>(), any::<u32>(), any::<bool>()),
+            1..50,
+        ),
         start in position(),
+        take_over: bool,
     ) {
-        let memory = Memory::new(DATA_MIN);
-        let start = Start { position: start & !7, seq: start };
-        let ring = memory.ring(start);
-        let writer = Writer::new(start);
+        let memory = Memory::both();
+        let start = Start { position: start & !7 & (u64::MAX >> 1), seq: start & (u64::MAX >> 2) };
+        let (ring, writer, _) = memory.start(start);
         for n in 0..few(500, 50) {
             let made = Made::new(n, n as usize % 150);
-            writer.append(ring, &made.entry(), Mode::Normal).unwrap();
+            writer.append(&ring, &made.entry()).unwrap();
         }
         for (at, value, flip) in &changes {
             let word = &memory.data[at.index(memory.data.len())];
             word.store(if *flip { word.load() ^ (1 << (value % 32)) } else { *value });
         }
-        read(ring);
+        read(&ring);
         // Nor does a writer stumble.
+        let mut last = take_over.then(|| writer.take_over(&ring).unwrap());
         for n in 0..few(1000, 50) {
             let made = Made::new(n, n as usize % 150);
-            writer.append(ring, &made.entry(), Mode::Normal).unwrap();
+            match &mut last {
+                Some(last) => last.append(&writer, &ring, &made.entry()),
+                None => writer.append(&ring, &made.entry()),
+            }.unwrap();
         }
-        read(ring);
+        read(&ring);
+        writer.clear(&ring);
+        read(&ring);
     }
 
     #[test]
@@ -144,7 +158,7 @@ proptest! {
 
 #[test]
 fn log_garbage_header_is_refused() {
-    let memory = Memory::new(DATA_MIN);
+    let memory = Memory::both();
     for value in [0, 1, !0, 0x474c_4e46] {
         memory.header.magic.store(value);
         memory.header.version.store(value);

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! /dev/kmsg's text form, against a line-by-line copy of what `kernel/printk/printk.c` does, and what people write to it.
+//! /dev/kmsg's text form, against a line-by-line copy of what `kernel/printk/printk.c` does, and
+//! what people write to it.
 
 #![cfg(not(loom))]
 
 mod common;
 
 use fanlight_ring::kmsg::{
-    format, parse, parse_user, pieces, Line, MESSAGE_MAX, TEXT_MAX, WRITE_MAX,
+    format, parse, parse_user, pieces, Formatter, Line, MESSAGE_MAX, TEXT_MAX, WRITE_MAX,
 };
-use fanlight_ring::{Entry, CONT, USER};
+use fanlight_ring::{Entry, CONT, PLAIN, USER};
 use proptest::prelude::*;
 
 /// `info_print_ext_header()` and `msg_print_ext_body()`, into a buffer of `PRINTK_MESSAGE_MAX`.
@@ -67,6 +68,15 @@ fn formatted(seq: u64, entry: &Entry<'_>, caller: bool) -> Vec<u8> {
     out
 }
 
+/// The flag [`PLAIN`] where it is right.
+fn plain(text: &[u8], dict: &[u8]) -> u8 {
+    let plain = |&byte: &u8| (0x20..0x7f).contains(&byte) && byte != b'\\';
+    match text.iter().all(plain) && dict.is_empty() {
+        true => PLAIN,
+        false => 0,
+    }
+}
+
 fn text(max: usize) -> impl Strategy<Value = Vec<u8>> {
     let max = common::few(max, 100);
     prop_oneof![
@@ -111,7 +121,7 @@ proptest! {
         let entry = Entry {
             level,
             facility,
-            flags: if cont { CONT } else { 0 },
+            flags: if cont { CONT } else { 0 } | plain(&text, &dict),
             ns: usec * 1000,
             caller: if shown { caller } else { 0 },
             text: &text,
@@ -185,6 +195,7 @@ fn log_kmsg_lines_of_a_boot() {
     assert_eq!((parsed.entry.level, parsed.entry.facility), (6, 0));
     assert_eq!(parsed.entry.caller, 1);
     assert_eq!(parsed.entry.text, b"NET: Registered protocol family 10");
+    assert_eq!(parsed.entry.flags, PLAIN);
 
     let line = b"30,340,5690716,c,caller=C3,new=1;a\\x5cb\\x0ac\n SUBSYSTEM=pci\n DEVICE=+pci:0000:00:00.0\n";
     let parsed = parse(line, &mut buffer).unwrap();
@@ -255,7 +266,7 @@ fn log_kmsg_written_by_users() {
         let expected = Entry {
             level,
             facility,
-            flags: USER,
+            flags: USER | plain(text.as_bytes(), b""),
             text: text.as_bytes(),
             ..Entry::default()
         };
@@ -276,6 +287,37 @@ fn log_kmsg_written_lines_of_the_longest_kind() {
     prefixed[..3].copy_from_slice(b"<6>");
     assert_eq!(parse_user(&prefixed, 4).unwrap().text.len(), WRITE_MAX - 3);
     assert!(parse_user(&[b'a'; WRITE_MAX + 1], 4).is_none());
+}
+
+/// One formatter for many records gives the same bytes as a new one for each.
+#[test]
+fn log_kmsg_formatter_changes_digits_as_it_should() {
+    let mut out = vec![0; MESSAGE_MAX];
+    let mut formatter = Formatter::new(true);
+    let (mut seq, mut ns, mut state) = (0u64, 0u64, 1u32);
+    for step in 0..common::few(200_000u64, 300) {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let random = state >> 8;
+        match random % 64 {
+            0 => seq += u64::from(random % 7),
+            1 => seq += 10u64.pow(random / 64 % 12),
+            2 => ns = ns.saturating_sub(u64::from(random) * 100),
+            3 => ns += 1 << (random / 64 % 40),
+            4 => (seq, ns) = (0, u64::from(random)),
+            _ => seq += 1,
+        }
+        ns += u64::from(random % 30_000_000);
+        let entry = Entry {
+            level: if random % 16 == 5 { 3 } else { 6 },
+            flags: if random % 32 == 6 { CONT } else { 0 } | if step % 2 == 0 { PLAIN } else { 0 },
+            ns,
+            caller: if random % 16 == 7 { 0x8000_0002 } else { 123 },
+            text: b"a message of the kernel",
+            ..Entry::default()
+        };
+        let len = formatter.format(seq, &entry, &mut out).unwrap();
+        assert_eq!(out[..len], formatted(seq, &entry, true), "{seq} {ns}");
+    }
 }
 
 #[test]

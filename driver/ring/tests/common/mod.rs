@@ -4,8 +4,17 @@
 
 #![allow(dead_code)] // Every test uses some of it.
 
-use fanlight_ring::{Entry, Header, Record, Ring, Start, Word};
+use fanlight_ring::{distance, Entry, Header, Record, Ring, Word, Writer, KERNEL_LANE_MIN, USER};
 use proptest::test_runner::Config as ProptestConfig;
+
+/// How many of `cases` where an emulator runs the tests, which is ten times slower: an eighth.
+const fn emulated(cases: u32) -> u32 {
+    if cfg!(target_arch = "arm") {
+        cases.div_ceil(8)
+    } else {
+        cases
+    }
+}
 
 /// How much of something; under miri, which is some thousand times slower, less.
 pub const fn few<T: Copy>(many: T, miri: T) -> T {
@@ -19,33 +28,75 @@ pub const fn few<T: Copy>(many: T, miri: T) -> T {
 /// How often a property is tried.
 pub fn cases(cases: u32, miri: u32) -> ProptestConfig {
     ProptestConfig {
-        cases: few(cases, miri),
+        cases: few(emulated(cases), miri),
         // What fails is written out, and belongs into a test of its own.
         failure_persistence: None,
         ..ProptestConfig::default()
     }
 }
 
+/// Where a ring begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// The position in both lanes, a multiple of 8. Not 0: the counters wrap soon.
+    pub position: u64,
+    /// The number of the first record.
+    pub seq: u64,
+}
+
 /// The memory of a ring.
+#[derive(Debug)]
 pub struct Memory {
     pub header: Header,
     pub data: Vec<Word>,
+    pub sizes: [usize; 2],
 }
 
 impl Memory {
+    /// A ring with the kernel's lane only.
     pub fn new(bytes: usize) -> Self {
+        Self::with([bytes, 0])
+    }
+
+    pub fn both() -> Self {
+        Self::with([KERNEL_LANE_MIN, KERNEL_LANE_MIN / 2])
+    }
+
+    pub fn with(sizes: [usize; 2]) -> Self {
         Self {
             header: Header::empty(),
-            data: words(&vec![0; bytes / 4]),
+            data: words(&vec![0; (sizes[0] + sizes[1]) / 4]),
+            sizes,
         }
     }
 
     pub fn ring(&self, start: Start) -> Ring<'_> {
-        Ring::init(&self.header, &self.data, &[7; 16], start).unwrap()
+        let ring = Ring::init(&self.header, &self.data, self.sizes, &[7; 16], start.seq).unwrap();
+        for lane in &self.header.lanes {
+            lane.head.store(start.position as u32);
+            lane.tail.store(start.position as u32);
+            lane.epoch.store((start.position >> 31) as u32);
+        }
+        ring
     }
 
     pub fn attach(&self) -> Ring<'_> {
         Ring::attach(&self.header, &self.data).unwrap()
+    }
+
+    /// A ring, its writer, and a cursor at its first record.
+    pub fn start(&self, start: Start) -> (Ring<'_>, Writer, fanlight_ring::Cursor) {
+        let ring = self.ring(start);
+        let cursor = fanlight_ring::Cursor::at_seq(&ring, start.seq);
+        (ring, Writer::new(start.seq), cursor)
+    }
+}
+
+/// Checks that the tail is never more than a lane behind the head.
+pub fn check_lanes(ring: &Ring<'_>) {
+    for lane in ring.lanes() {
+        let used = distance(lane.head(), lane.tail());
+        assert!((0..=lane.size() as i64).contains(&used), "{used}");
     }
 }
 
@@ -78,11 +129,20 @@ impl Made {
         }
     }
 
+    /// Every third one is a program's.
+    fn lane(&self) -> u8 {
+        if self.seed % 3 == 2 {
+            USER
+        } else {
+            0
+        }
+    }
+
     pub fn entry(&self) -> Entry<'_> {
         Entry {
             level: self.seed as u8 & 7,
             facility: (self.seed >> 3) as u8,
-            flags: (self.seed >> 5) as u8 & 7,
+            flags: (self.seed >> 5) as u8 & 7 & !USER | self.lane(),
             ns: self.seed.wrapping_mul(1_000_003),
             caller: self.seed as u32 ^ 0x8000_1234,
             text: &self.text,
