@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The driver's ABI, as `driver/uapi/fanlight.h` has it for C.
 //!
-//! Plain integers and structures, for programs that talk to the driver themselves; the rest of the crate gives them types.
+//! Plain integers and structures, for programs that talk to the driver themselves; the rest of the
+//! crate gives them types.
 //!
 //! ```
 //! // The number that strace prints for FANLIGHT_IOC_INFO.
@@ -12,12 +13,10 @@ use core::mem::size_of;
 
 /// The newest version of the ABI that this crate knows.
 ///
-/// A driver that is newer adds to it and takes nothing away, so that it still works with this crate.
-///
 /// ```
-/// assert!(fanlight::abi::ABI >= 1);
+/// assert!(fanlight::abi::ABI >= 2);
 /// ```
-pub const ABI: u32 = 1;
+pub const ABI: u32 = 2;
 
 /// Bytes of a window's name, with its NUL.
 ///
@@ -97,16 +96,18 @@ const _: () = assert!(size_of::<Watermark>() == 16);
 pub struct LogStats {
     /// Records appended since the ring was made.
     pub written: u64,
-    /// Of these, how many the writer has passed over.
+    /// Of these, records that were overwritten or cleared.
     pub overwritten: u64,
-    /// Records that could not be appended.
+    /// Records that could not be appended because their writer could not wait, as in an emergency.
     pub dropped: u64,
-    /// Records that printk dropped before its console could see them.
+    /// Messages that printk had, or has, but that could not be had.
     pub kernel_missed: u64,
     /// Records that the asking descriptor has lost.
     pub lost: u64,
+    /// Records that `write()` has suppressed because of the write limit.
+    pub limited: u64,
     /// 0.
-    pub reserved: [u64; 3],
+    pub reserved: [u64; 2],
 }
 const _: () = assert!(size_of::<LogStats>() == 64);
 

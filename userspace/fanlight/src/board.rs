@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::diagnose;
 use crate::error::{Error, Result};
 use crate::framebuffer::Framebuffer;
-use crate::info::{Info, Kind};
-use crate::log::{Log, LogWriter};
+use crate::info::{self, Info, Kind};
+use crate::log::{Log, LogWriter, Salvaged};
 use crate::window::Window;
 
 const DEV: &str = "/dev";
@@ -141,6 +141,21 @@ impl WindowEntry {
             Err(error @ Error::Permission { .. }) => Info::from_sysfs(&self.path).ok_or(error),
             result => result,
         }
+    }
+}
+
+impl WindowEntry {
+    /// What was salvaged of an earlier boot, as sysfs has it; `None` if the window is not the log
+    /// of one. The node need not be readable.
+    ///
+    /// ```no_run
+    /// for entry in fanlight::Board::open(0)?.earlier_logs()? {
+    ///     println!("{}: {:?}", entry.name(), entry.salvaged());
+    /// }
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn salvaged(&self) -> Option<Salvaged> {
+        Salvaged::of(&self.path)
     }
 }
 
@@ -322,7 +337,7 @@ impl Board {
         Log::open(self.entry("log")?.path)
     }
 
-    /// Opens what was salvaged of the previous boot's log.
+    /// Opens the log of the boot before this one, which has no record if nothing was found of it.
     ///
     /// # Errors
     ///
@@ -336,6 +351,43 @@ impl Board {
     /// ```
     pub fn previous_log(&self) -> Result<Log> {
         Log::open(self.entry("log.prev")?.path)
+    }
+
+    /// The logs of earlier boots, the most recent first: the first is that of the boot before this
+    /// one. If the board keeps no log over a reboot, there are none.
+    ///
+    /// # Errors
+    ///
+    /// The directory cannot be read.
+    ///
+    /// ```no_run
+    /// for entry in fanlight::Board::open(0)?.earlier_logs()? {
+    ///     let log = fanlight::Log::open(entry.path())?;
+    ///     println!("{}: {} records", entry.name(), log.records().count());
+    /// }
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn earlier_logs(&self) -> Result<Vec<WindowEntry>> {
+        let mut logs: Vec<(u32, WindowEntry)> = self
+            .windows()?
+            .into_iter()
+            .filter_map(|entry| Some((age(entry.name())?, entry)))
+            .collect();
+        logs.sort_by_key(|(age, _)| *age);
+        Ok(logs.into_iter().map(|(_, entry)| entry).collect())
+    }
+
+    /// Whether the log is kept over a reboot: `yes`, or the reason why it is not. `None` if the
+    /// driver does not report it.
+    ///
+    /// ```no_run
+    /// println!("{:?}", fanlight::Board::open(0)?.persisted());
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn persisted(&self) -> Option<String> {
+        let attribute = info::sysfs(&self.directory.join("log"))?.join("persisted");
+        let text = fs::read_to_string(attribute).ok()?;
+        Some(text.trim_end().to_owned()).filter(|text| !text.is_empty())
     }
 
     /// Opens the log for writing.
@@ -355,6 +407,15 @@ impl Board {
     }
 }
 
+/// How many boots ago the log of that name was written: 1 for `log.prev`, 2 for `log.prev2`.
+fn age(name: &str) -> Option<u32> {
+    match name.strip_prefix("log.prev")? {
+        "" => Some(1),
+        number if number.starts_with(|first: char| first.is_ascii_digit()) => number.parse().ok(),
+        _ => None,
+    }
+}
+
 /// Names in a directory, those that are text, sorted.
 fn names(directory: &Path) -> Result<BTreeSet<String>> {
     let entries = fs::read_dir(directory)
@@ -367,4 +428,30 @@ fn names(directory: &Path) -> Result<BTreeSet<String>> {
         }
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_nodes_of_earlier_boots_come_by_age() {
+        let directory = std::env::temp_dir().join(format!("fanlight-board-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        for name in [
+            "log",
+            "log.prev",
+            "log.prev2",
+            "log.prev10",
+            "log.prev+3",
+            "fb",
+        ] {
+            fs::write(directory.join(name), "").unwrap();
+        }
+        let board = Board::open(directory.as_path()).unwrap();
+        let logs = board.earlier_logs().unwrap();
+        let names: Vec<&str> = logs.iter().map(WindowEntry::name).collect();
+        assert_eq!(names, ["log.prev", "log.prev2", "log.prev10"]);
+        fs::remove_dir_all(&directory).unwrap();
+    }
 }

@@ -34,7 +34,7 @@ mod sys;
 #[cfg(feature = "std")]
 mod window;
 
-pub use access::AccessError;
+pub use access::{AccessError, WindowName};
 #[cfg(feature = "std")]
 pub use access::{Map, MapMut};
 #[cfg(feature = "std")]
@@ -64,6 +64,10 @@ pub use window::Window;
 /// expect it. After this call it does not: a handler puts zero pages in place of the mapping, and every access, drawing
 /// operation and record read from then on fails with [`AccessError::Revoked`]. SIGBUS from elsewhere goes to the handler that
 /// was there before. Once for a process is enough; a handler that is installed later should pass on what it does not know.
+///
+/// The same handler makes an error of a bus error: an access to an address of a register window at
+/// which no device responds fails with [`AccessError::BusError`], and later accesses to the window
+/// reach the device again.
 ///
 /// # Errors
 ///

@@ -34,7 +34,7 @@ fn log_image_gives_every_record_in_order() {
     }
     let image = Image::of("all", &ring.bytes());
     let log = Log::open_image(&image.0).unwrap();
-    assert_eq!(log.capacity().unwrap(), 32 << 10);
+    assert_eq!(log.capacity().unwrap(), 48 << 10);
     assert_eq!(
         log.boot_id().unwrap(),
         "30313233-3435-3637-3839-616263646566"
@@ -202,12 +202,21 @@ fn log_memory_that_is_no_ring_is_refused() {
         ("empty", Vec::new(), "cannot be mapped"),
         ("short", good[..100].to_vec(), "is not a log"),
         ("magic", change(0, 0), "is not a log"),
-        ("version", change(4, 9), "update the program"),
-        ("size", change(13, 3), "sizes that cannot be"),
+        (
+            "newer",
+            change(4, 9),
+            "a ring of format 9; this program reads 2: update the program",
+        ),
+        (
+            "older",
+            change(4, 1),
+            "a ring of format 1; this program reads 2: read it with the release",
+        ),
+        ("size", change(13, 3), "sizes that no ring has"),
         (
             "cut",
             good[..good.len() - 4].to_vec(),
-            "sizes that cannot be",
+            "sizes that no ring has",
         ),
     ];
     for (name, bytes, what) in cases {
@@ -242,6 +251,116 @@ fn log_rubbish_ends() {
         let Ok(log) = Log::open_image(&image.0) else {
             continue;
         };
-        assert!(log.records().map_while(Result::ok).count() <= (32 << 10) / 32);
+        assert!(log.records().map_while(Result::ok).count() <= (48 << 10) / 32);
     }
+}
+
+/// Appends a record to the ring, and to the file that a reader has mapped.
+fn append(ring: &common::Ring, image: &Image) {
+    use std::os::unix::fs::FileExt;
+    ring.append(6, 1, b"later");
+    let file = fs::OpenOptions::new().write(true).open(&image.0).unwrap();
+    file.write_all_at(&ring.bytes(), 0).unwrap();
+}
+
+/// One record is appended for each that is read; the reader ends at those that there were when it
+/// began.
+#[test]
+fn log_readers_end_while_the_writer_goes_on() {
+    let ring = common::Ring::new();
+    for n in 0..20 {
+        ring.append(6, n % 2, b"before");
+    }
+    let image = Image::of("ends", &ring.bytes());
+    let log = Log::open_image(&image.0).unwrap();
+    let mut reader = log.reader(Start::Oldest).unwrap();
+    let mut seen = 0;
+    for turn in [20, 20, 20] {
+        let count = reader.drain(|_| {
+            seen += 1;
+            assert!(seen <= 60, "the reader does not end");
+            append(&ring, &image);
+            Ok::<(), Error>(())
+        });
+        assert_eq!(count.unwrap(), turn);
+    }
+    let folded = reader.fold(0, |count, _| {
+        *count += 1;
+        assert!(*count <= 20, "the reader does not end");
+        append(&ring, &image);
+    });
+    assert_eq!(folded.unwrap(), 20);
+    let mut count = 0;
+    for record in log.records() {
+        record.unwrap();
+        count += 1;
+        assert!(count <= 100, "the reader does not end");
+        append(&ring, &image);
+    }
+    assert_eq!(count, 100);
+}
+
+#[test]
+fn log_saved_copy_gives_the_same_records() {
+    let ring = common::Ring::new();
+    for n in 0..2000usize {
+        let text = "x".repeat(n * 7 % 90);
+        let facility = if n % 5 == 0 { 3 } else { 0 };
+        ring.append(6, facility, format!("{n} {text}").as_bytes());
+        if n == 3 || n == 1999 {
+            let image = Image::of(&format!("original-{n}"), &ring.bytes());
+            let log = Log::open_image(&image.0).unwrap();
+            let mut bytes = Vec::new();
+            let count = log.save_to(&mut bytes).unwrap();
+            let saved = Image::of(&format!("saved-{n}"), &bytes);
+            let copy = Log::open_image(&saved.0).unwrap();
+            let records = |log: &Log| log.records().map(Result::unwrap).collect::<Vec<_>>();
+            let original = records(&log);
+            assert_eq!(records(&copy), original);
+            assert_eq!(count, original.len() as u64);
+            assert_eq!(copy.boot_id().unwrap(), log.boot_id().unwrap());
+            assert_eq!(copy.capacity().unwrap(), log.capacity().unwrap());
+            // What was overwritten before it was saved is not lost.
+            assert!(original.iter().all(|record| record.lost == 0));
+        }
+    }
+}
+
+#[test]
+fn log_record_with_contradictory_lengths_is_skipped() {
+    let ring = common::Ring::new();
+    for n in 0..3 {
+        ring.append(6, 0, format!("record {n}").as_bytes());
+    }
+    let mut bytes = ring.bytes();
+    // The length of the second one's text.
+    let second = 4096 + 40;
+    bytes[second + 28] = 0xff;
+    let image = Image::of("contradictory", &bytes);
+    let log = Log::open_image(&image.0).unwrap();
+    let expected = [(0, 0), (2, 1)];
+    let single: Vec<_> = log.records().map(|r| r.unwrap()).collect();
+    let single: Vec<_> = single.iter().map(|r| (r.seq, r.lost)).collect();
+    assert_eq!(single, expected);
+    let mut reader = log.reader(Start::Oldest).unwrap();
+    let mut drained = Vec::new();
+    let drain = reader.drain(|record| {
+        drained.push((record.seq, record.lost));
+        Ok::<(), Error>(())
+    });
+    assert_eq!(drain.unwrap(), 2);
+    assert_eq!(drained, expected);
+    assert_eq!(reader.lost(), 1);
+}
+
+/// A flood of programs leaves the kernel's records where they are.
+#[test]
+fn log_programs_do_not_displace_the_kernel() {
+    let ring = common::Ring::new();
+    ring.append(3, 0, b"kernel");
+    (0..5000).for_each(|_| ring.append(6, 1, b"program"));
+    let image = Image::of("flood", &ring.bytes());
+    let log = Log::open_image(&image.0).unwrap();
+    let first = log.records().next().unwrap().unwrap();
+    assert_eq!((first.seq, first.text_lossy()), (0, "kernel".into()));
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A record as it lies in the ring, not copied.
 
-use fanlight_ring::Slot;
+use fanlight_ring::RecordRef;
 
 use super::{Caller, Facility, Level};
 
-/// A record where it is in the ring, which may be overwritten while it is looked at: [`Reader::fold`](super::Reader::fold)
-/// finds that out afterwards.
+/// A record where it is in the ring. It may be overwritten while it is looked at;
+/// [`Reader::fold`](super::Reader::fold) checks that afterwards.
 ///
 /// ```no_run
 /// use fanlight::{Glimpse, Level, Start};
@@ -15,13 +15,9 @@ use super::{Caller, Facility, Level};
 ///     record.level() <= Level::Err
 /// }
 /// ```
-pub struct Glimpse<'a>(pub(super) Slot<'a>);
+pub struct Glimpse<'a>(pub(super) RecordRef<'a>);
 
 impl Glimpse<'_> {
-    fn word(&self, at: usize) -> u32 {
-        self.0.words().get(at).map_or(0, fanlight_ring::Word::load)
-    }
-
     /// Its number.
     #[inline]
     pub fn seq(&self) -> u64 {
@@ -37,29 +33,25 @@ impl Glimpse<'_> {
     /// How urgent it is.
     #[inline]
     pub fn level(&self) -> Level {
-        let [_, _, level_flags, _] = self.word(7).to_ne_bytes();
-        Level::ALL[usize::from(level_flags >> 5)]
+        Level::ALL[usize::from(self.0.level() & 7)]
     }
 
-    /// Which part of the system speaks.
+    /// The part of the system that wrote it.
     #[inline]
     pub fn facility(&self) -> Facility {
-        let [.., facility] = self.word(7).to_ne_bytes();
-        Facility(facility)
+        Facility(self.0.facility())
     }
 
-    /// Who wrote it.
+    /// The task or the processor that wrote it.
     #[inline]
     pub fn caller(&self) -> Caller {
-        Caller(self.word(6))
+        Caller(self.0.caller())
     }
 
     /// Whether its text begins with these bytes.
     pub fn starts_with(&self, prefix: &[u8]) -> bool {
-        let [text_a, text_b, ..] = self.word(7).to_ne_bytes();
-        let words = self.0.words().iter().skip(8);
+        let words = self.0.body().iter();
         let bytes = words.flat_map(|word| word.load().to_ne_bytes());
-        prefix.len() <= usize::from(u16::from_ne_bytes([text_a, text_b]))
-            && bytes.take(prefix.len()).eq(prefix.iter().copied())
+        prefix.len() <= self.0.text_len() && bytes.take(prefix.len()).eq(prefix.iter().copied())
     }
 }

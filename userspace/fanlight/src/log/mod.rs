@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The log: its ring by map, its writer, what was salvaged of the previous boot.
+//! The log: its mapped ring, its writer, and what is known of an earlier boot.
 
 mod glimpse;
 mod previous;
 mod reader;
 mod record;
+mod save;
 mod writer;
 
 use std::fs::OpenOptions;
@@ -13,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use fanlight_ring::{AttachError, Ring};
+use fanlight_ring::{AttachError, Ring, VERSION};
 
 pub use glimpse::Glimpse;
 pub use previous::{Ending, Salvaged};
@@ -28,8 +29,9 @@ use crate::window::Window;
 
 /// A log ring, mapped for reading.
 ///
-/// Any number of programs may read it; none of them slows the writer, which overwrites the oldest records. A reader that is
-/// too slow is told exactly how many it has lost, and never gets a record that was overwritten while it was copied.
+/// Any number of programs may read it; none of them slows the writer, which overwrites the oldest
+/// records. A reader that is too slow is told exactly how many it has lost, and never gets a record
+/// that was overwritten while it was copied.
 ///
 /// ```no_run
 /// let log = fanlight::Board::open(0)?.log()?;
@@ -69,7 +71,8 @@ impl Log {
         Ok(log)
     }
 
-    /// Opens a ring that was saved to a file: a copy of the window's memory, as a debugger or a crash dump gives it.
+    /// Opens a ring that was saved to a file: a copy of the window's memory, as a debugger or a
+    /// crash dump gives it.
     ///
     /// # Errors
     ///
@@ -98,30 +101,30 @@ impl Log {
                 wanted: "a log",
             });
         };
-        let attached = header.check().and_then(|size| {
-            // A window may be longer than the ring: its size is a multiple of the page size.
-            let data = data
-                .get(..size / std::mem::size_of::<fanlight_ring::Word>())
-                .ok_or(AttachError::Size)?;
-            Ring::attach(header, data)
-        });
-        attached.map_err(|error| match error {
+        Ring::attach(header, data).map_err(|error| match error {
             AttachError::Magic => Error::WrongKind {
                 path: path(),
                 wanted: "a log",
             },
-            AttachError::Version => {
-                let what = format!(
-                    "its format has a version other than {}: update the program",
-                    fanlight_ring::VERSION
-                );
-                Error::Log { path: path(), what }
+            AttachError::Version(version) => {
+                let hint = match (self.image, version > VERSION) {
+                    (_, true) => "update the program",
+                    (true, false) => "read it with the release of fanlight that it was saved with",
+                    (false, false) => "update the driver",
+                };
+                self.error(&format!(
+                    "a ring of format {version}; this program reads {VERSION}: {hint}"
+                ))
             }
-            AttachError::Size => Error::Log {
-                path: path(),
-                what: "its header tells sizes that cannot be".into(),
-            },
+            AttachError::Size => self.error("its header has sizes that no ring has"),
         })
+    }
+
+    fn error(&self, what: &str) -> Error {
+        Error::Log {
+            path: self.path().to_owned(),
+            what: what.to_owned(),
+        }
     }
 
     /// Its node.
@@ -135,11 +138,13 @@ impl Log {
         self.window.path()
     }
 
-    /// The records from the oldest to the newest that there are now.
+    /// The records from the oldest to the newest that there are now. Records that come later are
+    /// not among them.
     ///
     /// ```no_run
     /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
-    /// let errors = log.records().filter(|r| r.as_ref().is_ok_and(|r| r.level <= fanlight::Level::Err)).count();
+    /// let is_error = |record: &fanlight::Record| record.level <= fanlight::Level::Err;
+    /// let errors = log.records().filter(|record| record.as_ref().is_ok_and(is_error)).count();
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn records(&self) -> Records<'_> {
@@ -167,6 +172,10 @@ impl Log {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn reader(&self, start: Start) -> Result<Reader<'_>> {
+        if !self.image {
+            // The driver first waits until the log has what printk has. What it answers does not matter.
+            let _ = rustix::fs::seek(self.as_fd(), rustix::fs::SeekFrom::Start(0));
+        }
         Ok(Reader::new(self, self.ring()?, start))
     }
 
@@ -192,7 +201,8 @@ impl Log {
         Ok(text)
     }
 
-    /// Whether this kernel shows in its text form who wrote a record (`CONFIG_PRINTK_CALLER`), as the driver's `read()` tells.
+    /// Whether this kernel shows in its text form who wrote a record (`CONFIG_PRINTK_CALLER`), as a
+    /// `read()` of the node does. False for an image, and for a log without records.
     ///
     /// ```no_run
     /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
@@ -200,22 +210,16 @@ impl Log {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn shows_callers(&self) -> bool {
-        // A descriptor of its own: reading moves a descriptor's cursor.
+        // A descriptor of its own: reading moves a descriptor's position.
         let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
         let file = OpenOptions::new()
             .read(true)
             .custom_flags(nonblocking)
             .open(self.path());
-        let mut text = [0; fanlight_ring::kmsg::MESSAGE_MAX];
-        let len = file.and_then(|mut file| file.read(&mut text)).unwrap_or(0);
-        let head = text[..len]
-            .split(|byte| *byte == b';')
-            .next()
-            .unwrap_or_default();
-        !self.image
-            && head
-                .split(|byte| *byte == b',')
-                .any(|field| field.starts_with(b"caller="))
+        let (Ok(file), false) = (file, self.image) else {
+            return false;
+        };
+        has_caller(file)
     }
 
     /// Bytes of records that the ring can hold.
@@ -247,9 +251,9 @@ impl Log {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn position(&self) -> Result<u64> {
-        let head = self.ring()?.header().head.load_acquire();
+        let written = self.ring()?.written_bytes();
         self.check()?;
-        Ok(head)
+        Ok(written)
     }
 
     /// What the driver counts.
@@ -346,9 +350,57 @@ impl Log {
     }
 }
 
+/// Whether the next record of a log's node has the field that says who wrote it.
+fn has_caller(mut file: impl Read) -> bool {
+    let mut text = [0; fanlight_ring::kmsg::MESSAGE_MAX];
+    let broken = Some(rustix::io::Errno::PIPE.raw_os_error());
+    // EPIPE: the record was overwritten before it was read. The next read returns another one.
+    for _ in 0..1000 {
+        match file.read(&mut text) {
+            Err(error) if error.raw_os_error() == broken => {}
+            Err(_) => break,
+            Ok(len) => {
+                let head = text[..len].split(|byte| *byte == b';').next();
+                return head
+                    .unwrap_or_default()
+                    .split(|byte| *byte == b',')
+                    .any(|field| field.starts_with(b"caller="));
+            }
+        }
+    }
+    false
+}
+
 /// For `poll` and for asynchronous runtimes; see [`Reader::prepare_wait`].
 impl AsFd for Log {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.window.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node that returns EPIPE a number of times, as one under load does.
+    struct Node(u32, &'static [u8]);
+
+    impl Read for Node {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0 > 0 {
+                self.0 -= 1;
+                return Err(rustix::io::Errno::PIPE.into());
+            }
+            self.1.read(buffer)
+        }
+    }
+
+    #[test]
+    fn log_callers_are_found_behind_lost_records() {
+        for lost in [0, 1, 50] {
+            assert!(has_caller(Node(lost, b"6,1,2,-,caller=T1;text\n")));
+            assert!(!has_caller(Node(lost, b"6,1,2,-;text,caller=T1\n")));
+        }
+        assert!(!has_caller(Node(u32::MAX, b"")));
     }
 }

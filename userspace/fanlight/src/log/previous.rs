@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the driver found of the previous boot.
+//! What the driver found of earlier boots: the sysfs attributes of `log.prev`, `log.prev2`, ...
 
 use std::fmt;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::info;
 
-/// How the previous boot ended.
+/// How an earlier boot ended.
 ///
 /// ```
 /// assert_eq!(fanlight::Ending::Panic.to_string(), "panic");
@@ -19,11 +19,11 @@ pub enum Ending {
     Clean,
     /// The kernel panicked.
     Panic,
-    /// It could not say: a watchdog, a reset, or a supply that failed for a moment.
+    /// Without notice: a watchdog, a reset, or a supply that failed for a moment.
     Reset,
-    /// There are records, but what says how it ended was damaged.
+    /// There are records, but the note of how the boot ended was damaged.
     Unknown,
-    /// Nothing was found of it.
+    /// There are no records of an earlier boot.
     None,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for Ending {
     }
 }
 
-/// What was salvaged of the previous boot's log.
+/// What was salvaged of an earlier boot's log.
 ///
 /// ```no_run
 /// use fanlight::Ending;
@@ -50,26 +50,39 @@ impl fmt::Display for Ending {
 /// }
 /// # Ok::<(), fanlight::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Salvaged {
+    /// The boot, as /proc/sys/kernel/random/boot_id wrote it then; `None` if it is not known.
+    pub boot_id: Option<String>,
     /// How it ended.
     pub ending: Ending,
-    /// Records that are there.
+    /// Number of intact records.
     pub intact: u64,
-    /// Sequence numbers that are missing between them.
+    /// Number of records that were kept and are gone.
     pub missing: u64,
-    /// Places between them that held no intact record.
+    /// Number of places that held no intact record.
     pub damaged: u64,
+    /// Nanoseconds to add to a record's time to get the time since 1970; `None` if that boot's
+    /// clock was never set, or if this is not known.
+    pub clock_offset: Option<i64>,
 }
 
 impl Salvaged {
-    /// What sysfs says of the node, if it is that of a previous boot's log.
-    pub(super) fn of(node: &Path) -> Option<Self> {
-        let attribute = |name: &str| fs::read_to_string(info::sysfs(node)?.join(name)).ok();
-        let number = |name: &str| attribute(name)?.trim_end().parse().ok();
+    /// Reads the attributes of a node; `None` if it is not that of an earlier boot's log.
+    pub(crate) fn of(node: &Path) -> Option<Self> {
+        Self::read(&info::sysfs(node)?)
+    }
+
+    fn read(attributes: &Path) -> Option<Self> {
+        let attribute = |name: &str| {
+            let text = fs::read_to_string(attributes.join(name)).ok()?;
+            Some(text.trim_end().to_owned()).filter(|text| !text.is_empty())
+        };
+        let number = |name: &str| attribute(name)?.parse().ok();
         Some(Self {
-            ending: match attribute("ending")?.trim_end() {
+            boot_id: attribute("boot_id"),
+            ending: match attribute("ending")?.as_str() {
                 "clean" => Ending::Clean,
                 "panic" => Ending::Panic,
                 "reset" => Ending::Reset,
@@ -79,6 +92,41 @@ impl Salvaged {
             intact: number("intact")?,
             missing: number("missing")?,
             damaged: number("damaged")?,
+            clock_offset: attribute("clock_offset").and_then(|text| text.parse().ok()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_salvaged_reads_the_attributes() {
+        let directory = std::env::temp_dir().join(format!("fanlight-prev-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        assert_eq!(Salvaged::read(&directory), None);
+        for (name, text) in [
+            ("boot_id", "0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11\n"),
+            ("ending", "panic\n"),
+            ("intact", "98\n"),
+            ("missing", "2\n"),
+            ("damaged", "1\n"),
+            ("clock_offset", "-5\n"),
+        ] {
+            fs::write(directory.join(name), text).unwrap();
+        }
+        let all = Salvaged::read(&directory).unwrap();
+        assert_eq!(
+            (all.ending, all.intact, all.missing, all.damaged),
+            (Ending::Panic, 98, 2, 1)
+        );
+        assert_eq!(all.clock_offset, Some(-5));
+        assert!(all.boot_id.unwrap().starts_with("0fb8a0b2-"));
+        fs::write(directory.join("clock_offset"), "\n").unwrap();
+        fs::write(directory.join("boot_id"), "\n").unwrap();
+        let some = Salvaged::read(&directory).unwrap();
+        assert_eq!((some.boot_id, some.clock_offset), (None, None));
+        fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -231,7 +231,8 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// A record of the kernel with a number, nanoseconds since boot, a level and a text; all else is empty.
+    /// A record of the kernel with a number, nanoseconds since boot, a level and a text; all else is
+    /// empty.
     ///
     /// ```
     /// use fanlight::{Facility, Level, Record};
@@ -256,9 +257,12 @@ impl<'a> Record<'a> {
     }
 
     pub(super) fn from_ring(record: &fanlight_ring::Record<'a>, lost: u64) -> Self {
-        let entry = &record.entry;
+        Self::from_entry(record.seq, &record.entry, lost)
+    }
+
+    fn from_entry(seq: u64, entry: &fanlight_ring::Entry<'a>, lost: u64) -> Self {
         Self {
-            seq: record.seq,
+            seq,
             ns: entry.ns,
             level: Level::ALL[usize::from(entry.level & 7)],
             facility: Facility(entry.facility),
@@ -270,6 +274,26 @@ impl<'a> Record<'a> {
             dict: entry.dict.into(),
             lost,
         }
+    }
+
+    /// Takes a record apart that a read of /dev/kmsg gave, or [`write_kmsg`](Self::write_kmsg)
+    /// wrote, with the lines of its dictionary; `None` if the text is not one. Its time is exact
+    /// to the microsecond. A record of another facility than `kern` counts as that of a program.
+    ///
+    /// ```
+    /// use fanlight::{Level, Record};
+    ///
+    /// let record = Record::parse_kmsg(b"6,7,1500000,-;a\\x0ab\n SUBSYSTEM=usb\n").unwrap();
+    /// assert_eq!((record.seq, record.level), (7, Level::Info));
+    /// assert_eq!(&*record.text, b"a\nb");
+    /// assert!(Record::parse_kmsg(b"root:x:0:0:root:/root:/bin/sh").is_none());
+    /// ```
+    pub fn parse_kmsg(text: &[u8]) -> Option<Record<'static>> {
+        let mut buffer = vec![0; text.len()];
+        let line = fanlight_ring::kmsg::parse(text, &mut buffer)?;
+        let mut record = Record::from_entry(line.seq, &line.entry, 0).into_owned();
+        record.user = record.facility != Facility::KERN;
+        Some(record)
     }
 
     /// A copy that borrows nothing.
@@ -319,9 +343,10 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// Writes the record as a read of /dev/kmsg gives it, byte for byte: `priority,seq,microseconds,-;text`, then the
-    /// dictionary, a line each, with escapes for what is not printable. `with_caller` says whether this kernel shows who
-    /// wrote; see [`Log::shows_callers`](crate::Log::shows_callers).
+    /// Writes the record as a read of /dev/kmsg returns it, byte for byte:
+    /// `priority,seq,microseconds,-;text`, then the dictionary, one line per pair, with escapes for
+    /// what is not printable. `with_caller` says whether this kernel shows who wrote; see
+    /// [`Log::shows_callers`](crate::Log::shows_callers).
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Records of one's own.
+//! Records that programs append.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{Facility, Level};
 use crate::diagnose;
 use crate::error::{Error, Result};
+use crate::sys;
 
 /// A log, open for writing.
 ///
@@ -55,6 +56,24 @@ impl LogWriter {
         &self.path
     }
 
+    /// Counts the records that the driver's write limit has suppressed so far, those of other writers
+    /// included. Writing such a record is no error; see the attribute `write_limit` of the node.
+    ///
+    /// # Errors
+    ///
+    /// The device is gone.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
+    /// assert_eq!(log.suppressed()?, 0);
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn suppressed(&self) -> Result<u64> {
+        let stats = sys::ioctl::log_stats(self.file.as_fd());
+        let what = || format!("ask {} for its counters", self.path.display());
+        Ok(stats.map_err(|error| Error::io(what(), error))?.limited)
+    }
+
     /// Appends a record of the facility `user`.
     ///
     /// # Errors
@@ -70,7 +89,8 @@ impl LogWriter {
         self.write_as(Facility::USER, level, text)
     }
 
-    /// Appends a record of any facility. The driver turns `kern` into `user`, as the kernel does: only the kernel is the kernel.
+    /// Appends a record of any facility. The driver turns `kern` into `user`, as the kernel does:
+    /// only the kernel writes as the kernel.
     ///
     /// # Errors
     ///
@@ -82,11 +102,7 @@ impl LogWriter {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn write_as(&mut self, facility: Facility, level: Level, text: &[u8]) -> Result<()> {
-        let mut record = format!(
-            "<{}>",
-            (u32::from(facility.0) << 3) | u32::from(level.number())
-        )
-        .into_bytes();
+        let mut record = prefix(facility, level);
         record.extend_from_slice(text);
         // A record is one call: the rest of a short write would be a record of its own.
         match self.file.write(&record) {
@@ -110,9 +126,89 @@ impl LogWriter {
     }
 }
 
+impl LogWriter {
+    /// Appends a text of any length, as several records if it is too long for one. A character of
+    /// UTF-8 is never divided.
+    ///
+    /// # Errors
+    ///
+    /// The device is gone. The records before the error are in the log.
+    ///
+    /// ```no_run
+    /// # let mut log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
+    /// # let answer = Vec::new();
+    /// log.write_split(fanlight::Facility::USER, fanlight::Level::Debug, &answer)?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn write_split(&mut self, facility: Facility, level: Level, text: &[u8]) -> Result<()> {
+        let room = (WRITE_MAX - prefix(facility, level).len()).min(TEXT_MAX);
+        let mut rest = text;
+        loop {
+            let (piece, more) = rest.split_at(boundary(rest, room));
+            self.write_as(facility, level, piece)?;
+            if more.is_empty() {
+                return Ok(());
+            }
+            rest = more;
+        }
+    }
+}
+
+/// Bytes of one `write()` at most, the prefix included.
+const WRITE_MAX: usize = 1024;
+/// Bytes of a record's text at most.
+const TEXT_MAX: usize = 1023;
+
+/// `<30>`, by which the driver knows level and facility.
+fn prefix(facility: Facility, level: Level) -> Vec<u8> {
+    let number = (u32::from(facility.0) << 3) | u32::from(level.number());
+    format!("<{number}>").into_bytes()
+}
+
+/// Where to cut a text so that the first piece has at most `max` bytes and no character is divided.
+fn boundary(text: &[u8], max: usize) -> usize {
+    if text.len() <= max {
+        return text.len();
+    }
+    // A character has at most three bytes behind its first; a text with more is not UTF-8.
+    let begins = |at: &usize| text[*at] & 0xc0 != 0x80;
+    (max - 3..=max).rev().find(begins).unwrap_or(max)
+}
+
 /// For asynchronous runtimes.
 impl AsFd for LogWriter {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_long_texts_are_cut_between_characters() {
+        assert_eq!(boundary(b"abc", 10), 3);
+        assert_eq!(boundary(b"abcdefghijkl", 10), 10);
+        assert_eq!(boundary("aaaaaaaaa\u{e9}bb".as_bytes(), 10), 9);
+        assert_eq!(boundary("aaaaaaaaaa\u{1f642}".as_bytes(), 13), 10);
+        assert_eq!(boundary(&[0x80; 20], 10), 10);
+    }
+
+    #[test]
+    fn log_long_texts_are_written_whole() {
+        let path = std::env::temp_dir().join(format!("fanlight-split-{}", std::process::id()));
+        std::fs::write(&path, "").unwrap();
+        let mut log = LogWriter::open(&path).unwrap();
+        let text = "0123456789".repeat(210);
+        log.write_split(Facility(3), Level::Err, text.as_bytes())
+            .unwrap();
+        log.write_split(Facility(3), Level::Err, b"").unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let pieces: Vec<&str> = written.split("<27>").skip(1).collect();
+        assert_eq!(pieces.len(), 4);
+        assert_eq!(pieces.concat(), text);
+        assert!(pieces.iter().all(|piece| piece.len() + 4 <= WRITE_MAX));
     }
 }
