@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! Reading and writing a window by read() and write(), for shell tools.
+//!
+//! Described in docs/abi/memory-window.md.
 
 use crate::sys::{
     mapping::Mapping,
+    not_supported,
     PAGE_SIZE, //
 };
 use kernel::{
@@ -13,6 +16,18 @@ use kernel::{
     },
     prelude::*, //
 };
+
+/// Whether the kernel may copy from and to the window. `ENODEV`: revoked. `EOPNOTSUPP`: it can only
+/// be mapped.
+fn may_copy(mapping: &Mapping) -> Result {
+    if !mapping.is_live() {
+        return Err(ENODEV);
+    }
+    if mapping.is_map_only() {
+        return Err(not_supported());
+    }
+    Ok(())
+}
 
 /// A position in the window, or `None` where it is beyond the end.
 fn offset(pos: i64, mapping: &Mapping) -> Result<Option<usize>> {
@@ -26,14 +41,11 @@ fn offset(pos: i64, mapping: &Mapping) -> Result<Option<usize>> {
 
 /// Copies from the window to user space: 0 bytes at the end and beyond.
 pub(crate) fn read(mapping: &Mapping, pos: &mut i64, to: &mut IovIterDest<'_>) -> Result<usize> {
+    may_copy(mapping)?;
     let Some(mut at) = offset(*pos, mapping)? else {
-        return if mapping.is_live() {
-            Ok(0)
-        } else {
-            Err(ENODEV)
-        };
+        return Ok(0);
     };
-    // The window is not copied straight to user space: that may fault, and a fault of ours needs the window's mutex.
+    // The window is not copied straight to user space: that may fault and so sleep, which an access must not.
     let mut bounce = KVec::from_elem(0u8, to.len().min(PAGE_SIZE), GFP_KERNEL)?;
     let mut done = 0;
     while !to.is_empty() && at < mapping.size() {
@@ -59,6 +71,7 @@ pub(crate) fn write(
     pos: &mut i64,
     from: &mut IovIterSource<'_>,
 ) -> Result<usize> {
+    may_copy(mapping)?;
     if from.is_empty() {
         return Ok(0);
     }

@@ -78,6 +78,7 @@ impl Firmware {
         let range = Range {
             start: (base & BUS_MASK).into(),
             size: needed.next_multiple_of(PAGE_SIZE as u64),
+            registers: false,
         };
         Ok((Self(()), range, geometry))
     }

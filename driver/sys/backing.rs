@@ -5,11 +5,15 @@
 use super::{
     carveout::Carveout,
     contiguous::ContiguousArea,
+    not_supported,
     vmalloc::VmallocArea,
     Cache, //
 };
 use core::ptr;
-use kernel::sync::Arc;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 
 /// What is behind a window.
 pub(crate) enum Backing {
@@ -42,36 +46,43 @@ impl Backing {
         }
     }
 
-    fn as_ptr(&self) -> *mut u8 {
+    /// The kernel's address of the first byte; `None` for registers, which the kernel does not map.
+    fn as_ptr(&self) -> Option<*mut u8> {
         match self {
             Backing::Carveout(c) => c.as_ptr(),
-            Backing::Contiguous(c) => c.as_ptr(),
-            Backing::Vmalloc(v) | Backing::Prefault(v) => v.as_ptr(),
+            Backing::Contiguous(c) => Some(c.as_ptr()),
+            Backing::Vmalloc(v) | Backing::Prefault(v) => Some(v.as_ptr()),
         }
     }
 
-    /// Whether so many bytes may be copied in any way: they are many, and no register is among them.
+    /// Whether only user space can access the memory, through a mapping.
+    pub(super) fn is_map_only(&self) -> bool {
+        self.as_ptr().is_none()
+    }
+
+    /// Whether `len` bytes may be copied by `memcpy`. A noncached carve-out takes aligned accesses only.
     fn is_bulk(&self, len: usize) -> bool {
-        let registers = matches!(self, Backing::Carveout(c) if c.cache() == Cache::Noncached);
-        len > BULK && !registers
+        let aligned = matches!(self, Backing::Carveout(c) if c.cache() == Cache::Noncached);
+        len > BULK && !aligned
     }
 
     /// Copies from the memory. Of a noncached carve-out, and where it is little, each aligned word, half-word or byte is
-    /// read once. Returns how much there was.
-    pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> usize {
+    /// read once. Returns how much there was, and `EOPNOTSUPP` for registers.
+    pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> Result<usize> {
+        let base = self.as_ptr().ok_or_else(not_supported)?;
         let len = out.len().min(self.size().saturating_sub(offset));
         if self.is_bulk(len) {
             // SAFETY: `len` bytes are inside the memory, which `self` owns, and inside `out`, which is other memory. User
             // space may change it meanwhile: what arrives may be a mixture.
-            unsafe { ptr::copy_nonoverlapping(self.as_ptr().add(offset), out.as_mut_ptr(), len) };
-            return len;
+            unsafe { ptr::copy_nonoverlapping(base.add(offset), out.as_mut_ptr(), len) };
+            return Ok(len);
         }
         let mut at = 0;
         while at < len {
             // SAFETY: `offset + at` and the steps after it are inside the memory, which `self` owns; `step` sees to the
             // alignment. User space may change it meanwhile: the accesses are volatile.
             unsafe {
-                let from = self.as_ptr().add(offset + at);
+                let from = base.add(offset + at);
                 at += match step(offset + at, len - at) {
                     4 => {
                         let words = out[at..len].chunks_exact_mut(4);
@@ -87,22 +98,24 @@ impl Backing {
                 };
             }
         }
-        len
+        Ok(len)
     }
 
-    /// Copies into the memory as [`Backing::read`] does from it. Returns how much there was room for.
-    pub(crate) fn write(&self, offset: usize, data: &[u8]) -> usize {
+    /// Copies into the memory as [`Backing::read`] does from it. Returns how much there was room for,
+    /// and `EOPNOTSUPP` for registers.
+    pub(crate) fn write(&self, offset: usize, data: &[u8]) -> Result<usize> {
+        let base = self.as_ptr().ok_or_else(not_supported)?;
         let len = data.len().min(self.size().saturating_sub(offset));
         if self.is_bulk(len) {
             // SAFETY: as in `read`.
-            unsafe { ptr::copy_nonoverlapping(data.as_ptr(), self.as_ptr().add(offset), len) };
-            return len;
+            unsafe { ptr::copy_nonoverlapping(data.as_ptr(), base.add(offset), len) };
+            return Ok(len);
         }
         let mut at = 0;
         while at < len {
             // SAFETY: as in `read`.
             unsafe {
-                let to = self.as_ptr().add(offset + at);
+                let to = base.add(offset + at);
                 at += match (step(offset + at, len - at), &data[at..len]) {
                     (4, rest) => {
                         let words = rest.chunks_exact(4);
@@ -127,7 +140,7 @@ impl Backing {
                 };
             }
         }
-        len
+        Ok(len)
     }
 }
 

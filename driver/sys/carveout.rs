@@ -80,12 +80,15 @@ impl Drop for Claim {
 
 /// A physical range outside of System RAM, claimed, and mapped for the kernel with the window's memory type.
 ///
+/// Registers are not mapped for the kernel. ARM has no exception fixup for an external abort, so a
+/// kernel access to a register of a device that is in reset, or whose clock is off, is an oops.
+///
 /// # Invariants
 ///
-/// `addr` is a live kernel mapping of `range.size` bytes, made by `memremap` if `cache` is cached and by `ioremap` or
-/// `ioremap_wc` otherwise.
+/// `addr` is `None` for registers. Otherwise it is a live kernel mapping of `range.size` bytes, made
+/// by `memremap` if `cache` is cached and by `ioremap` or `ioremap_wc` otherwise.
 pub(crate) struct Carveout {
-    addr: NonNull<u8>,
+    addr: Option<NonNull<u8>>,
     cache: Cache,
     // Last, so that the range is released after it was unmapped.
     claim: Claim,
@@ -129,6 +132,14 @@ impl Carveout {
             return Err(Refusal::SystemRam);
         }
         let claim = Claim::new(range, iomem)?;
+        if range.registers {
+            // INVARIANT: registers have no kernel mapping.
+            return Ok(Self {
+                addr: None,
+                cache,
+                claim,
+            });
+        }
         // SAFETY: the range is not System RAM and is ours, so that no mapping of another type exists.
         let addr = unsafe {
             match cache {
@@ -139,7 +150,11 @@ impl Carveout {
         };
         let addr = NonNull::new(addr.cast::<u8>()).ok_or(Refusal::NoMemory)?;
         // INVARIANT: mapped just now, in the way that `cache` says.
-        Ok(Self { addr, cache, claim })
+        Ok(Self {
+            addr: Some(addr),
+            cache,
+            claim,
+        })
     }
 
     /// Number of the first page frame.
@@ -157,22 +172,28 @@ impl Carveout {
         self.cache
     }
 
-    /// The whole range as aligned words.
+    /// The whole range as aligned words; none for registers.
     pub(crate) fn words(&self) -> &[Word] {
+        let Some(addr) = self.addr else {
+            return &[];
+        };
         // SAFETY: by the type invariant; `Word` is an atomic `u32` for which any bits are valid, and the mapping is
         // aligned to a page.
-        unsafe { core::slice::from_raw_parts(self.addr.as_ptr().cast(), self.size() / 4) }
+        unsafe { core::slice::from_raw_parts(addr.as_ptr().cast(), self.size() / 4) }
     }
 
-    /// The kernel's address of the first byte.
-    pub(super) fn as_ptr(&self) -> *mut u8 {
-        self.addr.as_ptr()
+    /// The kernel's address of the first byte; `None` for registers.
+    pub(super) fn as_ptr(&self) -> Option<*mut u8> {
+        self.addr.map(NonNull::as_ptr)
     }
 }
 
 impl Drop for Carveout {
     fn drop(&mut self) {
-        let addr = self.addr.as_ptr().cast();
+        let Some(addr) = self.addr else {
+            return;
+        };
+        let addr = addr.as_ptr().cast();
         // SAFETY: by the type invariant.
         unsafe {
             match self.cache {

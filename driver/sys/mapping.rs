@@ -9,12 +9,15 @@
 //!
 //! After [`Mapping::revoke`] returns, no page of the window is mapped anywhere and none will be:
 //!
-//! - Everything that could map a page looks at `live` under its mutex first: `mmap_prepare`, the fault handler.
+//! - Everything that could map a page looks at `mmaps` under its mutex first: `mmap_prepare`, the fault handler.
 //! - A fault inserts its pages before it drops the mutex, so `revoke` either stops it or sees its pages.
 //! - An mmap of a carve-out is in flight from `mmap_prepare` to `mapped`, in between the core inserts pages without the
 //!   mutex. `mmap_prepare` therefore notes the address space (`pending`), and `revoke` waits for the lock that such an
 //!   mmap holds all the while. An mmap that comes out of it late is refused by `mapped`, and the core unmaps it.
 //! - Then all pages are taken out, through the address space that all files share.
+//! - read() and write() access the memory in an RCU read-side critical section, and `revoke` waits for
+//!   a grace period if an access may be under way. They take no lock: an access that ends in an oops
+//!   leaves no lock held, and RCU does not wait for a task that has exited.
 
 use super::{
     address_space::AddressSpace,
@@ -43,11 +46,16 @@ use kernel::{
     },
     new_mutex,
     prelude::*,
+    revocable::Revocable,
     sync::{
         aref::ARef,
         atomic::{
+            Acquire,
             Atomic,
-            Relaxed, //
+            AtomicFlag,
+            Full,
+            Relaxed,
+            Release, //
         },
         Arc,
         Mutex, //
@@ -80,16 +88,6 @@ impl Counters {
     }
 }
 
-/// State under the mutex.
-struct Live {
-    backing: Backing,
-    /// Address spaces in which an mmap may be between `mmap_prepare` and `mapped`.
-    pending: KVec<ARef<Mm>>,
-}
-
-// Nothing in it is pinned: an `ARef` is a pointer.
-impl Unpin for Live {}
-
 /// A window's memory and its mappings.
 #[pin_data]
 pub(crate) struct Mapping {
@@ -97,9 +95,18 @@ pub(crate) struct Mapping {
     cache: Cache,
     size: usize,
     pfn: Option<usize>,
-    /// `None` after revocation.
+    map_only: bool,
+    /// Cleared when revocation begins.
+    live: AtomicFlag,
+    /// Tasks that are in [`Mapping::access`]. One that had an oops there is counted for ever.
+    accesses: Atomic<i32>,
+    /// Revoked only after `mmaps` became `None`.
     #[pin]
-    live: Mutex<Option<Live>>,
+    backing: Revocable<Backing>,
+    /// Address spaces in which an mmap may be between `mmap_prepare` and `mapped`; `None` after
+    /// revocation. The mutex is not held during an access to the memory.
+    #[pin]
+    mmaps: Mutex<Option<KVec<ARef<Mm>>>>,
     /// Statistics.
     pub(crate) counters: Counters,
 }
@@ -124,12 +131,17 @@ impl Mapping {
     ) -> impl PinInit<Self, Error> {
         let size = backing.size();
         let pfn = backing.pfn();
+        let map_only = backing.is_map_only();
         try_pin_init!(Self {
             space,
             cache,
             size,
             pfn,
-            live <- new_mutex!(Some(Live { backing, pending: KVec::new() }), "fanlight::live"),
+            map_only,
+            live: AtomicFlag::new(true),
+            accesses: Atomic::<i32>::new(0),
+            backing <- Revocable::new(backing),
+            mmaps <- new_mutex!(Some(KVec::new()), "fanlight::mmaps"),
             counters: Counters::new(),
         })
     }
@@ -154,9 +166,14 @@ impl Mapping {
         &self.space
     }
 
-    /// Whether the memory is still there.
+    /// Whether read() and write() are not supported, because the kernel does not access the memory.
+    pub(crate) fn is_map_only(&self) -> bool {
+        self.map_only
+    }
+
+    /// Whether the memory is still there. Takes no lock.
     pub(crate) fn is_live(&self) -> bool {
-        self.live.lock().is_some()
+        self.live.load(Acquire)
     }
 
     /// Answers an mmap.
@@ -192,12 +209,15 @@ impl Mapping {
             unsafe { ffi::fanlight_desc_deny_exec(desc) };
         }
 
-        let mut guard = self.live.lock();
-        let live = (*guard).as_mut().ok_or(ENODEV)?;
+        let mut guard = self.mmaps.lock();
+        let pending = (*guard).as_mut().ok_or(ENODEV)?;
+        // SAFETY: `revoke` revokes `backing` only after it took what is in `mmaps`, and it was there
+        // under the mutex, which is held as long as `backing` is used.
+        let backing = unsafe { self.backing.access() };
         // SAFETY: as above. The private data stays valid as long as a mapping exists: a mapping keeps its file open, and
         // the file keeps the node, of which `self` is a part.
         unsafe { (*desc).private_data = ptr::from_ref(self).cast_mut().cast() };
-        let vm_ops = match &live.backing {
+        let vm_ops = match backing {
             // Prefaulted pages that madvise gave back come again by a fault.
             Backing::Vmalloc(_) | Backing::Prefault(_) => &FAULT_VM_OPS.0,
             _ => &VM_OPS.0,
@@ -207,7 +227,7 @@ impl Mapping {
         unsafe {
             (*desc).vm_ops = vm_ops;
             ffi::fanlight_desc_set_prot(desc, self.cache as c_int);
-            match &live.backing {
+            match backing {
                 Backing::Carveout(c) => ffi::fanlight_desc_ioremap(desc, c.pfn() + first),
                 Backing::Contiguous(c) => ffi::fanlight_desc_remap(desc, c.pfn() + first),
                 Backing::Vmalloc(_) => ffi::fanlight_desc_set_mixedmap(desc),
@@ -219,11 +239,11 @@ impl Mapping {
                 }
             }
         }
-        if !matches!(live.backing, Backing::Vmalloc(_)) {
+        if !matches!(backing, Backing::Vmalloc(_)) {
             // SAFETY: the descriptor's address space is the current task's, and so valid.
             let mm = unsafe { Mm::from_raw((*desc).mm) };
-            if !live.pending.iter().any(|p| ptr::eq(&**p, mm)) {
-                live.pending.push(mm.into(), GFP_KERNEL)?;
+            if !pending.iter().any(|p| ptr::eq(&**p, mm)) {
+                pending.push(mm.into(), GFP_KERNEL)?;
             }
         }
         Ok(())
@@ -231,11 +251,11 @@ impl Mapping {
 
     /// The core has made the mapping: the last chance to refuse it.
     pub(super) fn mapped(&self) -> Result {
-        let mut guard = self.live.lock();
-        let live = (*guard).as_mut().ok_or(ENODEV)?;
+        let mut guard = self.mmaps.lock();
+        let pending = (*guard).as_mut().ok_or(ENODEV)?;
         if let Some(mm) = kernel::current!().mm() {
             // The lock of `mm` is held: this was the only mmap in it.
-            live.pending.retain(|p| !ptr::eq(&**p, &**mm));
+            pending.retain(|p| !ptr::eq(&**p, &**mm));
         }
         self.counters.maps.fetch_add(1, Relaxed);
         self.counters.mapped.fetch_add(1, Relaxed);
@@ -244,9 +264,9 @@ impl Mapping {
 
     /// The core could not complete a mapping, and takes away what it had made.
     pub(super) fn abandoned(&self) {
-        let mut guard = self.live.lock();
-        if let (Some(live), Some(mm)) = (&mut *guard, kernel::current!().mm()) {
-            live.pending.retain(|p| !ptr::eq(&**p, &**mm));
+        let mut guard = self.mmaps.lock();
+        if let (Some(pending), Some(mm)) = (&mut *guard, kernel::current!().mm()) {
+            pending.retain(|p| !ptr::eq(&**p, &**mm));
         }
     }
 
@@ -257,12 +277,14 @@ impl Mapping {
         touched: usize,
         address: usize,
     ) -> bindings::vm_fault_t {
-        let guard = self.live.lock();
-        let area = match &*guard {
-            Some(Live {
-                backing: Backing::Vmalloc(area) | Backing::Prefault(area),
-                ..
-            }) => area,
+        let guard = self.mmaps.lock();
+        if guard.is_none() {
+            return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
+        }
+        // SAFETY: `revoke` revokes `backing` only after it took what is in `mmaps`, and it is there
+        // under the mutex, which is held until this function returns.
+        let area = match unsafe { self.backing.access() } {
+            Backing::Vmalloc(area) | Backing::Prefault(area) => area,
             _ => return bindings::vm_fault_reason_VM_FAULT_SIGBUS,
         };
         self.counters.faults.fetch_add(1, Relaxed);
@@ -310,32 +332,52 @@ impl Mapping {
 
     /// Takes the memory away from everybody; see the module's description. Frees it, or leaves it to its other owners.
     pub(crate) fn revoke(&self) {
-        let live = self.live.lock().take();
-        let Some(live) = live else {
+        // Full: orders the store before the load of `accesses` below. Pairs with `access`.
+        if !self.live.xchg(false, Full) {
             return;
-        };
-        for mm in &live.pending {
+        }
+        let pending = self.mmaps.lock().take();
+        for mm in pending.iter().flatten() {
             if let Some(mm) = mm.mmget_not_zero() {
                 // An mmap holds this lock for writing until it has gone through `mapped`.
                 drop(mm.mmap_read_lock());
             }
         }
         self.space.unmap();
+        // Acquire: pairs with the release in `access`, so that the accesses are complete.
+        if self.accesses.load(Acquire) == 0 {
+            // SAFETY: `mmaps` is `None`, so that no one uses `backing` under its mutex. No task is in
+            // `access`, and one that enters it later finds `live` cleared and does not use `backing`.
+            unsafe { self.backing.revoke_nosync() };
+        } else {
+            self.backing.revoke();
+        }
         self.counters.revocations.fetch_add(1, Relaxed);
+    }
+
+    /// Calls `f`, which must not sleep, with the memory. `ENODEV`: revoked.
+    fn access(&self, f: impl FnOnce(&Backing) -> Result<usize>) -> Result<usize> {
+        // Full: orders it before the load of `live`. Pairs with `revoke`, which either finds the count
+        // or has cleared `live` before.
+        self.accesses.fetch_add(1, Full);
+        let result = if self.is_live() {
+            self.backing.try_access_with(f)
+        } else {
+            None
+        };
+        // Release: pairs with the acquire in `revoke`.
+        self.accesses.fetch_sub(1, Release);
+        result.unwrap_or(Err(ENODEV))
     }
 
     /// Copies from the window as [`Backing::read`] does. `ENODEV`: revoked.
     pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> Result<usize> {
-        let guard = self.live.lock();
-        let live = guard.as_ref().ok_or(ENODEV)?;
-        Ok(live.backing.read(offset, out))
+        self.access(|backing| backing.read(offset, out))
     }
 
     /// Copies into the window as [`Backing::write`] does. `ENODEV`: revoked.
     pub(crate) fn write(&self, offset: usize, data: &[u8]) -> Result<usize> {
-        let guard = self.live.lock();
-        let live = guard.as_ref().ok_or(ENODEV)?;
-        Ok(live.backing.write(offset, data))
+        self.access(|backing| backing.write(offset, data))
     }
 }
 

@@ -123,8 +123,13 @@ pub fn dump(matches: &Matches) -> Result<()> {
     let place = Place::new(matches, 1)?;
     let map = target::window(matches, &place.name)?.map()?;
     let length = place.length(matches.operand_text(2)?, &map, 256)?;
-    // Of an offset behind the end too, of which there is nothing to print.
-    place.load(&map, place.offset)?;
+    if place.offset >= map.len() {
+        return Err(place.failed(AccessError::OutOfBounds {
+            offset: place.offset as u64,
+            count: place.width as u64,
+            size: map.len() as u64,
+        }));
+    }
     let mut out = output::stdout();
     for start in (place.offset..place.offset + length).step_by(LINE) {
         let end = (start + LINE).min(place.offset + length);

@@ -37,6 +37,70 @@ pub enum AccessError {
     ReadOnly,
     /// The driver has taken the memory away: it was unbound. What was read is not the window's.
     Revoked,
+    /// No device responds at this address: its clock is off, it is in reset, or there is none. Of a
+    /// copy, some bytes may have been copied. The rest of the window stays usable.
+    ///
+    /// Only after [`survive_revocation`](crate::survive_revocation); without it the process is ended
+    /// by SIGBUS.
+    BusError {
+        /// The window.
+        window: WindowName,
+        /// The first byte, from the beginning of the window, that did not respond.
+        offset: u64,
+    },
+}
+
+/// The name of a window in an error.
+///
+/// ```
+/// assert_eq!(fanlight::WindowName::new("regs").as_str(), "regs");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct WindowName {
+    bytes: [u8; Self::MAX],
+    len: usize,
+}
+
+impl WindowName {
+    /// The longest name that the driver gives to a window, in bytes.
+    const MAX: usize = 31;
+
+    /// Copies a name. A longer one than the driver's is cut.
+    ///
+    /// ```
+    /// let longest = "w".repeat(31);
+    /// assert_eq!(fanlight::WindowName::new(&(longest.clone() + "x")).as_str(), longest);
+    /// ```
+    pub fn new(name: &str) -> Self {
+        let mut len = name.len().min(Self::MAX);
+        while !name.is_char_boundary(len) {
+            len -= 1;
+        }
+        let mut bytes = [0; Self::MAX];
+        bytes[..len].copy_from_slice(&name.as_bytes()[..len]);
+        Self { bytes, len }
+    }
+
+    /// The name.
+    ///
+    /// ```
+    /// assert_eq!(fanlight::WindowName::new("").as_str(), "");
+    /// ```
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for WindowName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for WindowName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 impl fmt::Display for AccessError {
@@ -52,6 +116,11 @@ impl fmt::Display for AccessError {
             AccessError::Revoked => {
                 f.write_str("the device is gone: its driver was unbound while it was mapped; bind it and open it again")
             }
+            AccessError::BusError { window, offset } => write!(
+                f,
+                "bus error at offset {offset:#x} of window {window}: no device responds there \
+                 (is its clock off, or is it in reset?)"
+            ),
         }
     }
 }

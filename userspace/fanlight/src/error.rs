@@ -218,7 +218,7 @@ mod tests {
         };
         assert_eq!(
             newer.to_string(),
-            "/dev/fanlight0/fb: the driver speaks ABI 9, this program knows up to 1, \
+            "/dev/fanlight0/fb: the driver speaks ABI 9, this program knows up to 2, \
              and its pixels are new: update the program"
         );
         let missing = Error::io("open x.png", io::Error::from_raw_os_error(2));

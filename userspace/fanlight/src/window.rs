@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use crate::access::{Map, MapMut};
+use crate::access::{Map, MapMut, WindowName};
 use crate::diagnose;
 use crate::error::{Error, Result};
 use crate::info::{Cache, Info};
@@ -183,11 +183,14 @@ pub(crate) fn map(
     writable: bool,
     strict: bool,
 ) -> Result<Memory> {
-    Memory::map(file.as_fd(), len, writable, strict).map_err(|error| {
-        match diagnose::explain(path, error.into()) {
-            Error::Io { source, .. } => Error::io(format!("map {}", path.display()), source),
-            other => other,
-        }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = WindowName::new(&name);
+    Memory::map(file.as_fd(), name, len, writable, strict).map_err(|error| match diagnose::explain(
+        path,
+        error.into(),
+    ) {
+        Error::Io { source, .. } => Error::io(format!("map {}", path.display()), source),
+        other => other,
     })
 }
 

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! SIGBUS on a mapping that the driver has taken away.
+//! SIGBUS on a mapping: the driver has taken it away, or no device responds at the address.
 //!
 //! Unbinding the driver revokes every mapping: the next touch raises SIGBUS. A program that asked for it survives that: the
 //! handler puts zero pages over the whole mapping, marks it revoked, and lets the access run again. Everything that uses the
 //! mapping looks at the mark afterwards and reports the revocation as an error.
+//!
+//! An access to a register that does not respond raises SIGBUS too, with another `si_code`. The
+//! handler does the same and notes the offset. The thread that uses the mapping then reports a bus
+//! error, and maps the device again: see `Mapping::restore` in `memory.rs`.
 //!
 //! The handler only reads atomics and makes one system call (mmap), so it is async-signal-safe. A SIGBUS anywhere else goes
 //! to the handler that was there before.
@@ -21,7 +25,20 @@ pub(crate) struct Slot {
     /// 0 while there is no mapping.
     start: AtomicUsize,
     len: AtomicUsize,
-    revoked: AtomicBool,
+    /// [`INTACT`], [`REVOKED`], or the offset of a bus error plus one.
+    state: AtomicUsize,
+}
+
+const INTACT: usize = 0;
+const REVOKED: usize = usize::MAX;
+
+/// What happened to a mapping, in place of which there are zero pages now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The driver has taken it away.
+    Revoked,
+    /// No device responded at this offset.
+    BusError(usize),
 }
 
 impl Slot {
@@ -30,12 +47,27 @@ impl Slot {
             used: AtomicBool::new(false),
             start: AtomicUsize::new(0),
             len: AtomicUsize::new(0),
-            revoked: AtomicBool::new(false),
+            state: AtomicUsize::new(INTACT),
         }
     }
 
-    pub(crate) fn is_revoked(&self) -> bool {
-        self.revoked.load(Ordering::Acquire)
+    /// What happened to the mapping, if zero pages are in its place.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        match self.state.load(Ordering::Acquire) {
+            INTACT => None,
+            REVOKED => Some(Fault::Revoked),
+            state => Some(Fault::BusError(state - 1)),
+        }
+    }
+
+    /// The device is mapped again.
+    pub(super) fn restored(&self) {
+        self.state.store(INTACT, Ordering::Release);
+    }
+
+    /// The device cannot be mapped any more, and zero pages are in its place.
+    pub(super) fn revoked(&self) {
+        self.state.store(REVOKED, Ordering::Release);
     }
 
     /// The mapping is about to go.
@@ -80,7 +112,7 @@ pub(super) fn register(start: usize, len: usize) -> &'static Slot {
                 .compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok()
             {
-                slot.revoked.store(false, Ordering::Relaxed);
+                slot.state.store(INTACT, Ordering::Relaxed);
                 slot.len.store(len, Ordering::Relaxed);
                 // Last: from here on the handler takes the slot for real.
                 slot.start.store(start, Ordering::Release);
@@ -139,16 +171,31 @@ unsafe extern "C" fn on_sigbus(
 ) {
     // SAFETY: the kernel passes a siginfo_t, whose address is filled in for SIGBUS.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
-    // Not BUS_ADRALN: an access that is not aligned is a mistake of the program, and no revocation.
-    if code == libc::BUS_ADRERR && slots().any(|slot| replace(slot, address)) {
+    if handle(code, address) {
         return;
     }
     // SAFETY: by our own precondition.
     unsafe { pass_on(signal, info, context) };
 }
 
-/// Puts zero pages over the slot's mapping if the address is in it.
-fn replace(slot: &Slot, address: usize) -> bool {
+/// Handles a SIGBUS at an address. Returns false if it is not one of a mapping of ours.
+pub(super) fn handle(code: libc::c_int, address: usize) -> bool {
+    let fault: fn(usize) -> Fault = match code {
+        // The driver's fault handler, and the kernel's for a mapping without one, find no page.
+        libc::BUS_ADRERR => |_| Fault::Revoked,
+        // An external abort: 32-bit ARM reports it with the code 0, 64-bit ARM with BUS_OBJERR. A
+        // process that sends SIGBUS by kill() makes the code 0 too, with its process id in place of
+        // the address: no mapping is at so low an address.
+        0 | libc::BUS_OBJERR => Fault::BusError,
+        // BUS_ADRALN: an access that is not aligned is a mistake of the program.
+        _ => return false,
+    };
+    slots().any(|slot| replace(slot, address, fault))
+}
+
+/// Puts zero pages over the slot's mapping if the address is in it. `fault` makes the fault of the
+/// address's offset.
+fn replace(slot: &Slot, address: usize, fault: fn(usize) -> Fault) -> bool {
     let start = slot.start.load(Ordering::Acquire);
     let len = slot.len.load(Ordering::Relaxed);
     if start == 0 || address < start || address - start >= len {
@@ -156,8 +203,30 @@ fn replace(slot: &Slot, address: usize) -> bool {
     }
     // SAFETY: errno of this thread; the interrupted code may be about to read it.
     let errno = unsafe { *libc::__errno_location() };
-    // SAFETY: the range is a live mapping of ours that only `Memory` uses, and `Memory` allows its bytes to change at any
-    // time. Zero pages in place of pages that fault take nothing away from anybody.
+    // SAFETY: the range is a live mapping of ours that only `Memory` uses.
+    let mapped = unsafe { zero_pages(start, len) };
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+    if !mapped {
+        return false;
+    }
+    let state = match fault(address - start) {
+        Fault::Revoked => REVOKED,
+        Fault::BusError(offset) => offset + 1,
+    };
+    slot.state.store(state, Ordering::Release);
+    true
+}
+
+/// Puts zero pages over a mapping. Returns false if the kernel refuses.
+///
+/// # Safety
+///
+/// The range is a live mapping that only `Memory` uses. `Memory` allows its bytes to change at any
+/// time.
+pub(super) unsafe fn zero_pages(start: usize, len: usize) -> bool {
+    // SAFETY: the caller says that the range is a mapping whose bytes may change at any time, so it
+    // may be replaced by another mapping that is readable and writable.
     let mapped = unsafe {
         libc::mmap(
             start as *mut libc::c_void,
@@ -168,13 +237,7 @@ fn replace(slot: &Slot, address: usize) -> bool {
             0,
         )
     };
-    // SAFETY: as above.
-    unsafe { *libc::__errno_location() = errno };
-    if mapped as usize != start {
-        return false;
-    }
-    slot.revoked.store(true, Ordering::Release);
-    true
+    mapped as usize == start
 }
 
 /// Does what would have been done without us.

@@ -11,7 +11,9 @@ use core::ptr::NonNull;
 
 use crate::access::AccessError;
 #[cfg(feature = "std")]
-use crate::sys::fault::Slot;
+use crate::access::WindowName;
+#[cfg(feature = "std")]
+use crate::sys::fault::{Fault, Slot};
 
 mod sealed {
     pub trait Word: Copy {}
@@ -44,11 +46,20 @@ impl Word for u32 {}
 enum Owner {
     /// A mapping, undone by drop.
     #[cfg(feature = "std")]
-    Mapping(&'static Slot),
+    Mapping(Mapping),
     /// Ordinary memory, a box that drop makes again. A box in here would claim its memory for itself each time it is moved.
     Heap(NonNull<[u32]>),
     /// Somebody else.
     Foreign,
+}
+
+/// What belongs to a mapping of a device or file.
+#[cfg(feature = "std")]
+struct Mapping {
+    slot: &'static Slot,
+    /// To map it again after a bus error.
+    fd: rustix::fd::OwnedFd,
+    name: WindowName,
 }
 
 /// A piece of memory with a beginning and an end.
@@ -103,21 +114,13 @@ impl Memory {
     #[cfg(feature = "std")]
     pub(crate) fn map(
         fd: rustix::fd::BorrowedFd<'_>,
+        name: WindowName,
         len: usize,
         writable: bool,
         strict: bool,
     ) -> rustix::io::Result<Self> {
-        use rustix::mm::{MapFlags, ProtFlags};
-
-        let prot = if writable {
-            ProtFlags::READ | ProtFlags::WRITE
-        } else {
-            ProtFlags::READ
-        };
-        // SAFETY: without MAP_FIXED the kernel picks a free range; no memory of this program is touched.
-        let base =
-            unsafe { rustix::mm::mmap(core::ptr::null_mut(), len, prot, MapFlags::SHARED, fd, 0)? };
-        let base = NonNull::new(base.cast::<u8>()).ok_or(rustix::io::Errno::FAULT)?;
+        let again = rustix::io::fcntl_dupfd_cloexec(fd, 0)?;
+        let base = map_shared(fd, len, writable)?;
         let slot = crate::sys::fault::register(base.as_ptr() as usize, len);
         // INVARIANT: mmap gave `len` bytes, page-aligned, with the rights asked for, until the munmap in drop.
         Ok(Self {
@@ -125,7 +128,11 @@ impl Memory {
             len,
             writable,
             strict,
-            owner: Owner::Mapping(slot),
+            owner: Owner::Mapping(Mapping {
+                slot,
+                fd: again,
+                name,
+            }),
         })
     }
 
@@ -140,12 +147,53 @@ impl Memory {
     }
 
     /// Whether the driver has taken the memory away, and zeroes have been put in its place.
+    #[cfg(feature = "std")]
     pub(crate) fn is_revoked(&self) -> bool {
         match &self.owner {
             #[cfg(feature = "std")]
-            Owner::Mapping(slot) => slot.is_revoked(),
+            Owner::Mapping(mapping) => mapping.slot.fault().is_some(),
             _ => false,
         }
+    }
+
+    /// The error of an access after which the handler of SIGBUS had noted this fault.
+    #[cfg(feature = "std")]
+    #[cold]
+    fn failed(&self, mapping: &Mapping, fault: Fault) -> AccessError {
+        match fault {
+            Fault::Revoked => AccessError::Revoked,
+            Fault::BusError(offset) => {
+                self.restore(mapping);
+                AccessError::BusError {
+                    window: mapping.name,
+                    offset: offset as u64,
+                }
+            }
+        }
+    }
+
+    /// Maps the device again in place of the zero pages that the handler of SIGBUS has put there. If
+    /// it cannot be mapped any more, the zero pages stay, and later accesses report a revocation.
+    #[cfg(feature = "std")]
+    fn restore(&self, mapping: &Mapping) {
+        use rustix::fd::AsFd;
+        use rustix::mm::{mremap_fixed, munmap, MremapFlags};
+
+        let base = self.base.as_ptr().cast();
+        if let Ok(new) = map_shared(mapping.fd.as_fd(), self.len, self.writable) {
+            let new = new.as_ptr().cast();
+            // SAFETY: `new` is a mapping made just now that nothing else uses. `base` is the mapping
+            // that only `self` uses, by the type invariant, and it has the same length.
+            let moved =
+                unsafe { mremap_fixed(new, self.len, self.len, MremapFlags::MAYMOVE, base) };
+            if moved.is_ok() {
+                mapping.slot.restored();
+                return;
+            }
+            // SAFETY: nothing else uses the mapping, which mremap() has left where it was.
+            let _ = unsafe { munmap(new, self.len) };
+        }
+        mapping.slot.revoked();
     }
 
     /// The pointer to `count` bytes at `offset`, if they are all inside.
@@ -184,10 +232,13 @@ impl Memory {
     fn checked<T>(&self, value: T) -> Result<T, AccessError> {
         // The accesses before have to have happened when the flag is looked at.
         core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
-        if self.is_revoked() {
-            Err(AccessError::Revoked)
-        } else {
-            Ok(value)
+        match &self.owner {
+            #[cfg(feature = "std")]
+            Owner::Mapping(mapping) => match mapping.slot.fault() {
+                None => Ok(value),
+                Some(fault) => Err(self.failed(mapping, fault)),
+            },
+            _ => Ok(value),
         }
     }
 
@@ -330,8 +381,8 @@ impl Drop for Memory {
     fn drop(&mut self) {
         match &self.owner {
             #[cfg(feature = "std")]
-            Owner::Mapping(slot) => {
-                slot.release();
+            Owner::Mapping(mapping) => {
+                mapping.slot.release();
                 // SAFETY: the range is the mapping that `map` made, or what the fault handler has put in its place; `self`
                 // is the only way to it and is going.
                 let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.len) };
@@ -341,6 +392,26 @@ impl Drop for Memory {
             Owner::Foreign => {}
         }
     }
+}
+
+/// Maps the first `len` bytes of a file or device, shared, wherever there is room.
+#[cfg(feature = "std")]
+fn map_shared(
+    fd: rustix::fd::BorrowedFd<'_>,
+    len: usize,
+    writable: bool,
+) -> rustix::io::Result<NonNull<u8>> {
+    use rustix::mm::{MapFlags, ProtFlags};
+
+    let prot = if writable {
+        ProtFlags::READ | ProtFlags::WRITE
+    } else {
+        ProtFlags::READ
+    };
+    // SAFETY: without MAP_FIXED the kernel picks a free range; no memory of this program is touched.
+    let base =
+        unsafe { rustix::mm::mmap(core::ptr::null_mut(), len, prot, MapFlags::SHARED, fd, 0)? };
+    NonNull::new(base.cast::<u8>()).ok_or(rustix::io::Errno::FAULT)
 }
 
 /// `memcpy` in general; words and bytes in order where the memory takes aligned accesses only.
@@ -372,5 +443,67 @@ unsafe fn copy(from: *const u8, into: *mut u8, count: usize, strict: bool) {
                 i += 1;
             }
         }
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use crate::sys::fault;
+    use rustix::fd::AsFd;
+
+    fn file() -> std::fs::File {
+        let fd = rustix::fs::memfd_create("regs", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        let file = std::fs::File::from(fd);
+        file.set_len(8192).unwrap();
+        file
+    }
+
+    fn map(file: &std::fs::File) -> Memory {
+        Memory::map(file.as_fd(), WindowName::new("regs"), 8192, true, true).unwrap()
+    }
+
+    fn bus_error(offset: u64) -> AccessError {
+        AccessError::BusError {
+            window: WindowName::new("regs"),
+            offset,
+        }
+    }
+
+    #[test]
+    fn window_bus_error_names_the_offset_and_leaves_the_window_usable() {
+        let file = file();
+        let memory = map(&file);
+        memory.store(0x1010, 7u32).unwrap();
+        // What the handler of SIGBUS does: 32-bit ARM reports an external abort with the code 0.
+        assert!(fault::handle(0, memory.base.as_ptr() as usize + 0x1014));
+        assert_eq!(memory.load::<u32>(0x1014), Err(bus_error(0x1014)));
+        assert_eq!(memory.load::<u32>(0x1010), Ok(7));
+        memory.store(0x1018, 8u32).unwrap();
+        assert_eq!(memory.load::<u32>(0x1018), Ok(8));
+    }
+
+    #[test]
+    fn window_bus_error_of_a_store_or_a_copy_is_an_error() {
+        let file = file();
+        let memory = map(&file);
+        let base = memory.base.as_ptr() as usize;
+        assert!(fault::handle(libc::BUS_OBJERR, base));
+        assert_eq!(memory.store(0, 1u8), Err(bus_error(0)));
+        assert!(fault::handle(0, base + 64));
+        assert_eq!(memory.read(0, &mut [0; 128]), Err(bus_error(64)));
+        assert!(fault::handle(0, base + 8191));
+        assert_eq!(memory.write(8000, &[1; 192]), Err(bus_error(8191)));
+        assert_eq!(memory.read(0, &mut [0; 128]), Ok(()));
+    }
+
+    #[test]
+    fn window_bus_error_elsewhere_is_not_ours() {
+        let file = file();
+        let memory = map(&file);
+        let base = memory.base.as_ptr() as usize;
+        assert!(!fault::handle(0, 1234));
+        assert!(!fault::handle(libc::BUS_ADRALN, base));
+        assert_eq!(memory.load::<u32>(0), Ok(0));
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A log ring in memory, written by the writer that the driver has too.
 
-use fanlight_ring::{Entry, Header, Mode, Ring as View, Start, Word, Writer, HEADER_SIZE};
+use fanlight_ring::{Entry, Header, Ring as View, Word, Writer, HEADER_SIZE, USER};
 
 pub struct Ring {
     header: Box<Header>,
@@ -12,12 +12,12 @@ pub struct Ring {
 impl Ring {
     pub fn new() -> Self {
         let header = Box::new(Header::empty());
-        let data: Vec<Word> = (0..32 << 10 >> 2).map(|_| Word::new(0)).collect();
-        View::init(&header, &data, b"0123456789abcdef", Start::default()).unwrap();
+        let data: Vec<Word> = (0..48 << 10 >> 2).map(|_| Word::new(0)).collect();
+        View::init(&header, &data, [32 << 10, 16 << 10], b"0123456789abcdef", 0).unwrap();
         Self {
             header,
             data,
-            writer: Writer::new(Start::default()),
+            writer: Writer::new(0),
         }
     }
 
@@ -29,27 +29,15 @@ impl Ring {
             ns: 1_500_000_000,
             caller: 1,
             text,
+            flags: if facility == 0 { 0 } else { USER },
             ..Entry::default()
         };
-        self.writer.append(view, &entry, Mode::Normal).unwrap();
+        self.writer.append(&view, &entry).unwrap();
     }
 
     /// The memory, as a debugger would save it.
     pub fn bytes(&self) -> Vec<u8> {
-        let header = &self.header;
-        let mut bytes = Vec::new();
-        for word in [
-            &header.magic,
-            &header.version,
-            &header.header_size,
-            &header.data_size,
-        ] {
-            bytes.extend(word.load().to_ne_bytes());
-        }
-        for long in [&header.head, &header.tail, &header.first_seq] {
-            bytes.extend(long.load().to_ne_bytes());
-        }
-        bytes.extend(header.boot_id());
+        let mut bytes = self.header.to_bytes().to_vec();
         bytes.resize(HEADER_SIZE, 0);
         bytes.extend(self.data.iter().flat_map(|word| word.load().to_ne_bytes()));
         bytes
