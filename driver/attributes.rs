@@ -5,22 +5,24 @@
 //! Described in docs/abi/sysfs-class-misc-fanlight.
 
 use crate::{
+    log::previous::Summary,
     ring::{
-        persist::{
-            Ending,
-            Salvaged, //
-        },
+        persist::Ending,
         Digits, //
     },
     sys::{
         file::may_show_addresses,
-        sysfs::Attribute, //
+        sysfs::{
+            Attribute,
+            ATTRIBUTES_MAX, //
+        }, //
     },
     window::{
         Content,
         Window, //
     }, //
 };
+use core::fmt;
 use kernel::{
     prelude::*,
     sync::atomic::Relaxed, //
@@ -40,14 +42,14 @@ macro_rules! attribute {
     };
 }
 
-/// An attribute of log.prev: a number.
+/// An attribute of the log of an earlier boot: a number, 0 when nothing is there.
 macro_rules! salvaged {
     ($name:literal, $field:ident) => {
         attribute!(
             $name,
-            |w| w.content.salvaged().is_some(),
+            |w| w.content.previous().is_some(),
             |w, f| {
-                let value = w.content.salvaged().map_or(0, |s| s.$field);
+                let value = summary(w).map_or(0, |s| s.$field);
                 f.write_str(Digits::of(value).as_str())
             },
             None
@@ -60,21 +62,43 @@ fn store_level(window: &Window, text: &[u8]) -> Result {
         [digit @ b'0'..=b'7'] => digit - b'0',
         _ => return Err(EINVAL),
     };
-    let persistent = window.content.persistent().ok_or(EIO)?;
-    persistent.level.store(level.into(), Relaxed);
+    let region = window.content.region().ok_or(EIO)?;
+    region.level.store(level.into(), Relaxed);
     Ok(())
 }
 
-/// How the previous boot ended, for sysfs.
-fn ending(salvaged: &Salvaged) -> &'static str {
-    match salvaged.info.map(|info| info.ending) {
+fn store_write_limit(window: &Window, text: &[u8]) -> Result {
+    let text = core::str::from_utf8(text).map_err(|_| EINVAL)?;
+    let limit = text.trim().parse::<u32>().map_err(|_| EINVAL)?;
+    let intake = window.content.intake().ok_or(EIO)?;
+    intake.write_limit.store(limit, Relaxed);
+    Ok(())
+}
+
+fn summary(window: &Window) -> Option<Summary> {
+    window.content.previous()?.summary()
+}
+
+/// How an earlier boot ended.
+fn ending(window: &Window) -> &'static str {
+    match summary(window).map(|summary| summary.ending) {
         Some(Ending::Clean) => "clean",
         Some(Ending::Panic) => "panic",
-        // It could not say: a reset, a watchdog, a lost supply that the memory survived.
+        // It could not note it: a reset, a watchdog, a lost supply that the memory survived.
         Some(Ending::Unknown) => "reset",
-        None if salvaged.intact != 0 => "unknown",
         None => "none",
     }
+}
+
+/// Writes a boot id as `/proc/sys/kernel/random/boot_id` has it.
+fn write_boot_id(f: &mut dyn fmt::Write, id: &[u8; 16]) -> fmt::Result {
+    for (i, byte) in id.iter().enumerate() {
+        if matches!(i, 4 | 6 | 8 | 10) {
+            f.write_str("-")?;
+        }
+        write!(f, "{byte:02x}")?;
+    }
+    Ok(())
 }
 
 /// The attributes of every window.
@@ -106,21 +130,64 @@ pub(crate) const ATTRIBUTES: &[Attribute<Window>] = &[
         None => Ok(()),
     }),
     attribute!(
+        c"persisted",
+        |w| w.content.intake().is_some(),
+        |w, f| match &w.content {
+            Content::Log(_, kept) => f.write_str(kept),
+            _ => Ok(()),
+        },
+        None
+    ),
+    attribute!(
         c"persist_level",
-        |w| w.content.persistent().is_some(),
-        |w, f| match w.content.persistent() {
-            Some(persistent) => write!(f, "{}", persistent.level.load(Relaxed)),
+        |w| w.content.region().is_some(),
+        |w, f| match w.content.region() {
+            Some(region) => write!(f, "{}", region.level.load(Relaxed)),
             None => Ok(()),
         },
         Some(store_level)
     ),
     attribute!(
+        c"write_limit",
+        |w| w.content.intake().is_some(),
+        |w, f| match w.content.intake() {
+            Some(intake) => write!(f, "{}", intake.write_limit.load(Relaxed)),
+            None => Ok(()),
+        },
+        Some(store_write_limit)
+    ),
+    attribute!(
+        c"boot_id",
+        |w| w.content.intake().is_some() || w.content.previous().is_some(),
+        |w, f| match &w.content {
+            Content::Log(intake, _) => write_boot_id(f, &intake.log.ring().header().boot_id()),
+            _ => summary(w).map_or(Ok(()), |summary| write_boot_id(f, &summary.boot_id)),
+        },
+        None
+    ),
+    attribute!(
         c"ending",
-        |w| w.content.salvaged().is_some(),
-        |w, f| f.write_str(w.content.salvaged().map_or("none", ending)),
+        |w| w.content.previous().is_some(),
+        |w, f| f.write_str(ending(w)),
+        None
+    ),
+    attribute!(
+        c"clock_offset",
+        |w| w.content.previous().is_some(),
+        |w, f| {
+            let offset = summary(w).map_or(0, |summary| summary.clock_offset);
+            if offset < 0 {
+                f.write_str("-")?;
+            }
+            match offset {
+                0 => Ok(()),
+                _ => f.write_str(Digits::of(offset.unsigned_abs()).as_str()),
+            }
+        },
         None
     ),
     salvaged!(c"intact", intact),
     salvaged!(c"missing", missing),
     salvaged!(c"damaged", damaged),
 ];
+const _: () = assert!(ATTRIBUTES.len() <= ATTRIBUTES_MAX);

@@ -14,8 +14,8 @@
  * @text: the text, without a newline at its end; need not be terminated
  * @len: bytes of @text, at most 2016
  *
- * Any context, NMI included; waits for nothing but a spinlock, and for that neither in an NMI nor
- * in a panic.
+ * Any context, NMI included. Waits for nothing but a spinlock, and for that only a while in an NMI,
+ * an oops or a panic. The records share the kernel's part of the ring with printk's messages.
  *
  * Return: 0; -ENODEV when there is no log, -EINVAL when @level or @len is too large, -EBUSY when
  * the record was dropped.

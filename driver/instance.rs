@@ -5,15 +5,21 @@
 use crate::{
     fbdev::Framebuffer,
     log::{
-        KernelSink,
+        intake::{
+            Begin,
+            Intake, //
+        },
+        previous::Previous,
         Log, //
     },
-    ring::DATA_MIN,
+    ring::persist::{
+        Ending,
+        REGION_MIN, //
+    },
     scanout,
     spec::{
         self,
         Kind,
-        LogSpec,
         Name,
         Refusal,
         Source,
@@ -34,10 +40,13 @@ use crate::{
         mapping::Mapping,
         of,
         persistent::{
-            recover,
-            Persistent, //
+            Recovered,
+            Region, //
         },
-        time::random_id,
+        time::{
+            boot_id,
+            random_id, //
+        },
         vmalloc::VmallocArea,
         Cache, //
     },
@@ -66,7 +75,7 @@ const MODE: u16 = 0o660;
 /// A node's windows. The order of the fields is the order in which unbinding undoes them.
 pub(crate) struct Instance {
     /// No more of printk's records.
-    _console: Option<Console>,
+    _console: Option<Console<Intake>>,
     /// No more opens.
     _devices: KVec<Pin<KBox<CharDevice<Window>>>>,
     _stats: Stats,
@@ -87,65 +96,97 @@ impl Drop for Windows {
     }
 }
 
+/// Everything of a log but its console.
+struct Logs {
+    windows: KVec<Arc<Window>>,
+    intake: Arc<Intake>,
+}
+
 impl Instance {
-    /// Makes all that `dev`'s node describes, or nothing: then the log says why in one line.
+    /// Makes what `dev`'s node describes. A window that cannot be made costs only itself, and a line that says why.
+    ///
+    /// The log comes last, whatever the order of the nodes: when the probe is deferred or fails, its region is untouched.
     pub(crate) fn new(dev: &Device) -> Result<Self> {
         let node = dev.fwnode().ok_or(ENODEV)?;
         let id = Self::number(dev, node)?;
         let space = Arc::new(AddressSpace::new()?, GFP_KERNEL)?;
         let mut windows = Windows(KVec::new());
+        let mut refused = None;
         let mut log = None;
 
         for child in node.children() {
-            let name = spec::name_of(&child)?;
-            let made = Self::window(dev, &child, &name, id.get(), &space, &windows.0);
-            let made = made.map_err(|refusal| {
-                // A display whose driver is not there yet is no error: probe is called again.
-                if refusal.error != EPROBE_DEFER {
-                    let name = name.to_str().unwrap_or("?");
-                    dev_err!(dev, "window {}: {}\n", name, refusal.reason);
+            let name = match spec::name_of(&child) {
+                Ok(name) => name,
+                Err(error) => {
+                    let reason = "its label or name cannot be read";
+                    refused = Some(Refusal { reason, error }.report(dev, c"?"));
+                    continue;
                 }
-                refusal.error
-            })?;
-            let (window, other) = match made {
-                Made::One(window) => (window, None),
-                Made::Two(window, other) => (window, Some(other)),
             };
-            if let Content::Log(l) = &window.content {
-                log = Some(l.clone());
+            if name.to_bytes() == b"log" && log.is_none() {
+                log = Some((child, name));
+                continue;
             }
-            windows.0.push(window, GFP_KERNEL)?;
-            if let Some(other) = other {
-                windows.0.push(other, GFP_KERNEL)?;
+            match Self::window(dev, &child, &name, id.get(), &space, &windows.0) {
+                Ok(window) => windows.0.push(window, GFP_KERNEL)?,
+                // A display whose driver is not there yet is no error: probe is called again.
+                Err(refusal) if refusal.error == EPROBE_DEFER => return Err(EPROBE_DEFER),
+                Err(refusal) => refused = Some(refusal.report(dev, &name)),
+            }
+        }
+        let mut intake = None;
+        let mut console = None;
+        if let Some((child, name)) = log {
+            match Self::logs(dev, &child, &name, id.get(), &space) {
+                // The number is below INSTANCE_MAX.
+                Ok(logs) => match Console::new(logs.intake.clone(), id.get() as i16) {
+                    Ok(new) => {
+                        console = Some(new);
+                        intake = Some(logs.intake);
+                        for window in logs.windows {
+                            windows.0.push(window, GFP_KERNEL)?;
+                        }
+                    }
+                    Err(error) => {
+                        let reason = "printk does not accept its console: out of memory";
+                        refused = Some(Refusal { reason, error }.report(dev, &name));
+                    }
+                },
+                Err(refusal) => refused = Some(refusal.report(dev, &name)),
             }
         }
         if windows.0.is_empty() {
-            dev_err!(dev, "the node has no windows: each is a child node\n");
-            return Err(EINVAL);
+            if refused.is_none() {
+                dev_err!(dev, "the node has no windows: each is a child node\n");
+            }
+            return Err(refused.unwrap_or(EINVAL));
         }
 
+        let stats = Stats::new(id.get(), &windows.0)?;
         let mut devices = KVec::with_capacity(windows.0.len(), GFP_KERNEL)?;
         for window in &windows.0 {
-            let (n, w) = (id.get(), window.name.as_str());
-            let device = CharDevice::new(
-                dev,
-                CString::try_from_fmt(fmt!("fanlight{n}-{w}"))?,
-                CString::try_from_fmt(fmt!("fanlight{n}/{w}"))?,
-                MODE,
-                window.clone(),
-            );
-            devices.push(KBox::try_pin_init(device, GFP_KERNEL)?, GFP_KERNEL)?;
-        }
-        let stats = Stats::new(id.get(), &windows.0)?;
-        let console = match log {
-            Some(log) => {
-                // Below INSTANCE_MAX.
-                let index = id.get() as i16;
-                let sink = KBox::new(KernelSink(log), GFP_KERNEL)?;
-                Some(Console::new(sink, index)?)
+            match Self::device(dev, id.get(), window) {
+                Ok(device) => devices.push(device, GFP_KERNEL)?,
+                Err(error) => {
+                    let (name, error) = (window.name.as_str(), error.to_errno());
+                    dev_err!(
+                        dev,
+                        "window {}: cannot register its node: error {}\n",
+                        name,
+                        error
+                    );
+                    window.revoke();
+                }
             }
-            None => None,
-        };
+        }
+        if devices.is_empty() {
+            return Err(ENOMEM);
+        }
+        // Nothing can fail any more.
+        if let (Some(intake), Some(console)) = (&intake, &mut console) {
+            intake.start();
+            console.start(dev);
+        }
         dev_info!(dev, "fanlight{}: {} windows\n", id.get(), windows.0.len());
         Ok(Self {
             _console: console,
@@ -156,11 +197,34 @@ impl Instance {
         })
     }
 
+    /// The character device of a window.
+    fn device(
+        dev: &Device,
+        instance: u32,
+        window: &Arc<Window>,
+    ) -> Result<Pin<KBox<CharDevice<Window>>>> {
+        let name = window.name.as_str();
+        let device = CharDevice::new(
+            dev,
+            CString::try_from_fmt(fmt!("fanlight{instance}-{name}"))?,
+            CString::try_from_fmt(fmt!("fanlight{instance}/{name}"))?,
+            MODE,
+            window.clone(),
+        );
+        KBox::try_pin_init(device, GFP_KERNEL)
+    }
+
     /// The number of the node's alias, or the lowest that no alias has.
     fn number(dev: &Device, node: &FwNode) -> Result<InstanceId> {
         let Some(n) = of::alias(node, ALIAS) else {
-            let first = of::highest_alias(ALIAS).map_or(0, |n| n + 1);
-            return InstanceId::new(first, INSTANCE_MAX);
+            // The number of an alias is kept for its node, also while that one is not bound.
+            let mut free = (0..=INSTANCE_MAX).filter(|n| !of::has_alias(ALIAS, *n));
+            return free
+                .find_map(|n| InstanceId::new(n, n).ok())
+                .ok_or_else(|| {
+                    dev_err!(dev, "all {} numbers are in use\n", INSTANCE_MAX + 1);
+                    ENOSPC
+                });
         };
         if n > INSTANCE_MAX {
             dev_err!(
@@ -172,6 +236,7 @@ impl Instance {
             return Err(EINVAL);
         }
         InstanceId::new(n, n)
+            .inspect_err(|_| dev_err!(dev, "alias fanlight{}: the number is in use\n", n))
     }
 
     fn window(
@@ -181,7 +246,7 @@ impl Instance {
         instance: u32,
         space: &Arc<AddressSpace>,
         others: &[Arc<Window>],
-    ) -> Result<Made, Refusal> {
+    ) -> Result<Arc<Window>, Refusal> {
         let Spec {
             name,
             source,
@@ -196,8 +261,11 @@ impl Instance {
             });
         }
 
-        if let Kind::Log(log) = kind {
-            return Self::logs(name, instance, source, log, space);
+        if let Kind::Log(_) = kind {
+            return Err(Refusal {
+                reason: "the node has another window of this name",
+                error: EBUSY,
+            });
         }
         let mut kind = kind;
         let mut display = None;
@@ -252,19 +320,26 @@ impl Instance {
         };
         let mapping = Mapping::new(space.clone(), backing, cache);
         let window = Window::new(name, instance, backing_kind, read_only, content, mapping);
-        Ok(Made::One(
-            Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)?,
-        ))
+        Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)
     }
 
-    /// The log, and the previous boot's where there is a region that outlives a reboot.
+    /// The log, and those of earlier boots where a region keeps them.
     fn logs(
-        name: Name,
+        dev: &Device,
+        node: &FwNode,
+        name: &CStr,
         instance: u32,
-        source: Source,
-        spec: LogSpec,
         space: &Arc<AddressSpace>,
-    ) -> Result<Made, Refusal> {
+    ) -> Result<Logs, Refusal> {
+        let Spec {
+            name,
+            source,
+            kind: Kind::Log(spec),
+            ..
+        } = Spec::read(node, name)?
+        else {
+            return Err(spec::invalid("it is no log"));
+        };
         let prefault = matches!(source, Source::Vmalloc { prefault: true, .. });
         let window = |name, log: &Arc<Log>, content| {
             let backing = vmalloc_backing(log.area().clone(), prefault);
@@ -272,43 +347,142 @@ impl Instance {
             let window = Window::new(name, instance, BackingKind::Vmalloc, true, content, mapping);
             Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)
         };
-        let boot_id = random_id();
-        let mut persistent = None;
-        let mut previous = None;
-        if let Some(range) = spec.persistent {
-            let carveout = Carveout::new(range, spec.persist_cache, true)?;
-            let size = carveout.size().next_power_of_two().max(DATA_MIN);
-            let init = Log::previous(size).map_err(no_memory)?;
-            let log = Arc::pin_init(init, GFP_KERNEL).map_err(no_memory)?;
-            let salvaged = recover(&carveout, |record| log.take_over(record)).map_err(no_memory)?;
-            let prev = Name::new(b"log.prev").ok_or(no_memory(ENOMEM))?;
-            previous = Some(window(
-                prev,
-                &log,
-                Content::Previous(log.clone(), salvaged),
-            )?);
-            let init =
-                Persistent::new(carveout, &boot_id, spec.persist_level).map_err(|_| Refusal {
-                    reason: "its region is too small to keep a log",
-                    error: EINVAL,
-                })?;
-            persistent = Some(KBox::try_pin_init(init, GFP_KERNEL).map_err(no_memory)?);
+
+        let boot_id = boot_id().unwrap_or_else(|error| {
+            dev_warn!(
+                dev,
+                "window log: the kernel does not tell its boot id (error {}): this boot gets another one\n",
+                error.to_errno()
+            );
+            random_id()
+        });
+        let mut kept = match spec.persistent {
+            Some(range) => range.and_then(|range| {
+                let carveout = persistent_region(range, spec.persist_cache)?;
+                Kept::new(carveout, &boot_id, spec.persist_level).map_err(|e| match e {
+                    e if e == EINTR => "the probe was interrupted",
+                    _ => OUT_OF_MEMORY,
+                })
+            }),
+            None => Err("no: no memory-region"),
+        };
+        if let (Some(_), Err(reason)) = (spec.persistent, &kept) {
+            dev_warn!(dev, "window log: not kept over a reboot: {}\n", reason);
         }
-        let init = Log::new(spec.data_size, &boot_id, persistent).map_err(no_memory)?;
-        let log = Arc::pin_init(init, GFP_KERNEL).map_err(no_memory)?;
-        let window = window(name, &log, Content::Log(log.clone()))?;
-        Ok(match previous {
-            Some(previous) => Made::Two(window, previous),
-            None => Made::One(window),
+        if let Ok(kept) = &kept {
+            report(dev, &kept.recovered);
+        }
+        let begin = Begin::after(kept.as_ref().ok().map(|kept| &kept.recovered));
+        let ring = Log::new(spec.lanes(), &boot_id, begin.first_seq).map_err(no_memory)?;
+        let log = Arc::pin_init(ring, GFP_KERNEL).map_err(no_memory)?;
+        let mut previous = KVec::new();
+        let mut region = None;
+        let mut reason = "yes";
+        match &mut kept {
+            Ok(kept) => {
+                core::mem::swap(&mut previous, &mut kept.previous);
+                region = kept.region.take();
+            }
+            Err(why) => reason = why,
+        }
+        let recovered = kept.as_ref().ok().map(|kept| &kept.recovered);
+        let init = Intake::new(log.clone(), begin, region, recovered, spec.write_limit);
+        let intake = Arc::pin_init(init.map_err(no_memory)?, GFP_KERNEL).map_err(no_memory)?;
+        let mut windows = KVec::new();
+        let kept = reason;
+        windows.push(
+            window(name, &log, Content::Log(intake.clone(), kept))?,
+            GFP_KERNEL,
+        )?;
+        for (index, prev) in previous.into_iter().enumerate() {
+            let name = previous_name(index).ok_or(spec::invalid("too many boots"))?;
+            let log = prev.log.clone();
+            let content = Content::Previous(prev, intake.clone());
+            windows.push(window(name, &log, content)?, GFP_KERNEL)?;
+        }
+        Ok(Logs { windows, intake })
+    }
+}
+
+/// What the region of a log has kept, and the copy that goes on in it.
+struct Kept {
+    recovered: Recovered,
+    /// The logs of earlier boots, the newest first.
+    previous: KVec<Arc<Previous>>,
+    region: Option<Pin<KBox<Region>>>,
+}
+
+impl Kept {
+    /// Reads what `carveout` has kept, and takes it for this boot. Nothing in it is changed.
+    fn new(carveout: Carveout, boot_id: &[u8; 16], level: u8) -> Result<Self> {
+        let recovered = Recovered::read(&carveout, boot_id)?;
+        let mut previous = KVec::new();
+        // log.prev is there even if nothing was found: a program need not ask.
+        for index in 0..recovered.boots().len().max(1) {
+            let init = Previous::new(&recovered, index)?;
+            previous.push(Arc::pin_init(init, GFP_KERNEL)?, GFP_KERNEL)?;
+        }
+        let region = Region::new(carveout, &recovered, boot_id, level)?;
+        Ok(Self {
+            region: Some(KBox::try_pin_init(region, GFP_KERNEL)?),
+            recovered,
+            previous,
         })
     }
 }
 
-/// The windows of one child node.
-enum Made {
-    One(Arc<Window>),
-    Two(Arc<Window>, Arc<Window>),
+/// The region that keeps the log, or why it cannot.
+fn persistent_region(range: of::Range, cache: Cache) -> Result<Carveout, &'static str> {
+    if range.size < REGION_MIN as u64 {
+        return Err("its region is smaller than 12 KiB");
+    }
+    if !of::is_memory(range) {
+        return Err("its region is in no memory node of the device tree");
+    }
+    Carveout::new(range, cache, true).map_err(|refusal| refusal.describe().0)
 }
+
+/// Prints what was found of earlier boots.
+fn report(dev: &Device, recovered: &Recovered) {
+    if recovered.other_version() {
+        dev_warn!(
+            dev,
+            "window log: its region has logs of another version, which are lost\n"
+        );
+    }
+    let boots = recovered.boots();
+    let Some(last) = boots.first() else {
+        dev_info!(
+            dev,
+            "window log: its region has no log of an earlier boot\n"
+        );
+        return;
+    };
+    let ending = match last.ending {
+        Ending::Panic => "in a panic",
+        Ending::Clean => "in order",
+        Ending::Unknown => "by a reset",
+    };
+    dev_info!(
+        dev,
+        "window log: {} earlier boots; the last one ended {}, {} records, {} missing\n",
+        boots.len(),
+        ending,
+        last.intact,
+        last.missing
+    );
+}
+
+/// The name of the window of an earlier boot: log.prev, log.prev2, log.prev3, and so on.
+fn previous_name(index: usize) -> Option<Name> {
+    if index == 0 {
+        return Name::new(b"log.prev");
+    }
+    let name = CString::try_from_fmt(fmt!("log.prev{}", index + 1)).ok()?;
+    Name::new(name.to_bytes())
+}
+
+const OUT_OF_MEMORY: &str = "out of memory";
 
 fn vmalloc_backing(area: Arc<VmallocArea>, prefault: bool) -> Backing {
     if prefault {
@@ -327,7 +501,7 @@ impl From<carveout::Refusal> for Refusal {
 
 fn no_memory(error: Error) -> Refusal {
     Refusal {
-        reason: "out of memory",
+        reason: OUT_OF_MEMORY,
         error,
     }
 }

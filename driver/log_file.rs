@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Reading the log by read(): one file's place in it.
+//! An open log: read(), lseek() and poll() by one file's place in it.
 //!
-//! The text and the errors are those of /dev/kmsg (`devkmsg_read` in kernel/printk/printk.c), with one difference: a
-//! buffer too short for a record loses no record.
+//! Text and errors are those of /dev/kmsg (`devkmsg_read` in kernel/printk/printk.c), with two differences: a buffer too
+//! short for a record loses no record, and the log of an earlier boot ends: read() returns 0 there, and a gap in its
+//! numbers is no error.
 
 mod watch;
 
 use crate::{
-    log::Log,
+    log::{
+        intake::Intake,
+        limit::Limit,
+        Log, //
+    },
     ring::{
         kmsg,
         Cursor,
-        Item,
-        Next,
-        Record,
+        Read,
         Ring,
         RECORD_MAX,
         USER, //
@@ -29,10 +32,18 @@ use crate::{
             OpenFile,
             Opening, //
         },
+        time::should_stop,
+        try_cell::{
+            Claim,
+            TryCell, //
+        }, //
     }, //
 };
 use kernel::{
-    iov::IovIterDest,
+    iov::{
+        IovIterDest,
+        IovIterSource, //
+    },
     new_mutex,
     prelude::*,
     sync::{
@@ -49,10 +60,13 @@ const SEEK_SET: i32 = 0;
 const SEEK_END: i32 = 2;
 const SEEK_DATA: i32 = 3;
 
-/// Bytes that are copied out of the ring at once, for who reads many records a call.
+/// Bytes of text or records that one read() copies to user space at once.
 const BATCH: usize = 8 * RECORD_MAX;
 
-/// The form in which records are given: `FANLIGHT_FORM_*`.
+/// How many records a reader without rights passes over before others may run.
+const STRIDE: usize = 64;
+
+/// The form in which read() delivers records: `FANLIGHT_FORM_*`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Kmsg,
@@ -60,65 +74,85 @@ enum Form {
     Binary,
 }
 
-/// State under the mutex.
-struct Reader {
+/// Where the file is, and what it was told. Never held over an access to user memory, since poll() needs it.
+struct Place {
     cursor: Cursor,
     form: Form,
     watermark: Watermark,
-    /// For the records that were copied out of the ring last.
-    buffer: KVec<u8>,
-    text: KVec<u8>,
+    /// Counts the calls of lseek(): a read() that was under way does not undo them.
+    seeks: u32,
+}
+
+/// What one read() works with.
+struct Buffers {
+    formatter: kmsg::Formatter,
+    /// For a record whose text needs escapes.
+    record: KVec<u8>,
+    /// What goes to user space.
+    out: KVec<u8>,
 }
 
 /// An open log.
-#[pin_data]
+#[pin_data(PinnedDrop)]
 pub(crate) struct LogFile {
     log: Arc<Log>,
+    /// What writes to the log. `None`: it is that of an earlier boot.
+    intake: Option<Arc<Intake>>,
     /// Whether the kernel's own records may be read, as it was when the file was opened.
     kernel: bool,
     lost: Atomic<u64>,
+    buffers: TryCell<Buffers>,
     #[pin]
-    reader: Mutex<Reader>,
+    limit: Mutex<Limit>,
+    #[pin]
+    place: Mutex<Place>,
 }
 
 impl LogFile {
     /// Opens `log` at its oldest record.
-    pub(crate) fn new(log: &Arc<Log>, opening: &Opening<'_>) -> Result<Pin<KBox<Self>>> {
-        opening.deny_positions();
-        let cursor = Cursor::oldest(log.ring());
+    pub(crate) fn new(
+        log: &Arc<Log>,
+        intake: Option<&Arc<Intake>>,
+        opening: &Opening<'_>,
+    ) -> Result<Pin<KBox<Self>>> {
         let kernel = opening.file().is_readable()
             && match may_read_kmsg() {
                 Ok(()) => true,
-                // Nothing was said about rights.
+                // These say nothing about rights.
                 Err(e) if e == ENOMEM || e == ENFILE => return Err(e),
                 Err(_) => false,
             };
-        let buffer = KVec::from_elem(0u8, RECORD_MAX, GFP_KERNEL)?;
-        let text = KVec::from_elem(0u8, kmsg::MESSAGE_MAX, GFP_KERNEL)?;
-        let log = log.clone();
+        let cursor = Cursor::oldest(&log.ring());
+        let buffers = Buffers {
+            formatter: kmsg::Formatter::new(PRINTK_CALLER),
+            record: KVec::from_elem(0u8, RECORD_MAX, GFP_KERNEL_ACCOUNT)?,
+            out: KVec::from_elem(0u8, kmsg::MESSAGE_MAX, GFP_KERNEL_ACCOUNT)?,
+        };
+        let (log, intake) = (log.clone(), intake.cloned());
         KBox::try_pin_init(
             try_pin_init!(Self {
                 log,
+                intake,
                 kernel,
                 lost: Atomic::<u64>::new(0),
-                reader <- new_mutex!(
-                    Reader {
+                buffers: TryCell::new(buffers),
+                limit <- new_mutex!(Limit::default(), "fanlight::limit"),
+                place <- new_mutex!(
+                    Place {
                         cursor,
                         form: Form::Kmsg,
                         watermark: Watermark::default(),
-                        buffer,
-                        text,
+                        seeks: 0,
                     },
-                    "fanlight::reader"
+                    "fanlight::place"
                 ),
             }? Error),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )
     }
 
-    /// Whether this file may be mapped: a map shows the kernel's records too.
+    /// Whether this file may be mapped: a mapping shows the kernel's records too.
     pub(crate) fn may_map(&self) -> bool {
-        self.log.catch_up();
         self.kernel
     }
 
@@ -129,174 +163,118 @@ impl LogFile {
         Ok(self.log.ring())
     }
 
-    /// Reads as many records as the form wants and as fit.
+    /// The buffers, which one read() at a time has.
+    fn claim_buffers(&self, file: OpenFile<'_>) -> Result<Claim<'_, Buffers>> {
+        if let Some(claim) = self.buffers.claim() {
+            return Ok(claim);
+        }
+        if file.nonblocking() {
+            return Err(EAGAIN);
+        }
+        let mut claim = None;
+        while claim.is_none() {
+            // The other read() may sleep on user memory for long.
+            match self.log.waiters.wait_timeout(20, || self.log.is_gone()) {
+                Err(e) if e != ETIMEDOUT => return Err(e),
+                _ => claim = self.buffers.claim(),
+            }
+            self.ring()?;
+        }
+        claim.ok_or(EAGAIN)
+    }
+
+    /// Reads as many records as the form wants and as fit. At the end it first waits until the log has what printk has.
     pub(crate) fn read(&self, file: OpenFile<'_>, to: &mut IovIterDest<'_>) -> Result<usize> {
+        let mut caught_up = false;
         loop {
-            let mut guard = self.reader.lock();
-            match self.read_some(&mut guard, to) {
-                Ok(Some(len)) => return Ok(len),
-                Ok(None) => {}
-                Err(e) => return Err(e),
+            let mut buffers = self.claim_buffers(file)?;
+            let (cursor, form, seeks) = {
+                let place = self.place.lock();
+                (place.cursor.clone(), place.form, place.seeks)
+            };
+            let mut reading = Reading {
+                file: self,
+                ring: self.ring()?,
+                cursor,
+                buffers: &mut buffers,
+            };
+            let done = reading.read(form, to);
+            let cursor = reading.cursor;
+            {
+                let mut place = self.place.lock();
+                if place.seeks == seeks {
+                    place.cursor = cursor.clone();
+                }
+            }
+            drop(buffers);
+            match done {
+                Ok(0) => {}
+                done => return done,
+            }
+            let Some(intake) = &self.intake else {
+                return Ok(0);
+            };
+            if !caught_up {
+                intake.catch_up(file.nonblocking())?;
+                caught_up = true;
+                continue;
             }
             if file.nonblocking() {
                 return Err(EAGAIN);
             }
-            let cursor = guard.cursor.clone();
-            drop(guard);
-            self.log.waiters.wait_interruptible(|| {
-                self.log.is_gone() || cursor.unread_bytes(self.log.ring()) != 0
-            })?;
+            self.log.wait_for_more(&cursor)?;
         }
     }
 
-    /// `None`: nothing to read now.
-    fn read_some(&self, reader: &mut Reader, to: &mut IovIterDest<'_>) -> Result<Option<usize>> {
-        let ring = self.ring()?;
-        self.log.catch_up();
-        if reader.form == Form::Kmsg {
-            self.read_one(reader, ring, to)
-        } else {
-            self.read_many(reader, ring, to)
-        }
+    /// Appends what a program has written; see [`Intake::write`].
+    pub(crate) fn write(&self, file: OpenFile<'_>, from: &mut IovIterSource<'_>) -> Result<usize> {
+        let intake = self.intake.as_ref().ok_or(EACCES)?;
+        intake.write(from, &self.limit, file.nonblocking())
     }
 
-    fn read_one(
-        &self,
-        reader: &mut Reader,
-        ring: Ring<'_>,
-        to: &mut IovIterDest<'_>,
-    ) -> Result<Option<usize>> {
-        loop {
-            let before = reader.cursor.clone();
-            match reader.cursor.next(ring, &mut reader.buffer) {
-                Next::Empty => return Ok(None),
-                Next::Lost(n) => return Err(self.lose(n)),
-                Next::Short(_) => return Err(EIO),
-                Next::Record(record) => {
-                    match self.deliver(&record, Form::Kmsg, &mut reader.text, to) {
-                        Ok(0) => {}
-                        Ok(len) => return Ok(Some(len)),
-                        Err(e) => {
-                            reader.cursor = before;
-                            return Err(e);
-                        }
-                    }
-                }
-            }
-        }
+    /// Whether this file may see a record with these flags.
+    fn may_see(&self, flags: u8) -> bool {
+        self.kernel || flags & USER != 0
     }
 
-    /// As many as there are and as fit.
-    fn read_many(
-        &self,
-        reader: &mut Reader,
-        ring: Ring<'_>,
-        to: &mut IovIterDest<'_>,
-    ) -> Result<Option<usize>> {
-        let Reader {
-            cursor,
-            form,
-            buffer,
-            text,
-            ..
-        } = reader;
-        let mut done = 0;
-        let mut before = cursor.clone();
-        loop {
-            // Records that there is no room for would only be copied.
-            let len = to.len().max(RECORD_MAX).min(buffer.len());
-            let Some(mut batch) = cursor.batch(ring, &mut buffer[..len]) else {
-                return Ok((done != 0).then_some(done));
-            };
-            let stopped = loop {
-                match batch.next() {
-                    None => break None,
-                    Some(Item::Lost(n)) if done == 0 => return Err(self.lose(n)),
-                    // Said by the next call.
-                    Some(Item::Lost(_)) => break Some(EPIPE),
-                    Some(Item::Record(record)) => match self.deliver(&record, *form, text, to) {
-                        Ok(len) => {
-                            done += len;
-                            before = batch.place();
-                        }
-                        Err(e) => break Some(e),
-                    },
-                }
-            };
-            if let Some(e) = stopped {
-                *cursor = before;
-                return if done != 0 { Ok(Some(done)) } else { Err(e) };
-            }
-        }
-    }
-
-    /// Gives a record to user space in `form`, and says how many bytes that were: none if this file may not see it.
-    /// `EINVAL`: there is no room.
-    #[inline]
-    fn deliver(
-        &self,
-        record: &Record<'_>,
-        form: Form,
-        text: &mut [u8],
-        to: &mut IovIterDest<'_>,
-    ) -> Result<usize> {
-        if !self.may_see(record) {
-            return Ok(0);
-        }
-        let bytes = if form == Form::Binary {
-            record.bytes()
-        } else {
-            let len = kmsg::format(record.seq, &record.entry, PRINTK_CALLER, text).ok_or(EIO)?;
-            text.get(..len).ok_or(EIO)?
-        };
-        if bytes.len() > to.len() {
-            return Err(EINVAL);
-        }
-        if to.copy_to_iter(bytes) < bytes.len() {
-            return Err(EFAULT);
-        }
-        Ok(bytes.len())
-    }
-
-    /// Counts what this file has lost.
-    fn lose(&self, n: u64) -> Error {
-        self.lost.store(self.lost.load(Relaxed) + n, Relaxed);
-        EPIPE
-    }
-
-    fn may_see(&self, record: &Record<'_>) -> bool {
-        self.kernel || record.entry.flags & USER != 0
-    }
-
-    /// As /dev/kmsg: to the oldest, behind the newest, or behind the last one that was cleared.
-    pub(crate) fn seek(&self, offset: i64, whence: i32) -> Result<i64> {
-        let ring = self.ring()?;
+    /// As /dev/kmsg: to the oldest, behind the newest, or behind the last one that was cleared. Waits until the log has what
+    /// printk has, for those who map it as well.
+    pub(crate) fn seek(&self, offset: i64, whence: i32, file: OpenFile<'_>) -> Result<i64> {
         if offset != 0 {
+            self.ring()?;
             return Err(ESPIPE);
         }
-        let cursor = match whence {
-            SEEK_SET => Cursor::oldest(ring),
-            SEEK_DATA => self.log.after_cleared(ring),
-            SEEK_END => Cursor::newest_of(ring, self.log.writer()),
+        if let Some(intake) = &self.intake {
+            intake.catch_up(file.nonblocking())?;
+        }
+        let ring = self.ring()?;
+        let cursor = match (whence, &self.intake) {
+            (SEEK_SET, _) | (SEEK_DATA, None) => Cursor::oldest(&ring),
+            (SEEK_DATA, Some(intake)) => intake.after_cleared(),
+            (SEEK_END, Some(intake)) => intake.newest(),
+            // Programs then read it from the beginning, as a pipe: tail, for example.
+            (SEEK_END, None) => return Err(ESPIPE),
             _ => return Err(EINVAL),
         };
-        self.reader.lock().cursor = cursor;
+        let mut place = self.place.lock();
+        place.cursor = cursor;
+        place.seeks = place.seeks.wrapping_add(1);
         Ok(0)
     }
 
-    /// Chooses the form of what read() gives.
-    pub(crate) fn set_form(&self, form: u32) -> Result {
+    /// Chooses the form of what read() delivers.
+    pub(crate) fn set_form(&self, form: u32, file: OpenFile<'_>) -> Result {
         let form = match form {
             0 => Form::Kmsg,
             1 => Form::Text,
             2 => Form::Binary,
             _ => return Err(EINVAL),
         };
-        let mut reader = self.reader.lock();
-        if form != Form::Kmsg && reader.buffer.len() < BATCH {
-            reader.buffer.resize(BATCH, 0, GFP_KERNEL)?;
+        let mut buffers = self.claim_buffers(file)?;
+        if form != Form::Kmsg && buffers.out.len() < BATCH {
+            buffers.out.resize(BATCH, 0, GFP_KERNEL_ACCOUNT)?;
         }
-        reader.form = form;
+        self.place.lock().form = form;
         Ok(())
     }
 
@@ -305,22 +283,161 @@ impl LogFile {
         if watermark.reserved != 0 {
             return Err(EINVAL);
         }
-        self.reader.lock().watermark = watermark;
+        self.place.lock().watermark = watermark;
         Ok(())
     }
 
-    /// The ring's counters and this file's.
+    /// The log's counters and this file's.
     pub(crate) fn stats(&self) -> Result<LogStats> {
-        let counts = self.log.writer().counts(self.ring()?);
+        self.ring()?;
+        let counts = self.intake.as_ref().map(|i| i.counts()).unwrap_or_default();
         Ok(LogStats {
             written: counts.written,
             overwritten: counts.overwritten,
             dropped: counts.dropped,
-            kernel_missed: self.log.missed.load(Relaxed),
+            kernel_missed: counts.kernel_missed,
             lost: self.lost.load(Relaxed),
-            reserved: [0; 3],
+            limited: counts.limited,
+            reserved: [0; 2],
         })
     }
+}
+
+#[pinned_drop]
+impl PinnedDrop for LogFile {
+    fn drop(self: Pin<&mut Self>) {
+        if let Some(intake) = &self.intake {
+            intake.report_suppressed(self.limit.lock().report());
+        }
+    }
+}
+
+/// One read(). The cursor becomes the file's when it is over.
+struct Reading<'a> {
+    file: &'a LogFile,
+    ring: Ring<'a>,
+    cursor: Cursor,
+    buffers: &'a mut Buffers,
+}
+
+impl Reading<'_> {
+    /// Copies records to user space and returns how many bytes they were; 0: there is none now.
+    fn read(&mut self, form: Form, to: &mut IovIterDest<'_>) -> Result<usize> {
+        let mut done = 0;
+        loop {
+            let start = self.cursor.clone();
+            let (len, next) = self.fill(form, to.len());
+            if len != 0 {
+                let out = self.buffers.out.get(..len).ok_or(EIO)?;
+                let copied = to.copy_to_iter(out);
+                if copied < len {
+                    // Of what did not arrive nothing is lost: the records come again.
+                    self.cursor = start;
+                    let whole = self.refill(form, copied);
+                    done += whole;
+                    return if done != 0 { Ok(done) } else { Err(EFAULT) };
+                }
+                done += len;
+            }
+            match next {
+                Fill::More => {}
+                Fill::End => return Ok(done),
+                // The next read() reports it.
+                Fill::Error(_) if done != 0 => return Ok(done),
+                Fill::Error(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Moves the cursor over the records of which at most `len` bytes arrived, and returns how many bytes they were.
+    fn refill(&mut self, form: Form, len: usize) -> usize {
+        let (len, _) = self.fill(form, len);
+        len
+    }
+
+    /// Puts records into the buffer, at most `room` bytes, and moves the cursor behind them.
+    fn fill(&mut self, form: Form, room: usize) -> (usize, Fill) {
+        let file = self.file;
+        let Buffers {
+            formatter,
+            record: scratch,
+            out,
+        } = &mut *self.buffers;
+        let room = room.min(out.len());
+        let mut done = 0;
+        let mut passed = 0usize;
+        loop {
+            let before = self.cursor.clone();
+            let mut span = match self.cursor.read(&self.ring, room, None) {
+                Read::Empty => return (done, Fill::End),
+                // In the log of an earlier boot the numbers tell.
+                Read::Lost(_) if file.intake.is_none() => continue,
+                Read::Lost(n) if done == 0 => {
+                    file.lost.store(file.lost.load(Relaxed) + n, Relaxed);
+                    return (0, Fill::Error(EPIPE));
+                }
+                Read::Lost(_) => {
+                    self.cursor = before;
+                    return (done, Fill::Error(EPIPE));
+                }
+                Read::Records(span) => span,
+            };
+            let mut len = done;
+            let mut full = false;
+            let mut contradictory = 0;
+            while let Some(record) = span.next() {
+                if !file.may_see(record.flags()) {
+                    passed += 1;
+                    if passed % STRIDE == 0 && should_stop() {
+                        return (done, Fill::Error(EINTR));
+                    }
+                    continue;
+                }
+                let out = out.get_mut(len..room).unwrap_or(&mut []);
+                let used = match form {
+                    Form::Binary => record.copy(out).map(<[u8]>::len),
+                    Form::Kmsg | Form::Text => formatter.format_ref(&record, scratch, out),
+                };
+                let Some(used) = used else {
+                    span.undo();
+                    full = true;
+                    break;
+                };
+                len += used;
+                // Such a record has no text.
+                contradictory += usize::from(used == 0);
+                if form == Form::Kmsg && used != 0 {
+                    break;
+                }
+            }
+            // Otherwise the writer has overwritten them meanwhile, and the next turn finds what comes next.
+            if span.commit() {
+                done = len;
+                (0..contradictory).for_each(|_| self.cursor.damage());
+                if full {
+                    let next = if done == 0 {
+                        Fill::Error(EINVAL)
+                    } else {
+                        Fill::More
+                    };
+                    return (done, next);
+                }
+                if form == Form::Kmsg && done != 0 {
+                    return (done, Fill::End);
+                }
+            }
+        }
+    }
+}
+
+/// What comes after the records that [`Reading::fill`] has put into the buffer.
+enum Fill {
+    /// There may be more.
+    More,
+    /// Nothing for this call.
+    End,
+    /// An error.
+    Error(Error),
 }
 
 /// Whether the kernel shows who wrote a message.

@@ -17,7 +17,10 @@ use crate::{
 };
 use kernel::{
     alloc::AllocError,
-    device::property::FwNode,
+    device::{
+        property::FwNode,
+        Device, //
+    },
     prelude::*,
     str::CString, //
 };
@@ -32,6 +35,15 @@ pub(crate) fn invalid(reason: &'static str) -> Refusal {
     Refusal {
         reason,
         error: EINVAL,
+    }
+}
+
+impl Refusal {
+    /// Prints the reason, and returns the error.
+    pub(crate) fn report(&self, dev: &Device, name: &CStr) -> Error {
+        let name = name.to_str().unwrap_or("?");
+        dev_err!(dev, "window {}: {}\n", name, self.reason);
+        self.error
     }
 }
 
@@ -96,13 +108,25 @@ pub(crate) enum Source {
 pub(crate) struct LogSpec {
     /// Bytes of records, a power of two.
     pub(crate) data_size: usize,
-    /// The carve-out that survives a reboot.
-    pub(crate) persistent: Option<Range>,
+    /// The region that survives a reboot, if one is asked for, or why there is none.
+    pub(crate) persistent: Option<Result<Range, &'static str>>,
     /// The memory type with which it is written.
     pub(crate) persist_cache: Cache,
     /// Records of this level and more urgent ones are kept there.
     pub(crate) persist_level: u8,
+    /// Records that a program may write in five seconds by one open file, if the tree says so; 0: any number.
+    pub(crate) write_limit: Option<u32>,
 }
+
+impl LogSpec {
+    /// Bytes of records of the kernel's lane, and of that of programs.
+    pub(crate) fn lanes(&self) -> [usize; 2] {
+        [self.data_size, (self.data_size / 4).max(PROGRAMS_MIN)]
+    }
+}
+
+/// The smallest lane of programs.
+const PROGRAMS_MIN: usize = 16 << 10;
 
 /// What a window is.
 pub(crate) enum Kind {
@@ -140,9 +164,9 @@ impl Spec {
         if name.as_str() == "log" {
             return Self::read_log(node, name);
         }
-        if name.as_str() == "log.prev" {
+        if name.as_str().starts_with("log.prev") {
             return Err(invalid(
-                "the name log.prev belongs to the previous boot's log",
+                "names that begin with log.prev belong to the logs of earlier boots",
             ));
         }
         let geometry = Geometry::read(node)?;
@@ -190,16 +214,17 @@ impl Spec {
 
     fn read_log(node: &FwNode, name: Name) -> Result<Self, Refusal> {
         let data_size = read_u32(node, c"size")?.unwrap_or(1 << 20) as usize;
-        if !crate::ring::size_ok(data_size) {
+        if !crate::ring::sizes_ok(data_size, 0) {
             return Err(invalid(
                 "a log's size is a power of two from 32 KiB to 256 MiB",
             ));
         }
-        let persistent = match Range::by_phandle(node, c"memory-region") {
-            Ok(range) => Some(range),
-            Err(e) if e == ENOENT => None,
-            Err(_) => return Err(invalid("memory-region points to no region")),
-        };
+        let persistent = node.property_present(c"memory-region").then(|| {
+            Range::by_phandle(node, c"memory-region").map_err(|e| match e {
+                e if e == ENOENT => "memory-region points to no node",
+                _ => "memory-region points to no region",
+            })
+        });
         let persist_level = read_u32(node, c"fanlight,persist-level")?.unwrap_or(7);
         let persist_level = u8::try_from(persist_level)
             .ok()
@@ -208,7 +233,7 @@ impl Spec {
         Ok(Self {
             name,
             source: Source::Vmalloc {
-                size: PAGE_SIZE + data_size,
+                size: data_size,
                 prefault: node.property_read_bool(c"fanlight,prefault"),
             },
             cache: Cache::Cached,
@@ -224,6 +249,7 @@ impl Spec {
                     cache => cache.unwrap_or(Cache::WriteCombine),
                 },
                 persist_level,
+                write_limit: read_u32(node, c"fanlight,write-limit")?,
             }),
         })
     }

@@ -6,10 +6,7 @@
 
 use crate::{
     ring::Digits,
-    window::{
-        Content,
-        Window, //
-    }, //
+    window::Window, //
 };
 use kernel::{
     debugfs::{
@@ -56,13 +53,15 @@ fn show(window: &Arc<Window>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "faults {}", c.faults.load(Relaxed))?;
     writeln!(f, "inserted {}", c.inserted.load(Relaxed))?;
     writeln!(f, "revocations {}", c.revocations.load(Relaxed))?;
-    if let Content::Log(log) | Content::Previous(log, _) = &window.content {
-        let counts = log.writer().counts(log.ring());
+    if let Some(intake) = window.content.intake() {
+        let counts = intake.counts();
         for (name, value) in [
             ("written", counts.written),
             ("overwritten", counts.overwritten),
             ("dropped", counts.dropped),
-            ("kernel_missed", log.missed.load(Relaxed)),
+            ("kernel_missed", counts.kernel_missed),
+            ("limited", counts.limited),
+            ("not_kept", counts.not_kept),
         ] {
             writeln!(f, "{name} {}", Digits::of(value).as_str())?;
         }

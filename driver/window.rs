@@ -5,13 +5,13 @@
 use crate::{
     fbdev::Framebuffer,
     geometry::ScanoutKind,
-    log::Log,
+    log::{
+        intake::Intake,
+        previous::Previous, //
+    },
     log_file::LogFile,
     memory,
-    ring::{
-        persist::Salvaged,
-        Digits, //
-    },
+    ring::Digits,
     spec::Name,
     sys::{
         abi::{
@@ -32,7 +32,7 @@ use crate::{
             Mapping,
             Protection, //
         },
-        persistent::Persistent,
+        persistent::Region,
         sysfs::Attribute,
         Cache, //
     }, //
@@ -80,30 +80,30 @@ pub(crate) enum Content {
     Memory,
     /// A picture.
     Framebuffer(Pin<KBox<Framebuffer>>),
-    /// The log.
-    Log(Arc<Log>),
-    /// What was salvaged of the previous boot's log, and how that went.
-    Previous(Arc<Log>, Salvaged),
+    /// The log of this boot. Whether it is kept over a reboot: "yes", or why not.
+    Log(Arc<Intake>, &'static str),
+    /// The log of an earlier boot, and what writes to the region that keeps it.
+    Previous(Arc<Previous>, Arc<Intake>),
 }
 
 impl Content {
-    fn log(&self) -> Option<&Arc<Log>> {
+    /// What writes to the log of this boot.
+    pub(crate) fn intake(&self) -> Option<&Arc<Intake>> {
         match self {
-            Content::Log(log) | Content::Previous(log, _) => Some(log),
+            Content::Log(intake, _) => Some(intake),
             _ => None,
         }
     }
 
-    pub(crate) fn persistent(&self) -> Option<&Persistent> {
-        match self {
-            Content::Log(log) => log.persistent.as_deref(),
-            _ => None,
-        }
+    /// The copy of this boot's log.
+    pub(crate) fn region(&self) -> Option<&Region> {
+        self.intake()?.region.as_deref()
     }
 
-    pub(crate) fn salvaged(&self) -> Option<&Salvaged> {
+    /// The log of an earlier boot.
+    pub(crate) fn previous(&self) -> Option<&Previous> {
         match self {
-            Content::Previous(_, salvaged) => Some(salvaged),
+            Content::Previous(previous, _) => Some(previous),
             _ => None,
         }
     }
@@ -156,8 +156,13 @@ impl Window {
             fb.detach();
         }
         self.mapping.revoke();
-        if let Some(log) = self.content.log() {
-            log.end();
+        match &self.content {
+            Content::Log(intake, _) => {
+                intake.log.end();
+                intake.end();
+            }
+            Content::Previous(previous, _) => previous.log.end(),
+            _ => {}
         }
     }
 
@@ -170,7 +175,7 @@ impl Window {
             kind: 1,
             backing: self.backing as u32,
             cache: self.mapping.cache() as u32,
-            rights: RIGHT_READ | RIGHT_MAP_READ,
+            rights: RIGHT_MAP_READ,
             size: self.mapping.size() as u64,
             phys: self
                 .mapping
@@ -182,7 +187,14 @@ impl Window {
             ..Info::default()
         };
         if !self.read_only {
-            info.rights |= RIGHT_WRITE | RIGHT_MAP_WRITE;
+            info.rights |= RIGHT_MAP_WRITE;
+        }
+        if !self.mapping.is_map_only() {
+            info.rights |= if self.read_only {
+                RIGHT_READ
+            } else {
+                RIGHT_READ | RIGHT_WRITE
+            };
         }
         match &self.content {
             Content::Memory => {}
@@ -196,7 +208,7 @@ impl Window {
                 info.format = g.format.fourcc;
                 info.pages = g.pages;
             }
-            Content::Log(_) => {
+            Content::Log(..) => {
                 info.kind = 3;
                 info.rights |= RIGHT_WRITE;
             }
@@ -209,7 +221,7 @@ impl Window {
         match self.content {
             Content::Memory => "memory",
             Content::Framebuffer(_) => "framebuffer",
-            Content::Log(_) | Content::Previous(..) => "log",
+            Content::Log(..) | Content::Previous(..) => "log",
         }
     }
 
@@ -261,9 +273,14 @@ impl Operations for Window {
             return Err(ENODEV);
         }
         match &self.content {
-            Content::Log(log) => Ok(FileState::Log(LogFile::new(log, opening)?)),
+            Content::Log(intake, _) => {
+                let file = LogFile::new(&intake.log, Some(intake), opening)?;
+                Ok(FileState::Log(file))
+            }
             Content::Previous(..) if opening.file().is_writable() => Err(EACCES),
-            Content::Previous(log, _) => Ok(FileState::Log(LogFile::new(log, opening)?)),
+            Content::Previous(previous, _) => {
+                Ok(FileState::Log(LogFile::new(&previous.log, None, opening)?))
+            }
             _ if self.read_only && opening.file().is_writable() => Err(EACCES),
             _ => Ok(FileState::Memory),
         }
@@ -298,19 +315,20 @@ impl Operations for Window {
 
     fn write(
         &self,
-        _state: &FileState,
+        state: &FileState,
+        file: OpenFile<'_>,
         pos: &mut i64,
         from: &mut IovIterSource<'_>,
     ) -> Result<usize> {
-        match &self.content {
-            Content::Log(log) => log.write(from),
-            _ => memory::write(&self.mapping, pos, from),
+        match state {
+            FileState::Log(log) => log.write(file, from),
+            FileState::Memory => memory::write(&self.mapping, pos, from),
         }
     }
 
     fn seek(&self, state: &FileState, file: OpenFile<'_>, offset: i64, whence: i32) -> Result<i64> {
         match state {
-            FileState::Log(log) => log.seek(offset, whence),
+            FileState::Log(log) => log.seek(offset, whence, file),
             FileState::Memory => file.seek_within(offset, whence, self.mapping.size()),
         }
     }
@@ -325,7 +343,7 @@ impl Operations for Window {
         }
     }
 
-    fn ioctl(&self, state: &FileState, _file: OpenFile<'_>, cmd: u32, arg: usize) -> Result<usize> {
+    fn ioctl(&self, state: &FileState, file: OpenFile<'_>, cmd: u32, arg: usize) -> Result<usize> {
         if !self.mapping.is_live() {
             return Err(ENODEV);
         }
@@ -335,7 +353,9 @@ impl Operations for Window {
             (cmd, _, Content::Framebuffer(fb)) if Framebuffer::knows(cmd) => {
                 return fb.ioctl(cmd, arg, self.mapping.size());
             }
-            (IOC_LOG_FORM, FileState::Log(log), _) => log.set_form(user(4).reader().read()?)?,
+            (IOC_LOG_FORM, FileState::Log(log), _) => {
+                log.set_form(user(4).reader().read()?, file)?;
+            }
             (IOC_LOG_WATERMARK, FileState::Log(log), _) => {
                 log.set_watermark(user(size_of::<Watermark>()).reader().read()?)?;
             }
@@ -346,11 +366,11 @@ impl Operations for Window {
                     .write(&stats)?;
             }
             // This boot's log can't be cleared: others read it.
-            (IOC_LOG_CLEAR, _, Content::Previous(log, _)) => {
+            (IOC_LOG_CLEAR, _, Content::Previous(previous, intake)) => {
                 if !may_clear_log() {
                     return Err(EPERM);
                 }
-                log.clear();
+                previous.clear(intake);
             }
             _ => return Err(ENOTTY),
         }

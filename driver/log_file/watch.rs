@@ -1,22 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Waiting for the log by poll(): what a file would read next, and when it wants to be told.
+//! Waiting for the log by poll(): what a file would read next, and when it wants to be woken.
 
-use super::LogFile;
+use super::{
+    LogFile,
+    STRIDE, //
+};
 use crate::{
     ring::{
         Cursor,
-        Peek,
+        Read,
         Ring,
-        USER, //
+        RECORD_MAX, //
     },
     sys::{
         file::Poll,
-        time::local_clock,
-        wait::Wish, //
+        time::{
+            local_clock,
+            should_stop, //
+        },
+        wait::Threshold, //
     }, //
 };
 use kernel::bindings;
+
+const READABLE: u32 = bindings::POLLIN | bindings::POLLRDNORM;
+const LOSS: u32 = READABLE | bindings::POLLERR | bindings::POLLPRI;
+const WRITABLE: u32 = bindings::POLLOUT | bindings::POLLWRNORM;
+const GONE: u32 = bindings::POLLERR | bindings::POLLHUP;
 
 /// What [`LogFile::peek`] saw.
 enum Seen {
@@ -27,63 +38,71 @@ enum Seen {
 }
 
 impl LogFile {
-    /// `POLLIN` when there is as much as the watermark asks for, with `POLLERR | POLLPRI` when some were lost before.
+    /// `POLLIN` when there is as much as the watermark asks for, with `POLLERR | POLLPRI` when records were lost before
+    /// it. The log of an earlier boot is always readable, with `POLLHUP` at its end.
     pub(crate) fn poll(&self, poll: &Poll<'_>) -> u32 {
-        const READABLE: u32 = bindings::POLLIN | bindings::POLLRDNORM;
         poll.wait(&self.log.waiters);
-        self.log.catch_up();
-        let guard = self.reader.lock();
-        let (mut cursor, watermark) = (guard.cursor.clone(), guard.watermark);
-        drop(guard);
-        let events = bindings::POLLOUT | bindings::POLLWRNORM;
-        // Said before looking, so that what comes in between wakes.
-        if !watermark.is_modest() {
-            self.log.waiters.wish(Wish::ANY);
-        }
+        let (mut cursor, watermark) = {
+            let place = self.place.lock();
+            (place.cursor.clone(), place.watermark)
+        };
         let Ok(ring) = self.ring() else {
-            return bindings::POLLERR | bindings::POLLHUP;
+            return GONE;
+        };
+        let Some(intake) = &self.intake else {
+            return match self.peek(&mut cursor, ring) {
+                Seen::Nothing => READABLE | bindings::POLLHUP,
+                _ => READABLE,
+            };
+        };
+        let events = if poll.file().is_writable() {
+            WRITABLE
+        } else {
+            0
         };
         if !watermark.is_modest() {
+            // Set before the look, so that a record that comes in between wakes.
+            self.log.arm(&Threshold::ANY);
+            if self.log.is_gone() {
+                return GONE;
+            }
             return match self.peek(&mut cursor, ring) {
                 Seen::Nothing => events,
                 Seen::Record(_) => events | READABLE,
-                Seen::Loss => events | READABLE | bindings::POLLERR | bindings::POLLPRI,
+                Seen::Loss => events | LOSS,
             };
         }
         let oldest = match self.peek(&mut cursor, ring) {
-            Seen::Loss => return events | READABLE | bindings::POLLERR | bindings::POLLPRI,
+            Seen::Loss => return events | LOSS,
             Seen::Nothing => None,
             Seen::Record(ns) => Some(ns),
         };
         let age = oldest.map(|ns| local_clock().saturating_sub(ns));
         let delay = u64::from(watermark.delay_us) * 1000;
         let first = cursor.seq().unwrap_or(0);
-        let start = ring
-            .header()
-            .head
-            .load()
-            .wrapping_sub(cursor.unread_bytes(ring));
-        let wish = Wish {
-            seq: match (watermark.records, delay, age) {
-                // The clock starts at the first record.
-                (_, 1.., None) => 0,
-                (0, ..) => u64::MAX,
-                (n, ..) => first.saturating_add(u64::from(n) - 1),
-            },
-            position: match watermark.bytes {
-                0 => u64::MAX,
-                n => start.saturating_add(n.into()),
-            },
+        // In this order: a record that comes in between makes the threshold lower, not higher.
+        let bytes = intake.bytes();
+        let unread = cursor.unread_bytes(&ring);
+        let wanted = |n: u32| (n != 0).then_some(n);
+        let threshold = Threshold {
+            // The delay counts from the first record.
+            any: delay != 0 && age.is_none(),
+            seq: wanted(watermark.records).map(|n| (first as u32).wrapping_add(n - 1)),
+            bytes: wanted(watermark.bytes).map(|n| {
+                let missing = u64::from(n).saturating_sub(unread);
+                bytes.wrapping_add(missing as u32)
+            }),
             timeout_ns: age
                 .filter(|_| delay != 0)
                 .map(|age| delay.saturating_sub(age)),
         };
-        self.log.waiters.wish(wish);
-        let there = |wanted: u32, got: u64| wanted != 0 && got >= wanted.into();
-        let ready = there(
-            watermark.records,
-            self.log.writer().next_seq().saturating_sub(first),
-        ) || there(watermark.bytes, cursor.unread_bytes(ring))
+        self.log.arm(&threshold);
+        if self.log.is_gone() {
+            return GONE;
+        }
+        let reached = |wanted: u32, got: u64| wanted != 0 && got >= wanted.into();
+        let ready = reached(watermark.records, intake.next_seq().saturating_sub(first))
+            || reached(watermark.bytes, cursor.unread_bytes(&ring))
             || age.is_some_and(|age| delay != 0 && age >= delay);
         if ready && oldest.is_some() {
             events | READABLE
@@ -94,20 +113,29 @@ impl LogFile {
 
     /// What read() would find next, without moving the file's cursor.
     fn peek(&self, cursor: &mut Cursor, ring: Ring<'_>) -> Seen {
+        let mut passed = 0usize;
         loop {
-            match cursor.peek(ring) {
-                Peek::Empty => return Seen::Nothing,
-                Peek::Lost(_) => return Seen::Loss,
-                Peek::Record(slot) => {
-                    let (ns, flags) = (slot.ns(), slot.flags());
-                    if !slot.still_valid(ring) {
-                        continue;
-                    }
-                    if self.kernel || flags & USER != 0 {
-                        return Seen::Record(ns);
-                    }
-                    cursor.advance(&slot);
-                }
+            let mut span = match cursor.read(&ring, RECORD_MAX, None) {
+                Read::Empty => return Seen::Nothing,
+                // In the log of an earlier boot the numbers tell.
+                Read::Lost(_) if self.intake.is_none() => continue,
+                Read::Lost(_) => return Seen::Loss,
+                Read::Records(span) => span,
+            };
+            let seen = span.next().map(|record| (record.ns(), record.flags()));
+            if seen.is_some_and(|(_, flags)| self.may_see(flags)) {
+                span.undo();
+            }
+            if !span.commit() {
+                continue;
+            }
+            match seen {
+                Some((ns, flags)) if self.may_see(flags) => return Seen::Record(ns),
+                _ => {}
+            }
+            passed += 1;
+            if passed % STRIDE == 0 && should_stop() {
+                return Seen::Nothing;
             }
         }
     }

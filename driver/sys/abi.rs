@@ -14,7 +14,7 @@ use kernel::{
 };
 
 /// Version of the ABI: `FANLIGHT_ABI`.
-pub(crate) const ABI: u32 = 1;
+pub(crate) const ABI: u32 = 2;
 
 /// `struct fanlight_info`.
 #[repr(C)]
@@ -66,7 +66,8 @@ pub(crate) struct LogStats {
     pub(crate) dropped: u64,
     pub(crate) kernel_missed: u64,
     pub(crate) lost: u64,
-    pub(crate) reserved: [u64; 3],
+    pub(crate) limited: u64,
+    pub(crate) reserved: [u64; 2],
 }
 static_assert!(size_of::<LogStats>() == 64);
 

@@ -77,6 +77,7 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     fn write(
         &self,
         state: &Self::File,
+        file: OpenFile<'_>,
         pos: &mut i64,
         from: &mut IovIterSource<'_>,
     ) -> Result<usize>;
@@ -276,8 +277,10 @@ impl<T: Operations> Vtable<T> {
                 )
             };
             // SAFETY: the core keeps the file open during the call.
-            let data = unsafe { Self::data(file) };
-            data.node.write(&data.state, pos, iter).map(|n| n as isize)
+            let (data, file) = unsafe { (Self::data(file), OpenFile::from_raw(file)) };
+            data.node
+                .write(&data.state, file, pos, iter)
+                .map(|n| n as isize)
         })
     }
 

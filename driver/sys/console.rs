@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! How the kernel reaches the log: an nbcon console for what is printed, a function for other modules.
+//! How printk reaches the log: an nbcon console, a dumper, and printk's buffer.
 //!
-//! C header: [`include/linux/console.h`](srctree/include/linux/console.h). `struct console` is opaque to bindgen, so the
-//! structure and its callbacks are in `kmsg.c`; they end in [`fanlight_console_line`]. The function for other modules is
-//! declared in `fanlight_log.h`.
+//! C headers: [`include/linux/console.h`](srctree/include/linux/console.h),
+//! [`include/linux/kmsg_dump.h`](srctree/include/linux/kmsg_dump.h)
+//!
+//! bindgen leaves `struct console` opaque, so the structures and their callbacks are in `kmsg.c`. The callbacks end in
+//! the functions at the end of this file, which call a [`Sink`].
+//!
+//! A console gets only messages that are more urgent than `console_loglevel`. Its thread goes over the others all the
+//! same, and unlocks the device after each message: [`Sink::passed`] then reads the others from printk's buffer.
 
 use super::ffi;
 use core::ptr::NonNull;
 use kernel::{
+    device::Device,
     error::{
         from_err_ptr,
         to_result, //
@@ -18,24 +24,48 @@ use kernel::{
         c_uint,
         c_void, //
     },
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
-/// Takes printk's records, in order, from the oldest that it still has.
-pub(crate) trait Sink: Send + Sync {
-    /// One record in the extended form of `/dev/kmsg`. `emergency`: in any context, NMI and panic included, and perhaps
-    /// on top of a `line` that was interrupted; nothing may be waited for. Must not print.
-    fn line(&self, text: &[u8], emergency: bool);
+/// What printk, the clock and other modules call. None of these may print.
+pub(crate) trait Sink: Send + Sync + 'static {
+    /// A message in the extended form of `/dev/kmsg`, from the console's thread.
+    fn line(&self, text: &[u8]);
 
-    /// printk has got messages, of whatever level. In interrupt context, under a lock of printk's readers.
-    fn printed(&self);
+    /// The same in an emergency: in any context, NMI and panic included, and perhaps on top of any other call.
+    fn line_atomic(&self, text: &[u8]);
 
-    /// One record of another module, in any context. `emergency`: as above.
-    fn record(&self, level: u8, text: &[u8], emergency: bool) -> Result;
+    /// The console's thread has passed all messages before `next`, a number modulo 2^32.
+    fn passed(&self, next: u32);
+
+    /// The kernel dumps its log. Any context; nothing may be waited for.
+    fn dumping(&self, reason: Reason);
+
+    /// A record of another module, in any context.
+    fn record(&self, level: u8, text: &[u8]) -> Result;
+
+    /// The wall clock was set. In hard interrupt context.
+    fn clock_set(&self);
+
+    /// About a second has passed. In task context.
+    fn tick(&self);
 }
 
-/// Reads the message with the kernel's number `seq`, or the oldest one after it, in the form of the kernel's dumpers. Gives
-/// its number and the bytes of `buffer` that it takes; what does not fit is cut. `None`: there is no such message yet.
+/// Why the kernel dumps its log: `enum kmsg_dump_reason`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The kernel panics: the other processors are stopped.
+    Panic,
+    /// It goes down in order: all devices are shut down.
+    Shutdown,
+    /// An oops, or an emergency restart.
+    Other,
+}
+
+/// Reads the message with the number `seq`, or the oldest one after it that printk has, in the form of the kernel's
+/// dumpers. Returns its number and how many bytes of `buffer` it takes; what does not fit is cut. `None`: there is no such
+/// message yet. Messages before the last `dmesg -C` are not found.
 ///
 /// Safe in any context.
 pub(crate) fn dumped(seq: u64, buffer: &mut [u8]) -> Option<(u64, usize)> {
@@ -46,77 +76,134 @@ pub(crate) fn dumped(seq: u64, buffer: &mut [u8]) -> Option<(u64, usize)> {
     usize::try_from(len).ok().map(|len| (found, len))
 }
 
-/// The kernel's number of the first message after the last one that was cleared (`dmesg -C`).
-pub(crate) fn cleared() -> u64 {
-    // SAFETY: no preconditions.
-    unsafe { ffi::fanlight_kmsg_cleared() }
+/// Numbers of printk's messages.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct KmsgRange {
+    /// The first message after the last `dmesg -C`.
+    pub(crate) cleared: u64,
+    /// The message that comes next.
+    pub(crate) next: u64,
 }
 
-/// Messages of this level and less urgent ones are not given to consoles.
-pub(crate) fn loglevel() -> u8 {
-    // SAFETY: no preconditions.
-    unsafe { ffi::fanlight_console_loglevel() }.clamp(0, 8) as u8
+/// Where printk is now. Safe in any context.
+pub(crate) fn kmsg_range() -> KmsgRange {
+    let mut range = KmsgRange::default();
+    // SAFETY: both may be written for the call.
+    unsafe { ffi::fanlight_kmsg_range(&mut range.cleared, &mut range.next) };
+    range
 }
 
-/// A registered console.
+/// Everything through which a [`Sink`] is called. Dropping it ends that.
 ///
 /// # Invariants
 ///
-/// `console` is from `fanlight_console_new` and `listener`, if there is one, from `fanlight_listen`, and neither is freed;
-/// the data of both is `sink`, which is freed after them.
-pub(crate) struct Console {
-    console: NonNull<c_void>,
-    listener: Option<NonNull<c_void>>,
-    sink: NonNull<KBox<dyn Sink>>,
+/// The pointers are from the functions in `kmsg.c` that make them, have not been freed, and have `sink` as their data,
+/// which is a pointer to the sink that `_owner` keeps.
+pub(crate) struct Console<S: Sink> {
+    console: NonNull<ffi::Console>,
+    dumper: Option<NonNull<ffi::Dumper>>,
+    clock: Option<NonNull<ffi::Clock>>,
+    tick: Option<NonNull<ffi::Tick>>,
+    target: Option<NonNull<ffi::Target>>,
+    sink: NonNull<SinkRef>,
+    _owner: Arc<S>,
 }
 
-// SAFETY: the console may be unregistered by any thread, and the sink is `Send`.
-unsafe impl Send for Console {}
-// SAFETY: there are no methods on `&Console`.
-unsafe impl Sync for Console {}
+/// What the C side has as its data.
+struct SinkRef(NonNull<dyn Sink>);
 
-impl Console {
-    /// Registers a console, which printk calls `fanlight<index>`. Before this returns, printk may have begun to replay its buffer to `sink`.
-    pub(crate) fn new(sink: KBox<dyn Sink>, index: i16) -> Result<Self> {
-        let sink = NonNull::from(KBox::leak(KBox::new(sink, GFP_KERNEL)?));
+// SAFETY: each of these may be freed by any thread, and the sink is `Send`.
+unsafe impl<S: Sink> Send for Console<S> {}
+// SAFETY: there are no methods on `&Console`.
+unsafe impl<S: Sink> Sync for Console<S> {}
+
+impl<S: Sink> Console<S> {
+    /// Registers a console, which printk calls `fanlight<index>`. Nothing calls `sink` before [`Console::start`], but the
+    /// notice of a dump.
+    pub(crate) fn new(sink: Arc<S>, index: i16) -> Result<Self> {
+        let target: &dyn Sink = &*sink;
+        let data = KBox::new(SinkRef(NonNull::from(target)), GFP_KERNEL)?;
+        let data = NonNull::from(KBox::leak(data));
+        let raw: *mut c_void = data.as_ptr().cast();
         // SAFETY: the data is a leaked box, valid until `drop` takes it back.
-        let console = unsafe { ffi::fanlight_console_new(sink.as_ptr().cast(), index) };
+        let console = unsafe { ffi::fanlight_console_new(raw, index) };
         let Some(console) = NonNull::new(console) else {
             // SAFETY: leaked above, and given to nobody.
-            drop(unsafe { KBox::from_raw(sink.as_ptr()) });
+            drop(unsafe { KBox::from_raw(data.as_ptr()) });
             return Err(ENOMEM);
         };
-        // INVARIANT: just made, with `sink` as its data.
+        // INVARIANT: just made, with `data` as its data.
         let mut this = Self {
             console,
-            listener: None,
-            sink,
+            dumper: None,
+            clock: None,
+            tick: None,
+            target: None,
+            sink: data,
+            _owner: sink,
         };
-        // SAFETY: the sink lives until `drop` has cleared the target. It is no error that another instance is first.
-        unsafe { ffi::fanlight_log_target_set(sink.as_ptr().cast()) };
         // SAFETY: by the type invariant.
         to_result(unsafe { ffi::fanlight_console_register(this.console.as_ptr()) })?;
-        // SAFETY: the sink lives until `drop` has ended the listener.
-        let listener = from_err_ptr(unsafe { ffi::fanlight_listen(sink.as_ptr().cast()) })?;
-        // INVARIANT: just made, with `sink` as its data.
-        this.listener = NonNull::new(listener);
+        // SAFETY: the data lives until `drop` has freed what refers to it.
+        this.dumper = NonNull::new(from_err_ptr(unsafe { ffi::fanlight_dumper_new(raw) })?);
         Ok(this)
+    }
+
+    /// Lets everything call the sink. printk replays its buffer from now on. What cannot be had for want of memory is
+    /// reported and done without.
+    pub(crate) fn start(&mut self, dev: &Device) {
+        let raw: *mut c_void = self.sink.as_ptr().cast();
+        // SAFETY: the console is registered, and the data lives until `drop` has freed what refers to it.
+        let (clock, tick, target) = unsafe {
+            ffi::fanlight_console_start(self.console.as_ptr());
+            (
+                from_err_ptr(ffi::fanlight_clock_new(raw)),
+                from_err_ptr(ffi::fanlight_tick_new(raw)),
+                from_err_ptr(ffi::fanlight_target_add(raw)),
+            )
+        };
+        if clock.is_err() || tick.is_err() || target.is_err() {
+            dev_warn!(
+                dev,
+                "window log: out of memory: it may miss the clock, quiet messages or modules\n"
+            );
+        }
+        // INVARIANT: just made, with the sink as their data.
+        self.clock = clock.ok().and_then(NonNull::new);
+        self.tick = tick.ok().and_then(NonNull::new);
+        self.target = target.ok().and_then(NonNull::new);
     }
 }
 
-impl Drop for Console {
+impl<S: Sink> Drop for Console<S> {
     fn drop(&mut self) {
-        if let Some(listener) = self.listener {
-            // SAFETY: by the type invariant. When it returns, it calls nobody any more.
-            unsafe { ffi::fanlight_listen_end(listener.as_ptr()) };
+        // SAFETY: by the type invariant. When each of these returns, no callback runs or will run.
+        unsafe {
+            ffi::fanlight_console_free(self.console.as_ptr());
+            if let Some(dumper) = self.dumper {
+                ffi::fanlight_dumper_free(dumper.as_ptr());
+            }
+            if let Some(clock) = self.clock {
+                ffi::fanlight_clock_free(clock.as_ptr());
+            }
+            if let Some(tick) = self.tick {
+                ffi::fanlight_tick_free(tick.as_ptr());
+            }
+            if let Some(target) = self.target {
+                ffi::fanlight_target_remove(target.as_ptr());
+            }
         }
-        // SAFETY: no preconditions; when it returns, no other module is on its way to the sink.
-        unsafe { ffi::fanlight_log_target_clear(self.sink.as_ptr().cast()) };
-        // SAFETY: by the type invariant. When it returns, no callback runs or will run.
-        unsafe { ffi::fanlight_console_free(self.console.as_ptr()) };
-        // SAFETY: leaked in `new`, and nobody uses it any more.
+        // SAFETY: leaked in `new`, and nothing refers to it any more.
         drop(unsafe { KBox::from_raw(self.sink.as_ptr()) });
     }
+}
+
+/// # Safety
+///
+/// `data` must be the data of a live [`Console`].
+unsafe fn sink<'a>(data: *const c_void) -> &'a dyn Sink {
+    // SAFETY: the data is a `SinkRef`, whose sink the console's owner keeps alive.
+    unsafe { (*data.cast::<SinkRef>()).0.as_ref() }
 }
 
 /// Called by `kmsg.c`.
@@ -125,58 +212,94 @@ impl Drop for Console {
 ///
 /// `data` must be the data of a live [`Console`], and `text` be `len` valid bytes that do not change during the call.
 #[no_mangle]
-unsafe extern "C" fn fanlight_console_line(
+unsafe extern "C" fn fanlight_console_line(data: *const c_void, text: *const u8, len: c_uint) {
+    // SAFETY: the caller passes the console's data and a line that it owns.
+    unsafe { sink(data).line(core::slice::from_raw_parts(text, len as usize)) };
+}
+
+/// Called by `kmsg.c`.
+///
+/// # Safety
+///
+/// As [`fanlight_console_line`].
+#[no_mangle]
+unsafe extern "C" fn fanlight_console_line_atomic(
     data: *const c_void,
     text: *const u8,
     len: c_uint,
-    emergency: bool,
 ) {
-    // SAFETY: by the caller's promise.
-    let (sink, text) = unsafe {
-        (
-            &*data.cast::<KBox<dyn Sink>>(),
-            core::slice::from_raw_parts(text, len as usize),
-        )
+    // SAFETY: the caller passes the console's data and printk's buffer, which it has made its own.
+    unsafe { sink(data).line_atomic(core::slice::from_raw_parts(text, len as usize)) };
+}
+
+/// Called by `kmsg.c`.
+///
+/// # Safety
+///
+/// `data` must be the data of a live [`Console`].
+#[no_mangle]
+unsafe extern "C" fn fanlight_console_passed(data: *const c_void, next: u32) {
+    // SAFETY: the caller passes the console's data.
+    unsafe { sink(data) }.passed(next);
+}
+
+/// Called by `kmsg.c`.
+///
+/// # Safety
+///
+/// `data` must be the data of a live [`Console`].
+#[no_mangle]
+unsafe extern "C" fn fanlight_dumping(data: *const c_void, panic: bool, shutdown: bool) {
+    let reason = match (panic, shutdown) {
+        (true, _) => Reason::Panic,
+        (_, true) => Reason::Shutdown,
+        _ => Reason::Other,
     };
-    sink.line(text, emergency);
+    // SAFETY: the caller passes the console's data.
+    unsafe { sink(data) }.dumping(reason);
 }
 
 /// Called by `kmsg.c` for other modules.
 ///
 /// # Safety
 ///
-/// `target` must be the sink of a live [`Console`], and `text` be `len` valid bytes that do not change during the call.
+/// `data` must be the data of a live [`Console`], and `text` be `len` valid bytes that do not change during the call.
 #[no_mangle]
 unsafe extern "C" fn fanlight_log_record(
-    target: *const c_void,
+    data: *const c_void,
     level: c_uint,
     text: *const u8,
     len: usize,
-    emergency: bool,
 ) -> c_int {
     let Some(level) = u8::try_from(level).ok().filter(|level| *level <= 7) else {
         return EINVAL.to_errno();
     };
-    // SAFETY: by the caller's promise.
-    let (sink, text) = unsafe {
-        (
-            &*target.cast::<KBox<dyn Sink>>(),
-            core::slice::from_raw_parts(text, len),
-        )
-    };
-    match sink.record(level, text, emergency) {
+    // SAFETY: the caller passes the console's data and a text that it owns.
+    let done = unsafe { sink(data).record(level, core::slice::from_raw_parts(text, len)) };
+    match done {
         Ok(()) => 0,
         Err(e) => e.to_errno(),
     }
 }
 
-/// Called by `kmsg.c` after messages.
+/// Called by `helpers.c`.
 ///
 /// # Safety
 ///
-/// `data` must be the sink of a live [`Console`].
+/// `data` must be the data of a live [`Console`].
 #[no_mangle]
-unsafe extern "C" fn fanlight_console_printed(data: *const c_void) {
-    // SAFETY: by the caller's promise.
-    unsafe { &*data.cast::<KBox<dyn Sink>>() }.printed();
+unsafe extern "C" fn fanlight_clock_set(data: *const c_void) {
+    // SAFETY: the caller passes the console's data.
+    unsafe { sink(data) }.clock_set();
+}
+
+/// Called by `kmsg.c`.
+///
+/// # Safety
+///
+/// `data` must be the data of a live [`Console`].
+#[no_mangle]
+unsafe extern "C" fn fanlight_ticking(data: *const c_void) {
+    // SAFETY: the caller passes the console's data.
+    unsafe { sink(data) }.tick();
 }

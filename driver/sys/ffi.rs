@@ -54,6 +54,8 @@ extern "C" {
         fwnode: *mut bindings::fwnode_handle,
         stem: *const c_char,
     ) -> c_int;
+    pub(super) fn fanlight_of_has_alias(stem: *const c_char, number: c_uint) -> bool;
+    pub(super) fn fanlight_of_is_memory(start: u64, size: u64) -> bool;
     pub(super) fn fanlight_of_find_compatible(
         compatible: *const c_char,
         res: *mut bindings::resource,
@@ -68,7 +70,6 @@ extern "C" {
 
     pub(super) fn fanlight_file_is_readable(file: *const bindings::file) -> bool;
     pub(super) fn fanlight_file_is_writable(file: *const bindings::file) -> bool;
-    pub(super) fn fanlight_file_deny_positions(file: *mut bindings::file);
 
     pub(super) fn fanlight_irq_lock_init(lock: *mut bindings::raw_spinlock_t);
     pub(super) fn fanlight_irq_lock(lock: *mut bindings::raw_spinlock_t) -> c_ulong;
@@ -96,26 +97,54 @@ extern "C" {
         data: *const c_void,
     ) -> c_int;
 
-    pub(super) fn register_reboot_notifier(block: *mut bindings::notifier_block) -> c_int;
-    pub(super) fn unregister_reboot_notifier(block: *mut bindings::notifier_block) -> c_int;
+    pub(super) fn fanlight_wait_timeout(
+        queue: *mut bindings::wait_queue_head,
+        condition: unsafe extern "C" fn(*const c_void) -> bool,
+        data: *const c_void,
+        ms: c_uint,
+    ) -> c_int;
+    pub(super) fn fanlight_should_stop() -> bool;
+    pub(super) fn fanlight_drain();
 
-    pub(super) fn crc32_le(crc: u32, bytes: *const c_void, len: usize) -> u32;
-    pub(super) fn fanlight_may_clear_log() -> bool;
     pub(super) fn fanlight_local_clock() -> u64;
     pub(super) fn fanlight_caller_id() -> u32;
+    pub(super) fn fanlight_comm(buffer: *mut c_char);
+    pub(super) fn fanlight_default_level() -> c_int;
+    pub(super) fn fanlight_in_emergency() -> bool;
+    pub(super) fn fanlight_in_nmi() -> bool;
+    pub(super) fn fanlight_clock_offset() -> i64;
 
-    pub(super) fn fanlight_console_new(data: *mut c_void, index: c_short) -> *mut c_void;
-    pub(super) fn fanlight_console_register(con: *mut c_void) -> c_int;
-    pub(super) fn fanlight_console_free(con: *mut c_void);
-
-    pub(super) fn fanlight_log_target_set(target: *const c_void) -> bool;
-    pub(super) fn fanlight_log_target_clear(target: *const c_void);
+    pub(super) fn fanlight_console_new(data: *mut c_void, index: c_short) -> *mut Console;
+    pub(super) fn fanlight_console_register(console: *mut Console) -> c_int;
+    pub(super) fn fanlight_console_start(console: *mut Console);
+    pub(super) fn fanlight_console_free(console: *mut Console);
     pub(super) fn fanlight_kmsg_dump(seq: *mut u64, buffer: *mut c_char, size: usize) -> isize;
-    pub(super) fn fanlight_console_loglevel() -> c_int;
+    pub(super) fn fanlight_kmsg_range(cleared: *mut u64, next: *mut u64);
+    pub(super) fn fanlight_dumper_new(data: *const c_void) -> *mut Dumper;
+    pub(super) fn fanlight_dumper_free(dumper: *mut Dumper);
+    pub(super) fn fanlight_tick_new(data: *const c_void) -> *mut Tick;
+    pub(super) fn fanlight_tick_free(tick: *mut Tick);
+    pub(super) fn fanlight_target_add(log: *const c_void) -> *mut Target;
+    pub(super) fn fanlight_target_remove(target: *mut Target);
+    pub(super) fn fanlight_clock_new(data: *const c_void) -> *mut Clock;
+    pub(super) fn fanlight_clock_free(clock: *mut Clock);
 
     pub(super) fn fanlight_may_read_kmsg() -> c_int;
-    pub(super) fn fanlight_listen(data: *const c_void) -> *mut c_void;
-    pub(super) fn fanlight_listen_end(listener: *mut c_void);
-    pub(super) fn fanlight_kmsg_cleared() -> u64;
+    pub(super) fn fanlight_may_clear_log() -> bool;
+    pub(super) fn fanlight_boot_id(id: *mut u8) -> c_int;
     pub(super) fn fanlight_rpi_property_list(data: *mut c_void, size: usize) -> c_int;
 }
+
+/// Structures of `kmsg.c` and `helpers.c`, of which Rust has pointers only.
+macro_rules! opaque {
+    ($($name:ident)*) => {
+        $(
+            #[repr(C)]
+            pub(super) struct $name {
+                _opaque: [u8; 0],
+            }
+        )*
+    };
+}
+
+opaque!(Console Dumper Target Clock Tick);

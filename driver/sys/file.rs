@@ -71,12 +71,6 @@ impl<'a> Opening<'a> {
     pub(crate) fn file(&self) -> OpenFile<'a> {
         self.0
     }
-
-    /// Lets pread and pwrite fail with `ESPIPE`: the file is a stream, though lseek has a meaning.
-    pub(crate) fn deny_positions(&self) {
-        // SAFETY: by the type invariant of `OpenFile`; nobody else has the file during `open`.
-        unsafe { ffi::fanlight_file_deny_positions(self.0 .0) };
-    }
 }
 
 /// A caller of poll, which may be told to wait.
@@ -91,6 +85,11 @@ impl<'a> Poll<'a> {
     /// `table` must be null or valid for `'a`.
     pub(super) unsafe fn from_raw(file: OpenFile<'a>, table: *mut bindings::poll_table) -> Self {
         Self { file, table }
+    }
+
+    /// The file that is polled.
+    pub(crate) fn file(&self) -> OpenFile<'a> {
+        self.file
     }
 
     /// Also waits for `waiters` to be woken.
@@ -115,7 +114,8 @@ pub(crate) fn may_clear_log() -> bool {
     unsafe { ffi::fanlight_may_clear_log() }
 }
 
-/// Whether the current task could open `/dev/kmsg` for reading now; the error it would get.
+/// Whether the current task may read the kernel's messages: it has `CAP_SYSLOG`, or may open `/dev/kmsg` for reading now.
+/// The error is the one of that.
 pub(crate) fn may_read_kmsg() -> Result {
     // SAFETY: no preconditions in task context.
     to_result(unsafe { ffi::fanlight_may_read_kmsg() })

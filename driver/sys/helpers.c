@@ -18,22 +18,24 @@
 #include <linux/of_address.h>
 #include <linux/of_reserved_mem.h>
 #include <linux/poll.h>
+#include <linux/panic.h>
 #include <linux/preempt.h>
+#include <linux/printk.h>
 #include <linux/pseudo_fs.h>
+#include <linux/pvclock_gtod.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/timekeeping.h>
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
 #include <soc/bcm2835/raspberrypi-firmware.h>
 
 #include "helpers.h"
 
-/*
- * VMA descriptors
- * ----------------------------------------------------------------------------------------------
- */
+/* VMA descriptors */
 
 bool fanlight_desc_is_shared(const struct vm_area_desc *desc)
 {
@@ -89,10 +91,7 @@ void fanlight_desc_map_pages(struct vm_area_desc *desc, struct page **pages)
 	mmap_action_map_kernel_pages_full(desc, pages);
 }
 
-/*
- * Kernel memory
- * ------------------------------------------------------------------------------------------------
- */
+/* Kernel memory */
 
 void *fanlight_vmalloc(unsigned long size)
 {
@@ -125,10 +124,7 @@ bool fanlight_may_show_addresses(void)
 	return capable(CAP_SYS_ADMIN);
 }
 
-/*
- * The device tree
- * ----------------------------------------------------------------------------------------------
- */
+/* The device tree */
 
 int fanlight_of_region(struct fwnode_handle *fwnode, const char *property, struct resource *res)
 {
@@ -154,6 +150,35 @@ int fanlight_of_alias(struct fwnode_handle *fwnode, const char *stem)
 	return of_alias_get_id(to_of_node(fwnode), stem);
 }
 
+bool fanlight_of_has_alias(const char *stem, unsigned int number)
+{
+	struct device_node *aliases = of_find_node_by_path("/aliases");
+	char name[32];
+	bool found;
+
+	snprintf(name, sizeof(name), "%s%u", stem, number);
+	found = of_find_property(aliases, name, NULL);
+	of_node_put(aliases);
+	return found;
+}
+
+bool fanlight_of_is_memory(u64 start, u64 size)
+{
+	struct device_node *np;
+	struct resource res;
+	int i;
+
+	for_each_node_by_type(np, "memory") {
+		for (i = 0; !of_address_to_resource(np, i, &res); i++) {
+			if (start >= res.start && size && start + size - 1 <= res.end) {
+				of_node_put(np);
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
 int fanlight_of_find_compatible(const char *compatible, struct resource *res)
 {
 	struct device_node *np = of_find_compatible_node(NULL, NULL, compatible);
@@ -168,10 +193,7 @@ int fanlight_of_find_compatible(const char *compatible, struct resource *res)
 
 DEFINE_IDA(fanlight_instances);
 
-/*
- * The shared address space, as DRM and vfio have it
- * -------------------------------------------------------------
- */
+/* The shared address space, as DRM and vfio have it */
 
 static int fanlight_fs_count;
 static struct vfsmount *fanlight_fs_mount;
@@ -227,10 +249,7 @@ void fanlight_inode_unmap(struct inode *inode)
 	unmap_mapping_range(inode->i_mapping, 0, 0, 1);
 }
 
-/*
- * Files ------------------------------------------------------------------------------------------
- * --------------
- */
+/* Files */
 
 bool fanlight_file_is_readable(const struct file *file)
 {
@@ -242,15 +261,7 @@ bool fanlight_file_is_writable(const struct file *file)
 	return file->f_mode & FMODE_WRITE;
 }
 
-void fanlight_file_deny_positions(struct file *file)
-{
-	file->f_mode &= ~(FMODE_PREAD | FMODE_PWRITE);
-}
-
-/*
- * Locking and waiting
- * ------------------------------------------------------------------------------------------
- */
+/* Locking and waiting */
 
 void fanlight_irq_lock_init(raw_spinlock_t *lock)
 {
@@ -321,10 +332,27 @@ int fanlight_wait_interruptible(struct wait_queue_head *queue, bool (*condition)
 	return wait_event_interruptible(*queue, condition(data));
 }
 
-/*
- * Who and when, as printk has them
- * ------------------------------------------------------------------------------
- */
+int fanlight_wait_timeout(struct wait_queue_head *queue, bool (*condition)(const void *data),
+			  const void *data, unsigned int ms)
+{
+	long ret = wait_event_interruptible_timeout(*queue, condition(data), msecs_to_jiffies(ms));
+
+	return ret > 0 ? 0 : ret < 0 ? ret : -ETIMEDOUT;
+}
+
+bool fanlight_should_stop(void)
+{
+	cond_resched();
+	return fatal_signal_pending(current);
+}
+
+void fanlight_drain(void)
+{
+	/* A reset may follow at once: nothing must be left in a write buffer or an outer cache. */
+	wmb();
+}
+
+/* Who and when, as printk has them */
 
 u64 fanlight_local_clock(void)
 {
@@ -336,10 +364,75 @@ u32 fanlight_caller_id(void)
 	return in_task() ? task_pid_nr(current) : 0x80000000 + smp_processor_id();
 }
 
+void fanlight_comm(char *buffer)
+{
+	get_task_comm(*(char (*)[TASK_COMM_LEN])buffer, current);
+}
+
+int fanlight_default_level(void)
+{
+	return default_message_loglevel;
+}
+
+bool fanlight_in_emergency(void)
+{
+	return oops_in_progress || panic_in_progress();
+}
+
+bool fanlight_in_nmi(void)
+{
+	return in_nmi();
+}
+
 /*
- * Raspberry Pi firmware
- * ----------------------------------------------------------------------------------------
+ * The wall clock. The notifier runs within the timekeeper's write section, where no clock can be
+ * read, so an interrupt of its own reads them.
  */
+struct fanlight_clock {
+	struct notifier_block block;
+	struct irq_work work;
+	const void *data;
+};
+
+static int fanlight_clock_notify(struct notifier_block *block, unsigned long was_set, void *unused)
+{
+	if (was_set)
+		irq_work_queue(&container_of(block, struct fanlight_clock, block)->work);
+	return NOTIFY_OK;
+}
+
+static void fanlight_clock_work(struct irq_work *work)
+{
+	fanlight_clock_set(container_of(work, struct fanlight_clock, work)->data);
+}
+
+struct fanlight_clock *fanlight_clock_new(const void *data)
+{
+	struct fanlight_clock *clock = kzalloc_obj(*clock);
+
+	if (!clock)
+		return ERR_PTR(-ENOMEM);
+	clock->data = data;
+	clock->block.notifier_call = fanlight_clock_notify;
+	init_irq_work(&clock->work, fanlight_clock_work);
+	/* It calls the notifier at once, and cannot fail for a new block. */
+	pvclock_gtod_register_notifier(&clock->block);
+	return clock;
+}
+
+void fanlight_clock_free(struct fanlight_clock *clock)
+{
+	pvclock_gtod_unregister_notifier(&clock->block);
+	irq_work_sync(&clock->work);
+	kfree(clock);
+}
+
+s64 fanlight_clock_offset(void)
+{
+	return ktime_get_real_fast_ns() - local_clock();
+}
+
+/* Raspberry Pi firmware */
 
 int fanlight_rpi_property_list(void *data, size_t size)
 {

@@ -10,8 +10,11 @@
 #include <linux/spinlock_types.h>
 #include <linux/types.h>
 
-struct console;
-struct fanlight_listener;
+struct fanlight_clock;
+struct fanlight_console;
+struct fanlight_dumper;
+struct fanlight_target;
+struct fanlight_tick;
 struct file;
 struct fwnode_handle;
 struct ida;
@@ -59,6 +62,10 @@ bool fanlight_may_show_addresses(void);
 int fanlight_of_region(struct fwnode_handle *fwnode, const char *property, struct resource *res);
 int fanlight_of_reg(struct fwnode_handle *fwnode, struct resource *res);
 int fanlight_of_alias(struct fwnode_handle *fwnode, const char *stem);
+/* Whether the tree has the alias <stem><number>. */
+bool fanlight_of_has_alias(const char *stem, unsigned int number);
+/* Whether a node of type "memory" has all of the range. */
+bool fanlight_of_is_memory(u64 start, u64 size);
 int fanlight_of_find_compatible(const char *compatible, struct resource *res);
 
 /* The numbers of the instances. */
@@ -75,7 +82,6 @@ void fanlight_inode_unmap(struct inode *inode);
 /* Files. */
 bool fanlight_file_is_readable(const struct file *file);
 bool fanlight_file_is_writable(const struct file *file);
-void fanlight_file_deny_positions(struct file *file);
 
 /* Locking and waiting. */
 unsigned long fanlight_irq_lock(raw_spinlock_t *lock);
@@ -93,41 +99,79 @@ void fanlight_wake(struct wait_queue_head *queue, unsigned int events);
 int fanlight_wait_interruptible(struct wait_queue_head *queue, bool (*condition)(const void *data),
 				const void *data);
 
+/* As above, for a number of milliseconds at most: -ETIMEDOUT when they are over. */
+int fanlight_wait_timeout(struct wait_queue_head *queue, bool (*condition)(const void *data),
+			  const void *data, unsigned int ms);
+/* Lets others run; true when the current task is to end. */
+bool fanlight_should_stop(void);
+/* Every store so far reaches memory, beyond write buffers and an outer cache. */
+void fanlight_drain(void);
+
 /* Who and when, as printk has them. */
 u64 fanlight_local_clock(void);
 u32 fanlight_caller_id(void);
+/* The name of the current task; the buffer has TASK_COMM_LEN bytes. */
+void fanlight_comm(char *buffer);
+/* Level of a message that gives none. */
+int fanlight_default_level(void);
+/* Whether an oops or a panic is under way. */
+bool fanlight_in_emergency(void);
+bool fanlight_in_nmi(void);
 
 /* The console through which printk reaches the log. */
-struct console *fanlight_console_new(void *data, short index);
-int fanlight_console_register(struct console *con);
-void fanlight_console_free(struct console *con);
-/* Implemented in Rust (sys/console.rs). */
-void fanlight_console_line(void *data, const char *text, unsigned int len, bool emergency);
-
-/* Where fanlight_log() of fanlight_log.h goes; the first one stays until it is cleared. */
-bool fanlight_log_target_set(const void *target);
-void fanlight_log_target_clear(const void *target);
-/* Implemented in Rust (sys/console.rs). */
-int fanlight_log_record(const void *target, unsigned int level, const char *text, size_t len,
-			bool emergency);
+struct fanlight_console *fanlight_console_new(void *data, short index);
+int fanlight_console_register(struct fanlight_console *fc);
+/* Begins with the oldest message that printk has. */
+void fanlight_console_start(struct fanlight_console *fc);
+void fanlight_console_free(struct fanlight_console *fc);
+/*
+ * Implemented in Rust (sys/console.rs). A message in the extended form, from the console's thread
+ * or from an emergency in any context; and how far the console's thread is, modulo 2^32.
+ */
+void fanlight_console_line(const void *data, const char *text, unsigned int len);
+void fanlight_console_line_atomic(const void *data, const char *text, unsigned int len);
+void fanlight_console_passed(const void *data, u32 next);
 
 /*
  * The message *seq, or the oldest one after it; sets *seq to its number. Returns its length, or
- * -ENOENT.
+ * -ENOENT. Messages before the last `dmesg -C` are not found.
  */
 ssize_t fanlight_kmsg_dump(u64 *seq, char *buffer, size_t size);
-int fanlight_console_loglevel(void);
-/* The number of the first message after the last `dmesg -C`. */
-u64 fanlight_kmsg_cleared(void);
+/* The numbers of the first message after the last `dmesg -C`, and of the one that comes next. */
+void fanlight_kmsg_range(u64 *cleared, u64 *next);
 
-/* What reading /dev/kmsg would answer to the current task: 0 or a negative errno. */
-int fanlight_may_read_kmsg(void);
-/* Calls fanlight_console_printed(data) after messages of any level, in interrupt context. */
-struct fanlight_listener *fanlight_listen(const void *data);
-void fanlight_listen_end(struct fanlight_listener *listener);
+/* Calls fanlight_dumping() in a panic, after an oops, and when the machine goes down. */
+struct fanlight_dumper *fanlight_dumper_new(const void *data);
+void fanlight_dumper_free(struct fanlight_dumper *fd);
 /* Implemented in Rust (sys/console.rs). */
-void fanlight_console_printed(const void *data);
+void fanlight_dumping(const void *data, bool panic, bool shutdown);
+
+/* Calls fanlight_ticking() in task context, about once a second while a processor is awake. */
+struct fanlight_tick *fanlight_tick_new(const void *data);
+void fanlight_tick_free(struct fanlight_tick *tick);
+/* Implemented in Rust (sys/console.rs). */
+void fanlight_ticking(const void *data);
+
+/* Where fanlight_log() of fanlight_log.h goes: to the log that was added first of those there. */
+struct fanlight_target *fanlight_target_add(const void *log);
+void fanlight_target_remove(struct fanlight_target *target);
+/* Implemented in Rust (sys/console.rs). */
+int fanlight_log_record(const void *log, unsigned int level, const char *text, size_t len);
+
+/* Calls fanlight_clock_set() after the wall clock was set, and once at first. */
+struct fanlight_clock *fanlight_clock_new(const void *data);
+void fanlight_clock_free(struct fanlight_clock *clock);
+/* Implemented in Rust (sys/console.rs). In hard interrupt context. */
+void fanlight_clock_set(const void *data);
+/* Nanoseconds from the clock of the records to the wall clock. Any context. */
+s64 fanlight_clock_offset(void);
+
+/* Whether the current task may read what /dev/kmsg shows: 0 or a negative errno. */
+int fanlight_may_read_kmsg(void);
 bool fanlight_may_clear_log(void);
+
+/* The kernel's boot id, as bytes. */
+int fanlight_boot_id(u8 id[16]);
 
 /* Raspberry Pi firmware. */
 int fanlight_rpi_property_list(void *data, size_t size);

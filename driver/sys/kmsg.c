@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * printk's side of the log: the console, which bindgen leaves opaque, and what printk does not
- * export: its wake-up, its rights. See helpers.h; the safe types over these are in console.rs and
- * file.rs.
+ * printk's side of the log: the console, which bindgen leaves opaque, the dumper, and the rights of
+ * /dev/kmsg, which printk does not export. See helpers.h; the safe types over these are in
+ * console.rs and file.rs.
  */
 
 #include <linux/capability.h>
@@ -10,122 +10,165 @@
 #include <linux/dcache.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/irq_work.h>
 #include <linux/kmsg_dump.h>
+#include <linux/list.h>
 #include <linux/major.h>
 #include <linux/mount.h>
+#include <linux/mutex.h>
 #include <linux/panic.h>
-#include <linux/poll.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
-#include <linux/wait.h>
+#include <linux/uuid.h>
+#include <linux/workqueue.h>
 
 #include "../fanlight_log.h"
 #include "helpers.h"
 
-/*
- * The console ------------------------------------------------------------------------------------
- * --------------
- */
+/* The console */
 
-static void fanlight_console_write(struct console *con, struct nbcon_write_context *wctxt,
-				   bool emergency)
+/* The longest message in the extended form: PRINTK_MESSAGE_MAX of kernel/printk/internal.h. */
+#define FANLIGHT_LINE_MAX 2048
+
+struct fanlight_console {
+	struct console con;
+	void *data;
+	/*
+	 * Held while a task prints: by the console's thread, or by another task that flushes the
+	 * consoles. Protects line and started.
+	 */
+	struct mutex lock;
+	/* False until the console is to begin: what comes before is offered again. */
+	bool started;
+	/* Where a line is while it is parsed. */
+	char line[FANLIGHT_LINE_MAX];
+};
+
+static struct fanlight_console *to_fanlight_console(struct console *con)
 {
-	/* A takeover in here would give the buffer to somebody else while it is parsed. */
+	return container_of(con, struct fanlight_console, con);
+}
+
+/*
+ * A higher priority context may take the console over and reuse the buffer at any time but in an
+ * unsafe section. The section is only as long as the copy, so that nobody waits for the parser.
+ */
+static unsigned int fanlight_console_copy(struct nbcon_write_context *wctxt, char *line)
+{
+	unsigned int len;
+
 	if (!nbcon_enter_unsafe(wctxt))
-		return;
-	fanlight_console_line(con->data, wctxt->outbuf, wctxt->len, emergency);
+		return 0;
+	len = min_t(unsigned int, wctxt->len, FANLIGHT_LINE_MAX);
+	memcpy(line, wctxt->outbuf, len);
+	/* The copy is whole, even if the console was taken over at this very moment. */
 	nbcon_exit_unsafe(wctxt);
+	return len;
 }
 
 static void fanlight_console_write_thread(struct console *con, struct nbcon_write_context *wctxt)
 {
-	fanlight_console_write(con, wctxt, false);
+	struct fanlight_console *fc = to_fanlight_console(con);
+	unsigned int len;
+
+	if (!READ_ONCE(fc->started))
+		return;
+	/* The caller has locked the device. */
+	len = fanlight_console_copy(wctxt, fc->line);
+	if (len)
+		fanlight_console_line(fc->data, fc->line, len);
 }
 
 static void fanlight_console_write_atomic(struct console *con, struct nbcon_write_context *wctxt)
 {
-	fanlight_console_write(con, wctxt, true);
+	struct fanlight_console *fc = to_fanlight_console(con);
+
+	if (!READ_ONCE(fc->started))
+		return;
+	/* The buffer is this context's as long as it is unsafe to take the console over. */
+	if (!nbcon_enter_unsafe(wctxt))
+		return;
+	fanlight_console_line_atomic(fc->data, wctxt->outbuf, wctxt->len);
+	nbcon_exit_unsafe(wctxt);
 }
 
-/*
- * There is no device beyond the ring, and the ring has a lock of its own: all that printk asks of
- * this pair is that the thread does not migrate.
- */
 static void fanlight_console_device_lock(struct console *con, unsigned long *flags)
 {
+	mutex_lock(&to_fanlight_console(con)->lock);
+	/* printk asks that the task does not migrate while it prints. */
 	migrate_disable();
 }
 
+/*
+ * A task that prints calls this after every message, also after one that is too quiet for consoles
+ * and was passed over: then nothing was written. The position says how far printk is with this
+ * console.
+ */
 static void fanlight_console_device_unlock(struct console *con, unsigned long flags)
 {
+	struct fanlight_console *fc = to_fanlight_console(con);
+
+	if (READ_ONCE(fc->started))
+		fanlight_console_passed(fc->data,
+					(u32)atomic_long_read(&ACCESS_PRIVATE(con, nbcon_seq)));
 	migrate_enable();
+	mutex_unlock(&fc->lock);
 }
 
-struct console *fanlight_console_new(void *data, short index)
+struct fanlight_console *fanlight_console_new(void *data, short index)
 {
-	struct console *con = kzalloc_obj(*con);
+	struct fanlight_console *fc = kzalloc_obj(*fc);
 
-	if (!con)
+	if (!fc)
 		return NULL;
-	strscpy(con->name, "fanlight");
-	con->index = index;
+	strscpy(fc->con.name, "fanlight");
+	fc->con.index = index;
+	/* CON_ENABLED: no console= on the command line is needed. */
+	fc->con.flags = CON_ENABLED | CON_EXTENDED | CON_NBCON;
+	fc->con.write_thread = fanlight_console_write_thread;
+	fc->con.write_atomic = fanlight_console_write_atomic;
+	fc->con.device_lock = fanlight_console_device_lock;
+	fc->con.device_unlock = fanlight_console_device_unlock;
+	fc->data = data;
+	mutex_init(&fc->lock);
+	return fc;
+}
+
+int fanlight_console_register(struct fanlight_console *fc)
+{
+	register_console(&fc->con);
+	/* It returns nothing. It fails when there is no memory for the buffer or the thread. */
+	if (!console_is_registered(&fc->con))
+		return -ENOMEM;
+	return 0;
+}
+
+void fanlight_console_start(struct fanlight_console *fc)
+{
 	/*
-	 * CON_ENABLED: no console= on the command line is needed. CON_PRINTBUFFER: from the first
-	 * record still there.
+	 * Begin with the oldest message that printk has. A new console begins at the end, or where
+	 * syslog(2) has read to (CON_PRINTBUFFER). printk updates the position by compare and
+	 * exchange, so an emergency that is printing right now does not undo this.
 	 */
-	con->flags = CON_ENABLED | CON_EXTENDED | CON_PRINTBUFFER | CON_NBCON;
-	con->write_thread = fanlight_console_write_thread;
-	con->write_atomic = fanlight_console_write_atomic;
-	con->device_lock = fanlight_console_device_lock;
-	con->device_unlock = fanlight_console_device_unlock;
-	con->data = data;
-	return con;
+	scoped_guard(mutex, &fc->lock) {
+		WRITE_ONCE(fc->started, true);
+		atomic_long_set(&ACCESS_PRIVATE(&fc->con, nbcon_seq), 0);
+	}
+	rcuwait_wake_up(&fc->con.rcuwait);
 }
 
-int fanlight_console_register(struct console *con)
+void fanlight_console_free(struct fanlight_console *fc)
 {
-	register_console(con);
-	/* It says nothing: what can fail is the buffer and the thread. */
-	return console_is_registered(con) ? 0 : -ENOMEM;
+	if (console_is_registered(&fc->con))
+		unregister_console(&fc->con);
+	/* 7.2 does not wait for the wake-up of the console's thread. */
+	irq_work_sync(&fc->con.irq_work);
+	kfree(fc);
 }
 
-void fanlight_console_free(struct console *con)
-{
-	if (console_is_registered(con))
-		unregister_console(con);
-	kfree(con);
-}
-
-static const void __rcu *fanlight_log_target;
-
-bool fanlight_log_target_set(const void *target)
-{
-	return !unrcu_pointer(cmpxchg(&fanlight_log_target, NULL, RCU_INITIALIZER(target)));
-}
-
-void fanlight_log_target_clear(const void *target)
-{
-	if (rcu_access_pointer(fanlight_log_target) != target)
-		return;
-	RCU_INIT_POINTER(fanlight_log_target, NULL);
-	synchronize_rcu();
-}
-
-int fanlight_log(unsigned int level, const char *text, size_t len)
-{
-	const void *target;
-	int ret = -ENODEV;
-
-	rcu_read_lock();
-	target = rcu_dereference(fanlight_log_target);
-	if (target)
-		ret = fanlight_log_record(target, level, text, len,
-					  in_nmi() || panic_in_progress());
-	rcu_read_unlock();
-	return ret;
-}
-EXPORT_SYMBOL_GPL(fanlight_log);
+/* printk's buffer */
 
 ssize_t fanlight_kmsg_dump(u64 *seq, char *buffer, size_t size)
 {
@@ -138,23 +181,148 @@ ssize_t fanlight_kmsg_dump(u64 *seq, char *buffer, size_t size)
 	return len;
 }
 
-u64 fanlight_kmsg_cleared(void)
+void fanlight_kmsg_range(u64 *cleared, u64 *next)
 {
 	struct kmsg_dump_iter iter;
 
 	kmsg_dump_rewind(&iter);
-	return iter.cur_seq;
+	*cleared = iter.cur_seq;
+	*next = iter.next_seq;
 }
 
-int fanlight_console_loglevel(void)
+/* The dumper: the last call before the machine goes down. */
+
+struct fanlight_dumper {
+	struct kmsg_dumper dumper;
+	const void *data;
+};
+
+static void fanlight_dump(struct kmsg_dumper *dumper, struct kmsg_dump_detail *detail)
 {
-	return console_loglevel;
+	struct fanlight_dumper *fd = container_of(dumper, struct fanlight_dumper, dumper);
+
+	fanlight_dumping(fd->data, detail->reason == KMSG_DUMP_PANIC,
+			 detail->reason == KMSG_DUMP_SHUTDOWN);
+}
+
+struct fanlight_dumper *fanlight_dumper_new(const void *data)
+{
+	struct fanlight_dumper *fd = kzalloc_obj(*fd);
+
+	if (!fd)
+		return ERR_PTR(-ENOMEM);
+	fd->data = data;
+	fd->dumper.dump = fanlight_dump;
+	fd->dumper.max_reason = KMSG_DUMP_SHUTDOWN;
+	/* It fails only for a dumper that is registered already. */
+	kmsg_dump_register(&fd->dumper);
+	return fd;
+}
+
+void fanlight_dumper_free(struct fanlight_dumper *fd)
+{
+	/* Waits for those who are calling the dumper. */
+	kmsg_dump_unregister(&fd->dumper);
+	kfree(fd);
 }
 
 /*
- * The rights of /dev/kmsg
- * --------------------------------------------------------------------------------------
+ * The tick: once a second, while a processor is awake. printk does not report messages that are too
+ * quiet for consoles when it prints directly: in an emergency, or while boot consoles are there.
  */
+
+struct fanlight_tick {
+	struct delayed_work work;
+	const void *data;
+};
+
+static void fanlight_tick_work(struct work_struct *work)
+{
+	struct fanlight_tick *tick;
+
+	tick = container_of(to_delayed_work(work), struct fanlight_tick, work);
+	fanlight_ticking(tick->data);
+	queue_delayed_work(system_power_efficient_wq, &tick->work, HZ);
+}
+
+struct fanlight_tick *fanlight_tick_new(const void *data)
+{
+	struct fanlight_tick *tick = kzalloc_obj(*tick);
+
+	if (!tick)
+		return ERR_PTR(-ENOMEM);
+	tick->data = data;
+	INIT_DEFERRABLE_WORK(&tick->work, fanlight_tick_work);
+	queue_delayed_work(system_power_efficient_wq, &tick->work, HZ);
+	return tick;
+}
+
+void fanlight_tick_free(struct fanlight_tick *tick)
+{
+	cancel_delayed_work_sync(&tick->work);
+	kfree(tick);
+}
+
+/* fanlight_log(): records of other modules go to the first of the logs. */
+
+struct fanlight_target {
+	struct list_head list;
+	const void *log;
+};
+
+static LIST_HEAD(fanlight_targets);
+static DEFINE_MUTEX(fanlight_targets_lock);
+static const void __rcu *fanlight_log_target;
+
+static void fanlight_target_choose(void)
+{
+	struct fanlight_target *first = list_first_entry_or_null(&fanlight_targets,
+								 struct fanlight_target, list);
+
+	rcu_assign_pointer(fanlight_log_target, first ? first->log : NULL);
+}
+
+struct fanlight_target *fanlight_target_add(const void *log)
+{
+	struct fanlight_target *target = kzalloc_obj(*target);
+
+	if (!target)
+		return ERR_PTR(-ENOMEM);
+	target->log = log;
+	guard(mutex)(&fanlight_targets_lock);
+	list_add_tail(&target->list, &fanlight_targets);
+	fanlight_target_choose();
+	return target;
+}
+
+void fanlight_target_remove(struct fanlight_target *target)
+{
+	scoped_guard(mutex, &fanlight_targets_lock) {
+		list_del(&target->list);
+		fanlight_target_choose();
+	}
+	synchronize_rcu();
+	kfree(target);
+}
+
+int fanlight_log(unsigned int level, const char *text, size_t len)
+{
+	const void *log;
+	int ret = -ENODEV;
+
+	/* More than a record can hold, or more than there can be. */
+	if (!text || len > FANLIGHT_LINE_MAX)
+		return -EINVAL;
+	rcu_read_lock();
+	log = rcu_dereference(fanlight_log_target);
+	if (log)
+		ret = fanlight_log_record(log, level, text, len);
+	rcu_read_unlock();
+	return ret;
+}
+EXPORT_SYMBOL_GPL(fanlight_log);
+
+/* The rights of /dev/kmsg */
 
 /*
  * Opens kmsg as the current task, by an inode of our own with its number: what is mounted on /dev
@@ -183,74 +351,60 @@ static struct file *fanlight_open_kmsg(void)
 	return file;
 }
 
-/* printk's own rules (dmesg_restrict, CAP_SYSLOG, LSMs) are not exported, so they are asked. */
+/*
+ * CAP_SYSLOG is enough, whatever printk.devkmsg= says of the file /dev/kmsg. For others, printk's
+ * own rules (dmesg_restrict, the security modules' hook for syslog) are not exported: the answer is
+ * that of opening /dev/kmsg. The mode and the label of the file in /dev are not asked.
+ */
 int fanlight_may_read_kmsg(void)
 {
-	struct file *file = fanlight_open_kmsg();
+	struct file *file;
 
+	if (ns_capable_noaudit(&init_user_ns, CAP_SYSLOG))
+		return 0;
+	file = fanlight_open_kmsg();
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	__fput_sync(file);
 	return 0;
 }
 
-/*
- * printk wakes those who poll kmsg after every message, whatever its level; consoles hear of the
- * loud ones only. The queue is not exported: it is learnt by polling.
- */
-struct fanlight_listener {
-	poll_table table;
-	wait_queue_entry_t entry;
-	wait_queue_head_t *queue;
-	struct file *file;
-	const void *data;
-};
-
-static int fanlight_printed(wait_queue_entry_t *entry, unsigned int mode, int flags, void *key)
-{
-	fanlight_console_printed(container_of(entry, struct fanlight_listener, entry)->data);
-	return 0;
-}
-
-static void fanlight_listener_queue(struct file *file, wait_queue_head_t *queue, poll_table *table)
-{
-	struct fanlight_listener *listener = container_of(table, struct fanlight_listener, table);
-
-	if (listener->queue)
-		return;
-	listener->queue = queue;
-	add_wait_queue(queue, &listener->entry);
-}
-
-struct fanlight_listener *fanlight_listen(const void *data)
-{
-	struct fanlight_listener *listener = kzalloc_obj(*listener);
-
-	if (!listener)
-		return ERR_PTR(-ENOMEM);
-	listener->data = data;
-	listener->file = fanlight_open_kmsg();
-	if (IS_ERR(listener->file)) {
-		struct file *error = listener->file;
-
-		kfree(listener);
-		return ERR_CAST(error);
-	}
-	init_waitqueue_func_entry(&listener->entry, fanlight_printed);
-	init_poll_funcptr(&listener->table, fanlight_listener_queue);
-	vfs_poll(listener->file, &listener->table);
-	return listener;
-}
-
-void fanlight_listen_end(struct fanlight_listener *listener)
-{
-	if (listener->queue)
-		remove_wait_queue(listener->queue, &listener->entry);
-	__fput_sync(listener->file);
-	kfree(listener);
-}
-
 bool fanlight_may_clear_log(void)
 {
 	return capable(CAP_SYSLOG);
+}
+
+/* The boot */
+
+/*
+ * The kernel's boot id is not exported. It is read from proc by a mount of our own, since the root
+ * file system need not have one yet.
+ */
+int fanlight_boot_id(u8 id[16])
+{
+	struct file_system_type *type = get_fs_type("proc");
+	char text[UUID_STRING_LEN + 1] = "";
+	struct vfsmount *mount;
+	struct file *file;
+	loff_t pos = 0;
+	ssize_t len;
+	int ret;
+
+	if (!type)
+		return -ENOENT;
+	mount = kern_mount(type);
+	module_put(type->owner);
+	if (IS_ERR(mount))
+		return PTR_ERR(mount);
+	file = file_open_root_mnt(mount, "sys/kernel/random/boot_id", O_RDONLY | O_LARGEFILE, 0);
+	if (IS_ERR(file)) {
+		ret = PTR_ERR(file);
+		goto unmount;
+	}
+	len = kernel_read(file, text, UUID_STRING_LEN, &pos);
+	__fput_sync(file);
+	ret = len == UUID_STRING_LEN ? uuid_parse(text, (uuid_t *)id) : -EIO;
+unmount:
+	kern_unmount(mount);
+	return ret;
 }

@@ -30,7 +30,17 @@ mod vm_ops;
 pub(crate) mod vmalloc;
 pub(crate) mod wait;
 
+use kernel::{
+    bindings,
+    error::Error, //
+};
+
 pub(crate) use kernel::page::PAGE_SIZE;
+
+/// `EOPNOTSUPP`, which the kernel crate does not declare.
+pub(crate) fn not_supported() -> Error {
+    Error::from_errno(-(bindings::EOPNOTSUPP as i32))
+}
 
 /// Memory type of a mapping; the values are `FANLIGHT_CACHE_*` of the UAPI header.
 #[derive(Clone, Copy, PartialEq, Eq)]

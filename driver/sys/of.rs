@@ -22,6 +22,9 @@ use kernel::{
 pub(crate) struct Range {
     pub(crate) start: u64,
     pub(crate) size: u64,
+    /// The range is a node's own `reg`: it may be a device's registers, which the kernel must not
+    /// access on its own.
+    pub(crate) registers: bool,
 }
 
 impl Range {
@@ -35,6 +38,7 @@ impl Range {
         Ok(Self {
             start,
             size: u64::from(res.end).wrapping_sub(start).wrapping_add(1),
+            registers: false,
         })
     }
 
@@ -49,7 +53,11 @@ impl Range {
     /// The first entry of the node's own `reg`, translated to a physical range.
     pub(crate) fn by_reg(node: &FwNode) -> Result<Self> {
         // SAFETY: `node` is valid, and the resource may be written.
-        Self::from_resource(|res| unsafe { ffi::fanlight_of_reg(as_raw(node), res) })
+        let range = Self::from_resource(|res| unsafe { ffi::fanlight_of_reg(as_raw(node), res) })?;
+        Ok(Self {
+            registers: true,
+            ..range
+        })
     }
 
     /// The first entry of `reg` of the first node with `compatible`; `ENODEV` when there is none.
@@ -59,6 +67,12 @@ impl Range {
             ffi::fanlight_of_find_compatible(compatible.as_char_ptr(), res)
         })
     }
+}
+
+/// Whether a memory node of the tree has all of `range`: only there can RAM be expected to answer.
+pub(crate) fn is_memory(range: Range) -> bool {
+    // SAFETY: no preconditions.
+    unsafe { ffi::fanlight_of_is_memory(range.start, range.size) }
 }
 
 fn as_raw(node: &FwNode) -> *mut bindings::fwnode_handle {
@@ -74,8 +88,8 @@ pub(crate) fn alias(node: &FwNode, stem: &CStr) -> Option<u32> {
     u32::try_from(unsafe { ffi::fanlight_of_alias(as_raw(node), stem.as_char_ptr()) }).ok()
 }
 
-/// The highest number of any alias `<stem><number>` in the tree.
-pub(crate) fn highest_alias(stem: &CStr) -> Option<u32> {
+/// Whether the tree has the alias `<stem><number>`, whatever node it points to.
+pub(crate) fn has_alias(stem: &CStr, number: u32) -> bool {
     // SAFETY: `stem` is a C string.
-    u32::try_from(unsafe { bindings::of_alias_get_highest_id(stem.as_char_ptr()) }).ok()
+    unsafe { ffi::fanlight_of_has_alias(stem.as_char_ptr(), number) }
 }

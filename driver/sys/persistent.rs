@@ -1,150 +1,227 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The carve-out that keeps a copy of the log over a warm reboot, and the notice that a reboot is coming.
-//!
-//! C headers: [`include/linux/reboot.h`](srctree/include/linux/reboot.h),
-//! [`include/linux/crc32.h`](srctree/include/linux/crc32.h)
+//! The reserved memory region that keeps a copy of the log over a warm reboot.
 
 use super::{
     carveout::Carveout,
-    ffi, //
+    time::{
+        drain_stores,
+        random_u32,
+        should_stop, //
+    }, //
 };
 use crate::ring::{
     persist::{
-        marks,
-        salvage,
+        blocks,
         Appender,
+        Block,
+        Boot,
+        Continued,
         Ending,
-        Salvaged, //
+        Scan,
+        Share, //
     },
-    Entry,
     Record,
     Word,
     RECORD_MAX, //
 };
 use kernel::{
-    bindings,
-    error::to_result,
-    ffi::{
-        c_int,
-        c_ulong,
-        c_void, //
-    },
+    alloc::KVVec,
+    new_mutex,
     prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    },
-    types::Opaque, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Mutex, //
+    }, //
 };
 
-fn crc32_le(crc: u32, bytes: &[u8]) -> u32 {
-    // SAFETY: `bytes` may be read for its length.
-    unsafe { ffi::crc32_le(crc, bytes.as_ptr().cast(), bytes.len()) }
+/// How many words are copied out of the region before others may run.
+const STRIDE: usize = 16 << 10;
+
+/// How many blocks [`Region::forget`] forgets at once, with interrupts off.
+const FORGET_STEP: usize = 16;
+
+/// What the region held before this driver was bound. Nothing in the region has been changed.
+pub(crate) struct Recovered {
+    scan: KBox<Scan>,
+    copy: KVVec<u32>,
+    table: KVVec<Block>,
 }
 
-/// What the previous boot left in `carveout`: each record to `sink`, in order. May take a while.
-pub(crate) fn recover(carveout: &Carveout, sink: impl FnMut(&Record<'_>)) -> Result<Salvaged> {
-    let mut buffer = KBox::new([0; RECORD_MAX], GFP_KERNEL)?;
-    let mut places = KVVec::from_elem(0u32, marks(carveout.size()), GFP_KERNEL)?;
-    Ok(salvage(
-        carveout.words(),
-        crc32_le,
-        &mut buffer,
-        &mut places,
-        sink,
-    ))
+impl Recovered {
+    /// Copies `carveout` and looks for the logs of boots in it. `boot_id` is that of this boot.
+    pub(crate) fn read(carveout: &Carveout, boot_id: &[u8; 16]) -> Result<Self> {
+        let words = carveout.words();
+        let mut copy = KVVec::with_capacity(words.len(), GFP_KERNEL)?;
+        for stride in words.chunks(STRIDE) {
+            for word in stride {
+                copy.push(word.load(), GFP_KERNEL)?;
+            }
+            if should_stop() {
+                return Err(EINTR);
+            }
+        }
+        let mut table = KVVec::from_elem(Block::default(), blocks(carveout.size()), GFP_KERNEL)?;
+        // A signal does not end the search, which takes a bounded time.
+        let pause = || {
+            let _ = should_stop();
+        };
+        let mut scan = KBox::new(Scan::pausing(pause), GFP_KERNEL)?;
+        scan.run(&copy, boot_id, &mut table);
+        Ok(Self { scan, copy, table })
+    }
+
+    /// The earlier boots, the newest first.
+    pub(crate) fn boots(&self) -> &[Boot] {
+        self.scan.boots()
+    }
+
+    /// What this boot has left, if the driver was bound in it before.
+    pub(crate) fn continued(&self) -> Option<&Continued> {
+        self.scan.continued()
+    }
+
+    /// Whether there is something of a version that this driver does not know.
+    pub(crate) fn other_version(&self) -> bool {
+        self.scan.other_version()
+    }
+
+    /// Passes the records of earlier boot `boot` to `sink`, in order.
+    pub(crate) fn records(&self, boot: usize, sink: impl FnMut(&Record<'_>)) -> Result {
+        let mut buffer = KBox::new([0; RECORD_MAX], GFP_KERNEL)?;
+        self.scan
+            .records(boot, &self.copy, &self.table, &mut buffer, sink);
+        Ok(())
+    }
 }
 
-/// The persistent copy of this boot's log.
+/// The copy of this boot's log in the region, and what is left of earlier boots there.
+///
+/// All methods but [`Region::detach`] are called under the log's lock, or by the panicking processor after it took the
+/// ring over.
 ///
 /// # Invariants
 ///
-/// `appender` refers to the mapping of `_carveout`, which stays where it is while `_carveout` lives: the fields are dropped
-/// in their order.
-#[pin_data(PinnedDrop)]
-pub(crate) struct Persistent {
+/// `appender` refers to the mapping of `carveout`, and uses it only while `attached` is 1; and to `_links`, which are not
+/// changed otherwise. `attached` is 0 before `carveout` is taken out.
+#[pin_data]
+pub(crate) struct Region {
     appender: Appender<'static>,
-    _carveout: Carveout,
+    attached: Atomic<i32>,
     /// Records of this level and more urgent ones are kept.
     pub(crate) level: Atomic<u32>,
-    /// 1 after the panic was noted.
-    panicked: Atomic<i32>,
+    _links: KVVec<Word>,
     #[pin]
-    notifier: Opaque<bindings::notifier_block>,
+    carveout: Mutex<Option<Carveout>>,
 }
 
 // SAFETY: the appender works by atomics on memory that is valid in every context.
-unsafe impl Send for Persistent {}
-// SAFETY: as above.
-unsafe impl Sync for Persistent {}
+unsafe impl Send for Region {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Region {}
 
-impl Persistent {
-    /// Clears `carveout` and makes it this boot's. `EINVAL`: it is too small.
+impl Region {
+    /// Takes the region for this boot. Nothing in it changes before [`Region::start`] and the first record. `EINVAL`: it is too small.
     pub(crate) fn new(
         carveout: Carveout,
+        recovered: &Recovered,
         boot_id: &[u8; 16],
         level: u8,
     ) -> Result<impl PinInit<Self, Error>> {
+        let count = blocks(carveout.size());
+        let mut links = KVVec::with_capacity(count, GFP_KERNEL)?;
+        for _ in 0..count {
+            links.push(Word::new(0), GFP_KERNEL)?;
+        }
         let words: *const [Word] = carveout.words();
-        // SAFETY: the mapping does not move with the `Carveout`, and lives as long as it; see the type invariant.
-        let words: &'static [Word] = unsafe { &*words };
-        let appender = Appender::format(words, boot_id, crc32_le).ok_or(EINVAL)?;
-        // INVARIANT: made from the words of this carve-out.
+        let link_words: *const [Word] = links.as_slice();
+        // SAFETY: neither the mapping nor the allocation moves with its owner. `appender` uses them only as the type
+        // invariant says, and is dropped together with `links`.
+        let (words, link_words) = unsafe { (&*words, &*link_words) };
+        let appender = Appender::start(
+            words,
+            link_words,
+            &recovered.scan,
+            &recovered.table,
+            boot_id,
+            random_u32(),
+        )
+        .ok_or(EINVAL)?;
+        // INVARIANT: made from the words of this carve-out and these links.
         Ok(try_pin_init!(Self {
             appender,
-            _carveout: carveout,
+            attached: Atomic::<i32>::new(0),
             level: Atomic::<u32>::new(level.into()),
-            panicked: Atomic::<i32>::new(0),
-            notifier <- Opaque::try_ffi_init(|slot: *mut bindings::notifier_block| {
-                // SAFETY: the slot may be written, and stays where it is until the drop has taken it out.
-                unsafe {
-                    slot.write(bindings::notifier_block {
-                        notifier_call: Some(rebooting),
-                        ..pin_init::zeroed()
-                    });
-                    to_result(ffi::register_reboot_notifier(slot))
-                }
-            }),
+            _links: links,
+            carveout <- new_mutex!(Some(carveout), "fanlight::carveout"),
         }? Error))
     }
 
-    /// Keeps a record, if it is urgent enough. Any context.
+    /// The appender, while the region is ours.
     #[inline]
-    pub(crate) fn append(&self, entry: &Entry<'_>, seq: u64) {
-        if u32::from(entry.level) <= self.level.load(Relaxed) {
-            self.appender.append(entry, seq);
+    fn attached(&self) -> Option<&Appender<'static>> {
+        (self.attached.load(Relaxed) != 0).then_some(&self.appender)
+    }
+
+    /// Begins to keep records.
+    pub(crate) fn start(&self) {
+        self.attached.store(1, Relaxed);
+    }
+
+    /// Keeps a record, which is in the ring as `words`, if it is urgent enough. `false`: there was no block for it.
+    #[inline]
+    pub(crate) fn append(&self, level: u8, share: Share, words: &[Word]) -> bool {
+        if u32::from(level) > self.level.load(Relaxed) {
+            return true;
+        }
+        match self.attached() {
+            Some(appender) => appender.append(share, words),
+            None => true,
         }
     }
 
-    /// Notes that this boot ends by a panic. Any context.
-    pub(crate) fn panicking(&self) {
-        if self.panicked.cmpxchg(0, 1, Relaxed).is_ok() {
-            self.appender.set_ending(Ending::Panic);
+    /// Notes how this boot ends, and waits until that is in memory.
+    pub(crate) fn set_ending(&self, ending: Ending) {
+        if let Some(appender) = self.attached() {
+            appender.set_ending(ending);
+            drain_stores();
         }
     }
-}
 
-/// # Safety
-///
-/// `block` must be the `notifier` of a live [`Persistent`].
-unsafe extern "C" fn rebooting(
-    block: *mut bindings::notifier_block,
-    _mode: c_ulong,
-    _command: *mut c_void,
-) -> c_int {
-    // SAFETY: only `Persistent::new` hands out this function, with its own block, and its drop takes the block out.
-    let this = unsafe { &*kernel::container_of!(Opaque::cast_from(block), Persistent, notifier) };
-    this.appender.set_ending(Ending::Clean);
-    bindings::NOTIFY_DONE as c_int
-}
+    /// Notes how far the wall clock is from the clock of the records, in nanoseconds.
+    pub(crate) fn set_clock(&self, offset_ns: i64) {
+        if let Some(appender) = self.attached() {
+            appender.set_clock(offset_ns);
+        }
+    }
 
-#[pinned_drop]
-impl PinnedDrop for Persistent {
-    fn drop(self: Pin<&mut Self>) {
-        // SAFETY: registered in `new`; when this returns, nobody calls it. It can't fail for a block that is there.
-        unsafe { ffi::unregister_reboot_notifier(self.notifier.get()) };
-        // The driver was unbound in order: what comes after is not this log's.
-        self.appender.set_ending(Ending::Clean);
+    /// Forgets some of earlier boot `boot`; returns whether there may be more.
+    pub(crate) fn forget(&self, boot: usize) -> bool {
+        let Some(appender) = self.attached() else {
+            return false;
+        };
+        let more = appender.forget(boot, FORGET_STEP);
+        drain_stores();
+        more
+    }
+
+    /// Notes an unbind in order: printk's message and the record that come next. No access follows. Does nothing if it was
+    /// never started.
+    pub(crate) fn finish(&self, next_message: u64, next_seq: u64) {
+        if let Some(appender) = self.attached() {
+            appender.unbind(next_message, next_seq);
+            drain_stores();
+        }
+        self.attached.store(0, Relaxed);
+    }
+
+    /// Gives the region back. After [`Region::finish`], without a lock.
+    pub(crate) fn detach(&self) {
+        if self.attached.load(Relaxed) == 0 {
+            drop(self.carveout.lock().take());
+        }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Readers that wait, and waking them from any context, but not more often than they want.
+//! A wait queue with thresholds, which can be woken from any context.
 //!
 //! C headers: [`include/linux/wait.h`](srctree/include/linux/wait.h),
 //! [`include/linux/irq_work.h`](srctree/include/linux/irq_work.h),
@@ -8,12 +8,9 @@
 
 use super::{
     ffi,
-    version::{
-        smp_mb,
-        HRTIMER_NORESTART, //
-    }, //
+    irq_lock::IrqGuard,
+    version::HRTIMER_NORESTART, //
 };
-use crate::ring::Long;
 use kernel::{
     bindings,
     error::to_result,
@@ -26,30 +23,41 @@ use kernel::{
     types::Opaque, //
 };
 
-/// What a waiter wants to be woken for.
-#[derive(Clone, Copy)]
-pub(crate) struct Wish {
-    /// When a record with this number or a later one is there.
-    pub(crate) seq: u64,
-    /// When the head is at this position or past it.
-    pub(crate) position: u64,
-    /// When so many nanoseconds have passed.
+/// When a waiter is to be woken: as soon as any of these is reached. Sequence numbers and counts of bytes are modulo 2^32.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Threshold {
+    /// By the next record, whatever it is.
+    pub(crate) any: bool,
+    /// By the record with this sequence number.
+    pub(crate) seq: Option<u32>,
+    /// When the log has counted this many bytes.
+    pub(crate) bytes: Option<u32>,
+    /// When this many nanoseconds have passed.
     pub(crate) timeout_ns: Option<u64>,
 }
 
-impl Wish {
-    /// Whatever happens next.
-    pub(crate) const ANY: Wish = Wish {
-        seq: 0,
-        position: 0,
+impl Threshold {
+    /// The next record.
+    pub(crate) const ANY: Self = Self {
+        any: true,
+        seq: None,
+        bytes: None,
         timeout_ns: None,
     };
 }
 
-/// A wait queue, what wakes it, and the most modest of the waiters' wishes.
+const ANY: u32 = 1 << 0;
+const SEQ: u32 = 1 << 1;
+const BYTES: u32 = 1 << 2;
+
+/// A wait queue, and the lowest threshold of its waiters.
 ///
-/// A writer below printk may hold any lock, the scheduler's included, so it can't wake anybody itself: it asks for an
-/// interrupt on its own processor, which does. All are woken together, and each says again what it wants next.
+/// A writer below printk may hold any lock, also one of the scheduler, and can wake nobody itself: it asks for an
+/// interrupt on its own processor (`irq_work`), which wakes all waiters. Each of them then sets its threshold again.
+///
+/// Thresholds are set and checked under the log's lock. A waiter joins the queue, sets its threshold, and then looks
+/// whether it is reached: a record that was appended before is seen by that look, and one that is appended later finds the
+/// threshold.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Waiters {
     #[pin]
@@ -58,15 +66,17 @@ pub(crate) struct Waiters {
     work: Opaque<bindings::irq_work>,
     #[pin]
     timer: Opaque<bindings::hrtimer>,
-    seq: Long,
-    position: Long,
-    /// When the timer goes off, on the clock of `fanlight_now`.
+    /// Which of the thresholds are set: `ANY`, `SEQ`, `BYTES`.
+    armed: Atomic<u32>,
+    seq: Atomic<u32>,
+    bytes: Atomic<u32>,
+    /// When the timer expires, on the clock of `fanlight_now`.
     deadline: Atomic<u64>,
 }
 
 // SAFETY: wait queues, irq_work and timers are made to be shared.
 unsafe impl Send for Waiters {}
-// SAFETY: as above.
+// SAFETY: as for `Send`; the other fields are atomics.
 unsafe impl Sync for Waiters {}
 
 impl Waiters {
@@ -79,69 +89,104 @@ impl Waiters {
             work <- Opaque::ffi_init(|slot| unsafe { ffi::fanlight_irq_work_init(slot, work) }),
             // SAFETY: the slot may be written, and stays where it is.
             timer <- Opaque::ffi_init(|slot| unsafe { ffi::fanlight_timer_init(slot, expired) }),
-            seq: Long::new(u64::MAX),
-            position: Long::new(u64::MAX),
+            armed: Atomic::<u32>::new(0),
+            seq: Atomic::<u32>::new(0),
+            bytes: Atomic::<u32>::new(0),
             deadline: Atomic::<u64>::new(u64::MAX),
         })
     }
 
-    /// Wakes everybody soon if record `seq` or the head at `position` is what somebody waits for. Safe in any context,
-    /// NMI included. The record must have been published before.
+    /// Reports a record that was published: wakes all waiters soon if it reaches a threshold. `seq` is its sequence number,
+    /// and `bytes` counts the log's bytes. Safe in any context; called under the log's lock.
     #[inline]
-    pub(crate) fn appended(&self, seq: u64, position: u64) {
-        // Against `wish`: either the wish is seen here, or the record there.
-        smp_mb();
-        if seq >= self.seq.load() || position >= self.position.load() {
+    pub(crate) fn appended(&self, seq: u32, bytes: impl FnOnce() -> u32) {
+        if self.armed.load(Relaxed) != 0 {
+            self.check(seq, bytes());
+        }
+    }
+
+    #[cold]
+    fn check(&self, seq: u32, bytes: u32) {
+        let armed = self.armed.load(Relaxed);
+        let reached = armed & ANY != 0
+            || armed & SEQ != 0 && !before(seq, self.seq.load(Relaxed))
+            || armed & BYTES != 0 && !before(bytes, self.bytes.load(Relaxed));
+        if reached {
             // SAFETY: it was initialised in `new`, and `drop` waits for it.
             unsafe { bindings::irq_work_queue(self.work.get()) };
         }
     }
 
-    /// Notes what the caller, who is in the queue already, waits for. It then looks whether it is there already.
-    pub(crate) fn wish(&self, wish: Wish) {
-        lower_long(&self.seq, wish.seq);
-        lower_long(&self.position, wish.position);
-        if let Some(ns) = wish.timeout_ns {
-            // SAFETY: no preconditions.
-            let at = unsafe { ffi::fanlight_now() }.saturating_add(ns);
-            lower(&self.deadline, at);
-            // SAFETY: it was initialised in `new`, and `drop` waits for it.
-            unsafe { ffi::fanlight_timer_start(self.timer.get(), self.deadline.load(Relaxed)) };
+    /// Lowers the thresholds to those of a waiter, which is in the queue already. `_lock` is the log's lock.
+    pub(crate) fn arm(&self, threshold: &Threshold, _lock: &IrqGuard<'_>) {
+        let mut armed = self.armed.load(Relaxed);
+        let mut lower = |flag: u32, to: &Atomic<u32>, value: Option<u32>| {
+            if let Some(value) = value {
+                if armed & flag == 0 || before(value, to.load(Relaxed)) {
+                    to.store(value, Relaxed);
+                }
+                armed |= flag;
+            }
+        };
+        lower(SEQ, &self.seq, threshold.seq);
+        lower(BYTES, &self.bytes, threshold.bytes);
+        if threshold.any {
+            armed |= ANY;
         }
-        smp_mb();
+        self.armed.store(armed, Relaxed);
+    }
+
+    /// Starts the timer for a waiter, unless it expires earlier already. Not under a lock that a timer's callback or a
+    /// record of a timer could need.
+    pub(crate) fn start_timer(&self, timeout_ns: u64) {
+        // SAFETY: no preconditions.
+        let at = unsafe { ffi::fanlight_now() }.saturating_add(timeout_ns);
+        lower(&self.deadline, at);
+        loop {
+            let deadline = self.deadline.load(Relaxed);
+            if deadline == u64::MAX {
+                // It has expired meanwhile.
+                return;
+            }
+            // SAFETY: it was initialised in `new`, and `drop` waits for it.
+            unsafe { ffi::fanlight_timer_start(self.timer.get(), deadline) };
+            // Another waiter may have lowered the deadline and started the timer before this one did.
+            if self.deadline.load(Relaxed) == deadline {
+                return;
+            }
+        }
     }
 
     /// Wakes everybody now, with these poll events. Not below printk.
     pub(crate) fn wake(&self, events: u32) {
-        self.seq.store(u64::MAX);
-        self.position.store(u64::MAX);
+        self.armed.store(0, Relaxed);
         self.deadline.store(u64::MAX, Relaxed);
         // SAFETY: `queue` was initialised in `new`.
         unsafe { ffi::fanlight_wake(self.queue.get(), events) };
     }
 
-    /// Sleeps until `condition` holds, which is asked after each record. `ERESTARTSYS` when a signal came.
+    /// Sleeps until `condition` holds, which is asked at first and after each wake-up. `ERESTARTSYS` when a signal came.
     pub(crate) fn wait_interruptible<F: Fn() -> bool>(&self, condition: F) -> Result {
-        /// # Safety
-        ///
-        /// `data` must point to a live `F`.
-        unsafe extern "C" fn trampoline<F: Fn() -> bool>(data: *const c_void) -> bool {
-            // SAFETY: by the caller's promise: it is the `wanted` below, which outlives the wait.
-            unsafe { (*data.cast::<F>())() }
-        }
-        fn wait<F: Fn() -> bool>(this: &Waiters, wanted: &F) -> Result {
-            // SAFETY: `queue` was initialised in `new`, and the trampoline fits the data that goes with it.
-            to_result(unsafe {
-                ffi::fanlight_wait_interruptible(
-                    this.queue.get(),
-                    trampoline::<F>,
-                    core::ptr::from_ref(wanted).cast(),
-                )
-            })
-        }
-        wait(self, &|| {
-            self.wish(Wish::ANY);
-            condition()
+        // SAFETY: `queue` was initialised in `new`, and the trampoline fits the data that goes with it.
+        to_result(unsafe {
+            ffi::fanlight_wait_interruptible(
+                self.queue.get(),
+                trampoline::<F>,
+                core::ptr::from_ref(&condition).cast(),
+            )
+        })
+    }
+
+    /// As [`Waiters::wait_interruptible`], but for `ms` milliseconds at most: `ETIMEDOUT` when they are over.
+    pub(crate) fn wait_timeout<F: Fn() -> bool>(&self, ms: u32, condition: F) -> Result {
+        // SAFETY: `queue` was initialised in `new`, and the trampoline fits the data that goes with it.
+        to_result(unsafe {
+            ffi::fanlight_wait_timeout(
+                self.queue.get(),
+                trampoline::<F>,
+                core::ptr::from_ref(&condition).cast(),
+                ms,
+            )
         })
     }
 
@@ -149,6 +194,20 @@ impl Waiters {
     pub(super) fn as_ptr(&self) -> *mut bindings::wait_queue_head {
         self.queue.get()
     }
+}
+
+/// # Safety
+///
+/// `data` must point to a live `F`.
+unsafe extern "C" fn trampoline<F: Fn() -> bool>(data: *const c_void) -> bool {
+    // SAFETY: the waiting functions pass their own `condition`, which outlives the wait.
+    unsafe { (*data.cast::<F>())() }
+}
+
+/// Whether `a` comes before `b`, both modulo 2^32.
+fn before(a: u32, b: u32) -> bool {
+    // The wrap of the cast is wanted.
+    (a.wrapping_sub(b) as i32) < 0
 }
 
 /// Stores `value` if it is lower than what is there.
@@ -162,17 +221,9 @@ fn lower(to: &Atomic<u64>, value: u64) {
     }
 }
 
-/// The same for a word that is looked at after each record, and so must be cheap to load.
-fn lower_long(to: &Long, value: u64) {
-    loop {
-        let old = to.load();
-        if value >= old || to.swap_if(old, value) {
-            return;
-        }
-    }
-}
-
-const READABLE: u32 = bindings::POLLIN | bindings::POLLRDNORM;
+/// What a record can mean to those who poll: it can be read, and others may have been lost before it.
+const READABLE: u32 =
+    bindings::POLLIN | bindings::POLLRDNORM | bindings::POLLERR | bindings::POLLPRI;
 
 /// # Safety
 ///

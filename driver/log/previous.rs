@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The log of an earlier boot: a ring that is filled once, and can be cleared.
+
+use super::{
+    intake::Intake,
+    Log, //
+};
+use crate::{
+    ring::{
+        persist::{
+            Boot,
+            Ending, //
+        },
+        Writer, //
+    },
+    sys::persistent::Recovered, //
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    }, //
+};
+
+/// What is known of an earlier boot.
+#[derive(Clone, Copy)]
+pub(crate) struct Summary {
+    pub(crate) boot_id: [u8; 16],
+    pub(crate) ending: Ending,
+    /// Nanoseconds from the clock of its records to the wall clock; 0: not known.
+    pub(crate) clock_offset: i64,
+    /// Records that are there.
+    pub(crate) intact: u64,
+    /// Records that were kept and are damaged.
+    pub(crate) missing: u64,
+    /// Places where something is damaged.
+    pub(crate) damaged: u64,
+}
+
+/// The log of an earlier boot.
+#[pin_data]
+pub(crate) struct Previous {
+    pub(crate) log: Arc<Log>,
+    writer: Writer,
+    /// `None`: nothing was found, or it was cleared.
+    #[pin]
+    summary: Mutex<Option<Summary>>,
+    /// Which of the earlier boots in the region it is.
+    index: usize,
+}
+
+impl Previous {
+    /// The log of earlier boot `index` in what was recovered; an empty one if there is no such boot.
+    pub(crate) fn new(recovered: &Recovered, index: usize) -> Result<impl PinInit<Self, Error>> {
+        let boot = recovered.boots().get(index);
+        let bytes = boot.map_or(0, |boot| boot.bytes as usize);
+        let size = (bytes + crate::ring::RECORD_MAX)
+            .next_power_of_two()
+            .max(crate::ring::KERNEL_LANE_MIN);
+        let boot_id = boot.map_or([0; 16], |boot| boot.boot_id);
+        let mut first = None;
+        if boot.is_some() {
+            recovered.records(index, |record| {
+                first.get_or_insert(record.seq);
+            })?;
+        }
+        let first = first.unwrap_or(0);
+        let log = Arc::pin_init(Log::new([size, 0], &boot_id, first)?, GFP_KERNEL)?;
+        let writer = Writer::new(first);
+        if boot.is_some() {
+            recovered.records(index, |record| {
+                // The ring is large enough for all of them.
+                let _ = writer.append_with_seq(&log.ring(), &record.entry, record.seq);
+            })?;
+        }
+        let summary = boot.map(Summary::of);
+        Ok(try_pin_init!(Self {
+            log,
+            writer,
+            summary <- new_mutex!(summary, "fanlight::summary"),
+            index,
+        }? Error))
+    }
+
+    /// What is known of the boot; `None`: nothing was found, or it was cleared.
+    pub(crate) fn summary(&self) -> Option<Summary> {
+        *self.summary.lock()
+    }
+
+    /// Forgets the boot: here, and in the region that `intake` has.
+    pub(crate) fn clear(&self, intake: &Intake) {
+        let mut summary = self.summary.lock();
+        if summary.take().is_some() {
+            intake.forget(self.index);
+        }
+        // Under the mutex: nothing else writes to this ring.
+        self.writer.clear(&self.log.ring());
+    }
+}
+
+impl Summary {
+    fn of(boot: &Boot) -> Self {
+        Self {
+            boot_id: boot.boot_id,
+            ending: boot.ending,
+            clock_offset: boot.clock_offset,
+            intact: boot.intact.into(),
+            missing: boot.missing.into(),
+            damaged: boot.damaged.into(),
+        }
+    }
+}

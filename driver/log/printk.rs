@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! How printk's messages come into the log.
+//!
+//! The console delivers messages that are more urgent than `console_loglevel`, with their dictionary. The others are read
+//! from printk's buffer, in the form of the kernel's dumpers, when the console has passed them. Numbers tell which
+//! messages those are, so that each message is taken once, whichever context takes it.
+
+use super::intake::Intake;
+use crate::{
+    ring::{
+        kmsg,
+        parse_dump,
+        persist::Ending,
+        Entry,
+        EMERGENCY, //
+    },
+    sys::{
+        console::{
+            dumped,
+            kmsg_range,
+            Reason,
+            Sink, //
+        },
+        time::{
+            in_emergency,
+            panic_on_this_cpu, //
+        },
+        try_cell::Claim, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    sync::atomic::Relaxed, //
+};
+
+/// Room to take a message apart.
+pub(super) struct Scratch {
+    line: KVec<u8>,
+    pub(super) dump: Dump,
+}
+
+/// Room for a message in the form of the kernel's dumpers, and for its text.
+pub(super) struct Dump {
+    dumped: KVec<u8>,
+    lines: KVec<u8>,
+}
+
+impl Scratch {
+    pub(super) fn new() -> Result<Self> {
+        let room = || KVec::from_elem(0u8, kmsg::MESSAGE_MAX, GFP_KERNEL);
+        Ok(Self {
+            line: room()?,
+            dump: Dump {
+                dumped: room()?,
+                lines: room()?,
+            },
+        })
+    }
+}
+
+/// In which context a message is taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Context {
+    /// One that may wait for the lock.
+    Normal,
+    /// Any. The lock's owner may be what this context has interrupted.
+    Atomic,
+}
+
+impl Intake {
+    /// Takes messages from printk's buffer up to and without `until`. `passed`: the console is past them, so what is not
+    /// there cannot be had; otherwise the console may still deliver it.
+    ///
+    /// Each turn takes one message that printk's buffer holds, so that there are at most as many turns as messages in it.
+    pub(super) fn take_until(
+        &self,
+        until: u64,
+        passed: bool,
+        scratch: &mut Dump,
+        context: Context,
+    ) {
+        let Dump {
+            dumped: buffer,
+            lines,
+        } = scratch;
+        loop {
+            let next = self.next_message();
+            if next >= until {
+                return;
+            }
+            let entry = match dumped(next, buffer) {
+                Some((seq, len)) if seq < until && (passed || seq == next) => {
+                    let text = buffer.get(..len).unwrap_or(&[]);
+                    parse_dump(text, lines).map(|entry| (seq, entry))
+                }
+                // Cleared by `dmesg -C` before it was taken, or overwritten.
+                _ if passed => return self.pass_over(until, context),
+                _ => return,
+            };
+            match entry {
+                Some((seq, entry)) => self.take(seq, &self.mark(entry), context),
+                None => self.pass_over(next + 1, context),
+            }
+            if self.next_message() == next {
+                // The lock was not to be had. The next call finds the message again.
+                return;
+            }
+        }
+    }
+
+    /// Marks a message that was printed in an emergency which is under way, not one that was only taken meanwhile.
+    fn mark<'a>(&self, entry: Entry<'a>) -> Entry<'a> {
+        let emergency = entry.ns >= self.emergency_since.load(Relaxed) && in_emergency();
+        let flags = if emergency { EMERGENCY } else { 0 };
+        Entry {
+            flags: entry.flags | flags,
+            ..entry
+        }
+    }
+
+    /// Finds room for an emergency: the processor that panics has its own, since what another one was doing may never end.
+    fn claim_atomic(&self) -> Option<Claim<'_, Scratch>> {
+        if panic_on_this_cpu() {
+            self.panic.claim()
+        } else {
+            self.atomic.claim()
+        }
+    }
+
+    fn take_line(&self, text: &[u8], scratch: &mut Scratch, context: Context) {
+        let Scratch { line, dump } = scratch;
+        let line = kmsg::parse(text, line);
+        let Some(seq) = line.as_ref().map(|line| line.seq).or_else(|| number(text)) else {
+            return;
+        };
+        self.begin(seq);
+        if seq > self.next_message() {
+            self.take_until(seq, true, dump, context);
+        }
+        if let Some(line) = line {
+            self.take(seq, &self.mark(line.entry), context);
+        }
+    }
+}
+
+/// The number of a message in the extended form: `<priority>,<number>,<time>,...`.
+fn number(text: &[u8]) -> Option<u64> {
+    let field = text.split(|&byte| byte == b',').nth(1)?;
+    core::str::from_utf8(field).ok()?.parse().ok()
+}
+
+impl Sink for Intake {
+    fn line(&self, text: &[u8]) {
+        self.emergency_since.store(u64::MAX, Relaxed);
+        if let Some(mut scratch) = self.thread.claim() {
+            self.take_line(text, &mut scratch, Context::Normal);
+        }
+    }
+
+    fn line_atomic(&self, text: &[u8]) {
+        // The room is taken if this has interrupted another emergency, or if a dumper is at work: that one's messages, and
+        // this one, are read from printk's buffer by the next call.
+        let Some(mut scratch) = self.claim_atomic() else {
+            return;
+        };
+        if !in_emergency() {
+            // Whoever prints directly, as all do while the machine goes down.
+            self.emergency_since.store(u64::MAX, Relaxed);
+        } else if self.emergency_since.load(Relaxed) == u64::MAX {
+            let since = kmsg::parse(text, &mut scratch.line).map_or(0, |line| line.entry.ns);
+            self.emergency_since.store(since, Relaxed);
+        }
+        self.take_line(text, &mut scratch, Context::Atomic);
+    }
+
+    fn passed(&self, next: u32) {
+        let known = self.next_message();
+        // The wrap of the cast is wanted: the console is at most 2^31 messages away.
+        let ahead = next.wrapping_sub(known as u32) as i32;
+        if ahead <= 0 {
+            return;
+        }
+        let until = known.wrapping_add(ahead as u64);
+        if let Some(mut scratch) = self.thread.claim() {
+            self.begin(until - 1);
+            self.take_until(until, true, &mut scratch.dump, Context::Normal);
+        }
+    }
+
+    fn dumping(&self, reason: Reason) {
+        if let Some(mut scratch) = self.claim_atomic() {
+            self.take_until(kmsg_range().next, false, &mut scratch.dump, Context::Atomic);
+        }
+        self.note_clock(Context::Atomic);
+        match reason {
+            Reason::Panic => self.note_ending(Ending::Panic),
+            Reason::Shutdown => self.note_ending(Ending::Clean),
+            Reason::Other => {}
+        }
+    }
+
+    fn record(&self, level: u8, text: &[u8]) -> Result {
+        self.module_record(level, text)
+    }
+
+    fn clock_set(&self) {
+        self.note_clock(Context::Normal);
+    }
+
+    fn tick(&self) {
+        self.on_tick();
+    }
+}
