@@ -39,6 +39,15 @@ impl From<io::Error> for Error {
     }
 }
 
+/// What an error of the system means, without the number that std adds.
+pub fn plain(error: &io::Error) -> String {
+    let mut text = error.to_string();
+    if let Some(at) = text.find(" (os error ") {
+        text.truncate(at);
+    }
+    text
+}
+
 impl Error {
     /// A message.
     pub fn message(text: impl Into<String>) -> Self {
@@ -56,7 +65,7 @@ impl Error {
             Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 return BROKEN_PIPE
             }
-            Error::Output(error) => eprintln!("fanlight: write error: {error}"),
+            Error::Output(error) => eprintln!("fanlight: write error: {}", plain(&error)),
             Error::Status(status) => return status,
         }
         FAILURE

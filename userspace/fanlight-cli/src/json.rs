@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use crate::printable;
+
 /// An object that is being written.
 pub struct Object {
     text: String,
@@ -56,6 +58,13 @@ pub fn array(items: impl IntoIterator<Item = String>) -> String {
     format!("[{}]", items.join(","))
 }
 
+/// A string as JSON, for [`Object::raw`] and [`Object::optional`].
+pub fn quoted(value: &str) -> String {
+    let mut text = String::new();
+    string(&mut text, value);
+    text
+}
+
 fn string(out: &mut String, value: &str) {
     out.push('"');
     for c in value.chars() {
@@ -65,8 +74,11 @@ fn string(out: &mut String, value: &str) {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
-            c if c < ' ' || c == '\x7f' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            // Valid JSON would not need it for all of these, but JSON is looked at as well.
+            c if printable::is_unsafe(c) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
             }
             c => out.push(c),
         }
@@ -86,6 +98,8 @@ mod tests {
             .optional("o", None::<u8>)
             .end();
         assert_eq!(text, r#"{"a\"b":"x\n\u0001\\é","n":7,"o":null}"#);
+        let text = Object::new().text("k", "\u{202e}\u{9b}\u{e0041}").end();
+        assert_eq!(text, r#"{"k":"\u202e\u009b\udb40\udc41"}"#);
         assert_eq!(array(["1".to_owned(), "{}".to_owned()]), "[1,{}]");
     }
 }

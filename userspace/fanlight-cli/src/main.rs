@@ -15,6 +15,7 @@ mod man;
 mod mem;
 mod number;
 mod output;
+mod printable;
 #[cfg(feature = "png")]
 mod progress;
 mod stats;

@@ -97,12 +97,13 @@ pub fn run(matches: &Matches) -> Result<()> {
     }
 }
 
-const HEAD: [&str; 9] = [
+const HEAD: [&str; 10] = [
     "LOG",
     "WRITTEN",
     "OVERWRITTEN",
     "DROPPED",
     "KERNEL-MISSED",
+    "LIMITED",
     "HELD",
     "CAPACITY",
     "RECORDS/s",
@@ -112,7 +113,7 @@ const HEAD: [&str; 9] = [
 /// Fixed columns, so that the lines of --follow stand below each other.
 fn lines(out: &mut impl Write, head: bool, rows: &[Vec<String>]) -> io::Result<()> {
     let mut line = |cells: &[String]| {
-        let widths = [20, 10, 11, 8, 13, 8, 8, 10, 10];
+        let widths = [20, 10, 11, 8, 13, 8, 8, 8, 10, 10];
         let mut text = String::new();
         for (i, (cell, width)) in cells.iter().zip(widths).enumerate() {
             text.push_str(&if i == 0 {
@@ -140,6 +141,7 @@ fn row(log: &Log, sample: &Sample, rates: Option<(u64, u64)>) -> Result<Vec<Stri
         overwritten,
         dropped,
         kernel_missed,
+        limited,
         ..
     } = sample.stats;
     let rate = |rate: Option<u64>| rate.map_or("-".to_owned(), number::tenths);
@@ -149,6 +151,7 @@ fn row(log: &Log, sample: &Sample, rates: Option<(u64, u64)>) -> Result<Vec<Stri
         overwritten.to_string(),
         dropped.to_string(),
         kernel_missed.to_string(),
+        limited.to_string(),
         held(log)?.to_string(),
         output::human(log.capacity()? as u64),
         rate(rates.map(|rates| rates.0)),
@@ -162,6 +165,7 @@ fn object(log: &Log, sample: &Sample, rates: Option<(u64, u64)>) -> Result<Strin
         overwritten,
         dropped,
         kernel_missed,
+        limited,
         ..
     } = sample.stats;
     Ok(Object::new()
@@ -171,6 +175,7 @@ fn object(log: &Log, sample: &Sample, rates: Option<(u64, u64)>) -> Result<Strin
         .raw("overwritten", overwritten)
         .raw("dropped", dropped)
         .raw("kernel_missed", kernel_missed)
+        .raw("limited", limited)
         .raw("held", held(log)?)
         .raw("capacity", log.capacity()?)
         .optional(

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use fanlight::{Board, Framebuffer, Locator, Log, Window};
+use fanlight::{Board, Framebuffer, Locator, Window};
 
 use crate::args::Matches;
 use crate::error::Result;
@@ -76,10 +76,6 @@ pub fn log_node(matches: &Matches, name: &str) -> Result<PathBuf> {
         return Ok(path);
     }
     Ok(board(matches)?.entry(name)?.path().to_owned())
-}
-
-pub fn open_log(matches: &Matches, name: &str) -> Result<Log> {
-    Ok(Log::open(log_node(matches, name)?)?)
 }
 
 /// A window by its name on the board, or by its path.

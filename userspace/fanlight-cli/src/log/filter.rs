@@ -4,7 +4,7 @@
 use fanlight::{Facility, Level, Record};
 use regex_lite::Regex;
 
-use super::when::Clock;
+use super::clock::Clock;
 use crate::args::Matches;
 use crate::error::{Error, Result};
 
@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 pub struct Filter {
     /// A bit for each level.
     levels: u8,
+    /// `None`: all of them.
     facilities: Option<Vec<Facility>>,
     /// Nanoseconds since boot.
     since: Option<u64>,
@@ -45,7 +46,7 @@ impl Filter {
                 .map(levels)
                 .transpose()?
                 .unwrap_or(!0),
-            facilities: matches.text("facility")?.map(facilities).transpose()?,
+            facilities: chosen(matches)?,
             since: matches
                 .text("since")?
                 .map(|text| clock.read(text))
@@ -83,7 +84,8 @@ impl Filter {
     }
 }
 
-/// `err,warn`; `err+` for err and all that is more urgent, `+err` for err and all that is less, as dmesg has it.
+/// `err,warn`; `err+` for err and all that is more urgent, `+err` for err and all that is less, as
+/// dmesg reads it.
 fn levels(list: &str) -> Result<u8> {
     let mut bits = 0;
     for item in list.split(',') {
@@ -103,6 +105,21 @@ fn levels(list: &str) -> Result<u8> {
         }
     }
     Ok(bits)
+}
+
+/// The facilities of --facility, --kernel and --userspace together, as dmesg adds them up.
+fn chosen(matches: &Matches) -> Result<Option<Vec<Facility>>> {
+    let mut chosen = match matches.text("facility")? {
+        Some(list) => facilities(list)?,
+        None => Vec::new(),
+    };
+    if matches.has("kernel") {
+        chosen.push(Facility::KERN);
+    }
+    if matches.has("userspace") {
+        chosen.extend((1..=u8::MAX).map(Facility));
+    }
+    Ok(Some(chosen).filter(|chosen| !chosen.is_empty()))
 }
 
 fn facilities(list: &str) -> Result<Vec<Facility>> {

@@ -1,78 +1,112 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A record as a line: for people, as /dev/kmsg has it, or as JSON.
+//! A record as a line: for people, as /dev/kmsg has it, as JSON, or for the journal.
 
 use std::io::{self, IsTerminal, Write};
 
-use fanlight::{Level, Log, Record};
+use fanlight::{Level, Record};
 
-use super::when::Clock;
+use super::clock::Clock;
+use super::export;
+use super::source::Source;
+use super::stamp::{Before, Stamp};
 use crate::args::Matches;
 use crate::error::{Error, Result};
 use crate::json::Object;
+use crate::printable;
 
-/// The words of --time.
-pub const TIMES: &[&str] = &["boot", "local"];
+/// The words of --output.
+pub const OUTPUTS: &[&str] = &["short", "cat", "json", "raw", "export"];
 /// The words of --color.
 pub const COLORS: &[&str] = &["auto", "always", "never"];
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Style {
     Text,
-    /// With the field that tells who wrote, as /dev/kmsg has it in some kernels.
-    Raw {
-        callers: bool,
-    },
+    Raw,
     Json,
+    Export,
 }
 
 /// How records are printed.
-pub struct Format<'a> {
+pub struct Format {
     style: Style,
     color: bool,
     decode: bool,
-    /// For local time.
-    clock: Option<&'a Clock>,
+    stamp: Stamp,
+    before: Before,
 }
 
-impl<'a> Format<'a> {
-    pub fn new(matches: &Matches, clock: &'a Clock, log: &Log) -> Result<Self> {
-        let style = match (matches.has("raw"), matches.has("json")) {
-            (true, true) => return Err(Error::Usage("--raw and --json exclude each other".into())),
-            (true, false) => Style::Raw {
-                callers: log.shows_callers(),
-            },
-            (false, true) => Style::Json,
-            (false, false) => Style::Text,
+impl Format {
+    pub fn new(matches: &Matches) -> Result<Self> {
+        let mut stamp = Stamp::of(matches)?;
+        let named = match matches.word("output", OUTPUTS)? {
+            None => None,
+            Some("json") => Some(Style::Json),
+            Some("raw") => Some(Style::Raw),
+            Some("export") => Some(Style::Export),
+            Some(text) => {
+                if text == "cat" {
+                    stamp = Stamp::None;
+                }
+                Some(Style::Text)
+            }
         };
-        let wanted = match matches.word("color", COLORS)? {
-            None if matches.has("color") => "always",
-            other => other.unwrap_or("auto"),
-        };
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let color =
-            wanted == "always" || wanted == "auto" && !no_color && io::stdout().is_terminal();
-        let local = matches.word("time", TIMES)? == Some("local");
-        if local && !clock.knows_dates() {
-            return Err(Error::message(
-                "when another boot was is not known: use --time=boot",
+        let asked = [
+            named,
+            matches.has("raw").then_some(Style::Raw),
+            matches.has("json").then_some(Style::Json),
+        ];
+        let mut asked = asked.into_iter().flatten();
+        let style = asked.next().unwrap_or(Style::Text);
+        if asked.any(|other| other != style) {
+            return Err(Error::Usage(
+                "--raw, --json and --output exclude each other".into(),
             ));
         }
         Ok(Self {
             style,
-            color,
+            color: color(matches)?,
             decode: matches.has("decode"),
-            clock: local.then_some(clock),
+            stamp,
+            before: Before::default(),
         })
     }
 
-    pub fn write(&self, out: &mut impl Write, record: &Record<'_>) -> io::Result<()> {
+    /// What is said on stderr where the dates that this form needs are not known.
+    pub fn without_dates(&self) -> Option<&'static str> {
         match self.style {
-            Style::Raw { callers } => record.write_kmsg(callers, out),
-            Style::Json => writeln!(out, "{}", self.json(record)),
-            Style::Text => self.text(out, record),
+            Style::Text if self.stamp.needs_dates() => {
+                Some("the dates of this log are not known: times are seconds since its boot")
+            }
+            Style::Export => Some(
+                "the dates of this log are not known: systemd-journal-remote refuses its records",
+            ),
+            _ => None,
         }
     }
 
-    fn text(&self, out: &mut impl Write, record: &Record<'_>) -> io::Result<()> {
+    /// Whether this form can say who wrote a record, if the kernel does.
+    pub fn shows_callers(&self) -> bool {
+        self.style == Style::Raw
+    }
+
+    pub fn write(
+        &mut self,
+        out: &mut impl Write,
+        source: &Source,
+        clock: &Clock,
+        callers: bool,
+        record: &Record<'_>,
+    ) -> io::Result<()> {
+        match self.style {
+            Style::Raw => record.write_kmsg(callers, out),
+            Style::Json => writeln!(out, "{}", json(source, clock, record)),
+            Style::Export => export::write(out, source, clock, record),
+            Style::Text => self.text(out, clock, record),
+        }
+    }
+
+    fn text(&mut self, out: &mut impl Write, clock: &Clock, record: &Record<'_>) -> io::Result<()> {
         let mut head = String::new();
         if self.decode {
             head = format!(
@@ -81,23 +115,19 @@ impl<'a> Format<'a> {
                 record.level.name()
             );
         }
-        let time = match self.clock.and_then(|clock| clock.local(record.ns)) {
-            Some(local) => format!("[{local}]"),
-            None => format!(
-                "[{:5}.{:06}]",
-                record.ns / 1_000_000_000,
-                record.ns / 1000 % 1_000_000
-            ),
-        };
-        let indent = head.len() + time.len() + 1;
+        let stamp = self.before.stamp(self.stamp, clock, record.ns);
+        let indent = head.len() + stamp.len();
         for (i, line) in record.text.split(|byte| *byte == b'\n').enumerate() {
             if i > 0 {
                 write!(out, "{:indent$}", "")?;
                 self.message(out, record.level, "", line)?;
             } else {
                 out.write_all(head.as_bytes())?;
-                self.colored(out, "32", |out| out.write_all(time.as_bytes()))?;
-                out.write_all(b" ")?;
+                let time = stamp.trim_end();
+                if !time.is_empty() {
+                    self.colored(out, "32", |out| out.write_all(time.as_bytes()))?;
+                    out.write_all(b" ")?;
+                }
                 let subsystem = subsystem(line);
                 self.message(out, record.level, subsystem, &line[subsystem.len()..])?;
             }
@@ -122,9 +152,11 @@ impl<'a> Format<'a> {
             _ => "",
         };
         if !subsystem.is_empty() {
-            self.colored(out, "33", |out| print(out, subsystem.as_bytes()))?;
+            self.colored(out, "33", |out| {
+                printable::write_line(out, subsystem.as_bytes())
+            })?;
         }
-        self.colored(out, color, |out| print(out, rest))
+        self.colored(out, color, |out| printable::write_line(out, rest))
     }
 
     fn colored<W: Write>(
@@ -140,49 +172,69 @@ impl<'a> Format<'a> {
         write(out)?;
         out.write_all(b"\x1b[0m")
     }
+}
 
-    fn json(&self, record: &Record<'_>) -> String {
-        let mut dict = Object::new();
-        for (key, value) in record.pairs() {
-            dict = dict.text(
-                &String::from_utf8_lossy(key),
-                &String::from_utf8_lossy(value),
-            );
-        }
-        let mut object = Object::new()
-            .raw("seq", record.seq)
-            .raw(
-                "time",
-                format_args!(
-                    "{}.{:09}",
-                    record.ns / 1_000_000_000,
-                    record.ns % 1_000_000_000
-                ),
-            )
-            .raw("level", record.level.number())
-            .text("priority", record.level.name())
-            .text("facility", &record.facility.to_string())
-            .text("caller", &record.caller.to_string())
-            .text("text", &record.text_lossy())
-            .raw("dict", dict.end());
-        if let Some(local) = self.clock.and_then(|clock| clock.local(record.ns)) {
-            // JSON's readers know a point, not ISO's comma.
-            object = object.text("date", &local.replace(',', "."));
-        }
-        for (name, set) in [
-            ("user", record.user),
-            ("continuation", record.continuation),
-            ("emergency", record.emergency),
-        ] {
-            if set {
-                object = object.raw(name, true);
-            }
-        }
-        if record.lost > 0 {
-            object = object.raw("lost", record.lost);
-        }
-        object.end()
+/// Whether to colour: what --color says, or whether the terminal can.
+fn color(matches: &Matches) -> Result<bool> {
+    let wanted = match matches.word("color", COLORS)? {
+        None if matches.has("color") => "always",
+        other => other.unwrap_or("auto"),
+    };
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let terminal = || {
+        io::stdout().is_terminal()
+            && variable("NO_COLOR").is_none()
+            // A serial console often has none, or says that it is dumb.
+            && variable("TERM").is_some_and(|term| term != "dumb")
+    };
+    Ok(wanted == "always" || wanted == "auto" && terminal())
+}
+
+fn json(source: &Source, clock: &Clock, record: &Record<'_>) -> String {
+    let mut dict = Object::new();
+    for (key, value) in record.pairs() {
+        dict = dict.text(
+            &String::from_utf8_lossy(key),
+            &String::from_utf8_lossy(value),
+        );
     }
+    let mut object = Object::new().raw("seq", record.seq);
+    if let Some(cursor) = source.cursor(record) {
+        object = object.text("cursor", &cursor.to_string());
+    }
+    object = object
+        .raw(
+            "time",
+            format_args!(
+                "{}.{:09}",
+                record.ns / 1_000_000_000,
+                record.ns % 1_000_000_000
+            ),
+        )
+        .raw("level", record.level.number())
+        .text("priority", record.level.name())
+        .text("facility", &record.facility.to_string())
+        .text("caller", &record.caller.to_string())
+        .text("text", &record.text_lossy())
+        .raw("dict", dict.end());
+    if let Some(date) = clock.iso(record.ns) {
+        // Readers of JSON expect a point where ISO 8601 prefers the comma.
+        object = object.text("date", &date.replace(',', "."));
+    }
+    for (name, set) in [
+        ("user", record.user),
+        ("continuation", record.continuation),
+        ("emergency", record.emergency),
+    ] {
+        if set {
+            object = object.raw(name, true);
+        }
+    }
+    // Numbers that an earlier boot's log leaves out were not lost: see `missing` of the node.
+    if record.lost > 0 && source.is_running() {
+        object = object.raw("lost", record.lost);
+    }
+    object.end()
 }
 
 /// What stands before the first colon, as in `usb 1-1:`, if it looks like the name of something.
@@ -191,44 +243,27 @@ fn subsystem(line: &[u8]) -> &str {
         return "";
     };
     match text.find(": ") {
-        Some(at) if at <= 40 && !text[..at].chars().any(|c| c.is_control()) => &text[..=at],
+        Some(at) if at <= 40 && !text[..at].chars().any(printable::is_unsafe) => &text[..=at],
         _ => "",
     }
-}
-
-/// Text that cannot do anything to a terminal: control characters come out as `\x1b`.
-fn print(out: &mut impl Write, text: &[u8]) -> io::Result<()> {
-    for chunk in text.utf8_chunks() {
-        let mut rest = chunk.valid();
-        while let Some(at) = rest.find(|c: char| c.is_control() && c != '\t') {
-            out.write_all(&rest.as_bytes()[..at])?;
-            let mut after = rest[at..].chars();
-            if let Some(c) = after.next() {
-                write!(out, "\\x{:02x}", u32::from(c))?;
-            }
-            rest = after.as_str();
-        }
-        out.write_all(rest.as_bytes())?;
-        for byte in chunk.invalid() {
-            write!(out, "\\x{byte:02x}")?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use fanlight::Caller;
 
+    use super::super::boot_id::BootId;
+    use super::super::source::{Origin, Records};
     use super::*;
 
-    impl Format<'_> {
-        fn plain(color: bool) -> Format<'static> {
+    impl Format {
+        fn plain(style: Style) -> Format {
             Format {
-                style: Style::Text,
-                color,
+                style,
+                color: false,
                 decode: false,
-                clock: None,
+                stamp: Stamp::Raw,
+                before: Before::default(),
             }
         }
     }
@@ -242,69 +277,97 @@ mod tests {
         record
     }
 
-    fn printed(format: &Format<'_>, text: &[u8]) -> String {
+    fn printed(mut format: Format, text: &[u8]) -> String {
+        let source = Source {
+            records: Records::Text(Vec::new()),
+            origin: Origin::Running,
+            boot_id: BootId::parse("0fb8a0b2d94a4d1b8a2b8e0a0f6a3c11"),
+        };
+        let clock = Clock::of_offset(None);
         let mut out = Vec::new();
-        format.write(&mut out, &record(text)).unwrap();
+        format
+            .write(&mut out, &source, &clock, false, &record(text))
+            .unwrap();
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn log_text_is_dmesgs() {
-        let format = Format::plain(false);
         assert_eq!(
-            printed(&format, b"usb 1-1: broken"),
+            printed(Format::plain(Style::Text), b"usb 1-1: broken"),
             "[   12.345678] usb 1-1: broken\n"
         );
         assert_eq!(
-            printed(&format, b"two\nlines"),
+            printed(Format::plain(Style::Text), b"two\nlines"),
             "[   12.345678] two\n               lines\n"
         );
         let decoded = Format {
             decode: true,
-            ..Format::plain(false)
+            ..Format::plain(Style::Text)
         };
-        assert_eq!(printed(&decoded, b"x"), "kern  :err   : [   12.345678] x\n");
+        assert_eq!(printed(decoded, b"x"), "kern  :err   : [   12.345678] x\n");
+        let bare = Format {
+            stamp: Stamp::None,
+            ..Format::plain(Style::Text)
+        };
+        assert_eq!(printed(bare, b"two\nlines"), "two\nlines\n");
     }
 
     #[test]
     fn log_text_cannot_drive_the_terminal() {
         assert_eq!(
-            printed(&Format::plain(false), b"a\x1b[2Jb\xffc\xc2\x9b"),
-            "[   12.345678] a\\x1b[2Jb\\xffc\\x9b\n"
+            printed(Format::plain(Style::Text), b"a\x1b[2Jb\xffc\xc2\x9b"),
+            "[   12.345678] a\\x1b[2Jb\\xffc\\xc2\\x9b\n"
         );
     }
 
     #[test]
     fn log_color_is_dmesgs() {
-        let text = printed(&Format::plain(true), b"usb 1-1: broken");
+        let colored = Format {
+            color: true,
+            ..Format::plain(Style::Text)
+        };
         assert_eq!(
-            text,
+            printed(colored, b"usb 1-1: broken"),
             "\x1b[32m[   12.345678]\x1b[0m \x1b[33musb 1-1:\x1b[0m\x1b[31m broken\x1b[0m\n"
         );
     }
 
     #[test]
     fn log_raw_is_kmsgs() {
-        let raw = Format {
-            style: Style::Raw { callers: false },
-            ..Format::plain(false)
-        };
         let expected =
             "3,42,12345678,-;back\\x5cslash \\xc3\\xa9\n SUBSYSTEM=usb\n DEVICE=+usb:1-1\n";
-        assert_eq!(printed(&raw, "back\\slash é".as_bytes()), expected);
+        let raw = Format::plain(Style::Raw);
+        assert_eq!(printed(raw, "back\\slash é".as_bytes()), expected);
     }
 
     #[test]
     fn log_json_has_everything() {
-        let json = Format {
-            style: Style::Json,
-            ..Format::plain(false)
-        };
         let expected = concat!(
-            r#"{"seq":42,"time":12.345678901,"level":3,"priority":"err","facility":"kern","caller":"C1","text":"a\"b","#,
-            r#""dict":{"SUBSYSTEM":"usb","DEVICE":"+usb:1-1"},"emergency":true,"lost":3}"#,
+            r#"{"seq":42,"cursor":"0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11:42","#,
+            r#""time":12.345678901,"level":3,"priority":"err","facility":"kern","caller":"C1","#,
+            r#""text":"a\"b","dict":{"SUBSYSTEM":"usb","DEVICE":"+usb:1-1"},"#,
+            r#""emergency":true,"lost":3}"#,
             "\n"
         );
-        assert_eq!(printed(&json, b"a\"b"), expected);
+        assert_eq!(printed(Format::plain(Style::Json), b"a\"b"), expected);
+    }
+
+    #[test]
+    fn log_export_has_the_journals_fields() {
+        let expected = concat!(
+            "__CURSOR=0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11:42\n",
+            "__MONOTONIC_TIMESTAMP=12345678\n",
+            "_BOOT_ID=0fb8a0b2d94a4d1b8a2b8e0a0f6a3c11\n",
+            "_TRANSPORT=kernel\n",
+            "_SOURCE_MONOTONIC_TIMESTAMP=12345678\n",
+            "PRIORITY=3\n",
+            "SYSLOG_FACILITY=0\n",
+            "SYSLOG_IDENTIFIER=kernel\n",
+            "_KERNEL_SUBSYSTEM=usb\n",
+            "_KERNEL_DEVICE=+usb:1-1\n",
+            "MESSAGE=broken\n\n"
+        );
+        assert_eq!(printed(Format::plain(Style::Export), b"broken"), expected);
     }
 }

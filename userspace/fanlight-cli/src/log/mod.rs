@@ -1,142 +1,257 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `fanlight log`: the log, out of its ring.
 
+mod archive;
+mod boot_id;
+mod boots;
+mod calendar;
+mod clock;
+mod export;
 mod filter;
+mod follow;
 mod format;
+mod reset;
+mod save;
+mod source;
+mod stamp;
+mod store;
 mod when;
+mod write;
 mod zone;
 
-use std::io::{self, BufRead, Write};
+use std::collections::VecDeque;
+use std::io::Write;
+use std::path::Path;
 
-use fanlight::{Ending, Facility, Level, Log, LogWriter, Record, Salvaged, Start};
+use fanlight::{Ending, Reader, Record, Start};
 
 use crate::args::Matches;
 use crate::error::{Error, Result, NOTHING};
-use crate::{output, target};
+use crate::output;
+pub use archive::run as archive;
+pub use calendar::civil;
+use clock::Clock;
 use filter::Filter;
 use format::Format;
-pub use format::{COLORS, TIMES};
-pub use when::civil;
-use when::Clock;
-
-/// Opens what the options name.
-fn open(matches: &Matches) -> Result<Log> {
-    if let Some(path) = matches.os_value("file") {
-        return Ok(Log::open_image(path)?);
-    }
-    target::open_log(
-        matches,
-        if matches.has("previous") {
-            "log.prev"
-        } else {
-            "log"
-        },
-    )
-}
+pub use format::{COLORS, OUTPUTS};
+use source::{Origin, Records, Source};
+pub use stamp::NAMES as TIMES;
+pub use write::run as write;
 
 pub fn run(matches: &Matches) -> Result<()> {
-    // Another boot's clock is not ours.
-    let clock = Clock::of(!matches.has("previous") && !matches.has("file"));
-    let filter = Filter::new(matches, &clock)?;
-    let log = open(matches)?;
-    let format = Format::new(matches, &clock, &log)?;
+    if matches.has("list-boots") {
+        return boots::list(matches);
+    }
+    let format = Format::new(matches)?;
+    let lines = lines(matches)?;
+    let selection = boots::select(matches)?;
+    let Some(last) = selection.sources.last() else {
+        return Ok(());
+    };
     if matches.has("clear") {
-        return Ok(log.clear()?);
+        return clear(last);
     }
-    let start = if matches.has("follow-new") {
-        Start::Newest
-    } else {
-        Start::Oldest
-    };
+    if let Some(path) = matches.os_value("save") {
+        return save::run(last, Path::new(path));
+    }
     let follow = matches.has("follow") || matches.has("follow-new");
-    let mut reader = log.reader(start)?;
-    let mut out = output::stdout();
-    let mut printed = false;
-    loop {
-        reader.drain(|record| {
-            report_loss(&mut out, record)?;
-            if filter.passes(record) {
-                format.write(&mut out, record)?;
-                printed = true;
-            }
-            Ok::<(), Error>(())
-        })?;
-        // Nobody waits for what is in a buffer.
-        out.flush()?;
-        if !follow {
-            break;
-        }
-        reader.wait(None)?;
+    // An earlier boot's log has no writer, and neither has text.
+    let grows = matches!(last.records, Records::Ring(_)) && last.salvaged().is_none();
+    if follow && !grows {
+        return Err(Error::Usage(
+            "only the running boot's log and a saved ring can be followed".into(),
+        ));
     }
-    let previous = if matches.has("previous") {
-        log.salvaged()
-    } else {
-        None
+    let mut start = match matches.has("follow-new") {
+        true => Start::Newest,
+        false => selection.start,
     };
-    if let Some(previous) = previous {
-        summarize(&previous);
+    let mut printer = Printer {
+        format,
+        out: output::stdout(),
+        boots: Vec::new(),
+        printed: false,
+        last: lines.map(|most| (most, VecDeque::new())),
+    };
+    let mut reader = None;
+    for source in &selection.sources {
+        printer.begin(matches, source)?;
+        reader = printer.print(source, start)?;
+        if start != Start::Newest {
+            start = Start::Oldest;
+        }
     }
-    if !printed && (filter.is_asked_for() || previous.is_some()) {
+    printer.flush()?;
+    if let (true, Some(mut reader), Records::Ring(log)) = (follow, reader, &last.records) {
+        loop {
+            follow::wait(&mut reader, log, !last.is_running())?;
+            // Somebody may have set the clock while this program waited.
+            printer.update_clock();
+            reader.drain(|record| printer.record(record))?;
+            printer.flush()?;
+        }
+    }
+    let earlier = printer.summarize()?;
+    let filtered = printer.boots.iter().any(|boot| boot.filter.is_asked_for());
+    if !printer.printed && (filtered || earlier) {
         return Err(Error::Status(NOTHING));
     }
     Ok(())
 }
 
-/// Says on stderr how the previous boot ended, and what is not there of it.
-fn summarize(previous: &Salvaged) {
-    let ending = match previous.ending {
-        Ending::Clean => "the previous boot ended in order",
-        Ending::Panic => "the previous boot ended in a panic",
-        Ending::Reset => {
-            "the previous boot ended without a word: a watchdog, a reset, or its supply failed"
-        }
-        Ending::None => "nothing was found of a previous boot",
-        _ => "how the previous boot ended is not known",
-    };
-    let lost = match (previous.missing, previous.damaged) {
-        (0, 0) => String::new(),
-        (missing, damaged) => {
-            format!("; {missing} of its records are missing, {damaged} places were damaged")
-        }
-    };
-    eprintln!("fanlight: {ending}{lost}");
+/// --lines: how many records at most, counted from the newest.
+fn lines(matches: &Matches) -> Result<Option<usize>> {
+    match matches.text("lines")? {
+        None | Some("all") => Ok(None),
+        Some(_) => matches.value("lines"),
+    }
 }
 
-/// Says on stderr how many records were lost, between what was printed before and what comes.
-fn report_loss(out: &mut impl Write, record: &Record<'_>) -> io::Result<()> {
-    if record.lost > 0 {
-        out.flush()?;
-        let s = if record.lost == 1 { "" } else { "s" };
-        eprintln!(
-            "fanlight: {} record{s} lost before number {}",
-            record.lost, record.seq
-        );
+fn clear(source: &Source) -> Result<()> {
+    match (&source.records, &source.origin) {
+        (Records::Ring(log), Origin::Earlier { .. }) => Ok(log.clear()?),
+        _ => Err(Error::Usage(
+            "--clear forgets an earlier boot's log: say which by --boot=-1".into(),
+        )),
     }
-    Ok(())
 }
 
-pub fn write(matches: &Matches) -> Result<()> {
-    let level = matches.value("level")?.unwrap_or(Level::Notice);
-    let facility = matches.value("facility")?.unwrap_or(Facility::USER);
-    let mut log = LogWriter::open(target::log_node(matches, "log")?)?;
-    if !matches.operands().is_empty() {
-        let words: Vec<&[u8]> = matches
-            .operands()
-            .iter()
-            .map(|word| word.as_encoded_bytes())
-            .collect();
-        return Ok(log.write_as(facility, level, &words.join(&b' '))?);
+/// One boot's log that is printed.
+struct Boot<'a> {
+    source: &'a Source,
+    clock: Clock,
+    filter: Filter,
+    callers: bool,
+}
+
+/// Prints records.
+struct Printer<'a, W: Write> {
+    format: Format,
+    out: W,
+    /// The last one is that of the records that come.
+    boots: Vec<Boot<'a>>,
+    printed: bool,
+    /// The newest records, as many as --lines asks for, each with the number of its boot.
+    last: Option<(usize, VecDeque<(usize, Record<'static>)>)>,
+}
+
+impl<'a, W: Write> Printer<'a, W> {
+    fn begin(&mut self, matches: &Matches, source: &'a Source) -> Result<()> {
+        let clock = source.clock();
+        let filter = Filter::new(matches, &clock)?;
+        if let (false, Some(text)) = (clock.knows_dates(), self.format.without_dates()) {
+            eprintln!("fanlight: {text}");
+        }
+        let callers = self.format.shows_callers() && source.shows_callers();
+        self.boots.push(Boot {
+            source,
+            clock,
+            filter,
+            callers,
+        });
+        Ok(())
     }
-    let mut lines = io::stdin().lock();
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = lines
-            .read_until(b'\n', &mut line)
-            .map_err(|error| Error::message(format!("cannot read stdin: {error}")))?;
-        if read == 0 {
+
+    /// Prints what there is now, and returns the reader for what comes later, if this is a ring.
+    fn print(&mut self, source: &'a Source, start: Start) -> Result<Option<Reader<'a>>> {
+        let Records::Ring(log) = &source.records else {
+            source.each(start, |record| self.record(record))?;
+            return Ok(None);
+        };
+        let mut reader = log.reader(start)?;
+        reader.drain(|record| self.record(record))?;
+        Ok(Some(reader))
+    }
+
+    fn record(&mut self, record: &Record<'_>) -> Result<()> {
+        let Some(boot) = self.boots.last() else {
+            return Ok(());
+        };
+        // Records that an earlier boot's log leaves out are not lost, and a file lost nothing
+        // either: they were not kept, or have been overwritten long ago.
+        if record.lost > 0 && boot.source.is_running() {
+            self.out.flush()?;
+            let s = if record.lost == 1 { "" } else { "s" };
+            let (lost, seq) = (record.lost, record.seq);
+            eprintln!("fanlight: {lost} record{s} lost before number {seq}");
+        }
+        if !boot.filter.passes(record) {
             return Ok(());
         }
-        log.write_as(facility, level, line.strip_suffix(b"\n").unwrap_or(&line))?;
+        self.printed = true;
+        let number = self.boots.len() - 1;
+        if let Some((most, last)) = &mut self.last {
+            last.push_back((number, record.clone().into_owned()));
+            if last.len() > *most {
+                last.pop_front();
+            }
+            return Ok(());
+        }
+        self.write(number, record)
+    }
+
+    fn write(&mut self, number: usize, record: &Record<'_>) -> Result<()> {
+        if let Some(boot) = self.boots.get(number) {
+            self.format.write(
+                &mut self.out,
+                boot.source,
+                &boot.clock,
+                boot.callers,
+                record,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Prints what --lines has kept, and all that is in the buffer: nobody waits for that.
+    fn flush(&mut self) -> Result<()> {
+        // From now on records are printed as they come.
+        if let Some((_, last)) = self.last.take() {
+            for (number, record) in last {
+                self.write(number, &record)?;
+            }
+        }
+        Ok(self.out.flush()?)
+    }
+
+    fn update_clock(&mut self) {
+        if let Some(boot) = self.boots.last_mut() {
+            boot.clock.update();
+        }
+    }
+
+    /// Reports on stderr how each earlier boot ended; returns whether there was one.
+    fn summarize(&self) -> Result<bool> {
+        let mut any = false;
+        for boot in &self.boots {
+            let source = boot.source;
+            let Some(found) = source.salvaged() else {
+                continue;
+            };
+            any = true;
+            let name = boots::name(source);
+            // What was cleared is gone, whatever its node still says.
+            if found.ending == Ending::None || source.is_empty()? {
+                eprintln!("fanlight: nothing was found of {name}");
+                continue;
+            }
+            let ending = match (found.ending, boots::reason(source)) {
+                (Ending::Clean, _) => "ended in order".to_owned(),
+                (Ending::Panic, _) => "ended in a panic".to_owned(),
+                (Ending::Reset, Some(reason)) => format!("ended in a reset ({reason})"),
+                (Ending::Reset, None) => {
+                    "ended without notice: a watchdog, a reset, or its supply failed".to_owned()
+                }
+                _ => "ended in a way that is not known".to_owned(),
+            };
+            let gone = match (found.missing, found.damaged) {
+                (0, 0) => String::new(),
+                (missing, damaged) => {
+                    format!("; {missing} of its records are missing, {damaged} places are damaged")
+                }
+            };
+            eprintln!("fanlight: {name} {ending}{gone}");
+        }
+        Ok(any)
     }
 }

@@ -1,124 +1,239 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Times: nanoseconds since boot in the log, dates for people.
+//! Times as users write them, for --since and --until.
+//!
+//! Everything that this program prints as a date is read, and what dmesg and journalctl read:
+//!
+//! - `now`, `today`, `yesterday`, `tomorrow`
+//! - `@1795179660.5`: seconds since 1970
+//! - `+12.5`: seconds since boot; with a unit, as `+5min`, from now on
+//! - `-5min`, `1 month ago`, `2h 30min ago`: before now
+//! - `2026-11-20`, `13:36`, `2026-11-20 13:36:33`, `20261120133633`
+//! - `2026-11-20T13:36:33,123456+01:00`, and with `Z`, ` UTC` or `+0100` behind any time
+//! - `Fri Nov 20 13:36:33 2026`, `Fri, 20 Nov 2026 13:36:33 +0000`, `Nov20 13:36`
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use super::calendar::{checked_days, civil, MONTHS, WEEKDAYS};
+use super::clock::SECOND;
 use super::zone::Zone;
-use crate::error::{Error, Result};
 use crate::number;
 
-const SECOND: i64 = 1_000_000_000;
-
-/// The clock of the log's boot.
-pub struct Clock {
-    /// Nanoseconds from 1970 to boot; unknown for another boot.
-    boot: Option<i64>,
-    /// Now, in nanoseconds since 1970.
-    now: i64,
-    zone: Zone,
+/// A time that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Nanoseconds since the log's boot.
+    SinceBoot(u64),
+    /// Nanoseconds since 1970.
+    Unix(i64),
 }
 
-impl Clock {
-    /// `ours`: the log is that of the running kernel.
-    pub fn of(ours: bool) -> Self {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |now| now.as_nanos() as i64);
-        // printk's clock stands still during suspend, as this one does.
-        let up = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let up = up.tv_sec * SECOND + up.tv_nsec;
-        Self {
-            boot: ours.then_some(now - up),
-            now,
-            zone: Zone::local(),
-        }
-    }
-
-    /// A time since boot as a local date: `2026-11-20T13:36:33,123456+00:00`, as `dmesg --time-format=iso`.
-    pub fn local(&self, ns: u64) -> Option<String> {
-        let unix = self.boot?.saturating_add_unsigned(ns);
-        let seconds = unix.div_euclid(SECOND);
-        let offset = self.zone.offset(seconds);
-        let local = seconds + offset;
-        let (year, month, day) = civil(local.div_euclid(86400));
-        let second = local.rem_euclid(86400);
-        let micros = unix.rem_euclid(SECOND) / 1000;
-        let sign = if offset < 0 { '-' } else { '+' };
-        let (hours, minutes) = (offset.abs() / 3600, offset.abs() / 60 % 60);
-        Some(format!(
-            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02},{micros:06}{sign}{hours:02}:{minutes:02}",
-            second / 3600,
-            second / 60 % 60,
-            second % 60
-        ))
-    }
-
-    pub fn knows_dates(&self) -> bool {
-        self.boot.is_some()
-    }
-
-    /// Reads a time as a user writes it, as nanoseconds since boot; see WHEN in the help.
-    pub fn read(&self, text: &str) -> Result<u64> {
-        let wrong = || Error::Usage(format!("invalid time '{text}'; see 'fanlight log --help'"));
-        if let Some(since_boot) = text.strip_prefix('+') {
-            let ns = seconds(since_boot).ok_or_else(wrong)?;
-            return u64::try_from(ns).map_err(|_| wrong());
-        }
-        let unix = self.date(text.trim()).ok_or_else(wrong)?;
-        match self.boot {
-            // Before boot is as good as at boot.
-            Some(boot) => Ok(u64::try_from(unix - boot).unwrap_or(0)),
-            None => Err(Error::message("when another boot was is not known: give times as seconds since boot, such as +12.5")),
-        }
-    }
-
-    /// A date, in nanoseconds since 1970.
-    fn date(&self, text: &str) -> Option<i64> {
-        let today = {
-            let local = self.now.div_euclid(SECOND) + self.zone.offset(self.now.div_euclid(SECOND));
-            local.div_euclid(86400)
+/// Reads a time; `now` is in nanoseconds since 1970.
+pub fn parse(text: &str, now: i64, zone: &Zone) -> Option<When> {
+    if let Some(rest) = text.strip_prefix('+') {
+        return match seconds(rest.trim()) {
+            Some(ns) => Some(When::SinceBoot(ns.try_into().ok()?)),
+            None => Some(When::Unix(now.checked_add(span(rest)?)?)),
         };
-        match text {
-            "now" => return Some(self.now),
-            "today" => return self.at(today, 0),
-            "yesterday" => return self.at(today - 1, 0),
-            _ => {}
+    }
+    if let Some(epoch) = text.strip_prefix('@') {
+        return seconds(epoch).map(When::Unix);
+    }
+    let ago = text.strip_prefix('-').or_else(|| text.strip_suffix(" ago"));
+    if let Some(ago) = ago {
+        return now.checked_sub(span(ago)?).map(When::Unix);
+    }
+    let seconds = now.div_euclid(SECOND);
+    let today = (seconds + zone.offset(seconds)).div_euclid(86400);
+    match text {
+        "now" => Some(When::Unix(now)),
+        "today" => at(zone, today, 0).map(When::Unix),
+        "yesterday" => at(zone, today - 1, 0).map(When::Unix),
+        "tomorrow" => at(zone, today + 1, 0).map(When::Unix),
+        _ => Date::read(text)?.unix(today, zone).map(When::Unix),
+    }
+}
+
+/// The parts of a date that were found.
+#[derive(Default)]
+struct Date {
+    year: Option<i64>,
+    month: Option<i64>,
+    day: Option<i64>,
+    /// Nanoseconds since midnight.
+    time: Option<i64>,
+    /// Seconds east of Greenwich.
+    east: Option<i64>,
+}
+
+/// Stores what is found once; a second value is an error.
+fn set(part: &mut Option<i64>, value: i64) -> Option<()> {
+    part.replace(value).is_none().then_some(())
+}
+
+impl Date {
+    fn read(text: &str) -> Option<Self> {
+        let mut date = Self::default();
+        let mut words = 0;
+        for word in text.split([' ', '\t']).filter(|word| !word.is_empty()) {
+            date.word(word)?;
+            words += 1;
         }
-        if let Some(epoch) = text.strip_prefix('@') {
-            return seconds(epoch);
-        }
-        let ago = text.strip_prefix('-').or_else(|| text.strip_suffix(" ago"));
-        if let Some(ago) = ago {
-            return self.now.checked_sub(span(ago.trim())?);
-        }
-        let (date, time) = match text.split_once(['T', ' ']) {
-            Some((date, time)) => (Some(date), Some(time)),
-            None if text.contains(':') => (None, Some(text)),
-            None => (Some(text), None),
-        };
-        let day = match date {
-            Some(date) => day(date)?,
-            None => today,
-        };
-        let (time, utc) = match time {
-            Some(time) => (time.strip_suffix('Z').unwrap_or(time), time.ends_with('Z')),
-            None => ("00:00", false),
-        };
-        let of_day = time_of_day(time)?;
-        if utc {
-            return (day * 86400 * SECOND).checked_add(of_day);
-        }
-        self.at(day, of_day)
+        (words > 0).then_some(date)
     }
 
-    /// A day's time in the local zone.
-    fn at(&self, day: i64, of_day: i64) -> Option<i64> {
-        let local = day.checked_mul(86400)?.checked_add(of_day / SECOND)?;
-        // The offset is that of the moment itself, which it helps to find: the second guess is right but around a change.
-        let guess = local - self.zone.offset(local);
-        let unix = local - self.zone.offset(guess);
-        unix.checked_mul(SECOND)?.checked_add(of_day % SECOND)
+    fn word(&mut self, word: &str) -> Option<()> {
+        let bytes = word.as_bytes();
+        let digits = bytes
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        if WEEKDAYS.contains(&word.strip_suffix(',').unwrap_or(word)) {
+            return Some(());
+        }
+        if let Some(month) = word.get(..3).and_then(month_number) {
+            set(&mut self.month, month)?;
+            return match &word[3..] {
+                "" => Some(()),
+                day => set(&mut self.day, two_digits(day)?),
+            };
+        }
+        if matches!(word, "UTC" | "GMT" | "Z") {
+            return set(&mut self.east, 0);
+        }
+        // `+0100` behind a time.
+        if self.time.is_some() && matches!(bytes[0], b'+' | b'-') {
+            return set(&mut self.east, east(word)?);
+        }
+        // `20261120133633` and `20261120T133633Z`.
+        if digits == 14 && bytes.len() == 14 {
+            self.compact_day(&word[..8])?;
+            return set(&mut self.time, compact_time(&word[8..])?);
+        }
+        if let Some((day, time)) = word.split_once('T') {
+            if day.len() == 8 && !day.contains('-') {
+                self.compact_day(day)?;
+            } else {
+                self.iso_day(day)?;
+            }
+            return self.time(time);
+        }
+        if word.contains(':') {
+            return self.time(word);
+        }
+        if word.contains('-') {
+            return self.iso_day(word);
+        }
+        // The day of the month or the year, where a month is named.
+        match digits {
+            _ if digits != bytes.len() => None,
+            1 | 2 => set(&mut self.day, two_digits(word)?),
+            4 => set(&mut self.year, word.parse().ok()?),
+            _ => None,
+        }
     }
+
+    /// `2026-11-20`, or `26-11-20`, which dmesg reads.
+    fn iso_day(&mut self, text: &str) -> Option<()> {
+        let mut parts = text.splitn(3, '-');
+        let year = parts.next()?;
+        let number: i64 = year.parse::<u32>().ok()?.into();
+        let year = match year.len() {
+            4 => number,
+            // As strptime's %y.
+            2 if number < 69 => 2000 + number,
+            2 => 1900 + number,
+            _ => return None,
+        };
+        set(&mut self.year, year)?;
+        set(&mut self.month, two_digits(parts.next()?)?)?;
+        set(&mut self.day, two_digits(parts.next()?)?)
+    }
+
+    /// `20261120`
+    fn compact_day(&mut self, text: &str) -> Option<()> {
+        set(&mut self.year, text.get(..4)?.parse::<u32>().ok()?.into())?;
+        set(&mut self.month, two_digits(text.get(4..6)?)?)?;
+        set(&mut self.day, two_digits(text.get(6..)?)?)
+    }
+
+    /// `13:36`, `13:36:33,5` or `133633`, with an offset behind it or not.
+    fn time(&mut self, text: &str) -> Option<()> {
+        let end = text.find(['+', '-', 'Z']).unwrap_or(text.len());
+        let (time, offset) = text.split_at(end);
+        if !offset.is_empty() {
+            set(&mut self.east, east(offset)?)?;
+        }
+        let time = if time.contains(':') {
+            time_of_day(time)?
+        } else {
+            compact_time(time)?
+        };
+        set(&mut self.time, time)
+    }
+
+    /// Nanoseconds since 1970. What is missing of the day is today's.
+    fn unix(&self, today: i64, zone: &Zone) -> Option<i64> {
+        let day = match (self.year, self.month, self.day) {
+            (None, None, None) => {
+                self.time?;
+                today
+            }
+            (Some(year), Some(month), Some(day)) => checked_days(year, month, day)?,
+            // The last such day that is not in the future.
+            (None, Some(month), Some(day)) => {
+                let year = civil(today).0;
+                let this = checked_days(year, month, day).filter(|day| *day <= today);
+                this.or_else(|| checked_days(year - 1, month, day))?
+            }
+            _ => return None,
+        };
+        let time = self.time.unwrap_or(0);
+        match self.east {
+            Some(east) => (day * 86400 - east).checked_mul(SECOND)?.checked_add(time),
+            None => at(zone, day, time),
+        }
+    }
+}
+
+/// A day's time in a zone.
+fn at(zone: &Zone, day: i64, time: i64) -> Option<i64> {
+    let local = day.checked_mul(86400)?.checked_add(time / SECOND)?;
+    // The offset is that of the moment itself, which it helps to find: the second guess is right
+    // except around a change.
+    let guess = local - zone.offset(local);
+    let unix = local - zone.offset(guess);
+    unix.checked_mul(SECOND)?.checked_add(time % SECOND)
+}
+
+fn month_number(name: &str) -> Option<i64> {
+    let at = MONTHS.iter().position(|month| *month == name)?;
+    i64::try_from(at + 1).ok()
+}
+
+fn two_digits(text: &str) -> Option<i64> {
+    let digits = matches!(text.len(), 1 | 2) && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
+/// `Z`, `+01`, `+01:00`, `+0100`, `-0330`: seconds east of Greenwich.
+fn east(text: &str) -> Option<i64> {
+    if text == "Z" {
+        return Some(0);
+    }
+    let (sign, digits) = match text.split_at_checked(1)? {
+        ("+", digits) => (1, digits),
+        ("-", digits) => (-1, digits),
+        _ => return None,
+    };
+    let (hours, minutes) = match digits.split_once(':') {
+        Some(parts) => parts,
+        None => digits.split_at_checked(2)?,
+    };
+    let minutes = match minutes {
+        "" if !digits.contains(':') => 0,
+        minutes if minutes.len() == 2 => two_digits(minutes)?,
+        _ => return None,
+    };
+    let hours = two_digits(hours).filter(|_| hours.len() == 2)?;
+    (hours <= 15 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
 /// `12`, `12.5`: nanoseconds.
@@ -126,132 +241,141 @@ fn seconds(text: &str) -> Option<i64> {
     number::decimal(text)?.try_into().ok()
 }
 
-/// `90`, `90s`, `5min`, `2 h`, `1day`: nanoseconds.
+/// `90`, `90s`, `5min`, `2 h`, `1day`, `2h 30min`: nanoseconds.
 fn span(text: &str) -> Option<i64> {
-    let unit = text
-        .find(|c: char| c.is_ascii_alphabetic())
-        .unwrap_or(text.len());
-    let factor = match &text[unit..] {
-        "" | "s" | "sec" | "second" | "seconds" => 1,
-        "m" | "min" | "minute" | "minutes" => 60,
-        "h" | "hour" | "hours" => 3600,
-        "d" | "day" | "days" => 86400,
-        "week" | "weeks" => 7 * 86400,
-        _ => return None,
-    };
-    seconds(text[..unit].trim())?.checked_mul(factor)
-}
-
-/// `2026-11-20`, as days since 1970.
-fn day(text: &str) -> Option<i64> {
-    let mut parts = text.splitn(3, '-').map(|part| part.parse::<u32>().ok());
-    let (year, month, day) = (
-        i64::from(parts.next()??),
-        i64::from(parts.next()??),
-        i64::from(parts.next()??),
-    );
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    let mut rest = text.trim();
+    let mut sum = 0i64;
+    if rest.is_empty() {
         return None;
     }
-    let days = days(year, month, day);
-    // 31 April is no date.
-    (civil(days) == (year, month, day)).then_some(days)
+    while !rest.is_empty() {
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
+        let (number, after) = rest.split_at(end);
+        let after = after.trim_start();
+        let end = after
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(after.len());
+        let (unit, after) = after.split_at(end);
+        let nanos = i128::from(seconds(number)?) * i128::from(factor(unit)?) / i128::from(MICROS);
+        sum = sum.checked_add(nanos.try_into().ok()?)?;
+        rest = after.trim_start();
+    }
+    Some(sum)
+}
+
+const MICROS: i64 = 1_000_000;
+
+/// Microseconds of a unit. A month and a year are those of systemd.time(7).
+fn factor(unit: &str) -> Option<i64> {
+    Some(match unit {
+        "us" | "usec" => 1,
+        "ms" | "msec" => 1000,
+        "" | "s" | "sec" | "second" | "seconds" => MICROS,
+        "m" | "min" | "minute" | "minutes" => 60 * MICROS,
+        "h" | "hr" | "hour" | "hours" => 3600 * MICROS,
+        "d" | "day" | "days" => 86400 * MICROS,
+        "w" | "week" | "weeks" => 7 * 86400 * MICROS,
+        "M" | "month" | "months" => 2_629_800 * MICROS,
+        "y" | "year" | "years" => 31_557_600 * MICROS,
+        _ => return None,
+    })
 }
 
 /// `13:36` or `13:36:33.5`, as nanoseconds since midnight.
 fn time_of_day(text: &str) -> Option<i64> {
     let mut parts = text.splitn(3, ':');
-    let hour: u32 = parts.next()?.parse().ok()?;
-    let minute: u32 = parts.next()?.parse().ok()?;
-    let second = parts.next().map_or(Some(0), seconds)?;
-    (hour < 24 && minute < 60 && second < 61 * SECOND)
-        .then(|| (i64::from(hour) * 3600 + i64::from(minute) * 60) * SECOND + second)
-}
-
-/// Days since 1970 of a date of the Gregorian calendar, for which March is the year's first month.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// The inverse of [`days`]: year, month and day.
-pub fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
+    let (hour, minute) = (two_digits(parts.next()?)?, two_digits(parts.next()?)?);
+    let second = match parts.next() {
+        // ISO 8601 allows the comma, which dmesg prints.
+        Some(second) => seconds(&second.replace(',', "."))?,
+        None => 0,
     };
-    (
-        era * 400 + year + i64::from(month <= 2),
-        month,
-        of_year - (153 * shifted + 2) / 5 + 1,
-    )
+    (hour < 24 && minute < 60 && second < 61 * SECOND)
+        .then(|| (hour * 3600 + minute * 60) * SECOND + second)
+}
+
+/// `133633`
+fn compact_time(text: &str) -> Option<i64> {
+    let split = (text.len() == 6).then(|| Some((text.get(..2)?, text.get(2..4)?, text.get(4..)?)));
+    let (hour, minute, second) = split??;
+    time_of_day(&format!("{hour}:{minute}:{second}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::calendar::days;
     use super::*;
 
-    /// Booted at 2026-11-20 13:00:00 UTC, an hour ago.
-    fn clock(tz: &str) -> Clock {
-        let boot = days(2026, 11, 20) * 86400 * SECOND + 13 * 3600 * SECOND;
-        Clock {
-            boot: Some(boot),
-            now: boot + 3600 * SECOND,
-            zone: Zone::named(tz),
-        }
+    const MINUTE: i64 = 60 * SECOND;
+
+    /// 2026-11-20 14:00:00 UTC.
+    fn now() -> i64 {
+        (days(2026, 11, 20) * 86400 + 14 * 3600) * SECOND
     }
 
-    #[test]
-    fn log_time_local_is_iso_with_the_zones_offset() {
-        assert_eq!(
-            clock("UTC0").local(1_500_000_000).unwrap(),
-            "2026-11-20T13:00:01,500000+00:00"
-        );
-        assert_eq!(
-            clock("CET-1CEST,M3.5.0,M10.5.0/3").local(0).unwrap(),
-            "2026-11-20T14:00:00,000000+01:00"
-        );
-        assert_eq!(
-            clock("NST3:30").local(0).unwrap(),
-            "2026-11-20T09:30:00,000000-03:30"
-        );
+    fn berlin() -> Zone {
+        Zone::named("CET-1CEST,M3.5.0,M10.5.0/3")
     }
 
     #[test]
     fn log_since_reads_what_people_write() {
-        let minute = 60 * SECOND as u64;
-        let clock = clock("CET-1CEST,M3.5.0,M10.5.0/3");
+        let day = 24 * 60;
         for (text, minutes) in [
-            ("+90", 1.5),
-            ("now", 60.0),
-            ("-30min", 30.0),
-            ("30 min ago", 30.0),
-            ("-90", 58.5),
-            ("14:20", 20.0),
-            ("2026-11-20 14:20:30", 20.5),
-            ("2026-11-20T13:20:30Z", 20.5),
-            ("@1795179660", 1.0),
-            ("today", 0.0),
-            ("yesterday", 0.0),
-            ("2026-11-20", 0.0),
+            ("now", 0.0),
+            ("-30min", -30.0),
+            ("30 min ago", -30.0),
+            ("-90", -1.5),
+            ("-1h 30min", -90.0),
+            ("2h 30min ago", -150.0),
+            ("1 month ago", -43830.0),
+            ("1 year ago", -525_960.0),
+            ("+5min", 5.0),
+            ("+ 1 day", f64::from(day)),
+            ("14:20", -40.0),
+            ("2026-11-20 14:20:30", -39.5),
+            ("2026-11-20T13:20:30Z", -39.5),
+            ("2026-11-20 13:20:30 UTC", -39.5),
+            ("2026-11-20T14:20:30,000000+01:00", -39.5),
+            ("2026-11-20 14:20:30 +0100", -39.5),
+            ("2026-11-20 14:20:30+01", -39.5),
+            ("2026-11-20 09:50:30-03:30", -39.5),
+            ("20261120142030", -39.5),
+            ("26-11-20 14:20", -40.0),
+            ("Fri Nov 20 14:20:30 2026", -39.5),
+            ("Fri Nov 20 13:20:30 UTC 2026", -39.5),
+            ("Fri, 20 Nov 2026 14:20:30 +0100", -39.5),
+            ("Nov 20 14:20", -40.0),
+            ("Nov20 14:20", -40.0),
+            ("@1795179660", -59.0),
+            ("today", -15.0 * 60.0),
+            ("yesterday", -39.0 * 60.0),
+            ("tomorrow", 9.0 * 60.0),
+            ("2026-11-20", -15.0 * 60.0),
+            ("2026-11-20  14:20", -40.0),
         ] {
-            assert_eq!(
-                clock.read(text).unwrap(),
-                (minutes * minute as f64) as u64,
-                "{text}"
-            );
+            let expected = When::Unix(now() + (minutes * MINUTE as f64) as i64);
+            assert_eq!(parse(text, now(), &berlin()), Some(expected), "{text}");
         }
+        assert_eq!(
+            parse("+12.5", now(), &berlin()),
+            Some(When::SinceBoot(12_500_000_000))
+        );
+        // The last 21 November that has been.
+        assert_eq!(
+            parse("Nov 21 00:00 UTC", now(), &berlin()),
+            Some(When::Unix(days(2025, 11, 21) * 86400 * SECOND))
+        );
+    }
+
+    #[test]
+    fn log_since_refuses_what_is_no_time() {
         for text in [
             "",
             "+",
+            "-",
+            " ago",
             "soon",
             "25:00",
             "2026-04-31",
@@ -260,29 +384,21 @@ mod tests {
             "+1e9",
             "12-1-1 99:99",
             "::",
+            "2026",
+            "20",
+            "Nov",
+            "13:36 13:37",
+            "13:36+1",
+            "13:36+25:00",
+            "13:36+01:0",
+            "2026-11-20T",
+            "2026-11-20 14:00 CET",
+            "9999999999999999d ago",
+            "é",
+            "2026-11-20é",
+            "T",
         ] {
-            assert!(clock.read(text).is_err(), "{text}");
+            assert_eq!(parse(text, now(), &berlin()), None, "{text}");
         }
-    }
-
-    #[test]
-    fn log_times_of_another_boot_are_since_boot_only() {
-        let clock = Clock {
-            boot: None,
-            ..clock("UTC0")
-        };
-        assert_eq!(clock.read("+1.5").unwrap(), 1_500_000_000);
-        assert!(clock.read("today").is_err());
-        assert!(clock.local(0).is_none());
-    }
-
-    #[test]
-    fn log_dates_go_both_ways() {
-        for day in (-200_000..200_000).step_by(13) {
-            let (year, month, of_month) = civil(day);
-            assert_eq!(days(year, month, of_month), day);
-        }
-        assert_eq!(days(1970, 1, 1), 0);
-        assert_eq!(civil(11_016), (2000, 2, 29));
     }
 }

@@ -14,7 +14,11 @@ impl Zone {
         }
     }
 
-    /// What $TZ may say: `Europe/Berlin`, or `CET-1CEST,M3.5.0,M10.5.0/3`.
+    pub fn utc() -> Self {
+        Self(None)
+    }
+
+    /// What $TZ may be: `Europe/Berlin`, or `CET-1CEST,M3.5.0,M10.5.0/3`.
     pub fn named(name: &str) -> Self {
         Self(TimeZone::from_posix_tz(name).ok())
     }

@@ -3,6 +3,7 @@
 
 mod commands;
 mod fb;
+mod log;
 mod mem;
 
 pub use commands::FANLIGHT;
@@ -86,7 +87,8 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("FANLIGHT", "the board where --device is not given; else it is the one with the lowest number"),
     ("FRAMEBUFFER", "the framebuffer's node for the fb commands where --device is not given; it may be another driver's"),
     ("NO_COLOR", "if it is set and not empty, nothing is coloured unless --color=always is given"),
-    ("TZ", "the time zone for --time=local"),
+    ("TERM", "nothing is coloured if it is dumb, empty or not set, unless --color=always is given"),
+    ("TZ", "the time zone of dates"),
 ];
 
 impl Command {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A grid of characters that is sent to a terminal by its changes alone, and no faster than a serial line takes them.
+//! A grid of characters that is sent to a terminal by its changes alone, and no faster than a serial
+//! line takes them.
 
 use std::io::{self, Write};
+
+use crate::printable;
 
 /// A colour of the 256 that terminals have; `None` is the terminal's own.
 pub type Colour = Option<u8>;
@@ -66,7 +69,7 @@ impl Screen {
     pub fn text(&mut self, x: usize, y: usize, width: usize, text: &str, fore: Colour, bold: bool) {
         for (i, c) in text.chars().take(width).enumerate() {
             // What would move the cursor would break the grid.
-            let c = if c.is_control() { '.' } else { c };
+            let c = if printable::is_unsafe(c) { '.' } else { c };
             self.put(
                 x + i,
                 y,

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight log` of a saved ring.
+//! `fanlight log` of files: saved rings, and text of /dev/kmsg.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Child, Output, Stdio};
+use std::time::{Duration, Instant};
 
-use fanlight_ring::{Entry, Header, Mode, Ring, Start, Word, Writer, HEADER_SIZE};
+use fanlight_ring::{Entry, Header, Ring, Word, Writer, HEADER_SIZE};
 
-use super::{fails, run, text};
+use super::{fails, run, text, tool};
 
 /// A saved ring of records with these levels and texts, a second apart.
 pub struct Image(pub PathBuf);
@@ -16,8 +18,8 @@ impl Image {
     pub fn new(name: &str, records: &[(u8, u8, &str)]) -> Self {
         let header = Header::empty();
         let data: Vec<Word> = (0..32 << 10 >> 2).map(|_| Word::new(0)).collect();
-        let ring = Ring::init(&header, &data, &[7; 16], Start::default()).unwrap();
-        let writer = Writer::new(Start::default());
+        let ring = Ring::init(&header, &data, [32 << 10, 0], &[7; 16], 0).unwrap();
+        let writer = Writer::new(0);
         for (i, (level, facility, text)) in (0..).zip(records) {
             let ns = i * 1_000_000_000 + 500_000_000;
             let entry = Entry {
@@ -28,21 +30,9 @@ impl Image {
                 text: text.as_bytes(),
                 ..Entry::default()
             };
-            writer.append(ring, &entry, Mode::Normal).unwrap();
+            writer.append(&ring, &entry).unwrap();
         }
-        let mut bytes = Vec::new();
-        for word in [
-            &header.magic,
-            &header.version,
-            &header.header_size,
-            &header.data_size,
-        ] {
-            bytes.extend(word.load().to_ne_bytes());
-        }
-        for long in [&header.head, &header.tail, &header.first_seq] {
-            bytes.extend(long.load().to_ne_bytes());
-        }
-        bytes.extend(header.boot_id());
+        let mut bytes = header.to_bytes().to_vec();
         bytes.resize(HEADER_SIZE, 0);
         bytes.extend(data.iter().flat_map(|word| word.load().to_ne_bytes()));
         let path = std::env::temp_dir().join(format!("fanlight-cli-{}-{name}", std::process::id()));
@@ -63,10 +53,37 @@ impl Image {
         )
     }
 
+    /// A file with this text.
+    fn text(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("fanlight-cli-{}-{name}", std::process::id()));
+        fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    /// Text of a boot whose clock began at 2026-11-20 12:00:00 UTC.
+    fn dated(name: &str) -> Self {
+        let zero = 1_795_176_000i64 * 1_000_000_000;
+        Self::text(
+            name,
+            &format!(
+                "# fanlight log: boot_id={BOOT} clock_offset={zero} ending=panic\n\
+                 6,7,1500000,-;one\n\
+                 4,8,61000000,-;two\\x0alines\n SUBSYSTEM=usb\n\
+                 14,12,3600000001,-;\\xe2\\x80\\xaethree\n"
+            ),
+        )
+    }
+
     fn log(&self, options: &[&str]) -> Output {
+        self.log_in("UTC0", options)
+    }
+
+    fn log_in(&self, zone: &str, options: &[&str]) -> Output {
         let mut arguments = vec!["log", "--file", self.0.to_str().unwrap()];
         arguments.extend(options);
-        run(&arguments)
+        let mut command = tool();
+        command.args(arguments).stdin(Stdio::null()).env("TZ", zone);
+        command.output().unwrap()
     }
 
     /// The lines that are printed, and that nothing else happens.
@@ -77,6 +94,8 @@ impl Image {
         text(&output.stdout).lines().map(str::to_owned).collect()
     }
 }
+
+const BOOT: &str = "0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11";
 
 impl Drop for Image {
     fn drop(&mut self) {
@@ -157,9 +176,13 @@ fn log_filters_and_says_when_nothing_is_left() {
     );
     fails(
         &["log", "-F", file, "--since", "today"],
-        "when another boot was is not known",
+        "the dates of this log are not known",
     );
-    fails(&["log", "-F", file, "--time", "local"], "use --time=boot");
+    fails(&["log", "-F", file, "-T", "-t"], "exclude each other");
+    fails(
+        &["log", "-F", file, "--time-format", "local"],
+        "it is one of raw, ctime, iso",
+    );
     fails(
         &["log", "-F", file, "--raw", "--json"],
         "exclude each other",
@@ -174,9 +197,321 @@ fn log_json_is_an_object_a_line() {
     assert_eq!(lines.len(), 5);
     assert_eq!(
         lines[2],
-        r#"{"seq":2,"time":2.500000000,"level":3,"priority":"err","facility":"daemon","caller":"T9","text":"daemon: no file","dict":{}}"#
+        r#"{"seq":2,"cursor":"07070707-0707-0707-0707-070707070707:2","time":2.500000000,"level":3,"priority":"err","facility":"daemon","caller":"T9","text":"daemon: no file","dict":{}}"#
     );
     assert!(lines[4].contains(r#""text":"debug\nof two lines""#));
+}
+
+/// The seconds and the numbers of the records that options leave.
+fn numbers(image: &Image, options: &[&str]) -> Vec<String> {
+    let mut all = options.to_vec();
+    all.push("--raw");
+    let lines = image.lines(&all);
+    let records = lines.iter().filter(|line| !line.starts_with(' '));
+    records
+        .map(|line| line.split(',').nth(1).unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn log_options_are_dmesgs_and_journalctls() {
+    let image = Image::usual("letters");
+    assert_eq!(numbers(&image, &["-k"]), ["0", "1", "4"]);
+    assert_eq!(numbers(&image, &["-u"]), ["2", "3"]);
+    assert_eq!(
+        numbers(&image, &["-k", "-f", "daemon"]),
+        ["0", "1", "2", "4"]
+    );
+    assert_eq!(numbers(&image, &["-n", "2"]), ["3", "4"]);
+    assert_eq!(numbers(&image, &["-n", "1", "-k", "-l", "warn"]), ["1"]);
+    assert_eq!(numbers(&image, &["--lines=all"]).len(), 5);
+    assert_eq!(numbers(&image, &["-n0"]), [""; 0]);
+    assert_eq!(image.lines(&["-t"])[1], "usb 1-1: slow");
+    assert_eq!(image.lines(&["-o", "cat"])[5], "of two lines");
+    assert_eq!(
+        image.lines(&["--time-format=delta"])[1],
+        "[    1.500000 <    1.000000>] usb 1-1: slow"
+    );
+    let file = image.0.to_str().unwrap();
+    fails(&["log", "-F", file, "-b", "-1"], "exclude each other");
+    fails(
+        &["log", "-F", file, "-n", "-1"],
+        "invalid argument for --lines",
+    );
+    fails(&["log", "-F", file, "-o", "xml"], "it is one of short, cat");
+    fails(
+        &["log", "-F", file, "-C"],
+        "--clear forgets an earlier boot's log",
+    );
+}
+
+#[test]
+fn log_text_of_kmsg_can_be_read_again() {
+    let image = Image::usual("again");
+    let raw = image.log(&["--raw"]);
+    let copy = Image::text("again-text", text(&raw.stdout));
+    assert_eq!(copy.lines(&["--raw"]), image.lines(&["--raw"]));
+    assert_eq!(copy.lines(&["-x"]), image.lines(&["-x"]));
+    assert_eq!(numbers(&copy, &["-l", "err+"]), ["2"]);
+    let file = copy.0.to_str().unwrap();
+    fails(&["log", "-F", file, "-w"], "can be followed");
+    fails(&["log", "-F", file, "--save", "/dev/null"], "copies a ring");
+    // It has neither a boot id nor a date.
+    assert!(copy.lines(&["-J"])[0].starts_with(r#"{"seq":0,"time":0.500000000,"#));
+    // A pipe is a file as well.
+    let output = tool()
+        .args(["log", "-F", "/dev/stdin", "-n1", "-t"])
+        .stdin(fs::File::open(&copy.0).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(text(&output.stdout), "debug\nof two lines\n");
+}
+
+#[test]
+fn log_ring_that_is_saved_can_be_read_again() {
+    let image = Image::usual("save");
+    let copy = Image::text("save-copy", "");
+    let path = copy.0.to_str().unwrap();
+    let output = image.log(&["--save", path]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    assert_eq!(copy.lines(&["--json"]), image.lines(&["--json"]));
+    fails(
+        &["log", "-F", path, "--save", "/nonexistent/ring"],
+        "cannot save to /nonexistent/ring: No such file",
+    );
+    fails(
+        &["log", "-F", path, "--save", "/dev/full"],
+        "cannot save to /dev/full: No space left",
+    );
+}
+
+#[test]
+fn log_dates_are_those_of_the_logs_boot() {
+    let image = Image::dated("dates");
+    assert_eq!(image.lines(&["-T"])[0], "[Fri Nov 20 12:00:01 2026] one");
+    assert_eq!(
+        image.lines(&["--time-format=iso"])[1..3],
+        [
+            "2026-11-20T12:01:01,000000+00:00 two",
+            "                                 lines"
+        ]
+    );
+    let berlin = image.log_in("CET-1", &["-H"]);
+    assert_eq!(
+        text(&berlin.stdout),
+        "[Nov20 13:00] one\n[Nov20 13:01] two\n              lines\n\
+         [Nov20 14:00] \\xe2\\x80\\xaethree\n"
+    );
+    // A log without dates says so, and prints what it has.
+    let undated = Image::usual("undated").log(&["-T", "-n1"]);
+    assert!(text(&undated.stdout).starts_with("[    4.500000] debug\n"));
+    assert!(text(&undated.stderr).contains("times are seconds since its boot"));
+    assert_eq!(undated.status.code(), Some(0));
+}
+
+#[test]
+fn log_dates_that_are_printed_are_read() {
+    let image = Image::dated("round");
+    for (zone, name) in [("UTC0", "UTC"), ("CET-1", "CET"), ("NST3:30", "NST")] {
+        for form in ["-T", "--time-format=iso", "-J"] {
+            let output = image.log_in(zone, &[form]);
+            let printed = text(&output.stdout).lines().nth(1).unwrap();
+            let when = match form {
+                "-J" => printed
+                    .split_once(r#""date":""#)
+                    .unwrap()
+                    .1
+                    .split('"')
+                    .next(),
+                "-T" => printed[1..].split(']').next(),
+                _ => printed.split(' ').next(),
+            };
+            let since = image.log_in(zone, &["--raw", "--since", when.unwrap()]);
+            assert!(
+                text(&since.stdout).starts_with("4,8,"),
+                "{name} {form} {when:?}: {}",
+                text(&since.stderr)
+            );
+        }
+    }
+    assert_eq!(
+        numbers(&image, &["--until", "2026-11-20 13:01+01:00"]),
+        ["7"]
+    );
+    assert_eq!(numbers(&image, &["--since", "Nov 20 12:30 UTC"]), ["12"]);
+}
+
+#[test]
+fn log_cursor_goes_on_behind_its_record() {
+    let image = Image::dated("cursor");
+    let json = image.lines(&["--json"]);
+    assert!(json[0].contains(&format!(r#""cursor":"{BOOT}:7""#)));
+    let after = |seq: u32| format!("--after-cursor={BOOT}:{seq}");
+    assert_eq!(numbers(&image, &[&after(7)]), ["8", "12"]);
+    // Numbers in between that are not in the file do no harm.
+    assert_eq!(numbers(&image, &[&after(9)]), ["12"]);
+    assert_eq!(numbers(&image, &[&after(12)]), [""; 0]);
+    let file = image.0.to_str().unwrap();
+    fails(
+        &["log", "-F", file, "--after-cursor", "7"],
+        "'7' is no cursor",
+    );
+    let other = BOOT.replace('0', "1");
+    fails(
+        &["log", "-F", file, "--after-cursor", &format!("{other}:7")],
+        "which this log is not of",
+    );
+}
+
+#[test]
+fn log_export_is_what_the_journal_reads() {
+    let image = Image::dated("export");
+    let output = image.log(&["-o", "export"]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    let entries = String::from_utf8(output.stdout).unwrap();
+    assert!(entries.starts_with(&format!(
+        "__CURSOR={BOOT}:7\n__REALTIME_TIMESTAMP=1795176001500000\n\
+         __MONOTONIC_TIMESTAMP=1500000\n_BOOT_ID={}\n_TRANSPORT=kernel\n",
+        BOOT.replace('-', "")
+    )));
+    assert!(entries.contains("\nMESSAGE=one\n\n__CURSOR="));
+    assert!(entries.contains("\n_KERNEL_SUBSYSTEM=usb\nMESSAGE\n\x09\0\0\0\0\0\0\0two\nlines\n\n"));
+    let undated = Image::usual("export-undated").log(&["-o", "export"]);
+    assert!(text(&undated.stderr).contains("systemd-journal-remote refuses"));
+}
+
+#[test]
+fn log_hides_no_character_in_any_form() {
+    let mut record = String::from("6,1,500000,-;a");
+    let hidden = "\u{202e}\u{2066}\u{2069}\u{200b}\u{200f}\u{2028}\u{2029}\u{feff}\u{9b}\x1b\x7f";
+    for byte in hidden.bytes() {
+        record.push_str(&format!("\\x{byte:02x}"));
+    }
+    let image = Image::text("hidden", &format!("{record}b\n"));
+    for form in ["short", "cat", "json", "raw"] {
+        let output = image.log(&["--color=always", "-o", form]);
+        let printed = text(&output.stdout)
+            .replace("\x1b[32m", "")
+            .replace("\x1b[0m", "");
+        assert!(
+            !printed.contains(|c| hidden.contains(c)),
+            "{form}: {printed:?}"
+        );
+        assert!(printed.is_ascii(), "{form}: {printed:?}");
+    }
+    assert!(image.lines(&["-J"])[0].contains(r"a\u202e\u2066\u2069\u200b\u200f\u2028"));
+}
+
+#[test]
+fn log_file_that_is_no_log_is_refused() {
+    for (name, content) in [
+        ("passwd", "root:x:0:0:root:/root:/bin/sh\n"),
+        ("empty", ""),
+        ("dmesg", "[    0.000000] Booting Linux\n"),
+    ] {
+        let image = Image::text(name, content);
+        fails(
+            &["log", "-F", image.0.to_str().unwrap()],
+            "is not a log: neither a saved ring nor the text of /dev/kmsg",
+        );
+    }
+    fails(&["log", "-F", "/dev/zero"], "/dev/zero is not a log");
+    fails(&["log", "-F", "/tmp"], "cannot read /tmp: Is a directory");
+}
+
+/// Waits for the end of a program that has to end soon.
+fn ends(child: &mut Child) -> Option<i32> {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(20) {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    panic!("it does not end");
+}
+
+#[test]
+fn log_follower_ends_when_nothing_reads_it() {
+    let image = Image::usual("follow");
+    let mut child = tool()
+        .args(["log", "-w", "-F", image.0.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = child.stdout.take().unwrap();
+    let mut first = [0; 20];
+    output.read_exact(&mut first).unwrap();
+    drop(output);
+    // Nothing is written to the ring: only poll() can tell.
+    assert_eq!(ends(&mut child), Some(141));
+    let mut said = String::new();
+    child.stderr.unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "");
+}
+
+#[test]
+fn log_write_goes_on_and_fails_at_the_end() {
+    for (device, expected, status) in [
+        ("/dev/null", "", 0),
+        (
+            "/dev/full",
+            "fanlight: line 1: cannot write to /dev/full: No space left on device\n\
+             fanlight: 3 of 3 lines could not be written\n",
+            1,
+        ),
+    ] {
+        let mut child = tool()
+            .args(["log", "write", "-d", device])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = format!("short\n{}\nlast", "long ".repeat(1000));
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(lines.as_bytes()).unwrap();
+        drop(input);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(text(&output.stderr), expected);
+        assert_eq!(output.status.code(), Some(status), "{device}");
+    }
+}
+
+#[test]
+fn log_is_coloured_on_terminals_that_can() {
+    // `script` gives the program a terminal.
+    let image = Image::usual("colour");
+    let tool = env!("CARGO_BIN_EXE_fanlight");
+    let colored = |term: Option<&str>| {
+        let mut command = std::process::Command::new("script");
+        let line = format!("'{tool}' log -F '{}'", image.0.display());
+        command
+            .args(["-qec", &line, "/dev/null"])
+            .stdin(Stdio::null());
+        command.env_remove("NO_COLOR").env_remove("TERM");
+        if let Some(term) = term {
+            command.env("TERM", term);
+        }
+        let output = command.output().ok()?;
+        Some(text(&output.stdout).contains("\x1b[32m"))
+    };
+    if colored(Some("linux")).is_none() {
+        return;
+    }
+    assert_eq!(colored(Some("linux")), Some(true));
+    assert_eq!(colored(Some("dumb")), Some(false));
+    assert_eq!(colored(Some("")), Some(false));
+    assert_eq!(colored(None), Some(false));
+}
+
+#[test]
+fn log_boots_are_named_by_numbers_and_ids() {
+    // Without a device only what is wrong with the words.
+    fails(&["log", "--after-cursor", "x"], "'x' is no cursor");
+    fails(&["log", "archive"], "DIRECTORY is missing");
+    fails(&["log", "-b"], "option '--boot' requires an argument");
 }
 
 #[test]

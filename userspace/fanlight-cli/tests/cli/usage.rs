@@ -76,6 +76,7 @@ fn cli_help_is_on_stdout_and_short_enough_for_a_terminal() {
         all.push(vec!["mem", command]);
     }
     all.push(vec!["log", "write"]);
+    all.push(vec!["log", "archive"]);
     for mut command in all {
         command.push("--help");
         let output = run(&command);

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which boot's log is read, and `fanlight log --list-boots`.
+
+use std::io::Write;
+use std::path::Path;
+
+use fanlight::{Board, Ending, Log, Start, WindowEntry};
+
+use super::boot_id::{BootId, Cursor};
+use super::clock::Clock;
+use super::reset;
+use super::source::{Origin, Source};
+use crate::args::Matches;
+use crate::error::{Error, Result, NOTHING};
+use crate::json::{self, array, Object};
+use crate::{output, target};
+
+/// What is read, in this order.
+pub struct Selection {
+    pub sources: Vec<Source>,
+    /// Where the first of them begins.
+    pub start: Start,
+}
+
+impl Selection {
+    fn of(source: Source) -> Self {
+        Self {
+            sources: vec![source],
+            start: Start::Oldest,
+        }
+    }
+}
+
+/// Opens what the options name.
+pub fn select(matches: &Matches) -> Result<Selection> {
+    let boot = match matches.text("boot")? {
+        None if matches.has("previous") => Some("-1"),
+        boot => boot,
+    };
+    let cursor = match matches.text("after-cursor")? {
+        None => None,
+        Some(text) => Some(Cursor::parse(text).ok_or_else(|| {
+            Error::Usage(format!(
+                "'{text}' is no cursor; --json prints them as BOOTID:SEQ"
+            ))
+        })?),
+    };
+    let mut selection = match (matches.os_value("file"), boot) {
+        (Some(_), Some(_)) => {
+            return Err(Error::Usage("--file and --boot exclude each other".into()))
+        }
+        (Some(path), None) => Selection::of(Source::of_file(Path::new(path))?),
+        (None, Some(boot)) => Selection::of(named(matches, boot)?),
+        (None, None) => {
+            let source = running(matches)?;
+            match cursor {
+                // The boots between the cursor's and the running one belong to it as well.
+                Some(cursor) if source.is_running() && source.boot_id != Some(cursor.boot) => {
+                    return since(matches, cursor, source);
+                }
+                _ => Selection::of(source),
+            }
+        }
+    };
+    if let (Some(cursor), Some(source)) = (cursor, selection.sources.first()) {
+        if source.boot_id != Some(cursor.boot) {
+            return Err(Error::message(format!(
+                "the cursor is of boot {}, which this log is not of",
+                cursor.boot
+            )));
+        }
+        selection.start = after(cursor);
+    }
+    Ok(selection)
+}
+
+fn after(cursor: Cursor) -> Start {
+    Start::Sequence(cursor.seq.saturating_add(1))
+}
+
+/// The log that is meant where no boot is named: the running boot's, or that of a named node.
+fn running(matches: &Matches) -> Result<Source> {
+    let node = target::log_node(matches, "log")?;
+    let entries = target::board(matches).and_then(|board| Ok(board.earlier_logs()?));
+    let age = entries.ok().and_then(|entries| {
+        let at = entries.iter().position(|entry| entry.path() == node)?;
+        u32::try_from(at + 1).ok()
+    });
+    Source::of_node(Log::open(node)?, age)
+}
+
+/// The log of `0`, `-1` or a boot id.
+fn named(matches: &Matches, boot: &str) -> Result<Source> {
+    let board = target::board(matches)?;
+    if let Some(id) = BootId::parse(boot) {
+        for entry in all(&board)? {
+            let source = open(&entry)?;
+            if source.boot_id == Some(id) {
+                return Ok(source);
+            }
+        }
+        return Err(Error::message(format!(
+            "there is no log of boot {id}: 'fanlight log --list-boots' shows those that there are"
+        )));
+    }
+    let number = boot.parse::<i32>().ok().filter(|number| *number <= 0);
+    let Some(number) = number else {
+        return Err(Error::Usage(format!(
+            "'{boot}' is no boot; it is 0 for the running one, -1 for the one before and so on, or \
+             a boot id"
+        )));
+    };
+    let age = number.unsigned_abs();
+    if age == 0 {
+        return Source::of_node(board.log()?, None);
+    }
+    let mut earlier = earlier(&board)?;
+    if earlier.is_empty() {
+        let reason = board.persisted().filter(|reason| reason != "yes");
+        return Err(Error::message(format!(
+            "{} keeps no log over a reboot: {}",
+            board.path().display(),
+            reason.unwrap_or_else(|| "its node in the device tree has no memory-region".into())
+        )));
+    }
+    match earlier.iter().position(|entry| entry.age == age) {
+        Some(at) => open(&earlier.swap_remove(at)),
+        None => {
+            eprintln!("fanlight: nothing was found of boot {number}");
+            Err(Error::Status(NOTHING))
+        }
+    }
+}
+
+/// Everything after a cursor that is not of the running boot.
+fn since(matches: &Matches, cursor: Cursor, running: Source) -> Result<Selection> {
+    let mut sources = Vec::new();
+    let mut found = false;
+    for entry in earlier(&target::board(matches)?)? {
+        let source = open(&entry)?;
+        found = source.boot_id == Some(cursor.boot);
+        if !found && source.is_empty()? {
+            continue;
+        }
+        sources.push(source);
+        if found {
+            break;
+        }
+    }
+    if !found {
+        eprintln!(
+            "fanlight: there is no log of boot {}, which the cursor is of: all later ones are \
+             printed",
+            cursor.boot
+        );
+    }
+    sources.reverse();
+    sources.push(running);
+    let start = if found { after(cursor) } else { Start::Oldest };
+    Ok(Selection { sources, start })
+}
+
+/// A boot's node.
+struct Node {
+    entry: WindowEntry,
+    /// How many boots ago.
+    age: u32,
+}
+
+/// The nodes of earlier boots, the most recent first.
+fn earlier(board: &Board) -> Result<Vec<Node>> {
+    let nodes = (1..).zip(board.earlier_logs()?);
+    Ok(nodes.map(|(age, entry)| Node { entry, age }).collect())
+}
+
+/// The nodes of all boots, the running one first.
+fn all(board: &Board) -> Result<Vec<Node>> {
+    let mut nodes = earlier(board)?;
+    let entry = board.entry("log")?;
+    nodes.insert(0, Node { entry, age: 0 });
+    Ok(nodes)
+}
+
+fn open(node: &Node) -> Result<Source> {
+    Source::of_node(Log::open(node.entry.path())?, Some(node.age))
+}
+
+/// The logs of earlier boots that have records, the oldest first, for the archive.
+pub fn with_records(board: &Board) -> Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    for node in earlier(board)? {
+        let source = open(&node)?;
+        if Extent::of(&source)?.records > 0 {
+            sources.push(source);
+        }
+    }
+    sources.reverse();
+    Ok(sources)
+}
+
+/// How much a log has, and from when to when.
+#[derive(Default)]
+pub struct Extent {
+    pub records: u64,
+    /// Nanoseconds since boot.
+    pub first: u64,
+    pub last: u64,
+}
+
+impl Extent {
+    pub fn of(source: &Source) -> Result<Self> {
+        let mut extent = Self::default();
+        source.each(Start::Oldest, |record| {
+            if extent.records == 0 {
+                extent.first = record.ns;
+            }
+            extent.records += 1;
+            extent.last = record.ns;
+            Ok(())
+        })?;
+        Ok(extent)
+    }
+}
+
+/// How a boot is called in messages.
+pub fn name(source: &Source) -> String {
+    match &source.origin {
+        Origin::Running => "the running boot".to_owned(),
+        Origin::Earlier { age: Some(1), .. } => "the previous boot".to_owned(),
+        Origin::Earlier { age: Some(age), .. } => format!("boot -{age}"),
+        Origin::Earlier { age: None, .. } => "that boot".to_owned(),
+        Origin::File { .. } => "the boot of the file".to_owned(),
+    }
+}
+
+/// Why the hardware was reset, if that ended this boot and is known.
+pub fn reason(source: &Source) -> Option<String> {
+    match &source.origin {
+        Origin::Earlier {
+            age: Some(1),
+            found,
+        } if found.ending == Ending::Reset => reset::reason(Path::new("/sys")),
+        _ => None,
+    }
+}
+
+/// One boot as --list-boots shows it.
+struct Row {
+    index: i64,
+    source: Source,
+    clock: Clock,
+    extent: Extent,
+}
+
+/// `fanlight log --list-boots`.
+pub fn list(matches: &Matches) -> Result<()> {
+    let mut rows = Vec::new();
+    for node in all(&target::board(matches)?)? {
+        let source = open(&node)?;
+        let extent = Extent::of(&source)?;
+        // An empty node of an earlier boot is one that nothing was found of.
+        if extent.records > 0 || source.is_running() {
+            rows.push(Row {
+                index: -i64::from(node.age),
+                clock: source.clock(),
+                source,
+                extent,
+            });
+        }
+    }
+    rows.reverse();
+    let mut out = output::stdout();
+    if matches.has("json") {
+        let boots = array(rows.iter().map(Row::json));
+        writeln!(out, "{}", Object::new().raw("boots", boots).end())?;
+    } else {
+        let head = [
+            "IDX",
+            "BOOT ID",
+            "FIRST RECORD",
+            "LAST RECORD",
+            "ENDING",
+            "RECORDS",
+        ];
+        let mut lines = vec![head.map(str::to_owned).to_vec()];
+        lines.extend(rows.iter().map(Row::line));
+        output::table(&mut out, &lines)?;
+    }
+    Ok(out.flush()?)
+}
+
+impl Row {
+    fn ending(&self) -> String {
+        match self.source.salvaged() {
+            Some(found) => found.ending.to_string(),
+            None => "running".to_owned(),
+        }
+    }
+
+    fn boot_id(&self) -> Option<String> {
+        self.source.boot_id.map(|id| id.to_string())
+    }
+
+    fn line(&self) -> Vec<String> {
+        // Without dates as --since reads it: seconds since boot.
+        let date = |ns: u64| {
+            let seconds = || format!("+{}.{:06}", ns / 1_000_000_000, ns / 1000 % 1_000_000);
+            match self.extent.records {
+                0 => "-".to_owned(),
+                _ => self.clock.iso_seconds(ns).unwrap_or_else(seconds),
+            }
+        };
+        let ending = match reason(&self.source) {
+            Some(reason) => format!("{} ({reason})", self.ending()),
+            None => self.ending(),
+        };
+        vec![
+            self.index.to_string(),
+            self.boot_id().unwrap_or_else(|| "-".to_owned()),
+            date(self.extent.first),
+            date(self.extent.last),
+            ending,
+            self.extent.records.to_string(),
+        ]
+    }
+
+    fn json(&self) -> String {
+        let quoted = |text: Option<String>| text.map(|text| json::quoted(&text));
+        let date = |ns| {
+            let known = self.clock.iso(ns).filter(|_| self.extent.records > 0);
+            quoted(known.map(|date| date.replace(',', ".")))
+        };
+        let time = |ns: u64| {
+            let known = self.extent.records > 0;
+            known.then(|| format!("{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000))
+        };
+        let mut object = Object::new()
+            .raw("index", self.index)
+            .optional("boot_id", quoted(self.boot_id()))
+            .optional("first", date(self.extent.first))
+            .optional("last", date(self.extent.last))
+            .optional("first_time", time(self.extent.first))
+            .optional("last_time", time(self.extent.last))
+            .text("ending", &self.ending())
+            .optional("reason", quoted(reason(&self.source)))
+            .raw("records", self.extent.records);
+        if let Some(found) = self.source.salvaged() {
+            object = object
+                .raw("missing", found.missing)
+                .raw("damaged", found.damaged);
+        }
+        object.end()
+    }
+}

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where records come from: the log of this boot or of an earlier one, a saved ring, or a file with
+//! the text of /dev/kmsg.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+use fanlight::{Log, Record, Salvaged, Start};
+
+use super::boot_id::{BootId, Cursor};
+use super::clock::Clock;
+use crate::error::{plain, Error, Result};
+
+/// The records of one boot, and what is known about that boot.
+pub struct Source {
+    pub records: Records,
+    pub origin: Origin,
+    pub boot_id: Option<BootId>,
+}
+
+pub enum Records {
+    /// A node's ring, or one in a file.
+    Ring(Log),
+    /// What a text file holds.
+    Text(Vec<Record<'static>>),
+}
+
+/// Whose records these are.
+pub enum Origin {
+    /// The running boot's.
+    Running,
+    /// An earlier boot's: how many boots ago, if the node's name says so.
+    Earlier { age: Option<u32>, found: Salvaged },
+    /// A file's. The offset is that of the boot's clock.
+    File { offset: Option<i64> },
+}
+
+impl Source {
+    /// The log of a node.
+    pub fn of_node(log: Log, age: Option<u32>) -> Result<Self> {
+        let Some(found) = log.salvaged() else {
+            return Ok(Self {
+                boot_id: BootId::parse(&log.boot_id()?),
+                records: Records::Ring(log),
+                origin: Origin::Running,
+            });
+        };
+        let boot_id = match &found.boot_id {
+            Some(text) => BootId::parse(text),
+            None => BootId::parse(&log.boot_id()?),
+        };
+        Ok(Self {
+            records: Records::Ring(log),
+            origin: Origin::Earlier { age, found },
+            boot_id,
+        })
+    }
+
+    /// A file: a ring that was saved, or text.
+    pub fn of_file(path: &Path) -> Result<Self> {
+        match Log::open_image(path) {
+            Ok(log) => Ok(Self {
+                boot_id: BootId::parse(&log.boot_id()?),
+                records: Records::Ring(log),
+                origin: Origin::File { offset: None },
+            }),
+            // Only what exists and may be read can be text.
+            Err(
+                error @ (fanlight::Error::NoDevice { .. } | fanlight::Error::Permission { .. }),
+            ) if !path.exists() || OpenOptions::new().read(true).open(path).is_err() => {
+                Err(error.into())
+            }
+            Err(error) => match text(path)? {
+                Some(source) => Ok(source),
+                None if matches!(error, fanlight::Error::Log { .. }) => Err(error.into()),
+                None => Err(Error::message(format!(
+                    "{} is not a log: neither a saved ring nor the text of /dev/kmsg",
+                    path.display()
+                ))),
+            },
+        }
+    }
+
+    /// The clock for its dates.
+    pub fn clock(&self) -> Clock {
+        match &self.origin {
+            Origin::Running => Clock::running(),
+            // A ring of this boot that was saved a moment ago.
+            Origin::File { offset: None }
+                if self.boot_id.is_some() && self.boot_id == BootId::running() =>
+            {
+                Clock::running()
+            }
+            Origin::File { offset } => Clock::of_offset(*offset),
+            Origin::Earlier { found, .. } => Clock::of_offset(found.clock_offset),
+        }
+    }
+
+    pub fn is_running(&self) -> bool {
+        matches!(self.origin, Origin::Running)
+    }
+
+    /// Whether it has no record at all.
+    pub fn is_empty(&self) -> Result<bool> {
+        match &self.records {
+            Records::Ring(log) => Ok(log.reader(Start::Oldest)?.next_record()?.is_none()),
+            Records::Text(records) => Ok(records.is_empty()),
+        }
+    }
+
+    /// What the driver found of it, if it is an earlier boot.
+    pub fn salvaged(&self) -> Option<&Salvaged> {
+        match &self.origin {
+            Origin::Earlier { found, .. } => Some(found),
+            _ => None,
+        }
+    }
+
+    /// Whether its records say who wrote, as the kernel's own text does.
+    pub fn shows_callers(&self) -> bool {
+        match &self.records {
+            Records::Ring(log) => log.shows_callers(),
+            Records::Text(records) => records.iter().any(|record| record.caller.0 != 0),
+        }
+    }
+
+    /// A record's place, for --after-cursor.
+    pub fn cursor(&self, record: &Record<'_>) -> Option<Cursor> {
+        let seq = record.seq;
+        self.boot_id.map(|boot| Cursor { boot, seq })
+    }
+
+    /// Gives the records that there are now to `each`, from `start` on.
+    pub fn each(
+        &self,
+        start: Start,
+        mut each: impl FnMut(&Record<'_>) -> Result<()>,
+    ) -> Result<()> {
+        match &self.records {
+            Records::Ring(log) => log.reader(start)?.drain(each).map(drop),
+            Records::Text(records) => {
+                let first = match start {
+                    Start::Oldest => 0,
+                    Start::Sequence(seq) => seq,
+                    Start::Newest => return Ok(()),
+                };
+                records
+                    .iter()
+                    .filter(|record| record.seq >= first)
+                    .try_for_each(&mut each)
+            }
+        }
+    }
+}
+
+/// Bytes of one read of /dev/kmsg at least.
+const CHUNK: usize = 8192;
+
+/// What `fanlight log archive` writes before the records.
+const HEADER: &str = "# fanlight log: ";
+
+/// The line that keeps with the text what only the driver knows.
+pub fn header(boot_id: Option<BootId>, ending: &str, offset: Option<i64>) -> String {
+    let mut line = HEADER.to_owned();
+    if let Some(id) = boot_id {
+        line.push_str(&format!("boot_id={id} "));
+    }
+    if let Some(offset) = offset {
+        line.push_str(&format!("clock_offset={offset} "));
+    }
+    line.push_str(&format!("ending={ending}\n"));
+    line
+}
+
+/// Reads a text file; `None` if it does not begin as one.
+fn text(path: &Path) -> Result<Option<Source>> {
+    let failed = |error| {
+        let error: io::Error = error;
+        Error::message(format!("cannot read {}: {}", path.display(), plain(&error)))
+    };
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // /dev/kmsg itself: to the end that it has now.
+    let device = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_char_device());
+    if device {
+        // The value is positive on every architecture.
+        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
+        options.custom_flags(nonblocking.try_into().unwrap_or(0));
+    }
+    let mut file = options.open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => {
+                let begins = bytes.is_empty();
+                bytes.extend_from_slice(&chunk[..count]);
+                // Not all of a large file that is something else.
+                if begins && !is_text(&bytes) {
+                    return Ok(None);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if device && error.kind() == io::ErrorKind::WouldBlock => break,
+            // The kernel overwrote records before they were read.
+            Err(error) if device && error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(parse(&bytes))
+}
+
+/// Whether the first line is a record, or the header.
+fn is_text(bytes: &[u8]) -> bool {
+    let first = bytes.split_inclusive(|byte| *byte == b'\n').next();
+    first.is_some_and(|line| {
+        line.starts_with(HEADER.as_bytes()) || Record::parse_kmsg(line).is_some()
+    })
+}
+
+/// Takes text apart. A record begins with a line and goes on as long as lines begin with a space.
+/// A line that is neither is skipped: the kernel cuts records that are too long.
+fn parse(bytes: &[u8]) -> Option<Source> {
+    if !is_text(bytes) {
+        return None;
+    }
+    let (mut boot_id, mut offset) = (None, None);
+    let mut records: Vec<Record<'static>> = Vec::new();
+    let mut begin = 0;
+    let mut at = 0;
+    let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+    for (i, line) in lines.iter().enumerate() {
+        let end = at + line.len();
+        if let Some(fields) = std::str::from_utf8(line)
+            .ok()
+            .and_then(|line| line.strip_prefix(HEADER))
+        {
+            for field in fields.split_whitespace() {
+                match field.split_once('=') {
+                    Some(("boot_id", value)) => boot_id = BootId::parse(value),
+                    Some(("clock_offset", value)) => offset = value.parse().ok(),
+                    _ => {}
+                }
+            }
+            begin = end;
+        } else if lines.get(i + 1).is_none_or(|next| !next.starts_with(b" ")) {
+            records.extend(Record::parse_kmsg(&bytes[begin..end]));
+            begin = end;
+        }
+        at = end;
+    }
+    Some(Source {
+        records: Records::Text(records),
+        origin: Origin::File { offset },
+        boot_id,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(source: &Source) -> Vec<String> {
+        let mut all = Vec::new();
+        source
+            .each(Start::Oldest, |record| {
+                all.push(format!("{} {}", record.seq, record.text_lossy()));
+                Ok(())
+            })
+            .unwrap();
+        all
+    }
+
+    #[test]
+    fn log_text_of_kmsg_is_read() {
+        let text = b"6,1,500000,-;one\n4,2,1500000,-,caller=T7;two\\x0alines\n SUBSYSTEM=usb\n \
+            DEVICE=+usb:1\n<garbage\n3,9,2000000,c;three\n";
+        let source = parse(text).unwrap();
+        assert_eq!(texts(&source), ["1 one", "2 two\nlines", "9 three"]);
+        assert!(source.shows_callers());
+        let Records::Text(records) = &source.records else {
+            panic!("not text");
+        };
+        assert_eq!(&*records[1].dict, b"SUBSYSTEM=usb\nDEVICE=+usb:1");
+        assert!(records[2].continuation);
+        for other in [
+            "",
+            "root:x:0:0",
+            "# a comment\n",
+            " \n",
+            "[    0.5] hello\n",
+        ] {
+            assert!(parse(other.as_bytes()).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn log_text_keeps_what_the_header_says() {
+        let id = BootId::parse("0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11");
+        let mut text = header(id, "panic", Some(-7)).into_bytes();
+        // No record at all is fine where the header is.
+        let empty = parse(&text).unwrap();
+        assert_eq!(texts(&empty), [""; 0]);
+        text.extend(b"6,1,500000,-;one\n");
+        let source = parse(&text).unwrap();
+        assert_eq!(texts(&source), ["1 one"]);
+        assert_eq!(source.boot_id, id);
+        assert_eq!(source.clock().offset(), Some(-7));
+        let unknown = parse(header(None, "none", None).as_bytes()).unwrap();
+        assert!(unknown.boot_id.is_none() && !unknown.clock().knows_dates());
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `fanlight log write`: appends to the log.
+
+use std::io::{self, BufRead};
+
+use fanlight::{Facility, Level, LogWriter};
+
+use crate::args::Matches;
+use crate::error::{Error, Result, FAILURE};
+use crate::target;
+
+pub fn run(matches: &Matches) -> Result<()> {
+    let level = matches.value("level")?.unwrap_or(Level::Notice);
+    let facility = matches.value("facility")?.unwrap_or(Facility::USER);
+    let mut log = LogWriter::open(target::log_node(matches, "log")?)?;
+    // A file that is no log has no such counter.
+    let before = log.suppressed().ok();
+    write(matches, &mut log, facility, level)?;
+    match (before, log.suppressed().ok()) {
+        (Some(before), Some(after)) if after > before => {
+            eprintln!(
+                "fanlight: {} records were suppressed by the write limit \
+                 (see the attribute write_limit of the log)",
+                after - before
+            );
+            Err(Error::Status(FAILURE))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write(matches: &Matches, log: &mut LogWriter, facility: Facility, level: Level) -> Result<()> {
+    if !matches.operands().is_empty() {
+        let words: Vec<&[u8]> = matches
+            .operands()
+            .iter()
+            .map(|word| word.as_encoded_bytes())
+            .collect();
+        return Ok(log.write_split(facility, level, &words.join(&b' '))?);
+    }
+    lines(&mut io::stdin().lock(), |line| {
+        log.write_split(facility, level, line)
+    })
+}
+
+/// Writes every line. A line that cannot be written does not keep back those behind it, unless the
+/// device is gone. The first error is printed as it happens, and the number of such lines at the
+/// end.
+fn lines(
+    input: &mut impl BufRead,
+    mut write: impl FnMut(&[u8]) -> fanlight::Result<()>,
+) -> Result<()> {
+    let mut line = Vec::new();
+    let (mut all, mut failed) = (0u64, 0u64);
+    loop {
+        line.clear();
+        let read = input
+            .read_until(b'\n', &mut line)
+            .map_err(|error| Error::message(format!("cannot read stdin: {error}")))?;
+        if read == 0 {
+            break;
+        }
+        all += 1;
+        match write(line.strip_suffix(b"\n").unwrap_or(&line)) {
+            Ok(()) => {}
+            Err(error) if error.is_gone() => return Err(error.into()),
+            Err(error) => {
+                if failed == 0 {
+                    eprintln!("fanlight: line {all}: {error}");
+                }
+                failed += 1;
+            }
+        }
+    }
+    if failed > 0 {
+        eprintln!("fanlight: {failed} of {all} lines could not be written");
+        return Err(Error::Status(FAILURE));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_write_goes_on_behind_a_line_that_fails() {
+        let mut written = Vec::new();
+        let result = lines(&mut &b"one\nbad\n\nbad\nlast"[..], |line| {
+            if line == b"bad" {
+                return Err(fanlight::Error::Log {
+                    path: "/dev/null".into(),
+                    what: "refused".into(),
+                });
+            }
+            written.push(String::from_utf8_lossy(line).into_owned());
+            Ok(())
+        });
+        assert_eq!(written, ["one", "", "last"]);
+        assert!(matches!(result, Err(Error::Status(1))));
+        assert!(lines(&mut &b""[..], |_| unreachable!()).is_ok());
+    }
+}
