@@ -34,12 +34,33 @@ define FANLIGHT_INSTALL_TARGET_CMDS
 			$(TARGET_DIR)/usr/bin/$(program)$(sep))
 endef
 
+# The quick image has the same files.
+FANLIGHT_ROOTFS = $(BR2_EXTERNAL_FANLIGHT_PATH)/../board/common/rootfs
+
+# Where the logs of earlier boots are filed, by either service.
+define FANLIGHT_INSTALL_DEFAULTS
+	$(INSTALL) -D -m 0644 $(FANLIGHT_ROOTFS)/etc/default/fanlight \
+		$(TARGET_DIR)/etc/default/fanlight
+endef
+FANLIGHT_POST_INSTALL_TARGET_HOOKS += FANLIGHT_INSTALL_DEFAULTS
+
 ifeq ($(BR2_PACKAGE_FANLIGHT_TESTS),y)
-define FANLIGHT_INSTALL_INIT_SYSV
+define FANLIGHT_INSTALL_TESTS_SYSV
 	$(INSTALL) -D -m 0755 $(FANLIGHT_PKGDIR)/S99ask-host \
 		$(TARGET_DIR)/etc/init.d/S99ask-host
 endef
 endif
+
+define FANLIGHT_INSTALL_INIT_SYSV
+	$(INSTALL) -D -m 0755 $(FANLIGHT_ROOTFS)/etc/init.d/S20fanlight-archive \
+		$(TARGET_DIR)/etc/init.d/S20fanlight-archive
+	$(FANLIGHT_INSTALL_TESTS_SYSV)
+endef
+
+define FANLIGHT_INSTALL_INIT_SYSTEMD
+	$(INSTALL) -D -m 0644 $(FANLIGHT_PKGDIR)/fanlight-archive.service \
+		$(TARGET_DIR)/usr/lib/systemd/system/fanlight-archive.service
+endef
 
 # The group that may use windows which are neither screen nor log.
 define FANLIGHT_USERS
