@@ -7,6 +7,8 @@ bench-report := $(CARGO_TARGET_DIR)/debug/fanlight-bench-report
 bench-runs := build/bench$(if $(filter-out virt-arm,$(BOARD)),/$(BOARD))
 armv7 := armv7-unknown-linux-gnueabihf
 
+bench-plugin := build/bench-plugin.so
+
 .PHONY: bench bench-doc bench-table bench-programs bench-parts
 
 $(bench-module): $(module) $(wildcard tests/bench-module/*)
@@ -16,17 +18,21 @@ $(bench-module): $(module) $(wildcard tests/bench-module/*)
 		KBUILD_EXTRA_SYMBOLS=$(CURDIR)/$(@D)/driver/Module.symvers modules
 	@cp $(@D)/bench-module/fanlight_bench.ko $@
 
+$(bench-plugin): tests/bench/plugin/count.c
+	@mkdir -p $(@D)
+	@gcc -O2 -Wall -Werror -shared -fPIC -fvisibility=hidden -o $@ $<
+
 # For speed, as a program that reads a busy log would be built; the tool's own profile is for size.
 bench-programs:
 	+@CARGO_PROFILE_RELEASE_OPT_LEVEL=3 CARGO_PROFILE_RELEASE_LTO=off $(step) "bench program" $(logs)/bench-program.log \
 		$(cargo) --release --target $(armv7) --target-dir $(board-target)/bench -p fanlight-bench
 	+@$(step) "bench report" $(logs)/bench-report.log $(cargo) -p fanlight-bench-report
 
-bench-parts: $(image) $(bench-module) bench-programs runner ;
+bench-parts: $(image) $(bench-module) $(bench-plugin) bench-programs runner ;
 
 bench:
 	+@mkdir -p build && flock build/lock $(MAKE) -f mk/build.mk bench-parts
-	@mk/bench $(BOARD) $(kernel) $(image) $(module) $(bench-module) $(board-target)/bench/$(armv7)/release/fanlight-bench $(runner) $(bench-runs)
+	@mk/bench $(BOARD) $(kernel) $(image) $(module) $(bench-module) $(board-target)/bench/$(armv7)/release/fanlight-bench $(bench-plugin) $(runner) $(bench-runs)
 	@$(bench-report) $(if $(filter raspberrypi,$(BOARD)),--clock $(bench-runs)/clock.tsv,$(bench-runs))
 ifeq ($(BOARD),raspberrypi)
 	@echo "fanlight: these are QEMU's times, which say nothing of a board's: copy $(bench-runs)/card onto a card (docs/boards/raspberrypi.md)"

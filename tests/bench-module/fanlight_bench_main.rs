@@ -5,8 +5,11 @@
 //! Files below `/sys/kernel/debug/fanlight_bench/`, one user at a time:
 //!
 //! - `run`, written `KIND LEN COUNT`: does the work `COUNT` times; then `result` holds the nanoseconds it took;
-//! - `emit`, written `KIND LEN FIRST COUNT`: makes records that tell their numbers, from `FIRST` on;
-//! - `result`, read: the result of the last `run`;
+//! - `worst`, written the same: then `result` holds the nanoseconds that the slowest of them took;
+//! - `emit`, written `KIND LEN FIRST COUNT PAUSE`: makes records that tell their numbers, from `FIRST` on, and sleeps for
+//!   `PAUSE` microseconds after each;
+//! - `console`, written `1` or `0`: registers a console that discards messages, or unregisters it;
+//! - `result`, read: the result of the last `run` or `worst`;
 //! - `idle`, read: nanoseconds that the processor was idle for since boot.
 //!
 //! Both are hexadecimal: 32-bit ARM kernels have no division of 64-bit numbers for Rust's decimals.
@@ -64,11 +67,24 @@ fn run(state: &Arc<State>, from: &mut UserSliceReader) -> Result {
     Ok(())
 }
 
-fn emit(state: &Arc<State>, from: &mut UserSliceReader) -> Result {
-    let [kind, len, first, count] = numbers(from)?;
-    let _one_at_a_time = state.result.lock();
-    sys::emit(i32::try_from(kind)?, len, first, count);
+fn worst(state: &Arc<State>, from: &mut UserSliceReader) -> Result {
+    let [kind, len, count] = numbers(from)?;
+    let mut result = state.result.lock();
+    *result = sys::worst(i32::try_from(kind)?, len, count)?;
     Ok(())
+}
+
+fn emit(state: &Arc<State>, from: &mut UserSliceReader) -> Result {
+    let [kind, len, first, count, pause] = numbers(from)?;
+    let _one_at_a_time = state.result.lock();
+    sys::emit(i32::try_from(kind)?, len, first, count, pause);
+    Ok(())
+}
+
+fn console(state: &Arc<State>, from: &mut UserSliceReader) -> Result {
+    let [on] = numbers(from)?;
+    let _one_at_a_time = state.result.lock();
+    sys::console(on != 0)
 }
 
 fn result(state: &Arc<State>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,6 +112,10 @@ impl kernel::Module for BenchModule {
         )?;
         let mut files = KVec::new();
         let file = dir.write_callback_file(c"run", state.clone(), &run);
+        files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
+        let file = dir.write_callback_file(c"worst", state.clone(), &worst);
+        files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
+        let file = dir.write_callback_file(c"console", state.clone(), &console);
         files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
         let file = dir.write_callback_file(c"emit", state.clone(), &emit);
         files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;

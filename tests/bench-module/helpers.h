@@ -21,11 +21,22 @@
 #define FANLIGHT_BENCH_COPY_CRC		8	/* memcpy and crc32_le() */
 #define FANLIGHT_BENCH_PTES		9	/* len page-table entries set, in a table that no process has */
 #define FANLIGHT_BENCH_CLOCK		10	/* local_clock() */
+#define FANLIGHT_BENCH_TRACE		11	/* __trace_array_puts() into the instance "boot_map" */
+#define FANLIGHT_BENCH_PRINTK_INFO	12	/* printk() at KERN_INFO */
 
 s64 fanlight_bench_run(int kind, size_t len, size_t count);
 
-/* The text of records: `len` bytes that name the record's number, so that a reader can check it. */
-void fanlight_bench_emit(int kind, size_t len, size_t first, size_t count);
+/* The nanoseconds that the slowest of `count` records took, with interrupts off for each. */
+s64 fanlight_bench_worst(int kind, size_t len, size_t count);
+
+/*
+ * The text of records: `len` bytes that name the record's number, so that a reader can check it. Interrupts are on; after
+ * each record it sleeps for `pause` microseconds, if that is not 0.
+ */
+void fanlight_bench_emit(int kind, size_t len, size_t first, size_t count, size_t pause);
+
+/* Registers the console that discards messages, or unregisters it. */
+int fanlight_bench_console(bool on);
 
 /* Nanoseconds that the processor was idle for since boot. */
 u64 fanlight_bench_idle(void);

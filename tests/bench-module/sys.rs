@@ -10,7 +10,9 @@ use kernel::{
 
 extern "C" {
     fn fanlight_bench_run(kind: c_int, len: usize, count: usize) -> i64;
-    fn fanlight_bench_emit(kind: c_int, len: usize, first: usize, count: usize);
+    fn fanlight_bench_worst(kind: c_int, len: usize, count: usize) -> i64;
+    fn fanlight_bench_emit(kind: c_int, len: usize, first: usize, count: usize, pause: usize);
+    fn fanlight_bench_console(on: bool) -> c_int;
     fn fanlight_bench_idle() -> u64;
     fn fanlight_bench_init() -> c_int;
     fn fanlight_bench_exit();
@@ -41,10 +43,23 @@ pub(crate) fn run(kind: i32, len: usize, count: usize) -> Result<u64> {
     u64::try_from(ns).map_err(|_| EINVAL)
 }
 
-/// Makes `count` records with texts that tell their numbers.
-pub(crate) fn emit(kind: i32, len: usize, first: usize, count: usize) {
+/// Nanoseconds that the slowest of `count` records took.
+pub(crate) fn worst(kind: i32, len: usize, count: usize) -> Result<u64> {
+    // SAFETY: The buffers exist while a `Peers` does, and the caller holds the mutex that serialises their use.
+    let ns = unsafe { fanlight_bench_worst(kind, len, count) };
+    u64::try_from(ns).map_err(|_| EINVAL)
+}
+
+/// Makes `count` records with texts that tell their numbers, and sleeps for `pause` microseconds after each.
+pub(crate) fn emit(kind: i32, len: usize, first: usize, count: usize, pause: usize) {
     // SAFETY: as above.
-    unsafe { fanlight_bench_emit(kind, len, first, count) };
+    unsafe { fanlight_bench_emit(kind, len, first, count, pause) };
+}
+
+/// Registers the console that discards messages, or unregisters it.
+pub(crate) fn console(on: bool) -> Result {
+    // SAFETY: The caller holds the mutex, so that nobody else registers or unregisters the console at the same time.
+    to_result(unsafe { fanlight_bench_console(on) })
 }
 
 /// Nanoseconds that this processor was idle for.

@@ -52,6 +52,11 @@ const GROUPS: &[(&str, &str, &str)] = &[
         "instructions/record and reader",
     ),
     (
+        "12  a kernel message, to its end: instructions",
+        "message",
+        "instructions/message",
+    ),
+    (
         "11  stores after unbind returned",
         "revoke",
         "stores after unbind returned",
@@ -70,8 +75,8 @@ fn colour(case: &str) -> Colour {
 
 pub fn bars(sheet: &Sheet) -> Picture {
     const ROW: i32 = 14;
-    const LABEL: i32 = 296;
-    const WIDTH: i32 = 880;
+    const LABEL: i32 = 372;
+    const WIDTH: i32 = 960;
     let of = |part: &str, metric: &str| -> Vec<(&str, f64)> {
         let rows = sheet
             .rows
@@ -118,8 +123,8 @@ pub fn bars(sheet: &Sheet) -> Picture {
 /// Title, and the cases drawn together.
 const PANELS: &[(&str, &[&str])] = &[
     (
-        "append to a full ring, by its bytes",
-        &["append to a full ring"],
+        "append to a full ring, on average and at worst, by its bytes",
+        &["append to a full ring", "worst append to a full ring"],
     ),
     (
         "drain a full ring in place, per record, by its bytes",
@@ -172,7 +177,7 @@ pub fn points(sheet: &Sheet, case: &str) -> Vec<(f64, f64)> {
     let rows = sheet
         .rows
         .iter()
-        .filter(|row| ["scale", "cores"].contains(&&*row.part) && row.case == case);
+        .filter(|row| row.is_point() && row.case == case);
     rows.filter_map(|row| Some((row.metric.strip_prefix("x=")?.parse().ok()?, row.values[0])))
         .collect()
 }
@@ -251,7 +256,8 @@ fn panel(
             picture.rectangle((x - 2, y - 2), (5, 5), colour);
         }
     }
-    for (x, _) in curves.first().into_iter().flatten() {
+    let longest = curves.iter().max_by_key(|curve| curve.len());
+    for (x, _) in longest.into_iter().flatten() {
         let at = place(x.log10(), bottom);
         let text = if *x >= 1048576.0 {
             format!("{}M", x / 1048576.0)

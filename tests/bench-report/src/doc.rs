@@ -7,15 +7,20 @@ use std::path::Path;
 
 use crate::chart;
 use crate::goals::{number, GOALS};
-use crate::sheet::{is_race, Sheet, TOLERANCE};
+use crate::sheet::{is_race, Row, Sheet, TOLERANCE};
 use crate::Error;
 
 /// Writes the page, and the charts beside it.
 pub fn write(directory: &Path, page: &Path, notes: &Path) -> Result<(), Error> {
     let sheet = Sheet::read(directory)?;
-    let mut text =
+    let notes_text =
         fs::read_to_string(notes).map_err(|error| format!("{}: {error}", notes.display()))?;
+    let (text, explanations) = notes_text
+        .split_once(EXPLANATIONS)
+        .ok_or_else(|| format!("{}: no line {EXPLANATIONS}", notes.display()))?;
+    let mut text = text.trim_end().to_owned() + "\n";
     for (mark, part) in [
+        ("{{missed}}", missed(&sheet, explanations)?),
         ("{{about}}", about(&sheet)),
         ("{{goals}}", goals(&sheet)),
         ("{{results}}", results(&sheet)),
@@ -33,6 +38,39 @@ pub fn write(directory: &Path, page: &Path, notes: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Behind this line the notes explain why goals are missed: each part begins with `### ` and the goals' names, with `; ` between
+/// them. The page has the parts of the goals that this sheet misses.
+const EXPLANATIONS: &str = "<!-- explanations of missed goals -->";
+
+fn missed(sheet: &Sheet, explanations: &str) -> Result<String, Error> {
+    let is_missed = |name: &str| {
+        let goal = GOALS.iter().find(|goal| goal.what == name);
+        goal.map(|goal| goal.outcome(sheet).is_some_and(|outcome| !outcome.reached))
+    };
+    let mut text = String::new();
+    let mut explained = Vec::new();
+    for part in explanations.split("\n### ").skip(1) {
+        let (names, _) = part.split_once('\n').unwrap_or((part, ""));
+        let mut wanted = false;
+        for name in names.split("; ") {
+            explained.push(name);
+            wanted |= is_missed(name).ok_or_else(|| format!("no goal is called: {name}"))?;
+        }
+        if wanted {
+            text += &format!("### {}\n\n", part.trim_end());
+        }
+    }
+    for goal in GOALS {
+        if is_missed(goal.what) == Some(true) && !explained.contains(&goal.what) {
+            return Err(format!("missed, and the notes do not say why: {}", goal.what).into());
+        }
+    }
+    if text.is_empty() {
+        text.push_str("None was missed.");
+    }
+    Ok(text)
 }
 
 fn about(sheet: &Sheet) -> String {
@@ -59,7 +97,7 @@ fn goals(sheet: &Sheet) -> String {
             );
             continue;
         };
-        let (ours, theirs) = (number(outcome.ours), number(outcome.theirs));
+        let (ours, theirs) = (number(outcome.ours), goal.theirs_text(&outcome));
         let word = if outcome.reached {
             "reached"
         } else {
@@ -80,11 +118,7 @@ fn goals(sheet: &Sheet) -> String {
 fn results(sheet: &Sheet) -> String {
     let mut text = String::new();
     let mut part = "";
-    for row in sheet
-        .rows
-        .iter()
-        .filter(|row| row.part != "scale" && row.part != "cores")
-    {
+    for row in sheet.rows.iter().filter(|row| !row.is_point()) {
         if row.part != part {
             part = &row.part;
             let _ = writeln!(
@@ -124,7 +158,8 @@ fn scaling(sheet: &Sheet) -> String {
     let mut text =
         "| curve (instructions) | from | to | grows as |\n|---|---|---|---|\n".to_owned();
     let mut seen = Vec::new();
-    for row in sheet.rows.iter().filter(|row| row.part == "scale") {
+    let points = |row: &&Row| row.is_point() && row.part != "cores";
+    for row in sheet.rows.iter().filter(points) {
         if seen.contains(&&row.case) {
             continue;
         }

@@ -39,6 +39,7 @@ pub struct Outcome {
 
 const I: &str = "instructions";
 const PER_RECORD: &str = "instructions/record";
+const EXCLUSIVE: &str = "exclusive accesses/record";
 const NONE: Place = ("", "", "");
 
 pub const GOALS: &[Goal] = &[
@@ -92,6 +93,53 @@ pub const GOALS: &[Goal] = &[
         aim: Aim::Less(8.0),
     },
     Goal {
+        number: 3,
+        what: "read() in batches of text, plain",
+        ours: (
+            "drain",
+            "fanlight read(), batches of text, plain",
+            PER_RECORD,
+        ),
+        theirs: NONE,
+        aim: Aim::Limit(350.0),
+    },
+    Goal {
+        number: 3,
+        what: "read() in batches of text, with escapes",
+        ours: (
+            "drain",
+            "fanlight read(), batches of text, with escapes",
+            PER_RECORD,
+        ),
+        theirs: NONE,
+        aim: Aim::Limit(550.0),
+    },
+    Goal {
+        number: 4,
+        what: "append: instructions",
+        ours: ("produce", "fanlight_log()", PER_RECORD),
+        theirs: ("produce", "ftrace's persistent ring, puts()", PER_RECORD),
+        aim: Aim::Limit(200.0),
+    },
+    Goal {
+        number: 4,
+        what: "append: barriers",
+        ours: ("barriers", "fanlight_log()", "barriers/record"),
+        theirs: (
+            "barriers",
+            "ring_buffer reserve and commit",
+            "barriers/record",
+        ),
+        aim: Aim::Limit(3.0),
+    },
+    Goal {
+        number: 4,
+        what: "append: exclusive accesses",
+        ours: ("barriers", "fanlight_log()", EXCLUSIVE),
+        theirs: ("barriers", "ring_buffer reserve and commit", EXCLUSIVE),
+        aim: Aim::Limit(2.0),
+    },
+    Goal {
         number: 4,
         what: "append against printk()",
         ours: ("produce", "fanlight_log()", PER_RECORD),
@@ -104,6 +152,20 @@ pub const GOALS: &[Goal] = &[
         ours: ("produce", "fanlight_log()", PER_RECORD),
         theirs: ("produce", "relay_write()", PER_RECORD),
         aim: Aim::AtMost(1.2),
+    },
+    Goal {
+        number: 5,
+        what: "persistent copy, on top of the append",
+        ours: ("persist", "fanlight_log(), the copy alone", PER_RECORD),
+        theirs: NONE,
+        aim: Aim::Limit(220.0),
+    },
+    Goal {
+        number: 5,
+        what: "write() with persistent copy",
+        ours: ("persist", "fanlight write(), ring and copy", PER_RECORD),
+        theirs: ("persist", "ftrace's persistent ring, write()", PER_RECORD),
+        aim: Aim::Limit(1050.0),
     },
     Goal {
         number: 5,
@@ -122,22 +184,48 @@ pub const GOALS: &[Goal] = &[
     Goal {
         number: 6,
         what: "recovery of 1 MiB against ramoops with ecc=1",
-        ours: ("salvage", "fanlight, 0 flips", I),
-        theirs: ("salvage", "pmsg, ecc=1, 0 flips", I),
+        ours: ("salvage", "fanlight, a full region", I),
+        theirs: ("salvage", "pmsg, ecc=1, a full region", I),
         aim: Aim::Less(10.0),
     },
     Goal {
         number: 7,
+        what: "0 bits flipped: undamaged records found",
+        ours: ("reboots", "fanlight, 0 flips", "of these found"),
+        theirs: ("reboots", "fanlight, 0 flips", "undamaged records"),
+        aim: Aim::Same,
+    },
+    Goal {
+        number: 7,
+        what: "a bit of the first word flipped: records found",
+        ours: (
+            "reboots",
+            "fanlight, 1 flip, in the first word",
+            "of these found",
+        ),
+        theirs: (
+            "reboots",
+            "fanlight, 1 flip, in the first word",
+            "undamaged records",
+        ),
+        aim: Aim::Same,
+    },
+    Goal {
+        number: 7,
         what: "64 bits flipped: undamaged records found",
-        ours: ("salvage", "fanlight, 64 flips", "of these found"),
-        theirs: ("salvage", "fanlight, 64 flips", "undamaged records"),
+        ours: ("reboots", "fanlight, 64 flips", "of these found"),
+        theirs: ("reboots", "fanlight, 64 flips", "undamaged records"),
         aim: Aim::Same,
     },
     Goal {
         number: 7,
         what: "64 bits flipped: damaged ones accepted",
-        ours: ("salvage", "fanlight, 64 flips", "damaged ones accepted"),
-        theirs: ("salvage", "pmsg, ecc=1, 64 flips", "damaged ones accepted"),
+        ours: ("reboots", "fanlight, 64 flips", "damaged ones accepted"),
+        theirs: (
+            "reboots",
+            "ftrace's persistent ring, 64 flips",
+            "damaged ones accepted",
+        ),
         aim: Aim::Limit(0.0),
     },
     Goal {
@@ -207,6 +295,92 @@ pub const GOALS: &[Goal] = &[
         theirs: NONE,
         aim: Aim::Some,
     },
+    Goal {
+        number: 12,
+        what: "a suppressed message, over the limit, one at a time",
+        ours: (
+            "message",
+            "fanlight, suppressed, one at a time",
+            "instructions/message over the limit",
+        ),
+        theirs: (
+            "message",
+            "limit: a console that discards, suppressed, one at a time",
+            "instructions/message on top",
+        ),
+        aim: Aim::Limit(1500.0),
+    },
+    Goal {
+        number: 12,
+        what: "a suppressed message, on top, in a burst",
+        ours: (
+            "message",
+            "fanlight, suppressed, in a burst",
+            "instructions/message on top",
+        ),
+        theirs: (
+            "message",
+            "limit: a console that discards, suppressed, in a burst",
+            "instructions/message on top",
+        ),
+        aim: Aim::Limit(1500.0),
+    },
+    Goal {
+        number: 12,
+        what: "a printed message, over the limit, one at a time",
+        ours: (
+            "message",
+            "fanlight, printed, one at a time",
+            "instructions/message over the limit",
+        ),
+        theirs: (
+            "message",
+            "limit: a console that discards, printed, one at a time",
+            "instructions/message on top",
+        ),
+        aim: Aim::Limit(1500.0),
+    },
+    Goal {
+        number: 12,
+        what: "a printed message, over the limit, in a burst",
+        ours: (
+            "message",
+            "fanlight, printed, in a burst",
+            "instructions/message over the limit",
+        ),
+        theirs: (
+            "message",
+            "limit: a console that discards, printed, in a burst",
+            "instructions/message on top",
+        ),
+        aim: Aim::Limit(1500.0),
+    },
+    Goal {
+        number: 13,
+        what: "worst append, ring of 256 MiB against 256 KiB",
+        ours: ("worst", "worst append to a full ring", "x=268435456"),
+        theirs: ("worst", "worst append to a full ring", "x=262144"),
+        aim: Aim::AtMost(1.1),
+    },
+    Goal {
+        number: 14,
+        what: "binding with the worst 16 MiB against 1 MiB",
+        ours: ("region", "the worst 16 MiB", I),
+        theirs: ("region", "the worst 1 MiB", I),
+        aim: Aim::AtMost(16.5),
+    },
+    Goal {
+        number: 14,
+        what: "binding with the worst 16 MiB: longest without yielding",
+        ours: (
+            "region",
+            "the worst 16 MiB",
+            "instructions without yielding",
+        ),
+        theirs: NONE,
+        // Two ticks: the scheduler decides at a tick that the other process is to run.
+        aim: Aim::Limit(20_000_000.0),
+    },
 ];
 
 impl Goal {
@@ -238,12 +412,21 @@ impl Goal {
         })
     }
 
+    /// The peer's result, if there is one.
+    pub fn theirs_text(&self, outcome: &Outcome) -> String {
+        if self.theirs == NONE {
+            "-".into()
+        } else {
+            number(outcome.theirs)
+        }
+    }
+
     /// The aim in words.
     pub fn asked(&self) -> String {
         match self.aim {
             Aim::Less(times) => format!("≥ {times} x less"),
             Aim::AtMost(times) => format!("≤ {times:.2} x"),
-            Aim::Limit(limit) => format!("≤ {limit}"),
+            Aim::Limit(limit) => format!("≤ {}", number(limit)),
             Aim::Same => "1.00 x".into(),
             Aim::Some => "> 0".into(),
         }

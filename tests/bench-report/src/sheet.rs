@@ -16,6 +16,11 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether it is a point of a curve.
+    pub fn is_point(&self) -> bool {
+        ["scale", "worst", "cores"].contains(&&*self.part) && self.metric.starts_with("x=")
+    }
+
     /// How far apart the runs are, as a share of the result.
     pub fn difference(&self) -> f64 {
         let [a, b] = self.values;
@@ -45,8 +50,8 @@ impl Sheet {
             let path = directory.join(name);
             fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
         };
-        let mut rows = parse(&text("run1.tsv")?)?;
-        let second = parse(&text("run2.tsv")?)?;
+        let mut rows = parse(&(text("run1.tsv")? + &text("large1.tsv")?))?;
+        let second = parse(&(text("run2.tsv")? + &text("large2.tsv")?))?;
         if rows.len() != second.len() {
             return Err(format!(
                 "the first run has {} results, the second {}",
@@ -64,6 +69,10 @@ impl Sheet {
                 .into());
             }
             row.values[1] = other.values[0];
+        }
+        // Counted where no time passes, once.
+        for name in ["barriers.tsv", "reboots.tsv"] {
+            rows.extend(parse(&text(name)?)?);
         }
         // By the clock on the wall, so that it is never the same twice: once is all.
         rows.extend(speeds(parse(&text("cores.tsv")?)?));

@@ -11,7 +11,11 @@ use crate::sheet::{is_race, Sheet};
 pub fn terminal(sheet: &Sheet) -> String {
     let mut text = String::new();
     let mut part = "";
-    for row in sheet.rows.iter().filter(|row| row.part != "scale") {
+    for row in sheet
+        .rows
+        .iter()
+        .filter(|row| !row.is_point() || row.part == "cores")
+    {
         if row.part != part {
             part = &row.part;
             let _ = writeln!(text, "\n{part}");
@@ -45,7 +49,7 @@ pub fn terminal(sheet: &Sheet) -> String {
             goal.number,
             goal.what,
             number(outcome.ours),
-            number(outcome.theirs),
+            goal.theirs_text(&outcome),
             goal.asked(),
             goal.got(&outcome),
             if outcome.reached { "reached" } else { "MISSED" }

@@ -27,7 +27,7 @@ pub fn cores(sheet: &mut Sheet) {
         move |count: usize| {
             let mut seen = 0;
             while seen < count * 100 {
-                seen += in_place(&mut fanlight_ring::Cursor::oldest(map.ring()), map.ring());
+                seen += in_place(&mut fanlight_ring::Cursor::oldest(&map.ring()), map.ring());
             }
         }
     };

@@ -24,6 +24,8 @@ pub enum Kind {
     CopyCrc = 8,
     Ptes = 9,
     Clock = 10,
+    Trace = 11,
+    PrintkInfo = 12,
 }
 
 /// Fanlight's instances, the main one first, by the names of their devices.
@@ -41,6 +43,31 @@ pub const RINGS: &[(&str, usize, &str)] = &[
     ("fanlight-ring-16m", 16 << 20, "/dev/fanlight6/log"),
 ];
 
+/// The same in the guest of tests/dts/bench-large.dtso, which has those above as well.
+pub const LARGE_RINGS: &[(&str, usize, &str)] = &[
+    ("fanlight-ring-64m", 64 << 20, "/dev/fanlight8/log"),
+    ("fanlight-ring-256m", 256 << 20, "/dev/fanlight9/log"),
+];
+/// Instances with a log that has a region: their devices, the region's size and address, and how many records of the boot before
+/// were found in it.
+pub const REGIONS: &[(&str, usize, usize, &str)] = &[
+    (
+        "fanlight-region-1m",
+        1 << 20,
+        0x5600_0000,
+        "/sys/class/misc/fanlight10-log.prev/intact",
+    ),
+    (
+        "fanlight-region-16m",
+        16 << 20,
+        0x5700_0000,
+        "/sys/class/misc/fanlight11-log.prev/intact",
+    ),
+];
+/// The instance of ftrace that the command line maps to reserved memory, and the file that only such an instance has.
+pub const BOOT_MAP: &str = "/sys/kernel/tracing/instances/boot_map";
+pub const BOOT_MAP_ONLY: &str = "/sys/kernel/tracing/instances/boot_map/last_boot_info";
+
 /// Seconds of uptime at which the work begins, when the boot has come to rest; where instructions are counted waiting takes no
 /// time at all.
 const START: u64 = 60;
@@ -48,30 +75,41 @@ const START: u64 = 60;
 /// Makes the guest ready: no second log that every message goes to as well, no processes that come in between, and quiet
 /// consoles. With `wait` the work begins at [`START`].
 pub fn prepare(wait: bool) {
-    // The kernel makes the nodes itself. mdev, called for each by a process of its own, may come so late that it removes
-    // one which is there again.
-    put("/proc/sys/kernel/hotplug", "\n");
-    for (name, _, _) in RINGS {
+    let rings = RINGS.iter().chain(LARGE_RINGS).map(|(name, ..)| *name);
+    for name in rings.chain(REGIONS.iter().map(|(name, ..)| *name)) {
         unbind("fanlight", name);
     }
-    sys::mount("tracefs", "/sys/kernel/tracing");
-    sys::mount("pstore", "/sys/fs/pstore");
     // The serial line would cost more than all that is measured here.
     put("/proc/sys/kernel/printk", "1 4 1 1");
-    if !fs::exists(BENCH).unwrap_or(false) {
-        sys::insmod("/lib/fanlight-bench/fanlight_bench.ko").expect("fanlight_bench.ko");
-    }
+    load();
     if wait {
         sys::sleep_until(START);
     }
+    unlimited();
     // fanlight_log() goes to the first one that has a log: this one now.
     without_fanlight(|| ());
+}
+
+/// The file systems of the peers, and the kernel module. Device nodes are made by the kernel alone from here on.
+pub fn load() {
+    // The kernel makes the nodes itself. mdev is a process of its own per event, which may run so late that it removes a node
+    // that exists again, or creates one whose device is gone.
+    put("/proc/sys/kernel/hotplug", "\n");
+    sys::mount("tracefs", "/sys/kernel/tracing");
+    sys::mount("pstore", "/sys/fs/pstore");
+    if !fs::exists(BENCH).unwrap_or(false) {
+        sys::insmod("/lib/fanlight-bench/fanlight_bench.ko").expect("fanlight_bench.ko");
+    }
 }
 
 /// Where the memory is that tests/dts/bench.dtso puts at `address` on virt-arm: all of it is elsewhere on other boards.
 pub fn place(address: usize) -> usize {
     const FIRST: usize = 0x5400_0000;
     let path = format!("/proc/device-tree/reserved-memory/uio@{FIRST:x}/reg");
+    if !fs::exists(&path).unwrap_or(false) {
+        // tests/dts/bench-large.dtso, which is for virt-arm only.
+        return address;
+    }
     let reg = fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     // Address and size, of one cell or two each. Nothing is beyond 4 GiB.
     let cell = if reg.len() == 8 { 0 } else { 4 };
@@ -113,7 +151,18 @@ pub fn bound(name: &str, device: &str) -> bool {
 pub fn bind(name: &str, device: &str) {
     if !bound(name, device) {
         bind_alone(name, device);
+        unlimited();
         quiet();
+    }
+}
+
+/// Lifts the limit on what a program may write to a log, where the driver has one.
+pub fn unlimited() {
+    for entry in fs::read_dir("/sys/class/misc").expect("sysfs").flatten() {
+        let limit = entry.path().join("write_limit");
+        if fs::exists(&limit).unwrap_or(false) {
+            put(&limit.display().to_string(), "0");
+        }
     }
 }
 
@@ -169,6 +218,20 @@ pub fn run(kind: Kind, len: usize, count: usize) -> u64 {
     number("result")
 }
 
+/// What the slowest of `count` times that work took inside the kernel.
+pub fn worst(kind: Kind, len: usize, count: usize) -> u64 {
+    put(
+        &format!("{BENCH}/worst"),
+        &format!("{} {len} {count}", kind as usize),
+    );
+    number("result")
+}
+
+/// Registers the kernel module's console that discards messages, or unregisters it.
+pub fn discarding_console(on: bool) {
+    put(&format!("{BENCH}/console"), if on { "1" } else { "0" });
+}
+
 /// The kernel module's numbers are hexadecimal.
 fn number(file: &str) -> u64 {
     u64::from_str_radix(&get(&format!("{BENCH}/{file}")), 16).expect("a number")
@@ -176,9 +239,14 @@ fn number(file: &str) -> u64 {
 
 /// Makes records whose texts are [`text`].
 pub fn emit(kind: Kind, len: usize, first: usize, count: usize) {
+    emit_slowly(kind, len, first, count, 0);
+}
+
+/// The same, with a pause of so many microseconds after each of them.
+pub fn emit_slowly(kind: Kind, len: usize, first: usize, count: usize, pause: usize) {
     put(
         &format!("{BENCH}/emit"),
-        &format!("{} {len} {first} {count}", kind as usize),
+        &format!("{} {len} {first} {count} {pause}", kind as usize),
     );
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::hint::black_box;
 use std::os::fd::AsRawFd;
 
-use fanlight_ring::{Cursor, Item, Look, Ring};
+use fanlight_ring::{Cursor, Read, Record, Ring, RECORD_MAX};
 
 use crate::device::{self, Kind, LOG};
 use crate::meter::{least, Sheet};
@@ -26,10 +26,10 @@ const SPAN: usize = 64 << 10;
 pub fn in_place(cursor: &mut Cursor, ring: Ring<'_>) -> usize {
     let mut count = 0;
     loop {
-        match cursor.span(ring, SPAN) {
-            Look::Empty => return count,
-            Look::Lost(_) => {}
-            Look::Records(mut span) => {
+        match cursor.read(&ring, SPAN, None) {
+            Read::Empty => return count,
+            Read::Lost(_) => {}
+            Read::Records(mut span) => {
                 let mut seen = 0;
                 for slot in span.by_ref() {
                     black_box(slot.words());
@@ -43,22 +43,43 @@ pub fn in_place(cursor: &mut Cursor, ring: Ring<'_>) -> usize {
     }
 }
 
-/// Copies many records at a time and takes them apart; how many there were.
+/// Copies many records at a time and parses them; returns how many there were.
 pub fn batches(cursor: &mut Cursor, ring: Ring<'_>, buffer: &mut [u8]) -> usize {
     let mut count = 0;
-    while let Some(batch) = cursor.batch(ring, buffer) {
-        for item in batch {
-            if let Item::Record(record) = item {
-                black_box(record.entry.text);
-                count += 1;
+    each_copied(cursor, ring, buffer, |record| {
+        black_box(record.entry.text);
+        count += 1;
+    });
+    count
+}
+
+/// Passes a copy of each record to `each`.
+fn each_copied(
+    cursor: &mut Cursor,
+    ring: Ring<'_>,
+    buffer: &mut [u8],
+    mut each: impl FnMut(&Record<'_>),
+) {
+    assert!(buffer.len() >= RECORD_MAX);
+    loop {
+        match cursor.read(&ring, buffer.len(), None) {
+            Read::Empty => return,
+            Read::Lost(_) => {}
+            Read::Records(span) => {
+                let mut rest = span.copy(buffer).unwrap_or(&[]);
+                while let Some(record) = Record::parse(rest) {
+                    each(&record);
+                    rest = &rest[record.bytes().len()..];
+                }
             }
         }
     }
-    count
 }
 
 /// The log's mapping: the header's page and the data.
 pub fn map_log(path: &str, data: usize) -> Map {
+    // The lane of programs has a quarter of that in addition, 16 KiB at least.
+    let data = data + (data / 4).max(16 << 10);
     Map::new(&sys::open(path), 0, 4096 + data, false, libc::MAP_POPULATE)
 }
 
@@ -82,17 +103,12 @@ fn read_all(file: &File, buffer: &mut [u8]) -> (usize, usize) {
 /// Checks that all records are there, in order and with the right text.
 fn check(ring: Ring<'_>) {
     let mut buffer = vec![0; 1 << 16];
-    let mut cursor = Cursor::oldest(ring);
     let mut next = 0;
-    while let Some(batch) = cursor.batch(ring, &mut buffer) {
-        for item in batch {
-            if let Item::Record(record) = item {
-                if record.entry.text == device::text(next, LEN) {
-                    next += 1;
-                }
-            }
+    each_copied(&mut Cursor::oldest(&ring), ring, &mut buffer, |record| {
+        if record.entry.text == device::text(next, LEN) {
+            next += 1;
         }
-    }
+    });
     assert_eq!(next, COUNT, "records in the ring");
 }
 
@@ -102,16 +118,16 @@ pub fn drain(sheet: &mut Sheet) {
     let ring = map.ring();
     check(ring);
     // The kernel's own messages from before are there as well.
-    let all = in_place(&mut Cursor::oldest(ring), ring);
+    let all = in_place(&mut Cursor::oldest(&ring), ring);
     let mut buffer = vec![1; COUNT * RECORD];
 
     let took = least(5, || {
-        assert_eq!(in_place(&mut Cursor::oldest(ring), ring), all)
+        assert_eq!(in_place(&mut Cursor::oldest(&ring), ring), all)
     });
     sheet.each("fanlight map, in place", "instructions/record", took, all);
     let took = least(5, || {
         assert_eq!(
-            batches(&mut Cursor::oldest(ring), ring, &mut buffer[..SPAN]),
+            batches(&mut Cursor::oldest(&ring), ring, &mut buffer[..SPAN]),
             all
         );
     });
@@ -175,6 +191,17 @@ pub fn drain(sheet: &mut Sheet) {
         sheet.each(name, "instructions/record", took.min().unwrap_or(0), all);
     }
 
+    for (name, text) in [
+        (
+            "fanlight read(), batches of text, plain",
+            &plain as &dyn Fn(usize) -> Vec<u8>,
+        ),
+        ("fanlight read(), batches of text, with escapes", &escaped),
+    ] {
+        let took = read_written(text, &mut buffer[..SPAN]);
+        sheet.each(name, "instructions/record", took, WRITTEN);
+    }
+
     // An instance that somebody has mapped can't be bound again.
     drop((map, log));
     device::without_fanlight(|| {
@@ -196,6 +223,47 @@ pub fn drain(sheet: &mut Sheet) {
     if device::has(TRACE) {
         ftrace(sheet, &mut buffer);
     }
+}
+
+/// Records that programs write, few enough to be in the ring at once.
+const WRITTEN: usize = 2000;
+
+/// 64 bytes that /dev/kmsg's text has as they are.
+fn plain(number: usize) -> Vec<u8> {
+    device::text(number, LEN)
+}
+
+/// 64 bytes as a program in colours writes them: two of them are escape characters, which the text has as \x1b.
+fn escaped(number: usize) -> Vec<u8> {
+    let mut text = format!("\x1b[1mbench {number:08x}\x1b[0m ").into_bytes();
+    text.resize(LEN, b'x');
+    text
+}
+
+/// What reading takes of [`WRITTEN`] records that were written by a program. Each of the readers stands where the first of
+/// them comes.
+fn read_written(text: &dyn Fn(usize) -> Vec<u8>, buffer: &mut [u8]) -> u64 {
+    device::unlimited();
+    let readers: Vec<File> = (0..5)
+        .map(|_| {
+            let file = sys::open(LOG);
+            sys::set_nonblocking(&file);
+            set_form(&file, FORM_TEXT);
+            sys::seek_end(file.as_raw_fd());
+            file
+        })
+        .collect();
+    let log = sys::open_wo(LOG);
+    for number in 0..WRITTEN {
+        sys::write(log.as_raw_fd(), &text(number));
+    }
+    let took = readers.iter().map(|file| {
+        let mut bytes = 0;
+        let took = crate::meter::time(|| bytes = read_all(file, buffer).0);
+        assert!(bytes > WRITTEN * LEN, "{bytes} bytes of text");
+        took
+    });
+    took.min().unwrap_or(0)
 }
 
 /// The same records as ftrace has them: written through trace_marker, read as pages that are not taken apart.

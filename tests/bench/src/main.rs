@@ -10,10 +10,13 @@ mod device;
 mod drain;
 mod footprint;
 mod frame;
+mod message;
 mod meter;
 mod persist;
 mod produce;
 mod readers;
+mod reboots;
+mod region;
 mod revoke;
 mod scale;
 mod sram;
@@ -43,9 +46,20 @@ const PARTS: &[(&str, Part)] = &[
     ("drain", drain::drain),
     ("produce", produce::produce),
     ("readers", readers::readers),
-    // Only where it is asked for, on several processors.
-    ("cores", cores::cores),
+    ("message", message::message),
 ];
+
+/// Only where they are asked for: each needs a guest of its own (mk/bench).
+const UNASKED: &[(&str, Part)] = &[
+    ("cores", cores::cores),
+    ("barriers", produce::barriers),
+    ("worst", scale::worst),
+    ("region", region::region),
+    ("leave", reboots::leave),
+];
+
+/// Only where it is asked for, and before anything is made ready.
+const FIRST: (&str, Part) = ("found", reboots::found);
 
 fn main() {
     let mut wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -53,18 +67,21 @@ fn main() {
     if clock {
         wanted.remove(0);
     }
-    device::prepare(!clock);
     let (mut text, mut failed) = (String::new(), Vec::new());
-    for (name, part) in PARTS {
-        let unasked = wanted.is_empty() && *name != "cores";
-        if unasked || wanted.iter().any(|wanted| wanted == name) {
-            let (done, results) = in_child(name, *part, if clock { "ns" } else { "instructions" });
+    let mut run = |(name, part): (&'static str, Part), usual: bool| {
+        if usual && wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            let (done, results) = in_child(name, part, if clock { "ns" } else { "instructions" });
             text += &results;
             if !done {
-                failed.push(*name);
+                failed.push(name);
             }
         }
-    }
+    };
+    device::load();
+    run(FIRST, false);
+    device::prepare(!clock);
+    PARTS.iter().for_each(|part| run(*part, true));
+    UNASKED.iter().for_each(|part| run(*part, false));
     // At the end: the host takes output when it has time, and the guest would hear of that in the middle of other work.
     print!("{text}");
     if !failed.is_empty() {

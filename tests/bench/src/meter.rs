@@ -40,12 +40,13 @@ pub fn time(work: impl FnOnce()) -> u64 {
 
 /// What the processor did, in whatever process, during `work`: without the time when it was idle.
 pub fn busy(work: impl FnOnce()) -> u64 {
-    // Idle time is counted in microseconds; the interrupt that ends it is work.
+    // Between the instruction that waits for an interrupt and the next one; the interrupt itself is work.
     let idle = device::idle();
     let start = sys::now();
     work();
     let took = sys::now() - start;
-    took.saturating_sub(device::idle() - idle)
+    let idle = device::idle() - idle;
+    took.saturating_sub(idle)
 }
 
 /// What this process did itself in `work`, in the kernel and outside of it. Where it waits, others run or none does.

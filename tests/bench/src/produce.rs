@@ -31,8 +31,30 @@ pub fn produce(sheet: &mut Sheet) {
         Kind::RelayHeader,
     );
     one("ring_buffer reserve and commit", Kind::RingBuffer);
+    if device::has(device::BOOT_MAP_ONLY) {
+        one("ftrace's persistent ring, puts()", Kind::Trace);
+    }
     one("limit: irqsave and memcpy", Kind::Copy);
     one("local_clock()", Kind::Clock);
     device::without_fanlight(|| one("printk()", Kind::Printk));
+    device::put(PERSIST_LEVEL, &kept);
+}
+
+/// What tests/bench/plugin/count.c counts: each kind of work a thousand times, and the kind's number, by which mk/bench puts
+/// the plugin's counts into this sheet.
+pub fn barriers(sheet: &mut Sheet) {
+    let kept = device::get(PERSIST_LEVEL);
+    device::put(PERSIST_LEVEL, "6");
+    for (name, kind) in [
+        ("the empty loop", Kind::Empty),
+        ("fanlight_log()", Kind::Fanlight),
+        ("fanlight_log() with persistent copy", Kind::FanlightKept),
+        ("relay_write()", Kind::Relay),
+        ("ring_buffer reserve and commit", Kind::RingBuffer),
+        ("printk()", Kind::Printk),
+    ] {
+        device::run(kind, LEN, 1000);
+        sheet.put(name, "kind", kind as usize as f64);
+    }
     device::put(PERSIST_LEVEL, &kept);
 }

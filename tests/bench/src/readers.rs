@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 
-use fanlight_ring::{Cursor, Look};
+use fanlight_ring::{Cursor, Read as Found};
 
 use crate::device::{self, Kind, LOG};
 use crate::drain::map_log;
@@ -141,20 +141,20 @@ pub fn by_map(count: usize, ready: &mut dyn FnMut()) -> Told {
     let ring = map.ring();
     let mut mark = [1000, 0, 100_000, 0u32];
     sys::ioctl(file.as_raw_fd(), IOC_WATERMARK, &mut mark);
-    let mut cursor = Cursor::newest(ring);
+    let mut cursor = Cursor::newest(&ring);
     ready();
     let (mut next, mut inside) = (0, 0);
     while next < count {
         sys::seek_end(file.as_raw_fd());
-        if cursor.unread_bytes(ring) == 0 {
+        if cursor.unread_bytes(&ring) == 0 {
             sys::poll_in(file.as_raw_fd());
         }
         let start = sys::now();
         loop {
-            match cursor.span(ring, 64 << 10) {
-                Look::Empty => break,
-                Look::Lost(lost) => panic!("{lost} records lost"),
-                Look::Records(mut span) => {
+            match cursor.read(&ring, 64 << 10, None) {
+                Found::Empty => break,
+                Found::Lost(lost) => panic!("{lost} records lost"),
+                Found::Records(mut span) => {
                     let before = next;
                     for slot in span.by_ref() {
                         // "bench", a space and eight digits, of which the last four are looked at.

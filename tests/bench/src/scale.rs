@@ -4,7 +4,7 @@
 
 use fanlight_ring::Cursor;
 
-use crate::device::{self, Kind, FANLIGHT, LOG, RINGS};
+use crate::device::{self, Kind, FANLIGHT, LARGE_RINGS, LOG, RINGS};
 use crate::drain::{in_place, map_log};
 use crate::meter::{least, own, Sheet};
 use crate::sys::{self, Map};
@@ -40,7 +40,7 @@ fn ring_sizes(sheet: &mut Sheet) {
         let map = map_log(path, *size);
         let ring = map.ring();
         let mut count = 0;
-        let took = least(5, || count = in_place(&mut Cursor::oldest(ring), ring));
+        let took = least(5, || count = in_place(&mut Cursor::oldest(&ring), ring));
         sheet.each("drain a full ring, per record", &x, took, count);
         drop(map);
         let file = sys::open(path);
@@ -56,6 +56,30 @@ fn ring_sizes(sheet: &mut Sheet) {
         });
         let took = took.min().unwrap_or(0);
         sheet.put("unbind a ring", &x, took as f64);
+    }
+    device::bind("fanlight", FANLIGHT);
+}
+
+/// The slowest of many appends to a full ring of records without text, the smallest there are: the writer that makes room passes
+/// over most of them. Enough appends for three times a 64th of the ring, so that whoever makes room in such steps does it here.
+pub fn worst(sheet: &mut Sheet) {
+    const RECORD: usize = 32;
+    device::unbind("fanlight", FANLIGHT);
+    let empty = device::worst(Kind::Empty, 0, 10_000);
+    for (name, size, path) in RINGS.iter().chain(LARGE_RINGS) {
+        device::bind("fanlight", name);
+        device::run(Kind::Fanlight, 0, size / RECORD);
+        let count = (size / 64 / RECORD * 3).max(20_000);
+        let took = device::worst(Kind::Fanlight, 0, count) - empty;
+        sheet.put(
+            "worst append to a full ring",
+            &format!("x={size}"),
+            took as f64,
+        );
+        let stats = fanlight::Log::open(*path).and_then(|log| log.stats());
+        let overwritten = stats.expect("the log's counters").overwritten;
+        assert!(overwritten > 0, "{name} was not full");
+        device::unbind("fanlight", name);
     }
     device::bind("fanlight", FANLIGHT);
 }
@@ -106,7 +130,7 @@ fn record_sizes(sheet: &mut Sheet) {
         let map = map_log(LOG, 2 << 20);
         let ring = map.ring();
         let mut count = 0;
-        let took = least(5, || count = in_place(&mut Cursor::oldest(ring), ring));
+        let took = least(5, || count = in_place(&mut Cursor::oldest(&ring), ring));
         sheet.each("drain in place, per record", &x, took, count);
         device::put("/sys/class/misc/fanlight0-log/persist_level", "7");
     }

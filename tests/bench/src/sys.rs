@@ -234,6 +234,13 @@ impl Map {
         };
     }
 
+    /// The mapping as words that others may change.
+    pub fn words(&self) -> &[fanlight_ring::Word] {
+        // SAFETY: The mapping is aligned to a page and has `len` bytes. A `Word` is an atomic word, of which any value is
+        // valid.
+        unsafe { std::slice::from_raw_parts(self.address.cast(), self.len / 4) }
+    }
+
     /// The log ring that is mapped.
     pub fn ring(&self) -> fanlight_ring::Ring<'_> {
         use fanlight_ring::{Header, Ring, Word, HEADER_SIZE};
