@@ -18,10 +18,10 @@ KERNEL ?= 7.2
 FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
 
 # What a user may say on the command line; it reaches the image through the environment.
-settings := BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH CMD OVERLAY DT SCREEN ICOUNT MEM SMP TIMEOUT T SLOW DEMO RESULTS IMAGE BUILDROOT BUILDROOT_EXTRA
+settings := BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH ONLY CMD OVERLAY DT SCREEN ICOUNT MEM SMP TIMEOUT LOGLEVEL T SLOW DEMO RESULTS IMAGE BUILDROOT BUILDROOT_EXTRA
 export SDK_PASS := $(settings)
 # Of these, what is outside of this tree has to be shown to the image.
-export SDK_MOUNT := $(BUILDROOT) $(BUILDROOT_EXTRA) $(OVERLAY) $(DT) $(if $(SCREEN),$(dir $(SCREEN)))
+export SDK_MOUNT := $(BUILDROOT) $(BUILDROOT_EXTRA) $(OVERLAY) $(subst $(comma), ,$(DT)) $(if $(SCREEN),$(dir $(SCREEN)))
 export $(settings) FANLIGHT_CACHE SDK ENGINE
 
 ifneq ($(filter-out $(BOARDS),$(subst $(comma), ,$(BOARD))),)
@@ -44,7 +44,7 @@ MAKEFLAGS += --no-builtin-rules
 help: ## list the targets
 	@echo 'fanlight: board memory and the kernel log, mapped. Targets:'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
-	@echo 'Settings: BOARD=$(subst $() ,|,$(BOARDS)), IMAGE=$(subst $() ,|,$(IMAGES)), KERNEL=$(subst $() ,|,$(KERNELS)), KERNEL_DEBUG=1, SMP=n, MEM=MiB, TIMEOUT=s, SDK=none,'
+	@echo 'Settings: BOARD=$(subst $() ,|,$(BOARDS)), IMAGE=$(subst $() ,|,$(IMAGES)), KERNEL=$(subst $() ,|,$(KERNELS)), KERNEL_DEBUG=1, SMP=n, MEM=MiB, LOGLEVEL=n, TIMEOUT=s, SDK=none,'
 	@echo '          CROSS=no, FANLIGHT_CACHE=directory (now $(FANLIGHT_CACHE))'
 
 run: toolchain ## boot the quick image: a shell on a terminal, else the demonstration (DEMO=1 forces it)

@@ -6,6 +6,7 @@
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 
+comma := ,
 KERNEL ?= 7.2
 BOARD ?= virt-arm
 FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
@@ -74,7 +75,7 @@ $(image): $(module) $(programs) $(test-programs) $(test-files) mk/quick-image $(
 # --- booting it
 
 boot = $(runner) $(1) --board $(BOARD) $(media) \
-	$(if $(SMP),--smp $(SMP)) $(if $(MEM),--memory $(MEM)) $(if $(ICOUNT),--icount) $(if $(TIMEOUT),--timeout $(TIMEOUT)) --results build/$(2)
+	$(if $(SMP),--smp $(SMP)) $(if $(MEM),--memory $(MEM)) $(if $(ICOUNT),--icount) $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(LOGLEVEL),--loglevel $(LOGLEVEL)) --results build/$(2)
 
 # One build at a time in this tree; any number of machines may run from what it made.
 ready = mkdir -p build && { flock -n build/lock true || echo "fanlight: another build is at work in this tree: waiting for it" >&2; } && \
@@ -91,7 +92,7 @@ run:
 guest:
 	@[ -n "$$CMD" ] || { echo "fanlight: say what to run: make guest CMD='uname -a'" >&2; exit 2; }
 	+@$(ready)
-	@exec $(call boot,guest,$(or $(RESULTS),guest)) $(if $(OVERLAY),--files $(OVERLAY)) $(if $(DT),--dt $(DT)) $(if $(SCREEN),--screen $(SCREEN)) -- "$$CMD"
+	@exec $(call boot,guest,$(or $(RESULTS),guest)) $(if $(OVERLAY),--files $(OVERLAY)) $(addprefix --dt ,$(subst $(comma), ,$(DT))) $(if $(SCREEN),--screen $(SCREEN)) -- "$$CMD"
 
 check: $(kernel)/ready
 	@mk/check $(kernel)

@@ -6,7 +6,7 @@
 //!
 //! - `pte`: page-table entries of the process that reads, see [`pte`];
 //! - `overlay`, `overlay-remove`: device-tree overlays, see [`overlay`];
-//! - `flood`, `printk`, `sysrq`, `counts`: records and messages from every context, see [`flood`].
+//! - `flood`, `printk`, `cont`, `oops`, `sysrq`, `counts`: records and messages from every context, see [`flood`].
 
 mod flood;
 mod overlay;
@@ -60,6 +60,10 @@ impl kernel::Module for TestModule {
                 let file = dir.write_callback_file(c"flood", c.clone(), &flood::flood);
                 files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
                 let file = dir.write_callback_file(c"printk", c.clone(), &flood::printk);
+                files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
+                let file = dir.write_callback_file(c"cont", c.clone(), &flood::cont);
+                files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
+                let file = dir.write_callback_file(c"oops", c.clone(), &flood::oops);
                 files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
                 let file = dir.write_callback_file(c"sysrq", c.clone(), &flood::sysrq);
                 files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;

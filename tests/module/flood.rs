@@ -6,6 +6,8 @@
 //!   some of them under a raw spinlock or as in an NMI, while a hard and a soft interrupt on the same processor write as
 //!   well. Returns when all is written. Several processes may do so at once.
 //! - `printk`, the same by printk, from a hard interrupt and under a raw spinlock in turns.
+//! - `cont`, written as the others: a message by printk, and one that continues it.
+//! - `oops`: ends the process that writes by an oops, while it owns the log's lock if `locked` is written.
 //! - `sysrq`: does what the key that is written does, in an interrupt like that of a serial port.
 //! - `counts`: how many records each context has written, and how many of them were refused, since the module was loaded.
 //!
@@ -211,6 +213,23 @@ pub(crate) fn printk(_counts: &Arc<Counts>, from: &mut UserSliceReader) -> Resul
         } else {
             sys::run(Context::RawLock, &in_raw);
         }
+    }
+    Ok(())
+}
+
+/// A write to `cont`.
+pub(crate) fn cont(_counts: &Arc<Counts>, from: &mut UserSliceReader) -> Result {
+    let order = Order::read(from)?;
+    sys::cont(order.mark.get(..order.mark_len).unwrap_or(&[]));
+    Ok(())
+}
+
+/// A write to `oops`.
+pub(crate) fn oops(_counts: &Arc<Counts>, from: &mut UserSliceReader) -> Result {
+    if from.len() == b"locked".len() {
+        sys::log_from_nowhere();
+    } else {
+        sys::oops();
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
  * See helpers.h.
  */
 
+#include <linux/bug.h>
 #include <linux/completion.h>
 #include <linux/hrtimer.h>
 #include <linux/irq_work.h>
@@ -222,6 +223,18 @@ void fanlight_test_cond_resched(void)
 void fanlight_test_printk(const char *text, size_t len)
 {
 	pr_info("%.*s\n", (int)len, text);
+}
+
+void fanlight_test_cont(const char *text, size_t len)
+{
+	pr_info("%.*s begins\n", (int)len, text);
+	/* The line before is complete, so this becomes a message of its own. */
+	pr_cont("%.*s goes on\n", (int)len, text);
+}
+
+void fanlight_test_oops(void)
+{
+	BUG();
 }
 
 void fanlight_test_sysrq(u8 key)

@@ -47,6 +47,10 @@ void fanlight_test_migrate_disable(void);
 void fanlight_test_migrate_enable(void);
 void fanlight_test_cond_resched(void);
 void fanlight_test_printk(const char *text, size_t len);
+/* Prints a message, and one that continues it. */
+void fanlight_test_cont(const char *text, size_t len);
+/* Ends the task by an oops. */
+void fanlight_test_oops(void);
 void fanlight_test_sysrq(u8 key);
 
 #endif /* FANLIGHT_TEST_HELPERS_H */

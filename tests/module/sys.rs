@@ -44,6 +44,8 @@ extern "C" {
     fn fanlight_test_migrate_enable();
     fn fanlight_test_cond_resched();
     fn fanlight_test_printk(text: *const c_char, len: usize);
+    fn fanlight_test_cont(text: *const c_char, len: usize);
+    fn fanlight_test_oops();
     fn fanlight_test_sysrq(key: u8);
 
     fn fanlight_log(level: c_uint, text: *const c_char, len: usize) -> c_int;
@@ -155,10 +157,29 @@ pub(crate) fn log(level: u32, text: &[u8]) -> Result {
     to_result(unsafe { fanlight_log(level, text.as_ptr().cast(), text.len()) })
 }
 
+/// Appends a record whose text cannot be read: an oops while the log is locked.
+pub(crate) fn log_from_nowhere() {
+    const NOWHERE: usize = 64;
+    // SAFETY: there is nothing at the address, so that the task ends by an oops, which is what the caller wants.
+    unsafe { fanlight_log(6, core::ptr::without_provenance(NOWHERE), 64) };
+}
+
 /// Prints a message.
 pub(crate) fn printk(text: &[u8]) {
     // SAFETY: the text may be read for its length.
     unsafe { fanlight_test_printk(text.as_ptr().cast(), text.len()) };
+}
+
+/// Prints a message, and one that continues it.
+pub(crate) fn cont(text: &[u8]) {
+    // SAFETY: the text may be read for its length.
+    unsafe { fanlight_test_cont(text.as_ptr().cast(), text.len()) };
+}
+
+/// Ends the current task by an oops.
+pub(crate) fn oops() {
+    // SAFETY: no preconditions: the task does not come back, and holds no lock.
+    unsafe { fanlight_test_oops() };
 }
 
 /// Does what the key does.

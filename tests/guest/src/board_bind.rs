@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::dev::{self, Unbound, CARVE_WC, EACH_BACKING, FB, LOG};
 use crate::sys::{self, Errno};
 use crate::tests;
+use crate::wait;
 
 tests! {
     quick:
@@ -28,14 +29,8 @@ fn board_unbind_takes_the_nodes_away_and_bind_brings_them_back() {
         let _unbound = Unbound::new(CARVE_WC.node);
         assert!(dev::misc_of(CARVE_WC.node).is_empty());
         // devtmpfs takes them away in a thread of its own.
-        for _ in 0..100 {
-            if dev::names_in("/dev/fanlight1").is_empty() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
         assert!(
-            dev::names_in("/dev/fanlight1").is_empty(),
+            wait::until(|| dev::names_in("/dev/fanlight1").is_empty()),
             "{:?}",
             dev::names_in("/dev/fanlight1")
         );
@@ -162,29 +157,28 @@ fn users() -> Vec<String> {
     users
 }
 
-fn board_rmmod_without_users_works_and_insmod_brings_all_back() {
+/// Removes the module and inserts it again.
+pub fn reload() {
     let file = module_file();
+    // Somebody may be looking at a node just now (mdev, say).
+    let removed = wait::until(|| sys::delete_module("fanlight") == Ok(0));
+    assert!(removed, "in use for {:?}: {:?}", wait::LIMIT, users());
+    assert!(dev::bound().is_empty());
+    let image = sys::open(file.to_str().unwrap(), libc::O_RDONLY).unwrap();
+    assert_eq!(sys::init_module(image.as_raw_fd()), Ok(0));
+    for node in dev::bound() {
+        dev::wait_for_node(&node);
+    }
+}
+
+fn board_rmmod_without_users_works_and_insmod_brings_all_back() {
     let before = dev::bound();
     for _ in 0..5 {
-        // Somebody may be looking at a node just now (mdev, say).
-        let removed = (0..500).any(|_| {
-            let removed = sys::delete_module("fanlight");
-            if removed == Err(Errno::EAGAIN) {
-                std::thread::sleep(std::time::Duration::from_millis(20));
-            }
-            removed == Ok(0)
-        });
-        assert!(removed, "in use for 10 s: {:?}", users());
-        assert!(dev::bound().is_empty());
-        let image = sys::open(file.to_str().unwrap(), libc::O_RDONLY).unwrap();
-        assert_eq!(sys::init_module(image.as_raw_fd()), Ok(0));
+        reload();
         assert_eq!(dev::bound(), before);
     }
-    for _ in 0..200 {
-        if std::path::Path::new("/dev/fanlight0/fb").exists() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    panic!("the nodes do not come back");
+    assert!(
+        wait::until(|| std::path::Path::new("/dev/fanlight0/fb").exists()),
+        "the nodes do not come back"
+    );
 }

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use crate::sys;
+use crate::{sys, wait};
 
 /// A child of a test: runs `body` and exits with its result. It dies with the test.
 pub struct Child {
@@ -60,8 +60,8 @@ impl Signal {
 
     /// Waits for the other side, but not for ever: it may have failed.
     pub fn wait(&self) -> u64 {
-        self.wait_for(Duration::from_secs(15))
-            .expect("the other process said nothing for 15 s")
+        self.wait_for(wait::LIMIT)
+            .expect("the other process sent nothing")
     }
 
     fn take(&self) -> u64 {

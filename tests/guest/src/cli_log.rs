@@ -2,16 +2,17 @@
 //! `fanlight log`.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::child::{Child, Signal};
 use crate::dev::{LOG, LOG2};
-use crate::log::{append, kmsg, unique, Messages, Reader, Record};
-use crate::program::{run, run_with, Follower};
+use crate::log::{append, kmsg, unique, unlimited, Messages, Reader, Record};
+use crate::program::{run, run_with, shell, Follower};
 use crate::tests;
+use crate::wait;
 
 tests! {
-    quick:
+    levels:
         cli_log_prints_every_message_in_order,
         cli_log_raw_is_what_read_gives,
         cli_log_json_is_an_object_a_line,
@@ -26,6 +27,12 @@ tests! {
         cli_log_says_how_many_records_were_lost,
         cli_log_write_appends,
         cli_log_write_takes_lines_from_stdin,
+        cli_log_write_splits_long_lines,
+        cli_log_without_follow_ends_under_a_writer,
+        cli_log_follow_ends_with_its_reader,
+        cli_log_gives_a_record_the_same_date_each_time,
+        cli_log_follow_notices_a_clock_that_was_set,
+        cli_log_saves_a_ring_that_is_written,
         cli_log_bad_pattern_is_refused;
 }
 
@@ -212,18 +219,13 @@ fn cli_log_follow_ends_with_the_device() {
     let mut follower = Follower::start("fanlight", &["log", "--follow", "-d", "1"]);
     follower.until(&mark);
     let _unbound = crate::dev::Unbound::new(LOG2.node);
-    for _ in 0..50 {
-        if let Some(status) = follower.ended() {
-            // A clean end, not a SIGBUS.
-            assert!(status.code().is_some_and(|code| code <= 1), "{status:?}");
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    panic!("it still follows");
+    let status = wait::for_some(|| follower.ended()).expect("it still follows");
+    // A clean end, not a SIGBUS.
+    assert!(status.code().is_some_and(|code| code <= 1), "{status:?}");
 }
 
 fn cli_log_says_how_many_records_were_lost() {
+    let _unlimited = unlimited(&LOG2);
     let stop = Signal::new();
     let flood = Child::spawn(|| {
         let log = LOG2.open();
@@ -289,6 +291,133 @@ fn cli_log_write_takes_lines_from_stdin() {
     .success();
     reader.find("the first line");
     reader.find("the second line");
+}
+
+fn cli_log_write_splits_long_lines() {
+    let _unlimited = unlimited(&LOG);
+    let long = (0..600)
+        .map(|n| format!("{n:04}"))
+        .collect::<Vec<_>>()
+        .join(" ");
+    let (first, last) = (unique("before the long line"), unique("behind it"));
+    let mut reader = Reader::at_the_end(&LOG);
+    let mut command = Command::new("fanlight");
+    command.args(["log", "write", "-d", "0"]);
+    let lines = format!("{first}\n{long}\n{last}\n");
+    run_with(&mut command, "fanlight", lines.as_bytes()).success();
+    let mut texts = vec![reader.find(&first).text()];
+    while texts.last() != Some(&last) {
+        let record = reader.find("");
+        if record.is_user() {
+            texts.push(record.text());
+        }
+    }
+    let parts = &texts[1..texts.len() - 1];
+    assert!(parts.len() > 1, "{parts:?}");
+    assert_eq!(parts.concat().replace(' ', ""), long.replace(' ', ""));
+}
+
+/// Appends as fast as it can until it is stopped.
+fn writer(stop: &Signal) -> Child {
+    Child::spawn(move || {
+        let log = LOG.open();
+        let mut n = 0;
+        while stop.wait_for(Duration::ZERO).is_none() {
+            n += 1;
+            append(&log, &format!("<6>while the tool reads {n}"));
+        }
+        0
+    })
+}
+
+fn cli_log_without_follow_ends_under_a_writer() {
+    let _unlimited = unlimited(&LOG);
+    let stop = Signal::new();
+    let child = writer(&stop);
+    let ran = shell("timeout 60 fanlight log -d 0 >/tmp/fanlight-under-a-writer");
+    stop.send();
+    child.wait();
+    ran.success();
+    let printed = std::fs::read("/tmp/fanlight-under-a-writer").expect("what it printed");
+    let _ = std::fs::remove_file("/tmp/fanlight-under-a-writer");
+    assert!(printed.ends_with(b"\n"));
+}
+
+fn cli_log_follow_ends_with_its_reader() {
+    append(&LOG.open(), &unique("the only one that is read"));
+    // Nothing is written behind what is there: only the pipe tells it.
+    let ran = shell(
+        "{ timeout 60 fanlight log -d 0 --follow; echo $? >/tmp/fanlight-status; } | head -n 1",
+    );
+    ran.success();
+    let status = std::fs::read_to_string("/tmp/fanlight-status").expect("a status");
+    assert_ne!(status.trim(), "124", "it waits on though nobody reads");
+}
+
+fn cli_log_gives_a_record_the_same_date_each_time() {
+    let mark = unique("dated");
+    append(&LOG.open(), &mark);
+    let args = ["log", "-d", "0", "--time-format=iso", "-Q", "-g", &mark];
+    let first = run("fanlight", &args).success().text();
+    assert!(first.contains(&mark));
+    for _ in 0..5 {
+        assert_eq!(run("fanlight", &args).success().text(), first);
+    }
+}
+
+/// The wall clock is another one as long as this lives.
+struct Clock(SystemTime, Instant);
+
+impl Clock {
+    fn set(date: &str) -> Self {
+        let before = Self(SystemTime::now(), Instant::now());
+        shell(&format!("date -u -s '{date}'")).success();
+        before
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        let now = self.0 + self.1.elapsed();
+        if let Ok(now) = now.duration_since(SystemTime::UNIX_EPOCH) {
+            let _ = shell(&format!("date -u -s @{}", now.as_secs()));
+        }
+    }
+}
+
+fn cli_log_follow_notices_a_clock_that_was_set() {
+    let (before, after) = (unique("before the clock is set"), unique("behind it"));
+    append(&LOG.open(), &before);
+    let mut follower = Follower::start("fanlight", &["log", "-d", "0", "--follow", "-T"]);
+    let text = follower.until(&before);
+    let line = text.lines().last().expect("its line");
+    assert!(!line.contains("2031"), "{line}");
+    let _clock = Clock::set("2031-05-06 07:08:09");
+    append(&LOG.open(), &after);
+    let text = follower.until(&after);
+    let line = text.lines().find(|line| line.contains(&after));
+    let line = line.expect("its line");
+    assert!(line.contains("2031"), "{line}");
+}
+
+fn cli_log_saves_a_ring_that_is_written() {
+    const SAVED: &str = "/tmp/fanlight-saved";
+    let _unlimited = unlimited(&LOG);
+    let mark = unique("to be saved");
+    append(&LOG.open(), &mark);
+    let stop = Signal::new();
+    let child = writer(&stop);
+    let saved = run("fanlight", &["log", "-d", "0", "--save", SAVED]);
+    stop.send();
+    child.wait();
+    saved.success();
+    let read = run("fanlight", &["log", "--file", SAVED, "--json"]).success();
+    let _ = std::fs::remove_file(SAVED);
+    let read = read.text();
+    assert!(read.contains(&mark), "{} lines", read.lines().count());
+    assert!(read
+        .lines()
+        .all(|line| line.starts_with('{') && line.ends_with('}')));
 }
 
 fn cli_log_bad_pattern_is_refused() {

@@ -9,6 +9,7 @@ use crate::mem::Map;
 use crate::skip;
 use crate::sys;
 use crate::uapi::{self, Info};
+use crate::wait;
 
 /// A window as a device tree has it.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +66,8 @@ pub const LOG: Spec = Spec {
     name: "log",
     backing: uapi::BACKING_VMALLOC,
     cache: uapi::CACHE_CACHED,
-    size: 0x10_1000,
+    // A page for the header, 1 MiB for the kernel's records and a quarter of it for those of programs.
+    size: 0x14_1000,
     read_only: true,
 };
 pub const SCRATCH: Spec = Spec {
@@ -93,10 +95,10 @@ pub const CONTIG_RO: Spec = kernel("contig-ro", uapi::BACKING_CONTIGUOUS, 0x4000
 pub const TABLE: Spec = kernel("table", uapi::BACKING_VMALLOC, 0x10_0000, false);
 pub const TABLE_RO: Spec = kernel("table-ro", uapi::BACKING_VMALLOC, 0x4000, true);
 pub const TABLE_NOW: Spec = kernel("table-now", uapi::BACKING_VMALLOC, 0x10_0000, false);
-/// The second log: the smallest there may be, and not persistent.
+/// The second log: the smallest there may be, 32 and 16 KiB, and not persistent.
 pub const LOG2: Spec = Spec {
     node: WINDOWS,
-    size: 0x9000,
+    size: 0xd000,
     ..LOG
 };
 
@@ -119,6 +121,10 @@ pub const WRITABLE: &[Spec] = &[
     TABLE_NOW,
     SCRATCH,
 ];
+/// Those of them that read() and write() support: all but registers.
+pub fn copyable() -> impl Iterator<Item = &'static Spec> {
+    WRITABLE.iter().filter(|spec| spec.name != REGS.name)
+}
 /// One window of each way of mapping.
 pub const EACH_BACKING: &[Spec] = &[CARVE_WC, CONTIG, TABLE, TABLE_NOW];
 pub const READ_ONLY: &[Spec] = &[CARVE_RO, CONTIG_RO, TABLE_RO];
@@ -269,18 +275,17 @@ pub fn unbind(node: &str) {
 
 /// Waits until the device nodes of an instance are in /dev: devtmpfs makes them in a thread of its own.
 pub fn wait_for_node(node: &str) {
-    for _ in 0..200 {
-        let ready = misc_of(node).iter().all(|misc| {
+    let ready = || {
+        misc_of(node).iter().all(|misc| {
             misc.split_once('-').is_some_and(|(instance, name)| {
                 Path::new("/dev").join(instance).join(name).exists()
             })
-        });
-        if ready {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    panic!("{node} is bound, and its nodes do not come");
+        })
+    };
+    assert!(
+        wait::until(ready),
+        "{node} is bound, and its nodes do not come"
+    );
 }
 
 /// Binds every node of ours that is not bound and is not one of those that must be refused.
@@ -295,24 +300,66 @@ pub fn bind_everything() {
 }
 
 /// An instance that is unbound as long as this lives, however the test ends.
-pub struct Unbound(&'static str);
+pub struct Unbound(String);
 
 impl Unbound {
-    pub fn new(node: &'static str) -> Self {
+    pub fn new(node: &str) -> Self {
         unbind(node);
-        Self(node)
+        Self(node.to_owned())
     }
 }
 
 impl Drop for Unbound {
     fn drop(&mut self) {
-        if !is_bound(self.0) {
-            let bound = fs::write(format!("{DRIVER}/bind"), self.0);
+        if !is_bound(&self.0) {
+            let bound = fs::write(format!("{DRIVER}/bind"), &self.0);
             if std::thread::panicking() {
                 return;
             }
             bound.unwrap_or_else(|e| panic!("bind {}: {e}", self.0));
-            wait_for_node(self.0);
+            wait_for_node(&self.0);
         }
+    }
+}
+
+/// The windows called `log` of all instances that are bound. Their sizes are not known.
+pub fn logs() -> Vec<Spec> {
+    let is_log = |misc: &String| misc.ends_with("-log");
+    let nodes = bound().into_iter();
+    let nodes = nodes.filter(|node| misc_of(node).iter().any(is_log));
+    nodes
+        .map(|node| Spec {
+            node: node.leak(),
+            ..LOG2
+        })
+        .collect()
+}
+
+/// Instances that are unbound as long as this lives. They come back with the numbers that they had.
+#[derive(Default)]
+pub struct UnboundLogs(Vec<(u32, Unbound)>);
+
+impl UnboundLogs {
+    /// All that have a log but this one, whose log is the first from now on: that is where fanlight_log() writes.
+    pub fn all_but(spec: &Spec) -> Self {
+        spec.needed();
+        let mut unbound = Self::default();
+        for log in logs() {
+            if log.node != spec.node {
+                unbound.add(&log);
+            }
+        }
+        unbound
+    }
+
+    pub fn add(&mut self, log: &Spec) {
+        self.0.push((log.instance(), Unbound::new(log.node)));
+    }
+}
+
+impl Drop for UnboundLogs {
+    fn drop(&mut self) {
+        // Each takes the lowest number that is free.
+        self.0.sort_by_key(|&(number, _)| number);
     }
 }

@@ -28,9 +28,21 @@ pub struct Test {
 pub const USUAL: &[&str] = &["windows"];
 /// Where races look different: the usual boot has two processors.
 pub const ANY_CORES: &[&str] = &["windows", "one-core", "four-cores"];
+/// What depends on which messages the console shows: all in the usual boot, few in the other.
+pub const BOTH_LEVELS: &[&str] = &["windows", "quiet"];
+
+/// What depends on both.
+pub const EVERYWHERE: &[&str] = &["windows", "quiet", "one-core", "four-cores"];
 
 /// The smallest board has a boot of its own.
 pub const ZYNQ: &[&str] = &["zynq"];
+
+/// Where registers do not respond.
+pub const REGS: &[&str] = &["regs"];
+/// Nobody can open /dev/kmsg.
+pub const DEVKMSG_OFF: &[&str] = &["devkmsg-off"];
+/// Regions that the log cannot use.
+pub const REGIONS: &[&str] = &["regions"];
 
 /// Makes the `TESTS` of an area; the groups differ in their time limit.
 #[macro_export]
@@ -38,10 +50,15 @@ macro_rules! tests {
     ($($group:ident: $($test:ident),+ $(,)?;)+) => {
         pub const TESTS: &[$crate::harness::Test] = &[$($($crate::tests!(@one $group $test),)+)+];
     };
-    (@one quick $test:ident) => { $crate::tests!(@make $test, 20, false, USUAL) };
+    (@one quick $test:ident) => { $crate::tests!(@make $test, 90, false, USUAL) };
     (@one long $test:ident) => { $crate::tests!(@make $test, 120, false, USUAL) };
+    (@one levels $test:ident) => { $crate::tests!(@make $test, 120, false, BOTH_LEVELS) };
+    (@one everywhere $test:ident) => { $crate::tests!(@make $test, 120, false, EVERYWHERE) };
+    (@one devkmsg_off $test:ident) => { $crate::tests!(@make $test, 90, false, DEVKMSG_OFF) };
+    (@one regions $test:ident) => { $crate::tests!(@make $test, 90, false, REGIONS) };
     (@one cores $test:ident) => { $crate::tests!(@make $test, 120, false, ANY_CORES) };
-    (@one zynq $test:ident) => { $crate::tests!(@make $test, 20, false, ZYNQ) };
+    (@one regs $test:ident) => { $crate::tests!(@make $test, 60, false, REGS) };
+    (@one zynq $test:ident) => { $crate::tests!(@make $test, 90, false, ZYNQ) };
     (@one slow $test:ident) => { $crate::tests!(@make $test, 1800, true, USUAL) };
     (@make $test:ident, $limit:expr, $slow:expr, $boots:ident) => {
         $crate::harness::Test {
@@ -102,6 +119,17 @@ pub enum Outcome {
     Passed,
     Skipped(String),
     Failed(String),
+}
+
+impl Outcome {
+    /// The same, unless the kernel complained.
+    pub fn but_for(self, complaints: &[String]) -> Self {
+        match self {
+            Self::Failed(why) => Self::Failed(why),
+            other if complaints.is_empty() => other,
+            _ => Self::Failed("the kernel complained".to_owned()),
+        }
+    }
 }
 
 /// The tests that were asked for.
@@ -167,20 +195,21 @@ impl Report {
 
 /// Runs tests and returns the exit status.
 pub fn run(chosen: &[&Test], options: &Options) -> i32 {
-    let mut watch = KernelWatch::new();
+    let mut watch = match options.boot {
+        Some(_) => KernelWatch::from_the_beginning(),
+        None => KernelWatch::new(),
+    };
     let hotplug = NoHotplug::new();
+    let settings = Settings::now();
     let mut report = Report::begin(chosen.len());
     for test in chosen {
         let began = Instant::now();
         let (outcome, said) = run_one(test.run, test.limit);
         let complaints = watch.complaints();
-        let outcome = match (outcome, complaints.is_empty()) {
-            (Outcome::Failed(why), _) => Outcome::Failed(why),
-            (other, true) => other,
-            (_, false) => Outcome::Failed("the kernel complained".to_owned()),
-        };
+        let outcome = outcome.but_for(&complaints);
         // Whatever a failed test left unbound must not fail the tests after it.
         if matches!(outcome, Outcome::Failed(_)) {
+            settings.restore();
             crate::dev::bind_everything();
         }
         if options.times {
@@ -199,14 +228,35 @@ pub fn run(chosen: &[&Test], options: &Options) -> i32 {
     report.end()
 }
 
+/// What tests change and put back, and a test that failed has not put back: a panic ends its process at once.
+pub struct Settings(Vec<(&'static str, String)>);
+
+impl Settings {
+    pub fn now() -> Self {
+        let files = [
+            "/proc/sys/kernel/printk",
+            "/proc/sys/kernel/printk_devkmsg",
+            "/proc/sys/kernel/dmesg_restrict",
+        ];
+        let read = |file| Some((file, std::fs::read_to_string(file).ok()?));
+        Self(files.into_iter().filter_map(read).collect())
+    }
+
+    pub fn restore(&self) {
+        for (file, before) in &self.0 {
+            let _ = std::fs::write(file, before);
+        }
+    }
+}
+
 /// No program is called for nodes that come and go, as long as this lives: where they come and go fast, mdev removes a
 /// node that is there again.
-struct NoHotplug(Option<String>);
+pub struct NoHotplug(Option<String>);
 
 impl NoHotplug {
     const FILE: &'static str = "/proc/sys/kernel/hotplug";
 
-    fn new() -> Self {
+    pub fn new() -> Self {
         let before = std::fs::read_to_string(Self::FILE).ok();
         let _ = std::fs::write(Self::FILE, "\n");
         Self(before)
@@ -296,22 +346,25 @@ fn in_child(test: impl FnOnce(), output: &File) -> ! {
 }
 
 /// Reads the kernel's log for complaints that came since the last look.
-struct KernelWatch(Option<File>);
+pub struct KernelWatch(Option<File>);
 
 impl KernelWatch {
-    fn new() -> Self {
-        let kmsg = sys::open(
-            "/dev/kmsg",
-            libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC,
-        )
-        .ok();
-        if let Some(fd) = &kmsg {
-            let _ = sys::lseek(fd.as_raw_fd(), 0, libc::SEEK_END);
-        }
-        Self(kmsg.map(File::from))
+    /// All since the boot: a console that shows few messages does not show them to the runner.
+    pub fn from_the_beginning() -> Self {
+        let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC;
+        Self(sys::open("/dev/kmsg", flags).ok().map(File::from))
     }
 
-    fn complaints(&mut self) -> Vec<String> {
+    /// What comes from now on.
+    fn new() -> Self {
+        let watch = Self::from_the_beginning();
+        if let Some(kmsg) = &watch.0 {
+            let _ = sys::lseek(kmsg.as_raw_fd(), 0, libc::SEEK_END);
+        }
+        watch
+    }
+
+    pub fn complaints(&mut self) -> Vec<String> {
         const SIGNS: [&str; 10] = [
             "WARNING: ",
             "BUG: ",

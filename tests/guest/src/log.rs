@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reading a log ring by its map as the header's comment says, and the text form of /dev/kmsg.
 
+use std::fs;
+use std::mem::offset_of;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::atomic::{fence, AtomicU64, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{fence, AtomicU32, Ordering};
 
 use crate::dev::{Spec, Window};
-use crate::mem::{Map, PAGE, R};
+use crate::mem::{Map, R};
 use crate::sys::{self, Errno};
-use crate::uapi::{self, LogHeader, LogStats};
+use crate::uapi::{self, LogHeader, LogLane, LogStats};
+use crate::wait;
 
 /// A record, copied out of the ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,27 +124,35 @@ pub fn text(message: &str) -> &str {
         .map_or("", |(_, text)| text.lines().next().unwrap_or(""))
 }
 
-/// Reads a ring through a map.
+/// Reads a ring through a map, both lanes in the order of their numbers.
 pub struct Reader {
     map: Map,
-    pub position: u64,
+    /// Where it is in each lane.
+    positions: [u64; uapi::LANES],
     /// Records lost: by the writer's overtaking, or never finished.
     pub lost: u64,
     next_seq: Option<u64>,
 }
 
 impl Reader {
-    /// From the oldest record.
+    /// From the oldest record. What was printed before this is in the ring.
     pub fn new(spec: &Spec) -> Self {
         let log = spec.open_with(libc::O_RDONLY);
-        let map = Map::shared(log.raw(), spec.size, R).expect("a map of the log");
+        // Waits for the console, which open() and mmap() do not.
+        sys::lseek(log.raw(), 0, libc::SEEK_SET).expect("lseek to the beginning");
+        Self::of(&Messages { fd: log.fd }, spec.size)
+    }
+
+    /// From the oldest record of a log that is open.
+    pub fn of(log: &Messages, size: usize) -> Self {
+        let map = Map::shared(log.raw(), size, R).expect("a map of the log");
         let mut reader = Self {
             map,
-            position: 0,
+            positions: [0; uapi::LANES],
             lost: 0,
             next_seq: None,
         };
-        reader.position = reader.tail();
+        reader.positions = std::array::from_fn(|lane| reader.tail(lane));
         reader
     }
 
@@ -158,77 +170,107 @@ impl Reader {
         unsafe { std::ptr::read_unaligned(words.as_ptr().cast()) }
     }
 
-    fn long(&self, offset: usize) -> u64 {
-        // SAFETY: the header's page is mapped as long as the map is, and its positions are 8-byte aligned.
-        unsafe { AtomicU64::from_ptr((self.map.at + offset) as *mut u64) }.load(Ordering::Acquire)
+    /// The header's name for the boot, as the kernel writes it.
+    pub fn boot_id(&self) -> String {
+        let hex = self.header().boot_id.map(|byte| format!("{byte:02x}"));
+        let hex = hex.concat();
+        let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &hex[part]);
+        parts.join("-")
     }
 
-    pub fn head(&self) -> u64 {
-        self.long(16)
+    fn word(&self, offset: usize) -> u32 {
+        // SAFETY: the mapping lives as long as the map, and all words of it are 4-byte aligned.
+        unsafe { AtomicU32::from_ptr((self.map.at + offset) as *mut u32) }.load(Ordering::Acquire)
     }
 
-    pub fn tail(&self) -> u64 {
-        self.long(24)
+    fn lane_word(&self, lane: usize, field: usize) -> u32 {
+        self.word(uapi::LANES_AT + lane * size_of::<LogLane>() + field)
     }
 
-    pub fn data_size(&self) -> usize {
-        self.map.len - PAGE
+    /// The full position of which `low` is the low half, by the epoch that was loaded after it.
+    fn position(low: u32, epoch: u32) -> u64 {
+        let behind = (epoch ^ (low >> 31)) & 1;
+        (u64::from(epoch.wrapping_sub(behind)) << 31) | u64::from(low & 0x7fff_ffff)
     }
 
-    pub fn word_at(&self, position: u64) -> u32 {
-        let place = position as usize & (self.data_size() - 1);
-        self.map.load32(PAGE + place).expect("the log is mapped")
-    }
-
-    /// The next record; None at the end.
-    pub fn next(&mut self) -> Option<Record> {
+    pub fn head(&self, lane: usize) -> u64 {
         loop {
-            let head = self.head();
-            if self.position == head {
+            let epoch = self.lane_word(lane, offset_of!(LogLane, epoch));
+            let low = self.lane_word(lane, offset_of!(LogLane, head));
+            if epoch == self.lane_word(lane, offset_of!(LogLane, epoch)) {
+                return Self::position(low, epoch);
+            }
+        }
+    }
+
+    pub fn tail(&self, lane: usize) -> u64 {
+        let low = self.lane_word(lane, offset_of!(LogLane, tail));
+        Self::position(low, self.lane_word(lane, offset_of!(LogLane, epoch)))
+    }
+
+    /// Bytes of a lane's data.
+    pub fn size(&self, lane: usize) -> usize {
+        self.lane_word(lane, offset_of!(LogLane, size)) as usize
+    }
+
+    /// The next whole record of a lane, and the position behind it.
+    fn peek(&mut self, lane: usize) -> Option<(Record, u64)> {
+        let size = self.size(lane);
+        let data = self.lane_word(lane, offset_of!(LogLane, offset)) as usize;
+        loop {
+            let position = self.positions[lane];
+            if size == 0 || position == self.head(lane) {
                 return None;
             }
-            let len_state = self.word_at(self.position);
+            let place = position as usize & (size - 1);
+            let len_state = self.word(data + place);
             let len = (len_state & 0xff_fff8) as usize;
-            let place = self.position as usize & (self.data_size() - 1);
-            let sane = (8..=uapi::RECORD_MAX).contains(&len) && place + len <= self.data_size();
-            let filler = len_state >> 24 == uapi::RECORD_FILLER;
-            let bytes = if sane && !filler {
-                self.map.copy(PAGE + place, len)
+            let state = len_state >> 24;
+            let sane = (8..=uapi::RECORD_MAX).contains(&len) && place + len <= size;
+            let bytes = if sane && state == uapi::RECORD_WHOLE {
+                self.map.copy(data + place, len)
             } else {
                 Vec::new()
             };
             fence(Ordering::Acquire);
-            let tail = self.tail();
-            if (tail.wrapping_sub(self.position) as i64) > 0 {
+            let tail = self.tail(lane);
+            if tail > position {
                 // Overtaken: what was copied is void.
-                self.position = tail;
+                self.positions[lane] = tail;
                 continue;
             }
-            if filler {
-                self.position = self.position.wrapping_add(len as u64);
-                continue;
+            let end = position + len as u64;
+            match state {
+                // A filler may be longer than a record.
+                uapi::RECORD_FILLER | uapi::RECORD_OPEN => self.positions[lane] = end,
+                uapi::RECORD_WHOLE if sane => {
+                    return Some((Record::parse(&bytes, position), end));
+                }
+                _ => panic!(
+                    "a record of {len} bytes at {position:#x} of lane {lane}, state {state:#x}"
+                ),
             }
-            assert!(
-                sane,
-                "a record of {len} bytes at {:#x}, state {:#x}",
-                self.position,
-                len_state >> 24
-            );
-            let position = self.position;
-            self.position = position.wrapping_add(len as u64);
-            if len_state >> 24 == uapi::RECORD_OPEN {
-                continue;
-            }
-            assert_eq!(
-                len_state >> 24,
-                uapi::RECORD_WHOLE,
-                "the state of the record at {position:#x}"
-            );
-            let record = Record::parse(&bytes, position);
-            self.lost += record.seq - self.next_seq.unwrap_or(record.seq);
-            self.next_seq = Some(record.seq + 1);
-            return Some(record);
         }
+    }
+
+    /// The next record; None at the end.
+    pub fn next(&mut self) -> Option<Record> {
+        let mut first = self.peek(0);
+        let second = self.peek(1);
+        if first.is_none() && second.is_some() {
+            // It may have been empty before the second lane's record was written.
+            first = self.peek(0);
+        }
+        let lane = match (&first, &second) {
+            (Some(first), Some(second)) => usize::from(second.0.seq < first.0.seq),
+            (None, _) => 1,
+            (_, None) => 0,
+        };
+        let (record, end) = [first, second].into_iter().nth(lane).flatten()?;
+        self.positions[lane] = end;
+        self.lost += record.seq - self.next_seq.unwrap_or(record.seq);
+        self.next_seq = Some(record.seq + 1);
+        Some(record)
     }
 
     pub fn next_seq(&self) -> Option<u64> {
@@ -241,15 +283,10 @@ impl Reader {
 
     /// Waits for a record that has this in its text.
     pub fn find(&mut self, part: &str) -> Record {
-        for _ in 0..500 {
-            while let Some(record) = self.next() {
-                if record.text().contains(part) {
-                    return record;
-                }
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        panic!("no record with {part:?} within 5 s");
+        wait::for_some(|| {
+            std::iter::from_fn(|| self.next()).find(|record| record.text().contains(part))
+        })
+        .unwrap_or_else(|| panic!("no record with {part:?} within {:?}", wait::LIMIT))
     }
 }
 
@@ -285,6 +322,8 @@ impl Messages {
         let mut messages = Vec::new();
         loop {
             match self.next() {
+                // The end of an earlier boot's log.
+                Ok(message) if message.is_empty() => return messages,
                 Ok(message) => messages.push(message),
                 Err(Errno::EPIPE) => {}
                 Err(Errno::EAGAIN) => return messages,
@@ -300,17 +339,17 @@ impl Messages {
 
     /// Waits for a message that has this in its text.
     pub fn find(&self, part: &str) -> String {
-        for _ in 0..500 {
-            if let Some(found) = self
-                .all()
-                .into_iter()
-                .find(|message| text(message).contains(part))
-            {
-                return found;
+        // One by one: those behind it are left for the next call.
+        wait::for_some(|| loop {
+            match self.next() {
+                Ok(message) if message.is_empty() => return None,
+                Ok(message) if text(&message).contains(part) => return Some(message),
+                Ok(_) | Err(Errno::EPIPE) => {}
+                Err(Errno::EAGAIN) => return None,
+                Err(other) => panic!("read: {other:?}"),
             }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        panic!("no message with {part:?} within 5 s");
+        })
+        .unwrap_or_else(|| panic!("no message with {part:?} within {:?}", wait::LIMIT))
     }
 }
 
@@ -352,6 +391,102 @@ pub fn append(log: &Window, message: &str) {
     );
 }
 
+/// The console shows messages of lower levels than this one.
+pub fn console_loglevel() -> u32 {
+    let text = fs::read_to_string(LOGLEVEL).expect(LOGLEVEL);
+    let first = text.split_whitespace().next().expect("four numbers");
+    first.parse().expect("a number")
+}
+
+const LOGLEVEL: &str = "/proc/sys/kernel/printk";
+
+/// The console has another loglevel as long as this lives.
+pub struct Loglevel(u32);
+
+impl Loglevel {
+    pub fn set(level: u32) -> Self {
+        let before = console_loglevel();
+        fs::write(LOGLEVEL, format!("{level}\n")).expect(LOGLEVEL);
+        Self(before)
+    }
+}
+
+impl Drop for Loglevel {
+    fn drop(&mut self) {
+        let _ = fs::write(LOGLEVEL, format!("{}\n", self.0));
+    }
+}
+
+/// A message of /dev/kmsg without its number, and without what printk gives to no console: the dictionary of a message
+/// that the console's loglevel suppresses.
+pub fn comparable(message: &str) -> String {
+    let message = without_number(message);
+    let priority: u32 = message
+        .split(',')
+        .next()
+        .unwrap()
+        .parse()
+        .expect("a priority");
+    if priority & 7 < console_loglevel() {
+        return message;
+    }
+    let first = message.lines().next().unwrap_or("");
+    format!("{first}\n")
+}
+
+/// What an attribute of a log's says, without its newline; `None` if there is no such attribute.
+pub fn attribute(misc: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(format!("/sys/class/misc/{misc}/{name}")).ok()?;
+    Some(text.trim_end_matches('\n').to_owned())
+}
+
+/// A log takes any number of records by write() as long as this lives: its limit per open file is off.
+pub struct Unlimited {
+    path: PathBuf,
+    before: Option<String>,
+}
+
+/// Turns the limit of write() off. Every test that appends more than ten records through one descriptor needs it.
+pub fn unlimited(spec: &Spec) -> Unlimited {
+    let path = spec.sysfs().join("write_limit");
+    let before = fs::read_to_string(&path).ok();
+    if before.is_some() {
+        fs::write(&path, "0\n").expect("write_limit");
+    }
+    Unlimited { path, before }
+}
+
+impl Drop for Unlimited {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            // The log may be unbound by now.
+            let _ = fs::write(&self.path, before);
+        }
+    }
+}
+
+/// The kernel's name for this boot.
+pub fn kernel_boot_id() -> String {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("boot_id");
+    text.trim().to_owned()
+}
+
+/// Lines of the kernel's log that the driver printed about a device: what follows `fanlight <device>: `.
+pub fn lines_of(device: &str) -> Vec<String> {
+    let prefix = format!("fanlight {device}: ");
+    let messages = Messages::of_kernel().all();
+    let lines = messages.iter().map(|message| text(message));
+    let ours = lines.filter_map(|line| line.strip_prefix(&prefix).map(str::to_owned));
+    ours.collect()
+}
+
+/// Waits until the log has what the kernel has printed so far.
+pub fn kernel_has_arrived(spec: &Spec) {
+    let mark = unique("all has arrived");
+    kmsg(&mark);
+    Messages::of_log(spec).find(&mark);
+}
+
 /// Text that no other test has written.
 pub fn unique(what: &str) -> String {
     let mut now = libc::timespec {
@@ -365,10 +500,10 @@ pub fn unique(what: &str) -> String {
 
 pub fn stats(fd: i32) -> LogStats {
     let mut stats = LogStats {
-        reserved: [!0; 3],
+        reserved: [!0; 2],
         ..LogStats::default()
     };
     sys::ioctl(fd, uapi::IOC_LOG_STATS, &mut stats).expect("FANLIGHT_IOC_LOG_STATS");
-    assert_eq!(stats.reserved, [0; 3]);
+    assert_eq!(stats.reserved, [0; 2]);
     stats
 }

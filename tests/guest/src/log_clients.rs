@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use crate::dev::LOG;
-use crate::log::{append, kmsg, text, unique, without_number, Messages, Reader};
+use crate::log::{append, kmsg, text, unique, unlimited, without_number, Messages, Reader};
 use crate::program::{needs, needs_more_than_busybox, run, Follower};
 use crate::tests;
 
 tests! {
-    quick:
+    levels:
         log_client_dmesg_reads_our_log_as_the_kernels,
         log_client_dmesg_follows_our_log,
         log_client_rsyslog_takes_every_record_in_order;
@@ -71,6 +71,7 @@ template(name="raw" type="string" string="%syslogfacility%,%syslogseverity%;%raw
 action(type="omfile" file="/proc/self/fd/1" template="raw")
 "#;
     std::fs::write(config, rules).expect("a file");
+    let _unlimited = unlimited(&LOG);
     let log = LOG.open();
     let mark = unique("for rsyslog");
     let long = "x".repeat(900);

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use crate::child::Child;
-use crate::dev::{self, Spec, Unbound, LOG, LOG2, LOG3};
+use crate::dev::{Spec, Unbound, UnboundLogs, LOG, LOG2};
 use crate::log::{append, kmsg, stats, unique, Reader};
 use crate::module::TestModule;
 use crate::sys::{self, Ended};
@@ -23,7 +23,7 @@ tests! {
         log_flood_survives_unbinding_of_its_log;
 }
 
-fn processors() -> usize {
+pub fn processors() -> usize {
     fs::read_to_string("/proc/cpuinfo")
         .unwrap()
         .lines()
@@ -31,7 +31,7 @@ fn processors() -> usize {
         .count()
 }
 
-fn pin_to(processor: usize) {
+pub fn pin_to(processor: usize) {
     // SAFETY: all zero is a valid set, and the macro only sets a bit in it.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
@@ -82,41 +82,19 @@ fn flood(module: &TestModule, spec: &'static Spec, each: usize) -> u64 {
 
 fn log_flood_from_every_context_is_accounted_for() {
     let module = TestModule::load();
-    usual_log_first(Unbound::new(LOG.node));
+    let _others = UnboundLogs::all_but(&LOG);
     flood(&module, &LOG, 8000 / processors());
-}
-
-/// fanlight_log() writes to the first log that came: this makes it the small one.
-fn small_log_first() -> Unbound {
-    LOG2.needed();
-    let (unbound, third) = (Unbound::new(LOG.node), third_log());
-    drop(Unbound::new(LOG2.node));
-    drop(third);
-    unbound
-}
-
-/// And this the usual one again.
-fn usual_log_first(unbound: Unbound) {
-    let (small, third) = (Unbound::new(LOG2.node), third_log());
-    drop(unbound);
-    drop((small, third));
-}
-
-/// Takes away the log that others damage.
-fn third_log() -> Option<Unbound> {
-    dev::node_exists(LOG3.node).then(|| Unbound::new(LOG3.node))
 }
 
 fn log_flood_from_every_context_into_a_small_ring_is_accounted_for() {
     let module = TestModule::load();
-    let unbound = small_log_first();
+    let _others = UnboundLogs::all_but(&LOG2);
     flood(&module, &LOG2, 12_000 / processors());
-    usual_log_first(unbound);
 }
 
 fn log_flood_with_room_for_all_loses_none() {
     let module = TestModule::load();
-    usual_log_first(Unbound::new(LOG.node));
+    let _others = UnboundLogs::all_but(&LOG);
     let (mark, last) = (unique("room"), unique("the last"));
     let mut reader = Reader::at_the_end(&LOG);
     let before = module.counts();
@@ -225,7 +203,6 @@ fn log_flood_survives_unbinding_of_its_log() {
     for writer in writers {
         assert_eq!(writer.wait(), Ended::Exit(0));
     }
-    usual_log_first(Unbound::new(LOG.node));
     assert_eq!(
         sys::poll(LOG.open().raw(), libc::POLLIN, Duration::ZERO) & libc::POLLIN,
         libc::POLLIN

@@ -8,7 +8,7 @@ use libc::O_WRONLY;
 
 use crate::child::Child;
 use crate::dev::{LOG, LOG2};
-use crate::log::{append, kmsg, stats, unique, Reader};
+use crate::log::{append, kmsg, stats, unique, unlimited, Reader};
 use crate::sys::Ended;
 use crate::tests;
 use crate::witness::{body, check, Witnesses};
@@ -24,6 +24,7 @@ fn log_flood_readers_of_different_speed_account_for_every_record() {
     const WRITERS: usize = 3;
     const EACH: usize = 4000;
     let witnesses = Witnesses::start(&LOG2, "flood");
+    let _unlimited = unlimited(&LOG2);
     let before = stats(LOG2.open().raw());
     let writers: Vec<Child> = (0..WRITERS)
         .map(|writer| {
@@ -48,6 +49,7 @@ fn log_flood_readers_of_different_speed_account_for_every_record() {
 
 fn log_flood_of_a_small_ring_never_gives_a_torn_record() {
     let (mark, last) = (unique("torn"), unique("the last"));
+    let _unlimited = unlimited(&LOG2);
     append(&LOG2.open(), "before the flood");
     let writer = {
         let (mark, last) = (&mark, &last);
@@ -99,6 +101,7 @@ fn alive(child: &Child) -> bool {
 
 fn log_flood_of_printk_and_writes_together_stays_in_order() {
     const EACH: usize = 300;
+    let _unlimited = unlimited(&LOG);
     let mark = unique("together");
     let mut reader = Reader::at_the_end(&LOG);
     let children: Vec<Child> = (0..4)

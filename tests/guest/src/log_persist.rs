@@ -4,9 +4,13 @@
 use std::fs;
 use std::path::Path;
 
-use crate::dev::LOG;
-use crate::log::{append, kmsg, number, text, Messages, Reader};
-use crate::stages::{go_down, Down, Staged};
+use crate::child::Child;
+use crate::dev::{UnboundLogs, LOG};
+use crate::earlier;
+use crate::log::{append, kmsg, number, text, unique, Messages, Reader};
+use crate::log_context::{pin_to, processors};
+use crate::module::TestModule;
+use crate::stages::{go_down, go_down_by, Down, Staged, RESETS_AT_ANY_LEVEL};
 use crate::sys;
 use crate::uapi;
 
@@ -14,30 +18,41 @@ pub const STAGED: &[Staged] = &[
     Staged {
         name: "log_persist_survives_a_reboot",
         run: survives_a_reboot,
-        boots: BOOTS,
+        boots: RESETS_AT_ANY_LEVEL,
         slow: false,
     },
     Staged {
         name: "log_persist_survives_a_reset",
         run: survives_a_reset,
-        boots: BOOTS,
+        boots: RESETS_AT_ANY_LEVEL,
         slow: false,
     },
     Staged {
         name: "log_persist_survives_a_panic",
         run: survives_a_panic,
-        boots: BOOTS,
+        boots: RESETS_AT_ANY_LEVEL,
+        slow: false,
+    },
+    Staged {
+        name: "log_persist_survives_a_panic_under_floods",
+        run: survives_a_panic_under_floods,
+        boots: RESETS_AT_ANY_LEVEL,
+        slow: false,
+    },
+    Staged {
+        name: "log_persist_survives_a_panic_of_the_locks_owner",
+        run: survives_a_panic_of_the_locks_owner,
+        boots: RESETS_AT_ANY_LEVEL,
         slow: false,
     },
     Staged {
         name: "log_persist_survives_20_panics_and_resets",
         run: survives_20,
-        boots: BOOTS,
+        boots: RESETS_AT_ANY_LEVEL,
         slow: true,
     },
 ];
 
-const BOOTS: &[&str] = &["resets"];
 const PREVIOUS: &str = "/dev/fanlight0/log.prev";
 
 fn previous() -> Messages {
@@ -157,4 +172,51 @@ fn survives_20(stage: u32) {
         leave(stage);
         go_down([Down::Panic, Down::Reset, Down::Reboot][stage as usize % 3]);
     }
+}
+
+/// The end of the boot before is a whole panic.
+fn panic_is_whole() {
+    assert_eq!(earlier::PREVIOUS.attribute("ending"), "panic");
+    assert_eq!(earlier::PREVIOUS.number("damaged"), 0);
+    for words in ["Kernel panic - not syncing", "Rebooting in"] {
+        assert!(earlier::PREVIOUS.has(words), "no {words:?}");
+    }
+}
+
+/// Every processor but the one that panics is in the middle of a record, and stopped there.
+fn survives_a_panic_under_floods(stage: u32) {
+    if stage == 0 {
+        let module = TestModule::load();
+        let _others = UnboundLogs::all_but(&LOG);
+        let mark = unique("until the panic");
+        let _floods: Vec<Child> = (0..processors())
+            .map(|processor| {
+                let (module, mark) = (&module, &mark);
+                Child::spawn(move || {
+                    pin_to(processor);
+                    module.flood(10_000_000, processor, mark);
+                    0
+                })
+            })
+            .collect();
+        Reader::at_the_end(&LOG).find(&mark);
+        go_down(Down::Panic);
+    }
+    panic_is_whole();
+    assert!(earlier::PREVIOUS.has("until the panic"));
+}
+
+/// Who panics owns the lock, and never gives it back.
+fn survives_a_panic_of_the_locks_owner(stage: u32) {
+    const BEFORE: &str = "before the lock's owner panicked";
+    if stage == 0 {
+        kmsg(&format!("<5>{BEFORE}"));
+        earlier::arrived();
+        fs::write("/proc/sys/kernel/panic_on_oops", "1\n").expect("panic_on_oops");
+        let module = TestModule::load();
+        let _others = UnboundLogs::all_but(&LOG);
+        go_down_by(|| module.oops_with_lock());
+    }
+    panic_is_whole();
+    assert!(earlier::PREVIOUS.has(BEFORE));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is salvaged of a damaged carve-out (row 24). Binding the node again reads it as the next boot would; what lies
-//! there is written through /dev/mem in between.
+//! What is salvaged of a damaged carve-out (row 24). One boot leaves records behind and is reset; the next one keeps a copy of
+//! the region, and binds the node again and again over that copy, with other damage each time, written through /dev/mem.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -8,26 +8,30 @@ use std::os::fd::AsRawFd;
 use libc::MAP_SHARED;
 
 use crate::dev::{self, Spec, Unbound, LOG3};
-use crate::log::{append, kmsg, number, text, unique, Messages, Reader};
+use crate::log::{append, kernel_has_arrived, kmsg, number, text, unlimited, Messages, Reader};
 use crate::mem::{Map, PAGE, RW};
+use crate::stages::{go_down, staged, Down, Staged};
 use crate::sys;
 use crate::tests;
 use crate::uapi;
 
 tests! {
     quick:
-        log_salvage_after_binding_again_has_every_record,
-        log_salvage_keeps_to_the_level_of_the_tree,
-        log_salvage_of_nothing_is_empty,
-        log_salvage_never_confuses_two_rounds,
-        log_salvage_can_be_cleared;
+        log_salvage_of_nothing_is_empty;
     long:
-        log_salvage_of_zeros_and_ones_and_noise_is_empty,
-        log_salvage_of_flipped_bits_loses_those_records_alone,
-        log_salvage_of_a_damaged_header_uses_the_other_copy,
-        log_salvage_of_every_header_word_changed_never_hangs,
-        log_salvage_of_a_torn_end_loses_the_end_alone;
+        log_salvage_of_zeros_and_ones_and_noise_is_empty;
 }
+
+pub const STAGED: &[Staged] = staged! {
+    log_salvage_after_a_reset_has_every_record,
+    log_salvage_keeps_to_the_level_of_the_tree,
+    log_salvage_never_confuses_two_rounds,
+    log_salvage_can_be_cleared,
+    log_salvage_of_flipped_bits_loses_those_records_alone,
+    log_salvage_of_a_damaged_header_uses_the_other_copy,
+    log_salvage_of_every_header_word_changed_never_hangs,
+    log_salvage_of_a_torn_record_loses_that_one_alone,
+};
 
 const REGION: usize = 0x5162_0000;
 const REGION_SIZE: usize = 0x1_0000;
@@ -97,27 +101,58 @@ fn body(n: usize) -> String {
     format!(" {n} {}", "x".repeat(n * 13 % 90))
 }
 
-/// A fresh life of the log with `count` records; then the device is unbound, and `damage` gets the region.
-fn life(mark: &str, count: usize, damage: impl FnOnce(&Map)) {
-    let memory = region();
+/// Records of the kernel's, and how many.
+const KEPT: &str = "kept";
+const COUNT: usize = 150;
+/// Records of a program, many more than its share of the region holds.
+const ROUND: &str = "round";
+const ROUNDS: usize = 2000;
+
+/// What the boot leaves that is reset.
+fn leave() {
     // Nothing is left of the tests before.
     {
         let _unbound = Unbound::new(LOG3.node);
-        wipe(&memory, |_| 0);
+        wipe(&region(), |_| 0);
     }
-    replayed();
-    for n in 0..count {
-        append(&LOG3.open(), &format!("<5>{mark}{}", body(n)));
+    let _unlimited = unlimited(&LOG3);
+    let log = LOG3.open();
+    for n in 0..ROUNDS {
+        append(&log, &format!("<5>{ROUND}{}", body(n)));
     }
-    let _unbound = Unbound::new(LOG3.node);
-    damage(&memory);
+    for level in [7, 6, 5, 3] {
+        kmsg(&format!("<{level}>at level {level}"));
+    }
+    for n in 0..COUNT {
+        kmsg(&format!("<5>{KEPT}{}", body(n)));
+    }
+    kernel_has_arrived(&LOG3);
 }
 
-/// Waits until the kernel has shown this log all that it has said so far: it comes in a thread of its own.
-fn replayed() {
-    let mark = unique("all was said");
-    kmsg(&mark);
-    Reader::new(&LOG3).find(&mark);
+/// The region as the boot after the reset found it. Made once per boot, and shared by the tests.
+fn image(stage: u32) -> Vec<u8> {
+    const FILE: &str = "/tmp/fanlight-region";
+    if let Ok(image) = fs::read(FILE) {
+        return image;
+    }
+    if stage == 0 {
+        leave();
+        go_down(Down::Reset);
+    }
+    let _unbound = Unbound::new(LOG3.node);
+    let image = region().copy(0, REGION_SIZE);
+    fs::write(FILE, &image).expect(FILE);
+    image
+}
+
+/// Binds the node over the region as it was found, after `damage`.
+fn salvage(image: &[u8], damage: impl FnOnce(&Map)) {
+    let memory = region();
+    let _unbound = Unbound::new(LOG3.node);
+    wipe(&memory, |at| {
+        u32::from_ne_bytes(image[at..at + 4].try_into().unwrap())
+    });
+    damage(&memory);
 }
 
 fn wipe(memory: &Map, mut value: impl FnMut(usize) -> u32) {
@@ -127,6 +162,9 @@ fn wipe(memory: &Map, mut value: impl FnMut(usize) -> u32) {
             .expect("the carve-out");
     }
 }
+
+/// Bytes of a block's header, of which there are two copies at the beginning of the block.
+const HEADER: usize = 72;
 
 /// Numbers that are different in every run, and known afterwards.
 struct Random(u64);
@@ -154,20 +192,16 @@ impl Random {
     }
 }
 
-fn log_salvage_after_binding_again_has_every_record() {
-    life("kept", 100, |_| {});
-    assert_eq!(words("kept"), (0..100).collect::<Vec<_>>());
+fn log_salvage_after_a_reset_has_every_record(stage: u32) {
+    salvage(&image(stage), |_| {});
+    assert_eq!(words(KEPT), (0..COUNT).collect::<Vec<_>>());
+    assert_eq!(previous().attribute("ending"), "reset");
+    assert_eq!(previous().attribute("damaged"), "0");
+    assert_eq!(previous().attribute("missing"), "0");
 }
 
-fn log_salvage_keeps_to_the_level_of_the_tree() {
-    life("level", 0, |_| {});
-    replayed();
-    let log = LOG3.open();
-    for level in [7, 6, 5, 3] {
-        append(&log, &format!("<{level}>at level {level}"));
-    }
-    drop(log);
-    drop(Unbound::new(LOG3.node));
+fn log_salvage_keeps_to_the_level_of_the_tree(stage: u32) {
+    salvage(&image(stage), |_| {});
     let messages = salvaged();
     let has = |words: &str| messages.iter().any(|message| text(message) == words);
     assert!(
@@ -177,6 +211,27 @@ fn log_salvage_keeps_to_the_level_of_the_tree() {
     assert!(!has("at level 7"), "fanlight,persist-level is 6");
 }
 
+fn log_salvage_never_confuses_two_rounds(stage: u32) {
+    salvage(&image(stage), |_| {});
+    let numbers = words(ROUND);
+    assert!(numbers.len() > 80, "{} records", numbers.len());
+    assert_eq!(
+        numbers,
+        (ROUNDS - numbers.len()..ROUNDS).collect::<Vec<_>>(),
+        "the newest, without a gap"
+    );
+}
+
+fn log_salvage_can_be_cleared(stage: u32) {
+    salvage(&image(stage), |_| {});
+    assert_eq!(words(KEPT).len(), COUNT);
+    let prev = Messages::of_log(&previous());
+    assert_eq!(sys::ioctl_at(prev.raw(), uapi::IOC_LOG_CLEAR, 0), Ok(0));
+    assert_eq!(words(KEPT).len(), 0);
+    drop(Unbound::new(LOG3.node));
+    assert_eq!(words(KEPT).len(), 0, "it does not come back");
+}
+
 fn log_salvage_of_nothing_is_empty() {
     let memory = region();
     {
@@ -184,26 +239,6 @@ fn log_salvage_of_nothing_is_empty() {
         wipe(&memory, |_| 0);
     }
     assert_eq!(salvaged(), [""; 0]);
-}
-
-fn log_salvage_never_confuses_two_rounds() {
-    // More than the region holds, three times over.
-    life("round", 2000, |_| {});
-    let numbers = words("round");
-    assert!(numbers.len() > 200, "{} records of 64 KiB", numbers.len());
-    assert_eq!(
-        numbers,
-        (2000 - numbers.len()..2000).collect::<Vec<_>>(),
-        "the newest, without a gap"
-    );
-}
-
-fn log_salvage_can_be_cleared() {
-    life("to be cleared", 10, |_| {});
-    assert_eq!(words("to be cleared").len(), 10);
-    let prev = Messages::of_log(&previous());
-    assert_eq!(sys::ioctl_at(prev.raw(), uapi::IOC_LOG_CLEAR, 0), Ok(0));
-    assert_eq!(words("to be cleared").len(), 0);
 }
 
 fn log_salvage_of_zeros_and_ones_and_noise_is_empty() {
@@ -226,56 +261,62 @@ fn log_salvage_of_zeros_and_ones_and_noise_is_empty() {
     }
 }
 
-fn log_salvage_of_flipped_bits_loses_those_records_alone() {
+fn log_salvage_of_flipped_bits_loses_those_records_alone(stage: u32) {
+    let image = image(stage);
     let mut random = Random::new();
     for flips in [1, 1, 1, 1, 8, 8, 8, 64, 64] {
-        let mark = format!("flipped {flips}");
-        life(&mark, 150, |memory| {
+        salvage(&image, |memory| {
             for _ in 0..flips {
-                // In what has been written to: the header's copies too.
-                let (offset, bit) = (random.below(0x3000) & !3, random.below(32));
+                // Headers too.
+                let (offset, bit) = (random.below(REGION_SIZE) & !3, random.below(32));
                 let word = memory.load32(offset).unwrap();
                 memory.store32(offset, word ^ (1 << bit)).unwrap();
             }
         });
-        let numbers = words(&mark);
+        let numbers = words(KEPT);
         // A flip in a record's length may hide the one behind it, no more.
         assert!(
-            numbers.len() + 2 * flips >= 150,
+            numbers.len() + 2 * flips >= COUNT,
             "{flips} flips lost {}",
-            150 - numbers.len()
+            COUNT - numbers.len()
         );
         assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
     }
 }
 
-fn log_salvage_of_a_damaged_header_uses_the_other_copy() {
-    let mark = "two headers";
-    for copy in [0, 128] {
-        life(mark, 50, |memory| {
-            for offset in (copy..copy + 64).step_by(4) {
-                memory.store32(offset, 0xdead_beef).unwrap();
+fn log_salvage_of_a_damaged_header_uses_the_other_copy(stage: u32) {
+    let image = image(stage);
+    for copy in [0, HEADER] {
+        salvage(&image, |memory| {
+            for block in (0..REGION_SIZE).step_by(PAGE) {
+                for offset in (copy..copy + HEADER).step_by(4) {
+                    memory.store32(block + offset, 0xdead_beef).unwrap();
+                }
             }
         });
         assert_eq!(
-            words(mark),
-            (0..50).collect::<Vec<_>>(),
-            "without the copy at {copy}"
+            words(KEPT),
+            (0..COUNT).collect::<Vec<_>>(),
+            "without the copies at {copy}"
         );
     }
 }
 
-fn log_salvage_of_every_header_word_changed_never_hangs() {
+fn log_salvage_of_every_header_word_changed_never_hangs(stage: u32) {
+    let image = image(stage);
     let mut random = Random::new();
-    for offset in (0..128).step_by(4) {
+    for offset in (0..2 * HEADER).step_by(4) {
         let value = [0, u32::MAX, 1, random.next()][offset / 4 % 4];
-        life("header", 30, |memory| {
-            for page in [0, PAGE, REGION_SIZE - PAGE] {
-                memory.store32(page + offset, value).unwrap();
+        salvage(&image, |memory| {
+            for block in (0..REGION_SIZE).step_by(PAGE) {
+                memory.store32(block + offset, value).unwrap();
+                memory
+                    .store32(block + (offset + HEADER) % (2 * HEADER), value)
+                    .unwrap();
             }
         });
         // Whatever is left of it is whole and in order.
-        let numbers = words("header");
+        let numbers = words(KEPT);
         assert!(
             numbers.windows(2).all(|pair| pair[0] < pair[1]),
             "offset {offset}"
@@ -283,27 +324,31 @@ fn log_salvage_of_every_header_word_changed_never_hangs() {
     }
 }
 
-fn log_salvage_of_a_torn_end_loses_the_end_alone() {
-    // An append that was cut off: the newest record's bytes, from somewhere on, are what they were before it.
+fn log_salvage_of_a_torn_record_loses_that_one_alone(stage: u32) {
+    // An append that was cut off: the record's bytes, from somewhere on, are what they were before it.
+    let image = image(stage);
     let mut random = Random::new();
     for _ in 0..20 {
-        let mark = "torn";
-        life(mark, 60, |memory| {
+        let torn = random.below(COUNT);
+        salvage(&image, |memory| {
             let bytes = memory.copy(0, REGION_SIZE);
-            let last = format!("{mark}{}", body(59));
+            let text = format!("{KEPT}{}", body(torn));
             let at = bytes
-                .windows(last.len())
-                .position(|bytes| bytes == last.as_bytes())
-                .expect("the last record");
-            let end = at + last.len();
+                .windows(text.len())
+                .position(|bytes| bytes == text.as_bytes())
+                .expect("the record");
+            let end = at + text.len();
             // Somewhere in its text, or in what is before it.
-            let cut = end - random.below(last.len() + 24);
-            for at in (cut & !3..end).step_by(4) {
+            let cut = end - random.below(text.len() + 24);
+            for at in (cut & !3..end & !3).step_by(4) {
                 memory.store32(at, 0).unwrap();
             }
         });
-        let numbers = words(mark);
-        assert_eq!(numbers, (0..59).collect::<Vec<_>>());
+        let mut numbers = words(KEPT);
+        // One that ends with zeros anyway is not damaged by them.
+        numbers.retain(|n| *n != torn);
+        let expected: Vec<usize> = (0..COUNT).filter(|n| *n != torn).collect();
+        assert_eq!(numbers, expected);
     }
     assert!(dev::is_bound(LOG3.node));
     assert!(fs::metadata(previous().path()).is_ok());

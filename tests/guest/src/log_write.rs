@@ -7,13 +7,13 @@ use libc::{O_RDONLY, O_WRONLY};
 
 use crate::child::Child;
 use crate::dev::{LOG, LOG2};
-use crate::log::{append, kmsg, stats, text, unique, Messages, Reader};
+use crate::log::{append, kmsg, stats, text, unique, unlimited, Messages, Reader};
 use crate::mem::{Map, PAGE};
 use crate::sys::{self, Ended, Errno};
 use crate::tests;
 
 tests! {
-    quick:
+    levels:
         log_write_appends_a_record,
         log_write_takes_the_prefix_as_dev_kmsg_does,
         log_write_takes_odd_bytes_as_dev_kmsg_does,
@@ -27,7 +27,8 @@ tests! {
         log_write_needs_a_writable_descriptor,
         log_write_by_writev_is_one_record,
         log_write_is_counted_in_the_statistics,
-        log_write_by_shell_echo_works;
+        log_write_by_shell_echo_works,
+        log_write_poll_gives_pollout_to_writers_only;
     cores:
         log_write_from_many_processes_loses_nothing;
 }
@@ -147,27 +148,29 @@ fn log_write_does_not_reach_the_kernels_log() {
 
 fn log_write_names_its_task_and_time() {
     let mut reader = Reader::at_the_end(&LOG);
-    let before = monotonic();
+    let theirs = Messages::of_kernel();
+    theirs.skip_all();
+    let (before, after) = (unique("before"), unique("after"));
+    kmsg(&before);
     append(&LOG.open(), "who and when");
+    kmsg(&after);
     let record = reader.find("who and when");
     assert_eq!(record.caller, std::process::id());
-    // printk's clock is the scheduler's, which need not be the same to the last millisecond.
-    let apart = (record.ns as i64 - before as i64).abs();
-    assert!(
-        apart < 1_000_000_000,
-        "{} ns, and the clock says {before}",
-        record.ns
-    );
-}
-
-fn monotonic() -> u64 {
-    let mut now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
+    // By printk's clock, which is not the monotonic one.
+    let micros = |mark: &str| -> u64 {
+        let message = theirs.find(mark);
+        message
+            .split(',')
+            .nth(2)
+            .and_then(|n| n.parse().ok())
+            .expect("a time")
     };
-    // SAFETY: room for a time.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+    let (before, after) = (micros(&before), micros(&after));
+    assert!(
+        (before..=after).contains(&(record.ns / 1000)),
+        "{} us is not between {before} and {after}",
+        record.ns / 1000
+    );
 }
 
 fn log_write_never_passes_for_the_kernel() {
@@ -269,9 +272,11 @@ fn log_write_by_shell_echo_works() {
 
 fn log_write_from_many_processes_loses_nothing() {
     const WRITERS: usize = 8;
-    const EACH: usize = 500;
+    // All of them fit in the lane of programs.
+    const EACH: usize = 250;
     let mut reader = Reader::at_the_end(&LOG);
     let mark = unique("many");
+    let _unlimited = unlimited(&LOG);
     let children: Vec<Child> = (0..WRITERS)
         .map(|writer| {
             let mark = &mark;
@@ -311,4 +316,16 @@ fn log_write_from_many_processes_loses_nothing() {
     }
     assert_eq!(next, [EACH; WRITERS]);
     assert_eq!(reader.lost, 0);
+}
+
+fn log_write_poll_gives_pollout_to_writers_only() {
+    use libc::{POLLOUT, POLLWRNORM};
+    const WRITABLE: i16 = POLLOUT | POLLWRNORM;
+    let poll = |flags| {
+        let log = LOG.open_with(flags);
+        sys::poll(log.raw(), WRITABLE, std::time::Duration::ZERO) & WRITABLE
+    };
+    assert_eq!(poll(O_WRONLY), WRITABLE);
+    assert_eq!(poll(libc::O_RDWR), WRITABLE);
+    assert_eq!(poll(O_RDONLY), 0);
 }

@@ -12,6 +12,7 @@ mod stages;
 mod board;
 mod child;
 mod dev;
+mod earlier;
 mod fbdev;
 mod log;
 mod mem;
@@ -20,6 +21,7 @@ mod program;
 mod smaps;
 mod sys;
 mod uapi;
+mod wait;
 
 mod board_bad;
 mod board_bind;
@@ -35,14 +37,22 @@ mod fb_abi;
 mod fb_clients;
 mod fb_screen;
 
+mod log_archive;
 mod log_batch;
+mod log_bind;
+mod log_boots;
 mod log_clients;
 mod log_context;
+mod log_devkmsg;
 mod log_flood;
+mod log_limit;
 mod log_map;
+mod log_order;
 mod log_persist;
 mod log_poll;
+mod log_prev;
 mod log_read;
+mod log_region;
 mod log_rights;
 mod log_salvage;
 mod log_write;
@@ -56,6 +66,7 @@ mod window_io;
 mod window_map;
 mod window_overlay;
 mod window_race;
+mod window_regs;
 mod window_revoke;
 mod window_storm;
 mod window_type;
@@ -103,6 +114,11 @@ fn main() {
         log_read::TESTS,
         log_batch::TESTS,
         log_clients::TESTS,
+        log_order::TESTS,
+        log_limit::TESTS,
+        log_devkmsg::TESTS,
+        log_bind::TESTS,
+        log_region::TESTS,
         log_write::TESTS,
         log_poll::TESTS,
         log_rights::TESTS,
@@ -116,6 +132,7 @@ fn main() {
         window_fork::TESTS,
         window_dump::TESTS,
         window_io::TESTS,
+        window_regs::TESTS,
         fb_abi::TESTS,
         fb_screen::TESTS,
         fb_clients::TESTS,
@@ -132,7 +149,16 @@ fn main() {
         window_inject::TESTS,
     ];
     let tests: Vec<&Test> = areas.iter().flat_map(|area| area.iter()).collect();
-    let staged: Vec<&Staged> = log_persist::STAGED.iter().collect();
+    let staged: Vec<&Staged> = [
+        log_prev::STAGED,
+        log_boots::STAGED,
+        log_archive::STAGED,
+        log_persist::STAGED,
+        log_salvage::STAGED,
+    ]
+    .iter()
+    .flat_map(|area| area.iter())
+    .collect();
     let chosen = harness::chosen(&tests, &options);
     let status = if options.list {
         chosen.iter().for_each(|test| println!("{}", test.name));

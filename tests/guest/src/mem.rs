@@ -215,6 +215,25 @@ impl Map {
     pub fn pages(&self) -> impl Iterator<Item = usize> {
         (0..self.len).step_by(PAGE)
     }
+
+    /// Loads a word of each page, and returns how many faults that caused. Panics if there is no page.
+    pub fn faults(&self) -> i64 {
+        // This program's own code and stack cause faults as well, when they are used the first time.
+        let own = [0_u8; PAGE];
+        std::hint::black_box(&own);
+        faults_of(&[own.as_ptr() as usize & !3]);
+        let pages: Vec<usize> = self.pages().map(|page| self.at + page).collect();
+        faults_of(&pages)
+    }
+}
+
+#[inline(never)]
+fn faults_of(addresses: &[usize]) -> i64 {
+    let before = sys::minor_faults();
+    for &address in addresses {
+        load32(address).expect("a page");
+    }
+    sys::minor_faults() - before
 }
 
 pub fn pattern(seed: u32, offset: usize) -> u32 {

@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::time::Duration;
 
 use crate::dev;
 use crate::skip;
 use crate::sys::{self, Errno};
+use crate::wait;
 
 const DIRECTORY: &str = "/lib/fanlight-test";
 const FILES: &str = "/sys/kernel/debug/fanlight_test";
@@ -88,6 +88,23 @@ impl TestModule {
     /// Has messages printed from a hard interrupt and under a raw spinlock.
     pub fn printk(&self, count: usize, writer: usize, mark: &str) {
         order("printk", &format!("{count} {writer} {mark}"));
+    }
+
+    /// Has a message printed, MARK begins, and one that continues it, MARK goes on.
+    pub fn cont(&self, mark: &str) {
+        order("cont", &format!("0 0 {mark}"));
+    }
+
+    /// Ends this process by an oops. The module cannot be removed any more.
+    pub fn oops(&self) -> ! {
+        order("oops", "1");
+        unreachable!("an oops ends the process");
+    }
+
+    /// Ends this process by an oops while it owns the log's lock.
+    pub fn oops_with_lock(&self) -> ! {
+        order("oops", "locked");
+        unreachable!("an oops ends the process");
     }
 
     /// Does what the key does, in a hard interrupt.
@@ -231,14 +248,12 @@ impl Overlay {
             Ok(blob.len()),
             "the overlay"
         );
-        for _ in 0..200 {
-            if dev::is_bound(RUNTIME) {
-                dev::wait_for_node(RUNTIME);
-                return Self(());
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("{RUNTIME} is in the tree and is not bound");
+        assert!(
+            wait::until(|| dev::is_bound(RUNTIME)),
+            "{RUNTIME} is in the tree and is not bound"
+        );
+        dev::wait_for_node(RUNTIME);
+        Self(())
     }
 
     /// Takes it out of the tree: all of it is gone when this returns.

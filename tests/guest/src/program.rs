@@ -4,9 +4,9 @@
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::Instant;
 
-use crate::{skip, sys};
+use crate::{skip, sys, wait};
 
 /// What a program did.
 #[derive(Debug)]
@@ -128,6 +128,11 @@ impl Follower {
         Self { child }
     }
 
+    /// Stops it: it neither runs nor ends.
+    pub fn stop(&self) {
+        sys::kill(self.child.id() as libc::pid_t, libc::SIGSTOP);
+    }
+
     /// What it has ended with, if it has.
     pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
         self.child.try_wait().expect("wait")
@@ -138,21 +143,24 @@ impl Follower {
         let out = self.child.stdout.as_mut().expect("a pipe");
         let mut text = Vec::new();
         let mut chunk = [0; 4096];
-        for _ in 0..100 {
-            if sys::poll_in(&[out.as_raw_fd()], Duration::from_millis(100))[0] {
-                let n = out.read(&mut chunk).expect("what it prints");
-                let before = text.len().saturating_sub(part.len());
-                text.extend_from_slice(&chunk[..n]);
-                if String::from_utf8_lossy(&text[before..]).contains(part) {
-                    return String::from_utf8_lossy(&text).into_owned();
-                }
-                assert!(n > 0, "it ended: {}", String::from_utf8_lossy(&text));
+        let deadline = Instant::now() + wait::LIMIT;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !sys::poll_in(&[out.as_raw_fd()], left)[0] && left.is_zero() {
+                panic!(
+                    "nothing with {part:?} came within {:?}:\n{}",
+                    wait::LIMIT,
+                    String::from_utf8_lossy(&text)
+                );
             }
+            let n = out.read(&mut chunk).expect("what it prints");
+            let before = text.len().saturating_sub(part.len());
+            text.extend_from_slice(&chunk[..n]);
+            if String::from_utf8_lossy(&text[before..]).contains(part) {
+                return String::from_utf8_lossy(&text).into_owned();
+            }
+            assert!(n > 0, "it ended: {}", String::from_utf8_lossy(&text));
         }
-        panic!(
-            "nothing with {part:?} came within 10 s:\n{}",
-            String::from_utf8_lossy(&text)
-        );
     }
 }
 

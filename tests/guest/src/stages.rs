@@ -7,7 +7,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::harness::{self, Options, Outcome, Report};
+use crate::harness::{self, KernelWatch, NoHotplug, Options, Outcome, Report, Settings};
 use crate::host;
 
 /// A test in stages: it is run again, with the next number, after each reset that it asks for.
@@ -17,6 +17,23 @@ pub struct Staged {
     pub boots: &'static [&'static str],
     pub slow: bool,
 }
+
+/// The boots that may be reset: with two processors, four and one; in the second no message is suppressed.
+pub const RESETS: &[&str] = &["resets"];
+pub const RESETS_AT_ANY_LEVEL: &[&str] = &["resets", "loud-resets", "lone-resets"];
+
+/// Makes the `STAGED` of an area from its functions.
+macro_rules! staged {
+    ($($test:ident),+ $(,)?) => {
+        &[$($crate::stages::Staged {
+            name: stringify!($test),
+            run: $test,
+            boots: $crate::stages::RESETS,
+            slow: false,
+        }),+]
+    };
+}
+pub(crate) use staged;
 
 /// How to leave a stage.
 #[derive(Clone, Copy, Debug)]
@@ -51,19 +68,23 @@ pub fn run(tests: &[&Staged], options: &Options) -> Option<i32> {
         .map(|word| word.parse().unwrap_or(0_usize));
     let (first, mut stage) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     let mut report = Report::begin(chosen.len());
+    let _hotplug = NoHotplug::new();
+    let settings = Settings::now();
+    let mut watch = KernelWatch::from_the_beginning();
     for (number, test) in chosen.iter().enumerate().skip(first) {
         // The child reads it when it has to go down.
         std::env::set_var(STAGE, format!("{number} {stage}"));
         let (outcome, said) =
-            harness::run_one(|| (test.run)(stage as u32), Duration::from_secs(60));
+            harness::run_one(|| (test.run)(stage as u32), Duration::from_secs(120));
+        let complaints = watch.complaints();
+        let outcome = outcome.but_for(&complaints);
         if let Outcome::Failed(_) = outcome {
             println!("# in stage {stage}");
+            settings.restore();
+            crate::dev::bind_everything();
         }
-        report.result(
-            test.name,
-            &outcome,
-            &said.lines().map(str::to_owned).collect::<Vec<_>>(),
-        );
+        let said: Vec<String> = said.lines().map(str::to_owned).chain(complaints).collect();
+        report.result(test.name, &outcome, &said);
         stage = 0;
     }
     Some(report.end())
@@ -71,10 +92,7 @@ pub fn run(tests: &[&Staged], options: &Options) -> Option<i32> {
 
 /// Ends this stage; the next one begins in the next boot.
 pub fn go_down(how: Down) -> ! {
-    let stage = std::env::var(STAGE).expect("only a staged test goes down");
-    let (number, stage) = stage.split_once(' ').expect("two numbers");
-    let next = stage.parse::<u32>().expect("a number") + 1;
-    host::ask(&format!("note {number} {next}"));
+    next_stage();
     match how {
         Down::Reboot => {
             host::ask("expect-reset");
@@ -91,4 +109,20 @@ pub fn go_down(how: Down) -> ! {
     }
     std::thread::sleep(Duration::from_secs(30));
     panic!("the machine is still up after {how:?}");
+}
+
+/// The same, by a panic that `end` causes.
+pub fn go_down_by(end: impl FnOnce()) -> ! {
+    next_stage();
+    host::ask("expect-panic");
+    end();
+    panic!("the machine is still up");
+}
+
+/// Tells the host which stage is next.
+fn next_stage() {
+    let stage = std::env::var(STAGE).expect("only a staged test goes down");
+    let (number, stage) = stage.split_once(' ').expect("two numbers");
+    let next = stage.parse::<u32>().expect("a number") + 1;
+    host::ask(&format!("note {number} {next}"));
 }

@@ -4,7 +4,7 @@
 
 #![allow(dead_code, reason = "the ABI is written down whole")]
 
-pub const ABI: u32 = 1;
+pub const ABI: u32 = 2;
 
 pub const BACKING_CARVEOUT: u32 = 1;
 pub const BACKING_CONTIGUOUS: u32 = 2;
@@ -60,7 +60,24 @@ impl Info {
 }
 
 pub const LOG_MAGIC: u32 = 0x474c_4e46;
-pub const LOG_VERSION: u32 = 1;
+pub const LOG_VERSION: u32 = 2;
+
+pub const LANE_KERNEL: usize = 0;
+pub const LANE_USER: usize = 1;
+pub const LANES: usize = 2;
+/// Where they are in the header.
+pub const LANES_AT: usize = 64;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogLane {
+    pub head: u32,
+    pub tail: u32,
+    pub epoch: u32,
+    pub offset: u32,
+    pub size: u32,
+    pub reserved: [u32; 3],
+}
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,10 +86,10 @@ pub struct LogHeader {
     pub version: u32,
     pub header_size: u32,
     pub data_size: u32,
-    pub head: u64,
-    pub tail: u64,
     pub first_seq: u64,
     pub boot_id: [u8; 16],
+    pub reserved: [u8; 24],
+    pub lanes: [LogLane; LANES],
 }
 
 pub const RECORD_WHOLE: u32 = 0xa5;
@@ -84,6 +101,8 @@ pub const RECORD_HEADER: usize = 32;
 pub const RECORD_USER: u8 = 1;
 pub const RECORD_CONT: u8 = 2;
 pub const RECORD_EMERGENCY: u8 = 4;
+pub const RECORD_MODULE: u8 = 8;
+pub const RECORD_PLAIN: u8 = 16;
 
 pub const FORM_KMSG: u32 = 0;
 pub const FORM_TEXT: u32 = 1;
@@ -106,7 +125,8 @@ pub struct LogStats {
     pub dropped: u64,
     pub kernel_missed: u64,
     pub lost: u64,
-    pub reserved: [u64; 3],
+    pub limited: u64,
+    pub reserved: [u64; 2],
 }
 
 const fn ioc(direction: u32, number: u32, size: usize) -> u32 {
@@ -120,5 +140,6 @@ pub const IOC_LOG_STATS: u32 = ioc(2, 0x12, size_of::<LogStats>());
 pub const IOC_LOG_CLEAR: u32 = ioc(0, 0x13, 0);
 
 const _: () = assert!(size_of::<Info>() == 128);
-const _: () = assert!(size_of::<LogHeader>() == 56);
+const _: () = assert!(size_of::<LogLane>() == 32);
+const _: () = assert!(size_of::<LogHeader>() == LANES_AT + LANES * 32);
 const _: () = assert!(size_of::<LogStats>() == 64);

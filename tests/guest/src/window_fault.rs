@@ -20,20 +20,12 @@ tests! {
         window_fault_needs_no_retry_of_the_vma_lock;
 }
 
-fn touch_all(map: &Map) -> i64 {
-    let before = sys::minor_faults();
-    for page in map.pages() {
-        map.load32(page).expect("a page of the window");
-    }
-    sys::minor_faults() - before
-}
-
 fn costs_at_most_2(spec: &Spec) {
     let window = spec.open();
     let map = Map::shared(window.raw(), spec.size, R).unwrap();
-    let faults = touch_all(&map);
+    let faults = map.faults();
     assert!((1..=2).contains(&faults), "{}: {faults} faults", spec.name);
-    assert_eq!(touch_all(&map), 0, "{}: touched again", spec.name);
+    assert_eq!(map.faults(), 0, "{}: touched again", spec.name);
 }
 
 fn window_fault_of_1_mib_touched_in_order_costs_at_most_2() {
@@ -44,11 +36,7 @@ fn window_fault_of_1_mib_log_touched_in_order_costs_at_most_2() {
     // The header's page is the 257th.
     let window = LOG.open();
     let map = Map::shared(window.raw(), LOG.size, R).unwrap();
-    let before = sys::minor_faults();
-    for page in map.pages() {
-        map.load32(page).expect("a page of the log");
-    }
-    let faults = sys::minor_faults() - before;
+    let faults = map.faults();
     assert!(
         (1..=3).contains(&faults),
         "{faults} faults for 1 MiB and a page"
@@ -87,14 +75,14 @@ fn window_fault_is_none_after_map_populate() {
         let window = spec.open();
         let map =
             Map::new(window.raw(), spec.size, R, MAP_SHARED | MAP_POPULATE, 0).expect(spec.name);
-        assert_eq!(touch_all(&map), 0, "{}", spec.name);
+        assert_eq!(map.faults(), 0, "{}", spec.name);
     }
 }
 
 fn window_fault_is_none_for_prefaulted_and_pfn_mappings() {
     for spec in [TABLE_NOW, CARVE_WC, CONTIG] {
         let map = spec.open().map();
-        assert_eq!(touch_all(&map), 0, "{}", spec.name);
+        assert_eq!(map.faults(), 0, "{}", spec.name);
     }
 }
 
@@ -126,7 +114,7 @@ fn window_fault_needs_no_retry_of_the_vma_lock() {
         crate::skip!("the kernel doesn't count retries (PER_VMA_LOCK_STATS)");
     };
     let map = TABLE.open().map();
-    touch_all(&map);
+    map.faults();
     let after = vmstat("vma_lock_retry ").expect("it was there");
     assert_eq!(after - before, 0);
     assert!(dev::node_exists(TABLE.node));

@@ -11,8 +11,8 @@ use libc::O_RDONLY;
 use crate::board;
 use crate::child::Child;
 use crate::dev::{
-    Spec, CARVE_RO, CARVE_WC, CONTIG, FB, LOG, LOG2, MAILBOX, READ_ONLY, SRAM, TABLE, TABLE_NOW,
-    WRITABLE,
+    copyable, Spec, CARVE_RO, CARVE_WC, CONTIG, FB, LOG, LOG2, MAILBOX, READ_ONLY, REGS, SRAM,
+    TABLE, TABLE_NOW, WRITABLE,
 };
 use crate::mem::Map;
 use crate::sys::{self, Ended, Errno};
@@ -96,9 +96,14 @@ fn window_info_describes_the_logs() {
 fn window_info_rights_follow_the_tree() {
     let all_rights =
         uapi::RIGHT_READ | uapi::RIGHT_WRITE | uapi::RIGHT_MAP_READ | uapi::RIGHT_MAP_WRITE;
-    for spec in WRITABLE {
+    for spec in copyable() {
         assert_eq!(spec.open().info().rights, all_rights, "{}", spec.name);
     }
+    // The kernel does not access registers: read() and write() are not supported.
+    assert_eq!(
+        REGS.open().info().rights,
+        uapi::RIGHT_MAP_READ | uapi::RIGHT_MAP_WRITE
+    );
     for spec in READ_ONLY {
         assert_eq!(
             spec.open().info().rights,

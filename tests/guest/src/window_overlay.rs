@@ -15,6 +15,7 @@ use crate::module::{Overlay, TestModule, RUNTIME};
 use crate::sys::{self, Ended, Errno};
 use crate::tests;
 use crate::uapi;
+use crate::wait;
 
 tests! {
     quick:
@@ -54,13 +55,9 @@ const CONTIG: Spec = Spec {
 };
 const TABLE: Spec = spec("table", uapi::BACKING_VMALLOC, 0x10_0000, false);
 const TABLE_NOW: Spec = spec("table-now", uapi::BACKING_VMALLOC, 0x10_0000, false);
-const LOG: Spec = Spec {
-    size: 0x9000,
-    ..dev::LOG2
-};
 const RUNTIME_LOG: Spec = Spec {
     node: RUNTIME,
-    ..LOG
+    ..dev::LOG2
 };
 const ALL: [Spec; 5] = [CARVE, CONTIG, TABLE, TABLE_NOW, RUNTIME_LOG];
 
@@ -96,13 +93,11 @@ fn window_overlay_brings_the_windows_of_its_node() {
     let directory = format!("/dev/fanlight{}", CARVE.instance());
     overlay.remove();
     assert!(!dev::node_exists(RUNTIME) && !dev::is_bound(RUNTIME));
-    for _ in 0..100 {
-        if dev::names_in(&directory).is_empty() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("{directory} still has {:?}", dev::names_in(&directory));
+    assert!(
+        wait::until(|| dev::names_in(&directory).is_empty()),
+        "{directory} still has {:?}",
+        dev::names_in(&directory)
+    );
 }
 
 fn window_overlay_removal_revokes_mappings_of_every_process() {
@@ -188,7 +183,7 @@ fn window_overlay_removal_wakes_readers_and_pollers() {
     std::thread::sleep(Duration::from_millis(100));
     overlay.remove();
     assert_eq!(
-        done.wait_for(Duration::from_secs(5)),
+        done.wait_for(wait::LIMIT),
         Some(libc::ENODEV as u64),
         "the reader sleeps on"
     );

@@ -11,6 +11,7 @@ use crate::dev::{Spec, Unbound, CARVE_WC, CONTIG, LOG2, TABLE};
 use crate::mem::{Fault, Map, R};
 use crate::sys::{self, Ended, Errno};
 use crate::tests;
+use crate::wait;
 use crate::window_revoke::{dead, victims};
 
 tests! {
@@ -72,13 +73,8 @@ fn window_revoke_races_with_new_mappings() {
 
 /// The device is going: a moment later, every page of its is gone.
 fn dies(map: &Map, name: &str) {
-    for _ in 0..200 {
-        if map.load32(0).is_err() && map.load32(map.len - 4).is_err() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("{name} was revoked a second ago, and is still there");
+    let dead = || map.load32(0).is_err() && map.load32(map.len - 4).is_err();
+    assert!(wait::until(dead), "{name} was revoked, and is still there");
 }
 
 /// The path by the alias: the device may be away at the moment.

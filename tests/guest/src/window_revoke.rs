@@ -15,6 +15,7 @@ use crate::mem::{Fault, Map, PAGE, R, RW};
 use crate::sys::{self, Ended, Errno};
 use crate::tests;
 use crate::uapi;
+use crate::wait;
 
 tests! {
     quick:
@@ -275,7 +276,7 @@ fn window_revoke_wakes_a_blocked_reader() {
     ready.wait();
     std::thread::sleep(Duration::from_millis(100));
     let _unbound = Unbound::new(NODE);
-    let error = done.wait_for(Duration::from_secs(5));
+    let error = done.wait_for(wait::LIMIT);
     assert_eq!(error, Some(libc::ENODEV as u64), "the reader sleeps on");
     child.wait();
 }
@@ -287,16 +288,14 @@ fn window_revoke_wakes_a_blocked_poller() {
         let log = drained_log();
         ready.send();
         // Events that are not asked for, and not there: only the revocation can end it.
-        let events = sys::poll(log.raw(), 0, Duration::from_secs(10));
+        let events = sys::poll(log.raw(), 0, wait::LIMIT);
         done.send_value(events as u64);
         0
     });
     ready.wait();
     std::thread::sleep(Duration::from_millis(100));
     let _unbound = Unbound::new(NODE);
-    let events = done
-        .wait_for(Duration::from_secs(5))
-        .expect("the poller sleeps on") as i16;
+    let events = done.wait_for(wait::LIMIT).expect("the poller sleeps on") as i16;
     assert_eq!(events & (POLLERR | POLLHUP), POLLERR | POLLHUP);
     child.wait();
 }

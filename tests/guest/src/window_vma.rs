@@ -351,11 +351,7 @@ fn window_madvise_populate_of_page_mapping_works() {
             "{}",
             spec.name
         );
-        let before = sys::minor_faults();
-        for page in map.pages() {
-            map.load32(page).unwrap();
-        }
-        assert_eq!(sys::minor_faults() - before, 0, "{}", spec.name);
+        assert_eq!(map.faults(), 0, "{}", spec.name);
     }
     let map = TABLE.open().map();
     assert_eq!(

@@ -4,8 +4,12 @@
 //! A line names a boot and what is special about it:
 //!
 //! ```text
-//! NAME [smp=2] [memory=512] [dt=a.dtso,b.dtso] [append=panic=1] [tests=window_,fb_] [boards=virt-arm] [timeout=600] [slow=yes]
+//! NAME [smp=2] [memory=512] [loglevel=4] [append=quiet] [dt=a.dtso,b.dtso] [tests=window_,fb_] [boards=virt-arm]
+//!      [timeout=600] [slow=yes]
 //! ```
+//!
+//! `loglevel` is the console's: 8 unless a boot has another one, so that the console's file has every message. `append`
+//! adds a word to the kernel's command line, and may be given several times.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +22,7 @@ pub struct Boot {
     pub name: String,
     smp: Option<u32>,
     memory: Option<u32>,
+    loglevel: Option<u32>,
     overlays: Vec<PathBuf>,
     append: Vec<String>,
     /// What the names of its tests begin with; empty: anything.
@@ -41,6 +46,7 @@ impl Boot {
             let number = || value.parse().map_err(|_| format!("not a number: {word}"));
             match key {
                 "smp" => boot.smp = Some(number()?),
+                "loglevel" => boot.loglevel = Some(number()?),
                 "memory" => boot.memory = Some(number()?),
                 "dt" => boot.overlays = list().map(PathBuf::from).collect(),
                 "append" => boot.append.push(value.to_owned()),
@@ -70,6 +76,7 @@ impl Boot {
         options.results = common.results.join(&self.name);
         options.smp = self.smp.unwrap_or(common.smp);
         options.memory = self.memory.unwrap_or(common.memory);
+        options.loglevel = self.loglevel.unwrap_or(common.loglevel);
         options.overlays.extend(self.overlays.iter().cloned());
         for word in &self.append {
             options.append.push(' ');
@@ -109,12 +116,13 @@ mod tests {
     #[test]
     fn build_boot_table_is_read() {
         let boots =
-            parse("# a comment\n\npanic smp=1 dt=a.dtso,b.dtso append=panic=1 slow=yes # why\n");
+            parse("# a comment\n\npanic smp=1 loglevel=4 dt=a.dtso,b.dtso append=panic=1 append=quiet slow=yes # why\n");
         let boots = boots.unwrap();
         assert_eq!(boots.len(), 1);
         assert_eq!(boots[0].name, "panic");
         assert_eq!(boots[0].smp, Some(1));
-        assert_eq!(boots[0].append, ["panic=1"]);
+        assert_eq!(boots[0].loglevel, Some(4));
+        assert_eq!(boots[0].append, ["panic=1", "quiet"]);
         assert_eq!(boots[0].overlays.len(), 2);
         assert!(boots[0].slow);
     }

@@ -189,7 +189,10 @@ impl Machine {
                 root = format!(" root=PARTUUID={SIGNATURE}-{:02} rootwait", self.root);
             }
         }
-        let mut append = format!("console={} loglevel=8 panic=1", self.logged_console);
+        let mut append = format!(
+            "console={} loglevel={} panic=1",
+            self.logged_console, options.loglevel
+        );
         match wiring {
             Wiring::Terminal => {
                 // The prompt belongs to the user: of the kernel's messages only the grave ones.

@@ -26,6 +26,8 @@ pub struct Options {
     pub memory: u32,
     /// Count instructions instead of time: every run is the same to the digit.
     pub icount: bool,
+    /// The console's loglevel.
+    pub loglevel: u32,
     pub append: String,
     pub timeout: Duration,
     /// How long the guest may take until it asks for its command.
@@ -69,6 +71,7 @@ impl Options {
             smp: 0,
             memory: 0,
             icount: false,
+            loglevel: 8,
             append: String::new(),
             timeout: Duration::from_secs(60),
             boot_limit: Duration::from_secs(150),
@@ -100,6 +103,7 @@ impl Options {
                 "--smp" => options.smp = number(&name, &value()?)?,
                 "--memory" => options.memory = number(&name, &value()?)?,
                 "--icount" => options.icount = true,
+                "--loglevel" => options.loglevel = number(&name, &value()?)?,
                 "--append" => options.append = value()?,
                 "--timeout" => {
                     options.timeout = Duration::from_secs(number(&name, &value()?)?.into());

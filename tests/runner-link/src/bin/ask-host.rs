@@ -104,8 +104,10 @@ fn serve_host(device: &str) -> io::Result<()> {
     let status = run(&job, &host)?;
     look_for_leaks();
     let stage = setting(&job, "FANLIGHT_STAGE").unwrap_or_default();
-    // Printed after everything that the kernel had to say: so the runner knows that it has seen all of it.
-    fs::write("/dev/kmsg", format!("<6>fanlight: end of stage {stage}\n"))?;
+    // Printed after everything that the kernel had to say: so the runner knows that it has seen all of it. The level is one
+    // that the console shows at every loglevel. With printk.devkmsg=off, /dev/kmsg can't be opened.
+    let end = format!("fanlight: end of stage {stage}\n");
+    fs::write("/dev/kmsg", format!("<0>{end}")).or_else(|_| fs::write("/dev/console", end))?;
     host.send(&Frame::new(Kind::Exit, status.to_string()))?;
     // The host ends the machine.
     loop {

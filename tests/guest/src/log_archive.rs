@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `fanlight log archive` and the service that runs it at boot: each earlier boot becomes one file,
+//! and is forgotten only when that is written. A test in stages. The file system is one in memory, as
+//! this machine has no disk.
+
+use std::fs;
+
+use crate::dev::{Unbound, LOG};
+use crate::earlier::{arrived, PREVIOUS};
+use crate::log::kmsg;
+use crate::log_boots::forget_all;
+use crate::log_prev::{everything, nowhere};
+use crate::program::{needs, run, shell, Ran};
+use crate::stages::{go_down, staged, Down, Staged};
+
+pub const STAGED: &[Staged] = staged! {
+    log_archive_files_a_boot_once_and_forgets_it,
+};
+
+const MARK: &str = "to be filed";
+const DISK: &str = "/tmp/fanlight-disk";
+const DIRECTORY: &str = "/tmp/fanlight-disk/crash";
+
+/// A file system as long as this lives.
+struct Disk;
+
+impl Disk {
+    fn new(options: &str) -> Self {
+        fs::create_dir_all(DISK).expect(DISK);
+        shell(&format!("mount -t tmpfs -o {options} tmpfs {DISK}")).success();
+        Self
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = shell(&format!("umount {DISK}"));
+    }
+}
+
+fn archive(options: &[&str]) -> Ran {
+    let args = [&["log", "archive", "-d", "0", DIRECTORY], options].concat();
+    run("fanlight", &args)
+}
+
+/// It fails with one line, and every earlier boot is as before.
+fn costs_nothing(what: &str, options: &[&str]) {
+    let before = everything();
+    let ran = archive(options);
+    assert_eq!(ran.status, 1, "{what}: {ran:?}");
+    assert_eq!(ran.err.lines().count(), 1, "{what}: {}", ran.err);
+    assert_eq!(everything(), before, "{what}");
+    let names = crate::dev::names_in(DIRECTORY);
+    assert!(
+        !names.iter().any(|name| name.ends_with(".log")),
+        "{what}: {names:?}"
+    );
+}
+
+/// Runs the service's script as at a boot that is not one of the tests.
+fn service() -> Ran {
+    let settings =
+        format!("FANLIGHT_ARCHIVE={DIRECTORY}\nFANLIGHT_ARCHIVE_ARGS=\"--volatile -d 0\"\n");
+    fs::write("/tmp/fanlight-settings", settings).expect("the settings");
+    fs::write("/tmp/fanlight-cmdline", "fanlight-archive=on\n").expect("the command line");
+    shell(
+        "exec unshare -m sh -c 'mount --bind /tmp/fanlight-settings /etc/default/fanlight && \
+         mount --bind /tmp/fanlight-cmdline /proc/cmdline && \
+         exec sh /etc/init.d/S20fanlight-archive start'",
+    )
+}
+
+fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
+    needs("unshare");
+    if stage == 0 {
+        forget_all();
+        kmsg(&format!("<5>{MARK}"));
+        arrived();
+        go_down(Down::Panic);
+    }
+    assert!(PREVIOUS.has(MARK));
+    let id = PREVIOUS.attribute("boot_id");
+    {
+        let _disk = Disk::new("size=1m");
+        costs_nothing("in memory", &[]);
+    }
+    {
+        let _disk = Disk::new("size=4k");
+        costs_nothing("a full disk", &["--volatile"]);
+    }
+    {
+        let _disk = Disk::new("size=1m");
+        fs::create_dir(DIRECTORY).expect(DIRECTORY);
+        shell(&format!("mount -o remount,ro {DISK}")).success();
+        costs_nothing("a disk that cannot be written", &["--volatile"]);
+    }
+    let _disk = Disk::new("size=4m");
+    for round in ["the first time", "the second time"] {
+        let ran = service();
+        assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{round}");
+        let names = crate::dev::names_in(DIRECTORY);
+        let [name] = &names[..] else {
+            panic!("{round}: {names:?}");
+        };
+        assert!(name.contains(&id) && name.ends_with("-panic.log"), "{name}");
+        assert_eq!(PREVIOUS.texts(), [""; 0], "{round}");
+        assert_eq!(PREVIOUS.attribute("ending"), "none", "{round}");
+        let path = format!("{DIRECTORY}/{name}");
+        let filed = run("fanlight", &["log", "-o", "cat", "--file", &path]).success();
+        let filed = filed.text();
+        for words in ["Booting Linux", MARK, "Kernel panic - not syncing"] {
+            assert!(filed.lines().any(|line| line.starts_with(words)), "{words}");
+        }
+    }
+    drop(Unbound::new(LOG.node));
+    nowhere(MARK);
+}

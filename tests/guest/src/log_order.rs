@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The kernel's messages in the log: all of them, once, and in one order with the records of programs, whatever other
+//! programs do with the kernel's log.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use crate::dev::{Unbound, LOG, LOG2};
+use crate::log::{
+    append, comparable, console_loglevel, kernel_has_arrived, kmsg, number, stats, text, unique,
+    unlimited, Loglevel, Messages, Reader,
+};
+use crate::module::TestModule;
+use crate::program::{needs, needs_more_than_busybox, run};
+use crate::tests;
+use crate::uapi;
+
+tests! {
+    everywhere:
+        log_order_of_kernel_messages_and_records_is_that_of_time,
+        log_has_what_was_printed_when_it_is_read,
+        log_has_all_of_dev_kmsg_when_bound_after_a_clear,
+        log_has_or_counts_every_quiet_message_that_is_cleared,
+        log_has_every_message_while_klogd_runs,
+        log_message_that_continues_another_says_so,
+        log_client_dmesg_c_shows_no_record_twice;
+}
+
+/// The microseconds of a message.
+fn micros(message: &str) -> u64 {
+    let field = message.split(',').nth(2);
+    field.and_then(|field| field.parse().ok()).expect("a time")
+}
+
+fn log_order_of_kernel_messages_and_records_is_that_of_time() {
+    let _unlimited = unlimited(&LOG);
+    let log = LOG.open();
+    for (loglevel, level) in [(4, 7), (8, 7), (8, 4), (1, 4)] {
+        let _loglevel = Loglevel::set(loglevel);
+        let mark = unique("in order");
+        for n in 0..100 {
+            kmsg(&format!("<{level}>{mark} {n} kernel"));
+            append(&log, &format!("<{level}>{mark} {n} program"));
+        }
+        let messages = Messages::of_log(&LOG).all();
+        let ours: Vec<&String> = messages
+            .iter()
+            .filter(|m| text(m).starts_with(&mark))
+            .collect();
+        let texts: Vec<&str> = ours.iter().map(|message| text(message)).collect();
+        let expected: Vec<String> = (0..100)
+            .flat_map(|n| [format!("{mark} {n} kernel"), format!("{mark} {n} program")])
+            .collect();
+        assert_eq!(texts, expected, "level {level} at loglevel {loglevel}");
+        for pair in ours.windows(2) {
+            assert!(micros(pair[1]) >= micros(pair[0]), "back in time: {pair:?}");
+        }
+    }
+}
+
+fn log_has_what_was_printed_when_it_is_read() {
+    for (loglevel, level) in [(4, 7), (8, 4), (1, 4)] {
+        let _loglevel = Loglevel::set(loglevel);
+        for _ in 0..20 {
+            let mark = unique("just printed");
+            kmsg(&format!("<{level}>{mark}"));
+            // Opened after it was printed.
+            let messages = Messages::of_log(&LOG).all();
+            assert!(
+                messages.iter().any(|message| text(message) == mark),
+                "level {level} at loglevel {loglevel}"
+            );
+        }
+    }
+}
+
+/// Clears the kernel's log for dmesg.
+fn clear() {
+    // SAFETY: SYSLOG_ACTION_CLEAR takes no buffer.
+    let cleared = unsafe { libc::klogctl(5, std::ptr::null_mut(), 0) };
+    if cleared != 0 {
+        crate::skip!("the kernel's log can't be cleared");
+    }
+}
+
+fn log_has_all_of_dev_kmsg_when_bound_after_a_clear() {
+    // The big log, which has room for all. The last level is the boot's own: other tests compare what it replays.
+    for loglevel in [8, 4, console_loglevel()] {
+        let _loglevel = Loglevel::set(loglevel);
+        let (before, after) = (unique("before the clear"), unique("after the clear"));
+        for level in [3, 6] {
+            kmsg(&format!("<{level}>{before}"));
+        }
+        clear();
+        for level in [3, 6] {
+            kmsg(&format!("<{level}>{after}"));
+        }
+        drop(Unbound::new(LOG.node));
+        kernel_has_arrived(&LOG);
+        let kernel = Messages::of_kernel().all();
+        let ours: Vec<String> = Messages::of_log(&LOG)
+            .all()
+            .iter()
+            .map(|m| comparable(m))
+            .collect();
+        let mut rest = ours.iter();
+        let mut absent = Vec::new();
+        for message in &kernel {
+            let message = comparable(message);
+            // What follows the last message that was found is still to be looked through.
+            let mut look = rest.clone();
+            if look.any(|m| *m == message) {
+                rest = look;
+            } else {
+                absent.push(message);
+            }
+        }
+        let (absent, first) = (absent.len() as u64, absent.first().cloned());
+        let missed = stats(LOG.open().raw()).kernel_missed;
+        assert!(
+            absent <= missed,
+            "{absent} messages are neither in the log nor counted ({missed}): {first:?}"
+        );
+        // Unless printk's own buffer has lost some, no more are counted than cannot be had.
+        if number(&kernel[0]) == 0 {
+            assert_eq!(absent, missed, "{first:?}");
+        }
+        // What the console shows, and what came after the clear, can always be had.
+        let has = |level: u32, words: &str| {
+            ours.iter()
+                .any(|m| m.starts_with(&format!("{},", 8 | level)) && text_of(m) == words)
+        };
+        assert!(
+            has(3, &before) && has(3, &after) && has(6, &after),
+            "at loglevel {loglevel}"
+        );
+    }
+}
+
+/// The text of a message without its number.
+fn text_of(message: &str) -> &str {
+    message
+        .split_once(';')
+        .map_or("", |(_, text)| text.trim_end())
+}
+
+fn log_has_or_counts_every_quiet_message_that_is_cleared() {
+    let _loglevel = Loglevel::set(5);
+    kernel_has_arrived(&LOG);
+    let missed = || stats(LOG.open().raw()).kernel_missed;
+    let (before, mark) = (missed(), unique("quiet"));
+    for n in 0..200 {
+        kmsg(&format!("<7>{mark} {n}"));
+        clear();
+    }
+    kernel_has_arrived(&LOG);
+    let messages = Messages::of_log(&LOG).all();
+    let found = messages
+        .iter()
+        .filter(|message| text(message).starts_with(&mark))
+        .count() as u64;
+    let missed = missed() - before;
+    assert_eq!(
+        found + missed,
+        200,
+        "{found} are there, {missed} are counted"
+    );
+}
+
+fn log_has_every_message_while_klogd_runs() {
+    needs("klogd");
+    // It takes messages out of the kernel's buffer by syslog(2).
+    let klogd = Command::new("klogd")
+        .arg("-n")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut klogd = klogd.expect("klogd starts");
+    let mark = unique("beside klogd");
+    for loglevel in [4, 8] {
+        let _loglevel = Loglevel::set(loglevel);
+        for n in 0..300 {
+            kmsg(&format!("<{}>{mark} {n}", [7, 4, 3][n % 3]));
+        }
+        kernel_has_arrived(&LOG);
+        let texts: Vec<String> = Messages::of_log(&LOG)
+            .all()
+            .iter()
+            .map(|message| text(message).to_owned())
+            .filter(|text| text.starts_with(&mark))
+            .collect();
+        let expected: Vec<String> = (0..300).map(|n| format!("{mark} {n}")).collect();
+        let last = texts[texts.len().saturating_sub(300)..].to_vec();
+        assert_eq!(last, expected, "at loglevel {loglevel}");
+    }
+    let _ = klogd.kill();
+    let _ = klogd.wait();
+}
+
+/// printk keeps the number of the first message after the last clear, and no more: a clear is noticed when the kernel
+/// has printed something since the one before.
+/// What /dev/kmsg says of a message: `c` if it continues another.
+pub fn continues(message: &str) -> &str {
+    message.split(',').nth(3).expect("its flag")
+}
+
+fn log_message_that_continues_another_says_so() {
+    let module = TestModule::load();
+    // Of a message that no console shows, printk does not say it.
+    let _level = Loglevel::set(8);
+    let mark = unique("in parts");
+    module.cont(&mark);
+    for (part, flag) in [("begins", "-"), ("goes on", "c")] {
+        let words = format!("{mark} {part}");
+        let theirs = Messages::of_kernel().find(&words);
+        let ours = Messages::of_log(&LOG).find(&words);
+        assert_eq!(continues(&theirs), flag, "{theirs}");
+        assert_eq!(comparable(&ours), comparable(&theirs));
+        let record = Reader::new(&LOG).find(&words);
+        assert_eq!(record.flags & uapi::RECORD_CONT != 0, flag == "c");
+    }
+}
+
+fn log_client_dmesg_c_shows_no_record_twice() {
+    needs("unshare");
+    needs_more_than_busybox("dmesg");
+    let mark = unique("shown once");
+    let script = format!(
+        "mount --bind {path} /dev/kmsg && dmesg -c >/dev/null && echo '<5>{mark}' >/tmp/record && \
+         cat /tmp/record >/tmp/none && echo '<5>{mark}' >{path} && echo h >/proc/sysrq-trigger && \
+         dmesg -c && dmesg && dmesg -c",
+        path = LOG.path()
+    );
+    let shown = run("unshare", &["-m", "sh", "-c", &script])
+        .success()
+        .text();
+    assert_eq!(shown.matches(&mark).count(), 1, "{shown}");
+    let _ = fs::remove_file("/tmp/record");
+    // The numbers of what is left in the node do not change by that.
+    let numbers: Vec<u64> = Messages::of_log(&LOG2)
+        .all()
+        .iter()
+        .map(|m| number(m))
+        .collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] > pair[0]));
+}
