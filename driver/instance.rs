@@ -9,18 +9,18 @@ use crate::{
             Begin,
             Intake, //
         },
-        previous::Previous,
+        kept::{
+            persistent_region,
+            previous_name,
+            report,
+            Kept, //
+        },
         Log, //
-    },
-    ring::persist::{
-        Ending,
-        REGION_MIN, //
     },
     scanout,
     spec::{
         self,
         Kind,
-        Name,
         Refusal,
         Source,
         Spec, //
@@ -39,10 +39,6 @@ use crate::{
         ida::InstanceId,
         mapping::Mapping,
         of,
-        persistent::{
-            Recovered,
-            Region, //
-        },
         time::{
             boot_id,
             random_id, //
@@ -402,84 +398,6 @@ impl Instance {
         }
         Ok(Logs { windows, intake })
     }
-}
-
-/// What the region of a log has kept, and the copy that goes on in it.
-struct Kept {
-    recovered: Recovered,
-    /// The logs of earlier boots, the newest first.
-    previous: KVec<Arc<Previous>>,
-    region: Option<Pin<KBox<Region>>>,
-}
-
-impl Kept {
-    /// Reads what `carveout` has kept, and takes it for this boot. Nothing in it is changed.
-    fn new(carveout: Carveout, boot_id: &[u8; 16], level: u8) -> Result<Self> {
-        let recovered = Recovered::read(&carveout, boot_id)?;
-        let mut previous = KVec::new();
-        // log.prev is there even if nothing was found: a program need not ask.
-        for index in 0..recovered.boots().len().max(1) {
-            let init = Previous::new(&recovered, index)?;
-            previous.push(Arc::pin_init(init, GFP_KERNEL)?, GFP_KERNEL)?;
-        }
-        let region = Region::new(carveout, &recovered, boot_id, level)?;
-        Ok(Self {
-            region: Some(KBox::try_pin_init(region, GFP_KERNEL)?),
-            recovered,
-            previous,
-        })
-    }
-}
-
-/// The region that keeps the log, or why it cannot.
-fn persistent_region(range: of::Range, cache: Cache) -> Result<Carveout, &'static str> {
-    if range.size < REGION_MIN as u64 {
-        return Err("its region is smaller than 12 KiB");
-    }
-    if !of::is_memory(range) {
-        return Err("its region is in no memory node of the device tree");
-    }
-    Carveout::new(range, cache, true).map_err(|refusal| refusal.describe().0)
-}
-
-/// Prints what was found of earlier boots.
-fn report(dev: &Device, recovered: &Recovered) {
-    if recovered.other_version() {
-        dev_warn!(
-            dev,
-            "window log: its region has logs of another version, which are lost\n"
-        );
-    }
-    let boots = recovered.boots();
-    let Some(last) = boots.first() else {
-        dev_info!(
-            dev,
-            "window log: its region has no log of an earlier boot\n"
-        );
-        return;
-    };
-    let ending = match last.ending {
-        Ending::Panic => "in a panic",
-        Ending::Clean => "in order",
-        Ending::Unknown => "by a reset",
-    };
-    dev_info!(
-        dev,
-        "window log: {} earlier boots; the last one ended {}, {} records, {} missing\n",
-        boots.len(),
-        ending,
-        last.intact,
-        last.missing
-    );
-}
-
-/// The name of the window of an earlier boot: log.prev, log.prev2, log.prev3, and so on.
-fn previous_name(index: usize) -> Option<Name> {
-    if index == 0 {
-        return Name::new(b"log.prev");
-    }
-    let name = CString::try_from_fmt(fmt!("log.prev{}", index + 1)).ok()?;
-    Name::new(name.to_bytes())
 }
 
 const OUT_OF_MEMORY: &str = "out of memory";

@@ -5,9 +5,12 @@
 //! [`intake`] is what writes to the log of this boot; [`previous`] is the log of an earlier boot, to which nothing writes.
 
 pub(crate) mod intake;
+pub(crate) mod kept;
 pub(crate) mod limit;
+mod messages;
 pub(crate) mod previous;
 mod printk;
+mod programs;
 
 use crate::{
     ring::{

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What writes to this boot's log: printk, programs and other kernel modules.
+//! What writes to this boot's log: the lock, the ring's writer, and the copy in the region.
+//!
+//! [`messages`](super::messages) and [`printk`](super::printk) bring printk's messages, [`programs`](super::programs) the
+//! records of programs and of other kernel modules.
 
 use super::{
-    limit::{
-        Limit,
-        Report,
-        Verdict,
-        DEFAULT_LIMIT, //
-    },
+    limit::DEFAULT_LIMIT,
     printk::{
         Context,
         Scratch, //
@@ -17,7 +15,6 @@ use super::{
 };
 use crate::{
     ring::{
-        kmsg,
         persist::{
             Ending,
             Share, //
@@ -28,7 +25,6 @@ use crate::{
         Refused,
         Writer,
         EMERGENCY,
-        MODULE,
         USER, //
     },
     sys::{
@@ -42,14 +38,8 @@ use crate::{
             Region, //
         },
         time::{
-            caller_id,
             clock_offset,
-            comm,
-            default_level,
             drain_stores,
-            in_emergency,
-            in_nmi,
-            local_clock,
             panic_in_progress,
             panic_on_this_cpu, //
         },
@@ -57,11 +47,9 @@ use crate::{
             Claim,
             TryCell, //
         },
-        wait::Threshold, //
     }, //
 };
 use kernel::{
-    iov::IovIterSource,
     new_mutex,
     prelude::*,
     sync::{
@@ -77,14 +65,6 @@ use kernel::{
 /// How often an emergency tries to get the lock.
 const EMERGENCY_TRIES: usize = 10_000;
 
-/// How long a file operation waits for messages that printk has and the log has not, in milliseconds; and how long if it
-/// may not block, or if the console's thread was late before, as it is while boot consoles keep it from running.
-const CATCH_UP_MS: u32 = 1000;
-const CATCH_UP_SHORT_MS: u32 = 10;
-
-/// How many ticks pass before the wall clock is noted again: it drifts against the clock of the records.
-const CLOCK_TICKS: i32 = 60;
-
 /// The wall clock at the beginning of the year 2000, in nanoseconds. Before that it was not set.
 const YEAR_2000_NS: i64 = 946_684_800_000_000_000;
 
@@ -92,7 +72,7 @@ const YEAR_2000_NS: i64 = 946_684_800_000_000_000;
 #[pin_data]
 pub(crate) struct Intake {
     pub(crate) log: Arc<Log>,
-    writer: Writer,
+    pub(super) writer: Writer,
     /// The copy that outlives a reboot.
     pub(crate) region: Option<Pin<KBox<Region>>>,
     /// For those who print by the console under its lock, for an emergency, for the processor that panics, and for a task
@@ -101,33 +81,33 @@ pub(crate) struct Intake {
     pub(super) atomic: TryCell<Scratch>,
     pub(super) panic: TryCell<Scratch>,
     #[pin]
-    task: Mutex<Scratch>,
+    pub(super) task: Mutex<Scratch>,
     /// 1 after the number of the first message was found out.
-    begun: Atomic<i32>,
+    pub(super) begun: Atomic<i32>,
     /// printk's number of the next message that is not in the ring. Changed under the lock.
-    next_message: Atomic<u64>,
+    pub(super) next_message: Atomic<u64>,
     /// 1 after the console's thread was late.
-    late: Atomic<i32>,
+    pub(super) late: Atomic<i32>,
     /// printk's number of the next message at the last tick, and how many ticks there were.
-    ticked: Atomic<u64>,
-    ticks: Atomic<i32>,
+    pub(super) ticked: Atomic<u64>,
+    pub(super) ticks: Atomic<i32>,
     /// The time of the first message of the emergency that is under way; `u64::MAX`: there is none.
     pub(super) emergency_since: Atomic<u64>,
     /// 1 after it was noted in the region that this boot panics.
     panicked: Atomic<i32>,
     /// Messages before this number were kept in the region by an earlier bind in this boot.
-    kept_before: u64,
+    pub(super) kept_before: u64,
     /// Messages that printk had, or still has, and that could not be taken.
-    missed: Atomic<u64>,
+    pub(super) missed: Atomic<u64>,
     /// Records of programs beyond the limit.
-    limited: Atomic<u64>,
+    pub(super) limited: Atomic<u64>,
     /// Records for which the region had no block.
     not_kept: Atomic<u64>,
     /// Records that a program may write in five seconds by one open file; 0: any number.
     pub(crate) write_limit: Atomic<u32>,
     /// printk's number at the last `dmesg -C` that was noticed, and the ring's number of the first record after it.
-    cleared: Atomic<u64>,
-    after_cleared: Atomic<u64>,
+    pub(super) cleared: Atomic<u64>,
+    pub(super) after_cleared: Atomic<u64>,
     /// The panicking processor's right to write without the lock, once it has taken it.
     taken_over: TryCell<Option<Final>>,
 }
@@ -165,7 +145,7 @@ pub(crate) struct IntakeCounts {
 }
 
 /// The right to write to the ring.
-enum Access<'a> {
+pub(super) enum Access<'a> {
     Locked(#[expect(dead_code, reason = "it is only held")] IrqGuard<'a>),
     /// In a panic, when the lock's owner was stopped.
     TakenOver(Claim<'a, Option<Final>>),
@@ -252,7 +232,7 @@ impl Intake {
 
     /// The right to write. `None`: it was not to be had, in a context that may not wait for it.
     #[inline]
-    fn access(&self, context: Context) -> Option<Access<'_>> {
+    pub(super) fn access(&self, context: Context) -> Option<Access<'_>> {
         match context {
             Context::Normal => Some(Access::Locked(self.log.lock.lock())),
             Context::Atomic => self.access_atomic(),
@@ -279,7 +259,12 @@ impl Intake {
 
     /// Appends to the ring and to the copy in the region. `keep`: the region is to have it.
     #[inline]
-    fn put(&self, entry: &Entry<'_>, access: &mut Access<'_>, keep: bool) -> Result<u64, Refused> {
+    pub(super) fn put(
+        &self,
+        entry: &Entry<'_>,
+        access: &mut Access<'_>,
+        keep: bool,
+    ) -> Result<u64, Refused> {
         let ring = self.log.ring();
         let appended = match access {
             Access::TakenOver(taken) => match &mut **taken {
@@ -313,274 +298,12 @@ impl Intake {
 
     /// Appends a record that does not come from printk.
     #[inline]
-    fn append(&self, entry: &Entry<'_>, context: Context) -> Result {
+    pub(super) fn append(&self, entry: &Entry<'_>, context: Context) -> Result {
         let Some(mut access) = self.access(context) else {
             self.writer.give_up();
             return Err(EBUSY);
         };
         self.put(entry, &mut access, true).map(drop).map_err(errno)
-    }
-
-    /// Finds out with which message the log begins, when `seq` is the first that the console has seen.
-    pub(super) fn begin(&self, seq: u64) {
-        if self.begun.load(Relaxed) != 0 {
-            return;
-        }
-        // What was too quiet for the console may come before it.
-        let first = dumped(0, &mut [0; 64]).map_or(seq, |(found, _)| found.min(seq));
-        let Some(_access) = self.access(Context::Atomic) else {
-            return;
-        };
-        if self.begun.cmpxchg(0, 1, Relaxed).is_err() {
-            return;
-        }
-        // Messages before it had been overwritten before the log began. The ring's numbers are printk's until a program
-        // writes, unless they go on where an earlier bind in this boot has ended.
-        let expected = self.next_message.load(Relaxed);
-        if first > expected {
-            self.writer.skip(first - expected);
-            self.next_message.store(first, Relaxed);
-        }
-    }
-
-    /// Takes message `seq` of printk, unless it was taken before. Messages that were passed over are counted, and leave a
-    /// gap in the ring's numbers.
-    pub(super) fn take(&self, seq: u64, entry: &Entry<'_>, context: Context) {
-        let range = kmsg_range();
-        let Some(mut access) = self.access(context) else {
-            // It stays in printk's buffer, from where the next message's call takes it.
-            return;
-        };
-        let next = self.next_message.load(Relaxed);
-        if seq < next {
-            return;
-        }
-        self.skip_messages(seq - next);
-        if range.cleared != self.cleared.load(Relaxed) && seq >= range.cleared {
-            self.cleared.store(range.cleared, Relaxed);
-            self.after_cleared.store(self.writer.next_seq(), Relaxed);
-        }
-        self.next_message.store(seq, Relaxed);
-        match self.put(entry, &mut access, seq >= self.kept_before) {
-            // Another processor has taken the ring over: it takes the message from printk's buffer.
-            Err(Refused::Busy) => {}
-            Err(_) => {
-                self.skip_messages(1);
-                self.next_message.store(seq + 1, Relaxed);
-            }
-            // After the record: if this context is stopped in between, the panic's takes the message again.
-            Ok(_) => self.next_message.store(seq + 1, Relaxed),
-        }
-    }
-
-    /// Counts messages before `until` as missed.
-    pub(super) fn pass_over(&self, until: u64, context: Context) {
-        let Some(_access) = self.access(context) else {
-            return;
-        };
-        let next = self.next_message.load(Relaxed);
-        if until > next {
-            self.skip_messages(until - next);
-            self.next_message.store(until, Relaxed);
-        }
-        // Those who wait for the log to catch up do not wait for a record.
-        self.log
-            .waiters
-            .appended(self.writer.next_seq() as u32, || {
-                self.log.ring().written_bytes() as u32
-            });
-    }
-
-    fn skip_messages(&self, n: u64) {
-        if n != 0 {
-            add(&self.missed, n);
-            self.writer.skip(n);
-        }
-    }
-
-    /// Appends a record of another module.
-    pub(super) fn module_record(&self, level: u8, text: &[u8]) -> Result {
-        let emergency = in_emergency();
-        let flags = if emergency {
-            MODULE | EMERGENCY
-        } else {
-            MODULE
-        };
-        let context = if emergency || in_nmi() {
-            Context::Atomic
-        } else {
-            Context::Normal
-        };
-        let entry = Entry {
-            level,
-            flags,
-            ns: local_clock(),
-            caller: caller_id(),
-            text,
-            ..Entry::default()
-        };
-        self.append(&entry, context)
-    }
-
-    /// Waits until the log has all messages that printk has now, or not long if the caller may not block. `ERESTARTSYS`: a
-    /// signal came.
-    pub(crate) fn catch_up(&self, nonblocking: bool) -> Result {
-        self.catch_up_to(kmsg_range().next, nonblocking)
-    }
-
-    /// Waits until the log has all messages of printk before `until`.
-    fn catch_up_to(&self, until: u64, nonblocking: bool) -> Result {
-        let there = || self.next_message() >= until || self.log.is_gone();
-        if there() {
-            return Ok(());
-        }
-        let short = nonblocking || self.late.load(Relaxed) != 0;
-        let ms = if short {
-            CATCH_UP_SHORT_MS
-        } else {
-            CATCH_UP_MS
-        };
-        let waited = self.log.waiters.wait_timeout(ms, || {
-            self.log.arm(&Threshold::ANY);
-            there()
-        });
-        match waited {
-            Err(e) if e == ETIMEDOUT => {
-                if !short {
-                    self.late.store(1, Relaxed);
-                }
-            }
-            done => {
-                self.late.store(0, Relaxed);
-                return done;
-            }
-        }
-        // The console's thread is late. Its messages are taken without their dictionaries.
-        self.take_pending(until);
-        Ok(())
-    }
-
-    /// Takes messages before `until` from printk's buffer instead of waiting for the console, which has seen the first.
-    fn take_pending(&self, until: u64) {
-        if self.begun.load(Relaxed) == 0 {
-            return;
-        }
-        let mut scratch = self.task.lock();
-        self.take_until(until, false, &mut scratch.dump, Context::Normal);
-    }
-
-    /// Takes messages that the console was not asked to print and that have been waiting since the last tick; and notes the
-    /// wall clock from time to time.
-    pub(super) fn on_tick(&self) {
-        let next = kmsg_range().next;
-        let before = self.ticked.load(Relaxed);
-        self.ticked.store(next, Relaxed);
-        if self.next_message() < before {
-            self.take_pending(before);
-        }
-        let ticks = self.ticks.load(Relaxed);
-        self.ticks.store((ticks + 1) % CLOCK_TICKS, Relaxed);
-        if ticks == 0 {
-            self.note_clock(Context::Normal);
-        }
-    }
-
-    /// Behind the records that were there at the last `dmesg -C`.
-    pub(crate) fn after_cleared(&self) -> Cursor {
-        let ring = self.log.ring();
-        let seq = self.note_cleared(kmsg_range().cleared);
-        Cursor::at_seq(&ring, seq)
-    }
-
-    /// Notices a `dmesg -C` after which nothing was logged yet. Returns the number of the first record after the last one.
-    fn note_cleared(&self, cleared: u64) -> u64 {
-        let _lock = self.log.lock.lock();
-        // The number only grows. A later one may have been noticed in between.
-        if cleared > self.cleared.load(Relaxed) {
-            self.cleared.store(cleared, Relaxed);
-            self.after_cleared.store(self.writer.next_seq(), Relaxed);
-        }
-        self.after_cleared.load(Relaxed)
-    }
-
-    /// Appends what a program has written, as /dev/kmsg would; returns its length. What goes beyond the limit is
-    /// suppressed, and counted.
-    pub(crate) fn write(
-        &self,
-        from: &mut IovIterSource<'_>,
-        limit: &Mutex<Limit>,
-        nonblocking: bool,
-    ) -> Result<usize> {
-        let len = from.len();
-        if len > kmsg::WRITE_MAX {
-            return Err(EINVAL);
-        }
-        // Most messages are short: they need no allocation.
-        let mut short = [0u8; 128];
-        let mut long = KVec::new();
-        let text = match short.get_mut(..len) {
-            Some(text) => text,
-            None => {
-                long.resize(len, 0, GFP_KERNEL_ACCOUNT)?;
-                &mut long[..]
-            }
-        };
-        if from.copy_from_iter(text) < len {
-            return Err(EFAULT);
-        }
-        let entry = kmsg::parse_user(text, default_level()).ok_or(EINVAL)?;
-        // The record comes after every message that was printed before.
-        let range = kmsg_range();
-        self.catch_up_to(range.next, nonblocking)?;
-        let per_interval = self.write_limit.load(Relaxed);
-        let suppressed = if per_interval == 0 {
-            0
-        } else {
-            match limit.lock().decide(local_clock(), per_interval) {
-                Verdict::Write { suppressed } => suppressed,
-                Verdict::Suppress => {
-                    let _lock = self.log.lock.lock();
-                    add(&self.limited, 1);
-                    return Ok(len);
-                }
-            }
-        };
-        if range.cleared > self.cleared.load(Relaxed) {
-            self.note_cleared(range.cleared);
-        }
-        self.report_suppressed(suppressed);
-        self.append_of_program(entry)?;
-        Ok(len)
-    }
-
-    fn append_of_program(&self, entry: Entry<'_>) -> Result {
-        let entry = Entry {
-            ns: local_clock(),
-            caller: caller_id(),
-            ..entry
-        };
-        if self.log.is_gone() {
-            return Err(ENODEV);
-        }
-        self.append(&entry, Context::Normal)
-    }
-
-    /// Appends a record that says how many were suppressed, unless there were none.
-    pub(crate) fn report_suppressed(&self, suppressed: u32) {
-        if suppressed == 0 {
-            return;
-        }
-        let report = Report::new(suppressed, &comm());
-        // The facility is that of programs: LOG_USER.
-        let entry = Entry {
-            level: default_level(),
-            facility: 1,
-            flags: USER,
-            text: report.text(),
-            ..Entry::default()
-        };
-        // A log that is gone needs no report.
-        let _ = self.append_of_program(entry);
     }
 
     /// Notes the wall clock in the region.
@@ -656,7 +379,7 @@ fn oldest_message() -> u64 {
 }
 
 /// Adds to a counter that only the lock's owner changes.
-fn add(counter: &Atomic<u64>, n: u64) {
+pub(super) fn add(counter: &Atomic<u64>, n: u64) {
     counter.store(counter.load(Relaxed) + n, Relaxed);
 }
 

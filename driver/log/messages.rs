@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Which of printk's messages the log has: each of them is taken once, in order, or counted as missed.
+
+use super::{
+    intake::{
+        add,
+        Intake, //
+    },
+    printk::Context, //
+};
+use crate::{
+    ring::{
+        Cursor,
+        Entry,
+        Refused, //
+    },
+    sys::{
+        console::{
+            dumped,
+            kmsg_range, //
+        },
+        wait::Threshold, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    sync::atomic::Relaxed, //
+};
+
+/// How long a file operation waits for messages that printk has and the log has not, in milliseconds; and how long if it
+/// may not block, or if the console's thread was late before, as it is while boot consoles keep it from running.
+const CATCH_UP_MS: u32 = 1000;
+const CATCH_UP_SHORT_MS: u32 = 10;
+
+/// How many ticks pass before the wall clock is noted again: it drifts against the clock of the records.
+const CLOCK_TICKS: i32 = 60;
+
+impl Intake {
+    /// Finds out with which message the log begins, when `seq` is the first that the console has seen.
+    pub(super) fn begin(&self, seq: u64) {
+        if self.begun.load(Relaxed) != 0 {
+            return;
+        }
+        // What was too quiet for the console may come before it.
+        let first = dumped(0, &mut [0; 64]).map_or(seq, |(found, _)| found.min(seq));
+        let Some(_access) = self.access(Context::Atomic) else {
+            return;
+        };
+        if self.begun.cmpxchg(0, 1, Relaxed).is_err() {
+            return;
+        }
+        // Messages before it had been overwritten before the log began. The ring's numbers are printk's until a program
+        // writes, unless they go on where an earlier bind in this boot has ended.
+        let expected = self.next_message.load(Relaxed);
+        if first > expected {
+            self.writer.skip(first - expected);
+            self.next_message.store(first, Relaxed);
+        }
+    }
+
+    /// Takes message `seq` of printk, unless it was taken before. Messages that were passed over are counted, and leave a
+    /// gap in the ring's numbers.
+    pub(super) fn take(&self, seq: u64, entry: &Entry<'_>, context: Context) {
+        let range = kmsg_range();
+        let Some(mut access) = self.access(context) else {
+            // It stays in printk's buffer, from where the next message's call takes it.
+            return;
+        };
+        let next = self.next_message.load(Relaxed);
+        if seq < next {
+            return;
+        }
+        self.skip_messages(seq - next);
+        if range.cleared != self.cleared.load(Relaxed) && seq >= range.cleared {
+            self.cleared.store(range.cleared, Relaxed);
+            self.after_cleared.store(self.writer.next_seq(), Relaxed);
+        }
+        self.next_message.store(seq, Relaxed);
+        match self.put(entry, &mut access, seq >= self.kept_before) {
+            // Another processor has taken the ring over: it takes the message from printk's buffer.
+            Err(Refused::Busy) => {}
+            Err(_) => {
+                self.skip_messages(1);
+                self.next_message.store(seq + 1, Relaxed);
+            }
+            // After the record: if this context is stopped in between, the panic's takes the message again.
+            Ok(_) => self.next_message.store(seq + 1, Relaxed),
+        }
+    }
+
+    /// Counts messages before `until` as missed.
+    pub(super) fn pass_over(&self, until: u64, context: Context) {
+        let Some(_access) = self.access(context) else {
+            return;
+        };
+        let next = self.next_message.load(Relaxed);
+        if until > next {
+            self.skip_messages(until - next);
+            self.next_message.store(until, Relaxed);
+        }
+        // Those who wait for the log to catch up do not wait for a record.
+        self.log
+            .waiters
+            .appended(self.writer.next_seq() as u32, || {
+                self.log.ring().written_bytes() as u32
+            });
+    }
+
+    fn skip_messages(&self, n: u64) {
+        if n != 0 {
+            add(&self.missed, n);
+            self.writer.skip(n);
+        }
+    }
+
+    /// Waits until the log has all messages that printk has now, or not long if the caller may not block. `ERESTARTSYS`: a
+    /// signal came.
+    pub(crate) fn catch_up(&self, nonblocking: bool) -> Result {
+        self.catch_up_to(kmsg_range().next, nonblocking)
+    }
+
+    /// Waits until the log has all messages of printk before `until`.
+    pub(super) fn catch_up_to(&self, until: u64, nonblocking: bool) -> Result {
+        let there = || self.next_message() >= until || self.log.is_gone();
+        if there() {
+            return Ok(());
+        }
+        let short = nonblocking || self.late.load(Relaxed) != 0;
+        let ms = if short {
+            CATCH_UP_SHORT_MS
+        } else {
+            CATCH_UP_MS
+        };
+        let waited = self.log.waiters.wait_timeout(ms, || {
+            self.log.arm(&Threshold::ANY);
+            there()
+        });
+        match waited {
+            Err(e) if e == ETIMEDOUT => {
+                if !short {
+                    self.late.store(1, Relaxed);
+                }
+            }
+            done => {
+                self.late.store(0, Relaxed);
+                return done;
+            }
+        }
+        // The console's thread is late. Its messages are taken without their dictionaries.
+        self.take_pending(until);
+        Ok(())
+    }
+
+    /// Takes messages before `until` from printk's buffer instead of waiting for the console, which has seen the first.
+    fn take_pending(&self, until: u64) {
+        if self.begun.load(Relaxed) == 0 {
+            return;
+        }
+        let mut scratch = self.task.lock();
+        self.take_until(until, false, &mut scratch.dump, Context::Normal);
+    }
+
+    /// Takes messages that the console was not asked to print and that have been waiting since the last tick; and notes the
+    /// wall clock from time to time.
+    pub(super) fn on_tick(&self) {
+        let next = kmsg_range().next;
+        let before = self.ticked.load(Relaxed);
+        self.ticked.store(next, Relaxed);
+        if self.next_message() < before {
+            self.take_pending(before);
+        }
+        let ticks = self.ticks.load(Relaxed);
+        self.ticks.store((ticks + 1) % CLOCK_TICKS, Relaxed);
+        if ticks == 0 {
+            self.note_clock(Context::Normal);
+        }
+    }
+
+    /// Behind the records that were there at the last `dmesg -C`.
+    pub(crate) fn after_cleared(&self) -> Cursor {
+        let ring = self.log.ring();
+        let seq = self.note_cleared(kmsg_range().cleared);
+        Cursor::at_seq(&ring, seq)
+    }
+
+    /// Notices a `dmesg -C` after which nothing was logged yet. Returns the number of the first record after the last one.
+    pub(super) fn note_cleared(&self, cleared: u64) -> u64 {
+        let _lock = self.log.lock.lock();
+        // The number only grows. A later one may have been noticed in between.
+        if cleared > self.cleared.load(Relaxed) {
+            self.cleared.store(cleared, Relaxed);
+            self.after_cleared.store(self.writer.next_seq(), Relaxed);
+        }
+        self.after_cleared.load(Relaxed)
+    }
+}
