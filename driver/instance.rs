@@ -99,9 +99,11 @@ struct Logs {
 }
 
 impl Instance {
-    /// Makes what `dev`'s node describes. A window that cannot be made costs only itself, and a line that says why.
+    /// Makes what `dev`'s node describes. A window that cannot be made costs only itself, and a
+    /// line that says why.
     ///
-    /// The log comes last, whatever the order of the nodes: when the probe is deferred or fails, its region is untouched.
+    /// The log comes last, whatever the order of the nodes: when the probe is deferred or fails,
+    /// its region is untouched.
     pub(crate) fn new(dev: &Device) -> Result<Self> {
         let node = dev.fwnode().ok_or(ENODEV)?;
         let id = Self::number(dev, node)?;
@@ -347,7 +349,7 @@ impl Instance {
         let boot_id = boot_id().unwrap_or_else(|error| {
             dev_warn!(
                 dev,
-                "window log: the kernel does not tell its boot id (error {}): this boot gets another one\n",
+                "window log: cannot read the boot id (error {}): a random one is used\n",
                 error.to_errno()
             );
             random_id()

@@ -2,7 +2,8 @@
 
 //! A log as its readers see it: a ring in vmalloc memory, and the queue of those who wait for more.
 //!
-//! [`intake`] is what writes to the log of this boot; [`previous`] is the log of an earlier boot, to which nothing writes.
+//! [`intake`] is what writes to the log of this boot; [`previous`] is the log of an earlier boot,
+//! to which nothing writes.
 
 pub(crate) mod intake;
 pub(crate) mod kept;
@@ -52,8 +53,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// An empty ring with that many bytes of records in each of its lanes, whose first record gets the number
-    /// `first_seq`.
+    /// An empty ring with that many bytes of records in each of its lanes, whose first record gets
+    /// the number `first_seq`.
     pub(crate) fn new(
         lanes: [usize; 2],
         boot_id: &[u8; 16],
@@ -101,7 +102,8 @@ impl Log {
         self.waiters.wake(events);
     }
 
-    /// Sets the threshold of a waiter that is in the queue already. What it waits for may be there by now.
+    /// Sets the threshold of a waiter that is in the queue already. What it waits for may be there
+    /// by now.
     pub(crate) fn arm(&self, threshold: &Threshold) {
         let lock = self.lock.lock();
         self.waiters.arm(threshold, &lock);

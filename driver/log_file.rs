@@ -2,9 +2,9 @@
 
 //! An open log: read(), lseek() and poll() by one file's place in it.
 //!
-//! Text and errors are those of /dev/kmsg (`devkmsg_read` in kernel/printk/printk.c), with two differences: a buffer too
-//! short for a record loses no record, and the log of an earlier boot ends: read() returns 0 there, and a gap in its
-//! numbers is no error.
+//! Text and errors are those of /dev/kmsg (`devkmsg_read` in kernel/printk/printk.c), with two
+//! differences: a buffer too short for a record loses no record, and the log of an earlier boot
+//! ends: read() returns 0 there, and a gap in its numbers is no error.
 
 mod watch;
 
@@ -74,7 +74,8 @@ enum Form {
     Binary,
 }
 
-/// Where the file is, and what it was told. Never held over an access to user memory, since poll() needs it.
+/// Where the file is, and what it was told. Never held over an access to user memory, since poll()
+/// needs it.
 struct Place {
     cursor: Cursor,
     form: Form,
@@ -183,7 +184,8 @@ impl LogFile {
         claim.ok_or(EAGAIN)
     }
 
-    /// Reads as many records as the form wants and as fit. At the end it first waits until the log has what printk has.
+    /// Reads as many records as the form wants and as fit. At the end it first waits until the log
+    /// has what printk has.
     pub(crate) fn read(&self, file: OpenFile<'_>, to: &mut IovIterDest<'_>) -> Result<usize> {
         let mut caught_up = false;
         loop {
@@ -237,8 +239,8 @@ impl LogFile {
         self.kernel || flags & USER != 0
     }
 
-    /// As /dev/kmsg: to the oldest, behind the newest, or behind the last one that was cleared. Waits until the log has what
-    /// printk has, for those who map it as well.
+    /// As /dev/kmsg: to the oldest, behind the newest, or behind the last one that was cleared.
+    /// Waits until the log has what printk has, for those who map it as well.
     pub(crate) fn seek(&self, offset: i64, whence: i32, file: OpenFile<'_>) -> Result<i64> {
         if offset != 0 {
             self.ring()?;
@@ -349,7 +351,8 @@ impl Reading<'_> {
         }
     }
 
-    /// Moves the cursor over the records of which at most `len` bytes arrived, and returns how many bytes they were.
+    /// Moves the cursor over the records of which at most `len` bytes arrived, and returns how many
+    /// bytes they were.
     fn refill(&mut self, form: Form, len: usize) -> usize {
         let (len, _) = self.fill(form, len);
         len
@@ -410,7 +413,8 @@ impl Reading<'_> {
                     break;
                 }
             }
-            // Otherwise the writer has overwritten them meanwhile, and the next turn finds what comes next.
+            // Otherwise the writer has overwritten them meanwhile, and the next turn finds what
+            // comes next.
             if span.commit() {
                 done = len;
                 (0..contradictory).for_each(|_| self.cursor.damage());

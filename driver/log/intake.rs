@@ -2,8 +2,8 @@
 
 //! What writes to this boot's log: the lock, the ring's writer, and the copy in the region.
 //!
-//! [`messages`](super::messages) and [`printk`](super::printk) bring printk's messages, [`programs`](super::programs) the
-//! records of programs and of other kernel modules.
+//! [`messages`](super::messages) and [`printk`](super::printk) bring printk's messages,
+//! [`programs`](super::programs) the records of programs and of other kernel modules.
 
 use super::{
     limit::DEFAULT_LIMIT,
@@ -75,8 +75,8 @@ pub(crate) struct Intake {
     pub(super) writer: Writer,
     /// The copy that outlives a reboot.
     pub(crate) region: Option<Pin<KBox<Region>>>,
-    /// For those who print by the console under its lock, for an emergency, for the processor that panics, and for a task
-    /// that does not wait for the console any longer.
+    /// For those who print by the console under its lock, for an emergency, for the processor that
+    /// panics, and for a task that does not wait for the console any longer.
     pub(super) thread: TryCell<Scratch>,
     pub(super) atomic: TryCell<Scratch>,
     pub(super) panic: TryCell<Scratch>,
@@ -105,7 +105,8 @@ pub(crate) struct Intake {
     not_kept: Atomic<u64>,
     /// Records that a program may write in five seconds by one open file; 0: any number.
     pub(crate) write_limit: Atomic<u32>,
-    /// printk's number at the last `dmesg -C` that was noticed, and the ring's number of the first record after it.
+    /// printk's number at the last `dmesg -C` that was noticed, and the ring's number of the first
+    /// record after it.
     pub(super) cleared: Atomic<u64>,
     pub(super) after_cleared: Atomic<u64>,
     /// The panicking processor's right to write without the lock, once it has taken it.
@@ -122,7 +123,8 @@ pub(crate) struct Begin {
 }
 
 impl Begin {
-    /// With the oldest message that printk has, and behind the records of an earlier bind in this boot.
+    /// With the oldest message that printk has, and behind the records of an earlier bind in this
+    /// boot.
     pub(crate) fn after(recovered: Option<&Recovered>) -> Self {
         let message = oldest_message();
         let continued = recovered.and_then(Recovered::continued);
@@ -239,7 +241,8 @@ impl Intake {
         }
     }
 
-    /// Tries for a while. If the lock's owner was stopped by a panic of this processor, the ring is taken from it.
+    /// Tries for a while. If the lock's owner was stopped by a panic of this processor, the ring is
+    /// taken from it.
     #[cold]
     fn access_atomic(&self) -> Option<Access<'_>> {
         let panicking = panic_on_this_cpu();
@@ -369,7 +372,8 @@ impl Intake {
     }
 }
 
-/// The number of the oldest message that printk has, as far as it can be known before a console sees it.
+/// The number of the oldest message that printk has, as far as it can be known before a console
+/// sees it.
 fn oldest_message() -> u64 {
     // The dumper does not find what `dmesg -C` has cleared.
     if kmsg_range().cleared != 0 {

@@ -19,7 +19,8 @@ pub(crate) struct Limit {
 
 /// What becomes of a record.
 pub(crate) enum Verdict {
-    /// It is written. Before it, so many records were suppressed and are to be reported, unless that is 0.
+    /// It is written. Before it, so many records were suppressed and are to be reported, unless
+    /// that is 0.
     Write { suppressed: u32 },
     /// It is suppressed.
     Suppress,

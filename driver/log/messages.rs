@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Which of printk's messages the log has: each of them is taken once, in order, or counted as missed.
+//! Which of printk's messages the log has: each of them is taken once, in order, or counted as
+//! missed.
 
 use super::{
     intake::{
@@ -28,16 +29,19 @@ use kernel::{
     sync::atomic::Relaxed, //
 };
 
-/// How long a file operation waits for messages that printk has and the log has not, in milliseconds; and how long if it
-/// may not block, or if the console's thread was late before, as it is while boot consoles keep it from running.
+/// How long a file operation waits for messages that printk has and the log has not, in
+/// milliseconds; and how long if it may not block, or if the console's thread was late before, as
+/// it is while boot consoles keep it from running.
 const CATCH_UP_MS: u32 = 1000;
 const CATCH_UP_SHORT_MS: u32 = 10;
 
-/// How many ticks pass before the wall clock is noted again: it drifts against the clock of the records.
+/// How many ticks pass before the wall clock is noted again: it drifts against the clock of the
+/// records.
 const CLOCK_TICKS: i32 = 60;
 
 impl Intake {
-    /// Finds out with which message the log begins, when `seq` is the first that the console has seen.
+    /// Finds out with which message the log begins, when `seq` is the first that the console has
+    /// seen.
     pub(super) fn begin(&self, seq: u64) {
         if self.begun.load(Relaxed) != 0 {
             return;
@@ -50,8 +54,9 @@ impl Intake {
         if self.begun.cmpxchg(0, 1, Relaxed).is_err() {
             return;
         }
-        // Messages before it had been overwritten before the log began. The ring's numbers are printk's until a program
-        // writes, unless they go on where an earlier bind in this boot has ended.
+        // Messages before it had been overwritten before the log began. The ring's numbers are
+        // printk's until a program writes, unless they go on where an earlier bind in this boot has
+        // ended.
         let expected = self.next_message.load(Relaxed);
         if first > expected {
             self.writer.skip(first - expected);
@@ -59,8 +64,8 @@ impl Intake {
         }
     }
 
-    /// Takes message `seq` of printk, unless it was taken before. Messages that were passed over are counted, and leave a
-    /// gap in the ring's numbers.
+    /// Takes message `seq` of printk, unless it was taken before. Messages that were passed over
+    /// are counted, and leave a gap in the ring's numbers.
     pub(super) fn take(&self, seq: u64, entry: &Entry<'_>, context: Context) {
         let range = kmsg_range();
         let Some(mut access) = self.access(context) else {
@@ -84,7 +89,8 @@ impl Intake {
                 self.skip_messages(1);
                 self.next_message.store(seq + 1, Relaxed);
             }
-            // After the record: if this context is stopped in between, the panic's takes the message again.
+            // After the record: if this context is stopped in between, the panic's takes the
+            // message again.
             Ok(_) => self.next_message.store(seq + 1, Relaxed),
         }
     }
@@ -114,8 +120,8 @@ impl Intake {
         }
     }
 
-    /// Waits until the log has all messages that printk has now, or not long if the caller may not block. `ERESTARTSYS`: a
-    /// signal came.
+    /// Waits until the log has all messages that printk has now, or not long if the caller may not
+    /// block. `ERESTARTSYS`: a signal came.
     pub(crate) fn catch_up(&self, nonblocking: bool) -> Result {
         self.catch_up_to(kmsg_range().next, nonblocking)
     }
@@ -152,7 +158,8 @@ impl Intake {
         Ok(())
     }
 
-    /// Takes messages before `until` from printk's buffer instead of waiting for the console, which has seen the first.
+    /// Takes messages before `until` from printk's buffer instead of waiting for the console, which
+    /// has seen the first.
     fn take_pending(&self, until: u64) {
         if self.begun.load(Relaxed) == 0 {
             return;
@@ -161,8 +168,8 @@ impl Intake {
         self.take_until(until, false, &mut scratch.dump, Context::Normal);
     }
 
-    /// Takes messages that the console was not asked to print and that have been waiting since the last tick; and notes the
-    /// wall clock from time to time.
+    /// Takes messages that the console was not asked to print and that have been waiting since the
+    /// last tick; and notes the wall clock from time to time.
     pub(super) fn on_tick(&self) {
         let next = kmsg_range().next;
         let before = self.ticked.load(Relaxed);
@@ -184,7 +191,8 @@ impl Intake {
         Cursor::at_seq(&ring, seq)
     }
 
-    /// Notices a `dmesg -C` after which nothing was logged yet. Returns the number of the first record after the last one.
+    /// Notices a `dmesg -C` after which nothing was logged yet. Returns the number of the first
+    /// record after the last one.
     pub(super) fn note_cleared(&self, cleared: u64) -> u64 {
         let _lock = self.log.lock.lock();
         // The number only grows. A later one may have been noticed in between.

@@ -53,7 +53,8 @@ pub(crate) struct Previous {
 }
 
 impl Previous {
-    /// The log of earlier boot `index` in what was recovered; an empty one if there is no such boot.
+    /// The log of earlier boot `index` in what was recovered; an empty one if there is no such
+    /// boot.
     pub(crate) fn new(recovered: &Recovered, index: usize) -> Result<impl PinInit<Self, Error>> {
         let boot = recovered.boots().get(index);
         let bytes = boot.map_or(0, |boot| boot.bytes as usize);

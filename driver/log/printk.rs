@@ -2,9 +2,10 @@
 
 //! How printk's messages come into the log.
 //!
-//! The console delivers messages that are more urgent than `console_loglevel`, with their dictionary. The others are read
-//! from printk's buffer, in the form of the kernel's dumpers, when the console has passed them. Numbers tell which
-//! messages those are, so that each message is taken once, whichever context takes it.
+//! The console delivers messages that are more urgent than `console_loglevel`, with their
+//! dictionary. The others are read from printk's buffer, in the form of the kernel's dumpers, when
+//! the console has passed them. Numbers tell which messages those are, so that each message is
+//! taken once, whichever context takes it.
 
 use super::intake::Intake;
 use crate::{
@@ -69,10 +70,11 @@ pub(super) enum Context {
 }
 
 impl Intake {
-    /// Takes messages from printk's buffer up to and without `until`. `passed`: the console is past them, so what is not
-    /// there cannot be had; otherwise the console may still deliver it.
+    /// Takes messages from printk's buffer up to and without `until`. `passed`: the console is past
+    /// them, so what is not there cannot be had; otherwise the console may still deliver it.
     ///
-    /// Each turn takes one message that printk's buffer holds, so that there are at most as many turns as messages in it.
+    /// Each turn takes one message that printk's buffer holds, so that there are at most as many
+    /// turns as messages in it.
     pub(super) fn take_until(
         &self,
         until: u64,
@@ -109,7 +111,8 @@ impl Intake {
         }
     }
 
-    /// Marks a message that was printed in an emergency which is under way, not one that was only taken meanwhile.
+    /// Marks a message that was printed in an emergency which is under way, not one that was only
+    /// taken meanwhile.
     fn mark<'a>(&self, entry: Entry<'a>) -> Entry<'a> {
         let emergency = entry.ns >= self.emergency_since.load(Relaxed) && in_emergency();
         let flags = if emergency { EMERGENCY } else { 0 };
@@ -119,7 +122,8 @@ impl Intake {
         }
     }
 
-    /// Finds room for an emergency: the processor that panics has its own, since what another one was doing may never end.
+    /// Finds room for an emergency: the processor that panics has its own, since what another one
+    /// was doing may never end.
     fn claim_atomic(&self) -> Option<Claim<'_, Scratch>> {
         if panic_on_this_cpu() {
             self.panic.claim()
@@ -159,8 +163,8 @@ impl Sink for Intake {
     }
 
     fn line_atomic(&self, text: &[u8]) {
-        // The room is taken if this has interrupted another emergency, or if a dumper is at work: that one's messages, and
-        // this one, are read from printk's buffer by the next call.
+        // The room is taken if this has interrupted another emergency, or if a dumper is at work:
+        // that one's messages, and this one, are read from printk's buffer by the next call.
         let Some(mut scratch) = self.claim_atomic() else {
             return;
         };

@@ -68,8 +68,8 @@ impl Intake {
         self.append(&entry, context)
     }
 
-    /// Appends what a program has written, as /dev/kmsg would; returns its length. What goes beyond the limit is
-    /// suppressed, and counted.
+    /// Appends what a program has written, as /dev/kmsg would; returns its length. What goes beyond
+    /// the limit is suppressed, and counted.
     pub(crate) fn write(
         &self,
         from: &mut IovIterSource<'_>,

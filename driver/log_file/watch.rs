@@ -38,8 +38,9 @@ enum Seen {
 }
 
 impl LogFile {
-    /// `POLLIN` when there is as much as the watermark asks for, with `POLLERR | POLLPRI` when records were lost before
-    /// it. The log of an earlier boot is always readable, with `POLLHUP` at its end.
+    /// `POLLIN` when there is as much as the watermark asks for, with `POLLERR | POLLPRI` when
+    /// records were lost before it. The log of an earlier boot is always readable, with `POLLHUP`
+    /// at its end.
     pub(crate) fn poll(&self, poll: &Poll<'_>) -> u32 {
         poll.wait(&self.log.waiters);
         let (mut cursor, watermark) = {

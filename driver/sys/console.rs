@@ -5,11 +5,12 @@
 //! C headers: [`include/linux/console.h`](srctree/include/linux/console.h),
 //! [`include/linux/kmsg_dump.h`](srctree/include/linux/kmsg_dump.h)
 //!
-//! bindgen leaves `struct console` opaque, so the structures and their callbacks are in `kmsg.c`. The callbacks end in
-//! the functions at the end of this file, which call a [`Sink`].
+//! bindgen leaves `struct console` opaque, so the structures and their callbacks are in `kmsg.c`.
+//! The callbacks end in the functions at the end of this file, which call a [`Sink`].
 //!
-//! A console gets only messages that are more urgent than `console_loglevel`. Its thread goes over the others all the
-//! same, and unlocks the device after each message: [`Sink::passed`] then reads the others from printk's buffer.
+//! A console gets only messages that are more urgent than `console_loglevel`. Its thread goes over
+//! the others all the same, and unlocks the device after each message: [`Sink::passed`] then reads
+//! the others from printk's buffer.
 
 use super::ffi;
 use core::ptr::NonNull;
@@ -33,7 +34,8 @@ pub(crate) trait Sink: Send + Sync + 'static {
     /// A message in the extended form of `/dev/kmsg`, from the console's thread.
     fn line(&self, text: &[u8]);
 
-    /// The same in an emergency: in any context, NMI and panic included, and perhaps on top of any other call.
+    /// The same in an emergency: in any context, NMI and panic included, and perhaps on top of any
+    /// other call.
     fn line_atomic(&self, text: &[u8]);
 
     /// The console's thread has passed all messages before `next`, a number modulo 2^32.
@@ -63,9 +65,10 @@ pub(crate) enum Reason {
     Other,
 }
 
-/// Reads the message with the number `seq`, or the oldest one after it that printk has, in the form of the kernel's
-/// dumpers. Returns its number and how many bytes of `buffer` it takes; what does not fit is cut. `None`: there is no such
-/// message yet. Messages before the last `dmesg -C` are not found.
+/// Reads the message with the number `seq`, or the oldest one after it that printk has, in the form
+/// of the kernel's dumpers. Returns its number and how many bytes of `buffer` it takes; what does
+/// not fit is cut. `None`: there is no such message yet. Messages before the last `dmesg -C` are
+/// not found.
 ///
 /// Safe in any context.
 pub(crate) fn dumped(seq: u64, buffer: &mut [u8]) -> Option<(u64, usize)> {
@@ -97,8 +100,8 @@ pub(crate) fn kmsg_range() -> KmsgRange {
 ///
 /// # Invariants
 ///
-/// The pointers are from the functions in `kmsg.c` that make them, have not been freed, and have `sink` as their data,
-/// which is a pointer to the sink that `_owner` keeps.
+/// The pointers are from the functions in `kmsg.c` that make them, have not been freed, and have
+/// `sink` as their data, which is a pointer to the sink that `_owner` keeps.
 pub(crate) struct Console<S: Sink> {
     console: NonNull<ffi::Console>,
     dumper: Option<NonNull<ffi::Dumper>>,
@@ -118,8 +121,8 @@ unsafe impl<S: Sink> Send for Console<S> {}
 unsafe impl<S: Sink> Sync for Console<S> {}
 
 impl<S: Sink> Console<S> {
-    /// Registers a console, which printk calls `fanlight<index>`. Nothing calls `sink` before [`Console::start`], but the
-    /// notice of a dump.
+    /// Registers a console, which printk calls `fanlight<index>`. Nothing calls `sink` before
+    /// [`Console::start`], but the notice of a dump.
     pub(crate) fn new(sink: Arc<S>, index: i16) -> Result<Self> {
         let target: &dyn Sink = &*sink;
         let data = KBox::new(SinkRef(NonNull::from(target)), GFP_KERNEL)?;
@@ -149,11 +152,12 @@ impl<S: Sink> Console<S> {
         Ok(this)
     }
 
-    /// Lets everything call the sink. printk replays its buffer from now on. What cannot be had for want of memory is
-    /// reported and done without.
+    /// Lets everything call the sink. printk replays its buffer from now on. What cannot be had for
+    /// want of memory is reported and done without.
     pub(crate) fn start(&mut self, dev: &Device) {
         let raw: *mut c_void = self.sink.as_ptr().cast();
-        // SAFETY: the console is registered, and the data lives until `drop` has freed what refers to it.
+        // SAFETY: the console is registered, and the data lives until `drop` has freed what refers
+        // to it.
         let (clock, tick, target) = unsafe {
             ffi::fanlight_console_start(self.console.as_ptr());
             (
@@ -210,7 +214,8 @@ unsafe fn sink<'a>(data: *const c_void) -> &'a dyn Sink {
 ///
 /// # Safety
 ///
-/// `data` must be the data of a live [`Console`], and `text` be `len` valid bytes that do not change during the call.
+/// `data` must be the data of a live [`Console`], and `text` be `len` valid bytes that do not
+/// change during the call.
 #[no_mangle]
 unsafe extern "C" fn fanlight_console_line(data: *const c_void, text: *const u8, len: c_uint) {
     // SAFETY: the caller passes the console's data and a line that it owns.
@@ -263,7 +268,8 @@ unsafe extern "C" fn fanlight_dumping(data: *const c_void, panic: bool, shutdown
 ///
 /// # Safety
 ///
-/// `data` must be the data of a live [`Console`], and `text` be `len` valid bytes that do not change during the call.
+/// `data` must be the data of a live [`Console`], and `text` be `len` valid bytes that do not
+/// change during the call.
 #[no_mangle]
 unsafe extern "C" fn fanlight_log_record(
     data: *const c_void,

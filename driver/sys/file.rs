@@ -94,10 +94,11 @@ impl<'a> Poll<'a> {
 
     /// Also waits for `waiters` to be woken.
     ///
-    /// The waiters must live as long as the file: they belong to a node that every open file keeps alive, and the core
-    /// takes a file out of every poll before it releases it.
+    /// The waiters must live as long as the file: they belong to a node that every open file keeps
+    /// alive, and the core takes a file out of every poll before it releases it.
     pub(crate) fn wait(&self, waiters: &Waiters) {
-        // SAFETY: the file is valid, the table null or valid by `from_raw`, and the queue outlives the file.
+        // SAFETY: the file is valid, the table null or valid by `from_raw`, and the queue outlives
+        // the file.
         unsafe { bindings::poll_wait(self.file.0, waiters.as_ptr(), self.table) };
     }
 }
@@ -114,8 +115,8 @@ pub(crate) fn may_clear_log() -> bool {
     unsafe { ffi::fanlight_may_clear_log() }
 }
 
-/// Whether the current task may read the kernel's messages: it has `CAP_SYSLOG`, or may open `/dev/kmsg` for reading now.
-/// The error is the one of that.
+/// Whether the current task may read the kernel's messages: it has `CAP_SYSLOG`, or may open
+/// `/dev/kmsg` for reading now. The error is the one of that.
 pub(crate) fn may_read_kmsg() -> Result {
     // SAFETY: no preconditions in task context.
     to_result(unsafe { ffi::fanlight_may_read_kmsg() })

@@ -42,7 +42,8 @@ impl Range {
         })
     }
 
-    /// The range of the node that `property` of `node` points to; `ENOENT` when there is no such property.
+    /// The range of the node that `property` of `node` points to; `ENOENT` when there is no such
+    /// property.
     pub(crate) fn by_phandle(node: &FwNode, property: &CStr) -> Result<Self> {
         // SAFETY: `node` is valid, `property` is a C string, and the resource may be written.
         Self::from_resource(|res| unsafe {

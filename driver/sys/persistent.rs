@@ -100,13 +100,13 @@ impl Recovered {
 
 /// The copy of this boot's log in the region, and what is left of earlier boots there.
 ///
-/// All methods but [`Region::detach`] are called under the log's lock, or by the panicking processor after it took the
-/// ring over.
+/// All methods but [`Region::detach`] are called under the log's lock, or by the panicking
+/// processor after it took the ring over.
 ///
 /// # Invariants
 ///
-/// `appender` refers to the mapping of `carveout`, and uses it only while `attached` is 1; and to `_links`, which are not
-/// changed otherwise. `attached` is 0 before `carveout` is taken out.
+/// `appender` refers to the mapping of `carveout`, and uses it only while `attached` is 1; and to
+/// `_links`, which are not changed otherwise. `attached` is 0 before `carveout` is taken out.
 #[pin_data]
 pub(crate) struct Region {
     appender: Appender<'static>,
@@ -124,7 +124,8 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    /// Takes the region for this boot. Nothing in it changes before [`Region::start`] and the first record. `EINVAL`: it is too small.
+    /// Takes the region for this boot. Nothing in it changes before [`Region::start`] and the first
+    /// record. `EINVAL`: it is too small.
     pub(crate) fn new(
         carveout: Carveout,
         recovered: &Recovered,
@@ -138,8 +139,8 @@ impl Region {
         }
         let words: *const [Word] = carveout.words();
         let link_words: *const [Word] = links.as_slice();
-        // SAFETY: neither the mapping nor the allocation moves with its owner. `appender` uses them only as the type
-        // invariant says, and is dropped together with `links`.
+        // SAFETY: neither the mapping nor the allocation moves with its owner. `appender` uses them
+        // only as the type invariant says, and is dropped together with `links`.
         let (words, link_words) = unsafe { (&*words, &*link_words) };
         let appender = Appender::start(
             words,
@@ -171,7 +172,8 @@ impl Region {
         self.attached.store(1, Relaxed);
     }
 
-    /// Keeps a record, which is in the ring as `words`, if it is urgent enough. `false`: there was no block for it.
+    /// Keeps a record, which is in the ring as `words`, if it is urgent enough. `false`: there was
+    /// no block for it.
     #[inline]
     pub(crate) fn append(&self, level: u8, share: Share, words: &[Word]) -> bool {
         if u32::from(level) > self.level.load(Relaxed) {
@@ -208,8 +210,8 @@ impl Region {
         more
     }
 
-    /// Notes an unbind in order: printk's message and the record that come next. No access follows. Does nothing if it was
-    /// never started.
+    /// Notes an unbind in order: printk's message and the record that come next. No access follows.
+    /// Does nothing if it was never started.
     pub(crate) fn finish(&self, next_message: u64, next_seq: u64) {
         if let Some(appender) = self.attached() {
             appender.unbind(next_message, next_seq);

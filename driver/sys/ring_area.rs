@@ -25,15 +25,15 @@ pub(crate) struct RingArea {
 }
 
 impl RingArea {
-    /// An empty ring with that many bytes of records in each of its lanes, whose first record gets the number
-    /// `first_seq`. `EINVAL`: there is no ring of these sizes.
+    /// An empty ring with that many bytes of records in each of its lanes, whose first record gets
+    /// the number `first_seq`. `EINVAL`: there is no ring of these sizes.
     pub(crate) fn new(lanes: [usize; 2], boot_id: &[u8; 16], first_seq: u64) -> Result<Self> {
         let size = HEADER_SIZE + lanes[0] + lanes[1];
         let area = Arc::new(VmallocArea::new(size)?, GFP_KERNEL)?;
         let header: *const Header = area.ring_header();
         let words: *const [Word] = area.words(HEADER_SIZE);
-        // SAFETY: the pages stay where they are for as long as `area` lives, which is as long as the references do: they
-        // are given out with the lifetime of `self` only.
+        // SAFETY: the pages stay where they are for as long as `area` lives, which is as long as
+        // the references do: they are given out with the lifetime of `self` only.
         let (header, words) = unsafe { (&*header, &*words) };
         let ring = Ring::init(header, words, lanes, boot_id, first_seq).ok_or(EINVAL)?;
         // INVARIANT: just made there.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The clock that printk stamps its records with, who is running, which boot this is, and whether the kernel is dying.
+//! The clock that printk stamps its records with, who is running, which boot this is, and whether
+//! the kernel is dying.
 
 use super::ffi;
 use kernel::{
@@ -21,7 +22,8 @@ pub(crate) fn clock_offset() -> i64 {
     unsafe { ffi::fanlight_clock_offset() }
 }
 
-/// The current task's id, or `0x8000_0000 +` the processor's number outside of task context, as printk has it.
+/// The current task's id, or `0x8000_0000 +` the processor's number outside of task context, as
+/// printk has it.
 #[inline]
 pub(crate) fn caller_id() -> u32 {
     // SAFETY: no preconditions.
@@ -72,7 +74,8 @@ pub(crate) fn in_nmi() -> bool {
     unsafe { ffi::fanlight_in_nmi() }
 }
 
-/// Waits until every store so far has reached memory, beyond write buffers and an outer cache: `wmb()`. Any context.
+/// Waits until every store so far has reached memory, beyond write buffers and an outer cache:
+/// `wmb()`. Any context.
 pub(crate) fn drain_stores() {
     // SAFETY: no preconditions.
     unsafe { ffi::fanlight_drain() };

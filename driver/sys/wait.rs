@@ -23,7 +23,8 @@ use kernel::{
     types::Opaque, //
 };
 
-/// When a waiter is to be woken: as soon as any of these is reached. Sequence numbers and counts of bytes are modulo 2^32.
+/// When a waiter is to be woken: as soon as any of these is reached. Sequence numbers and counts of
+/// bytes are modulo 2^32.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Threshold {
     /// By the next record, whatever it is.
@@ -52,12 +53,13 @@ const BYTES: u32 = 1 << 2;
 
 /// A wait queue, and the lowest threshold of its waiters.
 ///
-/// A writer below printk may hold any lock, also one of the scheduler, and can wake nobody itself: it asks for an
-/// interrupt on its own processor (`irq_work`), which wakes all waiters. Each of them then sets its threshold again.
+/// A writer below printk may hold any lock, also one of the scheduler, and can wake nobody itself:
+/// it asks for an interrupt on its own processor (`irq_work`), which wakes all waiters. Each of
+/// them then sets its threshold again.
 ///
-/// Thresholds are set and checked under the log's lock. A waiter joins the queue, sets its threshold, and then looks
-/// whether it is reached: a record that was appended before is seen by that look, and one that is appended later finds the
-/// threshold.
+/// Thresholds are set and checked under the log's lock. A waiter joins the queue, sets its
+/// threshold, and then looks whether it is reached: a record that was appended before is seen by
+/// that look, and one that is appended later finds the threshold.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Waiters {
     #[pin]
@@ -96,8 +98,9 @@ impl Waiters {
         })
     }
 
-    /// Reports a record that was published: wakes all waiters soon if it reaches a threshold. `seq` is its sequence number,
-    /// and `bytes` counts the log's bytes. Safe in any context; called under the log's lock.
+    /// Reports a record that was published: wakes all waiters soon if it reaches a threshold. `seq`
+    /// is its sequence number, and `bytes` counts the log's bytes. Safe in any context; called
+    /// under the log's lock.
     #[inline]
     pub(crate) fn appended(&self, seq: u32, bytes: impl FnOnce() -> u32) {
         if self.armed.load(Relaxed) != 0 {
@@ -117,7 +120,8 @@ impl Waiters {
         }
     }
 
-    /// Lowers the thresholds to those of a waiter, which is in the queue already. `_lock` is the log's lock.
+    /// Lowers the thresholds to those of a waiter, which is in the queue already. `_lock` is the
+    /// log's lock.
     pub(crate) fn arm(&self, threshold: &Threshold, _lock: &IrqGuard<'_>) {
         let mut armed = self.armed.load(Relaxed);
         let mut lower = |flag: u32, to: &Atomic<u32>, value: Option<u32>| {
@@ -136,8 +140,8 @@ impl Waiters {
         self.armed.store(armed, Relaxed);
     }
 
-    /// Starts the timer for a waiter, unless it expires earlier already. Not under a lock that a timer's callback or a
-    /// record of a timer could need.
+    /// Starts the timer for a waiter, unless it expires earlier already. Not under a lock that a
+    /// timer's callback or a record of a timer could need.
     pub(crate) fn start_timer(&self, timeout_ns: u64) {
         // SAFETY: no preconditions.
         let at = unsafe { ffi::fanlight_now() }.saturating_add(timeout_ns);
@@ -150,7 +154,8 @@ impl Waiters {
             }
             // SAFETY: it was initialised in `new`, and `drop` waits for it.
             unsafe { ffi::fanlight_timer_start(self.timer.get(), deadline) };
-            // Another waiter may have lowered the deadline and started the timer before this one did.
+            // Another waiter may have lowered the deadline and started the timer before this one
+            // did.
             if self.deadline.load(Relaxed) == deadline {
                 return;
             }
@@ -165,9 +170,11 @@ impl Waiters {
         unsafe { ffi::fanlight_wake(self.queue.get(), events) };
     }
 
-    /// Sleeps until `condition` holds, which is asked at first and after each wake-up. `ERESTARTSYS` when a signal came.
+    /// Sleeps until `condition` holds, which is asked at first and after each wake-up.
+    /// `ERESTARTSYS` when a signal came.
     pub(crate) fn wait_interruptible<F: Fn() -> bool>(&self, condition: F) -> Result {
-        // SAFETY: `queue` was initialised in `new`, and the trampoline fits the data that goes with it.
+        // SAFETY: `queue` was initialised in `new`, and the trampoline fits the data that goes with
+        // it.
         to_result(unsafe {
             ffi::fanlight_wait_interruptible(
                 self.queue.get(),
@@ -177,9 +184,11 @@ impl Waiters {
         })
     }
 
-    /// As [`Waiters::wait_interruptible`], but for `ms` milliseconds at most: `ETIMEDOUT` when they are over.
+    /// As [`Waiters::wait_interruptible`], but for `ms` milliseconds at most: `ETIMEDOUT` when they
+    /// are over.
     pub(crate) fn wait_timeout<F: Fn() -> bool>(&self, ms: u32, condition: F) -> Result {
-        // SAFETY: `queue` was initialised in `new`, and the trampoline fits the data that goes with it.
+        // SAFETY: `queue` was initialised in `new`, and the trampoline fits the data that goes with
+        // it.
         to_result(unsafe {
             ffi::fanlight_wait_timeout(
                 self.queue.get(),
@@ -221,7 +230,8 @@ fn lower(to: &Atomic<u64>, value: u64) {
     }
 }
 
-/// What a record can mean to those who poll: it can be read, and others may have been lost before it.
+/// What a record can mean to those who poll: it can be read, and others may have been lost before
+/// it.
 const READABLE: u32 =
     bindings::POLLIN | bindings::POLLRDNORM | bindings::POLLERR | bindings::POLLPRI;
 
@@ -229,7 +239,8 @@ const READABLE: u32 =
 ///
 /// `work` must be the `work` of a live [`Waiters`].
 unsafe extern "C" fn work(work: *mut bindings::irq_work) {
-    // SAFETY: only `Waiters::new` hands out this function, with its own `work`, and its drop waits for it to end.
+    // SAFETY: only `Waiters::new` hands out this function, with its own `work`, and its drop waits
+    // for it to end.
     unsafe { &*kernel::container_of!(Opaque::cast_from(work), Waiters, work) }.wake(READABLE);
 }
 
@@ -237,7 +248,8 @@ unsafe extern "C" fn work(work: *mut bindings::irq_work) {
 ///
 /// `timer` must be the `timer` of a live [`Waiters`].
 unsafe extern "C" fn expired(timer: *mut bindings::hrtimer) -> bindings::hrtimer_restart {
-    // SAFETY: only `Waiters::new` hands out this function, with its own `timer`, and its drop waits for it to end.
+    // SAFETY: only `Waiters::new` hands out this function, with its own `timer`, and its drop waits
+    // for it to end.
     unsafe { &*kernel::container_of!(Opaque::cast_from(timer), Waiters, timer) }.wake(READABLE);
     HRTIMER_NORESTART
 }
@@ -245,7 +257,8 @@ unsafe extern "C" fn expired(timer: *mut bindings::hrtimer) -> bindings::hrtimer
 #[pinned_drop]
 impl PinnedDrop for Waiters {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: both were initialised in `new`. Nobody starts them any more: they would need a reference.
+        // SAFETY: both were initialised in `new`. Nobody starts them any more: they would need a
+        // reference.
         unsafe {
             bindings::irq_work_sync(self.work.get());
             ffi::fanlight_timer_cancel(self.timer.get());
