@@ -63,7 +63,7 @@ const REGISTERS: [Spec; 3] = [HALF, HOLE, HOLE_RO];
 
 /// MSI_TYPER of QEMU's GICv2m: 64 interrupts from number 80 on.
 const TYPER: usize = 8;
-const TYPER_VALUE: u32 = 80 << 16 | 64;
+const TYPER_VALUE: u32 = (80 << 16) | 64;
 
 /// An external abort: arch/arm/mm/fsr-2level.c gives it no si_code of its own.
 const EXTERNAL_ABORT: Fault = Fault {
