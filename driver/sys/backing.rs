@@ -60,27 +60,29 @@ impl Backing {
         self.as_ptr().is_none()
     }
 
-    /// Whether `len` bytes may be copied by `memcpy`. A noncached carve-out takes aligned accesses only.
+    /// Whether `len` bytes may be copied by `memcpy`. A noncached carve-out takes aligned accesses
+    /// only.
     fn is_bulk(&self, len: usize) -> bool {
         let aligned = matches!(self, Backing::Carveout(c) if c.cache() == Cache::Noncached);
         len > BULK && !aligned
     }
 
-    /// Copies from the memory. Of a noncached carve-out, and where it is little, each aligned word, half-word or byte is
-    /// read once. Returns how much there was, and `EOPNOTSUPP` for registers.
+    /// Copies from the memory. Of a noncached carve-out, and where it is little, each aligned word,
+    /// half-word or byte is read once. Returns how much there was, and `EOPNOTSUPP` for registers.
     pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> Result<usize> {
         let base = self.as_ptr().ok_or_else(not_supported)?;
         let len = out.len().min(self.size().saturating_sub(offset));
         if self.is_bulk(len) {
-            // SAFETY: `len` bytes are inside the memory, which `self` owns, and inside `out`, which is other memory. User
-            // space may change it meanwhile: what arrives may be a mixture.
+            // SAFETY: `len` bytes are inside the memory, which `self` owns, and inside `out`, which
+            // is other memory. User space may change it meanwhile: what arrives may be a mixture.
             unsafe { ptr::copy_nonoverlapping(base.add(offset), out.as_mut_ptr(), len) };
             return Ok(len);
         }
         let mut at = 0;
         while at < len {
-            // SAFETY: `offset + at` and the steps after it are inside the memory, which `self` owns; `step` sees to the
-            // alignment. User space may change it meanwhile: the accesses are volatile.
+            // SAFETY: `offset + at` and the steps after it are inside the memory, which `self`
+            // owns; `step` sees to the alignment. User space may change it meanwhile: the accesses
+            // are volatile.
             unsafe {
                 let from = base.add(offset + at);
                 at += match step(offset + at, len - at) {
@@ -101,8 +103,8 @@ impl Backing {
         Ok(len)
     }
 
-    /// Copies into the memory as [`Backing::read`] does from it. Returns how much there was room for,
-    /// and `EOPNOTSUPP` for registers.
+    /// Copies into the memory as [`Backing::read`] does from it. Returns how much there was room
+    /// for, and `EOPNOTSUPP` for registers.
     pub(crate) fn write(&self, offset: usize, data: &[u8]) -> Result<usize> {
         let base = self.as_ptr().ok_or_else(not_supported)?;
         let len = data.len().min(self.size().saturating_sub(offset));

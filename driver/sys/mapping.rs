@@ -9,15 +9,18 @@
 //!
 //! After [`Mapping::revoke`] returns, no page of the window is mapped anywhere and none will be:
 //!
-//! - Everything that could map a page looks at `mmaps` under its mutex first: `mmap_prepare`, the fault handler.
-//! - A fault inserts its pages before it drops the mutex, so `revoke` either stops it or sees its pages.
-//! - An mmap of a carve-out is in flight from `mmap_prepare` to `mapped`, in between the core inserts pages without the
-//!   mutex. `mmap_prepare` therefore notes the address space (`pending`), and `revoke` waits for the lock that such an
-//!   mmap holds all the while. An mmap that comes out of it late is refused by `mapped`, and the core unmaps it.
+//! - Everything that could map a page looks at `mmaps` under its mutex first: `mmap_prepare`, the
+//!   fault handler.
+//! - A fault inserts its pages before it drops the mutex, so `revoke` either stops it or sees its
+//!   pages.
+//! - An mmap of a carve-out is in flight from `mmap_prepare` to `mapped`, in between the core
+//!   inserts pages without the mutex. `mmap_prepare` therefore notes the address space (`pending`),
+//!   and `revoke` waits for the lock that such an mmap holds all the while. An mmap that comes out
+//!   of it late is refused by `mapped`, and the core unmaps it.
 //! - Then all pages are taken out, through the address space that all files share.
-//! - read() and write() access the memory in an RCU read-side critical section, and `revoke` waits for
-//!   a grace period if an access may be under way. They take no lock: an access that ends in an oops
-//!   leaves no lock held, and RCU does not wait for a task that has exited.
+//! - read() and write() access the memory in an RCU read-side critical section, and `revoke` waits
+//!   for a grace period if an access may be under way. They take no lock: an access that ends in an
+//!   oops leaves no lock held, and RCU does not wait for a task that has exited.
 
 use super::{
     address_space::AddressSpace,
@@ -178,7 +181,8 @@ impl Mapping {
 
     /// Answers an mmap.
     ///
-    /// `EINVAL`: private, or beyond the end; `EPERM`: more than `protection` allows; `ENODEV`: revoked.
+    /// `EINVAL`: private, or beyond the end; `EPERM`: more than `protection` allows; `ENODEV`:
+    /// revoked.
     pub(crate) fn map(&self, request: MapRequest<'_>, protection: Protection) -> Result {
         let desc = request.desc;
         // SAFETY: `desc` is valid while `request` lives, here and below.
@@ -211,19 +215,19 @@ impl Mapping {
 
         let mut guard = self.mmaps.lock();
         let pending = (*guard).as_mut().ok_or(ENODEV)?;
-        // SAFETY: `revoke` revokes `backing` only after it took what is in `mmaps`, and it was there
-        // under the mutex, which is held as long as `backing` is used.
+        // SAFETY: `revoke` revokes `backing` only after it took what is in `mmaps`, and it was
+        // there under the mutex, which is held as long as `backing` is used.
         let backing = unsafe { self.backing.access() };
-        // SAFETY: as above. The private data stays valid as long as a mapping exists: a mapping keeps its file open, and
-        // the file keeps the node, of which `self` is a part.
+        // SAFETY: as above. The private data stays valid as long as a mapping exists: a mapping
+        // keeps its file open, and the file keeps the node, of which `self` is a part.
         unsafe { (*desc).private_data = ptr::from_ref(self).cast_mut().cast() };
         let vm_ops = match backing {
             // Prefaulted pages that madvise gave back come again by a fault.
             Backing::Vmalloc(_) | Backing::Prefault(_) => &FAULT_VM_OPS.0,
             _ => &VM_OPS.0,
         };
-        // SAFETY: as above. The memory type comes before the action, which takes a copy of it. The page frames are this
-        // window's from `first` on, as many as were checked above.
+        // SAFETY: as above. The memory type comes before the action, which takes a copy of it. The
+        // page frames are this window's from `first` on, as many as were checked above.
         unsafe {
             (*desc).vm_ops = vm_ops;
             ffi::fanlight_desc_set_prot(desc, self.cache as c_int);
@@ -292,7 +296,8 @@ impl Mapping {
         if touched >= pages.len() {
             return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
         }
-        // Everything of the mapping that lies in the same page table's worth of the window: one fault fills it.
+        // Everything of the mapping that lies in the same page table's worth of the window: one
+        // fault fills it.
         let first_of_vma = touched - (address - vma.start()) / PAGE_SIZE;
         let first = (touched & !(BATCH - 1)).max(first_of_vma);
         let end = ((touched | (BATCH - 1)) + 1)
@@ -302,8 +307,8 @@ impl Mapping {
         let insert = |from: usize| {
             let mut left = end - from;
             let at = address - (touched - from) * PAGE_SIZE;
-            // SAFETY: `from..end` are pages of the area, live under the mutex, and their addresses are in the mapping,
-            // which is VM_MIXEDMAP since mmap. The core only reads the list.
+            // SAFETY: `from..end` are pages of the area, live under the mutex, and their addresses
+            // are in the mapping, which is VM_MIXEDMAP since mmap. The core only reads the list.
             let ret = unsafe {
                 bindings::vm_insert_pages(
                     vma.as_ptr(),
@@ -319,7 +324,8 @@ impl Mapping {
         };
         let mut ret = insert(first);
         if ret == EBUSY.to_errno() && first != touched {
-            // Some were there already (a part was given back by madvise): at least the one that was asked for.
+            // Some were there already (a part was given back by madvise): at least the one that was
+            // asked for.
             ret = insert(touched);
         }
         match to_result(ret) {
@@ -330,7 +336,8 @@ impl Mapping {
         }
     }
 
-    /// Takes the memory away from everybody; see the module's description. Frees it, or leaves it to its other owners.
+    /// Takes the memory away from everybody; see the module's description. Frees it, or leaves it
+    /// to its other owners.
     pub(crate) fn revoke(&self) {
         // Full: orders the store before the load of `accesses` below. Pairs with `access`.
         if !self.live.xchg(false, Full) {
@@ -346,8 +353,9 @@ impl Mapping {
         self.space.unmap();
         // Acquire: pairs with the release in `access`, so that the accesses are complete.
         if self.accesses.load(Acquire) == 0 {
-            // SAFETY: `mmaps` is `None`, so that no one uses `backing` under its mutex. No task is in
-            // `access`, and one that enters it later finds `live` cleared and does not use `backing`.
+            // SAFETY: `mmaps` is `None`, so that no one uses `backing` under its mutex. No task is
+            // in `access`, and one that enters it later finds `live` cleared and does not use
+            // `backing`.
             unsafe { self.backing.revoke_nosync() };
         } else {
             self.backing.revoke();
@@ -357,8 +365,8 @@ impl Mapping {
 
     /// Calls `f`, which must not sleep, with the memory. `ENODEV`: revoked.
     fn access(&self, f: impl FnOnce(&Backing) -> Result<usize>) -> Result<usize> {
-        // Full: orders it before the load of `live`. Pairs with `revoke`, which either finds the count
-        // or has cleared `live` before.
+        // Full: orders it before the load of `live`. Pairs with `revoke`, which either finds the
+        // count or has cleared `live` before.
         self.accesses.fetch_add(1, Full);
         let result = if self.is_live() {
             self.backing.try_access_with(f)
@@ -388,7 +396,8 @@ const BATCH: usize = 512;
 ///
 /// # Invariants
 ///
-/// `desc` is valid for `'a`, and its file is one whose release drops the node that the [`Mapping`] is a part of.
+/// `desc` is valid for `'a`, and its file is one whose release drops the node that the [`Mapping`]
+/// is a part of.
 pub(crate) struct MapRequest<'a> {
     desc: *mut bindings::vm_area_desc,
     _lifetime: PhantomData<&'a mut bindings::vm_area_desc>,

@@ -36,7 +36,8 @@ impl Drop for Peers {
     }
 }
 
-/// Nanoseconds that `count` records of `len` bytes took. Its callers hold the mutex: there is one set of buffers.
+/// Nanoseconds that `count` records of `len` bytes took. Its callers hold the mutex: there is one
+/// set of buffers.
 pub(crate) fn run(kind: i32, len: usize, count: usize) -> Result<u64> {
     // SAFETY: the buffers exist while a `Peers` does; a kind that there is not does nothing.
     let ns = unsafe { fanlight_bench_run(kind, len, count) };
@@ -45,12 +46,14 @@ pub(crate) fn run(kind: i32, len: usize, count: usize) -> Result<u64> {
 
 /// Nanoseconds that the slowest of `count` records took.
 pub(crate) fn worst(kind: i32, len: usize, count: usize) -> Result<u64> {
-    // SAFETY: The buffers exist while a `Peers` does, and the caller holds the mutex that serialises their use.
+    // SAFETY: The buffers exist while a `Peers` does, and the caller holds the mutex that
+    // serialises their use.
     let ns = unsafe { fanlight_bench_worst(kind, len, count) };
     u64::try_from(ns).map_err(|_| EINVAL)
 }
 
-/// Makes `count` records with texts that tell their numbers, and sleeps for `pause` microseconds after each.
+/// Makes `count` records with texts that tell their numbers, and sleeps for `pause` microseconds
+/// after each.
 pub(crate) fn emit(kind: i32, len: usize, first: usize, count: usize, pause: usize) {
     // SAFETY: as above.
     unsafe { fanlight_bench_emit(kind, len, first, count, pause) };
@@ -58,7 +61,8 @@ pub(crate) fn emit(kind: i32, len: usize, first: usize, count: usize, pause: usi
 
 /// Registers the console that discards messages, or unregisters it.
 pub(crate) fn console(on: bool) -> Result {
-    // SAFETY: The caller holds the mutex, so that nobody else registers or unregisters the console at the same time.
+    // SAFETY: The caller holds the mutex, so that nobody else registers or unregisters the console
+    // at the same time.
     to_result(unsafe { fanlight_bench_console(on) })
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The devices: where they are, binding and unbinding them, and the kernel module that works inside the kernel.
+//! The devices: where they are, binding and unbinding them, and the kernel module that works inside
+//! the kernel.
 
 use std::fs;
 use std::fs::File;
@@ -48,8 +49,8 @@ pub const LARGE_RINGS: &[(&str, usize, &str)] = &[
     ("fanlight-ring-64m", 64 << 20, "/dev/fanlight8/log"),
     ("fanlight-ring-256m", 256 << 20, "/dev/fanlight9/log"),
 ];
-/// Instances with a log that has a region: their devices, the region's size and address, and how many records of the boot before
-/// were found in it.
+/// Instances with a log that has a region: their devices, the region's size and address, and how
+/// many records of the boot before were found in it.
 pub const REGIONS: &[(&str, usize, usize, &str)] = &[
     (
         "fanlight-region-1m",
@@ -64,16 +65,17 @@ pub const REGIONS: &[(&str, usize, usize, &str)] = &[
         "/sys/class/misc/fanlight11-log.prev/intact",
     ),
 ];
-/// The instance of ftrace that the command line maps to reserved memory, and the file that only such an instance has.
+/// The instance of ftrace that the command line maps to reserved memory, and the file that only
+/// such an instance has.
 pub const BOOT_MAP: &str = "/sys/kernel/tracing/instances/boot_map";
 pub const BOOT_MAP_ONLY: &str = "/sys/kernel/tracing/instances/boot_map/last_boot_info";
 
-/// Seconds of uptime at which the work begins, when the boot has come to rest; where instructions are counted waiting takes no
-/// time at all.
+/// Seconds of uptime at which the work begins, when the boot has come to rest; where instructions
+/// are counted waiting takes no time at all.
 const START: u64 = 60;
 
-/// Makes the guest ready: no second log that every message goes to as well, no processes that come in between, and quiet
-/// consoles. With `wait` the work begins at [`START`].
+/// Makes the guest ready: no second log that every message goes to as well, no processes that come
+/// in between, and quiet consoles. With `wait` the work begins at [`START`].
 pub fn prepare(wait: bool) {
     let rings = RINGS.iter().chain(LARGE_RINGS).map(|(name, ..)| *name);
     for name in rings.chain(REGIONS.iter().map(|(name, ..)| *name)) {
@@ -90,10 +92,11 @@ pub fn prepare(wait: bool) {
     without_fanlight(|| ());
 }
 
-/// The file systems of the peers, and the kernel module. Device nodes are made by the kernel alone from here on.
+/// The file systems of the peers, and the kernel module. Device nodes are made by the kernel alone
+/// from here on.
 pub fn load() {
-    // The kernel makes the nodes itself. mdev is a process of its own per event, which may run so late that it removes a node
-    // that exists again, or creates one whose device is gone.
+    // The kernel makes the nodes itself. mdev is a process of its own per event, which may run so
+    // late that it removes a node that exists again, or creates one whose device is gone.
     put("/proc/sys/kernel/hotplug", "\n");
     sys::mount("tracefs", "/sys/kernel/tracing");
     sys::mount("pstore", "/sys/fs/pstore");
@@ -102,7 +105,8 @@ pub fn load() {
     }
 }
 
-/// Where the memory is that tests/dts/bench.dtso puts at `address` on virt-arm: all of it is elsewhere on other boards.
+/// Where the memory is that tests/dts/bench.dtso puts at `address` on virt-arm: all of it is
+/// elsewhere on other boards.
 pub fn place(address: usize) -> usize {
     const FIRST: usize = 0x5400_0000;
     let path = format!("/proc/device-tree/reserved-memory/uio@{FIRST:x}/reg");
@@ -171,8 +175,8 @@ pub fn bind_alone(name: &str, device: &str) {
     driver(name, device, "bind").unwrap_or_else(|error| panic!("bind {device}: {error}"));
 }
 
-/// Until the console of a fanlight has taken over what printk's buffer has: its thread would be measured as well. A guest on a
-/// busy host may never come to rest.
+/// Until the console of a fanlight has taken over what printk's buffer has: its thread would be
+/// measured as well. A guest on a busy host may never come to rest.
 pub fn quiet() {
     for _ in 0..3000 {
         let before = idle();

@@ -233,15 +233,16 @@ fn plain(number: usize) -> Vec<u8> {
     device::text(number, LEN)
 }
 
-/// 64 bytes as a program in colours writes them: two of them are escape characters, which the text has as \x1b.
+/// 64 bytes as a program in colours writes them: two of them are escape characters, which the text
+/// has as \x1b.
 fn escaped(number: usize) -> Vec<u8> {
     let mut text = format!("\x1b[1mbench {number:08x}\x1b[0m ").into_bytes();
     text.resize(LEN, b'x');
     text
 }
 
-/// What reading takes of [`WRITTEN`] records that were written by a program. Each of the readers stands where the first of
-/// them comes.
+/// What reading takes of [`WRITTEN`] records that were written by a program. Each of the readers
+/// stands where the first of them comes.
 fn read_written(text: &dyn Fn(usize) -> Vec<u8>, buffer: &mut [u8]) -> u64 {
     device::unlimited();
     let readers: Vec<File> = (0..5)
@@ -266,7 +267,8 @@ fn read_written(text: &dyn Fn(usize) -> Vec<u8>, buffer: &mut [u8]) -> u64 {
     took.min().unwrap_or(0)
 }
 
-/// The same records as ftrace has them: written through trace_marker, read as pages that are not taken apart.
+/// The same records as ftrace has them: written through trace_marker, read as pages that are not
+/// taken apart.
 fn ftrace(sheet: &mut Sheet, buffer: &mut [u8]) {
     device::put("/sys/kernel/tracing/buffer_size_kb", "4096");
     let mut took = u64::MAX;

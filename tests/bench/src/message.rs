@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! 12: what a kernel message of 64 bytes costs the processor, to its end: printk() itself, interrupts, the console's thread and
-//! whatever the driver does later. Idle time is left out.
+//! 12: what a kernel message of 64 bytes costs the processor, to its end: printk() itself,
+//! interrupts, the console's thread and whatever the driver does later. Idle time is left out.
 //!
-//! Measured without any console, with an nbcon console that discards what it is called for, which is the least that any
-//! console can cost, and with fanlight. Once with a pause after each message, so that everybody who is woken by it runs
-//! before the next one, and once in a burst.
+//! Measured without any console, with an nbcon console that discards what it is called for, which
+//! is the least that any console can cost, and with fanlight. Once with a pause after each message,
+//! so that everybody who is woken by it runs before the next one, and once in a burst.
 
 use std::fs;
 use std::time::Duration;
@@ -77,7 +77,8 @@ impl Setup {
         took.min().unwrap_or(0) as f64 / COUNT as f64
     }
 
-    /// The cost of a message for each level and pace, beyond the loop, its sleeps and the waking from them.
+    /// The cost of a message for each level and pace, beyond the loop, its sleeps and the waking
+    /// from them.
     fn costs(&mut self, sheet: &mut Sheet) -> Vec<f64> {
         let mut all = Vec::new();
         for (level, setting) in LEVELS {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! 5 and 6: records that survive a warm reboot: writing them, and finding them again. What comes back: reboots.rs.
+//! 5 and 6: records that survive a warm reboot: writing them, and finding them again. What comes
+//! back: reboots.rs.
 //!
-//! The drivers are unbound and bound again in place of a reboot: both then search their memory as after one.
+//! The drivers are unbound and bound again in place of a reboot: both then search their memory as
+//! after one.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -27,7 +29,8 @@ const LEVEL: &str = "/sys/class/misc/fanlight0-log/persist_level";
 /// How many records of the boot before were found.
 const INTACT: &str = "/sys/class/misc/fanlight0-log.prev/intact";
 
-/// A line for pmsg and for the log: 64 bytes, with its number. The newline that pmsg needs to tell them apart is the last.
+/// A line for pmsg and for the log: 64 bytes, with its number. The newline that pmsg needs to tell
+/// them apart is the last.
 fn line(number: usize) -> Vec<u8> {
     let mut line = device::text(number, LEN);
     line[LEN - 1] = b'\n';
@@ -116,8 +119,9 @@ pub fn memory(address: usize, size: usize) -> Map {
     Map::new(&file, device::place(address), size, true, 0)
 }
 
-/// Fills `memory`, a region of `size` bytes, with what a boot leaves there that has logged `count` messages of `len` bytes, a
-/// quarter of them by programs. It is not the boot that is running, whose log the driver would continue.
+/// Fills `memory`, a region of `size` bytes, with what a boot leaves there that has logged `count`
+/// messages of `len` bytes, a quarter of them by programs. It is not the boot that is running,
+/// whose log the driver would continue.
 pub fn leave_boot(memory: &Map, size: usize, count: usize, len: usize) {
     memory.copy_in(0, &vec![0; size]);
     let links: Vec<Word> = (0..blocks(size)).map(|_| Word::new(0)).collect();

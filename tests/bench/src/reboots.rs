@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! 7: what comes back after a warm reboot, as it was or with bits flipped: fanlight's log of the previous boot, pmsg and
-//! ftrace's persistent ring.
+//! 7: what comes back after a warm reboot, as it was or with bits flipped: fanlight's log of the
+//! previous boot, pmsg and ftrace's persistent ring.
 //!
-//! Each boot first looks for what the boot before has left (`found`), and then leaves lines of 64 bytes for the next
-//! (`leave`). What it left is noted in a carve-out that nobody else uses in this guest.
+//! Each boot first looks for what the boot before has left (`found`), and then leaves lines of 64
+//! bytes for the next (`leave`). What it left is noted in a carve-out that nobody else uses in this
+//! guest.
 
 use std::collections::HashSet;
 use std::fs;
@@ -93,7 +94,8 @@ fn find(memory: &Map, header: usize) -> Vec<Line> {
     found
 }
 
-/// The number of the line that these bytes begin with, if they are exactly that line. Its last byte may be a newline.
+/// The number of the line that these bytes begin with, if they are exactly that line. Its last byte
+/// may be a newline.
 fn number(bytes: &[u8]) -> Option<usize> {
     let digits = std::str::from_utf8(bytes.get(6..14)?).ok()?;
     let number = usize::from_str_radix(digits, 16).ok()?;
@@ -130,7 +132,8 @@ fn flip(memory: &Map, lines: &[Line], flips: Flips) -> Vec<usize> {
     bits.iter().map(|bit| bit / 8).collect()
 }
 
-/// Does to the memory of a peer what this boot is to do to it, and notes which lines must come back.
+/// Does to the memory of a peer what this boot is to do to it, and notes which lines must come
+/// back.
 fn damage(notes: &mut String, peer: &str, address: usize, header: usize) {
     let memory = memory(address, REGION);
     let lines = find(&memory, header);
@@ -209,7 +212,8 @@ pub fn found(sheet: &mut Sheet) {
     };
 
     judge(OURS, previous());
-    // The one that is bound has what the previous boot left; the other one still has it in its memory.
+    // The one that is bound has what the previous boot left; the other one still has it in its
+    // memory.
     let mut ramoops = RAMOOPS;
     ramoops
         .sort_by_key(|(_, address)| !device::bound("ramoops", &device::node(*address, "ramoops")));

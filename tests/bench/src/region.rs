@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! 14: binding an instance whose region has what is worst for the search: it should take as long as the region is large, and
-//! let others have the processor.
+//! 14: binding an instance whose region has what is worst for the search: it should take as long as
+//! the region is large, and let others have the processor.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -13,15 +13,16 @@ use crate::meter::{busy, Sheet};
 use crate::persist::{leave_boot, memory};
 use crate::sys::{self, Map};
 
-/// Where the search takes more than this for a MiB, larger regions are left out: they would take minutes.
+/// Where the search takes more than this for a MiB, larger regions are left out: they would take
+/// minutes.
 const TOO_LONG: u64 = 400_000_000;
 
 /// What the region is filled with.
 enum Fill {
     /// The same word throughout.
     Word(u32),
-    /// Valid headers, and behind each of them nothing but first words of records of this many bytes, whose sums are wrong. The
-    /// search begins to add up a record at each of them.
+    /// Valid headers, and behind each of them nothing but first words of records of this many
+    /// bytes, whose sums are wrong. The search begins to add up a record at each of them.
     Invalid(u32),
     /// Valid records of 32 bytes, which have no text: there is no more to be found in a block.
     Valid,
@@ -107,7 +108,8 @@ impl Fill {
     }
 }
 
-/// What `work` returns; and the longest that another process, which wants to run each millisecond, had to wait meanwhile.
+/// What `work` returns; and the longest that another process, which wants to run each millisecond,
+/// had to wait meanwhile.
 fn beside_another(work: impl FnOnce() -> u64) -> (u64, u64) {
     let (mut ready, mut to) = sys::pipe();
     let (mut stop, mut go) = sys::pipe();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How costs grow: with the size of the ring and of the window, with readers, mappings and the size of records. Metrics are
-//! `x=…`, so that the report can draw them.
+//! How costs grow: with the size of the ring and of the window, with readers, mappings and the size
+//! of records. Metrics are `x=…`, so that the report can draw them.
 
 use fanlight_ring::Cursor;
 
@@ -60,8 +60,9 @@ fn ring_sizes(sheet: &mut Sheet) {
     device::bind("fanlight", FANLIGHT);
 }
 
-/// The slowest of many appends to a full ring of records without text, the smallest there are: the writer that makes room passes
-/// over most of them. Enough appends for three times a 64th of the ring, so that whoever makes room in such steps does it here.
+/// The slowest of many appends to a full ring of records without text, the smallest there are: the
+/// writer that makes room passes over most of them. Enough appends for three times a 64th of the
+/// ring, so that whoever makes room in such steps does it here.
 pub fn worst(sheet: &mut Sheet) {
     const RECORD: usize = 32;
     device::unbind("fanlight", FANLIGHT);

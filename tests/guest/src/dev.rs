@@ -66,7 +66,8 @@ pub const LOG: Spec = Spec {
     name: "log",
     backing: uapi::BACKING_VMALLOC,
     cache: uapi::CACHE_CACHED,
-    // A page for the header, 1 MiB for the kernel's records and a quarter of it for those of programs.
+    // A page for the header, 1 MiB for the kernel's records and a quarter of it for those of
+    // programs.
     size: 0x14_1000,
     read_only: true,
 };
@@ -273,7 +274,8 @@ pub fn unbind(node: &str) {
     fs::write(format!("{DRIVER}/unbind"), node).unwrap_or_else(|e| panic!("unbind {node}: {e}"));
 }
 
-/// Waits until the device nodes of an instance are in /dev: devtmpfs makes them in a thread of its own.
+/// Waits until the device nodes of an instance are in /dev: devtmpfs makes them in a thread of its
+/// own.
 pub fn wait_for_node(node: &str) {
     let ready = || {
         misc_of(node).iter().all(|misc| {
@@ -340,7 +342,8 @@ pub fn logs() -> Vec<Spec> {
 pub struct UnboundLogs(Vec<(u32, Unbound)>);
 
 impl UnboundLogs {
-    /// All that have a log but this one, whose log is the first from now on: that is where fanlight_log() writes.
+    /// All that have a log but this one, whose log is the first from now on: that is where
+    /// fanlight_log() writes.
     pub fn all_but(spec: &Spec) -> Self {
         spec.needed();
         let mut unbound = Self::default();

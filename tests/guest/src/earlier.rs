@@ -72,10 +72,12 @@ pub fn all() -> Vec<Earlier> {
         .collect()
 }
 
-/// What a boot leaves for the tests that need any earlier boot: records of the kernel's and of programs.
+/// What a boot leaves for the tests that need any earlier boot: records of the kernel's and of
+/// programs.
 const LEFT: &str = "left for a later boot";
 
-/// Goes down once unless the previous boot is one that this left: most tests of earlier boots need no boot of their own.
+/// Goes down once unless the previous boot is one that this left: most tests of earlier boots need
+/// no boot of their own.
 pub fn needed(stage: u32) {
     if PREVIOUS.exists() && PREVIOUS.has(LEFT) {
         return;

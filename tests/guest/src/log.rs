@@ -417,8 +417,8 @@ impl Drop for Loglevel {
     }
 }
 
-/// A message of /dev/kmsg without its number, and without what printk gives to no console: the dictionary of a message
-/// that the console's loglevel suppresses.
+/// A message of /dev/kmsg without its number, and without what printk gives to no console: the
+/// dictionary of a message that the console's loglevel suppresses.
 pub fn comparable(message: &str) -> String {
     let message = without_number(message);
     let priority: u32 = message
@@ -440,13 +440,15 @@ pub fn attribute(misc: &str, name: &str) -> Option<String> {
     Some(text.trim_end_matches('\n').to_owned())
 }
 
-/// A log takes any number of records by write() as long as this lives: its limit per open file is off.
+/// A log takes any number of records by write() as long as this lives: its limit per open file is
+/// off.
 pub struct Unlimited {
     path: PathBuf,
     before: Option<String>,
 }
 
-/// Turns the limit of write() off. Every test that appends more than ten records through one descriptor needs it.
+/// Turns the limit of write() off. Every test that appends more than ten records through one
+/// descriptor needs it.
 pub fn unlimited(spec: &Spec) -> Unlimited {
     let path = spec.sysfs().join("write_limit");
     let before = fs::read_to_string(&path).ok();
@@ -471,7 +473,8 @@ pub fn kernel_boot_id() -> String {
     text.trim().to_owned()
 }
 
-/// Lines of the kernel's log that the driver printed about a device: what follows `fanlight <device>: `.
+/// Lines of the kernel's log that the driver printed about a device: what follows `fanlight
+/// <device>: `.
 pub fn lines_of(device: &str) -> Vec<String> {
     let prefix = format!("fanlight {device}: ");
     let messages = Messages::of_kernel().all();

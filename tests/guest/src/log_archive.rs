@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `fanlight log archive` and the service that runs it at boot: each earlier boot becomes one file,
-//! and is forgotten only when that is written. A test in stages. The file system is one in memory, as
-//! this machine has no disk.
+//! and is forgotten only when that is written. A test in stages. The file system is one in memory,
+//! as this machine has no disk.
 
 use std::fs;
 

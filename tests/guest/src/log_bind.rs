@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Binding and unbinding a log: open files and maps hold nothing, the region is left alone afterwards, and a window that fails
-//! costs no other window anything.
+//! Binding and unbinding a log: open files and maps hold nothing, the region is left alone
+//! afterwards, and a window that fails costs no other window anything.
 
 use std::fs;
 use std::os::fd::AsRawFd;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Several boots in one region: which are kept, in what order, and how each of them ended. Tests in stages.
+//! Several boots in one region: which are kept, in what order, and how each of them ended. Tests in
+//! stages.
 
 use std::fs;
 

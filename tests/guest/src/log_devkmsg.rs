@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The log where nobody may open /dev/kmsg (printk.devkmsg=off), from the boot on or at run time, and where only some may
-//! (dmesg_restrict): the driver binds, has the messages, and root reads them.
+//! The log where nobody may open /dev/kmsg (printk.devkmsg=off), from the boot on or at run time,
+//! and where only some may (dmesg_restrict): the driver binds, has the messages, and root reads
+//! them.
 
 use std::fs;
 
@@ -63,7 +64,8 @@ fn texts() -> Vec<String> {
         .collect()
 }
 
-/// Whether the log has a message, or gets it: reading without waiting is no wait for a console that is late.
+/// Whether the log has a message, or gets it: reading without waiting is no wait for a console that
+/// is late.
 fn has(mark: &str) -> bool {
     wait::until(|| texts().iter().any(|text| text == mark))
 }

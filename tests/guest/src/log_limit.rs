@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A program cannot flood the log: write() takes a limited number of records per open file, and what programs write does not
-//! displace the kernel's records.
+//! A program cannot flood the log: write() takes a limited number of records per open file, and
+//! what programs write does not displace the kernel's records.
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The kernel's messages in the log: all of them, once, and in one order with the records of programs, whatever other
-//! programs do with the kernel's log.
+//! The kernel's messages in the log: all of them, once, and in one order with the records of
+//! programs, whatever other programs do with the kernel's log.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -84,7 +84,8 @@ fn clear() {
 }
 
 fn log_has_all_of_dev_kmsg_when_bound_after_a_clear() {
-    // The big log, which has room for all. The last level is the boot's own: other tests compare what it replays.
+    // The big log, which has room for all. The last level is the boot's own: other tests compare
+    // what it replays.
     for loglevel in [8, 4, console_loglevel()] {
         let _loglevel = Loglevel::set(loglevel);
         let (before, after) = (unique("before the clear"), unique("after the clear"));
@@ -197,9 +198,9 @@ fn log_has_every_message_while_klogd_runs() {
     let _ = klogd.wait();
 }
 
-/// printk keeps the number of the first message after the last clear, and no more: a clear is noticed when the kernel
-/// has printed something since the one before.
-/// What /dev/kmsg says of a message: `c` if it continues another.
+/// printk keeps the number of the first message after the last clear, and no more: a clear is
+/// noticed when the kernel has printed something since the one before. What /dev/kmsg says of a
+/// message: `c` if it continues another.
 pub fn continues(message: &str) -> &str {
     message.split(',').nth(3).expect("its flag")
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The log of an earlier boot is a file that does not change: it can be read to its end, copied, mapped and cleared, whatever
-//! the running kernel prints meanwhile. Tests in stages; those that need any earlier boot share one.
+//! The log of an earlier boot is a file that does not change: it can be read to its end, copied,
+//! mapped and cleared, whatever the running kernel prints meanwhile. Tests in stages; those that
+//! need any earlier boot share one.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -428,7 +429,8 @@ fn clock_offset_survives(stage: u32, down: Down) {
         .expect("the record");
     let offset = PREVIOUS.number("clock_offset");
     let apart = (offset - (when - micros * 1000)).abs();
-    // The record was made later than the clock was read, on a busy host much later; the old date is years away.
+    // The record was made later than the clock was read, on a busy host much later; the old date is
+    // years away.
     assert!(apart < HOUR, "{offset} ns, and {when} ns is {micros} us");
     // The running log has an offset of its own.
     assert_ne!(wall_clock() / HOUR, when / HOUR);

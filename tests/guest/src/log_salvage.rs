@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is salvaged of a damaged carve-out (row 24). One boot leaves records behind and is reset; the next one keeps a copy of
-//! the region, and binds the node again and again over that copy, with other damage each time, written through /dev/mem.
+//! What is salvaged of a damaged carve-out (row 24). One boot leaves records behind and is reset;
+//! the next one keeps a copy of the region, and binds the node again and again over that copy, with
+//! other damage each time, written through /dev/mem.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -325,7 +326,8 @@ fn log_salvage_of_every_header_word_changed_never_hangs(stage: u32) {
 }
 
 fn log_salvage_of_a_torn_record_loses_that_one_alone(stage: u32) {
-    // An append that was cut off: the record's bytes, from somewhere on, are what they were before it.
+    // An append that was cut off: the record's bytes, from somewhere on, are what they were before
+    // it.
     let image = image(stage);
     let mut random = Random::new();
     for _ in 0..20 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Mappings, and accesses to them that may fault: a SIGBUS or SIGSEGV is a result, not the end of the test.
+//! Mappings, and accesses to them that may fault: a SIGBUS or SIGSEGV is a result, not the end of
+//! the test.
 
 use std::os::fd::RawFd;
 
@@ -21,7 +22,8 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Nothing is there any more, or never was: what the fault handler answers with VM_FAULT_SIGBUS.
+    /// Nothing is there any more, or never was: what the fault handler answers with
+    /// VM_FAULT_SIGBUS.
     pub const BUS: Self = Self {
         signal: libc::SIGBUS,
         code: libc::BUS_ADRERR,
@@ -38,8 +40,8 @@ impl Fault {
     };
 }
 
-// Each accessor is one instruction and the return. If the instruction faults, the handler writes the fault to where r1
-// (r2 for a store) points and resumes at the return address.
+// Each accessor is one instruction and the return. If the instruction faults, the handler writes
+// the fault to where r1 (r2 for a store) points and resumes at the return address.
 #[cfg(target_arch = "arm")]
 core::arch::global_asm!(
     ".arm",
@@ -66,8 +68,8 @@ extern "C" {
 
 #[cfg(target_arch = "arm")]
 extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel passes a context and an info that are ours until we return. The registers of an access are
-    // what the assembly above has them be.
+    // SAFETY: the kernel passes a context and an info that are ours until we return. The registers
+    // of an access are what the assembly above has them be.
     unsafe {
         let machine = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext;
         let pc = machine.arm_pc as usize;
@@ -113,7 +115,8 @@ pub fn load32(address: usize) -> Result<u32, Fault> {
     #[cfg(target_arch = "arm")]
     {
         let mut fault = Fault { signal: 0, code: 0 };
-        // SAFETY: a bad address is caught by the handler; nothing of Rust's is at the addresses that tests use.
+        // SAFETY: a bad address is caught by the handler; nothing of Rust's is at the addresses
+        // that tests use.
         let value = unsafe { guest_load32(address, &mut fault) };
         if fault.signal == 0 {
             Ok(value)
@@ -216,9 +219,11 @@ impl Map {
         (0..self.len).step_by(PAGE)
     }
 
-    /// Loads a word of each page, and returns how many faults that caused. Panics if there is no page.
+    /// Loads a word of each page, and returns how many faults that caused. Panics if there is no
+    /// page.
     pub fn faults(&self) -> i64 {
-        // This program's own code and stack cause faults as well, when they are used the first time.
+        // This program's own code and stack cause faults as well, when they are used the first
+        // time.
         let own = [0_u8; PAGE];
         std::hint::black_box(&own);
         faults_of(&[own.as_ptr() as usize & !3]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Waiting for what another process or the kernel does. The limit is a time and not a number of looks, and it is generous:
-//! a busy host makes a test slow and does not make it fail.
+//! Waiting for what another process or the kernel does. The limit is a time and not a number of
+//! looks, and it is generous: a busy host makes a test slow and does not make it fail.
 
 use std::time::{Duration, Instant};
 

@@ -8,8 +8,9 @@
 //!      [timeout=600] [slow=yes]
 //! ```
 //!
-//! `loglevel` is the console's: 8 unless a boot has another one, so that the console's file has every message. `append`
-//! adds a word to the kernel's command line, and may be given several times.
+//! `loglevel` is the console's: 8 unless a boot has another one, so that the console's file has
+//! every message. `append` adds a word to the kernel's command line, and may be given several
+//! times.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

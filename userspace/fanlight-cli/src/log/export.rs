@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! systemd's journal export format, for systemd-journal-remote.
 //!
-//! An entry is fields, and an empty line. A field is `NAME=value` and a newline. Where the value has
-//! a control character or is not UTF-8, it is the name, a newline, the value's length in 64 bits
-//! (little endian), the value and a newline. The fields are those that journald makes of a record
-//! of /dev/kmsg. The binary form carries every byte as it is; it is not for terminals.
+//! An entry is fields, and an empty line. A field is `NAME=value` and a newline. Where the value
+//! has a control character or is not UTF-8, it is the name, a newline, the value's length in 64
+//! bits (little endian), the value and a newline. The fields are those that journald makes of a
+//! record of /dev/kmsg. The binary form carries every byte as it is; it is not for terminals.
 //!
 //! <https://systemd.io/JOURNAL_EXPORT_FORMATS/>
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Memory that the kernel, hardware or other programs may change at any time.
 //!
-//! Only raw pointers lead into it: volatile accesses of one word where the access itself matters (registers), and plain
-//! stores of words where only the result does (pixels). The target is never borrowed.
+//! Only raw pointers lead into it: volatile accesses of one word where the access itself matters
+//! (registers), and plain stores of words where only the result does (pixels). The target is never
+//! borrowed.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -47,7 +48,8 @@ enum Owner {
     /// A mapping, undone by drop.
     #[cfg(feature = "std")]
     Mapping(Mapping),
-    /// Ordinary memory, a box that drop makes again. A box in here would claim its memory for itself each time it is moved.
+    /// Ordinary memory, a box that drop makes again. A box in here would claim its memory for
+    /// itself each time it is moved.
     Heap(NonNull<[u32]>),
     /// Somebody else.
     Foreign,
@@ -66,7 +68,8 @@ struct Mapping {
 ///
 /// # Invariants
 ///
-/// `base` is aligned to four bytes and `len` bytes from it are readable for as long as `self` lives, and writable if `writable`.
+/// `base` is aligned to four bytes and `len` bytes from it are readable for as long as `self`
+/// lives, and writable if `writable`.
 pub(crate) struct Memory {
     base: NonNull<u8>,
     len: usize,
@@ -76,7 +79,8 @@ pub(crate) struct Memory {
     owner: Owner,
 }
 
-// SAFETY: nothing in it is tied to a thread. It is not `Sync`, so that its plain stores never race with one another.
+// SAFETY: nothing in it is tied to a thread. It is not `Sync`, so that its plain stores never race
+// with one another.
 unsafe impl Send for Memory {}
 
 impl Memory {
@@ -84,7 +88,8 @@ impl Memory {
     pub(crate) fn heap(len: usize) -> Self {
         let words: Box<[u32]> = vec![0u32; len.div_ceil(size_of::<u32>())].into_boxed_slice();
         let words = NonNull::from(Box::leak(words));
-        // INVARIANT: the box is aligned for u32, at least `len` bytes long, and nobody's but `self`'s.
+        // INVARIANT: the box is aligned for u32, at least `len` bytes long, and nobody's but
+        // `self`'s.
         Self {
             base: words.cast::<u8>(),
             len,
@@ -98,7 +103,8 @@ impl Memory {
     ///
     /// # Safety
     ///
-    /// `base` is aligned to four bytes, and `len` bytes from it are readable and writable while the result lives.
+    /// `base` is aligned to four bytes, and `len` bytes from it are readable and writable while the
+    /// result lives.
     pub(crate) unsafe fn foreign(base: NonNull<u8>, len: usize) -> Self {
         // INVARIANT: by the function's precondition.
         Self {
@@ -122,7 +128,8 @@ impl Memory {
         let again = rustix::io::fcntl_dupfd_cloexec(fd, 0)?;
         let base = map_shared(fd, len, writable)?;
         let slot = crate::sys::fault::register(base.as_ptr() as usize, len);
-        // INVARIANT: mmap gave `len` bytes, page-aligned, with the rights asked for, until the munmap in drop.
+        // INVARIANT: mmap gave `len` bytes, page-aligned, with the rights asked for, until the
+        // munmap in drop.
         Ok(Self {
             base,
             len,
@@ -172,8 +179,9 @@ impl Memory {
         }
     }
 
-    /// Maps the device again in place of the zero pages that the handler of SIGBUS has put there. If
-    /// it cannot be mapped any more, the zero pages stay, and later accesses report a revocation.
+    /// Maps the device again in place of the zero pages that the handler of SIGBUS has put there.
+    /// If it cannot be mapped any more, the zero pages stay, and later accesses report a
+    /// revocation.
     #[cfg(feature = "std")]
     fn restore(&self, mapping: &Mapping) {
         use rustix::fd::AsFd;
@@ -182,8 +190,8 @@ impl Memory {
         let base = self.base.as_ptr().cast();
         if let Ok(new) = map_shared(mapping.fd.as_fd(), self.len, self.writable) {
             let new = new.as_ptr().cast();
-            // SAFETY: `new` is a mapping made just now that nothing else uses. `base` is the mapping
-            // that only `self` uses, by the type invariant, and it has the same length.
+            // SAFETY: `new` is a mapping made just now that nothing else uses. `base` is the
+            // mapping that only `self` uses, by the type invariant, and it has the same length.
             let moved =
                 unsafe { mremap_fixed(new, self.len, self.len, MremapFlags::MAYMOVE, base) };
             if moved.is_ok() {
@@ -205,7 +213,8 @@ impl Memory {
                 size: self.len as u64,
             });
         }
-        // SAFETY: `offset` is at most `len`, so the result is inside of the memory or one past its end.
+        // SAFETY: `offset` is at most `len`, so the result is inside of the memory or one past its
+        // end.
         Ok(unsafe { self.base.as_ptr().add(offset) })
     }
 
@@ -246,7 +255,8 @@ impl Memory {
     /// One volatile load.
     pub(crate) fn load<T: Word>(&self, offset: usize) -> Result<T, AccessError> {
         let pointer = self.at_word::<T>(offset)?;
-        // SAFETY: inside, aligned (the base is aligned to four bytes), and every bit pattern is a value of T.
+        // SAFETY: inside, aligned (the base is aligned to four bytes), and every bit pattern is a
+        // value of T.
         let value = unsafe { pointer.read_volatile() };
         self.checked(value)
     }
@@ -275,8 +285,9 @@ impl Memory {
         if !header.is_aligned() || !data.is_aligned() {
             return None;
         }
-        // SAFETY: both are inside and aligned, and live as long as `self`. They consist of atomics alone, which may change
-        // under a shared reference, and for which every bit pattern is a value.
+        // SAFETY: both are inside and aligned, and live as long as `self`. They consist of atomics
+        // alone, which may change under a shared reference, and for which every bit pattern is a
+        // value.
         Some(unsafe { (&*header, core::slice::from_raw_parts(data, words)) })
     }
 
@@ -291,12 +302,14 @@ impl Memory {
     /// Copies in. Words that are aligned on both sides are stored whole.
     pub(crate) fn write(&self, offset: usize, from: &[u8]) -> Result<(), AccessError> {
         let into = self.at_writable(offset, from.len())?;
-        // SAFETY: `into` has `from.len()` writable bytes; `from` is a slice and therefore elsewhere.
+        // SAFETY: `into` has `from.len()` writable bytes; `from` is a slice and therefore
+        // elsewhere.
         unsafe { copy(from.as_ptr(), into, from.len(), self.strict) };
         self.checked(())
     }
 
-    /// Repeats the twelve bytes of `pattern` over `count` bytes: whole pixels of two, three and four bytes all fit in it.
+    /// Repeats the twelve bytes of `pattern` over `count` bytes: whole pixels of two, three and
+    /// four bytes all fit in it.
     pub(crate) fn fill(
         &self,
         offset: usize,
@@ -307,7 +320,8 @@ impl Memory {
         let head = base.align_offset(size_of::<u32>()).min(count);
         let words = (count - head) / size_of::<u32>();
 
-        // The pattern as the words see it, that is from `head` on, four times over: a block that becomes two stm.
+        // The pattern as the words see it, that is from `head` on, four times over: a block that
+        // becomes two stm.
         let mut block = [0u32; 12];
         for (i, word) in block.iter_mut().enumerate() {
             *word = u32::from_ne_bytes(core::array::from_fn(|j| pattern[(head + 4 * i + j) % 12]));
@@ -334,7 +348,8 @@ impl Memory {
         self.checked(())
     }
 
-    /// Stores pixels of `bytes` (2, 3 or 4) bytes each, one after the other from `offset`, at most `count` of them.
+    /// Stores pixels of `bytes` (2, 3 or 4) bytes each, one after the other from `offset`, at most
+    /// `count` of them.
     pub(crate) fn store_pixels(
         &self,
         offset: usize,
@@ -347,7 +362,8 @@ impl Memory {
         let align = base as usize % size_of::<u32>();
         // Whole words and halves where they are aligned; lines of an odd stride take the last way.
         match bytes {
-            // SAFETY: 4 bytes for each of at most `count` pixels are writable from `base`, which is aligned.
+            // SAFETY: 4 bytes for each of at most `count` pixels are writable from `base`, which is
+            // aligned.
             4 if align == 0 => unsafe { store_all(base.cast::<u32>(), pixels) },
             // SAFETY: the same with 2 bytes.
             2 if align % 2 == 0 => unsafe {
@@ -383,8 +399,8 @@ impl Drop for Memory {
             #[cfg(feature = "std")]
             Owner::Mapping(mapping) => {
                 mapping.slot.release();
-                // SAFETY: the range is the mapping that `map` made, or what the fault handler has put in its place; `self`
-                // is the only way to it and is going.
+                // SAFETY: the range is the mapping that `map` made, or what the fault handler has
+                // put in its place; `self` is the only way to it and is going.
                 let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.len) };
             }
             // SAFETY: it comes from a leaked box, and `self` is the only way to it and is going.
@@ -408,7 +424,8 @@ fn map_shared(
     } else {
         ProtFlags::READ
     };
-    // SAFETY: without MAP_FIXED the kernel picks a free range; no memory of this program is touched.
+    // SAFETY: without MAP_FIXED the kernel picks a free range; no memory of this program is
+    // touched.
     let base =
         unsafe { rustix::mm::mmap(core::ptr::null_mut(), len, prot, MapFlags::SHARED, fd, 0)? };
     NonNull::new(base.cast::<u8>()).ok_or(rustix::io::Errno::FAULT)
