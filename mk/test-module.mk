@@ -17,12 +17,20 @@ $(test-module): $(module) $(wildcard tests/module/*)
 build/%.dtbo: tests/dts/%.dtso
 	@dtc -q -@ -I dts -O dtb -o $@ $<
 
-test-programs := build/userspace/fanlight-uapi build/$(flavour)/pfnmap
+test-programs := build/userspace/fanlight-uapi build/userspace/fanlight-log build/$(flavour)/pfnmap
 armv7-cc := arm-linux-gnueabihf-gcc -O1
 
 build/userspace/fanlight-uapi: tests/c/fanlight-uapi.c driver/uapi/fanlight.h
 	@mkdir -p $(@D)
 	@$(armv7-cc) -std=c89 -pedantic -Wall -Wextra -Werror -I driver/uapi -o $@ $<
+
+# The functions that the header's comments show: their lines begin with a tabulator.
+build/userspace/fanlight-comment.h: driver/uapi/fanlight.h
+	@mkdir -p $(@D)
+	@sed -n '/^ \*\tstatic /,/^ \*\t}/s/^ \*\t//p' $< >$@
+
+build/userspace/fanlight-log: tests/c/fanlight-log.c build/userspace/fanlight-comment.h driver/uapi/fanlight.h
+	@$(armv7-cc) -Wall -Wextra -Werror -I driver/uapi -I build/userspace -o $@ $<
 
 selftests = $(kernel)/source/tools/testing/selftests
 build/$(flavour)/pfnmap: $(kernel)/ready

@@ -22,7 +22,8 @@ tests! {
         log_map_keeps_the_dictionary_of_device_messages,
         log_map_of_the_second_instance_has_the_boot_too,
         log_map_wraps_and_goes_on,
-        log_map_has_no_message_twice;
+        log_map_has_no_message_twice,
+        log_map_is_read_by_the_code_in_the_header;
 }
 
 fn log_map_header_is_as_the_abi_has_it() {
@@ -255,4 +256,35 @@ fn log_map_has_no_message_twice() {
             "replayed"
         );
     }
+}
+
+/// tests/c/fanlight-log.c is the code that the header's comments show.
+fn log_map_is_read_by_the_code_in_the_header() {
+    let _unlimited = unlimited(&LOG2);
+    let (first, last) = (unique("from write()"), unique("the last one"));
+    append(&LOG2.open(), &first);
+    kmsg(&last);
+    let path = LOG2.path();
+    let output = std::process::Command::new("fanlight-log")
+        .arg(path)
+        .output();
+    let output = output.unwrap_or_else(|_| crate::skip!("fanlight-log (tests/c) is not installed"));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    let numbers = |lines: &str| -> Vec<u64> {
+        let number = |line: &str| line.split(' ').next()?.parse().ok();
+        lines.lines().filter_map(number).collect()
+    };
+    let printed_numbers = numbers(&printed);
+    assert!(printed_numbers.is_sorted_by(|a, b| a < b), "{printed}");
+    for (mark, lane) in [(&first, "1"), (&last, "0")] {
+        let line = printed.lines().find(|line| line.ends_with(mark.as_str()));
+        let line = line.unwrap_or_else(|| panic!("{mark:?} in\n{printed}"));
+        assert_eq!(line.split(' ').nth(1), Some(lane), "{line}");
+    }
+    // Nobody writes fewer: what was in the ring before is there, but for what was overwritten.
+    let ring: Vec<u64> = Reader::new(&LOG2).all().iter().map(|r| r.seq).collect();
+    let newest = *printed_numbers.last().expect("records");
+    let both = ring.iter().filter(|seq| **seq <= newest);
+    assert!(both.eq(printed_numbers.iter().filter(|seq| **seq >= ring[0])));
 }

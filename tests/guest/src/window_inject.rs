@@ -7,8 +7,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use libc::{MAP_SHARED, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
 
-use crate::dev::{self, Spec, CARVE_WC, CONTIG, EACH_BACKING, LOG, LOG2, TABLE};
+use crate::dev::{self, Spec, CARVE_WC, CONTIG, EACH_BACKING, LOG, LOG2, LOG3, TABLE};
 use crate::log::Messages;
+use crate::log_bind;
 use crate::mem::{Map, PAGE, R};
 use crate::skip;
 use crate::sys::{self, Ended, Errno};
@@ -17,6 +18,7 @@ use crate::tests;
 tests! {
     long:
         window_inject_probe_fails_cleanly_at_every_40th_allocation,
+        log_inject_probe_without_a_log_leaves_its_region_alone_at_every_10th_allocation,
         window_inject_open_fails_cleanly,
         window_inject_mmap_fails_cleanly,
         window_inject_fault_is_out_of_memory_and_no_oops,
@@ -25,6 +27,7 @@ tests! {
         window_rebind_40_times_leaks_nothing;
     slow:
         window_inject_probe_fails_cleanly_at_every_allocation,
+        log_inject_probe_without_a_log_leaves_its_region_alone_at_every_allocation,
         window_rebind_400_times_leaks_nothing;
 }
 
@@ -175,6 +178,51 @@ fn window_inject_probe_fails_cleanly_at_every_40th_allocation() {
 
 fn window_inject_probe_fails_cleanly_at_every_allocation() {
     probe_fails_cleanly(1);
+}
+
+/// The boots that are in a region survive every probe that does not come to write this one's.
+fn region_is_left_alone(step: usize) {
+    let injector = Injector::new();
+    let region = log_bind::region(0x1_0000);
+    let bytes = || (0..0x4000).map(|word| region.load32(4 * word).expect("the region"));
+    let bind = sys::open("/sys/bus/platform/drivers/fanlight/bind", O_WRONLY).expect("bind");
+    dev::unbind(LOG3.node);
+    let (mut without, mut with) = (0, 0);
+    let sites = injector.fail_each(step, |fail| {
+        let before: Vec<u32> = bytes().collect();
+        fail(&mut || {
+            // Whether there is a log is looked at below.
+            let _ = sys::write(bind.as_raw_fd(), LOG3.node.as_bytes());
+        });
+        let bound = dev::is_bound(LOG3.node);
+        if bound {
+            let misc = dev::misc_of(LOG3.node);
+            let log = misc.iter().find(|name| name.ends_with("-log"));
+            let persisted = log.and_then(|misc| crate::log::attribute(misc, "persisted"));
+            if persisted.as_deref() == Some("yes") {
+                with += 1;
+                dev::unbind(LOG3.node);
+                return;
+            }
+        }
+        without += 1;
+        assert!(bytes().eq(before), "bound: {bound}");
+        if bound {
+            dev::unbind(LOG3.node);
+        }
+    });
+    println!("{sites} allocations, every {step}th tried: {without} times no log, {with} times one");
+    assert!(without >= 3);
+    sys::write(bind.as_raw_fd(), LOG3.node.as_bytes()).expect(LOG3.node);
+    dev::wait_for_node(LOG3.node);
+}
+
+fn log_inject_probe_without_a_log_leaves_its_region_alone_at_every_10th_allocation() {
+    region_is_left_alone(10);
+}
+
+fn log_inject_probe_without_a_log_leaves_its_region_alone_at_every_allocation() {
+    region_is_left_alone(1);
 }
 
 fn window_inject_open_fails_cleanly() {
