@@ -174,6 +174,10 @@ impl Instance {
                         error
                     );
                     window.revoke();
+                    if window.content.intake().is_some() {
+                        // Nobody could read what it takes.
+                        (console, intake) = (None, None);
+                    }
                 }
             }
         }

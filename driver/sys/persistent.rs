@@ -98,6 +98,11 @@ impl Recovered {
     }
 }
 
+/// What a [`Region`] is doing: nothing yet, keeping records, nothing any more.
+const NEW: i32 = 0;
+const STARTED: i32 = 1;
+const ENDED: i32 = 2;
+
 /// The copy of this boot's log in the region, and what is left of earlier boots there.
 ///
 /// All methods but [`Region::detach`] are called under the log's lock, or by the panicking
@@ -105,12 +110,13 @@ impl Recovered {
 ///
 /// # Invariants
 ///
-/// `appender` refers to the mapping of `carveout`, and uses it only while `attached` is 1; and to
-/// `_links`, which are not changed otherwise. `attached` is 0 before `carveout` is taken out.
+/// `appender` refers to the mapping of `carveout`, and uses it only while `state` is [`STARTED`]; and
+/// to `_links`, which are not changed otherwise. `state` is [`ENDED`] before `carveout` is taken out,
+/// and stays so.
 #[pin_data]
 pub(crate) struct Region {
     appender: Appender<'static>,
-    attached: Atomic<i32>,
+    state: Atomic<i32>,
     /// Records of this level and more urgent ones are kept.
     pub(crate) level: Atomic<u32>,
     _links: KVVec<Word>,
@@ -154,7 +160,7 @@ impl Region {
         // INVARIANT: made from the words of this carve-out and these links.
         Ok(try_pin_init!(Self {
             appender,
-            attached: Atomic::<i32>::new(0),
+            state: Atomic::<i32>::new(NEW),
             level: Atomic::<u32>::new(level.into()),
             _links: links,
             carveout <- new_mutex!(Some(carveout), "fanlight::carveout"),
@@ -164,12 +170,13 @@ impl Region {
     /// The appender, while the region is ours.
     #[inline]
     fn attached(&self) -> Option<&Appender<'static>> {
-        (self.attached.load(Relaxed) != 0).then_some(&self.appender)
+        (self.state.load(Relaxed) == STARTED).then_some(&self.appender)
     }
 
-    /// Begins to keep records.
+    /// Begins to keep records, if it has not ended already.
     pub(crate) fn start(&self) {
-        self.attached.store(1, Relaxed);
+        // Whether it had ended makes no difference to who calls.
+        let _ = self.state.cmpxchg(NEW, STARTED, Relaxed);
     }
 
     /// Keeps a record, which is in the ring as `words`, if it is urgent enough. `false`: there was
@@ -217,12 +224,12 @@ impl Region {
             appender.unbind(next_message, next_seq);
             drain_stores();
         }
-        self.attached.store(0, Relaxed);
+        self.state.store(ENDED, Relaxed);
     }
 
     /// Gives the region back. After [`Region::finish`], without a lock.
     pub(crate) fn detach(&self) {
-        if self.attached.load(Relaxed) == 0 {
+        if self.state.load(Relaxed) == ENDED {
             drop(self.carveout.lock().take());
         }
     }
