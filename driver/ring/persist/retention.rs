@@ -2,22 +2,24 @@
 
 //! Which block is used next, hence which records are kept for how long.
 //!
-//! Of `n` blocks, programs have at most `q` = n / 4 and the kernel has the rest. A share that needs
-//! a block takes the first of these that there is:
+//! Of the blocks that no panic has, this boot may have half: so the boot before it is there, too, and
+//! if this one panics there is room for the next one. Programs have a quarter of that half, but at
+//! least 1 block; the kernel has the rest, but at least 2. A share that needs a block takes the first
+//! of these that there is:
 //!
-//! 1. a free block, while it has less than that;
-//! 2. while this boot has less than half (the kernel n / 2 - q / 2, programs q / 2): a block of the
-//!    oldest earlier boot that did not panic. The boot before this one keeps a quarter;
-//! 3. while this boot has less than a quarter (the kernel n / 4 - q / 4, programs q / 4; at least 2
-//!    and 1): a block of the panic that has most blocks. It keeps its last one;
+//! 1. a free block, while it has less than it may have;
+//! 2. likewise, a block of the oldest earlier boot that did not panic. The boot before this one
+//!    keeps a quarter of the blocks that no panic has, but at least 1;
+//! 3. while it has less than the least that it may have: a block of the panic that has most blocks.
+//!    That keeps its last one;
 //! 4. likewise, for the kernel: the last block of a panic that is neither the first nor the newest
 //!    one;
 //! 5. its own oldest block.
 //!
-//! So a panic that nobody cleared outlives any number of later boots, and of many panics at least
-//! the first and the newest one are kept. The kernel's share, if it has no block yet, may at last
-//! take one of the boot before, or one of this boot's programs: a boot whose end is not kept is
-//! worse than a boot before it that is not kept.
+//! So a panic that nobody cleared stays whole, however many boots follow, until panics leave fewer
+//! than 4 blocks; and then at least the first and the newest one are kept. The kernel's share, if it
+//! has no block yet, may at last take one of the boot before, or one of this boot's programs: a boot
+//! whose end is not kept is worse than a boot before it that is not kept.
 //!
 //! Of an earlier boot, the oldest block of a share goes: the programs' while they have more than a
 //! quarter of that boot's blocks, otherwise the kernel's.
@@ -35,6 +37,9 @@ use super::{Ending, Share, BOOTS_MAX, THIS_BOOT};
 const NONE: u32 = !0;
 /// In [`Lists::links`] while they are set up: the block is in the table.
 const LISTED: u32 = !1;
+
+/// Blocks that each share of a boot has at least, even if panics have to give way.
+const LEAST: [u32; 2] = [2, 1];
 
 /// Blocks of one owner, oldest first.
 struct List {
@@ -92,15 +97,11 @@ pub(super) struct Lists<'a> {
     earlier: [Earlier; BOOTS_MAX],
     /// The block that this boot has taken last.
     taken: Word,
-    /// Blocks that each share may have; when others give way; when a panic gives way.
-    limits: [[u32; 3]; 2],
 }
 
 impl<'a> Lists<'a> {
     /// `links` has a word for each block of the region.
     pub(super) fn new(links: &'a [Word], scan: &Scan, table: &[Block]) -> Self {
-        let blocks = links.len() as u32;
-        let programs = (blocks / 4).max(1);
         let lists = Self {
             links,
             free: List::new(),
@@ -110,14 +111,6 @@ impl<'a> Lists<'a> {
                 panicked: (scan.boots().get(index)).is_some_and(|b| b.ending == Ending::Panic),
             }),
             taken: Word::new(NONE),
-            limits: [
-                [
-                    blocks.saturating_sub(programs),
-                    (blocks / 2).saturating_sub(programs / 2).max(2),
-                    (blocks / 4).saturating_sub(programs / 4).max(2),
-                ],
-                [programs, (programs / 2).max(1), (programs / 4).max(1)],
-            ],
         };
         for link in links {
             link.store(NONE);
@@ -181,19 +174,16 @@ impl<'a> Lists<'a> {
 
     fn choose(&self, share: Share, own: &List) -> Option<u32> {
         let kernel = share == Share::Kernel;
-        let [most, half, quarter] = *self.limits.get(share as usize)?;
         let count = own.count();
-        if count < most {
+        if count < self.most(share) {
             if let Some(page) = self.pop(&self.free) {
                 return Some(page);
             }
-        }
-        if count < half {
             if let Some(boot) = self.oldest() {
                 return self.pop(boot.giving());
             }
         }
-        if count < quarter {
+        if count < LEAST[share as usize] {
             if let Some(boot) = self.panic(kernel) {
                 return self.pop(boot.giving());
             }
@@ -218,9 +208,26 @@ impl<'a> Lists<'a> {
         (taken != NONE).then_some(taken)
     }
 
+    /// Blocks that no panic has.
+    fn room(&self) -> u32 {
+        let panics = self.earlier.iter().filter(|boot| boot.panicked);
+        let held = panics.fold(0, |sum: u32, boot| sum.saturating_add(boot.count()));
+        (self.links.len() as u32).saturating_sub(held)
+    }
+
+    /// Blocks that a share of this boot may have.
+    fn most(&self, share: Share) -> u32 {
+        let boot = self.room() / 2;
+        let programs = (boot / 4).max(LEAST[Share::Programs as usize]);
+        match share {
+            Share::Programs => programs,
+            Share::Kernel => (boot.saturating_sub(programs)).max(LEAST[Share::Kernel as usize]),
+        }
+    }
+
     /// The oldest earlier boot that can give a block away without having panicked.
     fn oldest(&self) -> Option<&Earlier> {
-        let quarter = (self.links.len() as u32 / 4).max(1);
+        let quarter = (self.room() / 4).max(1);
         // Clearing may have left nothing of the newest ones.
         let before = self.earlier.iter().position(|boot| boot.count() != 0);
         for (index, boot) in self.earlier.iter().enumerate().rev() {

@@ -297,7 +297,7 @@ fn log_persist_final_writer_leaves_a_panic_its_last_block() {
 #[test]
 fn log_persist_final_writer_after_a_writer_that_was_stopped_while_it_noted_something() {
     for stores in 0.. {
-        let memory = region(6);
+        let memory = region(16);
         let live = Live::bind(&memory, 1);
         live.kernel(0..100, 60);
         live.append(Share::Programs, 100, 60);
@@ -316,7 +316,7 @@ fn log_persist_final_writer_after_a_writer_that_was_stopped_while_it_noted_somet
 #[test]
 fn log_persist_final_writer_after_a_writer_that_was_stopped_while_it_cleared() {
     for stores in 0.. {
-        let memory = region(6);
+        let memory = region(16);
         Live::bind(&memory, 1).kernel(0..100, 60);
         let live = Live::bind(&memory, 2);
         live.kernel(0..50, 60);
@@ -334,7 +334,7 @@ fn log_persist_final_writer_after_a_writer_that_was_stopped_while_it_cleared() {
 /// The record that was being written is the only one that is missing, and it is counted.
 #[test]
 fn log_persist_record_of_a_stopped_writer_is_counted_as_missing() {
-    let memory = region(6);
+    let memory = region(16);
     let live = Live::bind(&memory, 1);
     live.kernel(0..5, 60);
     assert!(!stop_after(8, || {
@@ -352,7 +352,7 @@ fn log_persist_record_of_a_stopped_writer_is_counted_as_missing() {
 /// Appending costs two stores of state per record, and one store per word.
 #[test]
 fn log_persist_appending_stores_each_word_once() {
-    let memory = region(6);
+    let memory = region(16);
     let live = Live::bind(&memory, 1);
     live.kernel(0..1, 64);
     let stores = journal(&memory, || live.kernel(1..2, 64));
