@@ -163,6 +163,10 @@ impl Instance {
         let stats = Stats::new(id.get(), &windows.0)?;
         let mut devices = KVec::with_capacity(windows.0.len(), GFP_KERNEL)?;
         for window in &windows.0 {
+            if let Some(intake) = window.content.intake() {
+                // Before the log's nodes, which come last: what they are told must reach the region.
+                intake.start();
+            }
             match Self::device(dev, id.get(), window) {
                 Ok(device) => devices.push(device, GFP_KERNEL)?,
                 Err(error) => {
@@ -186,7 +190,7 @@ impl Instance {
         }
         // Nothing can fail any more.
         if let (Some(intake), Some(console)) = (&intake, &mut console) {
-            intake.start();
+            intake.run();
             console.start(dev);
         }
         dev_info!(dev, "fanlight{}: {} windows\n", id.get(), windows.0.len());

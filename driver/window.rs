@@ -370,7 +370,7 @@ impl Operations for Window {
                 if !may_clear_log() {
                     return Err(EPERM);
                 }
-                previous.clear(intake);
+                previous.clear(intake)?;
             }
             _ => return Err(ENOTTY),
         }

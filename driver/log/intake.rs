@@ -93,6 +93,8 @@ pub(crate) struct Intake {
     pub(super) ticks: Atomic<i32>,
     /// The time of the first message of the emergency that is under way; `u64::MAX`: there is none.
     pub(super) emergency_since: Atomic<u64>,
+    /// 1 after [`Intake::run`].
+    runs: Atomic<i32>,
     /// 1 after it was noted in the region that this boot panics.
     panicked: Atomic<i32>,
     /// Messages before this number were kept in the region by an earlier bind in this boot.
@@ -186,6 +188,7 @@ impl Intake {
             ticked: Atomic::<u64>::new(0),
             ticks: Atomic::<i32>::new(0),
             emergency_since: Atomic::<u64>::new(u64::MAX),
+            runs: Atomic::<i32>::new(0),
             panicked: Atomic::<i32>::new(0),
             kept_before,
             missed: Atomic::<u64>::new(0),
@@ -337,25 +340,31 @@ impl Intake {
         }
     }
 
-    /// Forgets an earlier boot in the region.
-    pub(super) fn forget(&self, boot: usize) {
+    /// Forgets an earlier boot in the region. `ENODEV`: the region was given back.
+    pub(super) fn forget(&self, boot: usize) -> Result {
         let Some(region) = &self.region else {
-            return;
+            return Ok(());
         };
         // As many turns as the region has blocks, at most.
         loop {
             let _lock = self.log.lock.lock();
-            if !region.forget(boot) {
-                return;
+            if !region.forget(boot)? {
+                return Ok(());
             }
         }
     }
 
-    /// Begins the copy in the region: nothing was written there before.
+    /// Lets the nodes use the region. Nothing is written there before one of them does, or before
+    /// [`Intake::run`].
     pub(crate) fn start(&self) {
         if let Some(region) = &self.region {
             region.start();
         }
+    }
+
+    /// The console begins: an unbind is noted in the region from now on.
+    pub(crate) fn run(&self) {
+        self.runs.store(1, Relaxed);
     }
 
     /// Ends the copy in the region, and gives the region back. Nothing writes to it afterwards.
@@ -365,7 +374,8 @@ impl Intake {
                 let _lock = self.log.lock.lock();
                 // What an earlier bind in this boot has kept need not be kept again.
                 let message = self.next_message().max(self.kept_before);
-                region.finish(message, self.writer.next_seq());
+                let runs = self.runs.load(Relaxed) != 0;
+                region.finish(runs.then(|| (message, self.writer.next_seq())));
             }
             region.detach();
         }

@@ -91,14 +91,17 @@ impl Previous {
         *self.summary.lock()
     }
 
-    /// Forgets the boot: here, and in the region that `intake` has.
-    pub(crate) fn clear(&self, intake: &Intake) {
+    /// Forgets the boot: in the region that `intake` has, and then here. `ENODEV`: that was given
+    /// back, and has all of it.
+    pub(crate) fn clear(&self, intake: &Intake) -> Result {
         let mut summary = self.summary.lock();
-        if summary.take().is_some() {
-            intake.forget(self.index);
+        if summary.is_some() {
+            intake.forget(self.index)?;
         }
+        *summary = None;
         // Under the mutex: nothing else writes to this ring.
         self.writer.clear(&self.log.ring());
+        Ok(())
     }
 }
 

@@ -352,21 +352,22 @@ static struct file *fanlight_open_kmsg(void)
 }
 
 /*
- * CAP_SYSLOG is enough, whatever printk.devkmsg= says of the file /dev/kmsg. For others, printk's
- * own rules (dmesg_restrict, the security modules' hook for syslog) are not exported: the answer is
- * that of opening /dev/kmsg. The mode and the label of the file in /dev are not asked.
+ * printk's own rules (dmesg_restrict, the security modules' hook for syslog) are not exported: the
+ * answer is that of opening /dev/kmsg. The mode and the label of the file in /dev are not asked.
+ * printk.devkmsg=off refuses the file to everybody, with EPERM, and syslog() still answers those who
+ * have CAP_SYSLOG; so do we. A security module refuses with EACCES.
  */
 int fanlight_may_read_kmsg(void)
 {
-	struct file *file;
+	struct file *file = fanlight_open_kmsg();
 
-	if (ns_capable_noaudit(&init_user_ns, CAP_SYSLOG))
+	if (!IS_ERR(file)) {
+		__fput_sync(file);
 		return 0;
-	file = fanlight_open_kmsg();
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	__fput_sync(file);
-	return 0;
+	}
+	if (file == ERR_PTR(-EPERM) && ns_capable_noaudit(&init_user_ns, CAP_SYSLOG))
+		return 0;
+	return PTR_ERR(file);
 }
 
 bool fanlight_may_clear_log(void)

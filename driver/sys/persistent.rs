@@ -207,21 +207,20 @@ impl Region {
         }
     }
 
-    /// Forgets some of earlier boot `boot`; returns whether there may be more.
-    pub(crate) fn forget(&self, boot: usize) -> bool {
-        let Some(appender) = self.attached() else {
-            return false;
-        };
+    /// Forgets some of earlier boot `boot`; returns whether there may be more. `ENODEV`: the region
+    /// was given back.
+    pub(crate) fn forget(&self, boot: usize) -> Result<bool> {
+        let appender = self.attached().ok_or(ENODEV)?;
         let more = appender.forget(boot, FORGET_STEP);
         drain_stores();
-        more
+        Ok(more)
     }
 
-    /// Notes an unbind in order: printk's message and the record that come next. No access follows.
-    /// Does nothing if it was never started.
-    pub(crate) fn finish(&self, next_message: u64, next_seq: u64) {
-        if let Some(appender) = self.attached() {
-            appender.unbind(next_message, next_seq);
+    /// Notes an unbind in order: printk's message and the record that come next, if there were any.
+    /// No access follows. Notes nothing if it was never started.
+    pub(crate) fn finish(&self, next: Option<(u64, u64)>) {
+        if let (Some(appender), Some((message, seq))) = (self.attached(), next) {
+            appender.unbind(message, seq);
             drain_stores();
         }
         self.state.store(ENDED, Relaxed);
