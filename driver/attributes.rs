@@ -63,7 +63,7 @@ fn store_level(window: &Window, text: &[u8]) -> Result {
         _ => return Err(EINVAL),
     };
     let region = window.content.region().ok_or(EIO)?;
-    region.level.store(level.into(), Relaxed);
+    region.level.store(level.into());
     Ok(())
 }
 
@@ -142,7 +142,7 @@ pub(crate) const ATTRIBUTES: &[Attribute<Window>] = &[
         c"persist_level",
         |w| w.content.region().is_some(),
         |w, f| match w.content.region() {
-            Some(region) => write!(f, "{}", region.level.load(Relaxed)),
+            Some(region) => write!(f, "{}", region.level.load()),
             None => Ok(()),
         },
         Some(store_level)

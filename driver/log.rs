@@ -76,7 +76,7 @@ impl Log {
 
     /// The ring.
     #[inline]
-    pub(crate) fn ring(&self) -> Ring<'_> {
+    pub(crate) fn ring(&self) -> &Ring<'_> {
         self.area.ring()
     }
 
@@ -117,7 +117,7 @@ impl Log {
     pub(crate) fn wait_for_more(&self, cursor: &Cursor) -> Result {
         self.waiters.wait_interruptible(|| {
             self.arm(&Threshold::ANY);
-            self.is_gone() || cursor.unread_bytes(&self.ring()) != 0
+            self.is_gone() || cursor.unread_bytes(self.ring()) != 0
         })
     }
 }

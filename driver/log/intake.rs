@@ -19,6 +19,7 @@ use crate::{
             Ending,
             Share, //
         },
+        Appended,
         Cursor,
         Entry,
         Final,
@@ -216,7 +217,7 @@ impl Intake {
     /// Behind the newest record.
     pub(crate) fn newest(&self) -> Cursor {
         let _lock = self.log.lock.lock();
-        self.writer.newest(&self.log.ring())
+        self.writer.newest(self.log.ring())
     }
 
     pub(crate) fn counts(&self) -> IntakeCounts {
@@ -233,7 +234,7 @@ impl Intake {
     }
 
     /// The right to write. `None`: it was not to be had, in a context that may not wait for it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn access(&self, context: Context) -> Option<Access<'_>> {
         match context {
             Context::Normal => Some(Access::Locked(self.log.lock.lock())),
@@ -254,14 +255,14 @@ impl Intake {
                 return Some(Access::Locked(guard));
             }
             if let Some(taken) = &mut taken {
-                **taken = self.writer.take_over(&self.log.ring());
+                **taken = self.writer.take_over(self.log.ring());
             }
         }
         taken.filter(|taken| taken.is_some()).map(Access::TakenOver)
     }
 
     /// Appends to the ring and to the copy in the region. `keep`: the region is to have it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(
         &self,
         entry: &Entry<'_>,
@@ -270,11 +271,8 @@ impl Intake {
     ) -> Result<u64, Refused> {
         let ring = self.log.ring();
         let appended = match access {
-            Access::TakenOver(taken) => match &mut **taken {
-                Some(last) => last.append(&self.writer, &ring, entry)?,
-                None => return Err(Refused::Busy),
-            },
-            Access::Locked(_) => self.writer.append(&ring, entry)?,
+            Access::TakenOver(taken) => self.put_last(entry, taken)?,
+            Access::Locked(_) => self.writer.append(ring, entry)?,
         };
         if let Some(region) = self.region.as_ref().filter(|_| keep) {
             let share = if entry.flags & USER != 0 {
@@ -299,8 +297,22 @@ impl Intake {
         Ok(appended.seq)
     }
 
+    /// Appends to the ring that was taken over.
+    #[cold]
+    #[inline(never)]
+    fn put_last(
+        &self,
+        entry: &Entry<'_>,
+        taken: &mut Claim<'_, Option<Final>>,
+    ) -> Result<Appended<'_>, Refused> {
+        match &mut **taken {
+            Some(last) => last.append(&self.writer, self.log.ring(), entry),
+            None => Err(Refused::Busy),
+        }
+    }
+
     /// Appends a record that does not come from printk.
-    #[inline]
+    #[inline(always)]
     pub(super) fn append(&self, entry: &Entry<'_>, context: Context) -> Result {
         let Some(mut access) = self.access(context) else {
             self.writer.give_up();

@@ -188,7 +188,7 @@ impl Intake {
     pub(crate) fn after_cleared(&self) -> Cursor {
         let ring = self.log.ring();
         let seq = self.note_cleared(kmsg_range().cleared);
-        Cursor::at_seq(&ring, seq)
+        Cursor::at_seq(ring, seq)
     }
 
     /// Notices a `dmesg -C` after which nothing was logged yet. Returns the number of the first

@@ -25,12 +25,10 @@ use crate::{
     sys::{
         console::kmsg_range,
         time::{
-            caller_id,
             comm,
             default_level,
-            in_emergency,
-            in_nmi,
-            local_clock, //
+            local_clock,
+            Moment, //
         }, //
     }, //
 };
@@ -45,27 +43,27 @@ use kernel::{
 
 impl Intake {
     /// Appends a record of another module.
+    #[inline]
     pub(super) fn module_record(&self, level: u8, text: &[u8]) -> Result {
-        let emergency = in_emergency();
-        let flags = if emergency {
+        let moment = Moment::now();
+        if moment.is_atomic() {
+            return self.module_record_atomic(level, text, moment);
+        }
+        let entry = entry_of_module(level, MODULE, text, moment);
+        self.append(&entry, Context::Normal)
+    }
+
+    /// Appends a record of another module in an NMI or an emergency.
+    #[cold]
+    #[inline(never)]
+    fn module_record_atomic(&self, level: u8, text: &[u8], moment: Moment) -> Result {
+        let flags = if moment.is_emergency() {
             MODULE | EMERGENCY
         } else {
             MODULE
         };
-        let context = if emergency || in_nmi() {
-            Context::Atomic
-        } else {
-            Context::Normal
-        };
-        let entry = Entry {
-            level,
-            flags,
-            ns: local_clock(),
-            caller: caller_id(),
-            text,
-            ..Entry::default()
-        };
-        self.append(&entry, context)
+        let entry = entry_of_module(level, flags, text, moment);
+        self.append(&entry, Context::Atomic)
     }
 
     /// Appends what a program has written, as /dev/kmsg would; returns its length. What goes beyond
@@ -119,9 +117,10 @@ impl Intake {
     }
 
     fn append_of_program(&self, entry: Entry<'_>) -> Result {
+        let moment = Moment::now();
         let entry = Entry {
-            ns: local_clock(),
-            caller: caller_id(),
+            ns: moment.ns(),
+            caller: moment.caller(),
             ..entry
         };
         if self.log.is_gone() {
@@ -146,5 +145,18 @@ impl Intake {
         };
         // A log that is gone needs no report.
         let _ = self.append_of_program(entry);
+    }
+}
+
+/// A record of another module.
+#[inline(always)]
+fn entry_of_module(level: u8, flags: u8, text: &[u8], moment: Moment) -> Entry<'_> {
+    Entry {
+        level,
+        flags,
+        ns: moment.ns(),
+        caller: moment.caller(),
+        text,
+        ..Entry::default()
     }
 }

@@ -222,12 +222,6 @@ impl<'a> Lane<'a> {
         position as usize & self.size().wrapping_sub(1)
     }
 
-    /// The words from `offset` to the end of the data.
-    #[inline]
-    pub(super) fn words_from(&self, offset: usize) -> &'a [Word] {
-        self.data.get(offset / 4..).unwrap_or(&[])
-    }
-
     /// The words of the `len` bytes at `offset`; none if they would wrap.
     #[inline]
     pub(super) fn words(&self, offset: usize, len: usize) -> &'a [Word] {

@@ -222,10 +222,9 @@ impl Writer {
         padding: usize,
     ) -> Result<Appended<'a>, Refused> {
         let place = self.place(lane, head, len).ok_or(Refused::Busy)?;
-        let words = lane.words_from(place.offset);
+        let words = lane.words(place.offset, len);
         fill(words, entry, seq, len, padding);
         publish(lane, head, place.end).map_err(|_| Refused::Busy)?;
-        let words = words.get(..len / 4).unwrap_or(&[]);
         Ok(Appended { seq, words })
     }
 
@@ -447,7 +446,7 @@ fn step(lane: &Lane<'_>, at: u32) -> Option<(u32, bool)> {
     fits.then_some((at.wrapping_add(shape.len as u32), shape.state == WHOLE))
 }
 
-/// Writes the record to the beginning of `words`.
+/// Writes the record to `words`, which has its length.
 #[inline(always)]
 fn fill(words: &[Word], entry: &Entry<'_>, seq: u64, len: usize, padding: usize) {
     let Some((header, body)) = words.split_first_chunk() else {
@@ -461,8 +460,7 @@ fn fill(words: &[Word], entry: &Entry<'_>, seq: u64, len: usize, padding: usize)
     }
     if padding != 0 {
         // It is at the end of the last two words. The rest of them is overwritten.
-        let last = (len / 4).wrapping_sub(RECORD_HEADER / 4 + 2);
-        if let Some([a, b]) = body.get(last..).and_then(|words| words.first_chunk()) {
+        if let [.., a, b] = body {
             a.store(0);
             b.store(0);
         }
