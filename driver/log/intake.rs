@@ -6,6 +6,7 @@
 //! [`programs`](super::programs) the records of programs and of other kernel modules.
 
 use super::{
+    cleared::Cleared,
     limit::DEFAULT_LIMIT,
     printk::{
         Context,
@@ -20,10 +21,12 @@ use crate::{
             Share, //
         },
         Appended,
+        Count,
         Cursor,
         Entry,
         Final,
         Refused,
+        Word,
         Writer,
         EMERGENCY,
         USER, //
@@ -84,15 +87,16 @@ pub(crate) struct Intake {
     #[pin]
     pub(super) task: Mutex<Scratch>,
     /// 1 after the number of the first message was found out.
-    pub(super) begun: Atomic<i32>,
+    pub(super) begun: Word,
     /// printk's number of the next message that is not in the ring. Changed under the lock.
-    pub(super) next_message: Atomic<u64>,
+    pub(super) next_message: Count,
     /// 1 after the console's thread was late.
     pub(super) late: Atomic<i32>,
     /// printk's number of the next message at the last tick, and how many ticks there were.
     pub(super) ticked: Atomic<u64>,
     pub(super) ticks: Atomic<i32>,
-    /// The time of the first message of the emergency that is under way; `u64::MAX`: there is none.
+    /// 1 while an emergency is under way, and the time of its first message.
+    pub(super) emergency: Word,
     pub(super) emergency_since: Atomic<u64>,
     /// 1 after it was noted in the region that this boot panics.
     panicked: Atomic<i32>,
@@ -106,10 +110,7 @@ pub(crate) struct Intake {
     not_kept: Atomic<u64>,
     /// Records that a program may write in five seconds by one open file; 0: any number.
     pub(crate) write_limit: Atomic<u32>,
-    /// printk's number at the last `dmesg -C` that was noticed, and the ring's number of the first
-    /// record after it.
-    pub(super) cleared: Atomic<u64>,
-    pub(super) after_cleared: Atomic<u64>,
+    pub(super) cleared: Cleared,
     /// The panicking processor's right to write without the lock, once it has taken it.
     taken_over: TryCell<Option<Final>>,
 }
@@ -181,27 +182,27 @@ impl Intake {
             atomic,
             panic,
             task <- new_mutex!(task, "fanlight::task"),
-            begun: Atomic::<i32>::new(0),
-            next_message: Atomic::<u64>::new(message),
+            begun: Word::new(0),
+            next_message: Count::new(message),
             late: Atomic::<i32>::new(0),
             ticked: Atomic::<u64>::new(0),
             ticks: Atomic::<i32>::new(0),
-            emergency_since: Atomic::<u64>::new(u64::MAX),
+            emergency: Word::new(0),
+            emergency_since: Atomic::<u64>::new(0),
             panicked: Atomic::<i32>::new(0),
             kept_before,
             missed: Atomic::<u64>::new(0),
             limited: Atomic::<u64>::new(0),
             not_kept: Atomic::<u64>::new(0),
             write_limit: Atomic::<u32>::new(write_limit.unwrap_or(DEFAULT_LIMIT)),
-            cleared: Atomic::<u64>::new(range.cleared),
-            after_cleared: Atomic::<u64>::new(first_seq),
+            cleared: Cleared::new(range.cleared, first_seq),
             taken_over: TryCell::new(None),
         }? Error))
     }
 
     /// printk's number of the next message that is not in the log.
     pub(super) fn next_message(&self) -> u64 {
-        self.next_message.load(Relaxed)
+        self.next_message.load()
     }
 
     /// The number that the next record gets.

@@ -108,7 +108,7 @@ impl Intake {
                 }
             }
         };
-        if range.cleared > self.cleared.load(Relaxed) {
+        if self.cleared.is_new(range.cleared) {
             self.note_cleared(range.cleared);
         }
         self.report_suppressed(suppressed);

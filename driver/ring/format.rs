@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::atomic::{copy_out, Word};
+use super::atomic::{copy_out, odd_bytes, store_word, Word};
 use super::cursor::RecordRef;
 use super::kmsg::{plain_run, MESSAGE_MAX, PROCESSOR};
 use super::number::{divide, Digits};
@@ -233,38 +233,24 @@ fn is_plain(record: &RecordRef<'_>, text_len: usize) -> bool {
     let Some((words, rest)) = record.body().split_at_checked(text_len / 4) else {
         return false;
     };
-    let mut odd = 0;
     for block in words.chunks(8) {
-        for word in block {
-            odd |= odd_bytes(word.load());
-        }
-        if odd & (0x80 * ONES) != 0 {
+        let odd = block
+            .iter()
+            .fold(0, |odd, word| odd | odd_bytes(word.load()));
+        if odd != 0 {
             return false;
         }
     }
-    if text_len % 4 != 0 {
-        // The bytes behind the text are replaced by ones that need no escape.
-        let mut bytes = [b' '; 4];
-        let last = rest.first().map_or(0, Word::load).to_ne_bytes();
-        for (to, from) in bytes.iter_mut().zip(last).take(text_len % 4) {
-            *to = from;
-        }
-        odd |= odd_bytes(u32::from_ne_bytes(bytes));
+    if text_len % 4 == 0 {
+        return true;
     }
-    odd & (0x80 * ONES) == 0
-}
-
-const ONES: u32 = 0x0101_0101;
-
-/// Bit 7 of each byte of the result is set if that byte of `word` is below 0x20, above 0x7e or a
-/// backslash.
-#[inline]
-fn odd_bytes(word: u32) -> u32 {
-    let low = word & (0x7f * ONES);
-    // 0x20 and more reach bit 7, as does what is not a backslash; and so does 0x7f.
-    let wide = low + 0x60 * ONES;
-    let other = (low ^ (0x5c * ONES)) + 0x7f * ONES;
-    word | !(wide & other) | (low + ONES)
+    // The bytes behind the text are replaced by ones that need no escape.
+    let mut bytes = [b' '; 4];
+    let last = rest.first().map_or(0, Word::load).to_ne_bytes();
+    for (to, from) in bytes.iter_mut().zip(last).take(text_len % 4) {
+        *to = from;
+    }
+    odd_bytes(u32::from_ne_bytes(bytes)) == 0
 }
 
 /// What is written; counts on when the buffer is full, up to [`MESSAGE_MAX`].
@@ -325,23 +311,6 @@ impl Output<'_> {
                     self.len += 4;
                 }
                 _ => self.extend(escaped.get(..room.min(4)).unwrap_or(&[])),
-            }
-        }
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn log_text_bytes_that_need_an_escape_are_found() {
-        for byte in 0..=255u8 {
-            for at in 0..4 {
-                let mut bytes = [b' ', b'~', b'a', b'['];
-                bytes[at] = byte;
-                let odd = odd_bytes(u32::from_ne_bytes(bytes)) & (0x80 * ONES) != 0;
-                assert_eq!(odd, plain_run(&[byte]) == 0, "{byte:#x} at {at}");
             }
         }
     }

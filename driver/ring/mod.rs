@@ -91,6 +91,7 @@
 
 #[cfg_attr(fanlight_driver, path = "../sys/atomic.rs")]
 mod atomic;
+mod count;
 mod cursor;
 mod dump;
 mod format;
@@ -102,6 +103,7 @@ mod record;
 mod writer;
 
 pub use atomic::Word;
+pub use count::Count;
 pub use cursor::{Cursor, End, Next, Read, RecordRef, Span};
 pub use dump::parse_dump;
 pub use layout::{

@@ -6,8 +6,9 @@
 #![forbid(unsafe_code)]
 
 use super::atomic::{copy_in, fence_full, fence_release, Word};
+use super::count::Count;
 use super::cursor::Cursor;
-use super::layout::{distance, position, Lane, Ring};
+use super::layout::{distance, Lane, Ring};
 use super::record::{len_state, Entry, Shape, FILLER, OPEN, RECORD_HEADER, USER, WHOLE};
 
 /// Why a record was not appended. It took no sequence number.
@@ -44,61 +45,6 @@ pub struct Counts {
     pub dropped: u64,
     /// Numbers passed over by [`Writer::skip`].
     pub skipped: u64,
-}
-
-/// A 64-bit count that only one thread at a time adds to, and that others may load.
-///
-/// It consists of the low 32 bits and of the count shifted right by 31, as the position of a lane's
-/// head does.
-#[derive(Debug)]
-struct Count {
-    low: Word,
-    epoch: Word,
-}
-
-impl Count {
-    fn new(value: u64) -> Self {
-        Self {
-            low: Word::new(value as u32),
-            epoch: Word::new((value >> 31) as u32),
-        }
-    }
-
-    /// LMM(count_load:A) pairs with LMM(count_store:A), so that the epoch is not older than the low
-    /// bits.
-    #[inline]
-    fn load(&self) -> u64 {
-        let low = self.low.load_acquire();
-        position(low, self.epoch.load())
-    }
-
-    /// Loads the count on the side that adds to it, where bit 31 of the low bits is bit 0 of the
-    /// epoch.
-    #[inline]
-    fn own(&self) -> u64 {
-        (u64::from(self.epoch.load() >> 1) << 32) | u64::from(self.low.load())
-    }
-
-    /// Adds one to the count, which was `value`.
-    #[inline]
-    fn increment(&self, value: u64) {
-        // The low bits are wanted.
-        let low = (value as u32).wrapping_add(1);
-        if low & 0x7fff_ffff == 0 {
-            self.add(1);
-        } else {
-            self.low.store(low);
-        }
-    }
-
-    /// LMM(count_store:A): stores a new epoch before the first low bits of it.
-    #[cold]
-    #[inline(never)]
-    fn add(&self, n: u64) {
-        let value = self.own().wrapping_add(n);
-        self.epoch.store((value >> 31) as u32);
-        self.low.store_release(value as u32);
-    }
 }
 
 /// The private state of a ring's writers.
@@ -198,7 +144,7 @@ impl Writer {
     /// Records that were given up and whose numbers were not passed over yet.
     #[inline]
     fn pending(&self) -> u32 {
-        self.given_up.load().wrapping_sub(self.dropped.low.load())
+        self.given_up.load().wrapping_sub(self.dropped.low())
     }
 
     /// Passes over the numbers of the records that were given up.

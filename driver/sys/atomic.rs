@@ -249,3 +249,66 @@ pub(super) fn copy_out(src: &[Word], dst: &mut [u8]) {
         }
     }
 }
+
+/// The four bytes as a word.
+#[inline(always)]
+pub(super) fn word_of(bytes: &[u8; 4]) -> u32 {
+    let word: u32;
+    // SAFETY: the four bytes are valid, and in normal memory, where a load of a word needs no
+    // alignment.
+    unsafe {
+        asm!(
+            "ldr {word}, [{from}]",
+            word = lateout(reg) word,
+            from = in(reg) bytes.as_ptr(),
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    word
+}
+
+/// Stores a word as four bytes.
+#[inline(always)]
+pub(super) fn store_word(to: &mut [u8; 4], word: u32) {
+    // SAFETY: the four bytes may be written, and are in normal memory, where a store of a word
+    // needs no alignment.
+    unsafe {
+        asm!(
+            "str {word}, [{to}]",
+            word = in(reg) word,
+            to = in(reg) to.as_mut_ptr(),
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
+/// Not 0 if a byte of `word` is below 0x20, above 0x7e or a backslash.
+///
+/// By the instructions for four bytes at once: a difference that saturates is 0 where it would be
+/// negative.
+#[inline(always)]
+pub(super) fn odd_bytes(word: u32) -> u32 {
+    const ONES: u32 = 0x0101_0101;
+    let odd: u32;
+    // SAFETY: arithmetic only.
+    unsafe {
+        asm!(
+            // 0 to 0x5e if the byte is 0x20 to 0x7e.
+            "usub8 {odd}, {word}, {blank}",
+            "uqsub8 {odd}, {odd}, {range}",
+            // 1 if it is a backslash.
+            "eor {other}, {word}, {backslash}",
+            "uqsub8 {other}, {ones}, {other}",
+            "orr {odd}, {odd}, {other}",
+            odd = out(reg) odd,
+            other = out(reg) _,
+            word = in(reg) word,
+            blank = in(reg) 0x20 * ONES,
+            range = in(reg) 0x5e * ONES,
+            backslash = in(reg) 0x5c * ONES,
+            ones = in(reg) ONES,
+            options(pure, nomem, nostack),
+        );
+    }
+    odd
+}

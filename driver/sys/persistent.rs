@@ -175,7 +175,7 @@ impl Region {
 
     /// Keeps a record, which is in the ring as `words`, if it is urgent enough. `false`: there was
     /// no block for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append(&self, level: u8, share: Share, words: &[Word]) -> bool {
         if u32::from(level) > self.level.load() {
             return true;
