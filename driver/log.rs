@@ -17,7 +17,8 @@ mod programs;
 use crate::{
     ring::{
         Cursor,
-        Ring, //
+        Ring,
+        Word, //
     },
     sys::{
         irq_lock::IrqLock,
@@ -31,13 +32,7 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc, //
-    }, //
+    sync::Arc, //
 };
 
 /// A log ring and its readers' wait queue.
@@ -50,7 +45,7 @@ pub(crate) struct Log {
     #[pin]
     pub(crate) waiters: Waiters,
     /// Set when the window was revoked: readers end.
-    gone: Atomic<i32>,
+    gone: Word,
 }
 
 impl Log {
@@ -66,7 +61,7 @@ impl Log {
             area,
             lock <- IrqLock::new(),
             waiters <- Waiters::new(),
-            gone: Atomic::<i32>::new(0),
+            gone: Word::new(0),
         }? Error))
     }
 
@@ -83,12 +78,12 @@ impl Log {
 
     /// Whether the window was revoked.
     pub(crate) fn is_gone(&self) -> bool {
-        self.gone.load(Relaxed) != 0
+        self.gone.load() != 0
     }
 
     /// Lets all readers end. The memory stays as long as they have it.
     pub(crate) fn end(&self) {
-        self.gone.store(1, Relaxed);
+        self.gone.store(1);
         self.wake();
     }
 

@@ -109,7 +109,7 @@ pub(crate) struct Intake {
     /// Records for which the region had no block.
     not_kept: Atomic<u64>,
     /// Records that a program may write in five seconds by one open file; 0: any number.
-    pub(crate) write_limit: Atomic<u32>,
+    pub(crate) write_limit: Word,
     pub(super) cleared: Cleared,
     /// The panicking processor's right to write without the lock, once it has taken it.
     taken_over: TryCell<Option<Final>>,
@@ -194,7 +194,7 @@ impl Intake {
             missed: Atomic::<u64>::new(0),
             limited: Atomic::<u64>::new(0),
             not_kept: Atomic::<u64>::new(0),
-            write_limit: Atomic::<u32>::new(write_limit.unwrap_or(DEFAULT_LIMIT)),
+            write_limit: Word::new(write_limit.unwrap_or(DEFAULT_LIMIT)),
             cleared: Cleared::new(range.cleared, first_seq),
             taken_over: TryCell::new(None),
         }? Error))

@@ -35,10 +35,7 @@ use crate::{
 use kernel::{
     iov::IovIterSource,
     prelude::*,
-    sync::{
-        atomic::Relaxed,
-        Mutex, //
-    }, //
+    sync::Mutex, //
 };
 
 impl Intake {
@@ -79,15 +76,24 @@ impl Intake {
             return Err(EINVAL);
         }
         // Most messages are short: they need no allocation.
-        let mut short = [0u8; 128];
-        let mut long = KVec::new();
-        let text = match short.get_mut(..len) {
-            Some(text) => text,
+        match [0u8; 128].get_mut(..len) {
+            Some(text) => self.write_from(from, text, limit, nonblocking),
             None => {
-                long.resize(len, 0, GFP_KERNEL_ACCOUNT)?;
-                &mut long[..]
+                let mut text = KVec::from_elem(0u8, len, GFP_KERNEL_ACCOUNT)?;
+                self.write_from(from, &mut text, limit, nonblocking)
             }
-        };
+        }
+    }
+
+    /// Appends what `text` has room for.
+    fn write_from(
+        &self,
+        from: &mut IovIterSource<'_>,
+        text: &mut [u8],
+        limit: &Mutex<Limit>,
+        nonblocking: bool,
+    ) -> Result<usize> {
+        let len = text.len();
         if from.copy_from_iter(text) < len {
             return Err(EFAULT);
         }
@@ -95,7 +101,7 @@ impl Intake {
         // The record comes after every message that was printed before.
         let range = kmsg_range();
         self.catch_up_to(range.next, nonblocking)?;
-        let per_interval = self.write_limit.load(Relaxed);
+        let per_interval = self.write_limit.load();
         let suppressed = if per_interval == 0 {
             0
         } else {

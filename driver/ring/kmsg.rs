@@ -91,7 +91,10 @@ pub fn parse<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
     } else {
         (text, buffer)
     };
-    let dict = parse_dict(dict, rest)?;
+    let dict = match dict {
+        [] | [b'\n'] => &[],
+        lines => parse_dict(lines, rest)?,
+    };
     if plain && dict.is_empty() {
         flags |= PLAIN;
     }
@@ -193,7 +196,7 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 /// Whether a byte is written as it is.
-const fn plain(byte: u8) -> bool {
+pub(super) const fn plain(byte: u8) -> bool {
     byte >= b' ' && byte < 127 && byte != b'\\'
 }
 

@@ -104,7 +104,7 @@ mod writer;
 
 pub use atomic::Word;
 pub use count::Count;
-pub use cursor::{Cursor, End, Next, Read, RecordRef, Span};
+pub use cursor::{About, Cursor, End, Next, Read, RecordRef, Span};
 pub use dump::parse_dump;
 pub use layout::{
     distance, position, sizes_ok, AttachError, Header, Lane, LaneHeader, Ring, HEADER_SIZE,

@@ -66,19 +66,6 @@ impl Open {
     }
 }
 
-/// Copies `N` words, and adds them to the sum.
-#[inline(always)]
-fn copy_summed<const N: usize>((to, from): (&[Word], &[Word]), sum: Sum) -> Sum {
-    let (Some(to), Some(from)) = (to.first_chunk::<N>(), from.first_chunk::<N>()) else {
-        return sum;
-    };
-    to.iter().zip(from).fold(sum, |sum, (to, from)| {
-        let word = from.load();
-        to.store(word);
-        sum.add(word)
-    })
-}
-
 /// Stores this boot's records in the region.
 ///
 /// All calls are made by one writer at a time, under a lock. In a panic, one final writer may call
@@ -186,16 +173,25 @@ impl<'a> Appender<'a> {
 
         let first = first.load();
         let mut sum = Sum(open.seed.load()).add(first);
-        // Eight words per turn, because the compiler does not unroll this. Records have an even
+        // Four words per turn, because the compiler does not unroll this. Records have an even
         // number of words.
-        let (to, from) = (to.chunks_exact(8), from.chunks_exact(8));
+        let (to, from) = (to.chunks_exact(4), from.chunks_exact(4));
         let rest = (to.remainder(), from.remainder());
-        for pair in to.zip(from) {
-            sum = copy_summed::<8>(pair, sum);
+        for (to, from) in to.zip(from) {
+            if let ([to_a, to_b, to_c, to_d], [a, b, c, d]) = (to, from) {
+                let (a, b, c, d) = (a.load(), b.load(), c.load(), d.load());
+                to_a.store(a);
+                to_b.store(b);
+                to_c.store(c);
+                to_d.store(d);
+                sum = sum.add(a).add(b).add(c).add(d);
+            }
         }
-        let (to, from) = (rest.0.chunks_exact(2), rest.1.chunks_exact(2));
-        for pair in to.zip(from) {
-            sum = copy_summed::<2>(pair, sum);
+        if let ([to_a, to_b], [a, b]) = rest {
+            let (a, b) = (a.load(), b.load());
+            to_a.store(a);
+            to_b.store(b);
+            sum = sum.add(a).add(b);
         }
         to_check.store(sum.0);
         to_first.store(first);
