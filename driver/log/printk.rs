@@ -207,6 +207,7 @@ impl Sink for Intake {
         }
     }
 
+    #[inline(always)]
     fn record(&self, level: u8, text: &[u8]) -> Result {
         self.module_record(level, text)
     }

@@ -44,7 +44,7 @@ impl Intake {
     pub(super) fn module_record(&self, level: u8, text: &[u8]) -> Result {
         let moment = Moment::now();
         if moment.is_atomic() {
-            return self.module_record_atomic(level, text, moment);
+            return self.module_record_atomic(level, text);
         }
         let entry = entry_of_module(level, MODULE, text, moment);
         self.append(&entry, Context::Normal)
@@ -53,7 +53,8 @@ impl Intake {
     /// Appends a record of another module in an NMI or an emergency.
     #[cold]
     #[inline(never)]
-    fn module_record_atomic(&self, level: u8, text: &[u8], moment: Moment) -> Result {
+    fn module_record_atomic(&self, level: u8, text: &[u8]) -> Result {
+        let moment = Moment::now();
         let flags = if moment.is_emergency() {
             MODULE | EMERGENCY
         } else {

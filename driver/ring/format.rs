@@ -101,7 +101,7 @@ impl Formatter {
                 return Some(len);
             }
         }
-        self.format_escaped(record, &about, scratch, out)
+        self.format_escaped(record, scratch, out)
     }
 
     /// The same for a record that is not plain.
@@ -111,12 +111,12 @@ impl Formatter {
     fn format_escaped(
         &mut self,
         record: &RecordRef<'_>,
-        about: &About,
         scratch: &mut [u8],
         out: &mut [u8],
     ) -> Option<usize> {
+        let about = record.about();
         if is_text_only(record, about.text_len) {
-            self.set_header_of(record, about);
+            self.set_header_of(record, &about);
             if let Some(len) = self.escape_ref(record, about.text_len, out) {
                 return Some(len);
             }
@@ -144,22 +144,17 @@ impl Formatter {
                 store_word(to, word);
                 rest = more;
             } else {
-                for byte in word.to_ne_bytes() {
-                    rest = escape(byte, rest)?;
-                }
+                rest = escape_word(word, 4, rest)?;
             }
         }
         if text % 4 != 0 {
-            let bytes = last.first()?.load().to_ne_bytes();
-            for byte in bytes.into_iter().take(text % 4) {
-                rest = escape(byte, rest)?;
-            }
+            rest = escape_word(last.first()?.load(), text % 4, rest)?;
         }
         *rest.first_mut()? = b'\n';
         Some(self.len + room - rest.len() + 1)
     }
 
-    #[inline]
+    #[inline(always)]
     fn set_header_of(&mut self, record: &RecordRef<'_>, about: &About) {
         let key = key(about.level, about.facility, about.flags);
         self.set_header(record.seq(), key, record.caller(), record.ns());
@@ -183,7 +178,7 @@ impl Formatter {
     }
 
     /// Makes the header that of this record.
-    #[inline]
+    #[inline(always)]
     fn set_header(&mut self, seq: u64, key: u32, who: u32, ns: u64) {
         let since = ns.wrapping_sub(self.second);
         let same = key == self.key && who == self.who && since < SECOND;
@@ -205,7 +200,7 @@ impl Formatter {
     }
 
     /// Adds one to the number in the header; returns false if it gets longer.
-    #[inline]
+    #[inline(always)]
     fn count(&mut self) -> bool {
         let (end, _) = self.ends;
         for digit in self.header.iter_mut().take(end).rev() {
@@ -326,6 +321,16 @@ fn is_plain(record: &RecordRef<'_>, text_len: usize) -> bool {
 fn is_text_only(record: &RecordRef<'_>, text_len: usize) -> bool {
     let padding = record.words().first().map_or(0, |word| word.load() & 7) as usize;
     RECORD_HEADER + text_len + padding == record.size()
+}
+
+/// Writes the first bytes of a word, by escapes if they need them. Returns what is left of `to`;
+/// `None` if it is too short.
+///
+/// Not inlined, so that the loop over the words keeps its registers.
+#[inline(never)]
+fn escape_word(word: u32, bytes: usize, to: &mut [u8]) -> Option<&mut [u8]> {
+    let mut bytes = word.to_ne_bytes().into_iter().take(bytes);
+    bytes.try_fold(to, |to, byte| escape(byte, to))
 }
 
 /// Writes a byte, by an escape if it needs one. Returns what is left of `to`; `None` if it is too

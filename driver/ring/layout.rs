@@ -229,6 +229,12 @@ impl<'a> Lane<'a> {
         self.data.get(at..at.wrapping_add(len / 4)).unwrap_or(&[])
     }
 
+    /// The words of a record of `len` bytes at `offset`; `None` if they would wrap.
+    #[inline]
+    pub(super) fn record(&self, offset: usize, len: usize) -> Option<&'a [Word]> {
+        self.data.get(offset / 4..)?.get(..len / 4)
+    }
+
     /// The head, acquire.
     ///
     /// LMM(lane_head:A) pairs with LMM(publish:A). The epoch is the same before and after, so it is

@@ -9,7 +9,7 @@ use super::atomic::{copy_in, fence_full, fence_release, Word};
 use super::count::Count;
 use super::cursor::Cursor;
 use super::layout::{distance, Lane, Ring};
-use super::record::{len_state, Entry, Shape, FILLER, OPEN, RECORD_HEADER, USER, WHOLE};
+use super::record::{len_state, Entry, Shape, BODY_MAX, FILLER, OPEN, RECORD_HEADER, USER, WHOLE};
 
 /// Why a record was not appended. It took no sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,7 +168,7 @@ impl Writer {
         padding: usize,
     ) -> Result<Appended<'a>, Refused> {
         let place = self.place(lane, head, len).ok_or(Refused::Busy)?;
-        let words = lane.words(place.offset, len);
+        let words = lane.record(place.offset, len).ok_or(Refused::Busy)?;
         fill(words, entry, seq, len, padding);
         publish(lane, head, place.end).map_err(|_| Refused::Busy)?;
         Ok(Appended { seq, words })
@@ -203,7 +203,7 @@ impl Writer {
             let from = tail.load();
             let missing = missing(lane, end, from);
             let mut to = from;
-            let mut records = 0;
+            let mut records = 0u32;
             if missing > 0 {
                 let slack = (lane.size() / 64).min(4096) as i32 & !7;
                 while (to.wrapping_sub(from) as i32) < missing.wrapping_add(slack) {
@@ -214,14 +214,14 @@ impl Writer {
                         break;
                     };
                     to = next;
-                    records += u64::from(whole);
+                    records = records.wrapping_add(whole.into());
                 }
             }
             if missing <= 0 || tail.compare_exchange(from, to).is_ok() {
                 // LMM(make_room:A) pairs with LMM(validate:A): a reader that sees what is stored
                 // from here on, by this writer or by a later one, sees this tail or a later one.
                 fence_release();
-                self.overwritten.add(records);
+                self.overwritten.add(records.into());
                 return true;
             }
         }
@@ -387,8 +387,16 @@ fn missing(lane: &Lane<'_>, end: u32, tail: u32) -> i32 {
 #[inline]
 fn step(lane: &Lane<'_>, at: u32) -> Option<(u32, bool)> {
     let offset = lane.offset(at);
-    let shape = Shape::of(lane.words(offset, 8).first()?.load());
-    let fits = shape.fits(lane.size().wrapping_sub(offset));
+    let shape = Shape::of(lane.data().get(offset / 4)?.load());
+    let room = lane.size().wrapping_sub(offset);
+    // Nearly all are of this kind.
+    if shape.state == WHOLE
+        && shape.len.wrapping_sub(RECORD_HEADER) <= BODY_MAX
+        && shape.len <= room
+    {
+        return Some((at.wrapping_add(shape.len as u32), true));
+    }
+    let fits = shape.fits(room);
     fits.then_some((at.wrapping_add(shape.len as u32), shape.state == WHOLE))
 }
 
