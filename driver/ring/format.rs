@@ -296,13 +296,15 @@ fn is_plain(record: &RecordRef<'_>, text_len: usize) -> bool {
     let Some((words, rest)) = record.body().split_at_checked(text_len / 4) else {
         return false;
     };
-    for block in words.chunks(8) {
-        let odd = block
+    let is_odd = |words: &[Word]| {
+        let odd = words
             .iter()
             .fold(0, |odd, word| odd | odd_bytes(word.load()));
-        if odd != 0 {
-            return false;
-        }
+        odd != 0
+    };
+    let mut blocks = words.chunks_exact(8);
+    if is_odd(blocks.remainder()) || blocks.any(is_odd) {
+        return false;
     }
     if text_len % 4 == 0 {
         return true;
