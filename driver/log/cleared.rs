@@ -7,18 +7,20 @@
 //! wants to know and when a program writes, but not for each message. Until then [`Cleared`]
 //! remembers which records the messages have become.
 
-use crate::sys::console::kmsg_range;
+use crate::{
+    ring::Word,
+    sys::console::kmsg_range, //
+};
 use kernel::sync::atomic::{
     Atomic,
     Relaxed, //
 };
 
-use crate::ring::Word;
-
 /// How many runs are remembered before printk is asked.
 const RUNS: usize = 32;
 
-/// Messages whose numbers are consecutive, and whose records are, too: the numbers of the first one.
+/// Messages with consecutive numbers whose records have consecutive numbers, too: the numbers of the
+/// first one.
 struct Run {
     message: Atomic<u64>,
     record: Atomic<u64>,

@@ -192,8 +192,8 @@ impl Intake {
         Cursor::at_seq(ring, seq)
     }
 
-    /// Notices a `dmesg -C` after which `cleared` is the first message. Returns the number of the first
-    /// record after the last one.
+    /// Notices a `dmesg -C` after which `cleared` is the first message. Returns the number of the
+    /// first record after the last one.
     pub(super) fn note_cleared(&self, cleared: u64) -> u64 {
         let _lock = self.log.lock.lock();
         self.cleared.notice(cleared, self.writer.next_seq())
