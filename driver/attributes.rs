@@ -23,10 +23,7 @@ use crate::{
     }, //
 };
 use core::fmt;
-use kernel::{
-    prelude::*,
-    sync::atomic::Relaxed, //
-};
+use kernel::prelude::*;
 
 macro_rules! attribute {
     ($name:literal, $show:expr) => {
@@ -63,7 +60,7 @@ fn store_level(window: &Window, text: &[u8]) -> Result {
         _ => return Err(EINVAL),
     };
     let region = window.content.region().ok_or(EIO)?;
-    region.level.store(level.into(), Relaxed);
+    region.level.store(level.into());
     Ok(())
 }
 
@@ -71,7 +68,7 @@ fn store_write_limit(window: &Window, text: &[u8]) -> Result {
     let text = core::str::from_utf8(text).map_err(|_| EINVAL)?;
     let limit = text.trim().parse::<u32>().map_err(|_| EINVAL)?;
     let intake = window.content.intake().ok_or(EIO)?;
-    intake.write_limit.store(limit, Relaxed);
+    intake.write_limit.store(limit);
     Ok(())
 }
 
@@ -142,7 +139,7 @@ pub(crate) const ATTRIBUTES: &[Attribute<Window>] = &[
         c"persist_level",
         |w| w.content.region().is_some(),
         |w, f| match w.content.region() {
-            Some(region) => write!(f, "{}", region.level.load(Relaxed)),
+            Some(region) => write!(f, "{}", region.level.load()),
             None => Ok(()),
         },
         Some(store_level)
@@ -151,7 +148,7 @@ pub(crate) const ATTRIBUTES: &[Attribute<Window>] = &[
         c"write_limit",
         |w| w.content.intake().is_some(),
         |w, f| match w.content.intake() {
-            Some(intake) => write!(f, "{}", intake.write_limit.load(Relaxed)),
+            Some(intake) => write!(f, "{}", intake.write_limit.load()),
             None => Ok(()),
         },
         Some(store_write_limit)

@@ -5,6 +5,7 @@
 //! [`intake`] is what writes to the log of this boot; [`previous`] is the log of an earlier boot,
 //! to which nothing writes.
 
+mod cleared;
 pub(crate) mod intake;
 pub(crate) mod kept;
 pub(crate) mod limit;
@@ -16,7 +17,8 @@ mod programs;
 use crate::{
     ring::{
         Cursor,
-        Ring, //
+        Ring,
+        Word, //
     },
     sys::{
         irq_lock::IrqLock,
@@ -30,13 +32,7 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc, //
-    }, //
+    sync::Arc, //
 };
 
 /// A log ring and its readers' wait queue.
@@ -49,7 +45,7 @@ pub(crate) struct Log {
     #[pin]
     pub(crate) waiters: Waiters,
     /// Set when the window was revoked: readers end.
-    gone: Atomic<i32>,
+    gone: Word,
 }
 
 impl Log {
@@ -65,7 +61,7 @@ impl Log {
             area,
             lock <- IrqLock::new(),
             waiters <- Waiters::new(),
-            gone: Atomic::<i32>::new(0),
+            gone: Word::new(0),
         }? Error))
     }
 
@@ -76,18 +72,18 @@ impl Log {
 
     /// The ring.
     #[inline]
-    pub(crate) fn ring(&self) -> Ring<'_> {
+    pub(crate) fn ring(&self) -> &Ring<'_> {
         self.area.ring()
     }
 
     /// Whether the window was revoked.
     pub(crate) fn is_gone(&self) -> bool {
-        self.gone.load(Relaxed) != 0
+        self.gone.load() != 0
     }
 
     /// Lets all readers end. The memory stays as long as they have it.
     pub(crate) fn end(&self) {
-        self.gone.store(1, Relaxed);
+        self.gone.store(1);
         self.wake();
     }
 
@@ -117,7 +113,7 @@ impl Log {
     pub(crate) fn wait_for_more(&self, cursor: &Cursor) -> Result {
         self.waiters.wait_interruptible(|| {
             self.arm(&Threshold::ANY);
-            self.is_gone() || cursor.unread_bytes(&self.ring()) != 0
+            self.is_gone() || cursor.unread_bytes(self.ring()) != 0
         })
     }
 }

@@ -123,7 +123,7 @@ impl LogFile {
                 Err(e) if e == ENOMEM || e == ENFILE => return Err(e),
                 Err(_) => false,
             };
-        let cursor = Cursor::oldest(&log.ring());
+        let cursor = Cursor::oldest(log.ring());
         let buffers = Buffers {
             formatter: kmsg::Formatter::new(PRINTK_CALLER),
             record: KVec::from_elem(0u8, RECORD_MAX, GFP_KERNEL_ACCOUNT)?,
@@ -157,7 +157,7 @@ impl LogFile {
         self.kernel
     }
 
-    fn ring(&self) -> Result<Ring<'_>> {
+    fn ring(&self) -> Result<&Ring<'_>> {
         if self.log.is_gone() {
             return Err(ENODEV);
         }
@@ -251,7 +251,7 @@ impl LogFile {
         }
         let ring = self.ring()?;
         let cursor = match (whence, &self.intake) {
-            (SEEK_SET, _) | (SEEK_DATA, None) => Cursor::oldest(&ring),
+            (SEEK_SET, _) | (SEEK_DATA, None) => Cursor::oldest(ring),
             (SEEK_DATA, Some(intake)) => intake.after_cleared(),
             (SEEK_END, Some(intake)) => intake.newest(),
             // Programs then read it from the beginning, as a pipe: tail, for example.
@@ -317,7 +317,7 @@ impl PinnedDrop for LogFile {
 /// One read(). The cursor becomes the file's when it is over.
 struct Reading<'a> {
     file: &'a LogFile,
-    ring: Ring<'a>,
+    ring: &'a Ring<'a>,
     cursor: Cursor,
     buffers: &'a mut Buffers,
 }
@@ -371,7 +371,7 @@ impl Reading<'_> {
         let mut passed = 0usize;
         loop {
             let before = self.cursor.clone();
-            let mut span = match self.cursor.read(&self.ring, room, None) {
+            let mut span = match self.cursor.read(self.ring, room, None) {
                 Read::Empty => return (done, Fill::End),
                 // In the log of an earlier boot the numbers tell.
                 Read::Lost(_) if file.intake.is_none() => continue,
@@ -389,7 +389,7 @@ impl Reading<'_> {
             let mut full = false;
             let mut contradictory = 0;
             while let Some(record) = span.next() {
-                if !file.may_see(record.flags()) {
+                if !file.kernel && !file.may_see(record.flags()) {
                     passed += 1;
                     if passed % STRIDE == 0 && should_stop() {
                         return (done, Fill::Error(EINTR));

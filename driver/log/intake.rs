@@ -6,6 +6,7 @@
 //! [`programs`](super::programs) the records of programs and of other kernel modules.
 
 use super::{
+    cleared::Cleared,
     limit::DEFAULT_LIMIT,
     printk::{
         Context,
@@ -19,10 +20,13 @@ use crate::{
             Ending,
             Share, //
         },
+        Appended,
+        Count,
         Cursor,
         Entry,
         Final,
         Refused,
+        Word,
         Writer,
         EMERGENCY,
         USER, //
@@ -83,15 +87,16 @@ pub(crate) struct Intake {
     #[pin]
     pub(super) task: Mutex<Scratch>,
     /// 1 after the number of the first message was found out.
-    pub(super) begun: Atomic<i32>,
+    pub(super) begun: Word,
     /// printk's number of the next message that is not in the ring. Changed under the lock.
-    pub(super) next_message: Atomic<u64>,
+    pub(super) next_message: Count,
     /// 1 after the console's thread was late.
     pub(super) late: Atomic<i32>,
     /// printk's number of the next message at the last tick, and how many ticks there were.
     pub(super) ticked: Atomic<u64>,
     pub(super) ticks: Atomic<i32>,
-    /// The time of the first message of the emergency that is under way; `u64::MAX`: there is none.
+    /// 1 while an emergency is under way, and the time of its first message.
+    pub(super) emergency: Word,
     pub(super) emergency_since: Atomic<u64>,
     /// 1 after [`Intake::run`].
     runs: Atomic<i32>,
@@ -106,11 +111,8 @@ pub(crate) struct Intake {
     /// Records for which the region had no block.
     not_kept: Atomic<u64>,
     /// Records that a program may write in five seconds by one open file; 0: any number.
-    pub(crate) write_limit: Atomic<u32>,
-    /// printk's number at the last `dmesg -C` that was noticed, and the ring's number of the first
-    /// record after it.
-    pub(super) cleared: Atomic<u64>,
-    pub(super) after_cleared: Atomic<u64>,
+    pub(crate) write_limit: Word,
+    pub(super) cleared: Cleared,
     /// The panicking processor's right to write without the lock, once it has taken it.
     taken_over: TryCell<Option<Final>>,
 }
@@ -182,28 +184,28 @@ impl Intake {
             atomic,
             panic,
             task <- new_mutex!(task, "fanlight::task"),
-            begun: Atomic::<i32>::new(0),
-            next_message: Atomic::<u64>::new(message),
+            begun: Word::new(0),
+            next_message: Count::new(message),
             late: Atomic::<i32>::new(0),
             ticked: Atomic::<u64>::new(0),
             ticks: Atomic::<i32>::new(0),
-            emergency_since: Atomic::<u64>::new(u64::MAX),
+            emergency: Word::new(0),
+            emergency_since: Atomic::<u64>::new(0),
             runs: Atomic::<i32>::new(0),
             panicked: Atomic::<i32>::new(0),
             kept_before,
             missed: Atomic::<u64>::new(0),
             limited: Atomic::<u64>::new(0),
             not_kept: Atomic::<u64>::new(0),
-            write_limit: Atomic::<u32>::new(write_limit.unwrap_or(DEFAULT_LIMIT)),
-            cleared: Atomic::<u64>::new(range.cleared),
-            after_cleared: Atomic::<u64>::new(first_seq),
+            write_limit: Word::new(write_limit.unwrap_or(DEFAULT_LIMIT)),
+            cleared: Cleared::new(range.cleared, first_seq),
             taken_over: TryCell::new(None),
         }? Error))
     }
 
     /// printk's number of the next message that is not in the log.
     pub(super) fn next_message(&self) -> u64 {
-        self.next_message.load(Relaxed)
+        self.next_message.load()
     }
 
     /// The number that the next record gets.
@@ -219,7 +221,7 @@ impl Intake {
     /// Behind the newest record.
     pub(crate) fn newest(&self) -> Cursor {
         let _lock = self.log.lock.lock();
-        self.writer.newest(&self.log.ring())
+        self.writer.newest(self.log.ring())
     }
 
     pub(crate) fn counts(&self) -> IntakeCounts {
@@ -236,7 +238,7 @@ impl Intake {
     }
 
     /// The right to write. `None`: it was not to be had, in a context that may not wait for it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn access(&self, context: Context) -> Option<Access<'_>> {
         match context {
             Context::Normal => Some(Access::Locked(self.log.lock.lock())),
@@ -257,14 +259,14 @@ impl Intake {
                 return Some(Access::Locked(guard));
             }
             if let Some(taken) = &mut taken {
-                **taken = self.writer.take_over(&self.log.ring());
+                **taken = self.writer.take_over(self.log.ring());
             }
         }
         taken.filter(|taken| taken.is_some()).map(Access::TakenOver)
     }
 
     /// Appends to the ring and to the copy in the region. `keep`: the region is to have it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(
         &self,
         entry: &Entry<'_>,
@@ -273,11 +275,8 @@ impl Intake {
     ) -> Result<u64, Refused> {
         let ring = self.log.ring();
         let appended = match access {
-            Access::TakenOver(taken) => match &mut **taken {
-                Some(last) => last.append(&self.writer, &ring, entry)?,
-                None => return Err(Refused::Busy),
-            },
-            Access::Locked(_) => self.writer.append(&ring, entry)?,
+            Access::TakenOver(taken) => self.put_last(entry, taken)?,
+            Access::Locked(_) => self.writer.append(ring, entry)?,
         };
         if let Some(region) = self.region.as_ref().filter(|_| keep) {
             let share = if entry.flags & USER != 0 {
@@ -302,8 +301,22 @@ impl Intake {
         Ok(appended.seq)
     }
 
+    /// Appends to the ring that was taken over.
+    #[cold]
+    #[inline(never)]
+    fn put_last(
+        &self,
+        entry: &Entry<'_>,
+        taken: &mut Claim<'_, Option<Final>>,
+    ) -> Result<Appended<'_>, Refused> {
+        match &mut **taken {
+            Some(last) => last.append(&self.writer, self.log.ring(), entry),
+            None => Err(Refused::Busy),
+        }
+    }
+
     /// Appends a record that does not come from printk.
-    #[inline]
+    #[inline(always)]
     pub(super) fn append(&self, entry: &Entry<'_>, context: Context) -> Result {
         let Some(mut access) = self.access(context) else {
             self.writer.give_up();

@@ -43,7 +43,7 @@ impl Intake {
     /// Finds out with which message the log begins, when `seq` is the first that the console has
     /// seen.
     pub(super) fn begin(&self, seq: u64) {
-        if self.begun.load(Relaxed) != 0 {
+        if self.begun.load() != 0 {
             return;
         }
         // What was too quiet for the console may come before it.
@@ -51,47 +51,47 @@ impl Intake {
         let Some(_access) = self.access(Context::Atomic) else {
             return;
         };
-        if self.begun.cmpxchg(0, 1, Relaxed).is_err() {
+        if self.begun.compare_exchange(0, 1).is_err() {
             return;
         }
         // Messages before it had been overwritten before the log began. The ring's numbers are
         // printk's until a program writes, unless they go on where an earlier bind in this boot has
         // ended.
-        let expected = self.next_message.load(Relaxed);
+        let expected = self.next_message.own();
         if first > expected {
             self.writer.skip(first - expected);
-            self.next_message.store(first, Relaxed);
+            self.next_message.set(first);
         }
     }
 
     /// Takes message `seq` of printk, unless it was taken before. Messages that were passed over
     /// are counted, and leave a gap in the ring's numbers.
     pub(super) fn take(&self, seq: u64, entry: &Entry<'_>, context: Context) {
-        let range = kmsg_range();
         let Some(mut access) = self.access(context) else {
             // It stays in printk's buffer, from where the next message's call takes it.
             return;
         };
-        let next = self.next_message.load(Relaxed);
+        let next = self.next_message.own();
         if seq < next {
             return;
         }
-        self.skip_messages(seq - next);
-        if range.cleared != self.cleared.load(Relaxed) && seq >= range.cleared {
-            self.cleared.store(range.cleared, Relaxed);
-            self.after_cleared.store(self.writer.next_seq(), Relaxed);
+        if seq != next {
+            self.skip_messages(seq - next);
+            self.next_message.set(seq);
         }
-        self.next_message.store(seq, Relaxed);
         match self.put(entry, &mut access, seq >= self.kept_before) {
             // Another processor has taken the ring over: it takes the message from printk's buffer.
             Err(Refused::Busy) => {}
             Err(_) => {
                 self.skip_messages(1);
-                self.next_message.store(seq + 1, Relaxed);
+                self.next_message.increment(seq);
             }
-            // After the record: if this context is stopped in between, the panic's takes the
-            // message again.
-            Ok(_) => self.next_message.store(seq + 1, Relaxed),
+            Ok(record) => {
+                self.cleared.taken(seq, record);
+                // After the record: if this context is stopped in between, the panic's takes the
+                // message again.
+                self.next_message.increment(seq);
+            }
         }
     }
 
@@ -100,10 +100,10 @@ impl Intake {
         let Some(_access) = self.access(context) else {
             return;
         };
-        let next = self.next_message.load(Relaxed);
+        let next = self.next_message.own();
         if until > next {
             self.skip_messages(until - next);
-            self.next_message.store(until, Relaxed);
+            self.next_message.set(until);
         }
         // Those who wait for the log to catch up do not wait for a record.
         self.log
@@ -116,6 +116,7 @@ impl Intake {
     fn skip_messages(&self, n: u64) {
         if n != 0 {
             add(&self.missed, n);
+            self.cleared.missed();
             self.writer.skip(n);
         }
     }
@@ -161,7 +162,7 @@ impl Intake {
     /// Takes messages before `until` from printk's buffer instead of waiting for the console, which
     /// has seen the first.
     fn take_pending(&self, until: u64) {
-        if self.begun.load(Relaxed) == 0 {
+        if self.begun.load() == 0 {
             return;
         }
         let mut scratch = self.task.lock();
@@ -188,18 +189,13 @@ impl Intake {
     pub(crate) fn after_cleared(&self) -> Cursor {
         let ring = self.log.ring();
         let seq = self.note_cleared(kmsg_range().cleared);
-        Cursor::at_seq(&ring, seq)
+        Cursor::at_seq(ring, seq)
     }
 
-    /// Notices a `dmesg -C` after which nothing was logged yet. Returns the number of the first
-    /// record after the last one.
+    /// Notices a `dmesg -C` after which `cleared` is the first message. Returns the number of the
+    /// first record after the last one.
     pub(super) fn note_cleared(&self, cleared: u64) -> u64 {
         let _lock = self.log.lock.lock();
-        // The number only grows. A later one may have been noticed in between.
-        if cleared > self.cleared.load(Relaxed) {
-            self.cleared.store(cleared, Relaxed);
-            self.after_cleared.store(self.writer.next_seq(), Relaxed);
-        }
-        self.after_cleared.load(Relaxed)
+        self.cleared.notice(cleared, self.writer.next_seq())
     }
 }

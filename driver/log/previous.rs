@@ -74,7 +74,7 @@ impl Previous {
         if boot.is_some() {
             recovered.records(index, |record| {
                 // The ring is large enough for all of them.
-                let _ = writer.append_with_seq(&log.ring(), &record.entry, record.seq);
+                let _ = writer.append_with_seq(log.ring(), &record.entry, record.seq);
             })?;
         }
         let summary = boot.map(Summary::of);
@@ -100,7 +100,7 @@ impl Previous {
         }
         *summary = None;
         // Under the mutex: nothing else writes to this ring.
-        self.writer.clear(&self.log.ring());
+        self.writer.clear(self.log.ring());
         Ok(())
     }
 }

@@ -114,7 +114,9 @@ impl Intake {
     /// Marks a message that was printed in an emergency which is under way, not one that was only
     /// taken meanwhile.
     fn mark<'a>(&self, entry: Entry<'a>) -> Entry<'a> {
-        let emergency = entry.ns >= self.emergency_since.load(Relaxed) && in_emergency();
+        let emergency = self.emergency.load() != 0
+            && entry.ns >= self.emergency_since.load(Relaxed)
+            && in_emergency();
         let flags = if emergency { EMERGENCY } else { 0 };
         Entry {
             flags: entry.flags | flags,
@@ -156,7 +158,7 @@ fn number(text: &[u8]) -> Option<u64> {
 
 impl Sink for Intake {
     fn line(&self, text: &[u8]) {
-        self.emergency_since.store(u64::MAX, Relaxed);
+        self.emergency.store(0);
         if let Some(mut scratch) = self.thread.claim() {
             self.take_line(text, &mut scratch, Context::Normal);
         }
@@ -170,10 +172,11 @@ impl Sink for Intake {
         };
         if !in_emergency() {
             // Whoever prints directly, as all do while the machine goes down.
-            self.emergency_since.store(u64::MAX, Relaxed);
-        } else if self.emergency_since.load(Relaxed) == u64::MAX {
+            self.emergency.store(0);
+        } else if self.emergency.load() == 0 {
             let since = kmsg::parse(text, &mut scratch.line).map_or(0, |line| line.entry.ns);
             self.emergency_since.store(since, Relaxed);
+            self.emergency.store(1);
         }
         self.take_line(text, &mut scratch, Context::Atomic);
     }
@@ -204,6 +207,7 @@ impl Sink for Intake {
         }
     }
 
+    #[inline(always)]
     fn record(&self, level: u8, text: &[u8]) -> Result {
         self.module_record(level, text)
     }

@@ -25,47 +25,43 @@ use crate::{
     sys::{
         console::kmsg_range,
         time::{
-            caller_id,
             comm,
             default_level,
-            in_emergency,
-            in_nmi,
-            local_clock, //
+            local_clock,
+            Moment, //
         }, //
     }, //
 };
 use kernel::{
     iov::IovIterSource,
     prelude::*,
-    sync::{
-        atomic::Relaxed,
-        Mutex, //
-    }, //
+    sync::Mutex, //
 };
 
 impl Intake {
     /// Appends a record of another module.
+    #[inline]
     pub(super) fn module_record(&self, level: u8, text: &[u8]) -> Result {
-        let emergency = in_emergency();
-        let flags = if emergency {
+        let moment = Moment::now();
+        if moment.is_atomic() {
+            return self.module_record_atomic(level, text);
+        }
+        let entry = entry_of_module(level, MODULE, text, moment);
+        self.append(&entry, Context::Normal)
+    }
+
+    /// Appends a record of another module in an NMI or an emergency.
+    #[cold]
+    #[inline(never)]
+    fn module_record_atomic(&self, level: u8, text: &[u8]) -> Result {
+        let moment = Moment::now();
+        let flags = if moment.is_emergency() {
             MODULE | EMERGENCY
         } else {
             MODULE
         };
-        let context = if emergency || in_nmi() {
-            Context::Atomic
-        } else {
-            Context::Normal
-        };
-        let entry = Entry {
-            level,
-            flags,
-            ns: local_clock(),
-            caller: caller_id(),
-            text,
-            ..Entry::default()
-        };
-        self.append(&entry, context)
+        let entry = entry_of_module(level, flags, text, moment);
+        self.append(&entry, Context::Atomic)
     }
 
     /// Appends what a program has written, as /dev/kmsg would; returns its length. What goes beyond
@@ -81,15 +77,24 @@ impl Intake {
             return Err(EINVAL);
         }
         // Most messages are short: they need no allocation.
-        let mut short = [0u8; 128];
-        let mut long = KVec::new();
-        let text = match short.get_mut(..len) {
-            Some(text) => text,
+        match [0u8; 128].get_mut(..len) {
+            Some(text) => self.write_from(from, text, limit, nonblocking),
             None => {
-                long.resize(len, 0, GFP_KERNEL_ACCOUNT)?;
-                &mut long[..]
+                let mut text = KVec::from_elem(0u8, len, GFP_KERNEL_ACCOUNT)?;
+                self.write_from(from, &mut text, limit, nonblocking)
             }
-        };
+        }
+    }
+
+    /// Appends what `text` has room for.
+    fn write_from(
+        &self,
+        from: &mut IovIterSource<'_>,
+        text: &mut [u8],
+        limit: &Mutex<Limit>,
+        nonblocking: bool,
+    ) -> Result<usize> {
+        let len = text.len();
         if from.copy_from_iter(text) < len {
             return Err(EFAULT);
         }
@@ -97,7 +102,7 @@ impl Intake {
         // The record comes after every message that was printed before.
         let range = kmsg_range();
         self.catch_up_to(range.next, nonblocking)?;
-        let per_interval = self.write_limit.load(Relaxed);
+        let per_interval = self.write_limit.load();
         let suppressed = if per_interval == 0 {
             0
         } else {
@@ -110,7 +115,7 @@ impl Intake {
                 }
             }
         };
-        if range.cleared > self.cleared.load(Relaxed) {
+        if self.cleared.is_new(range.cleared) {
             self.note_cleared(range.cleared);
         }
         self.report_suppressed(suppressed);
@@ -119,9 +124,10 @@ impl Intake {
     }
 
     fn append_of_program(&self, entry: Entry<'_>) -> Result {
+        let moment = Moment::now();
         let entry = Entry {
-            ns: local_clock(),
-            caller: caller_id(),
+            ns: moment.ns(),
+            caller: moment.caller(),
             ..entry
         };
         if self.log.is_gone() {
@@ -146,5 +152,18 @@ impl Intake {
         };
         // A log that is gone needs no report.
         let _ = self.append_of_program(entry);
+    }
+}
+
+/// A record of another module.
+#[inline(always)]
+fn entry_of_module(level: u8, flags: u8, text: &[u8], moment: Moment) -> Entry<'_> {
+    Entry {
+        level,
+        flags,
+        ns: moment.ns(),
+        caller: moment.caller(),
+        text,
+        ..Entry::default()
     }
 }

@@ -83,7 +83,7 @@ impl LogFile {
         let first = cursor.seq().unwrap_or(0);
         // In this order: a record that comes in between makes the threshold lower, not higher.
         let bytes = intake.bytes();
-        let unread = cursor.unread_bytes(&ring);
+        let unread = cursor.unread_bytes(ring);
         let wanted = |n: u32| (n != 0).then_some(n);
         let threshold = Threshold {
             // The delay counts from the first record.
@@ -103,7 +103,7 @@ impl LogFile {
         }
         let reached = |wanted: u32, got: u64| wanted != 0 && got >= wanted.into();
         let ready = reached(watermark.records, intake.next_seq().saturating_sub(first))
-            || reached(watermark.bytes, cursor.unread_bytes(&ring))
+            || reached(watermark.bytes, cursor.unread_bytes(ring))
             || age.is_some_and(|age| delay != 0 && age >= delay);
         if ready && oldest.is_some() {
             events | READABLE
@@ -113,10 +113,10 @@ impl LogFile {
     }
 
     /// What read() would find next, without moving the file's cursor.
-    fn peek(&self, cursor: &mut Cursor, ring: Ring<'_>) -> Seen {
+    fn peek(&self, cursor: &mut Cursor, ring: &Ring<'_>) -> Seen {
         let mut passed = 0usize;
         loop {
-            let mut span = match cursor.read(&ring, RECORD_MAX, None) {
+            let mut span = match cursor.read(ring, RECORD_MAX, None) {
                 Read::Empty => return Seen::Nothing,
                 // In the log of an earlier boot the numbers tell.
                 Read::Lost(_) if self.intake.is_none() => continue,

@@ -153,3 +153,27 @@ pub(super) fn copy_out(src: &[Word], dst: &mut [u8]) {
         }
     }
 }
+
+/// The four bytes as a word.
+#[inline]
+pub(super) fn word_of(bytes: &[u8; 4]) -> u32 {
+    u32::from_ne_bytes(*bytes)
+}
+
+/// Stores a word as four bytes.
+#[inline]
+pub(super) fn store_word(to: &mut [u8; 4], word: u32) {
+    *to = word.to_ne_bytes();
+}
+
+/// Not 0 if a byte of `word` is below 0x20, above 0x7e or a backslash.
+#[inline]
+pub(super) fn odd_bytes(word: u32) -> u32 {
+    const ONES: u32 = 0x0101_0101;
+    // Bit 7 of each byte.
+    let low = word & (0x7f * ONES);
+    // 0x20 and more reach it, as does what is not a backslash; and so does 0x7f.
+    let wide = low + 0x60 * ONES;
+    let other = (low ^ (0x5c * ONES)) + 0x7f * ONES;
+    (word | !(wide & other) | (low + ONES)) & (0x80 * ONES)
+}

@@ -484,22 +484,44 @@ impl<'a> Iterator for Span<'a, '_> {
             return None;
         }
         let (words, rest) = self.words.split_at_checked(len / 4)?;
-        if wide(words, 2) != self.seq {
+        let (header, body) = words.split_first_chunk()?;
+        if wide(header, 2) != self.seq {
             return None;
         }
         let seq = self.seq;
         self.previous = self.words;
         self.words = rest;
         self.seq = seq.wrapping_add(1);
-        Some(RecordRef { words, seq })
+        Some(RecordRef {
+            header,
+            body,
+            words,
+            seq,
+        })
     }
 }
 
 /// A record where it is in the ring. All but its number and its size may be void: see [`Span`].
 #[derive(Clone, Copy, Debug)]
 pub struct RecordRef<'a> {
+    header: &'a [Word; RECORD_HEADER / 4],
+    body: &'a [Word],
+    /// Both.
     words: &'a [Word],
     seq: u64,
+}
+
+/// What the last word of a record's header has. May be void: see [`Span`].
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// The level: 0 (emergency) to 7 (debug).
+    pub level: u8,
+    /// Syslog facility.
+    pub facility: u8,
+    /// The flags: [`USER`](super::USER) and the others.
+    pub flags: u8,
+    /// Bytes of the text; not more than the record has.
+    pub text_len: usize,
 }
 
 impl<'a> RecordRef<'a> {
@@ -524,52 +546,58 @@ impl<'a> RecordRef<'a> {
     /// Nanoseconds since boot.
     #[inline]
     pub fn ns(&self) -> u64 {
-        wide(self.words, 4)
+        wide(self.header, 4)
     }
 
     /// Task, or `0x8000_0000` + processor.
     #[inline]
     pub fn caller(&self) -> u32 {
-        self.words.get(6).map_or(0, Word::load)
+        let [.., caller, _] = self.header;
+        caller.load()
     }
 
+    /// Level, facility, flags and length of the text, which are loaded at once.
     #[inline]
-    fn last_word(&self) -> [u8; 4] {
-        self.words.get(7).map_or(0, Word::load).to_ne_bytes()
+    pub fn about(&self) -> About {
+        let [.., last] = self.header;
+        let [text_a, text_b, level_flags, facility] = last.load().to_ne_bytes();
+        let text_len = usize::from(u16::from_ne_bytes([text_a, text_b]));
+        About {
+            level: level_flags >> 5,
+            facility,
+            flags: level_flags & FLAGS,
+            text_len: text_len.min(self.body.len() * 4),
+        }
     }
 
     /// The level: 0 (emergency) to 7 (debug).
     #[inline]
     pub fn level(&self) -> u8 {
-        let [_, _, level_flags, _] = self.last_word();
-        level_flags >> 5
+        self.about().level
     }
 
     /// Syslog facility.
     #[inline]
     pub fn facility(&self) -> u8 {
-        let [_, _, _, facility] = self.last_word();
-        facility
+        self.about().facility
     }
 
     /// The flags: [`USER`](super::USER) and the others.
     #[inline]
     pub fn flags(&self) -> u8 {
-        let [_, _, level_flags, _] = self.last_word();
-        level_flags & FLAGS
+        self.about().flags
     }
 
     /// Bytes of the text; not more than the record has.
     #[inline]
     pub fn text_len(&self) -> usize {
-        let [a, b, _, _] = self.last_word();
-        usize::from(u16::from_ne_bytes([a, b])).min(self.size().saturating_sub(RECORD_HEADER))
+        self.about().text_len
     }
 
     /// The words that the text begins with.
     #[inline]
     pub fn body(&self) -> &'a [Word] {
-        self.words.get(RECORD_HEADER / 4..).unwrap_or(&[])
+        self.body
     }
 
     /// Copies the whole record to `buffer`, for [`Record::parse`]; `None` if it does not fit.

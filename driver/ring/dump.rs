@@ -13,8 +13,9 @@
 
 #![forbid(unsafe_code)]
 
+use super::kmsg::plain_run;
 use super::number::take;
-use super::record::Entry;
+use super::record::{Entry, PLAIN};
 
 /// Bit of [`Entry::caller`] outside of task context, where the rest is a processor.
 const PROCESSOR: u32 = 0x8000_0000;
@@ -33,7 +34,10 @@ pub fn parse_dump<'a>(dumped: &'a [u8], buffer: &'a mut [u8]) -> Option<Entry<'a
     let prefix = dumped.get(..dumped.len() - body.len())?;
     let body = body.strip_suffix(b"\n").unwrap_or(body);
 
-    let text = if body.contains(&b'\n') {
+    // Most texts are plain as far as to their end, which also tells that they have one line.
+    let run = plain_run(body);
+    let plain = run == body.len();
+    let text = if !plain && body.get(run..)?.contains(&b'\n') {
         let mut len = 0;
         for (i, line) in body.split(|&byte| byte == b'\n').enumerate() {
             if i != 0 {
@@ -51,6 +55,7 @@ pub fn parse_dump<'a>(dumped: &'a [u8], buffer: &'a mut [u8]) -> Option<Entry<'a
     Some(Entry {
         level: priority as u8 & 7,
         facility: (priority >> 3) as u8,
+        flags: if plain { PLAIN } else { 0 },
         ns,
         caller,
         text,
@@ -100,6 +105,9 @@ mod tests {
         assert_eq!((entry.level, entry.facility), (7, 1));
         assert_eq!((entry.ns, entry.caller), (12_000_345_000, 107));
         assert_eq!(entry.text, b"debug [x] y");
+        assert_eq!(entry.flags, PLAIN);
+        let entry = parse_dump(b"<15>[   12.000345][  T107] debug \\ y\n", &mut []).unwrap();
+        assert_eq!((entry.text, entry.flags), (&b"debug \\ y"[..], 0));
     }
 
     #[test]
@@ -110,6 +118,7 @@ mod tests {
         let entry = parse_dump(dumped, &mut buffer).unwrap();
         assert_eq!(entry.text, b"one\n\nthree");
         assert_eq!(entry.caller, 0x8000_0001);
+        assert_eq!(entry.flags, 0);
     }
 
     #[test]

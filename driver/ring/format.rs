@@ -5,9 +5,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::atomic::{copy_out, Word};
-use super::cursor::RecordRef;
-use super::kmsg::{plain_run, MESSAGE_MAX, PROCESSOR};
+use super::atomic::{copy_out, odd_bytes, store_word, Word};
+use super::cursor::{About, RecordRef};
+use super::kmsg::{plain, plain_run, MESSAGE_MAX, PROCESSOR};
 use super::number::{divide, Digits};
 use super::record::{Entry, Record, CONT, PLAIN, RECORD_HEADER};
 
@@ -92,11 +92,32 @@ impl Formatter {
         scratch: &mut [u8],
         out: &mut [u8],
     ) -> Option<usize> {
-        let (text_len, flags) = (record.text_len(), record.flags());
-        if flags & PLAIN != 0 || is_plain(record, text_len) {
-            if let Some(len) = self.plain_len_of(record, text_len, flags) {
+        let about = record.about();
+        if about.flags & PLAIN != 0 || is_plain(record, about.text_len) {
+            self.set_header_of(record, &about);
+            if let Some(len) = self.plain_len(about.text_len) {
                 let text = self.begin(len, out)?;
                 copy_out(record.body(), text);
+                return Some(len);
+            }
+        }
+        self.format_escaped(record, scratch, out)
+    }
+
+    /// The same for a record that is not plain.
+    ///
+    /// Not inlined, so that it does not take registers from the others.
+    #[inline(never)]
+    fn format_escaped(
+        &mut self,
+        record: &RecordRef<'_>,
+        scratch: &mut [u8],
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let about = record.about();
+        if is_text_only(record, about.text_len) {
+            self.set_header_of(record, &about);
+            if let Some(len) = self.escape_ref(record, about.text_len, out) {
                 return Some(len);
             }
         }
@@ -106,11 +127,37 @@ impl Formatter {
         }
     }
 
-    #[inline]
-    fn plain_len_of(&mut self, record: &RecordRef<'_>, text: usize, flags: u8) -> Option<usize> {
-        let key = key(record.level(), record.facility(), flags);
+    /// Writes a text with escapes from where it is in the ring. `None`: the kernel might cut it, or
+    /// `out` might be too short.
+    fn escape_ref(&self, record: &RecordRef<'_>, text: usize, out: &mut [u8]) -> Option<usize> {
+        if self.len + 4 * text + 1 > MESSAGE_MAX.min(out.len()) {
+            return None;
+        }
+        let (header, mut rest) = out.split_at_mut_checked(self.len)?;
+        let room = rest.len();
+        header.copy_from_slice(self.header.get(..self.len)?);
+        let (words, last) = record.body().split_at_checked(text / 4)?;
+        for word in words {
+            let word = word.load();
+            if odd_bytes(word) == 0 {
+                let (to, more) = rest.split_first_chunk_mut()?;
+                store_word(to, word);
+                rest = more;
+            } else {
+                rest = escape_word(word, 4, rest)?;
+            }
+        }
+        if text % 4 != 0 {
+            rest = escape_word(last.first()?.load(), text % 4, rest)?;
+        }
+        *rest.first_mut()? = b'\n';
+        Some(self.len + room - rest.len() + 1)
+    }
+
+    #[inline(always)]
+    fn set_header_of(&mut self, record: &RecordRef<'_>, about: &About) {
+        let key = key(about.level, about.facility, about.flags);
         self.set_header(record.seq(), key, record.caller(), record.ns());
-        self.plain_len(text)
     }
 
     /// The length of the whole line, if the text needs no escape and the kernel would not cut it.
@@ -131,7 +178,7 @@ impl Formatter {
     }
 
     /// Makes the header that of this record.
-    #[inline]
+    #[inline(always)]
     fn set_header(&mut self, seq: u64, key: u32, who: u32, ns: u64) {
         let since = ns.wrapping_sub(self.second);
         let same = key == self.key && who == self.who && since < SECOND;
@@ -141,18 +188,19 @@ impl Formatter {
         }
         self.seq = seq;
         // Less than a second, which fits.
-        let mut micros = since as u32 / 1000;
+        let micros = since as u32 / 1000;
         let (_, end) = self.ends;
-        if let Some(digits) = self.header.get_mut(end.wrapping_sub(MICROS)..end) {
-            for digit in digits.iter_mut().rev() {
-                *digit = b'0' + (micros % 10) as u8;
-                micros /= 10;
-            }
+        let digits = self.header.get_mut(end.wrapping_sub(MICROS)..end);
+        if let Some([a, b, c, d, e, f]) = digits {
+            let (high, low) = (micros / 10_000, micros % 10_000);
+            [*a, *b] = pair(high);
+            [*c, *d] = pair(low / 100);
+            [*e, *f] = pair(low % 100);
         }
     }
 
     /// Adds one to the number in the header; returns false if it gets longer.
-    #[inline]
+    #[inline(always)]
     fn count(&mut self) -> bool {
         let (end, _) = self.ends;
         for digit in self.header.iter_mut().take(end).rev() {
@@ -208,6 +256,22 @@ impl Formatter {
     }
 }
 
+/// The two digits of a number below 100.
+#[inline]
+fn pair(number: u32) -> [u8; 2] {
+    const PAIRS: [[u8; 2]; 100] = {
+        let mut pairs = [[0; 2]; 100];
+        let mut n = 0;
+        while n < 100 {
+            pairs[n as usize] = [b'0' + n / 10, b'0' + n % 10];
+            n += 1;
+        }
+        pairs
+    };
+    let pair = PAIRS.get(number as usize);
+    pair.copied().unwrap_or([b'0'; 2])
+}
+
 /// Priority, and in bit 0 whether it is a continuation.
 #[inline]
 fn key(level: u8, facility: u8, flags: u8) -> u32 {
@@ -226,45 +290,76 @@ pub fn format(seq: u64, entry: &Entry<'_>, caller: bool, out: &mut [u8]) -> Opti
 /// Not inlined: its loop needs the registers for its constants.
 #[inline(never)]
 fn is_plain(record: &RecordRef<'_>, text_len: usize) -> bool {
-    let padding = record.words().first().map_or(0, |word| word.load() & 7) as usize;
-    if RECORD_HEADER + text_len + padding != record.size() {
+    if !is_text_only(record, text_len) {
         return false;
     }
     let Some((words, rest)) = record.body().split_at_checked(text_len / 4) else {
         return false;
     };
-    let mut odd = 0;
-    for block in words.chunks(8) {
-        for word in block {
-            odd |= odd_bytes(word.load());
-        }
-        if odd & (0x80 * ONES) != 0 {
-            return false;
-        }
+    let is_odd = |words: &[Word]| {
+        let odd = words
+            .iter()
+            .fold(0, |odd, word| odd | odd_bytes(word.load()));
+        odd != 0
+    };
+    let mut blocks = words.chunks_exact(8);
+    if is_odd(blocks.remainder()) || blocks.any(is_odd) {
+        return false;
     }
-    if text_len % 4 != 0 {
-        // The bytes behind the text are replaced by ones that need no escape.
-        let mut bytes = [b' '; 4];
-        let last = rest.first().map_or(0, Word::load).to_ne_bytes();
-        for (to, from) in bytes.iter_mut().zip(last).take(text_len % 4) {
-            *to = from;
-        }
-        odd |= odd_bytes(u32::from_ne_bytes(bytes));
+    if text_len % 4 == 0 {
+        return true;
     }
-    odd & (0x80 * ONES) == 0
+    // The bytes behind the text are replaced by ones that need no escape.
+    let mut bytes = [b' '; 4];
+    let last = rest.first().map_or(0, Word::load).to_ne_bytes();
+    for (to, from) in bytes.iter_mut().zip(last).take(text_len % 4) {
+        *to = from;
+    }
+    odd_bytes(u32::from_ne_bytes(bytes)) == 0
 }
 
-const ONES: u32 = 0x0101_0101;
-
-/// Bit 7 of each byte of the result is set if that byte of `word` is below 0x20, above 0x7e or a
-/// backslash.
+/// Whether a record has no dictionary, and lengths that do not contradict each other.
 #[inline]
-fn odd_bytes(word: u32) -> u32 {
-    let low = word & (0x7f * ONES);
-    // 0x20 and more reach bit 7, as does what is not a backslash; and so does 0x7f.
-    let wide = low + 0x60 * ONES;
-    let other = (low ^ (0x5c * ONES)) + 0x7f * ONES;
-    word | !(wide & other) | (low + ONES)
+fn is_text_only(record: &RecordRef<'_>, text_len: usize) -> bool {
+    let padding = record.words().first().map_or(0, |word| word.load() & 7) as usize;
+    RECORD_HEADER + text_len + padding == record.size()
+}
+
+/// Writes the first bytes of a word, by escapes if they need them. Returns what is left of `to`;
+/// `None` if it is too short.
+///
+/// Not inlined, so that the loop over the words keeps its registers.
+#[inline(never)]
+fn escape_word(word: u32, bytes: usize, to: &mut [u8]) -> Option<&mut [u8]> {
+    let mut bytes = word.to_ne_bytes().into_iter().take(bytes);
+    bytes.try_fold(to, |to, byte| escape(byte, to))
+}
+
+/// Writes a byte, by an escape if it needs one. Returns what is left of `to`; `None` if it is too
+/// short.
+#[inline(always)]
+fn escape(byte: u8, to: &mut [u8]) -> Option<&mut [u8]> {
+    if plain(byte) {
+        let (to, rest) = to.split_first_mut()?;
+        *to = byte;
+        return Some(rest);
+    }
+    let (to, rest) = to.split_first_chunk_mut()?;
+    store_word(to, u32::from_ne_bytes(escaped(byte)));
+    Some(rest)
+}
+
+/// The escape of a byte.
+#[inline]
+fn escaped(byte: u8) -> [u8; 4] {
+    let digit = |nibble: u8| {
+        if nibble < 10 {
+            b'0' + nibble
+        } else {
+            b'a' - 10 + nibble
+        }
+    };
+    [b'\\', b'x', digit(byte >> 4), digit(byte & 15)]
 }
 
 /// What is written; counts on when the buffer is full, up to [`MESSAGE_MAX`].
@@ -304,7 +399,6 @@ impl Output<'_> {
     /// As the kernel's `msg_add_ext_text()`, down to where it cuts: `scnprintf()` keeps a byte for
     /// its NUL.
     fn escape(&mut self, text: &[u8]) {
-        const HEX: [u8; 16] = *b"0123456789abcdef";
         let mut rest = text;
         loop {
             let run = plain_run(rest);
@@ -315,8 +409,7 @@ impl Output<'_> {
                 return;
             };
             rest = rest.get(run + 1..).unwrap_or(&[]);
-            let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
-            let escaped = [b'\\', b'x', digit(byte >> 4), digit(byte & 15)];
+            let escaped = escaped(byte);
             let room = (MESSAGE_MAX - self.len).saturating_sub(1);
             let to = self.out.get_mut(self.len..);
             match to.and_then(|to| to.first_chunk_mut()) {
@@ -325,23 +418,6 @@ impl Output<'_> {
                     self.len += 4;
                 }
                 _ => self.extend(escaped.get(..room.min(4)).unwrap_or(&[])),
-            }
-        }
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn log_text_bytes_that_need_an_escape_are_found() {
-        for byte in 0..=255u8 {
-            for at in 0..4 {
-                let mut bytes = [b' ', b'~', b'a', b'['];
-                bytes[at] = byte;
-                let odd = odd_bytes(u32::from_ne_bytes(bytes)) & (0x80 * ONES) != 0;
-                assert_eq!(odd, plain_run(&[byte]) == 0, "{byte:#x} at {at}");
             }
         }
     }

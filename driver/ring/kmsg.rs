@@ -16,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::atomic::{odd_bytes, word_of};
 pub use super::format::{format, Formatter};
 use super::number::take;
 use super::record::{Entry, CONT, PLAIN, USER};
@@ -90,7 +91,10 @@ pub fn parse<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
     } else {
         (text, buffer)
     };
-    let dict = parse_dict(dict, rest)?;
+    let dict = match dict {
+        [] | [b'\n'] => &[],
+        lines => parse_dict(lines, rest)?,
+    };
     if plain && dict.is_empty() {
         flags |= PLAIN;
     }
@@ -192,31 +196,22 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 /// Whether a byte is written as it is.
-const fn plain(byte: u8) -> bool {
+pub(super) const fn plain(byte: u8) -> bool {
     byte >= b' ' && byte < 127 && byte != b'\\'
 }
 
-/// Which bytes are not.
-const ODD: [bool; 256] = {
-    let mut odd = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        odd[byte] = !plain(byte as u8);
-        byte += 1;
-    }
-    odd
-};
-
 /// Bytes at the beginning that are written as they are.
 pub(super) fn plain_run(text: &[u8]) -> usize {
-    let odd = |byte: u8| ODD.get(usize::from(byte)).copied().unwrap_or(true);
-    let clean = |block: &&[u8]| !block.iter().fold(false, |any, &byte| any | odd(byte));
+    let clean = |bytes: &&[u8]| {
+        let words = bytes.chunks_exact(4).filter_map(|word| word.first_chunk());
+        words.fold(0, |odd, word| odd | odd_bytes(word_of(word))) == 0
+    };
     // Sixteen with one branch, as long as there is none among them, and then four.
     let mut sure = text.chunks_exact(16).take_while(clean).count() * 16;
     let rest = text.get(sure..).unwrap_or(&[]);
     sure += rest.chunks_exact(4).take_while(clean).count() * 4;
     let rest = text.iter().skip(sure);
-    sure + rest.take_while(|&&byte| !odd(byte)).count()
+    sure + rest.take_while(|&&byte| plain(byte)).count()
 }
 
 /// Takes apart what a program has written, as /dev/kmsg does; `None` if it is longer than
@@ -323,5 +318,28 @@ impl<'a> Iterator for Pieces<'a> {
         let (piece, more) = rest.split_at_checked(cut)?;
         self.rest = Some(more);
         Some(piece)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_text_bytes_that_need_an_escape_are_found() {
+        for byte in 0..=255u8 {
+            for at in 0..4 {
+                let mut bytes = [b' ', b'~', b'a', b'['];
+                bytes[at] = byte;
+                let odd = odd_bytes(u32::from_ne_bytes(bytes)) != 0;
+                assert_eq!(odd, !plain(byte), "{byte:#x} at {at}");
+            }
+            for at in 0..40 {
+                let mut text = [b'x'; 40];
+                text[at] = byte;
+                let run = if plain(byte) { 40 } else { at };
+                assert_eq!(plain_run(&text), run, "{byte:#x} at {at}");
+            }
+        }
     }
 }

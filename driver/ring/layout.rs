@@ -222,17 +222,17 @@ impl<'a> Lane<'a> {
         position as usize & self.size().wrapping_sub(1)
     }
 
-    /// The words from `offset` to the end of the data.
-    #[inline]
-    pub(super) fn words_from(&self, offset: usize) -> &'a [Word] {
-        self.data.get(offset / 4..).unwrap_or(&[])
-    }
-
     /// The words of the `len` bytes at `offset`; none if they would wrap.
     #[inline]
     pub(super) fn words(&self, offset: usize, len: usize) -> &'a [Word] {
         let at = offset / 4;
         self.data.get(at..at.wrapping_add(len / 4)).unwrap_or(&[])
+    }
+
+    /// The words of a record of `len` bytes at `offset`; `None` if they would wrap.
+    #[inline]
+    pub(super) fn record(&self, offset: usize, len: usize) -> Option<&'a [Word]> {
+        self.data.get(offset / 4..)?.get(..len / 4)
     }
 
     /// The head, acquire.

@@ -91,6 +91,7 @@
 
 #[cfg_attr(fanlight_driver, path = "../sys/atomic.rs")]
 mod atomic;
+mod count;
 mod cursor;
 mod dump;
 mod format;
@@ -102,7 +103,8 @@ mod record;
 mod writer;
 
 pub use atomic::Word;
-pub use cursor::{Cursor, End, Next, Read, RecordRef, Span};
+pub use count::Count;
+pub use cursor::{About, Cursor, End, Next, Read, RecordRef, Span};
 pub use dump::parse_dump;
 pub use layout::{
     distance, position, sizes_ok, AttachError, Header, Lane, LaneHeader, Ring, HEADER_SIZE,

@@ -6,9 +6,10 @@
 #![forbid(unsafe_code)]
 
 use super::atomic::{copy_in, fence_full, fence_release, Word};
+use super::count::Count;
 use super::cursor::Cursor;
-use super::layout::{distance, position, Lane, Ring};
-use super::record::{len_state, Entry, Shape, FILLER, OPEN, RECORD_HEADER, USER, WHOLE};
+use super::layout::{distance, Lane, Ring};
+use super::record::{len_state, Entry, Shape, BODY_MAX, FILLER, OPEN, RECORD_HEADER, USER, WHOLE};
 
 /// Why a record was not appended. It took no sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,61 +45,6 @@ pub struct Counts {
     pub dropped: u64,
     /// Numbers passed over by [`Writer::skip`].
     pub skipped: u64,
-}
-
-/// A 64-bit count that only one thread at a time adds to, and that others may load.
-///
-/// It consists of the low 32 bits and of the count shifted right by 31, as the position of a lane's
-/// head does.
-#[derive(Debug)]
-struct Count {
-    low: Word,
-    epoch: Word,
-}
-
-impl Count {
-    fn new(value: u64) -> Self {
-        Self {
-            low: Word::new(value as u32),
-            epoch: Word::new((value >> 31) as u32),
-        }
-    }
-
-    /// LMM(count_load:A) pairs with LMM(count_store:A), so that the epoch is not older than the low
-    /// bits.
-    #[inline]
-    fn load(&self) -> u64 {
-        let low = self.low.load_acquire();
-        position(low, self.epoch.load())
-    }
-
-    /// Loads the count on the side that adds to it, where bit 31 of the low bits is bit 0 of the
-    /// epoch.
-    #[inline]
-    fn own(&self) -> u64 {
-        (u64::from(self.epoch.load() >> 1) << 32) | u64::from(self.low.load())
-    }
-
-    /// Adds one to the count, which was `value`.
-    #[inline]
-    fn increment(&self, value: u64) {
-        // The low bits are wanted.
-        let low = (value as u32).wrapping_add(1);
-        if low & 0x7fff_ffff == 0 {
-            self.add(1);
-        } else {
-            self.low.store(low);
-        }
-    }
-
-    /// LMM(count_store:A): stores a new epoch before the first low bits of it.
-    #[cold]
-    #[inline(never)]
-    fn add(&self, n: u64) {
-        let value = self.own().wrapping_add(n);
-        self.epoch.store((value >> 31) as u32);
-        self.low.store_release(value as u32);
-    }
 }
 
 /// The private state of a ring's writers.
@@ -198,7 +144,7 @@ impl Writer {
     /// Records that were given up and whose numbers were not passed over yet.
     #[inline]
     fn pending(&self) -> u32 {
-        self.given_up.load().wrapping_sub(self.dropped.low.load())
+        self.given_up.load().wrapping_sub(self.dropped.low())
     }
 
     /// Passes over the numbers of the records that were given up.
@@ -222,10 +168,9 @@ impl Writer {
         padding: usize,
     ) -> Result<Appended<'a>, Refused> {
         let place = self.place(lane, head, len).ok_or(Refused::Busy)?;
-        let words = lane.words_from(place.offset);
+        let words = lane.record(place.offset, len).ok_or(Refused::Busy)?;
         fill(words, entry, seq, len, padding);
         publish(lane, head, place.end).map_err(|_| Refused::Busy)?;
-        let words = words.get(..len / 4).unwrap_or(&[]);
         Ok(Appended { seq, words })
     }
 
@@ -258,7 +203,7 @@ impl Writer {
             let from = tail.load();
             let missing = missing(lane, end, from);
             let mut to = from;
-            let mut records = 0;
+            let mut records = 0u32;
             if missing > 0 {
                 let slack = (lane.size() / 64).min(4096) as i32 & !7;
                 while (to.wrapping_sub(from) as i32) < missing.wrapping_add(slack) {
@@ -269,14 +214,14 @@ impl Writer {
                         break;
                     };
                     to = next;
-                    records += u64::from(whole);
+                    records = records.wrapping_add(whole.into());
                 }
             }
             if missing <= 0 || tail.compare_exchange(from, to).is_ok() {
                 // LMM(make_room:A) pairs with LMM(validate:A): a reader that sees what is stored
                 // from here on, by this writer or by a later one, sees this tail or a later one.
                 fence_release();
-                self.overwritten.add(records);
+                self.overwritten.add(records.into());
                 return true;
             }
         }
@@ -442,12 +387,20 @@ fn missing(lane: &Lane<'_>, end: u32, tail: u32) -> i32 {
 #[inline]
 fn step(lane: &Lane<'_>, at: u32) -> Option<(u32, bool)> {
     let offset = lane.offset(at);
-    let shape = Shape::of(lane.words(offset, 8).first()?.load());
-    let fits = shape.fits(lane.size().wrapping_sub(offset));
+    let shape = Shape::of(lane.data().get(offset / 4)?.load());
+    let room = lane.size().wrapping_sub(offset);
+    // Nearly all are of this kind.
+    if shape.state == WHOLE
+        && shape.len.wrapping_sub(RECORD_HEADER) <= BODY_MAX
+        && shape.len <= room
+    {
+        return Some((at.wrapping_add(shape.len as u32), true));
+    }
+    let fits = shape.fits(room);
     fits.then_some((at.wrapping_add(shape.len as u32), shape.state == WHOLE))
 }
 
-/// Writes the record to the beginning of `words`.
+/// Writes the record to `words`, which has its length.
 #[inline(always)]
 fn fill(words: &[Word], entry: &Entry<'_>, seq: u64, len: usize, padding: usize) {
     let Some((header, body)) = words.split_first_chunk() else {
@@ -461,8 +414,7 @@ fn fill(words: &[Word], entry: &Entry<'_>, seq: u64, len: usize, padding: usize)
     }
     if padding != 0 {
         // It is at the end of the last two words. The rest of them is overwritten.
-        let last = (len / 4).wrapping_sub(RECORD_HEADER / 4 + 2);
-        if let Some([a, b]) = body.get(last..).and_then(|words| words.first_chunk()) {
+        if let [.., a, b] = body {
             a.store(0);
             b.store(0);
         }

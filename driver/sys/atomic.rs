@@ -140,20 +140,79 @@ pub(super) fn fence_full() {
     barrier();
 }
 
+/// Bytes that one turn of [`blocks!`] copies.
+const BLOCK: usize = 32;
+
+/// Copies blocks of [`BLOCK`] bytes from `$from` to `$to` while `$left` has one, and moves all
+/// three. `$load` and `$store` move the registers r0 to r3.
+///
+/// In place of `memcpy()`, which does too much before its loop: records are short. ARMv7 loads and
+/// stores single words of any alignment in normal memory, and several at once if they are aligned.
+macro_rules! blocks {
+    ($from:ident, $to:ident, $left:ident, [$($load:literal)*], [$($store:literal)*]) => {
+        asm!(
+            "2:",
+            $($load,)*
+            $($store,)*
+            $($load,)*
+            $($store,)*
+            "sub {left}, {left}, #32",
+            "cmp {left}, #32",
+            "bhs 2b",
+            from = inout(reg) $from,
+            to = inout(reg) $to,
+            left = inout(reg) $left,
+            out("r0") _,
+            out("r1") _,
+            out("r2") _,
+            out("r3") _,
+            options(nostack),
+        )
+    };
+}
+
 /// Stores `src` over the bytes of `dst` from byte `at` on; the other bytes of the words it touches
 /// are kept.
 ///
 /// No ordering, neither against other accesses nor between the bytes. The caller is the only one
 /// that stores to these words. What does not fit is left out.
-#[inline]
+#[inline(always)]
 pub(super) fn copy_in(dst: &[Word], at: usize, src: &[u8]) {
-    let len = src.len().min((dst.len() * 4).saturating_sub(at));
-    // SAFETY: `len` bytes from `at` on are inside `dst`, whose words may be changed through a
+    let mut left = src.len().min((dst.len() * 4).saturating_sub(at));
+    let mut from = src.as_ptr();
+    // SAFETY: `left` bytes from `at` on are inside `dst`, whose words may be changed through a
     // shared reference; `src` is other memory. Readers of these bytes race with this by design, and
-    // the ring's positions tell them.
+    // the ring's positions tell them. The blocks are what `left` has of them. The words of a ring
+    // are in normal memory, and aligned, and so is `to` if `at` is.
     unsafe {
-        let to = dst.as_ptr().cast::<u8>().cast_mut().add(at);
-        core::ptr::copy_nonoverlapping(src.as_ptr(), to, len);
+        let mut to = dst.as_ptr().cast::<u8>().cast_mut().add(at);
+        if left >= BLOCK && at % 4 == 0 {
+            if from as usize % 4 == 0 {
+                blocks!(
+                    from,
+                    to,
+                    left,
+                    ["ldm {from}!, {{r0-r3}}"],
+                    ["stm {to}!, {{r0-r3}}"]
+                );
+            } else {
+                blocks!(
+                    from,
+                    to,
+                    left,
+                    [
+                        "ldr r0, [{from}], #4"
+                        "ldr r1, [{from}], #4"
+                        "ldr r2, [{from}], #4"
+                        "ldr r3, [{from}], #4"
+                    ],
+                    ["stm {to}!, {{r0-r3}}"]
+                );
+            }
+        }
+        if left != 0 {
+            core::ptr::copy_nonoverlapping(from, to, left);
+        }
     }
 }
 
@@ -162,10 +221,94 @@ pub(super) fn copy_in(dst: &[Word], at: usize, src: &[u8]) {
 ///
 /// No ordering, neither against other accesses nor between the bytes, which may change at the same
 /// time: `dst` may get a mixture of old and new.
-#[inline]
+#[inline(always)]
 pub(super) fn copy_out(src: &[Word], dst: &mut [u8]) {
-    let len = dst.len().min(src.len() * 4);
-    // SAFETY: `len` bytes are inside both, which are different memory. The copy races with writers
-    // by design.
-    unsafe { core::ptr::copy_nonoverlapping(src.as_ptr().cast::<u8>(), dst.as_mut_ptr(), len) };
+    let mut left = dst.len().min(src.len() * 4);
+    let mut from = src.as_ptr().cast::<u8>();
+    let mut to = dst.as_mut_ptr();
+    // SAFETY: `left` bytes are inside both, which are different memory. The copy races with writers
+    // by design. The blocks are what `left` has of them. Both are normal memory, and `src` is
+    // aligned.
+    unsafe {
+        if left >= BLOCK {
+            blocks!(
+                from,
+                to,
+                left,
+                ["ldm {from}!, {{r0-r3}}"],
+                [
+                    "str r0, [{to}], #4"
+                    "str r1, [{to}], #4"
+                    "str r2, [{to}], #4"
+                    "str r3, [{to}], #4"
+                ]
+            );
+        }
+        if left != 0 {
+            core::ptr::copy_nonoverlapping(from, to, left);
+        }
+    }
+}
+
+/// The four bytes as a word.
+#[inline(always)]
+pub(super) fn word_of(bytes: &[u8; 4]) -> u32 {
+    let word: u32;
+    // SAFETY: the four bytes are valid, and in normal memory, where a load of a word needs no
+    // alignment.
+    unsafe {
+        asm!(
+            "ldr {word}, [{from}]",
+            word = lateout(reg) word,
+            from = in(reg) bytes.as_ptr(),
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    word
+}
+
+/// Stores a word as four bytes.
+#[inline(always)]
+pub(super) fn store_word(to: &mut [u8; 4], word: u32) {
+    // SAFETY: the four bytes may be written, and are in normal memory, where a store of a word
+    // needs no alignment.
+    unsafe {
+        asm!(
+            "str {word}, [{to}]",
+            word = in(reg) word,
+            to = in(reg) to.as_mut_ptr(),
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
+/// Not 0 if a byte of `word` is below 0x20, above 0x7e or a backslash.
+///
+/// By the instructions for four bytes at once: a difference that saturates is 0 where it would be
+/// negative.
+#[inline(always)]
+pub(super) fn odd_bytes(word: u32) -> u32 {
+    const ONES: u32 = 0x0101_0101;
+    let odd: u32;
+    // SAFETY: arithmetic only.
+    unsafe {
+        asm!(
+            // 0 to 0x5e if the byte is 0x20 to 0x7e.
+            "usub8 {odd}, {word}, {blank}",
+            "uqsub8 {odd}, {odd}, {range}",
+            // 1 if it is a backslash.
+            "eor {other}, {word}, {backslash}",
+            "uqsub8 {other}, {ones}, {other}",
+            "orr {odd}, {odd}, {other}",
+            odd = out(reg) odd,
+            other = out(reg) _,
+            word = in(reg) word,
+            blank = in(reg) 0x20 * ONES,
+            range = in(reg) 0x5e * ONES,
+            backslash = in(reg) 0x5c * ONES,
+            ones = in(reg) ONES,
+            options(pure, nomem, nostack),
+        );
+    }
+    odd
 }

@@ -101,7 +101,7 @@ pub(crate) fn kmsg_range() -> KmsgRange {
 /// # Invariants
 ///
 /// The pointers are from the functions in `kmsg.c` that make them, have not been freed, and have
-/// `sink` as their data, which is a pointer to the sink that `_owner` keeps.
+/// `sink` as their data, which is a pointer to the sink that `owner` keeps.
 pub(crate) struct Console<S: Sink> {
     console: NonNull<ffi::Console>,
     dumper: Option<NonNull<ffi::Dumper>>,
@@ -109,7 +109,7 @@ pub(crate) struct Console<S: Sink> {
     tick: Option<NonNull<ffi::Tick>>,
     target: Option<NonNull<ffi::Target>>,
     sink: NonNull<SinkRef>,
-    _owner: Arc<S>,
+    owner: Arc<S>,
 }
 
 /// What the C side has as its data.
@@ -143,7 +143,7 @@ impl<S: Sink> Console<S> {
             tick: None,
             target: None,
             sink: data,
-            _owner: sink,
+            owner: sink,
         };
         // SAFETY: by the type invariant.
         to_result(unsafe { ffi::fanlight_console_register(this.console.as_ptr()) })?;
@@ -156,14 +156,15 @@ impl<S: Sink> Console<S> {
     /// want of memory is reported and done without.
     pub(crate) fn start(&mut self, dev: &Device) {
         let raw: *mut c_void = self.sink.as_ptr().cast();
-        // SAFETY: the console is registered, and the data lives until `drop` has freed what refers
-        // to it.
+        let log: *const S = &*self.owner;
+        // SAFETY: the console is registered, and the data and the sink live until `drop` has freed
+        // what refers to them. `record` is made for this type of sink.
         let (clock, tick, target) = unsafe {
             ffi::fanlight_console_start(self.console.as_ptr());
             (
                 from_err_ptr(ffi::fanlight_clock_new(raw)),
                 from_err_ptr(ffi::fanlight_tick_new(raw)),
-                from_err_ptr(ffi::fanlight_target_add(raw)),
+                from_err_ptr(ffi::fanlight_target_add(record::<S>, log.cast())),
             )
         };
         if clock.is_err() || tick.is_err() || target.is_err() {
@@ -268,21 +269,20 @@ unsafe extern "C" fn fanlight_dumping(data: *const c_void, panic: bool, shutdown
 ///
 /// # Safety
 ///
-/// `data` must be the data of a live [`Console`], and `text` be `len` valid bytes that do not
-/// change during the call.
-#[no_mangle]
-unsafe extern "C" fn fanlight_log_record(
-    data: *const c_void,
+/// `log` must be a live `S`, and `text` be `len` valid bytes that do not change during the call.
+unsafe extern "C" fn record<S: Sink>(
+    log: *const c_void,
     level: c_uint,
     text: *const u8,
     len: usize,
 ) -> c_int {
-    let Some(level) = u8::try_from(level).ok().filter(|level| *level <= 7) else {
+    if level > 7 {
         return EINVAL.to_errno();
-    };
-    // SAFETY: the caller passes the console's data and a text that it owns.
-    let done = unsafe { sink(data).record(level, core::slice::from_raw_parts(text, len)) };
-    match done {
+    }
+    // SAFETY: the caller passes the sink of a live `Console` and a text that it owns.
+    let (sink, text) = unsafe { (&*log.cast::<S>(), core::slice::from_raw_parts(text, len)) };
+    // The level fits.
+    match sink.record(level as u8, text) {
         Ok(()) => 0,
         Err(e) => e.to_errno(),
     }

@@ -107,11 +107,10 @@ extern "C" {
     pub(super) fn fanlight_drain();
 
     pub(super) fn fanlight_local_clock() -> u64;
-    pub(super) fn fanlight_caller_id() -> u32;
+    pub(super) fn fanlight_moment(moment: *mut Moment);
     pub(super) fn fanlight_comm(buffer: *mut c_char);
     pub(super) fn fanlight_default_level() -> c_int;
     pub(super) fn fanlight_in_emergency() -> bool;
-    pub(super) fn fanlight_in_nmi() -> bool;
     pub(super) fn fanlight_clock_offset() -> i64;
 
     pub(super) fn fanlight_console_new(data: *mut c_void, index: c_short) -> *mut Console;
@@ -124,7 +123,10 @@ extern "C" {
     pub(super) fn fanlight_dumper_free(dumper: *mut Dumper);
     pub(super) fn fanlight_tick_new(data: *const c_void) -> *mut Tick;
     pub(super) fn fanlight_tick_free(tick: *mut Tick);
-    pub(super) fn fanlight_target_add(log: *const c_void) -> *mut Target;
+    pub(super) fn fanlight_target_add(
+        record: unsafe extern "C" fn(*const c_void, c_uint, *const u8, usize) -> c_int,
+        log: *const c_void,
+    ) -> *mut Target;
     pub(super) fn fanlight_target_remove(target: *mut Target);
     pub(super) fn fanlight_clock_new(data: *const c_void) -> *mut Clock;
     pub(super) fn fanlight_clock_free(clock: *mut Clock);
@@ -134,6 +136,18 @@ extern "C" {
     pub(super) fn fanlight_boot_id(id: *mut u8) -> c_int;
     pub(super) fn fanlight_rpi_property_list(data: *mut c_void, size: usize) -> c_int;
 }
+
+/// `struct fanlight_moment`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Moment {
+    pub(super) ns: u64,
+    pub(super) caller: u32,
+    pub(super) context: u32,
+}
+
+/// `FANLIGHT_CONTEXT_EMERGENCY` in [`Moment::context`].
+pub(super) const CONTEXT_EMERGENCY: u32 = 1 << 0;
 
 /// Structures of `kmsg.c` and `helpers.c`, of which Rust has pointers only.
 macro_rules! opaque {

@@ -359,11 +359,6 @@ u64 fanlight_local_clock(void)
 	return local_clock();
 }
 
-u32 fanlight_caller_id(void)
-{
-	return in_task() ? task_pid_nr(current) : 0x80000000 + smp_processor_id();
-}
-
 void fanlight_comm(char *buffer)
 {
 	get_task_comm(*(char (*)[TASK_COMM_LEN])buffer, current);
@@ -379,9 +374,17 @@ bool fanlight_in_emergency(void)
 	return oops_in_progress || panic_in_progress();
 }
 
-bool fanlight_in_nmi(void)
+void fanlight_moment(struct fanlight_moment *moment)
 {
-	return in_nmi();
+	u32 context = panic_in_progress() ? FANLIGHT_CONTEXT_EMERGENCY : 0;
+
+	if (oops_in_progress)
+		context |= FANLIGHT_CONTEXT_EMERGENCY;
+	if (in_nmi())
+		context |= FANLIGHT_CONTEXT_NMI;
+	moment->context = context;
+	moment->caller = in_task() ? task_pid_nr(current) : 0x80000000 + smp_processor_id();
+	moment->ns = local_clock();
 }
 
 /*

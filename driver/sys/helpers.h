@@ -108,15 +108,28 @@ bool fanlight_should_stop(void);
 void fanlight_drain(void);
 
 /* Who and when, as printk has them. */
+struct fanlight_moment {
+	/* local_clock() */
+	u64 ns;
+	/* The current task's id, or 0x80000000 + the processor's number outside of task context. */
+	u32 caller;
+	/* FANLIGHT_CONTEXT_* */
+	u32 context;
+};
+
+/* An oops or a panic is under way. */
+#define FANLIGHT_CONTEXT_EMERGENCY	(1 << 0)
+#define FANLIGHT_CONTEXT_NMI		(1 << 1)
+
+/* All of it in one call. */
+void fanlight_moment(struct fanlight_moment *moment);
 u64 fanlight_local_clock(void);
-u32 fanlight_caller_id(void);
 /* The name of the current task; the buffer has TASK_COMM_LEN bytes. */
 void fanlight_comm(char *buffer);
 /* Level of a message that gives none. */
 int fanlight_default_level(void);
 /* Whether an oops or a panic is under way. */
 bool fanlight_in_emergency(void);
-bool fanlight_in_nmi(void);
 
 /* The console through which printk reaches the log. */
 struct fanlight_console *fanlight_console_new(void *data, short index);
@@ -153,10 +166,9 @@ void fanlight_tick_free(struct fanlight_tick *tick);
 void fanlight_ticking(const void *data);
 
 /* Where fanlight_log() of fanlight_log.h goes: to the log that was added first of those there. */
-struct fanlight_target *fanlight_target_add(const void *log);
+typedef int fanlight_record_fn(const void *log, unsigned int level, const char *text, size_t len);
+struct fanlight_target *fanlight_target_add(fanlight_record_fn *record, const void *log);
 void fanlight_target_remove(struct fanlight_target *target);
-/* Implemented in Rust (sys/console.rs). */
-int fanlight_log_record(const void *log, unsigned int level, const char *text, size_t len);
 
 /* Calls fanlight_clock_set() after the wall clock was set, and once at first. */
 struct fanlight_clock *fanlight_clock_new(const void *data);

@@ -267,27 +267,28 @@ void fanlight_tick_free(struct fanlight_tick *tick)
 
 struct fanlight_target {
 	struct list_head list;
+	fanlight_record_fn *record;
 	const void *log;
 };
 
 static LIST_HEAD(fanlight_targets);
 static DEFINE_MUTEX(fanlight_targets_lock);
-static const void __rcu *fanlight_log_target;
+static const struct fanlight_target __rcu *fanlight_log_target;
 
 static void fanlight_target_choose(void)
 {
-	struct fanlight_target *first = list_first_entry_or_null(&fanlight_targets,
-								 struct fanlight_target, list);
-
-	rcu_assign_pointer(fanlight_log_target, first ? first->log : NULL);
+	rcu_assign_pointer(fanlight_log_target,
+			   list_first_entry_or_null(&fanlight_targets, struct fanlight_target,
+						    list));
 }
 
-struct fanlight_target *fanlight_target_add(const void *log)
+struct fanlight_target *fanlight_target_add(fanlight_record_fn *record, const void *log)
 {
 	struct fanlight_target *target = kzalloc_obj(*target);
 
 	if (!target)
 		return ERR_PTR(-ENOMEM);
+	target->record = record;
 	target->log = log;
 	guard(mutex)(&fanlight_targets_lock);
 	list_add_tail(&target->list, &fanlight_targets);
@@ -307,16 +308,16 @@ void fanlight_target_remove(struct fanlight_target *target)
 
 int fanlight_log(unsigned int level, const char *text, size_t len)
 {
-	const void *log;
+	const struct fanlight_target *target;
 	int ret = -ENODEV;
 
 	/* More than a record can hold, or more than there can be. */
 	if (!text || len > FANLIGHT_LINE_MAX)
 		return -EINVAL;
 	rcu_read_lock();
-	log = rcu_dereference(fanlight_log_target);
-	if (log)
-		ret = fanlight_log_record(log, level, text, len);
+	target = rcu_dereference(fanlight_log_target);
+	if (target)
+		ret = target->record(target->log, level, text, len);
 	rcu_read_unlock();
 	return ret;
 }

@@ -29,13 +29,7 @@ use kernel::{
     alloc::KVVec,
     new_mutex,
     prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Mutex, //
-    }, //
+    sync::Mutex, //
 };
 
 /// How many words are copied out of the region before others may run.
@@ -99,9 +93,9 @@ impl Recovered {
 }
 
 /// What a [`Region`] is doing: nothing yet, keeping records, nothing any more.
-const NEW: i32 = 0;
-const STARTED: i32 = 1;
-const ENDED: i32 = 2;
+const NEW: u32 = 0;
+const STARTED: u32 = 1;
+const ENDED: u32 = 2;
 
 /// The copy of this boot's log in the region, and what is left of earlier boots there.
 ///
@@ -116,9 +110,9 @@ const ENDED: i32 = 2;
 #[pin_data]
 pub(crate) struct Region {
     appender: Appender<'static>,
-    state: Atomic<i32>,
+    state: Word,
     /// Records of this level and more urgent ones are kept.
-    pub(crate) level: Atomic<u32>,
+    pub(crate) level: Word,
     _links: KVVec<Word>,
     #[pin]
     carveout: Mutex<Option<Carveout>>,
@@ -160,8 +154,8 @@ impl Region {
         // INVARIANT: made from the words of this carve-out and these links.
         Ok(try_pin_init!(Self {
             appender,
-            state: Atomic::<i32>::new(NEW),
-            level: Atomic::<u32>::new(level.into()),
+            state: Word::new(NEW),
+            level: Word::new(level.into()),
             _links: links,
             carveout <- new_mutex!(Some(carveout), "fanlight::carveout"),
         }? Error))
@@ -170,20 +164,20 @@ impl Region {
     /// The appender, while the region is ours.
     #[inline]
     fn attached(&self) -> Option<&Appender<'static>> {
-        (self.state.load(Relaxed) == STARTED).then_some(&self.appender)
+        (self.state.load() == STARTED).then_some(&self.appender)
     }
 
     /// Begins to keep records, if it has not ended already.
     pub(crate) fn start(&self) {
         // Whether it had ended makes no difference to who calls.
-        let _ = self.state.cmpxchg(NEW, STARTED, Relaxed);
+        let _ = self.state.compare_exchange(NEW, STARTED);
     }
 
     /// Keeps a record, which is in the ring as `words`, if it is urgent enough. `false`: there was
     /// no block for it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append(&self, level: u8, share: Share, words: &[Word]) -> bool {
-        if u32::from(level) > self.level.load(Relaxed) {
+        if u32::from(level) > self.level.load() {
             return true;
         }
         match self.attached() {
@@ -223,12 +217,12 @@ impl Region {
             appender.unbind(message, seq);
             drain_stores();
         }
-        self.state.store(ENDED, Relaxed);
+        self.state.store(ENDED);
     }
 
     /// Gives the region back. After [`Region::finish`], without a lock.
     pub(crate) fn detach(&self) {
-        if self.state.load(Relaxed) == ENDED {
+        if self.state.load() == ENDED {
             drop(self.carveout.lock().take());
         }
     }

@@ -42,8 +42,8 @@ impl RingArea {
 
     /// The ring.
     #[inline]
-    pub(crate) fn ring(&self) -> Ring<'_> {
-        self.ring
+    pub(crate) fn ring(&self) -> &Ring<'_> {
+        &self.ring
     }
 
     /// The memory, to be mapped.

@@ -4,6 +4,7 @@
 //! the kernel is dying.
 
 use super::ffi;
+use core::mem::MaybeUninit;
 use kernel::{
     error::to_result,
     prelude::*, //
@@ -22,12 +23,48 @@ pub(crate) fn clock_offset() -> i64 {
     unsafe { ffi::fanlight_clock_offset() }
 }
 
-/// The current task's id, or `0x8000_0000 +` the processor's number outside of task context, as
-/// printk has it.
-#[inline]
-pub(crate) fn caller_id() -> u32 {
-    // SAFETY: no preconditions.
-    unsafe { ffi::fanlight_caller_id() }
+/// Who writes a record, when, and in which context.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment(ffi::Moment);
+
+impl Moment {
+    /// The current one. Safe in any context.
+    ///
+    /// One call of a C function, since each record needs all of it.
+    #[inline]
+    pub(crate) fn now() -> Self {
+        let mut moment = MaybeUninit::uninit();
+        // SAFETY: `moment` may be written for the call, which initialises all of it.
+        Self(unsafe {
+            ffi::fanlight_moment(moment.as_mut_ptr());
+            moment.assume_init()
+        })
+    }
+
+    /// Nanoseconds since boot, as [`local_clock`] returns them.
+    #[inline]
+    pub(crate) fn ns(&self) -> u64 {
+        self.0.ns
+    }
+
+    /// The current task's id, or `0x8000_0000 +` the processor's number outside of task context, as
+    /// printk has it.
+    #[inline]
+    pub(crate) fn caller(&self) -> u32 {
+        self.0.caller
+    }
+
+    /// Whether the context is one in which locks may not be waited for: an NMI or an emergency.
+    #[inline]
+    pub(crate) fn is_atomic(&self) -> bool {
+        self.0.context != 0
+    }
+
+    /// Whether an oops, until its report ends, or a panic is under way.
+    #[inline]
+    pub(crate) fn is_emergency(&self) -> bool {
+        self.0.context & ffi::CONTEXT_EMERGENCY != 0
+    }
 }
 
 /// Bytes of a task's name and its NUL: `TASK_COMM_LEN`.
@@ -65,13 +102,6 @@ pub(crate) fn panic_on_this_cpu() -> bool {
 pub(crate) fn in_emergency() -> bool {
     // SAFETY: no preconditions.
     unsafe { ffi::fanlight_in_emergency() }
-}
-
-/// Whether this is an NMI.
-#[inline]
-pub(crate) fn in_nmi() -> bool {
-    // SAFETY: no preconditions.
-    unsafe { ffi::fanlight_in_nmi() }
 }
 
 /// Waits until every store so far has reached memory, beyond write buffers and an outer cache:

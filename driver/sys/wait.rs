@@ -11,6 +11,7 @@ use super::{
     irq_lock::IrqGuard,
     version::HRTIMER_NORESTART, //
 };
+use crate::ring::Word;
 use kernel::{
     bindings,
     error::to_result,
@@ -69,9 +70,9 @@ pub(crate) struct Waiters {
     #[pin]
     timer: Opaque<bindings::hrtimer>,
     /// Which of the thresholds are set: `ANY`, `SEQ`, `BYTES`.
-    armed: Atomic<u32>,
-    seq: Atomic<u32>,
-    bytes: Atomic<u32>,
+    armed: Word,
+    seq: Word,
+    bytes: Word,
     /// When the timer expires, on the clock of `fanlight_now`.
     deadline: Atomic<u64>,
 }
@@ -91,9 +92,9 @@ impl Waiters {
             work <- Opaque::ffi_init(|slot| unsafe { ffi::fanlight_irq_work_init(slot, work) }),
             // SAFETY: the slot may be written, and stays where it is.
             timer <- Opaque::ffi_init(|slot| unsafe { ffi::fanlight_timer_init(slot, expired) }),
-            armed: Atomic::<u32>::new(0),
-            seq: Atomic::<u32>::new(0),
-            bytes: Atomic::<u32>::new(0),
+            armed: Word::new(0),
+            seq: Word::new(0),
+            bytes: Word::new(0),
             deadline: Atomic::<u64>::new(u64::MAX),
         })
     }
@@ -103,17 +104,17 @@ impl Waiters {
     /// under the log's lock.
     #[inline]
     pub(crate) fn appended(&self, seq: u32, bytes: impl FnOnce() -> u32) {
-        if self.armed.load(Relaxed) != 0 {
+        if self.armed.load() != 0 {
             self.check(seq, bytes());
         }
     }
 
     #[cold]
     fn check(&self, seq: u32, bytes: u32) {
-        let armed = self.armed.load(Relaxed);
+        let armed = self.armed.load();
         let reached = armed & ANY != 0
-            || armed & SEQ != 0 && !before(seq, self.seq.load(Relaxed))
-            || armed & BYTES != 0 && !before(bytes, self.bytes.load(Relaxed));
+            || armed & SEQ != 0 && !before(seq, self.seq.load())
+            || armed & BYTES != 0 && !before(bytes, self.bytes.load());
         if reached {
             // SAFETY: it was initialised in `new`, and `drop` waits for it.
             unsafe { bindings::irq_work_queue(self.work.get()) };
@@ -123,11 +124,11 @@ impl Waiters {
     /// Lowers the thresholds to those of a waiter, which is in the queue already. `_lock` is the
     /// log's lock.
     pub(crate) fn arm(&self, threshold: &Threshold, _lock: &IrqGuard<'_>) {
-        let mut armed = self.armed.load(Relaxed);
-        let mut lower = |flag: u32, to: &Atomic<u32>, value: Option<u32>| {
+        let mut armed = self.armed.load();
+        let mut lower = |flag: u32, to: &Word, value: Option<u32>| {
             if let Some(value) = value {
-                if armed & flag == 0 || before(value, to.load(Relaxed)) {
-                    to.store(value, Relaxed);
+                if armed & flag == 0 || before(value, to.load()) {
+                    to.store(value);
                 }
                 armed |= flag;
             }
@@ -137,7 +138,7 @@ impl Waiters {
         if threshold.any {
             armed |= ANY;
         }
-        self.armed.store(armed, Relaxed);
+        self.armed.store(armed);
     }
 
     /// Starts the timer for a waiter, unless it expires earlier already. Not under a lock that a
@@ -164,7 +165,7 @@ impl Waiters {
 
     /// Wakes everybody now, with these poll events. Not below printk.
     pub(crate) fn wake(&self, events: u32) {
-        self.armed.store(0, Relaxed);
+        self.armed.store(0);
         self.deadline.store(u64::MAX, Relaxed);
         // SAFETY: `queue` was initialised in `new`.
         unsafe { ffi::fanlight_wake(self.queue.get(), events) };

@@ -138,7 +138,7 @@ impl<'a> Appender<'a> {
     }
 
     /// Stores a record of the ring, `words`. Returns whether it was kept.
-    #[inline]
+    #[inline(always)]
     pub fn append(&self, share: Share, words: &[Word]) -> bool {
         let [kernel, programs] = &self.open;
         let open = match share {

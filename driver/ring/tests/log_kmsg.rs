@@ -10,7 +10,7 @@ mod common;
 use fanlight_ring::kmsg::{
     format, parse, parse_user, pieces, Formatter, Line, MESSAGE_MAX, TEXT_MAX, WRITE_MAX,
 };
-use fanlight_ring::{Entry, CONT, PLAIN, USER};
+use fanlight_ring::{Entry, Read, CONT, KERNEL_LANE_MIN, PLAIN, RECORD_MAX, USER};
 use proptest::prelude::*;
 
 /// `info_print_ext_header()` and `msg_print_ext_body()`, into a buffer of `PRINTK_MESSAGE_MAX`.
@@ -140,6 +140,46 @@ proptest! {
             let again = formatted(seq, &parsed.entry, shown);
             let same = again.iter().zip(&line).take_while(|(a, b)| a == b).count();
             prop_assert!(same + 8 >= line.len() || !parsed.entry.dict.is_empty());
+        }
+    }
+
+    #[test]
+    fn log_kmsg_records_in_the_ring_have_the_same_bytes(
+        all in prop::collection::vec(
+            (0..u64::MAX / 1000, 0..8u8, any::<u8>(), any::<bool>(), any::<u32>(), text(1024), dict()),
+            1..6,
+        ),
+        shown: bool, missing in 1..200usize,
+    ) {
+        let memory = common::Memory::new(KERNEL_LANE_MIN);
+        let (ring, writer, mut cursor) = memory.start(common::Start::default());
+        let mut formatter = Formatter::new(shown);
+        let (mut scratch, mut out) = (vec![0; RECORD_MAX], vec![0; MESSAGE_MAX]);
+        for (seq, (usec, level, facility, told, caller, text, dict)) in all.into_iter().enumerate() {
+            let entry = Entry {
+                level,
+                facility,
+                // A writer need not look.
+                flags: if told { plain(&text, &dict) } else { 0 },
+                ns: usec * 1000,
+                caller: if shown { caller } else { 0 },
+                text: &text,
+                dict: &dict,
+            };
+            writer.append(&ring, &entry).unwrap();
+            let line = kernel(seq as u64, &entry, shown);
+            let Read::Records(mut span) = cursor.read(&ring, RECORD_MAX, None) else {
+                panic!("a record");
+            };
+            let record = span.next().unwrap();
+            let room = line.len().saturating_sub(missing);
+            prop_assert_eq!(formatter.format_ref(&record, &mut scratch, &mut out[..room]), None);
+            for room in [line.len(), MESSAGE_MAX] {
+                let len = formatter.format_ref(&record, &mut scratch, &mut out[..room]);
+                prop_assert_eq!(len, Some(line.len()));
+                prop_assert_eq!(&out[..line.len()], &line);
+            }
+            prop_assert!(span.commit());
         }
     }
 

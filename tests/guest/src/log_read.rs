@@ -12,6 +12,7 @@ use crate::log::{
     Reader, Record,
 };
 use crate::mem::{Map, PAGE, RW};
+use crate::module::TestModule;
 use crate::sys::{self, Errno};
 use crate::tests;
 use crate::wait;
@@ -35,6 +36,7 @@ tests! {
         log_lseek_goes_where_dev_kmsg_goes,
         log_lseek_refuses_what_dev_kmsg_refuses,
         log_lseek_data_is_after_the_last_clear,
+        log_lseek_data_is_after_the_last_clear_among_records_of_programs_and_modules,
         log_pread_is_read_as_for_dev_kmsg;
 }
 
@@ -362,6 +364,47 @@ fn log_lseek_data_is_after_the_last_clear() {
             !rest.iter().any(|message| text(message) == mark),
             "a cleared message"
         );
+    }
+}
+
+/// The driver remembers where messages are among other records, and asks printk for the last clear
+/// when it remembers too many places.
+fn log_lseek_data_is_after_the_last_clear_among_records_of_programs_and_modules() {
+    let _unlimited = unlimited(&LOG);
+    let module = TestModule::load();
+    let log = LOG.open();
+    let follower = Messages::of_log(&LOG);
+    follower.skip_all();
+    let message = |what: &str| {
+        let text = unique(what);
+        kmsg(&text);
+        follower.find(&text);
+        text
+    };
+    for (before, after) in [(1, 1), (1, 40), (31, 1), (32, 2), (40, 70)] {
+        let mut old = Vec::new();
+        for _ in 0..before {
+            old.push(unique("a program before the clear"));
+            append(&log, old.last().expect("a text"));
+            old.push(message("before the clear"));
+        }
+        // SAFETY: SYSLOG_ACTION_CLEAR takes no buffer.
+        if unsafe { libc::klogctl(5, std::ptr::null_mut(), 0) } != 0 {
+            crate::skip!("the kernel's log can't be cleared");
+        }
+        let mut new = Vec::new();
+        for _ in 0..after {
+            new.push(message("after the clear"));
+            // Its records do not have the driver ask printk, those of programs do.
+            module.flood(1, 0, "between messages");
+        }
+        let messages = Messages::of_log(&LOG);
+        assert_eq!(sys::lseek(messages.raw(), 0, SEEK_DATA), Ok(0));
+        let rest = messages.all();
+        let rest: Vec<&str> = rest.iter().map(|message| text(message)).collect();
+        let has = |wanted: &&String| rest.contains(&wanted.as_str());
+        assert_eq!(old.iter().find(has), None, "what was cleared");
+        assert!(new.iter().all(|text| has(&text)), "{new:?} in {rest:?}");
     }
 }
 

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Which record is the first after the last `dmesg -C`.
+//!
+//! printk has the number of the first message after it, but reports it only together with that of
+//! the next message, which takes as long as half an append. It is therefore asked when somebody
+//! wants to know and when a program writes, but not for each message. Until then [`Cleared`]
+//! remembers which records the messages have become.
+
+use crate::{
+    ring::Word,
+    sys::console::kmsg_range, //
+};
+use kernel::sync::atomic::{
+    Atomic,
+    Relaxed, //
+};
+
+/// How many runs are remembered before printk is asked.
+const RUNS: usize = 32;
+
+/// Messages with consecutive numbers whose records have consecutive numbers, too: the numbers of the
+/// first one.
+struct Run {
+    message: Atomic<u64>,
+    record: Atomic<u64>,
+}
+
+/// All methods are called under the log's lock, or by the panicking processor.
+pub(super) struct Cleared {
+    /// printk's number of the first message after the last `dmesg -C` that was noticed, and the
+    /// ring's number of the first record after it.
+    message: Atomic<u64>,
+    record: Atomic<u64>,
+    /// The messages that were taken since printk was asked, and perhaps some from before.
+    runs: [Run; RUNS],
+    count: Word,
+    /// The low bits of the difference between both numbers in the last run.
+    ahead: Word,
+}
+
+impl Cleared {
+    /// `message`: printk's number of the first message after the last `dmesg -C`. `record` is that
+    /// of the first record.
+    pub(super) fn new(message: u64, record: u64) -> Self {
+        Self {
+            message: Atomic::<u64>::new(message),
+            record: Atomic::<u64>::new(record),
+            runs: core::array::from_fn(|_| Run {
+                message: Atomic::<u64>::new(0),
+                record: Atomic::<u64>::new(0),
+            }),
+            count: Word::new(0),
+            ahead: Word::new(0),
+        }
+    }
+
+    /// Remembers that a message has become a record.
+    #[inline]
+    pub(super) fn taken(&self, message: u64, record: u64) {
+        // The low bits are wanted.
+        let ahead = (record as u32).wrapping_sub(message as u32);
+        if self.ahead.load() != ahead || self.count.load() == 0 {
+            self.begin_run(message, record, ahead);
+        }
+    }
+
+    /// Ends the run: messages have become no records.
+    pub(super) fn missed(&self) {
+        // Another value than the next message has.
+        self.ahead.store(self.ahead.load() ^ 1 << 31);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_run(&self, message: u64, record: u64, ahead: u32) {
+        let mut count = self.count.load() as usize;
+        if count >= RUNS {
+            // Later calls of `dmesg -C` clear this message, too, and all that were taken before.
+            self.notice(kmsg_range().cleared, record);
+            count = 0;
+        }
+        if let Some(run) = self.runs.get(count) {
+            run.message.store(message, Relaxed);
+            run.record.store(record, Relaxed);
+        }
+        self.count.store(count as u32 + 1);
+        self.ahead.store(ahead);
+    }
+
+    /// Whether `message`, the first one after a `dmesg -C`, was not noticed yet. Without the lock.
+    pub(super) fn is_new(&self, message: u64) -> bool {
+        message > self.message.load(Relaxed)
+    }
+
+    /// Notices a `dmesg -C` after which `message` is the first message. `next` is the number of the
+    /// next record. Returns the number of the first record after the last one.
+    pub(super) fn notice(&self, message: u64, next: u64) -> u64 {
+        // The number only grows. A later one may have been noticed in between.
+        if self.is_new(message) {
+            self.message.store(message, Relaxed);
+            self.record.store(self.record_of(message, next), Relaxed);
+        }
+        self.record.load(Relaxed)
+    }
+
+    /// The number of the record that `message` has become, or of the first one after it.
+    fn record_of(&self, message: u64, next: u64) -> u64 {
+        let count = self.count.load() as usize;
+        let mut end = next;
+        // The last run that begins before it, unless it ends before it as well.
+        for run in self.runs.iter().take(count).rev() {
+            let (first, record) = (run.message.load(Relaxed), run.record.load(Relaxed));
+            if first <= message {
+                return end.min(record + (message - first));
+            }
+            end = record;
+        }
+        end
+    }
+}
