@@ -102,6 +102,9 @@ impl Intake {
         // The record comes after every message that was printed before.
         let range = kmsg_range();
         self.catch_up_to(range.next, nonblocking)?;
+        if self.log.is_gone() {
+            return Err(ENODEV);
+        }
         let per_interval = self.write_limit.load();
         let suppressed = if per_interval == 0 {
             0

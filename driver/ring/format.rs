@@ -76,6 +76,13 @@ impl Formatter {
                 out.push(b'\n');
             }
         }
+        if out.len == MESSAGE_MAX {
+            // It was cut. The kernel's has no end then, and in a file the next one would go on in the
+            // same line.
+            if let Some(last) = out.out.get_mut(MESSAGE_MAX - 1) {
+                *last = b'\n';
+            }
+        }
         (out.len <= out.out.len()).then_some(out.len)
     }
 

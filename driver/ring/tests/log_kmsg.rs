@@ -13,7 +13,8 @@ use fanlight_ring::kmsg::{
 use fanlight_ring::{Entry, Read, CONT, KERNEL_LANE_MIN, PLAIN, RECORD_MAX, USER};
 use proptest::prelude::*;
 
-/// `info_print_ext_header()` and `msg_print_ext_body()`, into a buffer of `PRINTK_MESSAGE_MAX`.
+/// `info_print_ext_header()` and `msg_print_ext_body()`, into a buffer of `PRINTK_MESSAGE_MAX`; and
+/// an end for a line that was cut.
 fn kernel(seq: u64, entry: &Entry<'_>, caller: bool) -> Vec<u8> {
     fn append_char(out: &mut Vec<u8>, c: u8) {
         if out.len() < MESSAGE_MAX {
@@ -57,6 +58,10 @@ fn kernel(seq: u64, entry: &Entry<'_>, caller: bool) -> Vec<u8> {
             msg_add_ext_text(&mut out, key, b'=');
             msg_add_ext_text(&mut out, &value[1..], b'\n');
         }
+    }
+    // What the kernel does not do: a line that was cut has an end.
+    if out.len() == MESSAGE_MAX {
+        out[MESSAGE_MAX - 1] = b'\n';
     }
     out
 }
@@ -270,6 +275,22 @@ fn log_kmsg_cut_escape_is_left_out() {
         let line = format!("4,7,8,-;{cut}");
         let parsed = parse(line.as_bytes(), &mut buffer).unwrap();
         assert_eq!(parsed.entry.text, text.as_bytes());
+    }
+}
+
+#[test]
+fn log_kmsg_line_that_is_cut_ends_all_the_same() {
+    let mut out = [0; 4096];
+    for odd in 300..520 {
+        let text = [vec![1; odd], vec![b'a'; 1024 - odd]].concat();
+        let entry = Entry {
+            text: &text,
+            ..Entry::default()
+        };
+        let len = format(7, &entry, true, &mut out).unwrap();
+        assert!(len <= MESSAGE_MAX);
+        assert_eq!(out[len - 1], b'\n', "{odd} escapes");
+        assert!(!out[..len - 1].contains(&b'\n'));
     }
 }
 
