@@ -21,38 +21,66 @@ use kernel::{
         property::FwNode,
         Device, //
     },
+    fmt,
     prelude::*,
     str::CString, //
 };
 
 /// Why a window is refused: a few words for the log, and the error that probe returns.
 pub(crate) struct Refusal {
-    pub(crate) reason: &'static str,
+    pub(crate) reason: Text,
     pub(crate) error: Error,
 }
 
-pub(crate) fn invalid(reason: &'static str) -> Refusal {
-    Refusal {
-        reason,
-        error: EINVAL,
+/// A text that is known at build time, or made for one case.
+pub(crate) enum Text {
+    Static(&'static str),
+    Made(CString),
+}
+
+impl Text {
+    /// Makes a text; "out of memory" where there is no memory for it.
+    pub(crate) fn new(text: fmt::Arguments<'_>) -> Self {
+        CString::try_from_fmt(text).map_or(Self::Static("out of memory"), Self::Made)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Static(text) => text,
+            Self::Made(text) => text.to_str().unwrap_or("?"),
+        }
     }
 }
 
+impl From<&'static str> for Text {
+    fn from(text: &'static str) -> Self {
+        Self::Static(text)
+    }
+}
+
+pub(crate) fn invalid(reason: &'static str) -> Refusal {
+    Refusal::new(reason, EINVAL)
+}
+
 impl Refusal {
+    pub(crate) fn new(reason: impl Into<Text>, error: Error) -> Self {
+        Self {
+            reason: reason.into(),
+            error,
+        }
+    }
+
     /// Prints the reason, and returns the error.
     pub(crate) fn report(&self, dev: &Device, name: &CStr) -> Error {
         let name = name.to_str().unwrap_or("?");
-        dev_err!(dev, "window {}: {}\n", name, self.reason);
+        dev_err!(dev, "window {}: {}\n", name, self.reason.as_str());
         self.error
     }
 }
 
 impl From<AllocError> for Refusal {
     fn from(_: AllocError) -> Self {
-        Refusal {
-            reason: "out of memory",
-            error: ENOMEM,
-        }
+        Self::new("out of memory", ENOMEM)
     }
 }
 

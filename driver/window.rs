@@ -95,6 +95,14 @@ impl Content {
         }
     }
 
+    /// The picture.
+    pub(crate) fn framebuffer(&self) -> Option<&Framebuffer> {
+        match self {
+            Content::Framebuffer(fb) => Some(fb),
+            _ => None,
+        }
+    }
+
     /// The copy of this boot's log.
     pub(crate) fn region(&self) -> Option<&Region> {
         self.intake()?.region.as_deref()
