@@ -57,6 +57,7 @@ use crate::{
     window::{
         BackingKind,
         Content,
+        Rights,
         Window, //
     }, //
 };
@@ -258,6 +259,7 @@ impl Instance {
             source,
             cache,
             read_only,
+            io_width,
             kind,
         } = Spec::read(node, name)?;
         if others.iter().any(|other| other.name == name) {
@@ -336,7 +338,11 @@ impl Instance {
             _ => Content::Memory,
         };
         let mapping = Mapping::new(space.clone(), backing, cache);
-        let window = Window::new(name, instance, backing_kind, read_only, content, mapping);
+        let rights = Rights {
+            read_only,
+            io_width,
+        };
+        let window = Window::new(name, instance, backing_kind, rights, content, mapping);
         Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)
     }
 
@@ -361,7 +367,12 @@ impl Instance {
         let window = |name, log: &Arc<Log>, content| {
             let backing = vmalloc_backing(log.area().clone(), prefault);
             let mapping = Mapping::new(space.clone(), backing, Cache::Cached);
-            let window = Window::new(name, instance, BackingKind::Vmalloc, true, content, mapping);
+            let rights = Rights {
+                read_only: true,
+                io_width: 0,
+            };
+            let backing_kind = BackingKind::Vmalloc;
+            let window = Window::new(name, instance, backing_kind, rights, content, mapping);
             Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)
         };
 

@@ -169,6 +169,8 @@ pub(crate) struct Spec {
     pub(crate) source: Source,
     pub(crate) cache: Cache,
     pub(crate) read_only: bool,
+    /// Bytes of every access to registers; 0: any.
+    pub(crate) io_width: u32,
     pub(crate) kind: Kind,
 }
 
@@ -236,6 +238,7 @@ impl Spec {
             source,
             cache,
             read_only: node.property_read_bool(c"fanlight,read-only"),
+            io_width: read_io_width(node, cache)?,
             kind,
         })
     }
@@ -266,6 +269,7 @@ impl Spec {
             },
             cache: Cache::Cached,
             read_only: true,
+            io_width: 0,
             kind: Kind::Log(LogSpec {
                 data_size,
                 persistent,
@@ -322,6 +326,22 @@ pub(crate) fn read_choice<T: Copy>(
         }
     }
     Err(invalid(otherwise))
+}
+
+/// `reg-io-width`, which the kernel passes on to the programs that access the registers.
+fn read_io_width(node: &FwNode, cache: Cache) -> Result<u32, Refusal> {
+    let Some(width) = read_u32(node, c"reg-io-width")? else {
+        return Ok(0);
+    };
+    if !matches!(width, 1 | 2 | 4) {
+        return Err(invalid("reg-io-width is 1, 2 or 4"));
+    }
+    if cache != Cache::Noncached {
+        return Err(invalid(
+            "reg-io-width is for registers: fanlight,cache must be noncached",
+        ));
+    }
+    Ok(width)
 }
 
 fn read_cache(node: &FwNode) -> Result<Option<Cache>, Refusal> {

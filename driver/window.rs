@@ -126,6 +126,13 @@ pub(crate) enum BackingKind {
     Vmalloc = 3,
 }
 
+/// How a window may be accessed.
+pub(crate) struct Rights {
+    pub(crate) read_only: bool,
+    /// Bytes of every access to registers; 0: any.
+    pub(crate) io_width: u32,
+}
+
 /// A window.
 #[pin_data]
 pub(crate) struct Window {
@@ -133,6 +140,8 @@ pub(crate) struct Window {
     pub(crate) instance: u32,
     pub(crate) backing: BackingKind,
     pub(crate) read_only: bool,
+    /// Bytes of every access to registers; 0: any.
+    io_width: u32,
     pub(crate) content: Content,
     #[pin]
     pub(crate) mapping: Mapping,
@@ -144,7 +153,7 @@ impl Window {
         name: Name,
         instance: u32,
         backing: BackingKind,
-        read_only: bool,
+        rights: Rights,
         content: Content,
         mapping: impl PinInit<Mapping, Error>,
     ) -> impl PinInit<Self, Error> {
@@ -152,7 +161,8 @@ impl Window {
             name,
             instance,
             backing,
-            read_only,
+            read_only: rights.read_only,
+            io_width: rights.io_width,
             content,
             mapping <- mapping,
         })
@@ -192,6 +202,7 @@ impl Window {
                 .unwrap_or(0),
             instance: self.instance,
             name,
+            reg_io_width: self.io_width,
             ..Info::default()
         };
         if !self.read_only {

@@ -31,6 +31,7 @@ impl TestModule {
 
     pub fn load() -> Self {
         let path = format!("{DIRECTORY}/{NAME}.ko");
+        crate::kernel::needs_debugfs();
         let Ok(file) = sys::open(&path, libc::O_RDONLY) else {
             skip!("{path} is not in the image")
         };
