@@ -20,7 +20,7 @@ KERNEL ?= 7.2
 FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
 
 # What a user may say on the command line; it reaches the image through the environment.
-settings := BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT ONLY CMD OVERLAY DT SCREEN ICOUNT MEM SMP TIMEOUT LOGLEVEL T SLOW DEMO RESULTS IMAGE BUILDROOT BUILDROOT_EXTRA
+settings := BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT ONLY CMD OVERLAY DT SCREEN CLIENTS ICOUNT MEM SMP TIMEOUT LOGLEVEL T SLOW DEMO RESULTS IMAGE BUILDROOT BUILDROOT_EXTRA
 export SDK_PASS := $(settings)
 # Of these, what is outside of this tree has to be shown to the image.
 export SDK_MOUNT := $(BUILDROOT) $(BUILDROOT_EXTRA) $(OVERLAY) $(subst $(comma), ,$(DT)) $(if $(SCREEN),$(dir $(SCREEN)))
@@ -56,7 +56,7 @@ help: ## list the targets
 run: toolchain ## boot the quick image: a shell on a terminal, else the demonstration (DEMO=1 forces it)
 	@$(inside) run
 
-guest: toolchain ## run CMD='...' in a booted guest [OVERLAY=dir DT=extra.dtso SCREEN=file.png ICOUNT=1]
+guest: toolchain ## run CMD='...' in a booted guest [OVERLAY=dir DT=extra.dtso SCREEN=file.png CLIENTS=1 ICOUNT=1]
 	@$(inside) guest
 
 image: export SDK_FOR := buildroot

@@ -37,6 +37,7 @@ mod cli_mem;
 mod fb_abi;
 mod fb_clients;
 mod fb_depth;
+mod fb_program;
 mod fb_screen;
 
 mod log_archive;
@@ -138,6 +139,7 @@ fn main() {
         fb_abi::TESTS,
         fb_screen::TESTS,
         fb_clients::TESTS,
+        fb_program::TESTS,
         fb_depth::TESTS,
         cli_list::TESTS,
         cli_log::TESTS,
