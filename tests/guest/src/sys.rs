@@ -272,13 +272,13 @@ pub fn pidfd_open(pid: libc::pid_t) -> OwnedFd {
     crate::harness::owned(fd as RawFd)
 }
 
-/// Ends the process without running what the parent has registered.
 /// Closes a descriptor whose owner is not used any more, since this process ends.
 pub fn close(fd: RawFd) {
     // SAFETY: close() reads no memory.
     unsafe { libc::close(fd) };
 }
 
+/// Ends the process without running what the parent has registered.
 pub fn exit_now(status: i32) -> ! {
     // SAFETY: never returns.
     unsafe { libc::_exit(status) }
