@@ -50,7 +50,6 @@ tests! {
         board_bad_scanout_is_refused,
         board_bad_scanout_of_memory_is_refused,
         board_bad_scanout_format_is_refused,
-        board_bad_second_display_is_refused,
         board_bad_io_width_is_refused,
         board_bad_io_width_cached_is_refused,
         board_bad_log_odd_is_refused,
@@ -117,8 +116,6 @@ fn refused(node: &str, window: &str, errors: &[i32]) {
 const INVALID: &[i32] = &[-libc::EINVAL];
 const IN_RAM: &[i32] = &[-libc::EINVAL, -libc::EBUSY];
 const TAKEN: &[i32] = &[-libc::EINVAL, -libc::EBUSY, -libc::EEXIST];
-/// Another window has it, or the board lacks it.
-const NO_DISPLAY: &[i32] = &[-libc::EBUSY, -libc::ENODEV];
 const TOO_MUCH: &[i32] = &[-libc::EINVAL, -libc::ENOMEM];
 
 macro_rules! bad {
@@ -170,7 +167,6 @@ bad! {
     board_bad_scanout_is_refused: "scanout", "w", INVALID;
     board_bad_scanout_of_memory_is_refused: "scanout-of-memory", "w", INVALID;
     board_bad_scanout_format_is_refused: "scanout-format", "w", INVALID;
-    board_bad_second_display_is_refused: "second-display", "w", NO_DISPLAY;
     board_bad_io_width_is_refused: "io-width", "w", INVALID;
     board_bad_io_width_cached_is_refused: "io-width-cached", "w", INVALID;
     board_bad_log_odd_is_refused: "log-odd", "log", INVALID;

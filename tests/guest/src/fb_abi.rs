@@ -636,27 +636,28 @@ fn fb_memory_is_taken_over_from_simplefb() {
 }
 
 fn fb_display_shows_one_window() {
-    let node = "fanlight-bad-second-display";
+    let node = "fanlight-second-display";
     if !dev::node_exists(node) {
-        skip!("the device tree has no {node}: boot with tests/dts/bad.dtso");
+        skip!("the device tree has no {node}: boot with tests/dts/windows.dtso");
     }
     if board::is_raspberry_pi() {
         skip!("the second window wants ramfb, which this board does not have");
     }
     FB.needed();
+    let device = format!("/sys/bus/platform/devices/{node}");
+    fs::write(format!("{device}/driver_override"), "fanlight").expect("driver_override");
+    let bind = || fs::write("/sys/bus/platform/drivers/fanlight/bind", node);
+    assert!(bind().is_err(), "{node} was accepted");
     let log = run("dmesg", &[]).success().text();
     let line = "window w: ramfb already shows the window fanlight0/fb";
-    assert!(log.contains(line), "{log}");
-    // It is free when its window is gone, and then the other one is refused.
+    assert_eq!(log.matches(line).count(), 1, "{log}");
+    // It is free when its window is gone.
     let unbound = dev::Unbound::new(FB.node);
-    let bind = "/sys/bus/platform/drivers/fanlight/bind";
-    fs::write(bind, node).expect("the display is free");
-    let other = dev::Unbound::new(node);
-    assert!(!dev::is_bound(node));
+    bind().expect("the display is free");
+    dev::unbind(node);
     drop(unbound);
-    assert!(dev::is_bound(FB.node));
-    assert!(fs::write(bind, node).is_err());
-    std::mem::forget(other);
+    assert_eq!(FB.open().info().scanout, board::scanout());
+    assert!(bind().is_err(), "{node} was accepted");
 }
 
 fn fb_ioctl_unknown_is_enotty() {
