@@ -5,6 +5,7 @@
 //! Described in docs/abi/sysfs-class-misc-fanlight.
 
 use crate::{
+    fbdev::Framebuffer,
     log::previous::Summary,
     ring::{
         persist::Ending,
@@ -52,6 +53,35 @@ macro_rules! salvaged {
             None
         )
     };
+}
+
+/// An attribute of a framebuffer.
+macro_rules! framebuffer {
+    ($name:literal, $show:expr) => {
+        framebuffer!($name, $show, None)
+    };
+    ($name:literal, $show:expr, $store:expr) => {
+        attribute!(
+            $name,
+            |w| w.content.framebuffer().is_some(),
+            |w, f| {
+                let show: fn(&Framebuffer, &mut dyn fmt::Write) -> fmt::Result = $show;
+                w.content.framebuffer().map_or(Ok(()), |fb| show(fb, f))
+            },
+            $store
+        )
+    };
+}
+
+/// Takes `x,y`, as fbdev does.
+fn store_pan(window: &Window, text: &[u8]) -> Result {
+    let text = core::str::from_utf8(text).map_err(|_| EINVAL)?;
+    let (x, y) = text.split_once(',').ok_or(EINVAL)?;
+    let [x, y] = [x, y].map(|number| number.trim().parse::<u32>());
+    let (Ok(0), Ok(line)) = (x, y) else {
+        return Err(EINVAL);
+    };
+    window.content.framebuffer().ok_or(EIO)?.pan(line)
 }
 
 fn store_level(window: &Window, text: &[u8]) -> Result {
@@ -121,6 +151,22 @@ pub(crate) const ATTRIBUTES: &[Attribute<Window>] = &[
         Content::Framebuffer(fb) => fb.geometry.show(f),
         _ => Ok(()),
     }),
+    // These four have the names and the contents that they have in /sys/class/graphics/fb0.
+    framebuffer!(c"virtual_size", |fb, f| {
+        let g = &fb.geometry;
+        write!(f, "{},{}", g.width, g.height * g.pages)
+    }),
+    framebuffer!(c"bits_per_pixel", |fb, f| write!(
+        f,
+        "{}",
+        fb.geometry.format.bits
+    )),
+    framebuffer!(c"stride", |fb, f| write!(f, "{}", fb.geometry.stride)),
+    framebuffer!(
+        c"pan",
+        |fb, f| write!(f, "0,{}", fb.yoffset()),
+        Some(store_pan)
+    ),
     attribute!(c"phys", |w, f| match w.mapping.phys() {
         Some(phys) if may_show_addresses() => write!(f, "{phys:#010x}"),
         Some(_) => f.write_str("0x00000000"),

@@ -10,13 +10,16 @@ use crate::{
     sys::{
         abi::{
             FbBitfield,
+            FbCmap,
             FbFix,
             FbVar, //
         },
         file::may_show_addresses, //
     }, //
 };
+use core::mem::size_of;
 use kernel::{
+    ioctl::_IOW,
     new_mutex,
     prelude::*,
     sync::Mutex,
@@ -29,12 +32,25 @@ use kernel::{
 const FBIOGET_VSCREENINFO: u32 = 0x4600;
 const FBIOPUT_VSCREENINFO: u32 = 0x4601;
 const FBIOGET_FSCREENINFO: u32 = 0x4602;
+const FBIOGETCMAP: u32 = 0x4604;
+const FBIOPUTCMAP: u32 = 0x4605;
 const FBIOPAN_DISPLAY: u32 = 0x4606;
 const FBIOBLANK: u32 = 0x4611;
+const FBIO_WAITFORVSYNC: u32 = _IOW::<u32>('F' as u32, 0x20);
 
 const FB_VISUAL_TRUECOLOR: u32 = 2;
 const FB_BLANK_UNBLANK: usize = 0;
 const FB_BLANK_POWERDOWN: usize = 4;
+
+const FB_ACTIVATE_NOW: u32 = 0;
+/// When a mode is to be set.
+const FB_ACTIVATE_MASK: u32 = 15;
+/// Not to be set but removed from the list of modes.
+const FB_ACTIVATE_INV_MODE: u32 = 256;
+const FB_VMODE_YWRAP: u32 = 256;
+
+/// More entries than any colour map has.
+const CMAP_MAX: u32 = 1 << 16;
 
 /// What is shown now.
 struct Shown {
@@ -87,54 +103,104 @@ impl Framebuffer {
             FBIOGET_VSCREENINFO
                 | FBIOPUT_VSCREENINFO
                 | FBIOGET_FSCREENINFO
+                | FBIOGETCMAP
+                | FBIOPUTCMAP
                 | FBIOPAN_DISPLAY
                 | FBIOBLANK
+                | FBIO_WAITFORVSYNC
         )
     }
 
     /// Answers an ioctl of fbdev for a window of `size` bytes.
     pub(crate) fn ioctl(&self, cmd: u32, arg: usize, size: usize) -> Result<usize> {
         let user = |len| UserSlice::new(UserPtr::from_addr(arg), len);
-        let var_len = core::mem::size_of::<FbVar>();
+        let var_len = size_of::<FbVar>();
         match cmd {
             FBIOGET_VSCREENINFO => user(var_len).writer().write(&self.var())?,
-            // As fbdev does for a display with one mode: the mode that is comes back, and it is no error.
             FBIOPUT_VSCREENINFO => {
                 let wanted: FbVar = user(var_len).reader().read()?;
-                if self.is_mode(&wanted) && wanted.yoffset != self.var().yoffset {
-                    self.pan(wanted.yoffset)?;
-                }
-                user(var_len).writer().write(&self.var())?;
+                let answer = self.set_var(&wanted)?;
+                user(var_len).writer().write(&answer)?;
             }
             FBIOGET_FSCREENINFO => {
-                let len = core::mem::size_of::<FbFix>();
+                let len = size_of::<FbFix>();
                 user(len).writer().write(&self.fix(size))?;
             }
             FBIOPAN_DISPLAY => {
                 let wanted: FbVar = user(var_len).reader().read()?;
-                if wanted.xoffset != 0 {
-                    return Err(EINVAL);
-                }
+                // fbdev does not change the request either.
+                self.check_offsets(&wanted)?;
                 self.pan(wanted.yoffset)?;
-                user(var_len).writer().write(&self.var())?;
             }
+            FBIOGETCMAP => {
+                let _: FbCmap = user(size_of::<FbCmap>()).reader().read()?;
+                // A true-colour display has no colour map that could be read.
+                return Err(EINVAL);
+            }
+            FBIOPUTCMAP => check_cmap(&user(size_of::<FbCmap>()).reader().read()?)?,
             FBIOBLANK => self.blank(arg)?,
+            FBIO_WAITFORVSYNC => {
+                let mut shown = self.shown.lock();
+                let display = shown.display.as_mut().ok_or(ENOTTY)?;
+                display.wait_for_vsync()?;
+            }
             _ => return Err(ENOTTY),
         }
         Ok(0)
     }
 
-    fn is_mode(&self, var: &FbVar) -> bool {
-        let g = &self.geometry;
-        var.xres == g.width
-            && var.yres == g.height
-            && var.bits_per_pixel == g.format.bits
-            && var.xoffset == 0
+    /// Does what `fb_set_var()` does for a display with one mode: it answers with the mode that is,
+    /// and it is no error to ask for another one.
+    fn set_var(&self, wanted: &FbVar) -> Result<FbVar> {
+        let is_mode = self.is_mode(wanted);
+        if wanted.activate & FB_ACTIVATE_INV_MODE != 0 {
+            // The only mode cannot be removed. Another one is in no list.
+            return if is_mode { Err(EINVAL) } else { Ok(self.var()) };
+        }
+        if !is_mode {
+            return Ok(self.var());
+        }
+        self.check_offsets(wanted)?;
+        if wanted.activate & FB_ACTIVATE_MASK == FB_ACTIVATE_NOW {
+            if wanted.yoffset != self.var().yoffset {
+                self.pan(wanted.yoffset)?;
+            }
+            return Ok(self.var());
+        }
+        // A request that is only tested, or is for later, changes nothing.
+        Ok(FbVar {
+            yoffset: wanted.yoffset,
+            activate: wanted.activate,
+            ..self.var()
+        })
     }
 
-    fn pan(&self, yoffset: u32) -> Result {
-        let last = self.geometry.height * (self.geometry.pages - 1);
-        if yoffset > last {
+    fn is_mode(&self, var: &FbVar) -> bool {
+        let g = &self.geometry;
+        var.xres == g.width && var.yres == g.height && var.bits_per_pixel == g.format.bits
+    }
+
+    /// The last line with which a screen can begin.
+    fn last_line(&self) -> u32 {
+        self.geometry.height * (self.geometry.pages - 1)
+    }
+
+    /// Checks where a request wants the screen to begin. It cannot wrap around.
+    fn check_offsets(&self, var: &FbVar) -> Result {
+        if var.xoffset != 0 || var.yoffset > self.last_line() || var.vmode & FB_VMODE_YWRAP != 0 {
+            return Err(EINVAL);
+        }
+        Ok(())
+    }
+
+    /// The first line that is visible.
+    pub(crate) fn yoffset(&self) -> u32 {
+        self.shown.lock().yoffset
+    }
+
+    /// Shows the screen that begins with this line.
+    pub(crate) fn pan(&self, yoffset: u32) -> Result {
+        if yoffset > self.last_line() {
             return Err(EINVAL);
         }
         let mut shown = self.shown.lock();
@@ -148,9 +214,8 @@ impl Framebuffer {
     }
 
     fn blank(&self, how: usize) -> Result {
-        if how > FB_BLANK_POWERDOWN {
-            return Err(EINVAL);
-        }
+        // Levels that fbdev does not have are the highest one, as fb_blank() has it.
+        let how = how.min(FB_BLANK_POWERDOWN);
         let mut shown = self.shown.lock();
         let blank = how != FB_BLANK_UNBLANK;
         let yoffset = shown.yoffset;
@@ -177,7 +242,7 @@ impl Framebuffer {
             yres: g.height,
             xres_virtual: g.width,
             yres_virtual: g.height * g.pages,
-            yoffset: self.shown.lock().yoffset,
+            yoffset: self.yoffset(),
             bits_per_pixel: g.format.bits,
             red: field(red),
             green: field(green),
@@ -196,7 +261,8 @@ impl Framebuffer {
         FbFix {
             id,
             smem_start: if may_show_addresses() {
-                self.start as u32
+                // Above 4 GiB there is no way to say it.
+                u32::try_from(self.start).unwrap_or(0)
             } else {
                 0
             },
@@ -207,4 +273,33 @@ impl Framebuffer {
             ..FbFix::default()
         }
     }
+}
+
+/// Does with a colour map what a true-colour display of fbdev does: reads it, and changes nothing
+/// that can be seen.
+fn check_cmap(cmap: &FbCmap) -> Result {
+    if cmap.len > CMAP_MAX {
+        return Err(E2BIG);
+    }
+    if cmap.len == 0 || i32::try_from(cmap.start).is_err() {
+        return Err(EINVAL);
+    }
+    let [red, green, blue, transp] = cmap.columns;
+    let required = [
+        Some(red),
+        Some(green),
+        Some(blue),
+        Some(transp).filter(|at| *at != 0),
+    ];
+    for column in required.into_iter().flatten() {
+        let mut left = cmap.len as usize * size_of::<u16>();
+        let mut reader = UserSlice::new(UserPtr::from_addr(column), left).reader();
+        let mut chunk = [0; 256];
+        while left > 0 {
+            let part = left.min(chunk.len());
+            reader.read_slice(&mut chunk[..part])?;
+            left -= part;
+        }
+    }
+    Ok(())
 }

@@ -35,38 +35,34 @@ const fn fourcc(code: &[u8; 4]) -> u32 {
     u32::from_le_bytes(*code)
 }
 
+const fn format(
+    name: &'static str,
+    code: &[u8; 4],
+    bits: u32,
+    fields: [(u32, u32); 4],
+) -> PixelFormat {
+    PixelFormat {
+        name,
+        fourcc: fourcc(code),
+        bits,
+        fields,
+    }
+}
+
 /// The formats there are; names and layouts as in include/linux/platform_data/simplefb.h.
-const FORMATS: [PixelFormat; 5] = [
-    PixelFormat {
-        name: "r5g6b5",
-        fourcc: fourcc(b"RG16"),
-        bits: 16,
-        fields: [(11, 5), (5, 6), (0, 5), (0, 0)],
-    },
-    PixelFormat {
-        name: "r8g8b8",
-        fourcc: fourcc(b"RG24"),
-        bits: 24,
-        fields: [(16, 8), (8, 8), (0, 8), (0, 0)],
-    },
-    PixelFormat {
-        name: "x8r8g8b8",
-        fourcc: fourcc(b"XR24"),
-        bits: 32,
-        fields: [(16, 8), (8, 8), (0, 8), (0, 0)],
-    },
-    PixelFormat {
-        name: "a8r8g8b8",
-        fourcc: fourcc(b"AR24"),
-        bits: 32,
-        fields: [(16, 8), (8, 8), (0, 8), (24, 8)],
-    },
-    PixelFormat {
-        name: "x8b8g8r8",
-        fourcc: fourcc(b"XB24"),
-        bits: 32,
-        fields: [(0, 8), (8, 8), (16, 8), (0, 0)],
-    },
+#[rustfmt::skip]
+const FORMATS: [PixelFormat; 11] = [
+    format("r5g6b5", b"RG16", 16, [(11, 5), (5, 6), (0, 5), (0, 0)]),
+    format("r5g5b5a1", b"RA15", 16, [(11, 5), (6, 5), (1, 5), (0, 1)]),
+    format("x1r5g5b5", b"XR15", 16, [(10, 5), (5, 5), (0, 5), (0, 0)]),
+    format("a1r5g5b5", b"AR15", 16, [(10, 5), (5, 5), (0, 5), (15, 1)]),
+    format("r8g8b8", b"RG24", 24, [(16, 8), (8, 8), (0, 8), (0, 0)]),
+    format("x8r8g8b8", b"XR24", 32, [(16, 8), (8, 8), (0, 8), (0, 0)]),
+    format("a8r8g8b8", b"AR24", 32, [(16, 8), (8, 8), (0, 8), (24, 8)]),
+    format("x8b8g8r8", b"XB24", 32, [(0, 8), (8, 8), (16, 8), (0, 0)]),
+    format("a8b8g8r8", b"AB24", 32, [(0, 8), (8, 8), (16, 8), (24, 8)]),
+    format("x2r10g10b10", b"XR30", 32, [(20, 10), (10, 10), (0, 10), (0, 0)]),
+    format("a2r10g10b10", b"AR30", 32, [(20, 10), (10, 10), (0, 10), (30, 2)]),
 ];
 
 /// What hardware shows a framebuffer.
@@ -76,6 +72,17 @@ pub(crate) enum ScanoutKind {
     None = 0,
     Ramfb = 1,
     RpiFirmware = 2,
+}
+
+impl ScanoutKind {
+    /// What the device tree calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Ramfb => "ramfb",
+            Self::RpiFirmware => "rpi-firmware",
+        }
+    }
 }
 
 /// How a framebuffer's memory is a picture.
@@ -140,7 +147,8 @@ impl Geometry {
             .iter()
             .find(|f| f.name.as_bytes() == format.to_bytes())
             .ok_or(invalid(
-                "unknown format: r5g6b5, r8g8b8, x8r8g8b8, a8r8g8b8 or x8b8g8r8",
+                "unknown format: r5g6b5, r5g5b5a1, x1r5g5b5, a1r5g5b5, r8g8b8, x8r8g8b8, a8r8g8b8, \
+                 x8b8g8r8, a8b8g8r8, x2r10g10b10 or a2r10g10b10",
             ))?;
         let pixel = format.bits / 8;
         // Tools write pixels as whole words where they are words; three-byte pixels are not.

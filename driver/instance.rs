@@ -23,7 +23,8 @@ use crate::{
         Kind,
         Refusal,
         Source,
-        Spec, //
+        Spec,
+        Text, //
     },
     stats::Stats,
     sys::{
@@ -36,9 +37,16 @@ use crate::{
         chardev::CharDevice,
         console::Console,
         contiguous::ContiguousArea,
+        display::{
+            self,
+            Rival, //
+        },
         ida::InstanceId,
         mapping::Mapping,
-        of,
+        of::{
+            self,
+            Range, //
+        },
         time::{
             boot_id,
             random_id, //
@@ -49,6 +57,7 @@ use crate::{
     window::{
         BackingKind,
         Content,
+        Rights,
         Window, //
     }, //
 };
@@ -117,7 +126,7 @@ impl Instance {
                 Ok(name) => name,
                 Err(error) => {
                     let reason = "its label or name cannot be read";
-                    refused = Some(Refusal { reason, error }.report(dev, c"?"));
+                    refused = Some(Refusal::new(reason, error).report(dev, c"?"));
                     continue;
                 }
             };
@@ -147,7 +156,7 @@ impl Instance {
                     }
                     Err(error) => {
                         let reason = "printk does not accept its console: out of memory";
-                        refused = Some(Refusal { reason, error }.report(dev, &name));
+                        refused = Some(Refusal::new(reason, error).report(dev, &name));
                     }
                 },
                 Err(refusal) => refused = Some(refusal.report(dev, &name)),
@@ -258,49 +267,60 @@ impl Instance {
             source,
             cache,
             read_only,
+            io_width,
             kind,
         } = Spec::read(node, name)?;
         if others.iter().any(|other| other.name == name) {
-            return Err(Refusal {
-                reason: "the node has another window of this name",
-                error: EBUSY,
-            });
+            return Err(Refusal::new(
+                "the node has another window of this name",
+                EBUSY,
+            ));
         }
 
         if let Kind::Log(_) = kind {
-            return Err(Refusal {
-                reason: "the node has another window of this name",
-                error: EBUSY,
-            });
+            return Err(Refusal::new(
+                "the node has another window of this name",
+                EBUSY,
+            ));
         }
         let mut kind = kind;
         let mut display = None;
+        let full_name = CString::try_from_fmt(fmt!("fanlight{instance}/{}", name.as_str()))
+            .map_err(no_memory)?;
         let (backing, backing_kind) = match source {
             Source::Display => {
                 let Kind::Framebuffer(geometry) = &mut kind else {
-                    return Err(no_display(EINVAL));
+                    return Err(spec::invalid("a display shows framebuffers only"));
                 };
-                let found = scanout::with_memory(*geometry).map_err(no_display)?;
+                let found = scanout::with_memory(&full_name, *geometry)?;
+                take_over(dev, name.as_str(), found.range)?;
                 *geometry = found.geometry;
                 display = Some(found.display);
                 let carveout = Carveout::new(found.range, cache, true)?;
                 (Backing::Carveout(carveout), BackingKind::Carveout)
             }
             Source::Carveout { range, shared } => {
+                if let Kind::Framebuffer(_) = kind {
+                    take_over(dev, name.as_str(), range)?;
+                }
                 let carveout = Carveout::new(range, cache, !shared)?;
                 (Backing::Carveout(carveout), BackingKind::Carveout)
             }
             Source::Contiguous { size } => {
-                let area = ContiguousArea::new(dev, size, cache).map_err(|_| Refusal {
-                    reason: "no contiguous memory of its size (see CmaFree in /proc/meminfo)",
-                    error: ENOMEM,
+                let area = ContiguousArea::new(dev, size, cache).map_err(|_| {
+                    Refusal::new(
+                        "no contiguous memory of its size (see CmaFree in /proc/meminfo)",
+                        ENOMEM,
+                    )
                 })?;
                 (Backing::Contiguous(area), BackingKind::Contiguous)
             }
             Source::Vmalloc { size, prefault } => {
-                let area = VmallocArea::new(size).map_err(|error| Refusal {
-                    reason: "no kernel memory of its size (see VmallocTotal in /proc/meminfo)",
-                    error,
+                let area = VmallocArea::new(size).map_err(|error| {
+                    Refusal::new(
+                        "no kernel memory of its size (see VmallocTotal in /proc/meminfo)",
+                        error,
+                    )
                 })?;
                 let backing = vmalloc_backing(Arc::new(area, GFP_KERNEL)?, prefault);
                 (backing, BackingKind::Vmalloc)
@@ -315,17 +335,22 @@ impl Instance {
                 let fb = KBox::pin_init(Framebuffer::new(geometry, start), GFP_KERNEL)
                     .map_err(no_memory)?;
                 if display.is_none() {
-                    display = scanout::new(dev, geometry, start).map_err(no_display)?;
+                    display = scanout::new(dev, &full_name, geometry, start)?;
                 }
                 if let Some(display) = display {
-                    fb.attach(display).map_err(no_display)?;
+                    fb.attach(display)
+                        .map_err(|error| scanout::failed(&geometry, error))?;
                 }
                 Content::Framebuffer(fb)
             }
             _ => Content::Memory,
         };
         let mapping = Mapping::new(space.clone(), backing, cache);
-        let window = Window::new(name, instance, backing_kind, read_only, content, mapping);
+        let rights = Rights {
+            read_only,
+            io_width,
+        };
+        let window = Window::new(name, instance, backing_kind, rights, content, mapping);
         Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)
     }
 
@@ -350,7 +375,12 @@ impl Instance {
         let window = |name, log: &Arc<Log>, content| {
             let backing = vmalloc_backing(log.area().clone(), prefault);
             let mapping = Mapping::new(space.clone(), backing, Cache::Cached);
-            let window = Window::new(name, instance, BackingKind::Vmalloc, true, content, mapping);
+            let rights = Rights {
+                read_only: true,
+                io_width: 0,
+            };
+            let backing_kind = BackingKind::Vmalloc;
+            let window = Window::new(name, instance, backing_kind, rights, content, mapping);
             Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)
         };
 
@@ -423,20 +453,34 @@ fn vmalloc_backing(area: Arc<VmallocArea>, prefault: bool) -> Backing {
 impl From<carveout::Refusal> for Refusal {
     fn from(refusal: carveout::Refusal) -> Self {
         let (reason, error) = refusal.describe();
-        Refusal { reason, error }
+        Refusal::new(reason, error)
     }
 }
 
 fn no_memory(error: Error) -> Refusal {
-    Refusal {
-        reason: OUT_OF_MEMORY,
-        error,
-    }
+    Refusal::new(OUT_OF_MEMORY, error)
 }
 
-fn no_display(error: Error) -> Refusal {
-    Refusal {
-        reason: "its scanout is not there, or does not take the geometry",
-        error,
+/// Takes `range` over from the driver of the bootloader's framebuffer.
+fn take_over(dev: &Device, name: &str, range: Range) -> Result<(), Refusal> {
+    match display::take_over(range) {
+        Rival::None => Ok(()),
+        Rival::Unbound(node) => {
+            dev_warn!(
+                dev,
+                "window {}: {} describes the same memory: disable that node, or a driver of it \
+                 draws into this window\n",
+                name,
+                node.as_str()
+            );
+            Ok(())
+        }
+        Rival::Bound(node) => {
+            let node = node.as_str();
+            let reason = Text::new(fmt!(
+                "the driver of {node} shows its region: disable that node"
+            ));
+            Err(Refusal::new(reason, EBUSY))
+        }
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! Telling the display hardware to show a window.
+//!
+//! A display shows one window. The second one that asks for it is refused.
 
 mod ramfb;
 mod rpi;
@@ -10,11 +12,19 @@ use crate::{
         Geometry,
         ScanoutKind, //
     },
-    sys::of::Range, //
+    spec::{
+        Refusal,
+        Text, //
+    },
+    sys::{
+        display::DisplayClaim,
+        of::Range, //
+    }, //
 };
 use kernel::{
     device::Device,
-    prelude::*, //
+    prelude::*,
+    str::CString, //
 };
 
 /// A display that shows memory. Dropping it stops it: nothing of the window is shown any more.
@@ -24,21 +34,63 @@ pub(crate) trait Scanout: Send + Sync {
 
     /// Shows nothing.
     fn blank(&mut self) -> Result;
+
+    /// Returns when the display has shown a whole picture. `ENOTTY`: it does not tell.
+    fn wait_for_vsync(&mut self) -> Result {
+        Err(ENOTTY)
+    }
 }
 
-/// A display for a window at physical address `window`; `None` where there is none to be.
+/// Claims a display for `window`.
+fn claim(geometry: &Geometry, window: &CString) -> Result<DisplayClaim, Refusal> {
+    let display = geometry.scanout;
+    DisplayClaim::new(display as u32, window).map_err(|owner| {
+        let (display, owner) = (display.name(), owner.as_str());
+        Refusal::new(
+            Text::new(fmt!("{display} already shows the window {owner}")),
+            EBUSY,
+        )
+    })
+}
+
+/// Refuses a format that a display cannot show.
+fn refuse_format(geometry: &Geometry, formats: &[&str]) -> Result<(), Refusal> {
+    let format = geometry.format.name;
+    if formats.contains(&format) {
+        return Ok(());
+    }
+    let display = geometry.scanout.name();
+    Err(Refusal::new(
+        Text::new(fmt!("{display} cannot show {format}, but {formats:?}")),
+        EINVAL,
+    ))
+}
+
+/// The refusal of a window whose display fails.
+pub(crate) fn failed(geometry: &Geometry, error: Error) -> Refusal {
+    let (display, code) = (geometry.scanout.name(), error.to_errno());
+    let reason = match error {
+        e if e == ENODEV => Text::new(fmt!("there is no {display} in this machine")),
+        _ => Text::new(fmt!("{display} does not accept the geometry: error {code}")),
+    };
+    Refusal::new(reason, error)
+}
+
+/// A display for the window `name` at physical address `start`; `None` where there is none to be.
 pub(crate) fn new(
     dev: &Device,
+    name: &CString,
     geometry: Geometry,
-    window: u64,
-) -> Result<Option<KBox<dyn Scanout>>> {
-    let display: KBox<dyn Scanout> = match geometry.scanout {
-        ScanoutKind::None => return Ok(None),
-        ScanoutKind::Ramfb => KBox::new(ramfb::Ramfb::new(dev, geometry, window)?, GFP_KERNEL)?,
-        // Its memory is the firmware's own: see `with_memory`.
-        ScanoutKind::RpiFirmware => return Err(EINVAL),
-    };
-    Ok(Some(display))
+    start: u64,
+) -> Result<Option<KBox<dyn Scanout>>, Refusal> {
+    match geometry.scanout {
+        // The firmware's display has memory of its own: see `with_memory`.
+        ScanoutKind::None | ScanoutKind::RpiFirmware => Ok(None),
+        ScanoutKind::Ramfb => {
+            let display = ramfb::Ramfb::new(dev, name, geometry, start)?;
+            Ok(Some(KBox::new(display, GFP_KERNEL)?))
+        }
+    }
 }
 
 /// A display that brings its own memory.
@@ -50,9 +102,9 @@ pub(crate) struct WithMemory {
     pub(crate) geometry: Geometry,
 }
 
-/// The display of the Raspberry Pi's firmware.
-pub(crate) fn with_memory(geometry: Geometry) -> Result<WithMemory> {
-    let (firmware, range, geometry) = rpi::Firmware::new(geometry)?;
+/// The display of the Raspberry Pi's firmware, for the window `name`.
+pub(crate) fn with_memory(name: &CString, geometry: Geometry) -> Result<WithMemory, Refusal> {
+    let (firmware, range, geometry) = rpi::Firmware::new(name, geometry)?;
     Ok(WithMemory {
         display: KBox::new(firmware, GFP_KERNEL)?,
         range,

@@ -21,38 +21,66 @@ use kernel::{
         property::FwNode,
         Device, //
     },
+    fmt,
     prelude::*,
     str::CString, //
 };
 
 /// Why a window is refused: a few words for the log, and the error that probe returns.
 pub(crate) struct Refusal {
-    pub(crate) reason: &'static str,
+    pub(crate) reason: Text,
     pub(crate) error: Error,
 }
 
-pub(crate) fn invalid(reason: &'static str) -> Refusal {
-    Refusal {
-        reason,
-        error: EINVAL,
+/// A text that is known at build time, or made for one case.
+pub(crate) enum Text {
+    Static(&'static str),
+    Made(CString),
+}
+
+impl Text {
+    /// Makes a text; "out of memory" where there is no memory for it.
+    pub(crate) fn new(text: fmt::Arguments<'_>) -> Self {
+        CString::try_from_fmt(text).map_or(Self::Static("out of memory"), Self::Made)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Static(text) => text,
+            Self::Made(text) => text.to_str().unwrap_or("?"),
+        }
     }
 }
 
+impl From<&'static str> for Text {
+    fn from(text: &'static str) -> Self {
+        Self::Static(text)
+    }
+}
+
+pub(crate) fn invalid(reason: &'static str) -> Refusal {
+    Refusal::new(reason, EINVAL)
+}
+
 impl Refusal {
+    pub(crate) fn new(reason: impl Into<Text>, error: Error) -> Self {
+        Self {
+            reason: reason.into(),
+            error,
+        }
+    }
+
     /// Prints the reason, and returns the error.
     pub(crate) fn report(&self, dev: &Device, name: &CStr) -> Error {
         let name = name.to_str().unwrap_or("?");
-        dev_err!(dev, "window {}: {}\n", name, self.reason);
+        dev_err!(dev, "window {}: {}\n", name, self.reason.as_str());
         self.error
     }
 }
 
 impl From<AllocError> for Refusal {
     fn from(_: AllocError) -> Self {
-        Refusal {
-            reason: "out of memory",
-            error: ENOMEM,
-        }
+        Self::new("out of memory", ENOMEM)
     }
 }
 
@@ -141,6 +169,8 @@ pub(crate) struct Spec {
     pub(crate) source: Source,
     pub(crate) cache: Cache,
     pub(crate) read_only: bool,
+    /// Bytes of every access to registers; 0: any.
+    pub(crate) io_width: u32,
     pub(crate) kind: Kind,
 }
 
@@ -208,6 +238,7 @@ impl Spec {
             source,
             cache,
             read_only: node.property_read_bool(c"fanlight,read-only"),
+            io_width: read_io_width(node, cache)?,
             kind,
         })
     }
@@ -238,6 +269,7 @@ impl Spec {
             },
             cache: Cache::Cached,
             read_only: true,
+            io_width: 0,
             kind: Kind::Log(LogSpec {
                 data_size,
                 persistent,
@@ -294,6 +326,22 @@ pub(crate) fn read_choice<T: Copy>(
         }
     }
     Err(invalid(otherwise))
+}
+
+/// `reg-io-width`, which the kernel passes on to the programs that access the registers.
+fn read_io_width(node: &FwNode, cache: Cache) -> Result<u32, Refusal> {
+    let Some(width) = read_u32(node, c"reg-io-width")? else {
+        return Ok(0);
+    };
+    if !matches!(width, 1 | 2 | 4) {
+        return Err(invalid("reg-io-width is 1, 2 or 4"));
+    }
+    if cache != Cache::Noncached {
+        return Err(invalid(
+            "reg-io-width is for registers: fanlight,cache must be noncached",
+        ));
+    }
+    Ok(width)
 }
 
 fn read_cache(node: &FwNode) -> Result<Option<Cache>, Refusal> {

@@ -95,6 +95,14 @@ impl Content {
         }
     }
 
+    /// The picture.
+    pub(crate) fn framebuffer(&self) -> Option<&Framebuffer> {
+        match self {
+            Content::Framebuffer(fb) => Some(fb),
+            _ => None,
+        }
+    }
+
     /// The copy of this boot's log.
     pub(crate) fn region(&self) -> Option<&Region> {
         self.intake()?.region.as_deref()
@@ -118,6 +126,13 @@ pub(crate) enum BackingKind {
     Vmalloc = 3,
 }
 
+/// How a window may be accessed.
+pub(crate) struct Rights {
+    pub(crate) read_only: bool,
+    /// Bytes of every access to registers; 0: any.
+    pub(crate) io_width: u32,
+}
+
 /// A window.
 #[pin_data]
 pub(crate) struct Window {
@@ -125,6 +140,8 @@ pub(crate) struct Window {
     pub(crate) instance: u32,
     pub(crate) backing: BackingKind,
     pub(crate) read_only: bool,
+    /// Bytes of every access to registers; 0: any.
+    io_width: u32,
     pub(crate) content: Content,
     #[pin]
     pub(crate) mapping: Mapping,
@@ -136,7 +153,7 @@ impl Window {
         name: Name,
         instance: u32,
         backing: BackingKind,
-        read_only: bool,
+        rights: Rights,
         content: Content,
         mapping: impl PinInit<Mapping, Error>,
     ) -> impl PinInit<Self, Error> {
@@ -144,7 +161,8 @@ impl Window {
             name,
             instance,
             backing,
-            read_only,
+            read_only: rights.read_only,
+            io_width: rights.io_width,
             content,
             mapping <- mapping,
         })
@@ -184,6 +202,7 @@ impl Window {
                 .unwrap_or(0),
             instance: self.instance,
             name,
+            reg_io_width: self.io_width,
             ..Info::default()
         };
         if !self.read_only {

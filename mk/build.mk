@@ -10,12 +10,12 @@ comma := ,
 KERNEL ?= 7.2
 BOARD ?= virt-arm
 FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
-export KERNEL KERNEL_DEBUG KERNEL_BENCH FANLIGHT_CACHE
+export KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT FANLIGHT_CACHE
 
 step := mk/step
 logs := build/log
 # What depends on the kernel lives under the kernel's name.
-flavour := $(KERNEL)$(if $(KERNEL_DEBUG),-debug)$(if $(KERNEL_BENCH),-bench)
+flavour := $(KERNEL)$(if $(KERNEL_DEBUG),-debug)$(if $(KERNEL_BENCH),-bench)$(addprefix -,$(KERNEL_VARIANT))
 kernel := $(shell mk/kernel dir)
 zimage := $(kernel)/arch/arm/boot/zImage
 module := build/$(flavour)/fanlight.ko
@@ -89,10 +89,10 @@ run:
 		exec $(call boot,demo,demo); \
 	fi
 
-guest:
+guest: $(if $(CLIENTS),clients)
 	@[ -n "$$CMD" ] || { echo "fanlight: say what to run: make guest CMD='uname -a'" >&2; exit 2; }
 	+@$(ready)
-	@exec $(call boot,guest,$(or $(RESULTS),guest)) $(if $(OVERLAY),--files $(OVERLAY)) $(addprefix --dt ,$(subst $(comma), ,$(DT))) $(if $(SCREEN),--screen $(SCREEN)) -- "$$CMD"
+	@exec $(call boot,guest,$(or $(RESULTS),guest)) $(if $(OVERLAY),--files $(OVERLAY)) $(addprefix --dt ,$(subst $(comma), ,$(DT))) $(if $(SCREEN),--screen $(SCREEN)) $(if $(CLIENTS),--data $(clients)) -- "$$CMD"
 
 check: $(kernel)/ready
 	@mk/check $(kernel)
@@ -101,6 +101,12 @@ model:
 	@RUSTFLAGS='--cfg loom' $(step) "ring under loom" $(logs)/loom.log \
 		cargo test --locked --release --target-dir $(CARGO_TARGET_DIR)/loom -p fanlight-ring --test loom
 
-test:
+# Programs that nobody here wrote, for the slow tests.
+clients := $(shell mk/clients file)
+.PHONY: clients
+clients:
+	@$(step) "client programs" $(logs)/clients.log mk/clients build
+
+test: $(if $(SLOW),clients)
 	+@$(ready)
-	@exec $(call boot,test,$(or $(RESULTS),test)) --filter '$(T)' $(if $(SLOW),--slow)
+	@exec $(call boot,test,$(or $(RESULTS),test)) --filter '$(T)' $(if $(SLOW),--slow --data $(clients))

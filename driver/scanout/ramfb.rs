@@ -2,18 +2,30 @@
 
 //! QEMU's `-device ramfb`: a display that shows guest memory as the file `etc/ramfb` of fw_cfg says.
 
-use super::Scanout;
+use super::{
+    claim,
+    failed,
+    refuse_format,
+    Scanout, //
+};
 use crate::{
     geometry::Geometry,
+    spec::Refusal,
     sys::{
         contiguous::zero_page,
+        display::DisplayClaim,
         fw_cfg::FwCfg, //
     }, //
 };
 use kernel::{
     device::Device,
-    prelude::*, //
+    prelude::*,
+    str::CString, //
 };
+
+/// What QEMU's qemu_drm_format_to_pixman() knows. QEMU accepts other formats, and then shows
+/// nothing.
+const FORMATS: &[&str] = &["r8g8b8", "x8r8g8b8", "a8r8g8b8", "x8b8g8r8", "a8b8g8r8"];
 
 /// The display.
 pub(super) struct Ramfb {
@@ -22,22 +34,30 @@ pub(super) struct Ramfb {
     geometry: Geometry,
     /// Physical address of the window.
     window: u64,
+    // Last: the display is free when it shows nothing of the window.
+    _claim: DisplayClaim,
 }
 
 impl Ramfb {
-    /// `ENODEV` where QEMU has no such display, `EINVAL` where that can't show the format.
-    pub(super) fn new(dev: &Device, geometry: Geometry, window: u64) -> Result<Self> {
-        // QEMU takes a format that it can't show (qemu_drm_format_to_pixman), and then shows nothing, without a word.
-        if geometry.format.bits == 16 {
-            return Err(EINVAL);
-        }
-        let mut fw_cfg = FwCfg::new(dev)?;
-        let file = fw_cfg.find(b"etc/ramfb").map_err(|_| ENODEV)?;
+    /// For the window `name` at physical address `window`.
+    pub(super) fn new(
+        dev: &Device,
+        name: &CString,
+        geometry: Geometry,
+        window: u64,
+    ) -> Result<Self, Refusal> {
+        refuse_format(&geometry, FORMATS)?;
+        let claim = claim(&geometry, name)?;
+        let mut fw_cfg = FwCfg::new(dev).map_err(|error| failed(&geometry, error))?;
+        let file = fw_cfg
+            .find(b"etc/ramfb")
+            .map_err(|_| failed(&geometry, ENODEV))?;
         Ok(Self {
             fw_cfg,
             file,
             geometry,
             window,
+            _claim: claim,
         })
     }
 

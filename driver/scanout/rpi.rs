@@ -5,16 +5,31 @@
 //! The tags are described in the firmware's wiki, "Mailbox property interface". The buffer is never released: the firmware
 //! replaces it when another one is asked for.
 
-use super::Scanout;
+use super::{
+    claim,
+    failed,
+    refuse_format,
+    Scanout, //
+};
 use crate::{
     geometry::Geometry,
+    spec::Refusal,
     sys::{
+        display::DisplayClaim,
         firmware::property_list,
         of::Range,
         PAGE_SIZE, //
     }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    str::CString, //
+};
+
+/// With 16 bits the firmware knows one layout.
+const FORMATS: &[&str] = &[
+    "r5g6b5", "r8g8b8", "x8r8g8b8", "a8r8g8b8", "x8b8g8r8", "a8b8g8r8",
+];
 
 const ALLOCATE: u32 = 0x0004_0001;
 const BLANK: u32 = 0x0004_0002;
@@ -24,6 +39,10 @@ const SET_VIRTUAL_SIZE: u32 = 0x0004_8004;
 const SET_DEPTH: u32 = 0x0004_8005;
 const SET_PIXEL_ORDER: u32 = 0x0004_8006;
 const SET_VIRTUAL_OFFSET: u32 = 0x0004_8009;
+const SET_VSYNC: u32 = 0x0004_800e;
+
+/// In the third word of a tag that the firmware has answered.
+const ANSWERED: u32 = 1 << 31;
 
 /// Blue in the lowest bits, or red.
 const ORDER_BGR: u32 = 0;
@@ -33,13 +52,26 @@ const ORDER_RGB: u32 = 1;
 const BUS_MASK: u32 = 0x3fff_ffff;
 
 /// The display.
-pub(super) struct Firmware(());
+pub(super) struct Firmware {
+    _claim: DisplayClaim,
+}
 
 impl Firmware {
-    /// Asks for a buffer of `geometry`; gives where it is, and the geometry with the stride that the firmware chose.
-    ///
+    /// Asks for a buffer of `geometry` for the window `name`. Returns where it is, and the geometry
+    /// with the stride that the firmware chose.
+    pub(super) fn new(
+        name: &CString,
+        geometry: Geometry,
+    ) -> Result<(Self, Range, Geometry), Refusal> {
+        refuse_format(&geometry, FORMATS)?;
+        let claim = claim(&geometry, name)?;
+        let (range, geometry) =
+            Self::allocate(geometry).map_err(|error| failed(&geometry, error))?;
+        Ok((Self { _claim: claim }, range, geometry))
+    }
+
     /// `EINVAL`: it gave another size or depth.
-    pub(super) fn new(geometry: Geometry) -> Result<(Self, Range, Geometry)> {
+    fn allocate(geometry: Geometry) -> Result<(Range, Geometry)> {
         let Geometry {
             width,
             height,
@@ -47,7 +79,10 @@ impl Firmware {
             format,
             ..
         } = geometry;
-        let order = if format.fields[0].0 == 0 {
+        // The order is that of bytes in memory, and has blue first where red is in the highest bits.
+        // For 16 bits there is no such order: red is in the highest bits if none is changed, which is
+        // the firmware's own setting.
+        let order = if format.bits == 16 || format.fields[0].0 == 0 {
             ORDER_RGB
         } else {
             ORDER_BGR
@@ -80,7 +115,7 @@ impl Firmware {
             size: needed.next_multiple_of(PAGE_SIZE as u64),
             registers: false,
         };
-        Ok((Self(()), range, geometry))
+        Ok((range, geometry))
     }
 }
 
@@ -97,6 +132,16 @@ impl Scanout for Firmware {
 
     fn blank(&mut self) -> Result {
         property_list(&mut [BLANK, 4, 0, 1])
+    }
+
+    fn wait_for_vsync(&mut self) -> Result {
+        let mut tags = [SET_VSYNC, 4, 0, 0];
+        property_list(&mut tags)?;
+        // A firmware that does not know the tag leaves it as it was.
+        if tags[2] & ANSWERED == 0 {
+            return Err(ENOTTY);
+        }
+        Ok(())
     }
 }
 

@@ -35,7 +35,8 @@ pub(crate) struct Info {
     pub(crate) pages: u32,
     pub(crate) instance: u32,
     pub(crate) name: [u8; 32],
-    pub(crate) reserved: [u32; 8],
+    pub(crate) reg_io_width: u32,
+    pub(crate) reserved: [u32; 7],
 }
 static_assert!(size_of::<Info>() == 128);
 
@@ -103,8 +104,12 @@ pub(crate) struct FbVar {
     /// Millimetres.
     pub(crate) width: u32,
     pub(crate) accel_flags: u32,
-    /// pixclock, margins, sync lengths, sync, vmode, rotate, colorspace: all 0 here.
-    pub(crate) timings: [u32; 11],
+    /// pixclock, margins, sync lengths: all 0 here.
+    pub(crate) timings: [u32; 7],
+    pub(crate) sync: u32,
+    pub(crate) vmode: u32,
+    pub(crate) rotate: u32,
+    pub(crate) colorspace: u32,
     pub(crate) reserved: [u32; 4],
 }
 static_assert!(size_of::<FbVar>() == 160);
@@ -133,6 +138,16 @@ pub(crate) struct FbFix {
 }
 static_assert!(size_of::<FbFix>() == 68);
 
+/// `struct fb_cmap_user`: a range of a colour map, and user addresses of its columns.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct FbCmap {
+    pub(crate) start: u32,
+    pub(crate) len: u32,
+    /// Red, green, blue and transparency; the last one may be null.
+    pub(crate) columns: [usize; 4],
+}
+
 // SAFETY: integers only, and no padding: the fields add up to the size asserted above.
 unsafe impl AsBytes for Info {}
 // SAFETY: as above.
@@ -145,3 +160,5 @@ unsafe impl AsBytes for FbFix {}
 unsafe impl FromBytes for Watermark {}
 // SAFETY: as above.
 unsafe impl FromBytes for FbVar {}
+// SAFETY: as above.
+unsafe impl FromBytes for FbCmap {}

@@ -41,6 +41,14 @@ extern "C" {
     pub(super) fn fanlight_zero_page() -> bindings::phys_addr_t;
     pub(super) fn fanlight_may_show_addresses() -> bool;
 
+    pub(super) fn fanlight_display_claim(
+        display: c_uint,
+        name: *const c_char,
+        owner: *mut c_char,
+    ) -> c_int;
+    pub(super) fn fanlight_display_release(display: c_uint);
+    pub(super) fn fanlight_display_take_over(start: u64, size: u64, rival: *mut c_char) -> c_int;
+
     pub(super) fn fanlight_of_region(
         fwnode: *mut bindings::fwnode_handle,
         property: *const c_char,

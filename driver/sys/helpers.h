@@ -50,6 +50,17 @@ void fanlight_desc_map_pages(struct vm_area_desc *desc, struct page **pages);
 int fanlight_claim(u64 start, u64 size, bool iomem);
 void fanlight_release(u64 start, u64 size, bool iomem);
 
+/*
+ * Displays. A claim fails with -EBUSY and the name of the owner. fanlight_display_take_over()
+ * removes the driver of a bootloader's framebuffer in the range. The path of a simple-framebuffer
+ * node that still has a device in the range goes to "rival"; where a driver has it, this is -EBUSY.
+ */
+#define FANLIGHT_DISPLAYS	3
+#define FANLIGHT_OWNER_LEN	96
+int fanlight_display_claim(unsigned int display, const char *name, char *owner);
+void fanlight_display_release(unsigned int display);
+int fanlight_display_take_over(u64 start, u64 size, char *rival);
+
 /* Kernel memory. */
 void *fanlight_vmalloc(unsigned long size);
 struct page *fanlight_dma_page(const void *addr);

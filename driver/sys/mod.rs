@@ -12,6 +12,7 @@ pub(crate) mod carveout;
 pub(crate) mod chardev;
 pub(crate) mod console;
 pub(crate) mod contiguous;
+pub(crate) mod display;
 mod ffi;
 pub(crate) mod file;
 pub(crate) mod firmware;

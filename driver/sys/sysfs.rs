@@ -44,7 +44,7 @@ pub(crate) struct Attribute<T> {
 }
 
 /// How many attributes a node can have.
-pub(crate) const ATTRIBUTES_MAX: usize = 24;
+pub(crate) const ATTRIBUTES_MAX: usize = 32;
 
 /// The `I`th attribute of `T`.
 struct AttributeAt<T, const I: usize>(PhantomData<T>);
@@ -189,8 +189,8 @@ impl<T: Operations> Groups<T> {
         }
     }
 
-    const LIST: &'static [*const bindings::attribute; ATTRIBUTES_MAX + 1] =
-        attribute_list!(T: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
+    const LIST: &'static [*const bindings::attribute; ATTRIBUTES_MAX + 1] = attribute_list!(T: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23
+            24 25 26 27 28 29 30 31);
 
     const GROUP: &'static bindings::attribute_group = &bindings::attribute_group {
         __bindgen_anon_1: bindings::attribute_group__bindgen_ty_1 {

@@ -64,7 +64,9 @@ struct fanlight_info {
 	__u32 pages;
 	__u32 instance;			/* the N of /dev/fanlightN */
 	char name[FANLIGHT_NAME_LEN];	/* the window's name, NUL-terminated */
-	__u32 reserved[8];		/* 0 */
+	/* registers: bytes of every access; 0: any (the tree's reg-io-width) */
+	__u32 reg_io_width;
+	__u32 reserved[7];		/* 0 */
 };
 
 /*

@@ -25,13 +25,16 @@ lines() { [ "$(echo "$said" | wc -l)" -le "$1" ]; }
 says() { echo "$said" | grep -qF "$1"; }
 
 echo "KTAP version 1"
-echo "1..6"
+echo "1..7"
 
 ask BOARD=abacus run && lines 1 && says 'no board "abacus": choose BOARD= one of virt-arm'
 result build_unknown_board_is_one_line_with_the_choices
 
 ask KERNEL=2.4 run && lines 1 && says 'no kernel "2.4": choose KERNEL= one of 7.2 7.3'
 result build_unknown_kernel_is_one_line_with_the_choices
+
+ask KERNEL_VARIANT=fat run && lines 1 && says 'no variant "fat" of the kernel: choose KERNEL_VARIANT= one of lpae rt lean'
+result build_unknown_kernel_variant_is_one_line_with_the_choices
 
 # make itself adds its own line about the failed target.
 ask frobnicate && lines 2 && says 'no target "frobnicate": choose one of help run'

@@ -49,6 +49,9 @@ tests! {
         board_bad_many_pages_is_refused,
         board_bad_scanout_is_refused,
         board_bad_scanout_of_memory_is_refused,
+        board_bad_scanout_format_is_refused,
+        board_bad_io_width_is_refused,
+        board_bad_io_width_cached_is_refused,
         board_bad_log_odd_is_refused,
         board_bad_log_small_is_refused,
         board_bad_log_level_is_refused,
@@ -163,6 +166,9 @@ bad! {
     board_bad_many_pages_is_refused: "many-pages", "w", INVALID;
     board_bad_scanout_is_refused: "scanout", "w", INVALID;
     board_bad_scanout_of_memory_is_refused: "scanout-of-memory", "w", INVALID;
+    board_bad_scanout_format_is_refused: "scanout-format", "w", INVALID;
+    board_bad_io_width_is_refused: "io-width", "w", INVALID;
+    board_bad_io_width_cached_is_refused: "io-width-cached", "w", INVALID;
     board_bad_log_odd_is_refused: "log-odd", "log", INVALID;
     board_bad_log_small_is_refused: "log-small", "log", INVALID;
     board_bad_log_level_is_refused: "log-level", "log", INVALID;

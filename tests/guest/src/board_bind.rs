@@ -59,6 +59,7 @@ fn board_number_stays_over_unbind_and_bind() {
 }
 
 fn module_stays() {
+    crate::kernel::needs_driver_as_module();
     let refused =
         sys::delete_module("fanlight").expect_err("the module was removed under its users");
     assert!(
@@ -159,6 +160,7 @@ fn users() -> Vec<String> {
 
 /// Removes the module and inserts it again.
 pub fn reload() {
+    crate::kernel::needs_driver_as_module();
     let file = module_file();
     // Somebody may be looking at a node just now (mdev, say).
     let removed = wait::until(|| sys::delete_module("fanlight") == Ok(0));

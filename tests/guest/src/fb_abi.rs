@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The fbdev ioctls of a framebuffer window.
 
+use std::fs;
+use std::os::fd::AsRawFd;
+
 use crate::board;
 use crate::child::Child;
-use crate::dev::{Spec, FB};
+use crate::dev::{self, Spec, FB};
 use crate::fbdev::{self, Bitfield, Var};
 use crate::mem::{Map, PAGE};
+use crate::program::{needs, run};
+use crate::skip;
 use crate::sys::{self, Ended, Errno};
 use crate::tests;
 use crate::uapi;
@@ -23,7 +28,21 @@ tests! {
         fb_pan_within_the_window_is_remembered,
         fb_pan_beyond_the_window_is_einval,
         fb_pan_of_a_single_page_goes_nowhere,
-        fb_blank_answers_every_level,
+        fb_blank_clamps_levels_that_fbdev_does_not_have,
+        fb_put_with_activate_test_changes_nothing,
+        fb_put_of_another_line_pans,
+        fb_put_that_would_wrap_is_einval,
+        fb_put_of_an_invalid_mode_removes_nothing,
+        fb_pan_that_would_wrap_is_einval,
+        fb_pan_leaves_the_request_as_it_was,
+        fb_colour_map_is_that_of_a_true_colour_display,
+        fb_wait_for_vsync_works_or_is_enotty,
+        fb_sysfs_has_what_fbdev_has,
+        fb_sysfs_pan_shows_another_page,
+        fb_sysfs_is_there_for_programs_of_fbdev,
+        fb_answers_are_those_of_the_kernels_simplefb,
+        fb_memory_is_taken_over_from_simplefb,
+        fb_display_shows_one_window,
         fb_ioctl_unknown_is_enotty,
         fb_ioctl_into_a_bad_pointer_is_efault;
 }
@@ -43,6 +62,31 @@ pub const FB_565: Spec = other("fb-565", 0x10_0000);
 pub const FB_XBGR: Spec = other("fb-xbgr", 0x1_0000);
 pub const FB_ARGB: Spec = other("fb-argb", 0x1_0000);
 pub const FB_RGB24: Spec = other("fb-rgb24", 0x1_0000);
+
+pub const FB_ABGR: Spec = other("fb-abgr", 0x1_0000);
+pub const FB_5551: Spec = other("fb-5551", 0x1_0000);
+pub const FB_X555: Spec = other("fb-x555", 0x1_0000);
+pub const FB_A555: Spec = other("fb-a555", 0x1_0000);
+pub const FB_X2R10: Spec = other("fb-x2r10", 0x1_0000);
+pub const FB_A2R10: Spec = other("fb-a2r10", 0x1_0000);
+
+type Fields = [(u32, u32); 4];
+
+/// Each format of simple-framebuffer: bits of a pixel, then offset and length of red, green, blue
+/// and alpha.
+const FORMATS: [(Spec, u32, Fields); 11] = [
+    (FB, 32, [(16, 8), (8, 8), (0, 8), (0, 0)]),
+    (FB_565, 16, [(11, 5), (5, 6), (0, 5), (0, 0)]),
+    (FB_5551, 16, [(11, 5), (6, 5), (1, 5), (0, 1)]),
+    (FB_X555, 16, [(10, 5), (5, 5), (0, 5), (0, 0)]),
+    (FB_A555, 16, [(10, 5), (5, 5), (0, 5), (15, 1)]),
+    (FB_RGB24, 24, [(16, 8), (8, 8), (0, 8), (0, 0)]),
+    (FB_ARGB, 32, [(16, 8), (8, 8), (0, 8), (24, 8)]),
+    (FB_XBGR, 32, [(0, 8), (8, 8), (16, 8), (0, 0)]),
+    (FB_ABGR, 32, [(0, 8), (8, 8), (16, 8), (24, 8)]),
+    (FB_X2R10, 32, [(20, 10), (10, 10), (0, 10), (0, 0)]),
+    (FB_A2R10, 32, [(20, 10), (10, 10), (0, 10), (30, 2)]),
+];
 
 const fn bits(offset: u32, length: u32) -> Bitfield {
     Bitfield {
@@ -65,34 +109,12 @@ fn fb_var_is_the_trees_geometry() {
 }
 
 fn fb_var_has_the_bitfields_of_each_format() {
-    for (spec, depth, [red, green, blue, transp]) in [
-        (FB, 32, [bits(16, 8), bits(8, 8), bits(0, 8), bits(0, 0)]),
-        (
-            FB_565,
-            16,
-            [bits(11, 5), bits(5, 6), bits(0, 5), bits(0, 0)],
-        ),
-        (
-            FB_XBGR,
-            32,
-            [bits(0, 8), bits(8, 8), bits(16, 8), bits(0, 0)],
-        ),
-        (
-            FB_ARGB,
-            32,
-            [bits(16, 8), bits(8, 8), bits(0, 8), bits(24, 8)],
-        ),
-        (
-            FB_RGB24,
-            24,
-            [bits(16, 8), bits(8, 8), bits(0, 8), bits(0, 0)],
-        ),
-    ] {
+    for (spec, depth, fields) in FORMATS {
         let var = fbdev::var(spec.open().raw());
         assert_eq!(var.bits_per_pixel, depth, "{}", spec.name);
         assert_eq!(
-            (var.red, var.green, var.blue, var.transp),
-            (red, green, blue, transp),
+            [var.red, var.green, var.blue, var.transp],
+            fields.map(|(offset, length)| bits(offset, length)),
             "{}",
             spec.name
         );
@@ -168,6 +190,12 @@ fn fb_info_names_each_format_as_drm_does() {
         (FB_XBGR, b"XB24", (64, 32, 256, 1)),
         (FB_ARGB, b"AR24", (64, 32, 256, 2)),
         (FB_RGB24, b"RG24", (60, 32, 192, 1)),
+        (FB_ABGR, b"AB24", (64, 32, 256, 1)),
+        (FB_5551, b"RA15", (64, 32, 128, 1)),
+        (FB_X555, b"XR15", (64, 32, 128, 1)),
+        (FB_A555, b"AR15", (64, 32, 128, 1)),
+        (FB_X2R10, b"XR30", (64, 32, 256, 1)),
+        (FB_A2R10, b"AR30", (64, 32, 256, 1)),
     ] {
         let info = spec.open().info();
         assert_eq!(info.kind, uapi::KIND_FRAMEBUFFER, "{}", spec.name);
@@ -238,27 +266,406 @@ fn fb_pan_of_a_single_page_goes_nowhere() {
     assert_eq!(fbdev::pan(fb.raw(), 1), Err(Errno::EINVAL));
 }
 
-fn fb_blank_answers_every_level() {
+fn fb_blank_clamps_levels_that_fbdev_does_not_have() {
     let fb = FB.open();
-    for level in [1, 2, 3, 4, 0] {
-        let answer = sys::ioctl_at(fb.raw(), fbdev::BLANK, level);
-        // As the backend can: fbdev says EINVAL where there is nothing to blank.
-        assert!(
-            [Ok(0), Err(Errno::EINVAL)].contains(&answer),
-            "level {level}: {answer:?}"
+    for level in [1, 2, 3, 4, 5, 99, usize::MAX, 0] {
+        assert_eq!(
+            sys::ioctl_at(fb.raw(), fbdev::BLANK, level),
+            Ok(0),
+            "level {level}"
         );
     }
-    assert!([Err(Errno::EINVAL)].contains(&sys::ioctl_at(fb.raw(), fbdev::BLANK, 99)));
+    // Where nothing shows it, there is nothing to blank.
+    let dark = FB_565.open();
+    for level in [0, 4, 99] {
+        assert_eq!(
+            sys::ioctl_at(dark.raw(), fbdev::BLANK, level),
+            Err(Errno::EINVAL),
+            "level {level}"
+        );
+    }
     assert_eq!(fbdev::var(fb.raw()).xres, 1024);
+}
+
+fn put(fd: i32, var: Var) -> sys::Result<Var> {
+    let mut answer = var;
+    sys::ioctl(fd, fbdev::PUT_VAR, &mut answer).map(|_| answer)
+}
+
+fn fb_put_with_activate_test_changes_nothing() {
+    let fb = FB.open();
+    fbdev::pan(fb.raw(), 0).unwrap();
+    let before = fbdev::var(fb.raw());
+    for activate in [fbdev::ACTIVATE_TEST, fbdev::ACTIVATE_NXTOPEN] {
+        let wanted = Var {
+            yoffset: 600,
+            activate,
+            ..before
+        };
+        let answer = put(fb.raw(), wanted).expect("it could be had");
+        assert_eq!(answer.yoffset, 600);
+        assert_eq!(fbdev::var(fb.raw()), before, "activate {activate}");
+        let beyond = Var {
+            yoffset: 601,
+            ..wanted
+        };
+        assert_eq!(put(fb.raw(), beyond), Err(Errno::EINVAL));
+        assert_eq!(fbdev::var(fb.raw()), before, "activate {activate}");
+    }
+}
+
+fn fb_put_of_another_line_pans() {
+    let fb = FB.open();
+    for yoffset in [600, 0] {
+        let wanted = Var {
+            yoffset,
+            ..fbdev::var(fb.raw())
+        };
+        assert_eq!(put(fb.raw(), wanted).expect("a pan").yoffset, yoffset);
+        assert_eq!(fbdev::var(fb.raw()).yoffset, yoffset);
+    }
+}
+
+fn fb_put_that_would_wrap_is_einval() {
+    let fb = FB.open();
+    let wanted = Var {
+        yoffset: 600,
+        vmode: fbdev::VMODE_YWRAP,
+        ..fbdev::var(fb.raw())
+    };
+    assert_eq!(put(fb.raw(), wanted), Err(Errno::EINVAL));
+    assert_eq!(fbdev::var(fb.raw()).yoffset, 0);
+}
+
+fn fb_put_of_an_invalid_mode_removes_nothing() {
+    let fb = FB.open();
+    let before = fbdev::var(fb.raw());
+    let wanted = Var {
+        activate: fbdev::ACTIVATE_INV_MODE,
+        ..before
+    };
+    assert_eq!(put(fb.raw(), wanted), Err(Errno::EINVAL));
+    let another = Var {
+        xres: 640,
+        yoffset: 600,
+        ..wanted
+    };
+    assert!(put(fb.raw(), another).is_ok());
+    assert_eq!(fbdev::var(fb.raw()), before);
+}
+
+fn fb_pan_that_would_wrap_is_einval() {
+    let fb = FB.open();
+    for yoffset in [0, 1, 600] {
+        let mut wanted = Var {
+            yoffset,
+            vmode: fbdev::VMODE_YWRAP,
+            ..fbdev::var(fb.raw())
+        };
+        assert_eq!(
+            sys::ioctl(fb.raw(), fbdev::PAN, &mut wanted),
+            Err(Errno::EINVAL),
+            "line {yoffset}"
+        );
+    }
+    let var = fbdev::var(fb.raw());
+    assert_eq!((var.yoffset, var.vmode), (0, 0));
+}
+
+fn fb_pan_leaves_the_request_as_it_was() {
+    let fb = FB.open();
+    let wanted = Var {
+        xres: 1,
+        bits_per_pixel: 7,
+        ..Var::default()
+    };
+    let mut request = wanted;
+    assert_eq!(sys::ioctl(fb.raw(), fbdev::PAN, &mut request), Ok(0));
+    assert_eq!(request, wanted);
+}
+
+/// Answers to ioctls about the colour map.
+fn colour_map_answers(fd: i32) -> Vec<(u32, &'static str, sys::Result<usize>)> {
+    let mut values = [[0x1111_u16; 32]; 4];
+    let [red, green, blue, transp] = values.each_mut().map(|column| column.as_mut_ptr());
+    let map = fbdev::Cmap {
+        start: 0,
+        len: 16,
+        red,
+        green,
+        blue,
+        transp,
+    };
+    let hole = Map::nothing(PAGE);
+    let nowhere = hole.at as *mut u16;
+    let null = std::ptr::null_mut();
+    let cases = [
+        ("16 entries", map),
+        (
+            "without transparency",
+            fbdev::Cmap {
+                transp: null,
+                ..map
+            },
+        ),
+        (
+            "beyond the 16",
+            fbdev::Cmap {
+                start: 8,
+                len: 32,
+                ..map
+            },
+        ),
+        ("none", fbdev::Cmap { len: 0, ..map }),
+        (
+            "from -1 on",
+            fbdev::Cmap {
+                start: u32::MAX,
+                ..map
+            },
+        ),
+        (
+            "too many",
+            fbdev::Cmap {
+                len: u32::MAX,
+                ..map
+            },
+        ),
+        (
+            "red is nowhere",
+            fbdev::Cmap {
+                red: nowhere,
+                ..map
+            },
+        ),
+        ("blue is null", fbdev::Cmap { blue: null, ..map }),
+        (
+            "transparency is nowhere",
+            fbdev::Cmap {
+                transp: nowhere,
+                ..map
+            },
+        ),
+    ];
+    let mut answers = Vec::new();
+    for request in [fbdev::PUT_CMAP, fbdev::GET_CMAP] {
+        for (name, case) in cases {
+            let mut case = case;
+            answers.push((request, name, sys::ioctl(fd, request, &mut case)));
+        }
+        answers.push((request, "at null", sys::ioctl_at(fd, request, 0)));
+    }
+    answers
+}
+
+fn fb_colour_map_is_that_of_a_true_colour_display() {
+    for (request, name, answer) in colour_map_answers(FB.open().raw()) {
+        let expected = match (request, name) {
+            (_, "at null") => Err(Errno::EFAULT),
+            (fbdev::GET_CMAP, _) => Err(Errno::EINVAL),
+            (_, "none" | "from -1 on") => Err(Errno::EINVAL),
+            (_, "too many") => Err(Errno::E2BIG),
+            (_, name) if name.ends_with("nowhere") || name.ends_with("null") => Err(Errno::EFAULT),
+            _ => Ok(0),
+        };
+        assert_eq!(answer, expected, "{request:#x} {name}");
+    }
+}
+
+fn fb_wait_for_vsync_works_or_is_enotty() {
+    // QEMU's displays do not tell; a Raspberry Pi's firmware does.
+    let fb = FB.open();
+    let answer = sys::ioctl(fb.raw(), fbdev::WAIT_FOR_VSYNC, &mut 0_u32);
+    if board::is_raspberry_pi() {
+        assert!([Ok(0), Err(Errno::ENOTTY)].contains(&answer), "{answer:?}");
+    } else {
+        assert_eq!(answer, Err(Errno::ENOTTY));
+    }
+    let dark = FB_565.open();
+    let answer = sys::ioctl(dark.raw(), fbdev::WAIT_FOR_VSYNC, &mut 0_u32);
+    assert_eq!(answer, Err(Errno::ENOTTY));
+}
+
+fn fb_sysfs_has_what_fbdev_has() {
+    for (spec, size, depth, stride) in [
+        (FB, "1024,1200", "32", "4096"),
+        (FB_565, "800,480", "16", "1600"),
+        (FB_RGB24, "60,32", "24", "192"),
+        (FB_ARGB, "64,64", "32", "256"),
+    ] {
+        assert_eq!(spec.attribute("virtual_size"), size, "{}", spec.name);
+        assert_eq!(spec.attribute("bits_per_pixel"), depth, "{}", spec.name);
+        assert_eq!(spec.attribute("stride"), stride, "{}", spec.name);
+        assert_eq!(spec.attribute("pan"), "0,0", "{}", spec.name);
+    }
+    for name in ["virtual_size", "bits_per_pixel", "stride", "pan"] {
+        assert!(!dev::SCRATCH.sysfs().join(name).exists(), "{name}");
+    }
+}
+
+fn fb_sysfs_pan_shows_another_page() {
+    let fb = FB.open();
+    let pan = FB.sysfs().join("pan");
+    for line in [600, 0] {
+        fs::write(&pan, format!("0,{line}\n")).expect("a pan");
+        assert_eq!(fbdev::var(fb.raw()).yoffset, line);
+        assert_eq!(FB.attribute("pan"), format!("0,{line}"));
+    }
+    for wrong in ["0,601", "1,0", "600", "", "0,", "a,b", "0,0,0", "-1,0"] {
+        let error = fs::write(&pan, wrong).err().and_then(|e| e.raw_os_error());
+        // Nothing is written, and so nothing can be wrong with it.
+        let expected = (!wrong.is_empty()).then_some(libc::EINVAL);
+        assert_eq!(error, expected, "{wrong:?}");
+    }
+    assert_eq!(fbdev::var(fb.raw()).yoffset, 0);
+}
+
+fn fb_sysfs_is_there_for_programs_of_fbdev() {
+    needs("unshare");
+    let graphics = "/sys/class/graphics";
+    if !std::path::Path::new(graphics).exists() {
+        skip!("the kernel has no fbdev: there is no {graphics} to mount over");
+    }
+    // What docs/framebuffer.md advises.
+    let device = FB.sysfs().canonicalize().expect("a link");
+    let line = format!(
+        "set -e; mount -t tmpfs none {graphics}; ln -s {} {graphics}/fb0; \
+         cat {graphics}/fb0/virtual_size {graphics}/fb0/bits_per_pixel",
+        device.display()
+    );
+    let ran = run("unshare", &["-m", "sh", "-c", &line]).success();
+    assert_eq!(ran.text(), "1024,1200\n32\n");
+}
+
+/// A simple-framebuffer node of tests/dts/windows.dtso.
+fn simple_framebuffer(node: &str) -> String {
+    if !dev::node_exists(node) {
+        skip!("the device tree has no {node}: boot with tests/dts/windows.dtso");
+    }
+    let (name, address) = node.split_once('@').expect("an address");
+    let address = usize::from_str_radix(address, 16).expect("an address");
+    format!("{:x}.{name}", board::carveout(address))
+}
+
+const SIMPLEFB: &str = "/sys/bus/platform/drivers/simple-framebuffer";
+
+fn fb_answers_are_those_of_the_kernels_simplefb() {
+    let device = simple_framebuffer("framebuffer@515a0000");
+    if !std::path::Path::new(SIMPLEFB).exists() {
+        skip!("the kernel has no simplefb");
+    }
+    let graphics = dev::names_in(&format!("{SIMPLEFB}/{device}/graphics"));
+    let theirs = sys::open(&format!("/dev/{}", graphics[0]), libc::O_RDWR).expect("/dev/fbN");
+    let ours = FB_X555.open();
+    let (theirs, ours) = (theirs.as_raw_fd(), ours.raw());
+
+    assert_eq!(fbdev::var(ours), fbdev::var(theirs));
+    let [our_fix, their_fix] = [ours, theirs].map(fbdev::fix);
+    assert_eq!(our_fix.smem_len, their_fix.smem_len);
+    assert_eq!(our_fix.line_length, their_fix.line_length);
+    assert_eq!(
+        (our_fix.kind, our_fix.visual, our_fix.accel),
+        (their_fix.kind, their_fix.visual, their_fix.accel)
+    );
+    let steps = |fix: fbdev::Fix| (fix.xpanstep, fix.ypanstep, fix.ywrapstep, fix.capabilities);
+    assert_eq!(steps(our_fix), steps(their_fix));
+    assert_eq!(colour_map_answers(ours), colour_map_answers(theirs));
+    let now = fbdev::var(ours);
+    for wanted in [
+        now,
+        Var { xres: 640, ..now },
+        Var {
+            bits_per_pixel: 32,
+            ..now
+        },
+        Var {
+            activate: fbdev::ACTIVATE_TEST,
+            xres: 1,
+            ..now
+        },
+        Var {
+            activate: fbdev::ACTIVATE_INV_MODE,
+            ..now
+        },
+        Var {
+            grayscale: 1,
+            yres_virtual: 4000,
+            xres: 9,
+            ..now
+        },
+    ] {
+        assert_eq!(put(ours, wanted), put(theirs, wanted), "{wanted:?}");
+    }
+    assert_eq!(fbdev::var(ours), fbdev::var(theirs));
+    let file = |name| {
+        let text = fs::read_to_string(format!("/sys/class/graphics/{}/{name}", graphics[0]));
+        text.expect("fbdev's file").trim_end().to_owned()
+    };
+    for name in ["virtual_size", "bits_per_pixel", "stride", "pan"] {
+        assert_eq!(FB_X555.attribute(name), file(name), "{name}");
+    }
+}
+
+fn fb_memory_is_taken_over_from_simplefb() {
+    let node = "framebuffer@51570000";
+    let device = simple_framebuffer(node);
+    let window = FB_A2R10.open();
+    assert_eq!(window.info().width, 64);
+    let devices = std::path::Path::new("/sys/bus/platform/devices");
+    if std::path::Path::new(SIMPLEFB).exists() {
+        assert!(
+            !devices.join(&device).exists(),
+            "{device} still has its driver"
+        );
+        assert!(!std::path::Path::new(SIMPLEFB).join(&device).exists());
+    } else {
+        // No driver of it can be removed: one line says what may happen.
+        let log = run("dmesg", &[]).success().text();
+        assert!(
+            log.contains("window fb-a2r10: /framebuffer@51570000 describes the same memory"),
+            "{log}"
+        );
+    }
+    // The memory is ours, and stays so when it is bound again.
+    let map = window.map();
+    map.store32(0, 0x1234_5678).unwrap();
+    drop(map);
+    drop(window);
+    drop(dev::Unbound::new(FB_A2R10.node));
+    assert_eq!(FB_A2R10.open().map().load32(0), Ok(0x1234_5678));
+}
+
+fn fb_display_shows_one_window() {
+    let node = "fanlight-second-display";
+    if !dev::node_exists(node) {
+        skip!("the device tree has no {node}: boot with tests/dts/windows.dtso");
+    }
+    if board::is_raspberry_pi() {
+        skip!("the second window wants ramfb, which this board does not have");
+    }
+    FB.needed();
+    let device = format!("/sys/bus/platform/devices/{node}");
+    fs::write(format!("{device}/driver_override"), "fanlight").expect("driver_override");
+    let bind = || fs::write("/sys/bus/platform/drivers/fanlight/bind", node);
+    assert!(bind().is_err(), "{node} was accepted");
+    let log = run("dmesg", &[]).success().text();
+    let line = "window w: ramfb already shows the window fanlight0/fb";
+    assert_eq!(log.matches(line).count(), 1, "{log}");
+    // It is free when its window is gone.
+    let unbound = dev::Unbound::new(FB.node);
+    bind().expect("the display is free");
+    dev::unbind(node);
+    drop(unbound);
+    assert_eq!(FB.open().info().scanout, board::scanout());
+    assert!(bind().is_err(), "{node} was accepted");
 }
 
 fn fb_ioctl_unknown_is_enotty() {
     let fb = FB.open();
     let mut buffer = [0_u32; 64];
-    // Colour maps, cursors, console maps, vblank, and numbers that are nothing.
+    // Cursors, console maps, vblank, and numbers that are nothing.
     for request in [
-        0x4604,
-        0x4605,
+        0x4603,
         0x4608,
         0x460f,
         0x4610,

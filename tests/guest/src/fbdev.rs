@@ -8,6 +8,15 @@ pub const PUT_VAR: u32 = 0x4601;
 pub const GET_FIX: u32 = 0x4602;
 pub const PAN: u32 = 0x4606;
 pub const BLANK: u32 = 0x4611;
+pub const GET_CMAP: u32 = 0x4604;
+pub const PUT_CMAP: u32 = 0x4605;
+/// `_IOW('F', 0x20, __u32)`
+pub const WAIT_FOR_VSYNC: u32 = 0x4004_4620;
+
+pub const ACTIVATE_NXTOPEN: u32 = 1;
+pub const ACTIVATE_TEST: u32 = 2;
+pub const ACTIVATE_INV_MODE: u32 = 256;
+pub const VMODE_YWRAP: u32 = 256;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +72,18 @@ pub struct Fix {
     pub accel: u32,
     pub capabilities: u16,
     pub reserved: [u16; 2],
+}
+
+/// `struct fb_cmap`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Cmap {
+    pub start: u32,
+    pub len: u32,
+    pub red: *mut u16,
+    pub green: *mut u16,
+    pub blue: *mut u16,
+    pub transp: *mut u16,
 }
 
 const _: () = assert!(size_of::<Var>() == 160);

@@ -44,6 +44,11 @@ pub const DEVKMSG_OFF: &[&str] = &["devkmsg-off"];
 /// Regions that the log cannot use.
 pub const REGIONS: &[&str] = &["regions"];
 
+/// A Raspberry Pi's screen of 16 bits per pixel.
+pub const DEPTH: &[&str] = &["rpi-16"];
+/// Programs that nobody here wrote, and that are too large for every run of the tests.
+pub const CLIENTS: &[&str] = &["clients"];
+
 /// Makes the `TESTS` of an area; the groups differ in their time limit.
 #[macro_export]
 macro_rules! tests {
@@ -58,6 +63,8 @@ macro_rules! tests {
     (@one regions $test:ident) => { $crate::tests!(@make $test, 90, false, REGIONS) };
     (@one cores $test:ident) => { $crate::tests!(@make $test, 120, false, ANY_CORES) };
     (@one regs $test:ident) => { $crate::tests!(@make $test, 60, false, REGS) };
+    (@one depth $test:ident) => { $crate::tests!(@make $test, 90, false, DEPTH) };
+    (@one clients $test:ident) => { $crate::tests!(@make $test, 600, false, CLIENTS) };
     (@one zynq $test:ident) => { $crate::tests!(@make $test, 90, false, ZYNQ) };
     (@one slow $test:ident) => { $crate::tests!(@make $test, 1800, true, USUAL) };
     (@make $test:ident, $limit:expr, $slow:expr, $boots:ident) => {

@@ -70,11 +70,12 @@ impl Record {
         } else {
             ('T', self.caller)
         };
-        let mut text = format!(
-            "{priority},{},{},{cont},caller={kind}{caller};",
-            self.seq,
-            self.ns / 1000
-        );
+        let caller = if crate::kernel::has_callers() {
+            format!(",caller={kind}{caller}")
+        } else {
+            String::new()
+        };
+        let mut text = format!("{priority},{},{},{cont}{caller};", self.seq, self.ns / 1000);
         escape(&self.text, &mut text);
         text.push('\n');
         for pair in self

@@ -130,6 +130,7 @@ fn log_region_is_left_alone_by_a_probe_that_is_deferred() {
     if !dev::node_exists(NODE) {
         crate::skip!("the device tree has no {NODE}: boot with tests/dts/regions.dtso");
     }
+    crate::kernel::needs_debugfs();
     let region = crate::log_bind::memory(0x5220_0000, 0x1_0000);
     region.fill(29);
     for _ in 0..3 {

@@ -14,6 +14,7 @@ mod child;
 mod dev;
 mod earlier;
 mod fbdev;
+mod kernel;
 mod log;
 mod mem;
 mod module;
@@ -35,6 +36,8 @@ mod cli_mem;
 
 mod fb_abi;
 mod fb_clients;
+mod fb_depth;
+mod fb_program;
 mod fb_screen;
 
 mod log_archive;
@@ -136,6 +139,8 @@ fn main() {
         fb_abi::TESTS,
         fb_screen::TESTS,
         fb_clients::TESTS,
+        fb_program::TESTS,
+        fb_depth::TESTS,
         cli_list::TESTS,
         cli_log::TESTS,
         cli_fb::TESTS,

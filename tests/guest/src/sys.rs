@@ -29,7 +29,7 @@ macro_rules! errnos {
 }
 
 errnos! {
-    EPERM, ENOENT, EINTR, EIO, ENXIO, EBADF, EAGAIN, ENOMEM, EACCES, EFAULT, EBUSY, EEXIST, ENODEV, EINVAL, ENOTTY, EFBIG,
+    EPERM, ENOENT, EINTR, EIO, ENXIO, E2BIG, EBADF, EAGAIN, ENOMEM, EACCES, EFAULT, EBUSY, EEXIST, ENODEV, EINVAL, ENOTTY, EFBIG,
     ENOSPC, ESPIPE, EROFS, EPIPE, ERANGE, EOVERFLOW, EOPNOTSUPP, EMSGSIZE,
 }
 
@@ -270,6 +270,12 @@ pub fn pidfd_open(pid: libc::pid_t) -> OwnedFd {
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     assert!(fd >= 0, "pidfd_open: {:?}", last());
     crate::harness::owned(fd as RawFd)
+}
+
+/// Closes a descriptor whose owner is not used any more, since this process ends.
+pub fn close(fd: RawFd) {
+    // SAFETY: close() reads no memory.
+    unsafe { libc::close(fd) };
 }
 
 /// Ends the process without running what the parent has registered.

@@ -33,7 +33,9 @@ tests! {
         window_regs_mem_accesses_registers_that_respond,
         window_regs_mem_reports_the_address_of_a_bus_error,
         window_regs_mem_dump_prints_what_responds_first,
-        window_regs_mem_works_for_a_user_of_the_group;
+        window_regs_mem_works_for_a_user_of_the_group,
+        window_regs_mem_dump_loads_words,
+        window_regs_width_of_the_tree_is_kept;
 }
 
 const NODE: &str = "fanlight-regs";
@@ -59,6 +61,11 @@ const TABLE: Spec = Spec {
     size: 0x4000,
     ..dev::TABLE
 };
+/// Transports of virtio-mmio, which answer words only.
+const WORDS: Spec = registers("words@a000000", "words", 0x1000, false);
+const WIDE: Spec = registers("wide@a001000", "wide", 0x1000, false);
+/// The first register of each: "virt".
+const MAGIC: u32 = 0x7472_6976;
 const REGISTERS: [Spec; 3] = [HALF, HOLE, HOLE_RO];
 
 /// MSI_TYPER of QEMU's GICv2m: 64 interrupts from number 80 on.
@@ -281,4 +288,45 @@ fn window_regs_mem_works_for_a_user_of_the_group() {
         run(&["read", &HALF.path(), "8"]).success();
         reports(&run(&["read", &HOLE.path(), "0"]), &HOLE, "0x0");
     });
+}
+
+fn window_regs_mem_dump_loads_words() {
+    let path = WORDS.path();
+    let dump = |args: &[&str]| run("fanlight", &[&["mem", "dump", &path], args].concat());
+    // Version 1 or 2 of the transport, and no device.
+    let text = dump(&["0", "12"]).success().text();
+    let bytes: Vec<_> = text.split_whitespace().skip(1).collect();
+    assert_eq!(bytes[..4], ["76", "69", "72", "74"]);
+    assert_eq!(bytes[8..12], ["00"; 4], "no device");
+    assert!(bytes[12].starts_with("virt"), "{text}");
+    // Bytes that are not a whole word are those of one.
+    let text = dump(&["1", "2"]).success().text();
+    assert_eq!(
+        text.split_whitespace().collect::<Vec<_>>(),
+        ["00000001:", "69", "72", "ir"]
+    );
+    assert!(dump(&["0", "4", "--width", "4"])
+        .success()
+        .text()
+        .contains("74726976"));
+    assert_eq!(WORDS.open().info().reg_io_width, 0);
+}
+
+fn window_regs_width_of_the_tree_is_kept() {
+    assert_eq!(WIDE.open().info().reg_io_width, 4);
+    let path = WIDE.path();
+    let mem = |args: &[&str]| run("fanlight", &[&["mem", args[0], &path], &args[1..]].concat());
+    let text = mem(&["read", "0"]).success().text();
+    assert_eq!(text, format!("{MAGIC:#010x}\n"));
+    assert!(mem(&["dump", "0", "4"])
+        .success()
+        .text()
+        .contains("76 69 72 74"));
+    for args in [
+        &["read", "0", "--width", "1"][..],
+        &["dump", "0", "4", "--width", "2"],
+        &["write", "0", "1", "--width", "2"],
+    ] {
+        mem(args).fails_saying(&["wide", "reg-io-width", "4 bytes"]);
+    }
 }

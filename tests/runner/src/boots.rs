@@ -5,9 +5,10 @@
 //!
 //! ```text
 //! NAME [smp=2] [memory=512] [loglevel=4] [append=quiet] [dt=a.dtso,b.dtso] [tests=window_,fb_] [boards=virt-arm]
-//!      [timeout=600] [slow=yes]
+//!      [timeout=600] [slow=yes] [data=yes]
 //! ```
 //!
+//! With `data=yes`, a boot has the disk that `--data` names; the others have a blank one.
 //! `loglevel` is the console's: 8 unless a boot has another one, so that the console's file has
 //! every message. `append` adds a word to the kernel's command line, and may be given several
 //! times.
@@ -32,6 +33,7 @@ pub struct Boot {
     boards: Vec<String>,
     timeout: Option<u64>,
     slow: bool,
+    data: bool,
 }
 
 impl Boot {
@@ -54,6 +56,7 @@ impl Boot {
                 "tests" => boot.prefixes = list().collect(),
                 "boards" => boot.boards = list().collect(),
                 "timeout" => boot.timeout = Some(number()?.into()),
+                "data" => boot.data = value == "yes",
                 "slow" => boot.slow = value == "yes",
                 _ => return Err(format!("unknown word {word}")),
             }
@@ -68,13 +71,14 @@ impl Boot {
         let named =
             self.prefixes.is_empty() || !filter.contains('_') || self.prefixes.iter().any(meets);
         let here = self.boards.is_empty() || self.boards.iter().any(|b| b == options.machine.name);
-        named && here && (options.slow || !self.slow)
+        named && here && (options.slow || !self.slow) && (options.data.is_some() || !self.data)
     }
 
     /// The options of this boot.
     pub fn options(&self, common: &Options) -> Options {
         let mut options = common.clone();
         options.results = common.results.join(&self.name);
+        options.data = common.data.clone().filter(|_| self.data);
         options.smp = self.smp.unwrap_or(common.smp);
         options.memory = self.memory.unwrap_or(common.memory);
         options.loglevel = self.loglevel.unwrap_or(common.loglevel);

@@ -123,7 +123,7 @@ const BLANK: u64 = 64 << 20;
 
 /// What a guest's root is made from.
 pub enum Media {
-    /// An initramfs, and a blank disk beside it.
+    /// An initramfs, and beside it a blank disk, or the one that the options name.
     Initrd(PathBuf, PathBuf),
     Disk(PathBuf),
 }
@@ -133,6 +133,10 @@ impl Media {
     /// power of two.
     pub fn new(options: &Options, scratch: &Path) -> io::Result<Self> {
         let Some(image) = &options.disk else {
+            if let Some(data) = &options.data {
+                let initrd = crate::files::initrd(options, scratch)?;
+                return Ok(Self::Initrd(initrd, data.clone()));
+            }
             let blank = scratch.join("blank.img");
             fs::File::create(&blank)?.set_len(BLANK)?;
             return Ok(Self::Initrd(crate::files::initrd(options, scratch)?, blank));
@@ -172,20 +176,23 @@ impl Machine {
         qemu.arg("-dtb").arg(tree);
         // Before the wires: Linux numbers virtio devices from the last one, and the channel's name has the number.
         let mut root = String::new();
-        let mut disk = |path: &Path| {
-            let path = path.display().to_string();
-            qemu.args(self.disk.iter().map(|option| option.replace('@', &path)));
+        let mut disk = |path: &str| {
+            qemu.args(self.disk.iter().map(|option| option.replace('@', path)));
         };
         match media {
             Media::Initrd(path, blank) => {
                 // The host reads it when it has time, which is another instruction each time.
                 if !options.icount {
-                    disk(blank);
+                    match &options.data {
+                        // Whatever the guest writes is forgotten.
+                        Some(data) => disk(&format!("{},snapshot=on", data.display())),
+                        None => disk(&blank.display().to_string()),
+                    }
                 }
                 qemu.arg("-initrd").arg(path);
             }
             Media::Disk(path) => {
-                disk(path);
+                disk(&path.display().to_string());
                 root = format!(" root=PARTUUID={SIGNATURE}-{:02} rootwait", self.root);
             }
         }

@@ -16,6 +16,8 @@ pub struct Options {
     /// What the guest's root is made from: an initramfs, or a disk's image, which stays as it is.
     pub initrd: PathBuf,
     pub disk: Option<PathBuf>,
+    /// A disk that some boots have beside an initramfs. It stays as it is.
+    pub data: Option<PathBuf>,
     /// Where the boards' own device trees are, for those that QEMU makes none for.
     pub trees: PathBuf,
     /// Device-tree overlays in source form, applied in this order over the board's own.
@@ -65,6 +67,7 @@ impl Options {
             kernel: PathBuf::new(),
             initrd: PathBuf::new(),
             disk: None,
+            data: None,
             trees: PathBuf::new(),
             overlays: Vec::new(),
             files: None,
@@ -97,6 +100,7 @@ impl Options {
                 "--kernel" => options.kernel = value()?.into(),
                 "--initrd" => options.initrd = value()?.into(),
                 "--disk" => options.disk = Some(value()?.into()),
+                "--data" => options.data = Some(value()?.into()),
                 "--trees" => options.trees = value()?.into(),
                 "--dt" => options.overlays.push(value()?.into()),
                 "--files" => options.files = Some(value()?.into()),

@@ -20,23 +20,32 @@ const LINE: usize = 16;
 struct Place {
     name: String,
     offset: usize,
+    /// Bytes of an access.
     width: usize,
+    /// What --width says.
+    asked: Option<usize>,
 }
 
 impl Place {
-    fn new(matches: &Matches, width: usize) -> Result<Self> {
+    fn new(matches: &Matches) -> Result<Self> {
         let name = matches.operand_text(0)?.unwrap_or_default().to_owned();
-        let width = matches
+        let asked = matches
             .word("width", WIDTHS)?
-            .map_or(width, |width| width.parse().unwrap_or(width.len()));
+            .map(|width| width.parse().unwrap_or(width.len()));
         let offset = matches.operand_text(1)?.map_or(Ok(0), number::integer)?;
         let offset = usize::try_from(offset)
             .map_err(|_| Error::message(format!("{name}: offset {offset:#x} is beyond its end")))?;
         Ok(Self {
             name,
             offset,
-            width,
+            width: asked.unwrap_or(4),
+            asked,
         })
+    }
+
+    /// Where --width does not say it, an access has the width that the registers have, or a word's.
+    fn fit(&mut self, map: &Map) {
+        self.width = self.asked.or(map.io_width()).unwrap_or(4);
     }
 
     /// Names the window in an error.
@@ -96,6 +105,19 @@ impl Place {
         text.push_str(&" ".repeat(missing * (digits + 1) + 2));
         text + &printable
     }
+
+    /// Bytes, loaded by whole accesses of the width: the first one and the last one may begin before
+    /// them and end behind them.
+    fn bytes(&self, map: &Map, start: usize, end: usize) -> Result<Vec<u32>> {
+        let first = start - start % self.width;
+        let mut bytes = Vec::with_capacity(end - first);
+        for at in (first..end).step_by(self.width) {
+            let value = self.load(map, at)?.to_le_bytes();
+            bytes.extend(value.iter().take(self.width).copied().map(u32::from));
+        }
+        bytes.truncate(end - first);
+        Ok(bytes.split_off(start - first))
+    }
 }
 
 fn load(map: &Map, offset: usize, width: usize) -> std::result::Result<u32, AccessError> {
@@ -120,9 +142,21 @@ fn store(
 }
 
 pub fn dump(matches: &Matches) -> Result<()> {
-    let place = Place::new(matches, 1)?;
+    let mut place = Place::new(matches)?;
     let map = target::window(matches, &place.name)?.map()?;
-    let length = place.length(matches.operand_text(2)?, &map, 256)?;
+    place.fit(&map);
+    // Bytes are printed unless numbers are asked for; registers may not take accesses of a byte.
+    let bytes = Place {
+        width: 1,
+        name: place.name.clone(),
+        ..place
+    };
+    let printed = if place.asked.is_some() {
+        &place
+    } else {
+        &bytes
+    };
+    let length = printed.length(matches.operand_text(2)?, &map, 256)?;
     if place.offset >= map.len() {
         return Err(place.failed(AccessError::OutOfBounds {
             offset: place.offset as u64,
@@ -133,22 +167,27 @@ pub fn dump(matches: &Matches) -> Result<()> {
     let mut out = output::stdout();
     for start in (place.offset..place.offset + length).step_by(LINE) {
         let end = (start + LINE).min(place.offset + length);
-        let values = (start..end)
-            .step_by(place.width)
-            .map(|at| place.load(&map, at))
-            .collect::<Result<Vec<_>>>()?;
-        writeln!(out, "{}", place.line(start, &values, |_| false))?;
+        let values = if place.asked.is_some() {
+            (start..end)
+                .step_by(place.width)
+                .map(|at| place.load(&map, at))
+                .collect::<Result<Vec<_>>>()?
+        } else {
+            place.bytes(&map, start, end)?
+        };
+        writeln!(out, "{}", printed.line(start, &values, |_| false))?;
     }
     Ok(out.flush()?)
 }
 
 pub fn read(matches: &Matches) -> Result<()> {
-    let place = Place::new(matches, 4)?;
+    let mut place = Place::new(matches)?;
     let count = match matches.operand_text(2)? {
         Some(count) => usize::try_from(number::integer(count)?).unwrap_or(usize::MAX),
         None => 1,
     };
     let map = target::window(matches, &place.name)?.map()?;
+    place.fit(&map);
     let mut values = Vec::new();
     for i in 0..count {
         let at = i
@@ -174,20 +213,27 @@ pub fn read(matches: &Matches) -> Result<()> {
 }
 
 pub fn write(matches: &Matches) -> Result<()> {
-    let place = Place::new(matches, 4)?;
-    let mut values = Vec::new();
-    for i in 2..matches.operands().len() {
-        let text = matches.operand_text(i)?.unwrap_or_default();
-        let value = number::integer(text)?;
-        if value >= 1 << (8 * place.width) {
-            return Err(Error::message(format!(
-                "{text} does not fit in {} bytes",
-                place.width
-            )));
+    let mut place = Place::new(matches)?;
+    let values = |width: usize| -> Result<Vec<u32>> {
+        let mut values = Vec::new();
+        for i in 2..matches.operands().len() {
+            let text = matches.operand_text(i)?.unwrap_or_default();
+            let value = number::integer(text)?;
+            if value >= 1 << (8 * width) {
+                let unit = if width == 1 { "byte" } else { "bytes" };
+                return Err(Error::message(format!(
+                    "{text} does not fit in {width} {unit}"
+                )));
+            }
+            values.push(value as u32);
         }
-        values.push(value as u32);
-    }
+        Ok(values)
+    };
+    // What cannot be right is not worth opening the window for.
+    values(place.width)?;
     let mut map = target::window(matches, &place.name)?.map_mut()?;
+    place.fit(&map);
+    let values = values(place.width)?;
     let bytes = values.len() * place.width;
     // All or nothing: looked at before the first store.
     if place.offset > map.len() || bytes > map.len() - place.offset {
@@ -206,10 +252,11 @@ pub fn write(matches: &Matches) -> Result<()> {
 }
 
 pub fn watch(matches: &Matches) -> Result<()> {
-    let place = Place::new(matches, 4)?;
+    let mut place = Place::new(matches)?;
     let interval = number::interval(matches, Duration::from_millis(500))?;
     let count = matches.value::<u64>("count")?;
     let map = target::window(matches, &place.name)?.map()?;
+    place.fit(&map);
     let length = place.length(matches.operand_text(2)?, &map, 64)?;
     let load = || -> Result<Vec<u32>> {
         (place.offset..place.offset + length)
@@ -295,6 +342,7 @@ mod tests {
                 name: String::new(),
                 offset: 0,
                 width,
+                asked: Some(width),
             }
             .line(0x10, &values(width, count), |_| false)
         };

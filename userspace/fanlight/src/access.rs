@@ -33,6 +33,13 @@ pub enum AccessError {
         /// Its bytes.
         width: usize,
     },
+    /// The registers are accessed with another width only: `reg-io-width` in the device tree.
+    Width {
+        /// Bytes of the access.
+        wanted: usize,
+        /// Bytes that an access has to have.
+        width: usize,
+    },
     /// A store into what is mapped read-only.
     ReadOnly,
     /// The driver has taken the memory away: it was unbound. What was read is not the window's.
@@ -112,6 +119,11 @@ impl fmt::Display for AccessError {
             AccessError::Misaligned { offset, width } => {
                 write!(f, "offset {offset:#x} is no multiple of the access's {width} bytes")
             }
+            AccessError::Width { wanted, width } => write!(
+                f,
+                "an access of {wanted} bytes, where the registers take {width} bytes at a time \
+                 (reg-io-width)"
+            ),
             AccessError::ReadOnly => f.write_str("it is mapped read-only"),
             AccessError::Revoked => {
                 f.write_str("the device is gone: its driver was unbound while it was mapped; bind it and open it again")
@@ -174,11 +186,14 @@ impl Map {
         self.memory.len()
     }
 
-    /// Loads a `u8`, `u16` or `u32`, in the byte order of the machine.
+    /// Loads a `u8`, `u16` or `u32`, in the byte order of the machine, by one instruction.
+    ///
+    /// Of a noncached window, this is what readl() is in the kernel: loads and stores keep their
+    /// order, and what is read of memory later is not older.
     ///
     /// # Errors
     ///
-    /// Beyond the end, not aligned to its width, or revoked.
+    /// Beyond the end, not aligned to its width, not the width of the registers, or revoked.
     ///
     /// ```no_run
     /// # let map = fanlight::Board::open(0)?.window("sram")?.map()?;
@@ -189,7 +204,19 @@ impl Map {
         self.memory.load(offset)
     }
 
-    /// Copies bytes out, with aligned accesses, but of no particular width: for memory, not for registers.
+    /// The only width of accesses, in bytes: `reg-io-width` in the device tree.
+    ///
+    /// ```no_run
+    /// # let map = fanlight::Board::open(0)?.window("regs")?.map()?;
+    /// assert!(map.io_width().is_none_or(|width| [1, 2, 4].contains(&width)));
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn io_width(&self) -> Option<usize> {
+        self.memory.width()
+    }
+
+    /// Copies bytes out. Of a noncached window, in order: with the width of the registers, or else by
+    /// words where they are aligned, and by bytes.
     ///
     /// # Errors
     ///
@@ -228,11 +255,14 @@ impl MapMut {
         }
     }
 
-    /// Stores a `u8`, `u16` or `u32`, in the byte order of the machine.
+    /// Stores a `u8`, `u16` or `u32`, in the byte order of the machine, by one instruction.
+    ///
+    /// To a noncached window, this is what writel() is in the kernel: a device that it reaches sees
+    /// what was written to memory before.
     ///
     /// # Errors
     ///
-    /// Beyond the end, not aligned to its width, or revoked.
+    /// Beyond the end, not aligned to its width, not the width of the registers, or revoked.
     ///
     /// ```no_run
     /// # let mut map = fanlight::Board::open(0)?.window("sram")?.map_mut()?;
@@ -263,7 +293,7 @@ impl MapMut {
         self.write(offset, change(value))
     }
 
-    /// Copies bytes in, with aligned accesses, but of no particular width: for memory, not for registers.
+    /// Copies bytes in, by the accesses of [`copy_to`](Map::copy_to).
     ///
     /// # Errors
     ///

@@ -18,7 +18,7 @@ use crate::canvas::Canvas;
 use crate::error::{Error, Result};
 use crate::fbdev;
 use crate::geometry::Geometry;
-use crate::sys;
+use crate::sys::{self, Rules};
 use crate::window::{self, Window};
 
 /// A framebuffer, mapped, that embedded-graphics can draw on.
@@ -118,8 +118,12 @@ impl Framebuffer {
             0 => 1,
             _ => (var.yres_virtual / geometry.height()).clamp(1, fit),
         };
-        let strict = info.is_some_and(|info| info.cache == abi::CACHE_NONCACHED);
-        let memory = window::map(device.file(), &path, len, writable, strict)?;
+        let rules = if info.is_some_and(|info| info.cache == abi::CACHE_NONCACHED) {
+            Rules::Ordered
+        } else {
+            Rules::Any
+        };
+        let memory = window::map(device.file(), &path, len, writable, rules)?;
         let shown = (var.yoffset / geometry.height()).min(pages - 1);
         let canvas = Canvas::from_memory(memory, geometry, shown as usize * geometry.bytes());
         Ok(Self {
@@ -161,7 +165,7 @@ impl Framebuffer {
             let what = format!("its {len} bytes are less than one picture of {geometry}");
             return Err(Error::Mode { path, what });
         }
-        let memory = window::map(&file, &path, geometry.bytes(), true, false)?;
+        let memory = window::map(&file, &path, geometry.bytes(), true, Rules::Any)?;
         let canvas = Canvas::from_memory(memory, geometry, 0);
         Ok(Self {
             canvas,

@@ -21,14 +21,26 @@ use embedded_graphics::primitives::Rectangle;
 pub enum PixelFormat {
     /// 16 bits: red in the top five, green six, blue five.
     R5G6B5,
+    /// 16 bits: red on top, green and blue, five each, and alpha in the lowest. Drawing writes opaque pixels.
+    R5G5B5A1,
+    /// 16 bits: an unused one on top, red, green and blue, five each.
+    X1R5G5B5,
+    /// 16 bits: alpha on top, red, green and blue, five each. Drawing writes opaque pixels.
+    A1R5G5B5,
+    /// 24 bits: red on top, green, blue.
+    R8G8B8,
     /// 32 bits: 8 unused ones on top, red, green, blue.
     X8R8G8B8,
     /// 32 bits: alpha on top, red, green, blue. Drawing writes opaque pixels.
     A8R8G8B8,
     /// 32 bits: 8 unused ones on top, blue, green, red.
     X8B8G8R8,
-    /// 24 bits: red on top, green, blue.
-    R8G8B8,
+    /// 32 bits: alpha on top, blue, green, red. Drawing writes opaque pixels.
+    A8B8G8R8,
+    /// 32 bits: 2 unused ones on top, red, green and blue, ten each.
+    X2R10G10B10,
+    /// 32 bits: alpha in the top two, red, green and blue, ten each. Drawing writes opaque pixels.
+    A2R10G10B10,
 }
 
 /// Position and width of a colour in a pixel.
@@ -48,18 +60,43 @@ pub struct Field {
     pub length: u32,
 }
 
+impl Field {
+    /// The colour of a pixel in eight bits; 0 where the field is not there.
+    fn decode(self, pixel: u32) -> u8 {
+        let value = (pixel >> self.offset) & ((1 << self.length) - 1);
+        match self.length {
+            0 => 0,
+            8.. => (value >> (self.length - 8)) as u8,
+            length => {
+                // Repeated until eight bits are full.
+                let (mut wide, mut bits) = (value, length);
+                while bits < 8 {
+                    (wide, bits) = (wide << length | value, bits + length);
+                }
+                (wide >> (bits - 8)) as u8
+            }
+        }
+    }
+}
+
 impl PixelFormat {
     /// All of them.
     ///
     /// ```
     /// assert!(fanlight::PixelFormat::ALL.iter().all(|f| f.bytes() >= 2));
     /// ```
-    pub const ALL: [PixelFormat; 5] = [
+    pub const ALL: [PixelFormat; 11] = [
         PixelFormat::R5G6B5,
+        PixelFormat::R5G5B5A1,
+        PixelFormat::X1R5G5B5,
+        PixelFormat::A1R5G5B5,
+        PixelFormat::R8G8B8,
         PixelFormat::X8R8G8B8,
         PixelFormat::A8R8G8B8,
         PixelFormat::X8B8G8R8,
-        PixelFormat::R8G8B8,
+        PixelFormat::A8B8G8R8,
+        PixelFormat::X2R10G10B10,
+        PixelFormat::A2R10G10B10,
     ];
 
     /// The name in a device tree.
@@ -70,10 +107,16 @@ impl PixelFormat {
     pub const fn name(self) -> &'static str {
         match self {
             PixelFormat::R5G6B5 => "r5g6b5",
+            PixelFormat::R5G5B5A1 => "r5g5b5a1",
+            PixelFormat::X1R5G5B5 => "x1r5g5b5",
+            PixelFormat::A1R5G5B5 => "a1r5g5b5",
+            PixelFormat::R8G8B8 => "r8g8b8",
             PixelFormat::X8R8G8B8 => "x8r8g8b8",
             PixelFormat::A8R8G8B8 => "a8r8g8b8",
             PixelFormat::X8B8G8R8 => "x8b8g8r8",
-            PixelFormat::R8G8B8 => "r8g8b8",
+            PixelFormat::A8B8G8R8 => "a8b8g8r8",
+            PixelFormat::X2R10G10B10 => "x2r10g10b10",
+            PixelFormat::A2R10G10B10 => "a2r10g10b10",
         }
     }
 
@@ -94,10 +137,16 @@ impl PixelFormat {
     pub const fn fourcc(self) -> u32 {
         u32::from_le_bytes(match self {
             PixelFormat::R5G6B5 => *b"RG16",
+            PixelFormat::R5G5B5A1 => *b"RA15",
+            PixelFormat::X1R5G5B5 => *b"XR15",
+            PixelFormat::A1R5G5B5 => *b"AR15",
+            PixelFormat::R8G8B8 => *b"RG24",
             PixelFormat::X8R8G8B8 => *b"XR24",
             PixelFormat::A8R8G8B8 => *b"AR24",
             PixelFormat::X8B8G8R8 => *b"XB24",
-            PixelFormat::R8G8B8 => *b"RG24",
+            PixelFormat::A8B8G8R8 => *b"AB24",
+            PixelFormat::X2R10G10B10 => *b"XR30",
+            PixelFormat::A2R10G10B10 => *b"AR30",
         })
     }
 
@@ -138,10 +187,16 @@ impl PixelFormat {
         const NONE: Field = field(0, 0);
         match self {
             PixelFormat::R5G6B5 => [field(11, 5), field(5, 6), field(0, 5), NONE],
+            PixelFormat::R5G5B5A1 => [field(11, 5), field(6, 5), field(1, 5), field(0, 1)],
+            PixelFormat::X1R5G5B5 => [field(10, 5), field(5, 5), field(0, 5), NONE],
+            PixelFormat::A1R5G5B5 => [field(10, 5), field(5, 5), field(0, 5), field(15, 1)],
+            PixelFormat::R8G8B8 => [field(16, 8), field(8, 8), field(0, 8), NONE],
             PixelFormat::X8R8G8B8 => [field(16, 8), field(8, 8), field(0, 8), NONE],
             PixelFormat::A8R8G8B8 => [field(16, 8), field(8, 8), field(0, 8), field(24, 8)],
             PixelFormat::X8B8G8R8 => [field(0, 8), field(8, 8), field(16, 8), NONE],
-            PixelFormat::R8G8B8 => [field(16, 8), field(8, 8), field(0, 8), NONE],
+            PixelFormat::A8B8G8R8 => [field(0, 8), field(8, 8), field(16, 8), field(24, 8)],
+            PixelFormat::X2R10G10B10 => [field(20, 10), field(10, 10), field(0, 10), NONE],
+            PixelFormat::A2R10G10B10 => [field(20, 10), field(10, 10), field(0, 10), field(30, 2)],
         }
     }
 
@@ -152,9 +207,12 @@ impl PixelFormat {
     /// ```
     pub const fn bytes(self) -> usize {
         match self {
-            PixelFormat::R5G6B5 => 2,
+            PixelFormat::R5G6B5
+            | PixelFormat::R5G5B5A1
+            | PixelFormat::X1R5G5B5
+            | PixelFormat::A1R5G5B5 => 2,
             PixelFormat::R8G8B8 => 3,
-            PixelFormat::X8R8G8B8 | PixelFormat::A8R8G8B8 | PixelFormat::X8B8G8R8 => 4,
+            _ => 4,
         }
     }
 
@@ -177,8 +235,10 @@ impl PixelFormat {
         match self {
             PixelFormat::R5G6B5 => ((r >> 3) << 11) | ((g >> 2) << 5) | (b >> 3),
             PixelFormat::X8R8G8B8 | PixelFormat::A8R8G8B8 => 0xff00_0000 | (r << 16) | (g << 8) | b,
-            PixelFormat::X8B8G8R8 => 0xff00_0000 | (b << 16) | (g << 8) | r,
+            PixelFormat::X8B8G8R8 | PixelFormat::A8B8G8R8 => 0xff00_0000 | (b << 16) | (g << 8) | r,
             PixelFormat::R8G8B8 => (r << 16) | (g << 8) | b,
+            // Those that screens rarely have.
+            _ => self.encode_fields([r, g, b]),
         }
     }
 
@@ -203,9 +263,29 @@ impl PixelFormat {
                     (b << 3) | (b >> 2),
                 )
             }
-            PixelFormat::X8B8G8R8 => Rgb888::new(byte(0), byte(8), byte(16)),
-            _ => Rgb888::new(byte(16), byte(8), byte(0)),
+            PixelFormat::X8B8G8R8 | PixelFormat::A8B8G8R8 => {
+                Rgb888::new(byte(0), byte(8), byte(16))
+            }
+            PixelFormat::R8G8B8 | PixelFormat::X8R8G8B8 | PixelFormat::A8R8G8B8 => {
+                Rgb888::new(byte(16), byte(8), byte(0))
+            }
+            _ => {
+                let [r, g, b, _] = self.fields().map(|field| field.decode(pixel));
+                Rgb888::new(r, g, b)
+            }
         }
+    }
+
+    /// A colour of eight bits each, by the fields. What is no colour is set.
+    fn encode_fields(self, rgb: [u32; 3]) -> u32 {
+        let mut pixel = u32::MAX >> (32 - 8 * self.bytes() as u32);
+        for (field, value) in self.fields().into_iter().zip(rgb) {
+            let mask = (1 << field.length) - 1;
+            // Ten bits repeat the top two, so that full stays full.
+            let value = (value << 2 | value >> 6) >> (10 - field.length);
+            pixel = pixel & !(mask << field.offset) | (value & mask) << field.offset;
+        }
+        pixel
     }
 }
 
@@ -351,5 +431,81 @@ impl fmt::Display for Geometry {
             "{}x{} {} {}",
             self.width, self.height, self.stride, self.format
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use embedded_graphics::pixelcolor::{raw::RawU16, Rgb555, Rgb565};
+
+    /// embedded-graphics has these layouts. It rounds where we repeat bits.
+    #[test]
+    fn fb_narrow_formats_are_those_of_embedded_graphics() {
+        let same = |format: PixelFormat, pixel, theirs: Rgb888, set| {
+            let ours = format.decode(pixel);
+            for (ours, theirs) in [
+                (ours.r(), theirs.r()),
+                (ours.g(), theirs.g()),
+                (ours.b(), theirs.b()),
+            ] {
+                assert!(ours.abs_diff(theirs) <= 1, "{format} {pixel:#x}");
+            }
+            for colour in [ours, theirs] {
+                assert_eq!(format.encode(colour), pixel | set, "{format} {pixel:#x}");
+            }
+        };
+        for value in 0..=0xffff_u16 {
+            let pixel = u32::from(value);
+            let colour = Rgb888::from(Rgb565::from(RawU16::new(value)));
+            same(PixelFormat::R5G6B5, pixel, colour, 0);
+            let colour = Rgb888::from(Rgb555::from(RawU16::new(value & 0x7fff)));
+            same(PixelFormat::X1R5G5B5, pixel, colour, 0x8000);
+            same(PixelFormat::A1R5G5B5, pixel, colour, 0x8000);
+            same(PixelFormat::R5G5B5A1, pixel << 1 & 0xffff, colour, 1);
+        }
+    }
+
+    #[test]
+    fn fb_formats_keep_black_white_and_each_colour() {
+        let shades = [0, 255];
+        for format in PixelFormat::ALL {
+            for r in shades {
+                for (g, b) in shades.into_iter().flat_map(|g| shades.map(|b| (g, b))) {
+                    let colour = Rgb888::new(r, g, b);
+                    let pixel = format.encode(colour);
+                    assert_eq!(format.decode(pixel), colour, "{format} {pixel:#x}");
+                    let [red, green, blue, alpha] = format.fields();
+                    for (field, shade) in [(red, r), (green, g), (blue, b), (alpha, 255)] {
+                        let mask = (1u32 << field.length) - 1;
+                        let full = if shade == 0 { 0 } else { mask };
+                        assert_eq!(pixel >> field.offset & mask, full, "{format} {pixel:#x}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fb_ten_bits_hold_every_shade_of_eight() {
+        for shade in 0..=255 {
+            let colour = Rgb888::new(shade, 255 - shade, shade / 2);
+            for format in [PixelFormat::X2R10G10B10, PixelFormat::A2R10G10B10] {
+                assert_eq!(format.decode(format.encode(colour)), colour, "{format}");
+            }
+        }
+    }
+
+    #[test]
+    fn fb_formats_have_names_and_codes_of_their_own() {
+        for format in PixelFormat::ALL {
+            assert_eq!(PixelFormat::from_name(format.name()), Some(format));
+            assert_eq!(PixelFormat::from_fourcc(format.fourcc()), Some(format));
+            let bits = format.bytes() as u32 * 8;
+            assert_eq!(
+                PixelFormat::from_fields(bits, format.fields()),
+                Some(format)
+            );
+        }
     }
 }

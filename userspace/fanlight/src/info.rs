@@ -190,6 +190,8 @@ pub struct Info {
     pub pages: u32,
     /// Who shows a framebuffer.
     pub scanout: Scanout,
+    /// The only width of accesses to registers, in bytes, where the device tree has one.
+    pub reg_io_width: Option<u32>,
 }
 
 impl Info {
@@ -221,6 +223,7 @@ impl Info {
                 2 => Scanout::Rpi,
                 other => Scanout::Unknown(other),
             },
+            reg_io_width: Some(raw.reg_io_width).filter(|width| [1, 2, 4].contains(width)),
         }
     }
 
@@ -260,6 +263,7 @@ impl Info {
                 "rpi" => Scanout::Rpi,
                 _ => Scanout::None,
             },
+            reg_io_width: None,
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::access::{Map, MapMut, WindowName};
 use crate::diagnose;
 use crate::error::{Error, Result};
 use crate::info::{Cache, Info};
-use crate::sys::{self, Memory};
+use crate::sys::{self, Memory, Rules};
 
 /// An open window.
 ///
@@ -154,7 +154,11 @@ impl Window {
             &self.path,
             len,
             writable,
-            info.cache == Cache::NonCached,
+            match info.reg_io_width {
+                Some(width) => Rules::Width(width as usize),
+                None if info.cache == Cache::NonCached => Rules::Ordered,
+                None => Rules::Any,
+            },
         )
     }
 
@@ -163,7 +167,7 @@ impl Window {
         let failed = |error| Error::io(format!("ask about {}", self.path.display()), error);
         let len = self.file.metadata().map_err(failed)?.len();
         match usize::try_from(len) {
-            Ok(len) if len > 0 => map(&self.file, &self.path, len, false, false),
+            Ok(len) if len > 0 => map(&self.file, &self.path, len, false, Rules::Any),
             _ => Err(Error::Mode {
                 path: self.path.clone(),
                 what: format!("{len} bytes cannot be mapped"),
@@ -181,16 +185,15 @@ pub(crate) fn map(
     path: &Path,
     len: usize,
     writable: bool,
-    strict: bool,
+    rules: Rules,
 ) -> Result<Memory> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = WindowName::new(&name);
-    Memory::map(file.as_fd(), name, len, writable, strict).map_err(|error| match diagnose::explain(
-        path,
-        error.into(),
-    ) {
-        Error::Io { source, .. } => Error::io(format!("map {}", path.display()), source),
-        other => other,
+    Memory::map(file.as_fd(), name, len, writable, rules).map_err(|error| {
+        match diagnose::explain(path, error.into()) {
+            Error::Io { source, .. } => Error::io(format!("map {}", path.display()), source),
+            other => other,
+        }
     })
 }
 

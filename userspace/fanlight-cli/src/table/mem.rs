@@ -10,7 +10,7 @@ const WIDTH: Opt = Opt::with(
     "width",
     "BYTES",
     Value::Words(mem::WIDTHS),
-    "bytes of an access: 1, 2 or 4",
+    "bytes of an access: 1, 2 or 4; otherwise what the registers need (reg-io-width), or 4",
 );
 
 const WINDOW: Operand = Operand {
@@ -30,7 +30,7 @@ const OFFSET: Operand = Operand {
 pub const MEM: Command = Command {
     name: "mem",
     summary: "Read and write a window's memory",
-    about: &["Every access is one load or store of exactly the width, aligned to it, and inside of the window."],
+    about: &["Every access is one load or store of exactly the width, aligned to it, and inside of the window; accesses keep their order."],
     commands: &[&MEM_DUMP, &MEM_READ, &MEM_WRITE, &MEM_WATCH],
     examples: &[
         ("fanlight mem dump sram 0x100 64", "64 bytes, as xxd -g1 prints them"),
@@ -44,7 +44,10 @@ pub const MEM: Command = Command {
 const MEM_DUMP: Command = Command {
     name: "dump",
     summary: "Print memory as xxd does",
-    about: &["With --width 2 or 4 as xxd -e -g2 or -g4: numbers, not bytes."],
+    about: &[
+        "Memory is loaded by words (or the width that the registers need) and printed as bytes.",
+        "With --width as xxd -e -g2 or -g4: accesses of that width, and numbers, not bytes.",
+    ],
     operands: &[
         WINDOW,
         Operand {

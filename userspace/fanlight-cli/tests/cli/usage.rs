@@ -49,7 +49,7 @@ fn cli_usage_errors_are_util_linuxs() {
     fails(&["mem", "write", "sram", "0"], "VALUE is missing");
     fails(
         &["mem", "write", "sram", "0", "256", "-w1"],
-        "256 does not fit in 1 bytes",
+        "256 does not fit in 1 byte",
     );
     fails(&["mem", "dump", "sram", "-w", "3"], "it is one of 1, 2, 4");
     fails(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Memory that the kernel, hardware or other programs may change at any time.
 //!
-//! Only raw pointers lead into it: volatile accesses of one word where the access itself matters
+//! Only raw pointers lead into it: single accesses of one word where the access itself matters
 //! (registers), and plain stores of words where only the result does (pixels). The target is never
 //! borrowed.
 
@@ -17,10 +17,128 @@ use crate::access::WindowName;
 use crate::sys::fault::{Fault, Slot};
 
 mod sealed {
-    pub trait Word: Copy {}
-    impl Word for u8 {}
-    impl Word for u16 {}
-    impl Word for u32 {}
+    /// One load or store instruction of this width, which the compiler neither repeats, leaves out
+    /// nor reorders among others.
+    ///
+    /// A volatile access would be that, too, but may become an instruction that also changes the
+    /// address register (writeback). A hypervisor that emulates the device cannot decode such an
+    /// instruction from its trap, and ends the guest; so the kernel's readl() and writel() are
+    /// assembly for the same reason.
+    pub trait Word: Copy {
+        /// # Safety
+        ///
+        /// `from` is readable and aligned, or a bus error there is handled.
+        unsafe fn load_one(from: *const Self) -> Self;
+
+        /// # Safety
+        ///
+        /// `into` is writable and aligned, or a bus error there is handled.
+        unsafe fn store_one(into: *mut Self, value: Self);
+    }
+
+    macro_rules! word {
+        ($type:ty, $arm_load:literal, $arm_store:literal, $arm64_load:literal, $arm64_store:literal) => {
+            impl Word for $type {
+                #[inline(always)]
+                unsafe fn load_one(from: *const Self) -> Self {
+                    #[cfg(any(target_arch = "arm", target_arch = "aarch64"))]
+                    {
+                        let value: u32;
+                        // SAFETY: one load of the width of `Self`, by the function's precondition.
+                        unsafe {
+                            #[cfg(target_arch = "arm")]
+                            core::arch::asm!(
+                                $arm_load, value = out(reg) value, at = in(reg) from,
+                                options(nostack, preserves_flags)
+                            );
+                            #[cfg(target_arch = "aarch64")]
+                            core::arch::asm!(
+                                $arm64_load, value = out(reg) value, at = in(reg) from,
+                                options(nostack, preserves_flags)
+                            );
+                        }
+                        value as Self
+                    }
+                    #[cfg(not(any(target_arch = "arm", target_arch = "aarch64")))]
+                    // SAFETY: by the function's precondition.
+                    unsafe {
+                        from.read_volatile()
+                    }
+                }
+
+                #[inline(always)]
+                unsafe fn store_one(into: *mut Self, value: Self) {
+                    // SAFETY: one store of the width of `Self`, by the function's precondition.
+                    unsafe {
+                        #[cfg(target_arch = "arm")]
+                        core::arch::asm!(
+                            $arm_store, value = in(reg) u32::from(value), at = in(reg) into,
+                            options(nostack, preserves_flags)
+                        );
+                        #[cfg(target_arch = "aarch64")]
+                        core::arch::asm!(
+                            $arm64_store, value = in(reg) u32::from(value), at = in(reg) into,
+                            options(nostack, preserves_flags)
+                        );
+                        #[cfg(not(any(target_arch = "arm", target_arch = "aarch64")))]
+                        into.write_volatile(value);
+                    }
+                }
+            }
+        };
+    }
+    word!(
+        u8,
+        "ldrb {value}, [{at}]",
+        "strb {value}, [{at}]",
+        "ldrb {value:w}, [{at}]",
+        "strb {value:w}, [{at}]"
+    );
+    word!(
+        u16,
+        "ldrh {value}, [{at}]",
+        "strh {value}, [{at}]",
+        "ldrh {value:w}, [{at}]",
+        "strh {value:w}, [{at}]"
+    );
+    word!(
+        u32,
+        "ldr {value}, [{at}]",
+        "str {value}, [{at}]",
+        "ldr {value:w}, [{at}]",
+        "str {value:w}, [{at}]"
+    );
+}
+
+/// Orders accesses to a device's registers against those to memory that it reads and writes, as the
+/// barriers in readl() and writel() do. `fence()` would do so for processors only.
+#[cfg(feature = "std")]
+#[inline(always)]
+fn device_barrier() {
+    // SAFETY: a barrier has no preconditions. ARMv7 has the instruction, and an ARMv6 program that
+    // has it still runs on the ARMv7 that the driver needs.
+    #[cfg(target_arch = "arm")]
+    unsafe {
+        core::arch::asm!(".arch armv7-a", "dmb sy", options(nostack, preserves_flags));
+    }
+    // SAFETY: a barrier has no preconditions.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        core::arch::asm!("dmb sy", options(nostack, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "arm", target_arch = "aarch64")))]
+    core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
+}
+
+/// What a memory's accesses have to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// Ordinary memory: any.
+    Any,
+    /// Strongly-ordered memory, perhaps registers: single ones in order, aligned to their width.
+    Ordered,
+    /// Registers that are accessed with this many bytes only (`reg-io-width`).
+    Width(usize),
 }
 
 /// What can be loaded and stored in one access: `u8`, `u16` and `u32`.
@@ -74,8 +192,7 @@ pub(crate) struct Memory {
     base: NonNull<u8>,
     len: usize,
     writable: bool,
-    /// Strongly-ordered memory: an access that is not aligned to its size faults.
-    strict: bool,
+    rules: Rules,
     owner: Owner,
 }
 
@@ -94,7 +211,7 @@ impl Memory {
             base: words.cast::<u8>(),
             len,
             writable: true,
-            strict: false,
+            rules: Rules::Any,
             owner: Owner::Heap(words),
         }
     }
@@ -111,7 +228,7 @@ impl Memory {
             base,
             len,
             writable: true,
-            strict: true,
+            rules: Rules::Ordered,
             owner: Owner::Foreign,
         }
     }
@@ -123,7 +240,7 @@ impl Memory {
         name: WindowName,
         len: usize,
         writable: bool,
-        strict: bool,
+        rules: Rules,
     ) -> rustix::io::Result<Self> {
         let again = rustix::io::fcntl_dupfd_cloexec(fd, 0)?;
         let base = map_shared(fd, len, writable)?;
@@ -134,7 +251,7 @@ impl Memory {
             base,
             len,
             writable,
-            strict,
+            rules,
             owner: Owner::Mapping(Mapping {
                 slot,
                 fd: again,
@@ -151,6 +268,15 @@ impl Memory {
     #[cfg(feature = "std")]
     pub(crate) fn is_writable(&self) -> bool {
         self.writable
+    }
+
+    /// The only width that accesses may have, in bytes.
+    #[cfg(feature = "std")]
+    pub(crate) fn width(&self) -> Option<usize> {
+        match self.rules {
+            Rules::Width(width) => Some(width),
+            _ => None,
+        }
     }
 
     /// Whether the driver has taken the memory away, and zeroes have been put in its place.
@@ -229,6 +355,14 @@ impl Memory {
     #[cfg(feature = "std")]
     fn at_word<T: Word>(&self, offset: usize) -> Result<*mut T, AccessError> {
         let pointer = self.at(offset, T::BYTES)?;
+        if let Rules::Width(width) = self.rules {
+            if width != T::BYTES {
+                return Err(AccessError::Width {
+                    wanted: T::BYTES,
+                    width,
+                });
+            }
+        }
         if offset % T::BYTES != 0 {
             return Err(AccessError::Misaligned {
                 offset: offset as u64,
@@ -252,23 +386,46 @@ impl Memory {
     }
 
     #[cfg(feature = "std")]
-    /// One volatile load.
+    /// One load. What is read of memory after it is not older than what it has read of a register,
+    /// as with readl().
     pub(crate) fn load<T: Word>(&self, offset: usize) -> Result<T, AccessError> {
         let pointer = self.at_word::<T>(offset)?;
-        // SAFETY: inside, aligned (the base is aligned to four bytes), and every bit pattern is a
-        // value of T.
-        let value = unsafe { pointer.read_volatile() };
+        // SAFETY: inside, and aligned, since the base is aligned to four bytes.
+        let value = unsafe { T::load_one(pointer) };
+        if self.rules != Rules::Any {
+            device_barrier();
+        }
         self.checked(value)
     }
 
     #[cfg(feature = "std")]
-    /// One volatile store.
+    /// One store. A device that it reaches sees what was written to memory before, as with writel().
     pub(crate) fn store<T: Word>(&self, offset: usize, value: T) -> Result<(), AccessError> {
         let pointer = self.at_word::<T>(offset)?;
         self.at_writable(offset, T::BYTES)?;
+        if self.rules != Rules::Any {
+            device_barrier();
+        }
         // SAFETY: inside, aligned and writable.
-        unsafe { pointer.write_volatile(value) };
+        unsafe { T::store_one(pointer, value) };
         self.checked(())
+    }
+
+    /// Checks a range that is accessed with the only width there may be.
+    fn check_width(&self, offset: usize, count: usize) -> Result<(), AccessError> {
+        match self.rules {
+            Rules::Width(width) if offset % width != 0 || count % width != 0 => {
+                Err(AccessError::Misaligned {
+                    offset: (if offset % width != 0 {
+                        offset
+                    } else {
+                        offset + count
+                    }) as u64,
+                    width,
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The log ring that the memory holds: its header, and the words of its data.
@@ -294,17 +451,29 @@ impl Memory {
     /// Copies out. Words that are aligned on both sides are loaded whole.
     pub(crate) fn read(&self, offset: usize, into: &mut [u8]) -> Result<(), AccessError> {
         let from = self.at(offset, into.len())?;
+        self.check_width(offset, into.len())?;
         // SAFETY: `from` has `into.len()` readable bytes; `into` is ours and therefore elsewhere.
-        unsafe { copy(from, into.as_mut_ptr(), into.len(), self.strict) };
+        unsafe {
+            match self.rules {
+                Rules::Any => core::ptr::copy_nonoverlapping(from, into.as_mut_ptr(), into.len()),
+                rules => load_all(from, into, rules),
+            }
+        }
         self.checked(())
     }
 
     /// Copies in. Words that are aligned on both sides are stored whole.
     pub(crate) fn write(&self, offset: usize, from: &[u8]) -> Result<(), AccessError> {
         let into = self.at_writable(offset, from.len())?;
+        self.check_width(offset, from.len())?;
         // SAFETY: `into` has `from.len()` writable bytes; `from` is a slice and therefore
         // elsewhere.
-        unsafe { copy(from.as_ptr(), into, from.len(), self.strict) };
+        unsafe {
+            match self.rules {
+                Rules::Any => core::ptr::copy_nonoverlapping(from.as_ptr(), into, from.len()),
+                rules => store_each(from, into, rules),
+            }
+        }
         self.checked(())
     }
 
@@ -317,6 +486,13 @@ impl Memory {
         pattern: [u8; 12],
     ) -> Result<(), AccessError> {
         let base = self.at_writable(offset, count)?;
+        if self.rules != Rules::Any {
+            self.check_width(offset, count)?;
+            let bytes = |at| core::array::from_fn(|i| pattern[(at + i) % 12]);
+            // SAFETY: `count` bytes from `base` are writable.
+            unsafe { store_with(base, count, self.rules, bytes) };
+            return self.checked(());
+        }
         let head = base.align_offset(size_of::<u32>()).min(count);
         let words = (count - head) / size_of::<u32>();
 
@@ -431,35 +607,78 @@ fn map_shared(
     NonNull::new(base.cast::<u8>()).ok_or(rustix::io::Errno::FAULT)
 }
 
-/// `memcpy` in general; words and bytes in order where the memory takes aligned accesses only.
+/// Bytes of the next access at an address that is `at`: the only width there may be, or a word where
+/// one is aligned and not beyond the end.
+fn step(at: usize, left: usize, rules: Rules) -> usize {
+    match rules {
+        Rules::Width(width) => width,
+        _ if at % 4 == 0 && left >= 4 => 4,
+        _ => 1,
+    }
+}
+
+/// Copies out by single accesses, in order.
 ///
 /// # Safety
 ///
-/// `from` is readable and `into` writable for `count` bytes, and they do not overlap.
-unsafe fn copy(from: *const u8, into: *mut u8, count: usize, strict: bool) {
-    if !strict {
-        // SAFETY: by the function's precondition.
-        unsafe { core::ptr::copy_nonoverlapping(from, into, count) };
-        return;
-    }
-    let word = size_of::<u32>();
+/// `from` is readable for the length of `into`, and they do not overlap.
+unsafe fn load_all(from: *const u8, into: &mut [u8], rules: Rules) {
+    use sealed::Word;
+
+    let count = into.len();
     let mut i = 0;
     while i < count {
-        // SAFETY: i < count, and for the word i + 4 <= count with both sides aligned.
+        let step = step(from as usize + i, count - i, rules);
+        // SAFETY: i + step <= count, since a width divides the count (`Memory::check_width`), and
+        // the address is aligned to the step for the same reason.
+        let value = unsafe {
+            let from = from.add(i);
+            match step {
+                1 => u8::load_one(from).into(),
+                2 => u16::load_one(from.cast()).into(),
+                _ => u32::load_one(from.cast()),
+            }
+        };
+        into[i..i + step].copy_from_slice(&value.to_le_bytes()[..step]);
+        i += step;
+    }
+}
+
+/// Copies in by single accesses, in order.
+///
+/// # Safety
+///
+/// `into` is writable for the length of `from`, and they do not overlap.
+unsafe fn store_each(from: &[u8], into: *mut u8, rules: Rules) {
+    let bytes = |at: usize| core::array::from_fn(|i| from.get(at + i).copied().unwrap_or(0));
+    // SAFETY: by the function's precondition.
+    unsafe { store_with(into, from.len(), rules, bytes) };
+}
+
+/// Stores `count` bytes by single accesses, in order. `bytes` has four of them from an index on, of
+/// which those beyond the end do not matter.
+///
+/// # Safety
+///
+/// `into` is writable for `count` bytes.
+unsafe fn store_with(into: *mut u8, count: usize, rules: Rules, bytes: impl Fn(usize) -> [u8; 4]) {
+    use sealed::Word;
+
+    let mut i = 0;
+    while i < count {
+        let step = step(into as usize + i, count - i, rules);
+        let value = u32::from_le_bytes(bytes(i));
+        // SAFETY: i + step <= count, since a width divides the count (`Memory::check_width`), and
+        // the address is aligned to the step for the same reason.
         unsafe {
-            if from.add(i) as usize % word == 0
-                && into.add(i) as usize % word == 0
-                && count - i >= word
-            {
-                into.add(i)
-                    .cast::<u32>()
-                    .write_volatile(from.add(i).cast::<u32>().read_volatile());
-                i += word;
-            } else {
-                into.add(i).write_volatile(from.add(i).read_volatile());
-                i += 1;
+            let into = into.add(i);
+            match step {
+                1 => u8::store_one(into, value as u8),
+                2 => u16::store_one(into.cast(), value as u16),
+                _ => u32::store_one(into.cast(), value),
             }
         }
+        i += step;
     }
 }
 
@@ -477,7 +696,14 @@ mod tests {
     }
 
     fn map(file: &std::fs::File) -> Memory {
-        Memory::map(file.as_fd(), WindowName::new("regs"), 8192, true, true).unwrap()
+        Memory::map(
+            file.as_fd(),
+            WindowName::new("regs"),
+            8192,
+            true,
+            Rules::Ordered,
+        )
+        .unwrap()
     }
 
     fn bus_error(offset: u64) -> AccessError {
@@ -522,5 +748,60 @@ mod tests {
         assert!(!fault::handle(0, 1234));
         assert!(!fault::handle(libc::BUS_ADRALN, base));
         assert_eq!(memory.load::<u32>(0), Ok(0));
+    }
+
+    #[test]
+    fn window_of_a_register_width_is_accessed_with_it_only() {
+        let file = file();
+        for width in [1, 2, 4] {
+            let name = WindowName::new("regs");
+            let rules = Rules::Width(width);
+            let memory = Memory::map(file.as_fd(), name, 8192, true, rules).unwrap();
+            let wrong = |wanted| AccessError::Width { wanted, width };
+            let misaligned = |offset| AccessError::Misaligned { offset, width };
+            for wanted in [1, 2, 4] {
+                let (loaded, stored) = match wanted {
+                    1 => (memory.load::<u8>(8).map(u32::from), memory.store(8, 1u8)),
+                    2 => (memory.load::<u16>(8).map(u32::from), memory.store(8, 1u16)),
+                    _ => (memory.load::<u32>(8), memory.store(8, 1u32)),
+                };
+                if wanted == width {
+                    assert!(loaded.is_ok() && stored.is_ok());
+                } else {
+                    assert_eq!((loaded, stored), (Err(wrong(wanted)), Err(wrong(wanted))));
+                }
+            }
+            memory.write(0, &[1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
+            let mut bytes = [0; 8];
+            memory.read(0, &mut bytes).unwrap();
+            assert_eq!(bytes, [1, 2, 3, 4, 5, 6, 7, 8]);
+            memory.fill(0, 8, [9; 12]).unwrap();
+            memory.read(0, &mut bytes).unwrap();
+            assert_eq!(bytes, [9; 8]);
+            if width > 1 {
+                assert_eq!(memory.read(1, &mut bytes), Err(misaligned(1)));
+                assert_eq!(memory.write(0, &[0; 7]), Err(misaligned(7)));
+                assert_eq!(memory.fill(3, 4, [0; 12]), Err(misaligned(3)));
+            }
+        }
+    }
+
+    #[test]
+    fn window_of_ordered_memory_is_copied_at_any_alignment() {
+        let memory = map(&file());
+        let bytes: Vec<u8> = (0..32).collect();
+        for at in 0..4 {
+            for count in 0..16 {
+                memory.fill(0, 32, [0xee; 12]).unwrap();
+                memory.write(at, &bytes[..count]).unwrap();
+                let mut all = [0; 32];
+                memory.read(0, &mut all).unwrap();
+                assert_eq!(all[at..at + count], bytes[..count]);
+                assert_eq!((all[at + count], all[31]), (0xee, 0xee));
+                let mut some = vec![0; count];
+                memory.read(at, &mut some).unwrap();
+                assert_eq!(some, bytes[..count]);
+            }
+        }
     }
 }

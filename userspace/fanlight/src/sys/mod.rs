@@ -12,3 +12,5 @@ pub(crate) mod memory;
 mod raw;
 
 pub(crate) use memory::Memory;
+#[cfg(feature = "std")]
+pub(crate) use memory::Rules;

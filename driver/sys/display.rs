@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Displays have one owner, and so has the memory that they show.
+//!
+//! C header: [`include/linux/aperture.h`](srctree/include/linux/aperture.h)
+
+use super::{
+    ffi,
+    of::Range, //
+};
+use kernel::{
+    error::to_result,
+    prelude::*,
+    str::CString, //
+};
+
+/// `FANLIGHT_DISPLAYS` and `FANLIGHT_OWNER_LEN` of helpers.h.
+const DISPLAYS: u32 = 3;
+const OWNER_LEN: usize = 96;
+
+/// The name of an owner, as C wrote it.
+pub(crate) struct Owner([u8; OWNER_LEN]);
+
+impl Owner {
+    fn new() -> Self {
+        Self([0; OWNER_LEN])
+    }
+
+    /// The name.
+    pub(crate) fn as_str(&self) -> &str {
+        CStr::from_bytes_until_nul(&self.0)
+            .ok()
+            .and_then(|name| name.to_str().ok())
+            .unwrap_or("?")
+    }
+}
+
+/// A display that is ours. It is free again when this is dropped.
+pub(crate) struct DisplayClaim(u32);
+
+impl DisplayClaim {
+    /// Claims `display` for the window `name`, or returns its owner.
+    pub(crate) fn new(display: u32, name: &CString) -> Result<Self, Owner> {
+        let mut owner = Owner::new();
+        if display >= DISPLAYS {
+            return Err(owner);
+        }
+        // SAFETY: C has `DISPLAYS` displays. `name` is a C string, which C copies, and `owner` has
+        // `OWNER_LEN` bytes.
+        let claimed = unsafe {
+            ffi::fanlight_display_claim(display, name.as_char_ptr(), owner.0.as_mut_ptr().cast())
+        };
+        to_result(claimed)
+            .map(|()| Self(display))
+            .map_err(|_| owner)
+    }
+}
+
+impl Drop for DisplayClaim {
+    fn drop(&mut self) {
+        // SAFETY: C has this display, since `new` claimed it.
+        unsafe { ffi::fanlight_display_release(self.0) };
+    }
+}
+
+/// Who else could show a range.
+pub(crate) enum Rival {
+    None,
+    /// A simple-framebuffer node at this path, which no driver has bound yet.
+    Unbound(Owner),
+    /// One that a driver has bound.
+    Bound(Owner),
+}
+
+/// Removes the driver of the bootloader's framebuffer in `range`, as a display's own driver does.
+pub(crate) fn take_over(range: Range) -> Rival {
+    let mut owner = Owner::new();
+    // SAFETY: the range may be any, and `owner` has `OWNER_LEN` bytes.
+    let taken = unsafe {
+        ffi::fanlight_display_take_over(range.start, range.size, owner.0.as_mut_ptr().cast())
+    };
+    match taken {
+        0 if owner.0[0] == 0 => Rival::None,
+        0 => Rival::Unbound(owner),
+        _ => Rival::Bound(owner),
+    }
+}
