@@ -182,6 +182,10 @@ impl<T: Operations> Vtable<T> {
         poll: Some(Self::poll),
         unlocked_ioctl: Some(Self::ioctl),
         show_fdinfo: Some(Self::show_fdinfo),
+        // Stores are in memory at once: there is nothing to write back.
+        fsync: Some(bindings::noop_fsync),
+        splice_read: Some(bindings::copy_splice_read),
+        splice_write: Some(bindings::iter_file_splice_write),
         ..pin_init::zeroed()
     };
 

@@ -22,6 +22,9 @@ extern "C" {
     pub(super) fn fanlight_desc_is_executable(desc: *const bindings::vm_area_desc) -> bool;
     pub(super) fn fanlight_desc_deny_write(desc: *mut bindings::vm_area_desc);
     pub(super) fn fanlight_desc_deny_exec(desc: *mut bindings::vm_area_desc);
+    pub(super) fn fanlight_desc_reset_prot(desc: *mut bindings::vm_area_desc);
+    pub(super) fn fanlight_read_implies_exec() -> bool;
+    pub(super) fn fanlight_mprotect_keeps_type() -> bool;
     pub(super) fn fanlight_desc_set_prot(desc: *mut bindings::vm_area_desc, prot: c_int);
     pub(super) fn fanlight_desc_ioremap(desc: *mut bindings::vm_area_desc, pfn: c_ulong);
     pub(super) fn fanlight_desc_remap(desc: *mut bindings::vm_area_desc, pfn: c_ulong);

@@ -17,6 +17,7 @@
 #include <linux/of.h>
 #include <linux/of_address.h>
 #include <linux/of_reserved_mem.h>
+#include <linux/personality.h>
 #include <linux/poll.h>
 #include <linux/panic.h>
 #include <linux/preempt.h>
@@ -60,7 +61,23 @@ void fanlight_desc_deny_write(struct vm_area_desc *desc)
 
 void fanlight_desc_deny_exec(struct vm_area_desc *desc)
 {
-	vma_desc_clear_flags(desc, VMA_MAYEXEC_BIT);
+	vma_desc_clear_flags(desc, VMA_EXEC_BIT, VMA_MAYEXEC_BIT);
+	fanlight_desc_reset_prot(desc);
+}
+
+void fanlight_desc_reset_prot(struct vm_area_desc *desc)
+{
+	desc->page_prot = vma_get_page_prot(desc->vma_flags);
+}
+
+bool fanlight_read_implies_exec(void)
+{
+	return current->personality & READ_IMPLIES_EXEC;
+}
+
+bool fanlight_mprotect_keeps_type(void)
+{
+	return IS_ENABLED(CONFIG_ARM);
 }
 
 void fanlight_desc_set_prot(struct vm_area_desc *desc, int prot)

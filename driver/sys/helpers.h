@@ -36,7 +36,17 @@ bool fanlight_desc_is_shared(const struct vm_area_desc *desc);
 bool fanlight_desc_is_writable(const struct vm_area_desc *desc);
 bool fanlight_desc_is_executable(const struct vm_area_desc *desc);
 void fanlight_desc_deny_write(struct vm_area_desc *desc);
+/* Also takes away the right to execute that was asked for. Before fanlight_desc_set_prot(). */
 void fanlight_desc_deny_exec(struct vm_area_desc *desc);
+/* The memory type of anonymous pages. */
+void fanlight_desc_reset_prot(struct vm_area_desc *desc);
+/* Whether PROT_READ includes PROT_EXEC for the current task. */
+bool fanlight_read_implies_exec(void);
+/*
+ * Whether mprotect() keeps the memory type of a page table entry that differs from the type of its
+ * VMA (pte_modify() of the architecture). That of arm64 does not.
+ */
+bool fanlight_mprotect_keeps_type(void);
 void fanlight_desc_set_prot(struct vm_area_desc *desc, int prot);
 void fanlight_desc_ioremap(struct vm_area_desc *desc, unsigned long pfn);
 void fanlight_desc_remap(struct vm_area_desc *desc, unsigned long pfn);

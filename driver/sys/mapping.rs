@@ -119,9 +119,9 @@ pub(crate) struct Mapping {
 pub(crate) enum Protection {
     /// Whatever was asked for.
     Any,
-    /// Never writable, nor made so later.
+    /// No stores to the memory. A private mapping may have copies of its pages.
     NoWrite,
-    /// Never writable or executable, nor made so later.
+    /// Never writable or executable, nor made so later, nor copied.
     ReadOnly,
 }
 
@@ -181,37 +181,19 @@ impl Mapping {
 
     /// Answers an mmap.
     ///
-    /// `EINVAL`: private, or beyond the end; `EPERM`: more than `protection` allows; `ENODEV`:
-    /// revoked.
+    /// `EINVAL`: beyond the end, or copies of pages that cannot be copied; `EPERM`: more than
+    /// `protection` allows, or code in memory that is not cached RAM; `ENODEV`: revoked.
     pub(crate) fn map(&self, request: MapRequest<'_>, protection: Protection) -> Result {
         let desc = request.desc;
         // SAFETY: `desc` is valid while `request` lives, here and below.
-        if !unsafe { ffi::fanlight_desc_is_shared(desc) } {
-            return Err(EINVAL);
-        }
-        // SAFETY: as above.
         let (start, end, first) = unsafe { ((*desc).start, (*desc).end, (*desc).pgoff) };
         let pages = (end - start) / PAGE_SIZE;
         let last = first.checked_add(pages).ok_or(EINVAL)?;
         if last > self.size / PAGE_SIZE {
             return Err(EINVAL);
         }
-        if protection != Protection::Any {
-            // SAFETY: as above.
-            if unsafe { ffi::fanlight_desc_is_writable(desc) } {
-                return Err(EPERM);
-            }
-            // SAFETY: as above.
-            unsafe { ffi::fanlight_desc_deny_write(desc) };
-        }
-        if protection == Protection::ReadOnly {
-            // SAFETY: as above.
-            if unsafe { ffi::fanlight_desc_is_executable(desc) } {
-                return Err(EPERM);
-            }
-            // SAFETY: as above.
-            unsafe { ffi::fanlight_desc_deny_exec(desc) };
-        }
+        let copies = self.limit_write(&request, protection)?;
+        self.limit_exec(&request, protection)?;
 
         let mut guard = self.mmaps.lock();
         let pending = (*guard).as_mut().ok_or(ENODEV)?;
@@ -242,6 +224,11 @@ impl Mapping {
                     ffi::fanlight_desc_map_pages(desc, list);
                 }
             }
+            if copies {
+                // The action has taken its copy. From now on this is the type of the copied pages:
+                // they are the kernel's, which maps them cached.
+                ffi::fanlight_desc_reset_prot(desc);
+            }
         }
         if !matches!(backing, Backing::Vmalloc(_)) {
             // SAFETY: the descriptor's address space is the current task's, and so valid.
@@ -249,6 +236,59 @@ impl Mapping {
             if !pending.iter().any(|p| ptr::eq(&**p, mm)) {
                 pending.push(mm.into(), GFP_KERNEL)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses stores that are not allowed, now and by a later mprotect(). Returns whether pages
+    /// are copied when they are written to.
+    fn limit_write(&self, request: &MapRequest<'_>, protection: Protection) -> Result<bool> {
+        let desc = request.desc;
+        // SAFETY: `desc` is valid while `request` lives, here and below.
+        let (shared, write) = unsafe {
+            (
+                ffi::fanlight_desc_is_shared(desc),
+                ffi::fanlight_desc_is_writable(desc),
+            )
+        };
+        let may_write = match protection {
+            Protection::Any => true,
+            Protection::NoWrite => !shared,
+            Protection::ReadOnly => false,
+        };
+        if write && !may_write {
+            return Err(EPERM);
+        }
+        // SAFETY: no preconditions.
+        let keeps_type = unsafe { ffi::fanlight_mprotect_keeps_type() };
+        // The kernel does not read registers, which a copy of them would need.
+        let may_copy = !self.map_only && (self.cache == Cache::Cached || keeps_type);
+        if write && !shared && !may_copy {
+            return Err(EINVAL);
+        }
+        if !may_write || (!shared && !may_copy) {
+            // SAFETY: as above.
+            unsafe { ffi::fanlight_desc_deny_write(desc) };
+            return Ok(false);
+        }
+        Ok(!shared)
+    }
+
+    /// Refuses code in anything but cached RAM: an instruction fetch may be speculative, and reads
+    /// ahead. Registers must not be read by that, and other memory is not coherent with it.
+    fn limit_exec(&self, request: &MapRequest<'_>, protection: Protection) -> Result {
+        let desc = request.desc;
+        let cached_ram = self.cache == Cache::Cached && !self.map_only;
+        if cached_ram && protection != Protection::ReadOnly {
+            return Ok(());
+        }
+        // SAFETY: `desc` is valid while `request` lives. The core has added the right to execute
+        // where reading implies it: such a process asked for no more than to read.
+        unsafe {
+            if ffi::fanlight_desc_is_executable(desc) && !ffi::fanlight_read_implies_exec() {
+                return Err(EPERM);
+            }
+            ffi::fanlight_desc_deny_exec(desc);
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ macro_rules! errnos {
 
 errnos! {
     EPERM, ENOENT, EINTR, EIO, ENXIO, EBADF, EAGAIN, ENOMEM, EACCES, EFAULT, EBUSY, EEXIST, ENODEV, EINVAL, ENOTTY, EFBIG,
-    ENOSPC, ESPIPE, EROFS, EPIPE, ERANGE, EOVERFLOW, EOPNOTSUPP, EMSGSIZE,
+    ENOSPC, ESPIPE, EROFS, EPIPE, ERANGE, EOVERFLOW, EOPNOTSUPP, EMSGSIZE, ENOSYS,
 }
 
 pub type Result<T> = std::result::Result<T, Errno>;
@@ -337,6 +337,49 @@ pub fn vmsplice(pipe: RawFd, address: usize, len: usize) -> Result<usize> {
     };
     // SAFETY: one piece; the kernel checks its address.
     check(unsafe { libc::vmsplice(pipe, &piece, 1, 0) })
+}
+
+pub fn fsync(fd: RawFd) -> Result<usize> {
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::fsync(fd) } as isize)
+}
+
+pub fn fdatasync(fd: RawFd) -> Result<usize> {
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::fdatasync(fd) } as isize)
+}
+
+pub fn msync(address: usize, len: usize, flags: i32) -> Result<usize> {
+    // SAFETY: the kernel checks the address, and changes nothing there.
+    check(unsafe { libc::msync(address as *mut libc::c_void, len, flags) } as isize)
+}
+
+pub fn flock(fd: RawFd, how: i32) -> Result<usize> {
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::flock(fd, how) } as isize)
+}
+
+/// sendfile() from the file's own position.
+pub fn sendfile(to: RawFd, from: RawFd, len: usize) -> Result<usize> {
+    // SAFETY: there is no offset to be read or written.
+    check(unsafe { libc::sendfile64(to, from, std::ptr::null_mut(), len) })
+}
+
+/// splice() from and to the files' own positions.
+pub fn splice(from: RawFd, to: RawFd, len: usize) -> Result<usize> {
+    let none = std::ptr::null_mut();
+    // SAFETY: there are no offsets to be read or written.
+    check(unsafe { libc::splice(from, none, to, none, len, 0) })
+}
+
+/// Reading implies execution, for this process, from now on.
+pub fn read_implies_exec() {
+    const READ_IMPLIES_EXEC: libc::c_ulong = 0x40_0000;
+    // SAFETY: no memory is involved.
+    let before = unsafe { libc::personality(0xffff_ffff) };
+    let wanted = before as libc::c_ulong | READ_IMPLIES_EXEC;
+    // SAFETY: no memory is involved.
+    assert!(unsafe { libc::personality(wanted) } >= 0, "personality");
 }
 
 pub fn signal_name(signal: i32) -> String {
