@@ -86,9 +86,7 @@ struct Windows(KVec<Arc<Window>>);
 
 impl Drop for Windows {
     fn drop(&mut self) {
-        for window in &self.0 {
-            window.revoke();
-        }
+        Window::revoke_all(&self.0);
     }
 }
 
@@ -173,7 +171,7 @@ impl Instance {
                         name,
                         error
                     );
-                    window.revoke();
+                    Window::revoke_all(core::slice::from_ref(window));
                 }
             }
         }

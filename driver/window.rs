@@ -24,8 +24,7 @@ use crate::{
             may_clear_log,
             may_show_addresses,
             OpenFile,
-            Opening,
-            Poll, //
+            Opening, //
         },
         mapping::{
             MapRequest,
@@ -34,6 +33,7 @@ use crate::{
         },
         persistent::Region,
         sysfs::Attribute,
+        wait::Waiters,
         Cache, //
     }, //
 };
@@ -150,12 +150,18 @@ impl Window {
         })
     }
 
-    /// Takes the window away from everybody: see [`Mapping::revoke`].
-    pub(crate) fn revoke(&self) {
+    /// Takes windows away from all users: see [`Mapping::revoke`].
+    pub(crate) fn revoke_all(windows: &[Arc<Self>]) {
+        // In two steps, so that all of them wait for one grace period.
+        windows.iter().for_each(|window| window.stop());
+        windows.iter().for_each(|window| window.mapping.revoke());
+    }
+
+    fn stop(&self) {
         if let Content::Framebuffer(fb) = &self.content {
             fb.detach();
         }
-        self.mapping.revoke();
+        self.mapping.stop();
         match &self.content {
             Content::Log(intake, _) => {
                 intake.log.end();
@@ -297,7 +303,7 @@ impl Operations for Window {
             FileState::Memory if self.read_only => Protection::NoWrite,
             FileState::Memory => Protection::Any,
         };
-        self.mapping.map(request, protection)
+        request.map(protection)
     }
 
     fn read(
@@ -333,9 +339,16 @@ impl Operations for Window {
         }
     }
 
-    fn poll(&self, state: &FileState, poll: &Poll<'_>) -> u32 {
+    fn waiters<'a>(&'a self, state: &'a FileState) -> Option<&'a Waiters> {
         match state {
-            FileState::Log(log) => log.poll(poll),
+            FileState::Log(log) => Some(log.waiters()),
+            FileState::Memory => None,
+        }
+    }
+
+    fn poll(&self, state: &FileState, file: OpenFile<'_>) -> u32 {
+        match state {
+            FileState::Log(log) => log.poll(file),
             FileState::Memory if self.mapping.is_live() => {
                 bindings::POLLIN | bindings::POLLRDNORM | bindings::POLLOUT | bindings::POLLWRNORM
             }

@@ -24,6 +24,7 @@ extern "C" {
     pub(super) fn fanlight_desc_deny_exec(desc: *mut bindings::vm_area_desc);
     pub(super) fn fanlight_desc_reset_prot(desc: *mut bindings::vm_area_desc);
     pub(super) fn fanlight_read_implies_exec() -> bool;
+    pub(super) fn fanlight_mm_is_dead(mm: *const bindings::mm_struct) -> bool;
     pub(super) fn fanlight_mprotect_keeps_type() -> bool;
     pub(super) fn fanlight_desc_set_prot(desc: *mut bindings::vm_area_desc, prot: c_int);
     pub(super) fn fanlight_desc_ioremap(desc: *mut bindings::vm_area_desc, pfn: c_ulong);
@@ -86,6 +87,9 @@ extern "C" {
         func: unsafe extern "C" fn(*mut bindings::irq_work),
     );
     pub(super) fn fanlight_wait_init(queue: *mut bindings::wait_queue_head);
+    pub(super) fn fanlight_rwsem_init(sem: *mut bindings::rw_semaphore);
+    pub(super) fn fanlight_rcu_snapshot() -> c_ulong;
+    pub(super) fn fanlight_rcu_wait(snapshot: c_ulong);
     pub(super) fn fanlight_now() -> u64;
     pub(super) fn fanlight_timer_init(
         timer: *mut bindings::hrtimer,

@@ -4,10 +4,7 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
-use super::{
-    ffi,
-    wait::Waiters, //
-};
+use super::ffi;
 use core::marker::PhantomData;
 use kernel::{
     bindings,
@@ -70,36 +67,6 @@ impl<'a> Opening<'a> {
     /// The file.
     pub(crate) fn file(&self) -> OpenFile<'a> {
         self.0
-    }
-}
-
-/// A caller of poll, which may be told to wait.
-pub(crate) struct Poll<'a> {
-    file: OpenFile<'a>,
-    table: *mut bindings::poll_table,
-}
-
-impl<'a> Poll<'a> {
-    /// # Safety
-    ///
-    /// `table` must be null or valid for `'a`.
-    pub(super) unsafe fn from_raw(file: OpenFile<'a>, table: *mut bindings::poll_table) -> Self {
-        Self { file, table }
-    }
-
-    /// The file that is polled.
-    pub(crate) fn file(&self) -> OpenFile<'a> {
-        self.file
-    }
-
-    /// Also waits for `waiters` to be woken.
-    ///
-    /// The waiters must live as long as the file: they belong to a node that every open file keeps
-    /// alive, and the core takes a file out of every poll before it releases it.
-    pub(crate) fn wait(&self, waiters: &Waiters) {
-        // SAFETY: the file is valid, the table null or valid by `from_raw`, and the queue outlives
-        // the file.
-        unsafe { bindings::poll_wait(self.file.0, waiters.as_ptr(), self.table) };
     }
 }
 

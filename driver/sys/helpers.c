@@ -24,6 +24,8 @@
 #include <linux/printk.h>
 #include <linux/pseudo_fs.h>
 #include <linux/pvclock_gtod.h>
+#include <linux/rcupdate.h>
+#include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/sched/signal.h>
@@ -73,6 +75,11 @@ void fanlight_desc_reset_prot(struct vm_area_desc *desc)
 bool fanlight_read_implies_exec(void)
 {
 	return current->personality & READ_IMPLIES_EXEC;
+}
+
+bool fanlight_mm_is_dead(const struct mm_struct *mm)
+{
+	return !atomic_read(&mm->mm_users);
 }
 
 bool fanlight_mprotect_keeps_type(void)
@@ -316,6 +323,21 @@ void fanlight_irq_work_init(struct irq_work *work, void (*func)(struct irq_work 
 void fanlight_wait_init(struct wait_queue_head *queue)
 {
 	init_waitqueue_head(queue);
+}
+
+void fanlight_rwsem_init(struct rw_semaphore *sem)
+{
+	init_rwsem(sem);
+}
+
+unsigned long fanlight_rcu_snapshot(void)
+{
+	return get_state_synchronize_rcu();
+}
+
+void fanlight_rcu_wait(unsigned long snapshot)
+{
+	cond_synchronize_rcu(snapshot);
 }
 
 u64 fanlight_now(void)

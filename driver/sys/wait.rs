@@ -9,7 +9,8 @@
 use super::{
     ffi,
     irq_lock::IrqGuard,
-    version::HRTIMER_NORESTART, //
+    version::HRTIMER_NORESTART,
+    wait_queue::WaitQueue, //
 };
 use kernel::{
     bindings,
@@ -63,7 +64,7 @@ const BYTES: u32 = 1 << 2;
 #[pin_data(PinnedDrop)]
 pub(crate) struct Waiters {
     #[pin]
-    queue: Opaque<bindings::wait_queue_head>,
+    queue: WaitQueue,
     #[pin]
     work: Opaque<bindings::irq_work>,
     #[pin]
@@ -85,8 +86,7 @@ impl Waiters {
     /// An empty queue.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            // SAFETY: the slot may be written, and stays where it is.
-            queue <- Opaque::ffi_init(|slot| unsafe { ffi::fanlight_wait_init(slot) }),
+            queue <- WaitQueue::new(),
             // SAFETY: the slot may be written, and stays where it is.
             work <- Opaque::ffi_init(|slot| unsafe { ffi::fanlight_irq_work_init(slot, work) }),
             // SAFETY: the slot may be written, and stays where it is.
@@ -166,8 +166,7 @@ impl Waiters {
     pub(crate) fn wake(&self, events: u32) {
         self.armed.store(0, Relaxed);
         self.deadline.store(u64::MAX, Relaxed);
-        // SAFETY: `queue` was initialised in `new`.
-        unsafe { ffi::fanlight_wake(self.queue.get(), events) };
+        self.queue.wake(events);
     }
 
     /// Sleeps until `condition` holds, which is asked at first and after each wake-up.
@@ -177,7 +176,7 @@ impl Waiters {
         // it.
         to_result(unsafe {
             ffi::fanlight_wait_interruptible(
-                self.queue.get(),
+                self.queue.as_ptr(),
                 trampoline::<F>,
                 core::ptr::from_ref(&condition).cast(),
             )
@@ -191,7 +190,7 @@ impl Waiters {
         // it.
         to_result(unsafe {
             ffi::fanlight_wait_timeout(
-                self.queue.get(),
+                self.queue.as_ptr(),
                 trampoline::<F>,
                 core::ptr::from_ref(&condition).cast(),
                 ms,
@@ -199,9 +198,9 @@ impl Waiters {
         })
     }
 
-    /// The queue, for `poll_wait`.
-    pub(super) fn as_ptr(&self) -> *mut bindings::wait_queue_head {
-        self.queue.get()
+    /// The queue, for poll().
+    pub(super) fn queue(&self) -> &WaitQueue {
+        &self.queue
     }
 }
 

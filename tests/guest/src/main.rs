@@ -57,6 +57,7 @@ mod log_rights;
 mod log_salvage;
 mod log_write;
 
+mod window_debugger;
 mod window_dump;
 mod window_exec;
 mod window_fault;
@@ -133,6 +134,7 @@ fn main() {
         window_vma::TESTS,
         window_private::TESTS,
         window_exec::TESTS,
+        window_debugger::TESTS,
         window_stream::TESTS,
         window_fault::TESTS,
         window_fork::TESTS,

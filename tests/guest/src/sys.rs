@@ -372,6 +372,31 @@ pub fn splice(from: RawFd, to: RawFd, len: usize) -> Result<usize> {
     check(unsafe { libc::splice(from, none, to, none, len, 0) })
 }
 
+/// An epoll instance that watches one descriptor for these events.
+pub fn epoll_of(fd: RawFd, events: i32) -> OwnedFd {
+    // SAFETY: no memory is involved.
+    let epoll = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+    assert!(epoll >= 0, "epoll_create1: {:?}", last());
+    let mut event = libc::epoll_event {
+        events: events as u32,
+        u64: 0,
+    };
+    // SAFETY: the kernel reads one structure.
+    let added = unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &mut event) };
+    assert_eq!(added, 0, "epoll_ctl: {:?}", last());
+    crate::harness::owned(epoll)
+}
+
+/// The events that an epoll instance reports within this time, or none.
+pub fn epoll_wait(epoll: RawFd, time: Duration) -> Option<i32> {
+    let mut event = libc::epoll_event { events: 0, u64: 0 };
+    let ms = i32::try_from(time.as_millis()).expect("a short time");
+    // SAFETY: the kernel writes one structure.
+    let count = unsafe { libc::epoll_wait(epoll, &mut event, 1, ms) };
+    assert!(count >= 0, "epoll_wait: {:?}", last());
+    (count == 1).then_some(event.events as i32)
+}
+
 /// Reading implies execution, for this process, from now on.
 pub fn read_implies_exec() {
     const READ_IMPLIES_EXEC: libc::c_ulong = 0x40_0000;
