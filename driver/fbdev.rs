@@ -7,13 +7,10 @@
 use crate::{
     geometry::Geometry,
     scanout::Scanout,
-    sys::{
-        abi::{
-            FbBitfield,
-            FbFix,
-            FbVar, //
-        },
-        file::may_show_addresses, //
+    sys::abi::{
+        FbBitfield,
+        FbFix,
+        FbVar, //
     }, //
 };
 use kernel::{
@@ -35,6 +32,15 @@ const FBIOBLANK: u32 = 0x4611;
 const FB_VISUAL_TRUECOLOR: u32 = 2;
 const FB_BLANK_UNBLANK: usize = 0;
 const FB_BLANK_POWERDOWN: usize = 4;
+
+/// What the user of a descriptor may do with a picture beyond looking at it.
+#[derive(Clone, Copy)]
+pub(crate) struct Rights {
+    /// See physical addresses.
+    pub(crate) addresses: bool,
+    /// Change what is shown.
+    pub(crate) write: bool,
+}
 
 /// What is shown now.
 struct Shown {
@@ -92,8 +98,10 @@ impl Framebuffer {
         )
     }
 
-    /// Answers an ioctl of fbdev for a window of `size` bytes.
-    pub(crate) fn ioctl(&self, cmd: u32, arg: usize, size: usize) -> Result<usize> {
+    /// Answers an ioctl of fbdev for a window of `size` bytes. `EBADF`: it changes what is shown, and
+    /// the descriptor is not open for writing.
+    pub(crate) fn ioctl(&self, cmd: u32, arg: usize, size: usize, rights: Rights) -> Result<usize> {
+        let may_write = if rights.write { Ok(()) } else { Err(EBADF) };
         let user = |len| UserSlice::new(UserPtr::from_addr(arg), len);
         let var_len = core::mem::size_of::<FbVar>();
         match cmd {
@@ -102,15 +110,17 @@ impl Framebuffer {
             FBIOPUT_VSCREENINFO => {
                 let wanted: FbVar = user(var_len).reader().read()?;
                 if self.is_mode(&wanted) && wanted.yoffset != self.var().yoffset {
+                    may_write?;
                     self.pan(wanted.yoffset)?;
                 }
                 user(var_len).writer().write(&self.var())?;
             }
             FBIOGET_FSCREENINFO => {
                 let len = core::mem::size_of::<FbFix>();
-                user(len).writer().write(&self.fix(size))?;
+                user(len).writer().write(&self.fix(size, rights))?;
             }
             FBIOPAN_DISPLAY => {
+                may_write?;
                 let wanted: FbVar = user(var_len).reader().read()?;
                 if wanted.xoffset != 0 {
                     return Err(EINVAL);
@@ -118,7 +128,10 @@ impl Framebuffer {
                 self.pan(wanted.yoffset)?;
                 user(var_len).writer().write(&self.var())?;
             }
-            FBIOBLANK => self.blank(arg)?,
+            FBIOBLANK => {
+                may_write?;
+                self.blank(arg)?;
+            }
             _ => return Err(ENOTTY),
         }
         Ok(0)
@@ -190,12 +203,12 @@ impl Framebuffer {
         }
     }
 
-    fn fix(&self, size: usize) -> FbFix {
+    fn fix(&self, size: usize, rights: Rights) -> FbFix {
         let mut id = [0; 16];
         id[..8].copy_from_slice(b"fanlight");
         FbFix {
             id,
-            smem_start: if may_show_addresses() {
+            smem_start: if rights.addresses {
                 self.start as u32
             } else {
                 0

@@ -3,7 +3,10 @@
 //! A window: its memory, what it is, and the operations of its files.
 
 use crate::{
-    fbdev::Framebuffer,
+    fbdev::{
+        Framebuffer,
+        Rights, //
+    },
     geometry::ScanoutKind,
     log::{
         intake::Intake,
@@ -22,7 +25,6 @@ use crate::{
         chardev::Operations,
         file::{
             may_clear_log,
-            may_show_addresses,
             OpenFile,
             Opening, //
         },
@@ -172,7 +174,8 @@ impl Window {
         }
     }
 
-    fn info(&self) -> Info {
+    /// `addresses`: with physical addresses.
+    fn info(&self, addresses: bool) -> Info {
         let mut name = [0; 32];
         let bytes = self.name.as_str().as_bytes();
         name[..bytes.len()].copy_from_slice(bytes);
@@ -183,11 +186,7 @@ impl Window {
             cache: self.mapping.cache() as u32,
             rights: RIGHT_MAP_READ,
             size: self.mapping.size() as u64,
-            phys: self
-                .mapping
-                .phys()
-                .filter(|_| may_show_addresses())
-                .unwrap_or(0),
+            phys: self.mapping.phys().filter(|_| addresses).unwrap_or(0),
             instance: self.instance,
             name,
             ..Info::default()
@@ -261,7 +260,10 @@ impl Window {
 
 /// What belongs to an open file.
 pub(crate) enum FileState {
-    Memory,
+    Memory {
+        /// Whether its opener may see physical addresses.
+        addresses: bool,
+    },
     Log(Pin<KBox<LogFile>>),
 }
 
@@ -288,7 +290,9 @@ impl Operations for Window {
                 Ok(FileState::Log(LogFile::new(&previous.log, None, opening)?))
             }
             _ if self.read_only && opening.file().is_writable() => Err(EACCES),
-            _ => Ok(FileState::Memory),
+            _ => Ok(FileState::Memory {
+                addresses: opening.may_show_addresses(),
+            }),
         }
     }
 
@@ -300,8 +304,8 @@ impl Operations for Window {
                 }
                 Protection::ReadOnly
             }
-            FileState::Memory if self.read_only => Protection::NoWrite,
-            FileState::Memory => Protection::Any,
+            FileState::Memory { .. } if self.read_only => Protection::NoWrite,
+            FileState::Memory { .. } => Protection::Any,
         };
         request.map(protection)
     }
@@ -315,7 +319,7 @@ impl Operations for Window {
     ) -> Result<usize> {
         match state {
             FileState::Log(log) => log.read(file, to),
-            FileState::Memory => memory::read(&self.mapping, pos, to),
+            FileState::Memory { .. } => memory::read(&self.mapping, pos, to),
         }
     }
 
@@ -328,31 +332,31 @@ impl Operations for Window {
     ) -> Result<usize> {
         match state {
             FileState::Log(log) => log.write(file, from),
-            FileState::Memory => memory::write(&self.mapping, pos, from),
+            FileState::Memory { .. } => memory::write(&self.mapping, pos, from),
         }
     }
 
     fn seek(&self, state: &FileState, file: OpenFile<'_>, offset: i64, whence: i32) -> Result<i64> {
         match state {
             FileState::Log(log) => log.seek(offset, whence, file),
-            FileState::Memory => file.seek_within(offset, whence, self.mapping.size()),
+            FileState::Memory { .. } => file.seek_within(offset, whence, self.mapping.size()),
         }
     }
 
     fn waiters<'a>(&'a self, state: &'a FileState) -> Option<&'a Waiters> {
         match state {
             FileState::Log(log) => Some(log.waiters()),
-            FileState::Memory => None,
+            FileState::Memory { .. } => None,
         }
     }
 
     fn poll(&self, state: &FileState, file: OpenFile<'_>) -> u32 {
         match state {
             FileState::Log(log) => log.poll(file),
-            FileState::Memory if self.mapping.is_live() => {
+            FileState::Memory { .. } if self.mapping.is_live() => {
                 bindings::POLLIN | bindings::POLLRDNORM | bindings::POLLOUT | bindings::POLLWRNORM
             }
-            FileState::Memory => bindings::POLLERR | bindings::POLLHUP,
+            FileState::Memory { .. } => bindings::POLLERR | bindings::POLLHUP,
         }
     }
 
@@ -361,10 +365,18 @@ impl Operations for Window {
             return Err(ENODEV);
         }
         let user = |len| UserSlice::new(UserPtr::from_addr(arg), len);
+        // The memory of a log has no physical address.
+        let addresses = matches!(state, FileState::Memory { addresses: true });
         match (cmd, state, &self.content) {
-            (IOC_INFO, ..) => user(size_of::<Info>()).writer().write(&self.info())?,
+            (IOC_INFO, ..) => user(size_of::<Info>())
+                .writer()
+                .write(&self.info(addresses))?,
             (cmd, _, Content::Framebuffer(fb)) if Framebuffer::knows(cmd) => {
-                return fb.ioctl(cmd, arg, self.mapping.size());
+                let rights = Rights {
+                    addresses,
+                    write: file.is_writable(),
+                };
+                return fb.ioctl(cmd, arg, self.mapping.size(), rights);
             }
             (IOC_LOG_FORM, FileState::Log(log), _) => {
                 log.set_form(user(4).reader().read()?, file)?;

@@ -68,12 +68,13 @@ impl<'a> Opening<'a> {
     pub(crate) fn file(&self) -> OpenFile<'a> {
         self.0
     }
-}
 
-/// Whether the current task may see physical addresses: it has `CAP_SYS_ADMIN`.
-pub(crate) fn may_show_addresses() -> bool {
-    // SAFETY: no preconditions in task context.
-    unsafe { ffi::fanlight_may_show_addresses() }
+    /// Whether the opener may see physical addresses: it has `CAP_SYS_ADMIN`. Whoever gets the file
+    /// later sees what its opener could see.
+    pub(crate) fn may_show_addresses(&self) -> bool {
+        // SAFETY: no preconditions in task context, and an open runs in the context of the opener.
+        unsafe { ffi::fanlight_may_show_addresses() }
+    }
 }
 
 /// Whether the current task may clear the kernel's log: it has `CAP_SYSLOG`.

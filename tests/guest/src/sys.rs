@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::fmt;
 use std::fs::File;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// An errno that prints as its name.
@@ -273,6 +273,15 @@ pub fn pidfd_open(pid: libc::pid_t) -> OwnedFd {
 }
 
 /// Ends the process without running what the parent has registered.
+/// A descriptor of another process.
+pub fn pidfd_getfd(pid: libc::pid_t, fd: RawFd) -> OwnedFd {
+    let process = pidfd_open(pid);
+    // SAFETY: no memory is involved.
+    let got = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) };
+    assert!(got >= 0, "pidfd_getfd: {:?}", last());
+    crate::harness::owned(got as i32)
+}
+
 pub fn exit_now(status: i32) -> ! {
     // SAFETY: never returns.
     unsafe { libc::_exit(status) }
