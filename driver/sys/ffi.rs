@@ -155,3 +155,30 @@ macro_rules! opaque {
 }
 
 opaque!(Console Dumper Target Clock Tick);
+
+/// What bindgen makes of helpers.h (mk/externs, which `make check` runs). The compiler compares it
+/// with the declarations above.
+#[cfg(fanlight_check_externs)]
+#[deny(clashing_extern_declarations)]
+#[allow(
+    dead_code,
+    missing_docs,
+    non_camel_case_types,
+    unreachable_pub,
+    unused_imports
+)]
+mod generated {
+    use super::{
+        Clock as fanlight_clock,
+        Console as fanlight_console,
+        Dumper as fanlight_dumper,
+        Target as fanlight_target,
+        Tick as fanlight_tick, //
+    };
+    use kernel::bindings::*;
+
+    /// In C any function pointer may be null. None of the functions here is passed one.
+    type Callback<T> = T;
+
+    include!(env!("FANLIGHT_EXTERNS"));
+}

@@ -157,7 +157,7 @@ unsafe extern "C" fn vm_access(
         (
             mapping_of(vma),
             VmaRef::from_raw(vma),
-            (*vma).vm_pgoff as usize,
+            (*vma).vm_pgoff,
         )
     };
     let access = || -> Result<usize> {
