@@ -11,12 +11,9 @@ use crate::{
         persist::Ending,
         Digits, //
     },
-    sys::{
-        file::may_show_addresses,
-        sysfs::{
-            Attribute,
-            ATTRIBUTES_MAX, //
-        }, //
+    sys::sysfs::{
+        Attribute,
+        ATTRIBUTES_MAX, //
     },
     window::{
         Content,
@@ -30,11 +27,18 @@ macro_rules! attribute {
     ($name:literal, $show:expr) => {
         attribute!($name, |_| true, $show, None)
     };
+    ($name:literal, $visible:expr, $show:expr, None) => {
+        attribute!(0o444, $name, $visible, $show, None)
+    };
     ($name:literal, $visible:expr, $show:expr, $store:expr) => {
+        attribute!(0o644, $name, $visible, $show, $store)
+    };
+    ($mode:literal, $name:literal, $visible:expr, $show:expr, $store:expr) => {
         Attribute {
             name: $name,
             show: $show,
             store: $store,
+            mode: $mode,
             visible: $visible,
         }
     };
@@ -167,11 +171,17 @@ pub(crate) const ATTRIBUTES: &[Attribute<Window>] = &[
         |fb, f| write!(f, "0,{}", fb.yoffset()),
         Some(store_pan)
     ),
-    attribute!(c"phys", |w, f| match w.mapping.phys() {
-        Some(phys) if may_show_addresses() => write!(f, "{phys:#010x}"),
-        Some(_) => f.write_str("0x00000000"),
-        None => Ok(()),
-    }),
+    // Whoever may open the file sees the address. An administrator can give it to a group.
+    attribute!(
+        0o440,
+        c"phys",
+        |w| w.mapping.phys().is_some(),
+        |w, f| match w.mapping.phys() {
+            Some(phys) => write!(f, "{phys:#010x}"),
+            None => Ok(()),
+        },
+        None
+    ),
     attribute!(
         c"persisted",
         |w| w.content.intake().is_some(),

@@ -7,14 +7,11 @@
 use crate::{
     geometry::Geometry,
     scanout::Scanout,
-    sys::{
-        abi::{
-            FbBitfield,
-            FbCmap,
-            FbFix,
-            FbVar, //
-        },
-        file::may_show_addresses, //
+    sys::abi::{
+        FbBitfield,
+        FbCmap,
+        FbFix,
+        FbVar, //
     }, //
 };
 use core::mem::size_of;
@@ -51,6 +48,15 @@ const FB_VMODE_YWRAP: u32 = 256;
 
 /// More entries than any colour map has.
 const CMAP_MAX: u32 = 1 << 16;
+
+/// What the user of a descriptor may do with a picture beyond looking at it.
+#[derive(Clone, Copy)]
+pub(crate) struct Rights {
+    /// See physical addresses.
+    pub(crate) addresses: bool,
+    /// Change what is shown.
+    pub(crate) write: bool,
+}
 
 /// What is shown now.
 struct Shown {
@@ -111,22 +117,25 @@ impl Framebuffer {
         )
     }
 
-    /// Answers an ioctl of fbdev for a window of `size` bytes.
-    pub(crate) fn ioctl(&self, cmd: u32, arg: usize, size: usize) -> Result<usize> {
+    /// Answers an ioctl of fbdev for a window of `size` bytes. `EBADF`: it changes what is shown, and
+    /// the descriptor is not open for writing.
+    pub(crate) fn ioctl(&self, cmd: u32, arg: usize, size: usize, rights: Rights) -> Result<usize> {
+        let may_write = if rights.write { Ok(()) } else { Err(EBADF) };
         let user = |len| UserSlice::new(UserPtr::from_addr(arg), len);
         let var_len = size_of::<FbVar>();
         match cmd {
             FBIOGET_VSCREENINFO => user(var_len).writer().write(&self.var())?,
             FBIOPUT_VSCREENINFO => {
                 let wanted: FbVar = user(var_len).reader().read()?;
-                let answer = self.set_var(&wanted)?;
+                let answer = self.set_var(&wanted, may_write)?;
                 user(var_len).writer().write(&answer)?;
             }
             FBIOGET_FSCREENINFO => {
                 let len = size_of::<FbFix>();
-                user(len).writer().write(&self.fix(size))?;
+                user(len).writer().write(&self.fix(size, rights))?;
             }
             FBIOPAN_DISPLAY => {
+                may_write?;
                 let wanted: FbVar = user(var_len).reader().read()?;
                 // fbdev does not change the request either.
                 self.check_offsets(&wanted)?;
@@ -138,7 +147,10 @@ impl Framebuffer {
                 return Err(EINVAL);
             }
             FBIOPUTCMAP => check_cmap(&user(size_of::<FbCmap>()).reader().read()?)?,
-            FBIOBLANK => self.blank(arg)?,
+            FBIOBLANK => {
+                may_write?;
+                self.blank(arg)?;
+            }
             FBIO_WAITFORVSYNC => {
                 let mut shown = self.shown.lock();
                 let display = shown.display.as_mut().ok_or(ENOTTY)?;
@@ -150,8 +162,8 @@ impl Framebuffer {
     }
 
     /// Does what `fb_set_var()` does for a display with one mode: it answers with the mode that is,
-    /// and it is no error to ask for another one.
-    fn set_var(&self, wanted: &FbVar) -> Result<FbVar> {
+    /// and it is no error to ask for another one. `may_write`: whether what is shown may change.
+    fn set_var(&self, wanted: &FbVar, may_write: Result) -> Result<FbVar> {
         let is_mode = self.is_mode(wanted);
         if wanted.activate & FB_ACTIVATE_INV_MODE != 0 {
             // The only mode cannot be removed. Another one is in no list.
@@ -163,6 +175,7 @@ impl Framebuffer {
         self.check_offsets(wanted)?;
         if wanted.activate & FB_ACTIVATE_MASK == FB_ACTIVATE_NOW {
             if wanted.yoffset != self.var().yoffset {
+                may_write?;
                 self.pan(wanted.yoffset)?;
             }
             return Ok(self.var());
@@ -255,12 +268,12 @@ impl Framebuffer {
         }
     }
 
-    fn fix(&self, size: usize) -> FbFix {
+    fn fix(&self, size: usize, rights: Rights) -> FbFix {
         let mut id = [0; 16];
         id[..8].copy_from_slice(b"fanlight");
         FbFix {
             id,
-            smem_start: if may_show_addresses() {
+            smem_start: if rights.addresses {
                 // Above 4 GiB there is no way to say it.
                 u32::try_from(self.start).unwrap_or(0)
             } else {

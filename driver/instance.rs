@@ -95,9 +95,7 @@ struct Windows(KVec<Arc<Window>>);
 
 impl Drop for Windows {
     fn drop(&mut self) {
-        for window in &self.0 {
-            window.revoke();
-        }
+        Window::revoke_all(&self.0);
     }
 }
 
@@ -186,7 +184,7 @@ impl Instance {
                         name,
                         error
                     );
-                    window.revoke();
+                    Window::revoke_all(core::slice::from_ref(window));
                     if window.content.intake().is_some() {
                         // Nobody could read what it takes.
                         (console, intake) = (None, None);

@@ -36,7 +36,8 @@ use crate::{
         try_cell::{
             Claim,
             TryCell, //
-        }, //
+        },
+        wait::Waiters, //
     }, //
 };
 use kernel::{
@@ -155,6 +156,11 @@ impl LogFile {
     /// Whether this file may be mapped: a mapping shows the kernel's records too.
     pub(crate) fn may_map(&self) -> bool {
         self.kernel
+    }
+
+    /// Woken by records, and when the log goes.
+    pub(crate) fn waiters(&self) -> &Waiters {
+        &self.log.waiters
     }
 
     fn ring(&self) -> Result<&Ring<'_>> {

@@ -52,6 +52,7 @@ fn show(window: &Arc<Window>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "mapped {}", c.mapped.load(Relaxed))?;
     writeln!(f, "faults {}", c.faults.load(Relaxed))?;
     writeln!(f, "inserted {}", c.inserted.load(Relaxed))?;
+    writeln!(f, "pending {}", window.mapping.pending())?;
     writeln!(f, "revocations {}", c.revocations.load(Relaxed))?;
     if let Some(intake) = window.content.intake() {
         let counts = intake.counts();

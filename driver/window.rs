@@ -3,7 +3,10 @@
 //! A window: its memory, what it is, and the operations of its files.
 
 use crate::{
-    fbdev::Framebuffer,
+    fbdev::{
+        Framebuffer,
+        Rights, //
+    },
     geometry::ScanoutKind,
     log::{
         intake::Intake,
@@ -22,10 +25,8 @@ use crate::{
         chardev::Operations,
         file::{
             may_clear_log,
-            may_show_addresses,
             OpenFile,
-            Opening,
-            Poll, //
+            Opening, //
         },
         mapping::{
             MapRequest,
@@ -34,6 +35,7 @@ use crate::{
         },
         persistent::Region,
         sysfs::Attribute,
+        wait::Waiters,
         Cache, //
     }, //
 };
@@ -168,12 +170,18 @@ impl Window {
         })
     }
 
-    /// Takes the window away from everybody: see [`Mapping::revoke`].
-    pub(crate) fn revoke(&self) {
+    /// Takes windows away from all users: see [`Mapping::revoke`].
+    pub(crate) fn revoke_all(windows: &[Arc<Self>]) {
+        // In two steps, so that all of them wait for one grace period.
+        windows.iter().for_each(|window| window.stop());
+        windows.iter().for_each(|window| window.mapping.revoke());
+    }
+
+    fn stop(&self) {
         if let Content::Framebuffer(fb) = &self.content {
             fb.detach();
         }
-        self.mapping.revoke();
+        self.mapping.stop();
         match &self.content {
             Content::Log(intake, _) => {
                 intake.log.end();
@@ -184,7 +192,8 @@ impl Window {
         }
     }
 
-    fn info(&self) -> Info {
+    /// `addresses`: with physical addresses.
+    fn info(&self, addresses: bool) -> Info {
         let mut name = [0; 32];
         let bytes = self.name.as_str().as_bytes();
         name[..bytes.len()].copy_from_slice(bytes);
@@ -195,11 +204,7 @@ impl Window {
             cache: self.mapping.cache() as u32,
             rights: RIGHT_MAP_READ,
             size: self.mapping.size() as u64,
-            phys: self
-                .mapping
-                .phys()
-                .filter(|_| may_show_addresses())
-                .unwrap_or(0),
+            phys: self.mapping.phys().filter(|_| addresses).unwrap_or(0),
             instance: self.instance,
             name,
             reg_io_width: self.io_width,
@@ -274,7 +279,10 @@ impl Window {
 
 /// What belongs to an open file.
 pub(crate) enum FileState {
-    Memory,
+    Memory {
+        /// Whether its opener may see physical addresses.
+        addresses: bool,
+    },
     Log(Pin<KBox<LogFile>>),
 }
 
@@ -301,7 +309,9 @@ impl Operations for Window {
                 Ok(FileState::Log(LogFile::new(&previous.log, None, opening)?))
             }
             _ if self.read_only && opening.file().is_writable() => Err(EACCES),
-            _ => Ok(FileState::Memory),
+            _ => Ok(FileState::Memory {
+                addresses: opening.may_show_addresses(),
+            }),
         }
     }
 
@@ -313,10 +323,10 @@ impl Operations for Window {
                 }
                 Protection::ReadOnly
             }
-            FileState::Memory if self.read_only => Protection::NoWrite,
-            FileState::Memory => Protection::Any,
+            FileState::Memory { .. } if self.read_only => Protection::NoWrite,
+            FileState::Memory { .. } => Protection::Any,
         };
-        self.mapping.map(request, protection)
+        request.map(protection)
     }
 
     fn read(
@@ -328,7 +338,7 @@ impl Operations for Window {
     ) -> Result<usize> {
         match state {
             FileState::Log(log) => log.read(file, to),
-            FileState::Memory => memory::read(&self.mapping, pos, to),
+            FileState::Memory { .. } => memory::read(&self.mapping, pos, to),
         }
     }
 
@@ -341,24 +351,31 @@ impl Operations for Window {
     ) -> Result<usize> {
         match state {
             FileState::Log(log) => log.write(file, from),
-            FileState::Memory => memory::write(&self.mapping, pos, from),
+            FileState::Memory { .. } => memory::write(&self.mapping, pos, from),
         }
     }
 
     fn seek(&self, state: &FileState, file: OpenFile<'_>, offset: i64, whence: i32) -> Result<i64> {
         match state {
             FileState::Log(log) => log.seek(offset, whence, file),
-            FileState::Memory => file.seek_within(offset, whence, self.mapping.size()),
+            FileState::Memory { .. } => file.seek_within(offset, whence, self.mapping.size()),
         }
     }
 
-    fn poll(&self, state: &FileState, poll: &Poll<'_>) -> u32 {
+    fn waiters<'a>(&'a self, state: &'a FileState) -> Option<&'a Waiters> {
         match state {
-            FileState::Log(log) => log.poll(poll),
-            FileState::Memory if self.mapping.is_live() => {
+            FileState::Log(log) => Some(log.waiters()),
+            FileState::Memory { .. } => None,
+        }
+    }
+
+    fn poll(&self, state: &FileState, file: OpenFile<'_>) -> u32 {
+        match state {
+            FileState::Log(log) => log.poll(file),
+            FileState::Memory { .. } if self.mapping.is_live() => {
                 bindings::POLLIN | bindings::POLLRDNORM | bindings::POLLOUT | bindings::POLLWRNORM
             }
-            FileState::Memory => bindings::POLLERR | bindings::POLLHUP,
+            FileState::Memory { .. } => bindings::POLLERR | bindings::POLLHUP,
         }
     }
 
@@ -367,10 +384,18 @@ impl Operations for Window {
             return Err(ENODEV);
         }
         let user = |len| UserSlice::new(UserPtr::from_addr(arg), len);
+        // The memory of a log has no physical address.
+        let addresses = matches!(state, FileState::Memory { addresses: true });
         match (cmd, state, &self.content) {
-            (IOC_INFO, ..) => user(size_of::<Info>()).writer().write(&self.info())?,
+            (IOC_INFO, ..) => user(size_of::<Info>())
+                .writer()
+                .write(&self.info(addresses))?,
             (cmd, _, Content::Framebuffer(fb)) if Framebuffer::knows(cmd) => {
-                return fb.ioctl(cmd, arg, self.mapping.size());
+                let rights = Rights {
+                    addresses,
+                    write: file.is_writable(),
+                };
+                return fb.ioctl(cmd, arg, self.mapping.size(), rights);
             }
             (IOC_LOG_FORM, FileState::Log(log), _) => {
                 log.set_form(user(4).reader().read()?, file)?;

@@ -14,7 +14,7 @@ use crate::{
         RECORD_MAX, //
     },
     sys::{
-        file::Poll,
+        file::OpenFile,
         time::{
             local_clock,
             should_stop, //
@@ -41,8 +41,7 @@ impl LogFile {
     /// `POLLIN` when there is as much as the watermark asks for, with `POLLERR | POLLPRI` when
     /// records were lost before it. The log of an earlier boot is always readable, with `POLLHUP`
     /// at its end.
-    pub(crate) fn poll(&self, poll: &Poll<'_>) -> u32 {
-        poll.wait(&self.log.waiters);
+    pub(crate) fn poll(&self, file: OpenFile<'_>) -> u32 {
         let (mut cursor, watermark) = {
             let place = self.place.lock();
             (place.cursor.clone(), place.watermark)
@@ -56,11 +55,7 @@ impl LogFile {
                 _ => READABLE,
             };
         };
-        let events = if poll.file().is_writable() {
-            WRITABLE
-        } else {
-            0
-        };
+        let events = if file.is_writable() { WRITABLE } else { 0 };
         if !watermark.is_modest() {
             // Set before the look, so that a record that comes in between wakes.
             self.log.arm(&Threshold::ANY);

@@ -12,8 +12,7 @@ use super::{
     address_space::AddressSpace,
     file::{
         OpenFile,
-        Opening,
-        Poll, //
+        Opening, //
     },
     mapping::{
         MapRequest,
@@ -23,11 +22,15 @@ use super::{
         Attribute,
         Groups, //
     },
-    version::this_module, //
+    version::this_module,
+    wait::Waiters, //
 };
 use core::{
     marker::PhantomData,
-    ptr, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 use kernel::{
     bindings,
@@ -64,6 +67,7 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     /// At most [`ATTRIBUTES_MAX`](super::sysfs::ATTRIBUTES_MAX).
     const ATTRIBUTES: &'static [Attribute<Self>];
 
+    /// The memory that the files of this node map. Asked for once per file.
     fn mapping(&self) -> &Mapping;
     fn open(&self, opening: &Opening<'_>) -> Result<Self::File>;
     fn map(&self, state: &Self::File, request: MapRequest<'_>) -> Result;
@@ -83,8 +87,11 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     ) -> Result<usize>;
     fn seek(&self, state: &Self::File, file: OpenFile<'_>, offset: i64, whence: i32)
         -> Result<i64>;
-    /// The poll events that are there now.
-    fn poll(&self, state: &Self::File, poll: &Poll<'_>) -> u32;
+    /// Who is woken when [`Operations::poll`] of this file may have another answer for another
+    /// reason than revocation.
+    fn waiters<'a>(&'a self, state: &'a Self::File) -> Option<&'a Waiters>;
+    /// The poll events that are there now. The caller waits already.
+    fn poll(&self, state: &Self::File, file: OpenFile<'_>) -> u32;
     fn ioctl(&self, state: &Self::File, file: OpenFile<'_>, cmd: u32, arg: usize) -> Result<usize>;
     fn fdinfo(&self, state: &Self::File, out: &SeqFile);
 }
@@ -161,10 +168,23 @@ impl<T: Operations> PinnedDrop for CharDevice<T> {
     }
 }
 
-/// What a file's private data points to.
+/// What a file's private data points to, from its open to its release. It does not change: a
+/// reference to a part of it that is no shorter than that to the whole is valid until the release.
+///
+/// # Invariants
+///
+/// `mapping` is a part of `node`. The file belongs to its address space.
 struct FileData<T: Operations> {
     node: Arc<T>,
+    mapping: NonNull<Mapping>,
     state: T::File,
+}
+
+impl<T: Operations> FileData<T> {
+    fn mapping(&self) -> &Mapping {
+        // SAFETY: by the type invariant, `node` keeps it.
+        unsafe { self.mapping.as_ref() }
+    }
 }
 
 /// The tables of function pointers for nodes of type `T`.
@@ -175,6 +195,7 @@ impl<T: Operations> Vtable<T> {
         owner: this_module(),
         open: Some(Self::open),
         release: Some(Self::release),
+        flush: Some(Self::flush),
         mmap_prepare: Some(Self::mmap_prepare),
         read_iter: Some(Self::read_iter),
         write_iter: Some(Self::write_iter),
@@ -182,6 +203,10 @@ impl<T: Operations> Vtable<T> {
         poll: Some(Self::poll),
         unlocked_ioctl: Some(Self::ioctl),
         show_fdinfo: Some(Self::show_fdinfo),
+        // Stores are in memory at once: there is nothing to write back.
+        fsync: Some(bindings::noop_fsync),
+        splice_read: Some(bindings::copy_splice_read),
+        splice_write: Some(bindings::iter_file_splice_write),
         ..pin_init::zeroed()
     };
 
@@ -202,8 +227,16 @@ impl<T: Operations> Vtable<T> {
             let node = unsafe { CharDevice::<T>::node_of((*file).private_data.cast()) }.clone();
             // SAFETY: the file is valid, and this is its open.
             let state = node.open(&Opening(unsafe { OpenFile::from_raw(file) }))?;
-            let data = KBox::new(FileData { node, state }, GFP_KERNEL)?;
-            let space: *const AddressSpace = data.node.mapping().space();
+            // INVARIANT: the reference lives as long as the one to the node. The file gets the address
+            // space below.
+            let mapping = NonNull::from(node.mapping());
+            let data = FileData {
+                node,
+                mapping,
+                state,
+            };
+            let data = KBox::new(data, GFP_KERNEL_ACCOUNT)?;
+            let space: *const AddressSpace = data.mapping().space();
             // SAFETY: the box keeps the node, and so the address space, until release.
             unsafe {
                 (*space).adopt(file);
@@ -229,8 +262,9 @@ impl<T: Operations> Vtable<T> {
         from_result(|| {
             // SAFETY: the descriptor's file is one that we opened.
             let data = unsafe { Self::data((*desc).file) };
-            // SAFETY: the descriptor is valid during this call; release of its file drops the node.
-            let request = unsafe { MapRequest::from_raw(desc) };
+            // SAFETY: the descriptor is valid during this call. Its file belongs to the address space
+            // of the mapping, and keeps the node that this is a part of until its release.
+            let request = unsafe { MapRequest::from_raw(desc, data.mapping()) };
             data.node.map(&data.state, request)?;
             Ok(0)
         })
@@ -302,19 +336,32 @@ impl<T: Operations> Vtable<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a file that [`Self::open`] has opened, with a table that is null or valid.
+    /// Called by the core for a file that [`Self::open`] has opened, with a table that is null or
+    /// valid.
     unsafe extern "C" fn poll(
         file: *mut bindings::file,
         table: *mut bindings::poll_table,
     ) -> bindings::__poll_t {
-        // SAFETY: by the caller's promise.
-        unsafe {
-            let data = Self::data(file);
-            data.node.poll(
-                &data.state,
-                &Poll::from_raw(OpenFile::from_raw(file), table),
-            )
+        // SAFETY: the core calls this for a file that is open.
+        let (data, open) = unsafe { (Self::data(file), OpenFile::from_raw(file)) };
+        let waiters = data.node.waiters(&data.state).map(Waiters::queue);
+        for queue in [Some(data.mapping().gone()), waiters].into_iter().flatten() {
+            // SAFETY: the file is valid, and the table null or valid. The references to the queues
+            // are as long as those to the node and to the state, which are there until the file's
+            // release; the core takes a file out of every poll before that.
+            unsafe { bindings::poll_wait(file, queue.as_ptr(), table) };
         }
+        data.node.poll(&data.state, open)
+    }
+
+    /// # Safety
+    ///
+    /// Called by the core for a file that [`Self::open`] has opened, when a descriptor of it is
+    /// closed.
+    unsafe extern "C" fn flush(file: *mut bindings::file, _id: bindings::fl_owner_t) -> c_int {
+        // SAFETY: the core calls this for a file that is open.
+        unsafe { Self::data(file) }.mapping().forget_dead();
+        0
     }
 
     /// # Safety

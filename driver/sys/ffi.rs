@@ -22,6 +22,10 @@ extern "C" {
     pub(super) fn fanlight_desc_is_executable(desc: *const bindings::vm_area_desc) -> bool;
     pub(super) fn fanlight_desc_deny_write(desc: *mut bindings::vm_area_desc);
     pub(super) fn fanlight_desc_deny_exec(desc: *mut bindings::vm_area_desc);
+    pub(super) fn fanlight_desc_reset_prot(desc: *mut bindings::vm_area_desc);
+    pub(super) fn fanlight_read_implies_exec() -> bool;
+    pub(super) fn fanlight_mm_is_dead(mm: *const bindings::mm_struct) -> bool;
+    pub(super) fn fanlight_mprotect_keeps_type() -> bool;
     pub(super) fn fanlight_desc_set_prot(desc: *mut bindings::vm_area_desc, prot: c_int);
     pub(super) fn fanlight_desc_ioremap(desc: *mut bindings::vm_area_desc, pfn: c_ulong);
     pub(super) fn fanlight_desc_remap(desc: *mut bindings::vm_area_desc, pfn: c_ulong);
@@ -91,6 +95,9 @@ extern "C" {
         func: unsafe extern "C" fn(*mut bindings::irq_work),
     );
     pub(super) fn fanlight_wait_init(queue: *mut bindings::wait_queue_head);
+    pub(super) fn fanlight_rwsem_init(sem: *mut bindings::rw_semaphore);
+    pub(super) fn fanlight_rcu_snapshot() -> c_ulong;
+    pub(super) fn fanlight_rcu_wait(snapshot: c_ulong);
     pub(super) fn fanlight_now() -> u64;
     pub(super) fn fanlight_timer_init(
         timer: *mut bindings::hrtimer,
@@ -170,3 +177,30 @@ macro_rules! opaque {
 }
 
 opaque!(Console Dumper Target Clock Tick);
+
+/// What bindgen makes of helpers.h (mk/externs, which `make check` runs). The compiler compares it
+/// with the declarations above.
+#[cfg(fanlight_check_externs)]
+#[deny(clashing_extern_declarations)]
+#[allow(
+    dead_code,
+    missing_docs,
+    non_camel_case_types,
+    unreachable_pub,
+    unused_imports
+)]
+mod generated {
+    use super::{
+        Clock as fanlight_clock,
+        Console as fanlight_console,
+        Dumper as fanlight_dumper,
+        Target as fanlight_target,
+        Tick as fanlight_tick, //
+    };
+    use kernel::bindings::*;
+
+    /// In C any function pointer may be null. None of the functions here is passed one.
+    type Callback<T> = T;
+
+    include!(env!("FANLIGHT_EXTERNS"));
+}

@@ -4,10 +4,7 @@
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
-use super::{
-    ffi,
-    wait::Waiters, //
-};
+use super::ffi;
 use core::marker::PhantomData;
 use kernel::{
     bindings,
@@ -71,42 +68,13 @@ impl<'a> Opening<'a> {
     pub(crate) fn file(&self) -> OpenFile<'a> {
         self.0
     }
-}
 
-/// A caller of poll, which may be told to wait.
-pub(crate) struct Poll<'a> {
-    file: OpenFile<'a>,
-    table: *mut bindings::poll_table,
-}
-
-impl<'a> Poll<'a> {
-    /// # Safety
-    ///
-    /// `table` must be null or valid for `'a`.
-    pub(super) unsafe fn from_raw(file: OpenFile<'a>, table: *mut bindings::poll_table) -> Self {
-        Self { file, table }
+    /// Whether the opener may see physical addresses: it has `CAP_SYS_ADMIN`. Whoever gets the file
+    /// later sees what its opener could see.
+    pub(crate) fn may_show_addresses(&self) -> bool {
+        // SAFETY: no preconditions in task context, and an open runs in the context of the opener.
+        unsafe { ffi::fanlight_may_show_addresses() }
     }
-
-    /// The file that is polled.
-    pub(crate) fn file(&self) -> OpenFile<'a> {
-        self.file
-    }
-
-    /// Also waits for `waiters` to be woken.
-    ///
-    /// The waiters must live as long as the file: they belong to a node that every open file keeps
-    /// alive, and the core takes a file out of every poll before it releases it.
-    pub(crate) fn wait(&self, waiters: &Waiters) {
-        // SAFETY: the file is valid, the table null or valid by `from_raw`, and the queue outlives
-        // the file.
-        unsafe { bindings::poll_wait(self.file.0, waiters.as_ptr(), self.table) };
-    }
-}
-
-/// Whether the current task may see physical addresses: it has `CAP_SYS_ADMIN`.
-pub(crate) fn may_show_addresses() -> bool {
-    // SAFETY: no preconditions in task context.
-    unsafe { ffi::fanlight_may_show_addresses() }
 }
 
 /// Whether the current task may clear the kernel's log: it has `CAP_SYSLOG`.

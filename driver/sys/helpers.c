@@ -17,18 +17,22 @@
 #include <linux/of.h>
 #include <linux/of_address.h>
 #include <linux/of_reserved_mem.h>
+#include <linux/personality.h>
 #include <linux/poll.h>
 #include <linux/panic.h>
 #include <linux/preempt.h>
 #include <linux/printk.h>
 #include <linux/pseudo_fs.h>
 #include <linux/pvclock_gtod.h>
+#include <linux/rcupdate.h>
+#include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/timekeeping.h>
+#include <linux/user_namespace.h>
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
 #include <soc/bcm2835/raspberrypi-firmware.h>
@@ -60,7 +64,28 @@ void fanlight_desc_deny_write(struct vm_area_desc *desc)
 
 void fanlight_desc_deny_exec(struct vm_area_desc *desc)
 {
-	vma_desc_clear_flags(desc, VMA_MAYEXEC_BIT);
+	vma_desc_clear_flags(desc, VMA_EXEC_BIT, VMA_MAYEXEC_BIT);
+	fanlight_desc_reset_prot(desc);
+}
+
+void fanlight_desc_reset_prot(struct vm_area_desc *desc)
+{
+	desc->page_prot = vma_get_page_prot(desc->vma_flags);
+}
+
+bool fanlight_read_implies_exec(void)
+{
+	return current->personality & READ_IMPLIES_EXEC;
+}
+
+bool fanlight_mm_is_dead(const struct mm_struct *mm)
+{
+	return !atomic_read(&mm->mm_users);
+}
+
+bool fanlight_mprotect_keeps_type(void)
+{
+	return IS_ENABLED(CONFIG_ARM);
 }
 
 void fanlight_desc_set_prot(struct vm_area_desc *desc, int prot)
@@ -121,7 +146,8 @@ phys_addr_t fanlight_zero_page(void)
 
 bool fanlight_may_show_addresses(void)
 {
-	return capable(CAP_SYS_ADMIN);
+	/* A program that asks for a window's size must not leave a denial in the audit log. */
+	return ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
 }
 
 /* The device tree */
@@ -299,6 +325,21 @@ void fanlight_irq_work_init(struct irq_work *work, void (*func)(struct irq_work 
 void fanlight_wait_init(struct wait_queue_head *queue)
 {
 	init_waitqueue_head(queue);
+}
+
+void fanlight_rwsem_init(struct rw_semaphore *sem)
+{
+	init_rwsem(sem);
+}
+
+unsigned long fanlight_rcu_snapshot(void)
+{
+	return get_state_synchronize_rcu();
+}
+
+void fanlight_rcu_wait(unsigned long snapshot)
+{
+	cond_synchronize_rcu(snapshot);
 }
 
 u64 fanlight_now(void)

@@ -20,8 +20,10 @@ struct fwnode_handle;
 struct ida;
 struct inode;
 struct irq_work;
+struct mm_struct;
 struct page;
 struct resource;
+struct rw_semaphore;
 struct vfsmount;
 struct vm_area_desc;
 struct wait_queue_head;
@@ -36,7 +38,19 @@ bool fanlight_desc_is_shared(const struct vm_area_desc *desc);
 bool fanlight_desc_is_writable(const struct vm_area_desc *desc);
 bool fanlight_desc_is_executable(const struct vm_area_desc *desc);
 void fanlight_desc_deny_write(struct vm_area_desc *desc);
+/* Also takes away the right to execute that was asked for. Before fanlight_desc_set_prot(). */
 void fanlight_desc_deny_exec(struct vm_area_desc *desc);
+/* The memory type of anonymous pages. */
+void fanlight_desc_reset_prot(struct vm_area_desc *desc);
+/* Whether PROT_READ includes PROT_EXEC for the current task. */
+bool fanlight_read_implies_exec(void);
+/* Whether no task has this address space any more, and none will. */
+bool fanlight_mm_is_dead(const struct mm_struct *mm);
+/*
+ * Whether mprotect() keeps the memory type of a page table entry that differs from the type of its
+ * VMA (pte_modify() of the architecture). That of arm64 does not.
+ */
+bool fanlight_mprotect_keeps_type(void);
 void fanlight_desc_set_prot(struct vm_area_desc *desc, int prot);
 void fanlight_desc_ioremap(struct vm_area_desc *desc, unsigned long pfn);
 void fanlight_desc_remap(struct vm_area_desc *desc, unsigned long pfn);
@@ -101,6 +115,13 @@ void fanlight_irq_unlock(raw_spinlock_t *lock, unsigned long flags);
 void fanlight_irq_lock_init(raw_spinlock_t *lock);
 void fanlight_irq_work_init(struct irq_work *work, void (*func)(struct irq_work *work));
 void fanlight_wait_init(struct wait_queue_head *queue);
+void fanlight_rwsem_init(struct rw_semaphore *sem);
+/*
+ * The second one returns when an RCU grace period has passed since the first one returned
+ * `snapshot`. It does not wait if another one has waited for that.
+ */
+unsigned long fanlight_rcu_snapshot(void);
+void fanlight_rcu_wait(unsigned long snapshot);
 u64 fanlight_now(void);
 void fanlight_timer_init(struct hrtimer *timer,
 			 enum hrtimer_restart (*func)(struct hrtimer *timer));

@@ -7,29 +7,48 @@
 //!
 //! # Revocation
 //!
-//! After [`Mapping::revoke`] returns, no page of the window is mapped anywhere and none will be:
+//! After [`Mapping::stop`] returns, no page of the window is mapped anywhere and none will be:
 //!
-//! - Everything that could map a page looks at `mmaps` under its mutex first: `mmap_prepare`, the
-//!   fault handler.
-//! - A fault inserts its pages before it drops the mutex, so `revoke` either stops it or sees its
-//!   pages.
-//! - An mmap of a carve-out is in flight from `mmap_prepare` to `mapped`, in between the core
-//!   inserts pages without the mutex. `mmap_prepare` therefore notes the address space (`pending`),
-//!   and `revoke` waits for the lock that such an mmap holds all the while. An mmap that comes out
-//!   of it late is refused by `mapped`, and the core unmaps it.
+//! - Everything that could map a page looks at `live` first, which `stop` has cleared.
+//! - A fault inserts its pages while it holds `faults` for reading, and looks at `live` under it.
+//!   `stop` waits until no fault that saw `live` holds it.
+//! - An mmap of a carve-out is in flight from `mmap_prepare` to `mapped`; in between the core inserts
+//!   pages. `mmap_prepare` therefore notes the address space (`pending`), and `stop` waits for the
+//!   lock that such an mmap holds until `mapped` has returned. An mmap that comes out of it late is
+//!   refused by `mapped`, and the core unmaps it.
 //! - Then all pages are taken out, through the address space that all files share.
-//! - read() and write() access the memory in an RCU read-side critical section, and `revoke` waits
-//!   for a grace period if an access may be under way. They take no lock: an access that ends in an
-//!   oops leaves no lock held, and RCU does not wait for a task that has exited.
+//! - read() and write() access the memory in an RCU read-side critical section, and
+//!   [`Mapping::revoke`] waits for a grace period if an access may be under way. They take no lock:
+//!   an access that ends in an oops leaves no lock held, and RCU does not wait for a task that has
+//!   exited.
+//!
+//! # State in mmap_prepare
+//!
+//! `Documentation/filesystems/mmap_prepare.rst` asks for an `mmap_prepare` that keeps no state, since
+//! the core reports neither success nor failure if it runs out of memory before the mapping exists.
+//! The note in `pending` is such a state. Two ways would do without it, and neither serves:
+//!
+//! - Faults could fill mappings of page frames as they fill those of scattered pages. Then the first
+//!   access to a register takes a fault, and neither `MAP_POPULATE` nor mlock() prevents that for
+//!   page frames. UIO, fbdev and /dev/mem have no such latency.
+//! - `hide_from_rmap_until_complete` makes [`AddressSpace::unmap`] wait for an mmap whose mapping
+//!   exists. One that has passed `mmap_prepare` and whose mapping does not exist yet would still let
+//!   other threads touch the pages until `mapped` refuses it.
+//!
+//! A note that is left over holds the `mm_struct` and no page of its owner. It is dropped when the
+//! next mmap is noted, when a descriptor of the window is closed after its owner has exited, which
+//! the exit of a process does last ([`Mapping::forget_dead`]), and by revocation.
 
 use super::{
     address_space::AddressSpace,
     backing::Backing,
     ffi,
+    rw_semaphore::RwSemaphore,
     vm_ops::{
         FAULT_VM_OPS,
         VM_OPS, //
     },
+    wait_queue::WaitQueue,
     Cache,
     PAGE_SIZE, //
 };
@@ -103,15 +122,33 @@ pub(crate) struct Mapping {
     live: AtomicFlag,
     /// Tasks that are in [`Mapping::access`]. One that had an oops there is counted for ever.
     accesses: Atomic<i32>,
-    /// Revoked only after `mmaps` became `None`.
+    /// Revoked only after `live` was cleared, and after `pending` and `faults` were taken and
+    /// released since.
     #[pin]
     backing: Revocable<Backing>,
-    /// Address spaces in which an mmap may be between `mmap_prepare` and `mapped`; `None` after
-    /// revocation. The mutex is not held during an access to the memory.
+    /// Held for reading by faults. Not held during an access to the memory.
     #[pin]
-    mmaps: Mutex<Option<KVec<ARef<Mm>>>>,
+    faults: RwSemaphore,
+    /// Address spaces in which an mmap may be between `mmap_prepare` and `mapped`. Not held during
+    /// an access to the memory.
+    #[pin]
+    pending: Mutex<KVec<ARef<Mm>>>,
+    /// What an RCU grace period has to follow before `backing` is revoked, once `live` is cleared
+    /// and all pages are unmapped. `None`: no access was under way.
+    #[pin]
+    stopped: Mutex<Option<Stopped>>,
+    /// Wakes those who poll when `live` is cleared.
+    #[pin]
+    gone: WaitQueue,
     /// Statistics.
     pub(crate) counters: Counters,
+}
+
+/// How a mapping was stopped.
+#[derive(Clone, Copy)]
+struct Stopped {
+    /// The state of RCU when `live` had been cleared, if an access may have been under way then.
+    grace: Option<usize>,
 }
 
 /// What a mapping may be used for, beyond what the descriptor's mode allows.
@@ -119,9 +156,9 @@ pub(crate) struct Mapping {
 pub(crate) enum Protection {
     /// Whatever was asked for.
     Any,
-    /// Never writable, nor made so later.
+    /// No stores to the memory. A private mapping may have copies of its pages.
     NoWrite,
-    /// Never writable or executable, nor made so later.
+    /// Never writable or executable, nor made so later, nor copied.
     ReadOnly,
 }
 
@@ -144,7 +181,10 @@ impl Mapping {
             live: AtomicFlag::new(true),
             accesses: Atomic::<i32>::new(0),
             backing <- Revocable::new(backing),
-            mmaps <- new_mutex!(Some(KVec::new()), "fanlight::mmaps"),
+            faults <- RwSemaphore::new(),
+            pending <- new_mutex!(KVec::new(), "fanlight::pending"),
+            stopped <- new_mutex!(None, "fanlight::stopped"),
+            gone <- WaitQueue::new(),
             counters: Counters::new(),
         })
     }
@@ -179,47 +219,41 @@ impl Mapping {
         self.live.load(Acquire)
     }
 
+    /// Wakes those who poll, when the memory goes.
+    pub(super) fn gone(&self) -> &WaitQueue {
+        &self.gone
+    }
+
+    /// Address spaces that are noted as having an mmap under way.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.lock().len()
+    }
+
     /// Answers an mmap.
     ///
-    /// `EINVAL`: private, or beyond the end; `EPERM`: more than `protection` allows; `ENODEV`:
-    /// revoked.
-    pub(crate) fn map(&self, request: MapRequest<'_>, protection: Protection) -> Result {
+    /// `EINVAL`: beyond the end, or copies of pages that cannot be copied; `EPERM`: more than
+    /// `protection` allows, or code in memory that is not cached RAM; `ENODEV`: revoked.
+    fn map(&self, request: &MapRequest<'_>, protection: Protection) -> Result {
         let desc = request.desc;
         // SAFETY: `desc` is valid while `request` lives, here and below.
-        if !unsafe { ffi::fanlight_desc_is_shared(desc) } {
-            return Err(EINVAL);
-        }
-        // SAFETY: as above.
         let (start, end, first) = unsafe { ((*desc).start, (*desc).end, (*desc).pgoff) };
         let pages = (end - start) / PAGE_SIZE;
         let last = first.checked_add(pages).ok_or(EINVAL)?;
         if last > self.size / PAGE_SIZE {
             return Err(EINVAL);
         }
-        if protection != Protection::Any {
-            // SAFETY: as above.
-            if unsafe { ffi::fanlight_desc_is_writable(desc) } {
-                return Err(EPERM);
-            }
-            // SAFETY: as above.
-            unsafe { ffi::fanlight_desc_deny_write(desc) };
-        }
-        if protection == Protection::ReadOnly {
-            // SAFETY: as above.
-            if unsafe { ffi::fanlight_desc_is_executable(desc) } {
-                return Err(EPERM);
-            }
-            // SAFETY: as above.
-            unsafe { ffi::fanlight_desc_deny_exec(desc) };
-        }
+        let copies = self.limit_write(request, protection)?;
+        self.limit_exec(request, protection)?;
 
-        let mut guard = self.mmaps.lock();
-        let pending = (*guard).as_mut().ok_or(ENODEV)?;
-        // SAFETY: `revoke` revokes `backing` only after it took what is in `mmaps`, and it was
-        // there under the mutex, which is held as long as `backing` is used.
+        let mut pending = self.pending.lock();
+        if !self.is_live() {
+            return Err(ENODEV);
+        }
+        // SAFETY: `backing` is revoked only after `live` was cleared and `pending` was released
+        // since. It was not cleared under `pending`, which is held as long as `backing` is used.
         let backing = unsafe { self.backing.access() };
         // SAFETY: as above. The private data stays valid as long as a mapping exists: a mapping
-        // keeps its file open, and the file keeps the node, of which `self` is a part.
+        // keeps its file open, which keeps `self` by the invariant of `MapRequest`.
         unsafe { (*desc).private_data = ptr::from_ref(self).cast_mut().cast() };
         let vm_ops = match backing {
             // Prefaulted pages that madvise gave back come again by a fault.
@@ -242,10 +276,16 @@ impl Mapping {
                     ffi::fanlight_desc_map_pages(desc, list);
                 }
             }
+            if copies {
+                // The action has taken its copy. From now on this is the type of the copied pages:
+                // they are the kernel's, which maps them cached.
+                ffi::fanlight_desc_reset_prot(desc);
+            }
         }
         if !matches!(backing, Backing::Vmalloc(_)) {
             // SAFETY: the descriptor's address space is the current task's, and so valid.
             let mm = unsafe { Mm::from_raw((*desc).mm) };
+            pending.retain(|p| !is_dead(p));
             if !pending.iter().any(|p| ptr::eq(&**p, mm)) {
                 pending.push(mm.into(), GFP_KERNEL)?;
             }
@@ -253,14 +293,67 @@ impl Mapping {
         Ok(())
     }
 
+    /// Refuses stores that are not allowed, now and by a later mprotect(). Returns whether pages
+    /// are copied when they are written to.
+    fn limit_write(&self, request: &MapRequest<'_>, protection: Protection) -> Result<bool> {
+        let desc = request.desc;
+        // SAFETY: `desc` is valid while `request` lives, here and below.
+        let (shared, write) = unsafe {
+            (
+                ffi::fanlight_desc_is_shared(desc),
+                ffi::fanlight_desc_is_writable(desc),
+            )
+        };
+        let may_write = match protection {
+            Protection::Any => true,
+            Protection::NoWrite => !shared,
+            Protection::ReadOnly => false,
+        };
+        if write && !may_write {
+            return Err(EPERM);
+        }
+        // SAFETY: no preconditions.
+        let keeps_type = unsafe { ffi::fanlight_mprotect_keeps_type() };
+        // The kernel does not read registers, which a copy of them would need.
+        let may_copy = !self.map_only && (self.cache == Cache::Cached || keeps_type);
+        if write && !shared && !may_copy {
+            return Err(EINVAL);
+        }
+        if !may_write || (!shared && !may_copy) {
+            // SAFETY: as above.
+            unsafe { ffi::fanlight_desc_deny_write(desc) };
+            return Ok(false);
+        }
+        Ok(!shared)
+    }
+
+    /// Refuses code in anything but cached RAM: an instruction fetch may be speculative, and reads
+    /// ahead. Registers must not be read by that, and other memory is not coherent with it.
+    fn limit_exec(&self, request: &MapRequest<'_>, protection: Protection) -> Result {
+        let desc = request.desc;
+        let cached_ram = self.cache == Cache::Cached && !self.map_only;
+        if cached_ram && protection != Protection::ReadOnly {
+            return Ok(());
+        }
+        // SAFETY: `desc` is valid while `request` lives. The core has added the right to execute
+        // where reading implies it: such a process asked for no more than to read.
+        unsafe {
+            if ffi::fanlight_desc_is_executable(desc) && !ffi::fanlight_read_implies_exec() {
+                return Err(EPERM);
+            }
+            ffi::fanlight_desc_deny_exec(desc);
+        }
+        Ok(())
+    }
+
     /// The core has made the mapping: the last chance to refuse it.
     pub(super) fn mapped(&self) -> Result {
-        let mut guard = self.mmaps.lock();
-        let pending = (*guard).as_mut().ok_or(ENODEV)?;
-        if let Some(mm) = kernel::current!().mm() {
-            // The lock of `mm` is held: this was the only mmap in it.
-            pending.retain(|p| !ptr::eq(&**p, &**mm));
+        let mut pending = self.pending.lock();
+        if !self.is_live() {
+            return Err(ENODEV);
         }
+        // The lock of the address space is held: this was the only mmap in it.
+        forget_current(&mut pending);
         self.counters.maps.fetch_add(1, Relaxed);
         self.counters.mapped.fetch_add(1, Relaxed);
         Ok(())
@@ -268,25 +361,28 @@ impl Mapping {
 
     /// The core could not complete a mapping, and takes away what it had made.
     pub(super) fn abandoned(&self) {
-        let mut guard = self.mmaps.lock();
-        if let (Some(pending), Some(mm)) = (&mut *guard, kernel::current!().mm()) {
-            pending.retain(|p| !ptr::eq(&**p, &**mm));
-        }
+        forget_current(&mut self.pending.lock());
+    }
+
+    /// Drops the notes on address spaces that have ended: an mmap that failed early has left them.
+    pub(super) fn forget_dead(&self) {
+        self.pending.lock().retain(|mm| !is_dead(mm));
     }
 
     /// Inserts the pages around the one that was touched.
-    pub(super) fn fault(
-        &self,
-        vma: &VmaRef,
-        touched: usize,
-        address: usize,
-    ) -> bindings::vm_fault_t {
-        let guard = self.mmaps.lock();
-        if guard.is_none() {
+    fn fault(&self, fault: &Fault<'_>) -> bindings::vm_fault_t {
+        let Fault {
+            vma,
+            pgoff: touched,
+            address,
+            ..
+        } = *fault;
+        let _reader = self.faults.read();
+        if !self.is_live() {
             return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
         }
-        // SAFETY: `revoke` revokes `backing` only after it took what is in `mmaps`, and it is there
-        // under the mutex, which is held until this function returns.
+        // SAFETY: `backing` is revoked only after `live` was cleared and `faults` was released
+        // since. It was not cleared under `faults`, which is held until this function returns.
         let area = match unsafe { self.backing.access() } {
             Backing::Vmalloc(area) | Backing::Prefault(area) => area,
             _ => return bindings::vm_fault_reason_VM_FAULT_SIGBUS,
@@ -307,8 +403,9 @@ impl Mapping {
         let insert = |from: usize| {
             let mut left = end - from;
             let at = address - (touched - from) * PAGE_SIZE;
-            // SAFETY: `from..end` are pages of the area, live under the mutex, and their addresses
-            // are in the mapping, which is VM_MIXEDMAP since mmap. The core only reads the list.
+            // SAFETY: `from..end` are pages of the area, which is live as long as `backing` is used,
+            // and their addresses are in the mapping, which is VM_MIXEDMAP since mmap: `pgoff` and
+            // `address` are of one fault. The core only reads the list.
             let ret = unsafe {
                 bindings::vm_insert_pages(
                     vma.as_ptr(),
@@ -336,31 +433,48 @@ impl Mapping {
         }
     }
 
-    /// Takes the memory away from everybody; see the module's description. Frees it, or leaves it
-    /// to its other owners.
-    pub(crate) fn revoke(&self) {
+    /// Takes the memory away from all users; see the module's description. It is still there, for
+    /// an access of the kernel that is under way.
+    pub(crate) fn stop(&self) {
+        let mut stopped = self.stopped.lock();
         // Full: orders the store before the load of `accesses` below. Pairs with `access`.
         if !self.live.xchg(false, Full) {
             return;
         }
-        let pending = self.mmaps.lock().take();
-        for mm in pending.iter().flatten() {
+        self.gone.wake(bindings::POLLERR | bindings::POLLHUP);
+        let pending = core::mem::take(&mut *self.pending.lock());
+        for mm in &pending {
             if let Some(mm) = mm.mmget_not_zero() {
                 // An mmap holds this lock for writing until it has gone through `mapped`.
                 drop(mm.mmap_read_lock());
             }
         }
+        self.faults.wait_for_readers();
         self.space.unmap();
         // Acquire: pairs with the release in `access`, so that the accesses are complete.
-        if self.accesses.load(Acquire) == 0 {
-            // SAFETY: `mmaps` is `None`, so that no one uses `backing` under its mutex. No task is
-            // in `access`, and one that enters it later finds `live` cleared and does not use
-            // `backing`.
-            unsafe { self.backing.revoke_nosync() };
-        } else {
-            self.backing.revoke();
-        }
+        let busy = self.accesses.load(Acquire) != 0;
+        // SAFETY: no preconditions.
+        let grace = busy.then(|| unsafe { ffi::fanlight_rcu_snapshot() });
+        *stopped = Some(Stopped { grace });
         self.counters.revocations.fetch_add(1, Relaxed);
+    }
+
+    /// Takes the memory away from all users, and frees it or leaves it to its other owners. Where
+    /// several mappings are stopped first, all of them wait for one grace period.
+    pub(crate) fn revoke(&self) {
+        self.stop();
+        let mut stopped = self.stopped.lock();
+        if let Some(Stopped { grace }) = stopped.take() {
+            if let Some(snapshot) = grace {
+                // SAFETY: no preconditions in task context.
+                unsafe { ffi::fanlight_rcu_wait(snapshot) };
+            }
+            // SAFETY: `stop` has cleared `live`, and has taken and released `pending` and `faults`
+            // since, so that no mmap or fault uses `backing`. No task is in `access` that has found
+            // `live` set: it was counted before, and a grace period has passed since. One that
+            // enters it later finds `live` cleared and does not use `backing`.
+            unsafe { self.backing.revoke_nosync() };
+        }
     }
 
     /// Calls `f`, which must not sleep, with the memory. `ENODEV`: revoked.
@@ -392,26 +506,86 @@ impl Mapping {
 /// Pages that one fault inserts at most: as many as one ARM page table of Linux holds.
 const BATCH: usize = 512;
 
+/// Whether an address space has no task any more, and gets none.
+fn is_dead(mm: &Mm) -> bool {
+    // SAFETY: a reference to an address space is valid.
+    unsafe { ffi::fanlight_mm_is_dead(mm.as_raw()) }
+}
+
+/// Drops the note on the current task's address space.
+fn forget_current(pending: &mut KVec<ARef<Mm>>) {
+    if let Some(mm) = kernel::current!().mm() {
+        pending.retain(|p| !ptr::eq(&**p, &**mm));
+    }
+}
+
 /// A request to map, while `mmap_prepare` runs.
 ///
 /// # Invariants
 ///
-/// `desc` is valid for `'a`, and its file is one whose release drops the node that the [`Mapping`]
-/// is a part of.
+/// `desc` is valid for `'a`. Its file belongs to the address space of `mapping`, and keeps `mapping`
+/// until its release.
 pub(crate) struct MapRequest<'a> {
     desc: *mut bindings::vm_area_desc,
+    mapping: &'a Mapping,
     _lifetime: PhantomData<&'a mut bindings::vm_area_desc>,
 }
 
-impl MapRequest<'_> {
+impl<'a> MapRequest<'a> {
     /// # Safety
     ///
     /// As the type invariant says.
-    pub(super) unsafe fn from_raw(desc: *mut bindings::vm_area_desc) -> Self {
+    pub(super) unsafe fn from_raw(desc: *mut bindings::vm_area_desc, mapping: &'a Mapping) -> Self {
         // INVARIANT: by the caller's promise.
         Self {
             desc,
+            mapping,
             _lifetime: PhantomData,
         }
+    }
+
+    /// Lets the core make the mapping; see [`Mapping::map`] for the errors.
+    pub(crate) fn map(self, protection: Protection) -> Result {
+        self.mapping.map(&self, protection)
+    }
+}
+
+/// A fault in a mapping.
+///
+/// # Invariants
+///
+/// `vma` was made by [`Mapping::map`] of `mapping`. `address` is in it, and `pgoff` is the page of the
+/// window that is mapped there.
+pub(super) struct Fault<'a> {
+    mapping: &'a Mapping,
+    vma: &'a VmaRef,
+    pgoff: usize,
+    address: usize,
+}
+
+impl<'a> Fault<'a> {
+    /// # Safety
+    ///
+    /// `vmf` must be valid and its mapping locked for `'a`, and have been made by [`Mapping::map`] of
+    /// `mapping`.
+    pub(super) unsafe fn from_raw(vmf: *mut bindings::vm_fault, mapping: &'a Mapping) -> Self {
+        // SAFETY: the fault and its mapping are valid by the caller's promise.
+        let (vma, pgoff, address) = unsafe {
+            let fault = (*vmf).__bindgen_anon_1;
+            (VmaRef::from_raw(fault.vma), fault.pgoff, fault.address)
+        };
+        // INVARIANT: the core computes `pgoff` from `address` and the mapping. `Mapping::map` leaves
+        // the page offset of a mapping that is filled by faults as it was asked for.
+        Self {
+            mapping,
+            vma,
+            pgoff,
+            address,
+        }
+    }
+
+    /// Inserts the pages around the one that was touched.
+    pub(super) fn handle(&self) -> bindings::vm_fault_t {
+        self.mapping.fault(self)
     }
 }

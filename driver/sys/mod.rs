@@ -23,6 +23,7 @@ pub(crate) mod mapping;
 pub(crate) mod of;
 pub(crate) mod persistent;
 pub(crate) mod ring_area;
+mod rw_semaphore;
 pub(crate) mod sysfs;
 pub(crate) mod time;
 pub(crate) mod try_cell;
@@ -30,6 +31,7 @@ mod version;
 mod vm_ops;
 pub(crate) mod vmalloc;
 pub(crate) mod wait;
+pub(crate) mod wait_queue;
 
 use kernel::{
     bindings,

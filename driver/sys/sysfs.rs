@@ -39,6 +39,8 @@ pub(crate) struct Attribute<T> {
     pub(crate) show: fn(&T, &mut dyn fmt::Write) -> fmt::Result,
     /// Takes what was written, without its newline. An attribute without is read-only.
     pub(crate) store: Option<fn(&T, &[u8]) -> Result>,
+    /// The mode of its file.
+    pub(crate) mode: u16,
     /// Whether this node has it.
     pub(crate) visible: fn(&T) -> bool,
 }
@@ -59,10 +61,10 @@ impl<T: Operations, const I: usize> AttributeAt<T, I> {
             } else {
                 ptr::null()
             },
-            mode: if I < T::ATTRIBUTES.len() && T::ATTRIBUTES[I].store.is_some() {
-                0o644
+            mode: if I < T::ATTRIBUTES.len() {
+                T::ATTRIBUTES[I].mode
             } else {
-                0o444
+                0
             },
             ..pin_init::zeroed()
         },

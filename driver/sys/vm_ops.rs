@@ -5,19 +5,30 @@
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
 use super::{
-    mapping::Mapping,
-    AssertSync, //
+    mapping::{
+        Fault,
+        Mapping, //
+    },
+    AssertSync,
+    PAGE_SIZE, //
 };
 use core::mem::align_of;
 use kernel::{
     bindings,
     build_assert::static_assert,
+    error::{
+        code::EIO,
+        Result, //
+    },
     ffi::{
         c_int,
         c_ulong,
         c_void, //
     },
-    mm::virt::VmaRef,
+    mm::virt::{
+        flags,
+        VmaRef, //
+    },
     sync::atomic::Relaxed, //
 };
 
@@ -27,6 +38,7 @@ pub(super) static VM_OPS: AssertSync<bindings::vm_operations_struct> =
         open: Some(vm_open),
         close: Some(vm_close),
         mapped: Some(vm_mapped),
+        access: Some(vm_access),
         ..pin_init::zeroed()
     });
 
@@ -117,13 +129,50 @@ unsafe extern "C" fn vm_mapped(
 ///
 /// Called by the core for a mapping made by [`Mapping::map`].
 unsafe extern "C" fn vm_fault(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
-    // SAFETY: the core gives a valid fault, whose mapping is valid and locked, for reading at least.
-    let (vma, pgoff, address) = unsafe {
-        let fault = (*vmf).__bindgen_anon_1;
-        (VmaRef::from_raw(fault.vma), fault.pgoff, fault.address)
+    // SAFETY: the core gives a valid fault. Its mapping is valid, locked for reading at least, and was
+    // made by `Mapping::map` of the mapping that its private data points to.
+    unsafe {
+        let vma = (*vmf).__bindgen_anon_1.vma;
+        Fault::from_raw(vmf, mapping_of(vma)).handle()
+    }
+}
+
+/// For ptrace() and /proc/PID/mem, which cannot reach page frames through the page tables. The core
+/// calls it where `CONFIG_HAVE_IOREMAP_PROT` is set, which 32-bit ARM does not have. The access is
+/// one of the driver, as read() and write() are: registers and revoked windows are refused.
+///
+/// # Safety
+///
+/// Called by the core for a mapping made by [`Mapping::map`], locked for reading at least, with an
+/// address in it and a buffer of `len` bytes that no other thread uses.
+unsafe extern "C" fn vm_access(
+    vma: *mut bindings::vm_area_struct,
+    address: c_ulong,
+    buf: *mut c_void,
+    len: c_int,
+    write: c_int,
+) -> c_int {
+    // SAFETY: the mapping is valid and locked, and was made by `Mapping::map`.
+    let (this, area, pgoff) = unsafe { (mapping_of(vma), VmaRef::from_raw(vma), (*vma).vm_pgoff) };
+    let access = || -> Result<usize> {
+        let flags = area.flags();
+        // Some of its pages may be copies, which are not in the window.
+        let copies = flags & (flags::SHARED | flags::MAYWRITE) == flags::MAYWRITE;
+        if copies || (write != 0 && flags & flags::WRITE == 0) {
+            return Err(EIO);
+        }
+        let offset = pgoff * PAGE_SIZE + (address - area.start());
+        let len = usize::try_from(len)?.min(area.end() - address);
+        // SAFETY: the buffer has that many bytes, which are for this call alone.
+        let buf = unsafe { core::slice::from_raw_parts_mut(buf.cast::<u8>(), len) };
+        if write != 0 {
+            this.write(offset, buf)
+        } else {
+            this.read(offset, buf)
+        }
     };
-    // SAFETY: by the caller's promise.
-    unsafe { mapping_of(vma.as_ptr()) }.fault(vma, pgoff, address)
+    // The core takes any error for the end of what can be read.
+    access().map_or_else(|_| EIO.to_errno(), |done| done as c_int)
 }
 
 /// Maps nothing. It is there because the core retries every fault without the per-VMA lock for those who have only a

@@ -9,7 +9,8 @@
 use super::{
     ffi,
     irq_lock::IrqGuard,
-    version::HRTIMER_NORESTART, //
+    version::HRTIMER_NORESTART,
+    wait_queue::WaitQueue, //
 };
 use crate::ring::Word;
 use kernel::{
@@ -64,7 +65,7 @@ const BYTES: u32 = 1 << 2;
 #[pin_data(PinnedDrop)]
 pub(crate) struct Waiters {
     #[pin]
-    queue: Opaque<bindings::wait_queue_head>,
+    queue: WaitQueue,
     #[pin]
     work: Opaque<bindings::irq_work>,
     #[pin]
@@ -86,8 +87,7 @@ impl Waiters {
     /// An empty queue.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            // SAFETY: the slot may be written, and stays where it is.
-            queue <- Opaque::ffi_init(|slot| unsafe { ffi::fanlight_wait_init(slot) }),
+            queue <- WaitQueue::new(),
             // SAFETY: the slot may be written, and stays where it is.
             work <- Opaque::ffi_init(|slot| unsafe { ffi::fanlight_irq_work_init(slot, work) }),
             // SAFETY: the slot may be written, and stays where it is.
@@ -167,8 +167,7 @@ impl Waiters {
     pub(crate) fn wake(&self, events: u32) {
         self.armed.store(0);
         self.deadline.store(u64::MAX, Relaxed);
-        // SAFETY: `queue` was initialised in `new`.
-        unsafe { ffi::fanlight_wake(self.queue.get(), events) };
+        self.queue.wake(events);
     }
 
     /// Sleeps until `condition` holds, which is asked at first and after each wake-up.
@@ -178,7 +177,7 @@ impl Waiters {
         // it.
         to_result(unsafe {
             ffi::fanlight_wait_interruptible(
-                self.queue.get(),
+                self.queue.as_ptr(),
                 trampoline::<F>,
                 core::ptr::from_ref(&condition).cast(),
             )
@@ -192,7 +191,7 @@ impl Waiters {
         // it.
         to_result(unsafe {
             ffi::fanlight_wait_timeout(
-                self.queue.get(),
+                self.queue.as_ptr(),
                 trampoline::<F>,
                 core::ptr::from_ref(&condition).cast(),
                 ms,
@@ -200,9 +199,9 @@ impl Waiters {
         })
     }
 
-    /// The queue, for `poll_wait`.
-    pub(super) fn as_ptr(&self) -> *mut bindings::wait_queue_head {
-        self.queue.get()
+    /// The queue, for poll().
+    pub(super) fn queue(&self) -> &WaitQueue {
+        &self.queue
     }
 }
 

@@ -54,7 +54,7 @@ struct fanlight_info {
 	__u32 rights;			/* FANLIGHT_RIGHT_* */
 	__u32 scanout;			/* FANLIGHT_SCANOUT_* */
 	__u64 size;			/* bytes that can be mapped, a multiple of the page size */
-	/* physical address; 0 without CAP_SYS_ADMIN, and for vmalloc */
+	/* physical address; 0 if opened without CAP_SYS_ADMIN, and for vmalloc */
 	__u64 phys;
 	__u32 width;			/* visible pixels; 0 where there is no geometry */
 	__u32 height;			/* visible lines */

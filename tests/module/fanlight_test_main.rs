@@ -5,9 +5,11 @@
 //! Files below `/sys/kernel/debug/fanlight_test/`:
 //!
 //! - `pte`: page-table entries of the process that reads, see [`pte`];
+//! - `access`: accesses by the driver to a mapping of the process, see [`access`];
 //! - `overlay`, `overlay-remove`: device-tree overlays, see [`overlay`];
 //! - `flood`, `printk`, `cont`, `oops`, `sysrq`, `counts`: records and messages from every context, see [`flood`].
 
+mod access;
 mod flood;
 mod overlay;
 mod pte;
@@ -32,6 +34,7 @@ module! {
 
 /// The files. Dropping them waits for who is using them.
 struct TestModule {
+    _access: Pin<KBox<File<access::Access>>>,
     _pte: Pin<KBox<File<pte::Lookup>>>,
     _overlay: Pin<KBox<File<Arc<overlay::Overlays>>>>,
     _overlay_remove: Pin<KBox<File<Arc<overlay::Overlays>>>>,
@@ -46,6 +49,10 @@ impl kernel::Module for TestModule {
         let counts = Arc::new(flood::Counts::new(), GFP_KERNEL)?;
         let (o, c) = (&overlays, &counts);
         Ok(Self {
+            _access: KBox::pin_init(
+                dir.read_write_binary_file(c"access", access::Access),
+                GFP_KERNEL,
+            )?,
             _pte: KBox::pin_init(dir.read_binary_file(c"pte", pte::Lookup), GFP_KERNEL)?,
             _overlay: KBox::pin_init(
                 dir.write_callback_file(c"overlay", o.clone(), &overlay::apply),

@@ -61,6 +61,22 @@ int fanlight_test_pte(unsigned long address, struct fanlight_test_pte *out)
 }
 
 #endif
+/* --- Accesses as ptrace() makes them where CONFIG_HAVE_IOREMAP_PROT is set --- */
+
+int fanlight_test_access(unsigned long address, void *buf, int len, bool write)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	int ret = -EFAULT;
+
+	mmap_read_lock(mm);
+	vma = vma_lookup(mm, address);
+	if (vma)
+		ret = vma->vm_ops && vma->vm_ops->access ?
+			vma->vm_ops->access(vma, address, buf, len, write) : -EINVAL;
+	mmap_read_unlock(mm);
+	return ret;
+}
 
 /* --- Device-tree overlays --- */
 

@@ -22,6 +22,12 @@ struct fanlight_test_pte {
 
 int fanlight_test_pte(unsigned long address, struct fanlight_test_pte *out);
 
+/*
+ * Has the mapping at an address of the current process read or write its own memory. Returns how
+ * many bytes it did, -EFAULT if there is no mapping, and -EINVAL if it cannot do that.
+ */
+int fanlight_test_access(unsigned long address, void *buf, int len, bool write);
+
 int fanlight_test_overlay_apply(const void *blob, u32 size, int *id);
 void fanlight_test_overlay_remove(int id);
 

@@ -30,6 +30,7 @@ type Callback = unsafe extern "C" fn(*mut c_void);
 
 extern "C" {
     fn fanlight_test_pte(address: usize, out: *mut Pte) -> c_int;
+    fn fanlight_test_access(address: usize, buf: *mut c_void, len: c_int, write: bool) -> c_int;
     fn fanlight_test_overlay_apply(blob: *const c_void, size: u32, id: *mut c_int) -> c_int;
     fn fanlight_test_overlay_remove(id: c_int);
     fn fanlight_test_run(context: c_int, func: Callback, data: *mut c_void);
@@ -57,6 +58,15 @@ pub(crate) fn pte(address: usize) -> Result<Pte> {
     // SAFETY: the structure may be written; any address will do.
     to_result(unsafe { fanlight_test_pte(address, &mut pte) })?;
     Ok(pte)
+}
+
+/// Has the mapping at an address of the current process read or write its memory.
+pub(crate) fn access(address: usize, buf: &mut [u8], write: bool) -> Result<usize> {
+    let len = c_int::try_from(buf.len())?;
+    // SAFETY: the buffer has that many bytes; any address will do.
+    let done = unsafe { fanlight_test_access(address, buf.as_mut_ptr().cast(), len, write) };
+    to_result(done)?;
+    Ok(done as usize)
 }
 
 /// Applies an overlay and returns its number.

@@ -9,6 +9,7 @@ common=$here/..
 
 install -D -m 0755 "$here/S05data" "$target/etc/init.d/S05data"
 install -D -m 0755 "$common/rootfs/usr/bin/fanlight-demo" "$target/usr/bin/fanlight-demo"
+install -D -m 0755 "$common/rootfs/etc/mdev/fanlight" "$target/etc/mdev/fanlight"
 mkdir -p "$target/data"
 
 # The rules of the quick image; the first rule that fits a node counts, so they come before BusyBox's.

@@ -2,9 +2,11 @@
 //! Binding and unbinding, loading and unloading (row 19).
 
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use crate::dev::{self, Unbound, CARVE_WC, EACH_BACKING, FB, LOG};
+use crate::harness::Hotplug;
 use crate::sys::{self, Errno};
 use crate::tests;
 use crate::wait;
@@ -18,6 +20,8 @@ tests! {
         board_rmmod_with_only_a_mapping_is_refused,
         board_rmmod_with_a_revoked_mapping_is_refused;
     long:
+        board_quick_rebinds_keep_every_node,
+        board_nodes_have_the_group_of_their_kind,
         board_bind_and_unbind_200_times_leaks_nothing,
         board_rmmod_without_users_works_and_insmod_brings_all_back;
 }
@@ -92,6 +96,85 @@ fn board_rmmod_with_a_revoked_mapping_is_refused() {
         module_stays();
         assert!(map.load32(0).is_err(), "{}", spec.name);
     }
+}
+
+/// Windows whose names do not say which kind they are.
+const NAMES: &str = "fanlight-names";
+
+/// Whether a program of this name runs.
+fn runs(name: &str) -> bool {
+    std::fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|process| std::fs::read_to_string(process.path().join("comm")).ok())
+        .any(|comm| comm.trim_end() == name)
+}
+
+/// Programs that are called for nodes run late and in any order.
+fn board_quick_rebinds_keep_every_node() {
+    if !dev::node_exists(NAMES) {
+        crate::skip!("the device tree has no {NAMES}: boot with tests/dts/windows.dtso");
+    }
+    let hotplug = Hotplug::new();
+    let before = dev::misc_of(NAMES);
+    assert_eq!(before.len(), 3);
+    for _ in 0..30 {
+        drop(Unbound::new(NAMES));
+    }
+    // Once for the programs that had begun, once for those that they had to wait for.
+    for _ in 0..2 {
+        assert!(wait::until(|| !runs("mdev")), "mdev runs on");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(dev::misc_of(NAMES), before);
+    for misc in before {
+        let path = dev::path_of(&misc);
+        let missing = "the node is missing after 30 rebinds";
+        let node = std::fs::metadata(&path).unwrap_or_else(|e| panic!("{path:?}: {missing}: {e}"));
+        let text = std::fs::read_to_string(format!("/sys/class/misc/{misc}/dev")).unwrap();
+        let device = format!("{}:{}", libc::major(node.rdev()), libc::minor(node.rdev()));
+        assert_eq!(device, text.trim(), "{path:?}");
+    }
+    drop(hotplug);
+}
+
+/// The number of a group.
+fn group(name: &str) -> u32 {
+    let groups = std::fs::read_to_string("/etc/group").expect("/etc/group");
+    let mut lines = groups.lines().map(|line| line.split(':'));
+    let found = lines.find_map(|mut parts| {
+        (parts.next() == Some(name))
+            .then(|| parts.nth(1)?.parse().ok())
+            .flatten()
+    });
+    found.unwrap_or_else(|| crate::skip!("no group {name}"))
+}
+
+fn board_nodes_have_the_group_of_their_kind() {
+    if !dev::node_exists(NAMES) {
+        crate::skip!("the device tree has no {NAMES}: boot with tests/dts/windows.dtso");
+    }
+    let hotplug = Hotplug::new();
+    for node in [FB.node, NAMES] {
+        drop(Unbound::new(node));
+        for misc in dev::misc_of(node) {
+            let kind = crate::log::attribute(&misc, "kind").expect("kind");
+            let expected = group(match kind.as_str() {
+                "framebuffer" => "video",
+                "log" => "adm",
+                "memory" => "fanlight",
+                other => panic!("{misc} is of kind {other:?}"),
+            });
+            let path = dev::path_of(&misc);
+            let of_node = || std::fs::metadata(&path).map(|node| (node.gid(), node.mode() & 0o777));
+            assert!(
+                wait::until(|| of_node().is_ok_and(|is| is == (expected, 0o660))),
+                "{path:?} of kind {kind} has group and mode {:?}",
+                of_node()
+            );
+        }
+    }
+    drop(hotplug);
 }
 
 /// MemAvailable, in KiB.

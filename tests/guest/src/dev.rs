@@ -275,16 +275,16 @@ pub fn unbind(node: &str) {
     fs::write(format!("{DRIVER}/unbind"), node).unwrap_or_else(|e| panic!("unbind {node}: {e}"));
 }
 
+/// The path in /dev of a misc device.
+pub fn path_of(misc: &str) -> PathBuf {
+    let (instance, name) = misc.split_once('-').expect("fanlightN-window");
+    Path::new("/dev").join(instance).join(name)
+}
+
 /// Waits until the device nodes of an instance are in /dev: devtmpfs makes them in a thread of its
 /// own.
 pub fn wait_for_node(node: &str) {
-    let ready = || {
-        misc_of(node).iter().all(|misc| {
-            misc.split_once('-').is_some_and(|(instance, name)| {
-                Path::new("/dev").join(instance).join(name).exists()
-            })
-        })
-    };
+    let ready = || misc_of(node).iter().all(|misc| path_of(misc).exists());
     assert!(
         wait::until(ready),
         "{node} is bound, and its nodes do not come"

@@ -21,7 +21,8 @@ tests! {
         fb_var_has_the_bitfields_of_each_format,
         fb_var_is_the_same_for_a_read_only_descriptor,
         fb_fix_is_packed_truecolor_of_the_whole_window,
-        fb_fix_hides_the_address_without_cap_sys_admin,
+        fb_fix_shows_the_address_by_the_opener,
+        fb_pan_and_blank_need_a_writable_descriptor,
         fb_info_names_each_format_as_drm_does,
         fb_put_of_the_current_mode_changes_nothing,
         fb_put_of_another_mode_gives_the_current_one_back,
@@ -169,18 +170,47 @@ fn fb_fix_is_packed_truecolor_of_the_whole_window() {
     }
 }
 
-fn fb_fix_hides_the_address_without_cap_sys_admin() {
+fn fb_fix_shows_the_address_by_the_opener() {
     let fb = FB.open();
     let start = fbdev::fix(fb.raw()).smem_start as usize;
     assert_eq!(start, board::framebuffer().unwrap_or(start));
     assert_ne!(start, 0);
+    let path = FB.path();
+    std::os::unix::fs::chown(&path, Some(0), Some(65534)).unwrap();
     let child = Child::spawn(|| {
         sys::become_user(65534, &[]);
+        assert_eq!(fbdev::fix(fb.raw()).smem_start as usize, start);
+        let fb = FB.open();
         assert_eq!(fbdev::fix(fb.raw()).smem_start, 0);
         assert_eq!(fbdev::fix(fb.raw()).line_length, 4096);
         0
     });
-    assert_eq!(child.wait(), Ended::Exit(0));
+    let ended = child.wait();
+    std::os::unix::fs::chown(&path, Some(0), Some(0)).unwrap();
+    assert_eq!(ended, Ended::Exit(0));
+}
+
+/// A window with fanlight,read-only can only be opened for reading.
+fn fb_pan_and_blank_need_a_writable_descriptor() {
+    let (reader, writer) = (FB.open_with(libc::O_RDONLY), FB.open());
+    fbdev::pan(writer.raw(), 0).unwrap();
+    assert_eq!(fbdev::pan(reader.raw(), 600), Err(Errno::EBADF));
+    for level in [0, 1, 4] {
+        let refused = sys::ioctl_at(reader.raw(), fbdev::BLANK, level);
+        assert_eq!(refused, Err(Errno::EBADF), "level {level}");
+    }
+    let now = fbdev::var(reader.raw());
+    assert_eq!(now.yoffset, 0);
+    let mut wanted = fbdev::Var {
+        yoffset: 600,
+        ..now
+    };
+    let refused = sys::ioctl(reader.raw(), fbdev::PUT_VAR, &mut wanted);
+    assert_eq!(refused, Err(Errno::EBADF));
+    // fbset does that to tell which modes there are.
+    let mut same = now;
+    assert_eq!(sys::ioctl(reader.raw(), fbdev::PUT_VAR, &mut same), Ok(0));
+    assert_eq!(fbdev::var(writer.raw()), now);
 }
 
 fn fb_info_names_each_format_as_drm_does() {

@@ -256,8 +256,8 @@ impl Settings {
     }
 }
 
-/// No program is called for nodes that come and go, as long as this lives: where they come and go fast, mdev removes a
-/// node that is there again.
+/// No program is called for nodes that come and go, as long as this lives: the tests bind so often
+/// that the programs would use most of the processors' time.
 pub struct NoHotplug(Option<String>);
 
 impl NoHotplug {
@@ -267,6 +267,24 @@ impl NoHotplug {
         let before = std::fs::read_to_string(Self::FILE).ok();
         let _ = std::fs::write(Self::FILE, "\n");
         Self(before)
+    }
+}
+
+/// mdev is called for nodes again, as long as this lives, where the image has it called by the kernel.
+pub struct Hotplug(bool);
+
+impl Hotplug {
+    pub fn new() -> Self {
+        let there = std::path::Path::new("/sbin/mdev").exists();
+        Self(there && std::fs::write(NoHotplug::FILE, "/sbin/mdev").is_ok())
+    }
+}
+
+impl Drop for Hotplug {
+    fn drop(&mut self) {
+        if self.0 {
+            let _ = std::fs::write(NoHotplug::FILE, "\n");
+        }
     }
 }
 

@@ -60,7 +60,9 @@ mod log_rights;
 mod log_salvage;
 mod log_write;
 
+mod window_debugger;
 mod window_dump;
+mod window_exec;
 mod window_fault;
 mod window_fork;
 mod window_info;
@@ -68,10 +70,12 @@ mod window_inject;
 mod window_io;
 mod window_map;
 mod window_overlay;
+mod window_private;
 mod window_race;
 mod window_regs;
 mod window_revoke;
 mod window_storm;
+mod window_stream;
 mod window_type;
 mod window_vma;
 mod witness;
@@ -131,6 +135,10 @@ fn main() {
         window_info::TESTS,
         window_map::TESTS,
         window_vma::TESTS,
+        window_private::TESTS,
+        window_exec::TESTS,
+        window_debugger::TESTS,
+        window_stream::TESTS,
         window_fault::TESTS,
         window_fork::TESTS,
         window_dump::TESTS,

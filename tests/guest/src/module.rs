@@ -66,6 +66,21 @@ impl TestModule {
         }
     }
 
+    /// Has the mapping at an address of this process read its memory for a debugger.
+    pub fn peek(&self, address: usize, len: usize) -> Result<Vec<u8>, Errno> {
+        let fd = sys::open(&format!("{FILES}/access"), libc::O_RDONLY).expect("access");
+        let mut bytes = vec![0; len];
+        let got = sys::pread(fd.as_raw_fd(), &mut bytes, address as i64)?;
+        bytes.truncate(got);
+        Ok(bytes)
+    }
+
+    /// Has the mapping at an address of this process write to its memory for a debugger.
+    pub fn poke(&self, address: usize, bytes: &[u8]) -> Result<usize, Errno> {
+        let fd = sys::open(&format!("{FILES}/access"), libc::O_WRONLY).expect("access");
+        sys::pwrite(fd.as_raw_fd(), bytes, address as i64)
+    }
+
     /// Records and refusals so far, over all contexts.
     pub fn counts(&self) -> Counts {
         let text = fs::read_to_string(format!("{FILES}/counts")).expect("counts");

@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::fmt;
 use std::fs::File;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// An errno that prints as its name.
@@ -30,7 +30,7 @@ macro_rules! errnos {
 
 errnos! {
     EPERM, ENOENT, EINTR, EIO, ENXIO, E2BIG, EBADF, EAGAIN, ENOMEM, EACCES, EFAULT, EBUSY, EEXIST, ENODEV, EINVAL, ENOTTY, EFBIG,
-    ENOSPC, ESPIPE, EROFS, EPIPE, ERANGE, EOVERFLOW, EOPNOTSUPP, EMSGSIZE,
+    ENOSPC, ESPIPE, EROFS, EPIPE, ERANGE, EOVERFLOW, EOPNOTSUPP, EMSGSIZE, ENOSYS,
 }
 
 pub type Result<T> = std::result::Result<T, Errno>;
@@ -279,6 +279,15 @@ pub fn close(fd: RawFd) {
 }
 
 /// Ends the process without running what the parent has registered.
+/// A descriptor of another process.
+pub fn pidfd_getfd(pid: libc::pid_t, fd: RawFd) -> OwnedFd {
+    let process = pidfd_open(pid);
+    // SAFETY: no memory is involved.
+    let got = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) };
+    assert!(got >= 0, "pidfd_getfd: {:?}", last());
+    crate::harness::owned(got as i32)
+}
+
 pub fn exit_now(status: i32) -> ! {
     // SAFETY: never returns.
     unsafe { libc::_exit(status) }
@@ -343,6 +352,74 @@ pub fn vmsplice(pipe: RawFd, address: usize, len: usize) -> Result<usize> {
     };
     // SAFETY: one piece; the kernel checks its address.
     check(unsafe { libc::vmsplice(pipe, &piece, 1, 0) })
+}
+
+pub fn fsync(fd: RawFd) -> Result<usize> {
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::fsync(fd) } as isize)
+}
+
+pub fn fdatasync(fd: RawFd) -> Result<usize> {
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::fdatasync(fd) } as isize)
+}
+
+pub fn msync(address: usize, len: usize, flags: i32) -> Result<usize> {
+    // SAFETY: the kernel checks the address, and changes nothing there.
+    check(unsafe { libc::msync(address as *mut libc::c_void, len, flags) } as isize)
+}
+
+pub fn flock(fd: RawFd, how: i32) -> Result<usize> {
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::flock(fd, how) } as isize)
+}
+
+/// sendfile() from the file's own position.
+pub fn sendfile(to: RawFd, from: RawFd, len: usize) -> Result<usize> {
+    // SAFETY: there is no offset to be read or written.
+    check(unsafe { libc::sendfile64(to, from, std::ptr::null_mut(), len) })
+}
+
+/// splice() from and to the files' own positions.
+pub fn splice(from: RawFd, to: RawFd, len: usize) -> Result<usize> {
+    let none = std::ptr::null_mut();
+    // SAFETY: there are no offsets to be read or written.
+    check(unsafe { libc::splice(from, none, to, none, len, 0) })
+}
+
+/// An epoll instance that watches one descriptor for these events.
+pub fn epoll_of(fd: RawFd, events: i32) -> OwnedFd {
+    // SAFETY: no memory is involved.
+    let epoll = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+    assert!(epoll >= 0, "epoll_create1: {:?}", last());
+    let mut event = libc::epoll_event {
+        events: events as u32,
+        u64: 0,
+    };
+    // SAFETY: the kernel reads one structure.
+    let added = unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &mut event) };
+    assert_eq!(added, 0, "epoll_ctl: {:?}", last());
+    crate::harness::owned(epoll)
+}
+
+/// The events that an epoll instance reports within this time, or none.
+pub fn epoll_wait(epoll: RawFd, time: Duration) -> Option<i32> {
+    let mut event = libc::epoll_event { events: 0, u64: 0 };
+    let ms = i32::try_from(time.as_millis()).expect("a short time");
+    // SAFETY: the kernel writes one structure.
+    let count = unsafe { libc::epoll_wait(epoll, &mut event, 1, ms) };
+    assert!(count >= 0, "epoll_wait: {:?}", last());
+    (count == 1).then_some(event.events as i32)
+}
+
+/// Reading implies execution, for this process, from now on.
+pub fn read_implies_exec() {
+    const READ_IMPLIES_EXEC: libc::c_ulong = 0x40_0000;
+    // SAFETY: no memory is involved.
+    let before = unsafe { libc::personality(0xffff_ffff) };
+    let wanted = before as libc::c_ulong | READ_IMPLIES_EXEC;
+    // SAFETY: no memory is involved.
+    assert!(unsafe { libc::personality(wanted) } >= 0, "personality");
 }
 
 pub fn signal_name(signal: i32) -> String {

@@ -3,16 +3,17 @@
 
 use std::fs;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{chown, FileTypeExt, MetadataExt};
+use std::path::PathBuf;
 use std::process::Command;
 
 use libc::O_RDONLY;
 
 use crate::board;
-use crate::child::Child;
+use crate::child::{Child, Signal};
 use crate::dev::{
-    copyable, Spec, CARVE_RO, CARVE_WC, CONTIG, FB, LOG, LOG2, MAILBOX, READ_ONLY, REGS, SRAM,
-    TABLE, TABLE_NOW, WRITABLE,
+    copyable, Spec, Window, CARVE_RO, CARVE_WC, CONTIG, FB, LOG, LOG2, MAILBOX, READ_ONLY, REGS,
+    SRAM, TABLE, TABLE_NOW, WRITABLE,
 };
 use crate::mem::Map;
 use crate::sys::{self, Ended, Errno};
@@ -25,7 +26,8 @@ tests! {
         window_info_describes_the_framebuffer,
         window_info_describes_the_logs,
         window_info_rights_follow_the_tree,
-        window_info_hides_physical_addresses_without_cap_sys_admin,
+        window_info_shows_addresses_by_the_opener,
+        window_info_address_in_sysfs_is_for_root_and_a_group,
         window_info_physical_address_is_the_trees,
         window_info_into_a_bad_pointer_is_efault,
         window_info_from_a_c_program_that_knows_only_the_header,
@@ -131,23 +133,87 @@ fn window_info_physical_address_is_the_trees() {
     }
 }
 
-fn window_info_hides_physical_addresses_without_cap_sys_admin() {
+/// Lets a user who has no rights but those of one group do something.
+fn as_user(group: u32, body: impl FnOnce()) {
+    let child = Child::spawn(|| {
+        sys::become_user(65534, &[group]);
+        body();
+        0
+    });
+    assert_eq!(child.wait(), Ended::Exit(0));
+}
+
+/// A group that no node belongs to.
+const GROUP: u32 = 4711;
+
+/// Gives a window to the group, as long as this lives.
+struct Given(PathBuf);
+
+impl Given {
+    fn new(path: PathBuf) -> Self {
+        chown(&path, Some(0), Some(GROUP)).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+        Self(path)
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        let _ = chown(&self.0, Some(0), Some(0));
+    }
+}
+
+fn window_info_shows_addresses_by_the_opener() {
     for spec in [FB, CARVE_WC, CONTIG] {
         let window = spec.open();
-        let address = format!("{:x}", window.info().phys);
-        let sysfs = spec.sysfs();
+        let phys = window.info().phys;
+        assert_ne!(phys, 0, "{}", spec.name);
+        // What root has opened shows to whoever gets it what it shows to root.
+        as_user(GROUP, || {
+            assert_eq!(window.info().phys, phys);
+        });
+        let _given = Given::new(spec.path().into());
+        let (ready, go) = (Signal::new(), Signal::new());
         let child = Child::spawn(|| {
-            sys::become_user(65534, &[]);
-            // The descriptor is root's: what counts is who asks.
-            assert_eq!(window.info().phys, 0);
-            assert_eq!(window.info().size, spec.size as u64);
-            for entry in crate::dev::names_in(sysfs.to_str().unwrap()) {
-                let text = fs::read_to_string(sysfs.join(&entry)).unwrap_or_default();
-                assert!(!text.contains(&address), "sysfs tells it in {entry}");
-            }
+            sys::become_user(65534, &[GROUP]);
+            let window = spec.open();
+            let info = window.info();
+            assert_eq!((info.phys, info.size), (0, spec.size as u64));
+            ready.send_value(window.raw() as u64);
+            go.wait();
             0
         });
+        // And root sees through the descriptor of a user what the user sees.
+        let theirs = ready.wait() as i32;
+        let fd = sys::pidfd_getfd(child.pid(), theirs);
+        assert_eq!(Window { spec, fd }.info().phys, 0, "{}", spec.name);
+        go.send();
         assert_eq!(child.wait(), Ended::Exit(0), "{}", spec.name);
+    }
+}
+
+fn window_info_address_in_sysfs_is_for_root_and_a_group() {
+    for spec in [FB, CARVE_WC, CONTIG] {
+        let phys = spec.open().info().phys;
+        let address = format!("{phys:#010x}");
+        assert_eq!(spec.attribute("phys"), address);
+        let sysfs = spec.sysfs();
+        let path = sysfs.join("phys");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o440);
+        as_user(GROUP, || {
+            assert!(fs::read_to_string(&path).is_err());
+            for entry in crate::dev::names_in(sysfs.to_str().unwrap()) {
+                let text = fs::read_to_string(sysfs.join(&entry)).unwrap_or_default();
+                assert!(!text.contains(&address[2..]), "sysfs has it in {entry}");
+            }
+        });
+        let _given = Given::new(path.clone());
+        as_user(GROUP, || {
+            let text = fs::read_to_string(&path).expect("of the group");
+            assert_eq!(text.trim(), address);
+        });
+    }
+    for spec in [TABLE, LOG] {
+        assert!(!spec.sysfs().join("phys").exists(), "{}", spec.name);
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use libc::{MAP_SHARED, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
 
+use crate::child::Child;
 use crate::dev::{self, Spec, CARVE_WC, CONTIG, EACH_BACKING, LOG, LOG2, LOG3, TABLE};
 use crate::log::Messages;
 use crate::log_bind;
@@ -21,6 +22,7 @@ tests! {
         log_inject_probe_without_a_log_leaves_its_region_alone_at_every_10th_allocation,
         window_inject_open_fails_cleanly,
         window_inject_mmap_fails_cleanly,
+        window_inject_mmap_that_fails_pins_no_address_space,
         window_inject_fault_is_out_of_memory_and_no_oops,
         window_inject_fork_fails_cleanly,
         window_inject_read_and_write_fail_cleanly,
@@ -107,11 +109,17 @@ impl Drop for Injector {
 
 /// Mappings that exist now, by the driver's count.
 fn maps(spec: &Spec) -> u64 {
+    counter(spec, "maps")
+}
+
+/// One of the driver's counters of a window.
+fn counter(spec: &Spec, name: &str) -> u64 {
     let path = format!("{DEBUGFS}/fanlight{}/{}", spec.instance(), spec.name);
     let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
     text.lines()
-        .find_map(|line| line.strip_prefix("maps "))
-        .expect("maps")
+        .find_map(|line| line.strip_prefix(name))
+        .expect(name)
+        .trim()
         .parse()
         .expect("a number")
 }
@@ -269,6 +277,55 @@ fn window_inject_mmap_fails_cleanly() {
     // Revocation is not kept waiting by what failed.
     drop(dev::Unbound::new(CARVE_WC.node));
     no_leaks();
+}
+
+/// Objects of the slab cache that address spaces come from.
+fn address_spaces() -> i64 {
+    let text = fs::read_to_string("/proc/slabinfo").expect("/proc/slabinfo");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("mm_struct "));
+    let line = line.expect("the slab cache mm_struct");
+    let active = line.split_whitespace().next().expect("a number");
+    active.parse().expect("a number")
+}
+
+/// An mmap that fails after the driver was asked and before the mapping exists is not reported to the
+/// driver. What the driver noted must not outlive the process.
+fn window_inject_mmap_that_fails_pins_no_address_space() {
+    const PROCESSES: i64 = 20;
+    let injector = Injector::new();
+    for spec in EACH_BACKING.iter().chain([&LOG]) {
+        let window = spec.open();
+        // The same descriptor is open here all the time.
+        let fail_at = |n: usize| {
+            let child = Child::spawn(|| {
+                // fail-nth is of the process that opened it.
+                let injector = Injector::new();
+                let mut map = Err(Errno::EIO);
+                let (_, failed) = injector.fail(n, || {
+                    map = Map::new(window.raw(), spec.size, R, MAP_SHARED, 0);
+                });
+                std::mem::forget(injector);
+                i32::from(failed && map.is_err())
+            });
+            child.wait()
+        };
+        let sites = (1..200)
+            .find(|n| fail_at(*n) == Ended::Exit(0))
+            .expect("an mmap that succeeds");
+        assert!(sites > 1, "{}: no allocation fails", spec.name);
+        let before = address_spaces();
+        for n in 1..sites {
+            for _ in 0..PROCESSES {
+                assert_eq!(fail_at(n), Ended::Exit(1), "{}", spec.name);
+            }
+        }
+        let settled = crate::wait::until(|| address_spaces() - before < PROCESSES / 2);
+        assert!(settled, "{}: {before}, now {}", spec.name, address_spaces());
+        assert_eq!(counter(spec, "pending"), 0, "{}", spec.name);
+    }
+    drop(injector);
 }
 
 fn window_inject_fault_is_out_of_memory_and_no_oops() {

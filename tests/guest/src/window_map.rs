@@ -3,7 +3,7 @@
 
 use std::os::fd::AsRawFd;
 
-use libc::{MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, O_RDONLY, O_RDWR, O_WRONLY};
+use libc::{MAP_SHARED, MAP_SHARED_VALIDATE, O_RDONLY, O_RDWR, O_WRONLY};
 
 use crate::board;
 use crate::dev::{Spec, EACH_BACKING, LOG, PFN_MAPPED, READ_ONLY, REGS, SRAM, WRITABLE};
@@ -19,7 +19,6 @@ tests! {
         window_mmap_past_the_end_is_einval,
         window_mmap_over_the_end_is_einval,
         window_mmap_at_huge_offset_is_refused,
-        window_mmap_private_is_einval,
         window_mmap_of_read_only_descriptor_is_readable_only,
         window_mmap_of_write_only_descriptor_is_eacces,
         window_mmap_for_writing_only_works,
@@ -114,27 +113,6 @@ fn window_mmap_at_huge_offset_is_refused() {
             assert!(
                 [Errno::EINVAL, Errno::EOVERFLOW].contains(&refused),
                 "{} at {page:#x}: {refused:?}",
-                spec.name
-            );
-        }
-    }
-}
-
-fn window_mmap_private_is_einval() {
-    for spec in WRITABLE.iter().chain(READ_ONLY).chain([&LOG]) {
-        for (flags, prot) in [(O_RDONLY, R), (O_RDWR, R), (O_RDWR, RW), (O_RDONLY, RW)] {
-            let Ok(fd) = sys::open(&spec.path(), flags) else {
-                continue;
-            };
-            let refused =
-                Map::new(fd.as_raw_fd(), PAGE, prot, MAP_PRIVATE, 0).expect_err(spec.name);
-            // For the log, writing may be what is refused first.
-            let log_write = spec.name == LOG.name
-                && prot == RW
-                && [Errno::EPERM, Errno::EACCES].contains(&refused);
-            assert!(
-                refused == Errno::EINVAL || log_write,
-                "{} prot {prot}: {refused:?}",
                 spec.name
             );
         }

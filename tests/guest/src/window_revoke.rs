@@ -31,6 +31,8 @@ tests! {
         window_revoke_gives_pollers_err_and_hup,
         window_revoke_wakes_a_blocked_reader,
         window_revoke_wakes_a_blocked_poller,
+        window_revoke_wakes_pollers_without_events_of_every_window,
+        window_revoke_is_an_edge_to_epoll,
         window_revoke_then_rebind_gives_a_fresh_device,
         window_revoke_leaves_other_instances_alone,
         window_revoke_lands_no_store_after_unbind_returned,
@@ -298,6 +300,56 @@ fn window_revoke_wakes_a_blocked_poller() {
     let events = done.wait_for(wait::LIMIT).expect("the poller sleeps on") as i16;
     assert_eq!(events & (POLLERR | POLLHUP), POLLERR | POLLHUP);
     child.wait();
+}
+
+/// Programs that only want to know when a device goes ask for no events.
+fn window_revoke_wakes_pollers_without_events_of_every_window() {
+    LOG2.needed();
+    let ready = Signal::new();
+    let pollers: Vec<(&Spec, Signal, Child)> = victims()
+        .map(|spec| {
+            let done = Signal::new();
+            let child = Child::spawn(|| {
+                let window = spec.open();
+                ready.send();
+                done.send_value(sys::poll(window.raw(), 0, wait::LIMIT) as u64);
+                0
+            });
+            ready.wait();
+            (spec, done, child)
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(100));
+    let _unbound = Unbound::new(NODE);
+    for (spec, done, child) in pollers {
+        let events = done.wait_for(wait::LIMIT / 2);
+        let events = events.unwrap_or_else(|| panic!("{}: the poller sleeps on", spec.name)) as i16;
+        assert_eq!(events, POLLERR | POLLHUP, "{}", spec.name);
+        child.wait();
+    }
+}
+
+fn window_revoke_is_an_edge_to_epoll() {
+    const GONE: i32 = libc::EPOLLERR | libc::EPOLLHUP;
+    LOG2.needed();
+    let watched: Vec<_> = victims()
+        .map(|spec| {
+            let window = spec.open();
+            let epoll = sys::epoll_of(window.raw(), libc::EPOLLIN | libc::EPOLLET);
+            // What is ready now is reported once.
+            while sys::epoll_wait(epoll.as_raw_fd(), Duration::ZERO).is_some() {}
+            (spec, window, epoll)
+        })
+        .collect();
+    let _unbound = Unbound::new(NODE);
+    for (spec, _window, epoll) in &watched {
+        let events = wait::for_some(|| {
+            let events = sys::epoll_wait(epoll.as_raw_fd(), Duration::from_millis(100))?;
+            (events & GONE != 0).then_some(events)
+        });
+        let events = events.unwrap_or_else(|| panic!("{}: no event", spec.name));
+        assert_eq!(events & GONE, GONE, "{}", spec.name);
+    }
 }
 
 fn window_revoke_then_rebind_gives_a_fresh_device() {

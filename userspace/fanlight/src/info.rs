@@ -182,7 +182,7 @@ pub struct Info {
     pub rights: Rights,
     /// Bytes that can be mapped.
     pub size: u64,
-    /// Where it is in physical memory; told to administrators only.
+    /// Where it is in physical memory, if the node was opened with CAP_SYS_ADMIN.
     pub phys: Option<u64>,
     /// Size and format of a framebuffer's picture.
     pub geometry: Option<Geometry>,

@@ -1,0 +1,32 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# With CONFIG_FANLIGHT=y the driver is part of the kernel, which is not built for that. KTAP.
+set -u
+name=build_driver_is_built_in_where_the_kernel_says_so
+echo "KTAP version 1"
+echo "1..1"
+kernel=$(mk/kernel dir)
+log=build/log/built-in.log
+out=$PWD/build/built-in
+if [ ! -e "$kernel/ready" ]; then
+	echo "ok 1 $name # SKIP no kernel was built: run \`make kernel\`"
+	exit
+fi
+rm -rf "$out"
+mkdir -p "$out" build/log
+# Kbuild says what it would do, and does nothing.
+if ! make -n -C "$kernel" ARCH=arm LLVM=1 M="$PWD/driver" MO="$out" CONFIG_FANLIGHT=y KBUILD_BUILTIN=1 . >"$log" 2>&1; then
+	echo "# full log: $log"
+	echo "not ok 1 $name"
+	exit
+fi
+# The archive of what the kernel links.
+objects=$(sed -n 's/^.*printf "[^"]*" \([^|]*\) | xargs [^ ]*ar [^ ]* built-in\.a;.*$/\1/p' "$log" | head -n 1 | tr ' ' '\n' | sort | tr '\n' ' ')
+parts=$(sed -n 's/^fanlight-y := //p' driver/Kbuild | tr ' ' '\n' | sort | tr '\n' ' ')
+if [ "$objects" = "$parts" ]; then
+	echo "ok 1 $name"
+else
+	echo "# built in: ${objects:-nothing}; full log: $log"
+	echo "not ok 1 $name"
+fi
