@@ -13,7 +13,8 @@ use crate::{
             FbFix,
             FbVar, //
         },
-        file::may_show_addresses, //
+        file::may_show_addresses,
+        PAGE_SIZE, //
     }, //
 };
 use kernel::{
@@ -190,16 +191,22 @@ impl Framebuffer {
         }
     }
 
+    /// The physical address; 0 where it does not fit. Without the right to see it, where the memory
+    /// begins in its page is left: programs add that to the address of their mapping.
+    fn smem_start(&self) -> u32 {
+        if may_show_addresses() {
+            u32::try_from(self.start).unwrap_or(0)
+        } else {
+            (self.start % PAGE_SIZE as u64) as u32
+        }
+    }
+
     fn fix(&self, size: usize) -> FbFix {
         let mut id = [0; 16];
         id[..8].copy_from_slice(b"fanlight");
         FbFix {
             id,
-            smem_start: if may_show_addresses() {
-                self.start as u32
-            } else {
-                0
-            },
+            smem_start: self.smem_start(),
             smem_len: size as u32,
             visual: FB_VISUAL_TRUECOLOR,
             ypanstep: if self.geometry.pages > 1 { 1 } else { 0 },

@@ -11,6 +11,7 @@ use crate::{
     },
     log_file::LogFile,
     memory,
+    refusal::Text,
     ring::Digits,
     spec::Name,
     sys::{
@@ -81,7 +82,7 @@ pub(crate) enum Content {
     /// A picture.
     Framebuffer(Pin<KBox<Framebuffer>>),
     /// The log of this boot. Whether it is kept over a reboot: "yes", or why not.
-    Log(Arc<Intake>, &'static str),
+    Log(Arc<Intake>, Text),
     /// The log of an earlier boot, and what writes to the region that keeps it.
     Previous(Arc<Previous>, Arc<Intake>),
 }
@@ -175,7 +176,6 @@ impl Window {
             kind: 1,
             backing: self.backing as u32,
             cache: self.mapping.cache() as u32,
-            rights: RIGHT_MAP_READ,
             size: self.mapping.size() as u64,
             phys: self
                 .mapping
@@ -184,10 +184,14 @@ impl Window {
                 .unwrap_or(0),
             instance: self.instance,
             name,
+            offset: self.mapping.page_offset() as u32,
             ..Info::default()
         };
-        if !self.read_only {
-            info.rights |= RIGHT_MAP_WRITE;
+        if self.mapping.is_mappable() {
+            info.rights |= RIGHT_MAP_READ;
+            if !self.read_only {
+                info.rights |= RIGHT_MAP_WRITE;
+            }
         }
         if !self.mapping.is_map_only() {
             info.rights |= if self.read_only {

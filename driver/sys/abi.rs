@@ -35,7 +35,8 @@ pub(crate) struct Info {
     pub(crate) pages: u32,
     pub(crate) instance: u32,
     pub(crate) name: [u8; 32],
-    pub(crate) reserved: [u32; 8],
+    pub(crate) offset: u32,
+    pub(crate) reserved: [u32; 7],
 }
 static_assert!(size_of::<Info>() == 128);
 

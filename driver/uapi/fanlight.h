@@ -53,7 +53,7 @@ struct fanlight_info {
 	__u32 cache;			/* FANLIGHT_CACHE_* */
 	__u32 rights;			/* FANLIGHT_RIGHT_* */
 	__u32 scanout;			/* FANLIGHT_SCANOUT_* */
-	__u64 size;			/* bytes that can be mapped, a multiple of the page size */
+	__u64 size;			/* bytes of the window */
 	/* physical address; 0 without CAP_SYS_ADMIN, and for vmalloc */
 	__u64 phys;
 	__u32 width;			/* visible pixels; 0 where there is no geometry */
@@ -64,7 +64,12 @@ struct fanlight_info {
 	__u32 pages;
 	__u32 instance;			/* the N of /dev/fanlightN */
 	char name[FANLIGHT_NAME_LEN];	/* the window's name, NUL-terminated */
-	__u32 reserved[8];		/* 0 */
+	/*
+	 * Where the first byte is in a mapping of the whole window, which is offset + size bytes
+	 * long. Not 0 only for a window that does not begin with a page.
+	 */
+	__u32 offset;
+	__u32 reserved[7];		/* 0 */
 };
 
 /*

@@ -230,7 +230,7 @@ impl Window {
 
     pub fn info(&self) -> Info {
         let mut info = Info {
-            reserved: [!0; 8],
+            reserved: [!0; 7],
             ..Info::default()
         };
         sys::ioctl(self.raw(), uapi::IOC_INFO, &mut info).expect("FANLIGHT_IOC_INFO");

@@ -45,7 +45,8 @@ pub struct Info {
     pub pages: u32,
     pub instance: u32,
     pub name: [u8; 32],
-    pub reserved: [u32; 8],
+    pub offset: u32,
+    pub reserved: [u32; 7],
 }
 
 impl Info {

@@ -52,7 +52,8 @@ fn check_info(spec: &Spec) -> Info {
     assert_eq!(info.cache, spec.cache, "{name}");
     assert_eq!(info.size, spec.size as u64, "{name}");
     assert_eq!(info.instance, spec.instance(), "{name}");
-    assert_eq!(info.reserved, [0; 8], "{name}");
+    assert_eq!(info.offset, 0, "{name}");
+    assert_eq!(info.reserved, [0; 7], "{name}");
     info
 }
 

@@ -60,7 +60,8 @@ pub struct Info {
     pub pages: u32,
     pub instance: u32,
     pub name: [u8; NAME_LEN],
-    pub reserved: [u32; 8],
+    pub offset: u32,
+    pub reserved: [u32; 7],
 }
 const _: () = assert!(size_of::<Info>() == 128);
 

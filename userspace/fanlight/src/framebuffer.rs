@@ -119,7 +119,8 @@ impl Framebuffer {
             _ => (var.yres_virtual / geometry.height()).clamp(1, fit),
         };
         let strict = info.is_some_and(|info| info.cache == abi::CACHE_NONCACHED);
-        let memory = window::map(device.file(), &path, len, writable, strict)?;
+        let offset = info.map_or(0, |info| info.offset as usize);
+        let memory = window::map(device.file(), &path, len, writable, strict, offset)?;
         let shown = (var.yoffset / geometry.height()).min(pages - 1);
         let canvas = Canvas::from_memory(memory, geometry, shown as usize * geometry.bytes());
         Ok(Self {
@@ -161,7 +162,7 @@ impl Framebuffer {
             let what = format!("its {len} bytes are less than one picture of {geometry}");
             return Err(Error::Mode { path, what });
         }
-        let memory = window::map(&file, &path, geometry.bytes(), true, false)?;
+        let memory = window::map(&file, &path, geometry.bytes(), true, false, 0)?;
         let canvas = Canvas::from_memory(memory, geometry, 0);
         Ok(Self {
             canvas,
