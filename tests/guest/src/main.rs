@@ -66,6 +66,7 @@ mod window_io;
 mod window_map;
 mod window_overlay;
 mod window_race;
+mod window_region;
 mod window_regs;
 mod window_revoke;
 mod window_storm;
@@ -132,6 +133,7 @@ fn main() {
         window_fork::TESTS,
         window_dump::TESTS,
         window_io::TESTS,
+        window_region::TESTS,
         window_regs::TESTS,
         fb_abi::TESTS,
         fb_screen::TESTS,
