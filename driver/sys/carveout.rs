@@ -5,7 +5,8 @@
 //! A region may be as large as the machine has addresses: the kernel has no mapping of it, except
 //! for the moments of a copy ([`KernelMapping`]) and for the region of a log ([`MappedCarveout`]).
 //!
-//! C headers: [`include/linux/ioport.h`](srctree/include/linux/ioport.h), [`include/linux/io.h`](srctree/include/linux/io.h)
+//! C headers: [`include/linux/ioport.h`](srctree/include/linux/ioport.h),
+//! [`include/linux/io.h`](srctree/include/linux/io.h)
 
 use super::{
     ffi,
@@ -32,7 +33,8 @@ pub(crate) enum Refusal {
     Unaligned,
     /// It lies beyond what this kernel can address.
     Unaddressable,
-    /// The kernel uses some of it as its own memory: a second mapping of another type would corrupt it.
+    /// The kernel uses some of it as its own memory: a second mapping of another type would corrupt
+    /// it.
     SystemRam,
     /// The kernel uses some of the pages that contain it.
     SharesPage,
@@ -168,8 +170,9 @@ impl Carveout {
             return Err(Refusal::SystemRam);
         }
         let start = range.start - range.start % PAGE_SIZE as u64;
-        // A page of which the beginning is not System RAM is in no allocator of the kernel. So read()
-        // and write(), which access the range only, may map a last page of which the rest is.
+        // A page of which the beginning is not System RAM is in no allocator of the kernel. So
+        // read() and write(), which access the range only, may map a last page of which the rest
+        // is.
         let end = if claims.pages {
             (last / PAGE_SIZE as u64 + 1) * PAGE_SIZE as u64
         } else {
@@ -329,8 +332,8 @@ impl MappedCarveout {
 
     /// The whole range as aligned words.
     pub(crate) fn words(&self) -> &[Word] {
-        // SAFETY: by the type invariant; `Word` is an atomic `u32` for which any bits are valid, and
-        // the mapping is aligned to a page.
+        // SAFETY: by the type invariant; `Word` is an atomic `u32` for which any bits are valid,
+        // and the mapping is aligned to a page.
         unsafe { core::slice::from_raw_parts(self.memory.as_ptr().cast(), self.size() / 4) }
     }
 }

@@ -92,15 +92,17 @@ static void fanlight_iomem_owner(u64 start, u64 size, char *owner, size_t len)
 struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, bool iomem,
 					  const char *name, char *owner, size_t len)
 {
-	struct fanlight_claim *claim = kzalloc_flex(*claim, name, strlen(name) + 1);
+	size_t name_size = strlen(name) + 1;
+	struct fanlight_claim *claim = kzalloc_flex(*claim, name, name_size);
+	u64 end = start + size;
 	int ret = 0;
 
 	owner[0] = '\0';
 	if (!claim)
 		return ERR_PTR(-ENOMEM);
-	strcpy(claim->name, name);
+	memcpy(claim->name, name, name_size);
 	claim->start = pages ? round_down(start, (u64)PAGE_SIZE) : start;
-	claim->size = (pages ? round_up(start + size, (u64)PAGE_SIZE) : start + size) - claim->start;
+	claim->size = (pages ? round_up(end, (u64)PAGE_SIZE) : end) - claim->start;
 	mutex_lock(&fanlight_claims_lock);
 	if (!__request_region(&fanlight_claims, claim->start, claim->size, claim->name, 0)) {
 		ret = fanlight_claimed(claim->start, claim->size, owner, len) ? -EBUSY : -ENOMEM;

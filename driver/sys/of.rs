@@ -52,7 +52,8 @@ impl Range {
     /// The range of entry `index` of `memory-region` of `node`.
     ///
     /// `ENOENT`: there is no such entry, or it points to no node; `EXDEV`: to no child of
-    /// `/reserved-memory`; `ENODEV`: to one that is disabled; another error: to one without a range.
+    /// `/reserved-memory`; `ENODEV`: to one that is disabled; another error: to one without a
+    /// range.
     pub(crate) fn reserved(node: &FwNode, index: u32) -> Result<Self> {
         // SAFETY: `node` is valid, and the resource may be written.
         Self::from_resource(|res| unsafe { ffi::fanlight_of_region(as_raw(node), index, res) })
@@ -62,8 +63,8 @@ impl Range {
     /// before the SRAM's driver is.
     ///
     /// `ENOENT`: it points to no node; `EXDEV`: to no partition of an `mmio-sram`; `ENODEV`: to one
-    /// that is disabled; `EBUSY`: to one that the SRAM's driver gives to others; `EPROBE_DEFER`: the
-    /// SRAM's driver is not bound; `ENOMEM`; another error: to one without a range.
+    /// that is disabled; `EBUSY`: to one that the SRAM's driver gives to others; `EPROBE_DEFER`:
+    /// the SRAM's driver is not bound; `ENOMEM`; another error: to one without a range.
     pub(crate) fn sram(dev: &Device<Core<'_>>, node: &FwNode) -> Result<Self> {
         // SAFETY: `dev` and `node` are valid, `dev` is being probed, and the resource may be
         // written.
@@ -100,8 +101,8 @@ impl Range {
 pub(crate) struct Pool(ARef<Device>);
 
 impl Pool {
-    /// The first `shared-dma-pool` with `reusable` in `memory-region` of the device's node, if there
-    /// is one. What was allocated from it must be freed first.
+    /// The first `shared-dma-pool` with `reusable` in `memory-region` of the device's node, if
+    /// there is one. What was allocated from it must be freed first.
     pub(crate) fn of(dev: &Device<Core<'_>>) -> Result<Option<Self>> {
         // SAFETY: `dev` is valid, and is being probed: nothing was allocated for it.
         let ret = unsafe { ffi::fanlight_of_pool(device_as_raw(dev)) };

@@ -99,8 +99,8 @@ int fanlight_of_sram(struct fwnode_handle *fwnode, struct device *consumer, stru
 	if (!pdev)
 		return -EPROBE_DEFER;
 	/*
-	 * With this link, the SRAM's driver is unbound after this one. A driver that is in its probe
-	 * has the link as well, so the second question.
+	 * With this link, the SRAM's driver is unbound after this one. The state of the link is the
+	 * same while that driver is in its probe, so that this is asked as well.
 	 */
 	link = device_link_add(consumer, &pdev->dev, DL_FLAG_AUTOREMOVE_CONSUMER);
 	if (!link)
