@@ -138,6 +138,7 @@ pub(crate) const ATTRIBUTES: &[Attribute<Window>] = &[
     attribute!(c"instance", |w, f| write!(f, "{}", w.instance)),
     attribute!(c"kind", |w, f| f.write_str(w.kind())),
     attribute!(c"size", |w, f| write!(f, "{}", w.mapping.size())),
+    attribute!(c"offset", |w, f| write!(f, "{}", w.mapping.page_offset())),
     attribute!(c"backing", |w, f| f.write_str(w.backing())),
     attribute!(c"cache", |w, f| f.write_str(w.cache())),
     attribute!(c"rights", |w, f| f.write_str(if w.read_only {
@@ -186,7 +187,7 @@ pub(crate) const ATTRIBUTES: &[Attribute<Window>] = &[
         c"persisted",
         |w| w.content.intake().is_some(),
         |w, f| match &w.content {
-            Content::Log(_, kept) => f.write_str(kept),
+            Content::Log(_, kept) => f.write_str(kept.as_str()),
             _ => Ok(()),
         },
         None

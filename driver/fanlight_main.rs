@@ -20,6 +20,7 @@ mod instance;
 mod log;
 mod log_file;
 mod memory;
+mod refusal;
 #[allow(dead_code, unreachable_pub, unused_imports)]
 // Shared with user space: not everybody uses all of it.
 mod ring;

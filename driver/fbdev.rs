@@ -7,11 +7,14 @@
 use crate::{
     geometry::Geometry,
     scanout::Scanout,
-    sys::abi::{
-        FbBitfield,
-        FbCmap,
-        FbFix,
-        FbVar, //
+    sys::{
+        abi::{
+            FbBitfield,
+            FbCmap,
+            FbFix,
+            FbVar, //
+        },
+        PAGE_SIZE, //
     }, //
 };
 use core::mem::size_of;
@@ -268,17 +271,22 @@ impl Framebuffer {
         }
     }
 
+    /// The physical address; 0 where it does not fit. Without the right to see it, where the memory
+    /// begins in its page is left: programs add that to the address of their mapping.
+    fn smem_start(&self, rights: Rights) -> u32 {
+        if rights.addresses {
+            u32::try_from(self.start).unwrap_or(0)
+        } else {
+            (self.start % PAGE_SIZE as u64) as u32
+        }
+    }
+
     fn fix(&self, size: usize, rights: Rights) -> FbFix {
         let mut id = [0; 16];
         id[..8].copy_from_slice(b"fanlight");
         FbFix {
             id,
-            smem_start: if rights.addresses {
-                // Above 4 GiB there is no way to say it.
-                u32::try_from(self.start).unwrap_or(0)
-            } else {
-                0
-            },
+            smem_start: self.smem_start(rights),
             smem_len: size as u32,
             visual: FB_VISUAL_TRUECOLOR,
             ypanstep: if self.geometry.pages > 1 { 1 } else { 0 },

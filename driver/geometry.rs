@@ -13,7 +13,6 @@ use crate::spec::{
 };
 use core::fmt::Write;
 use kernel::{
-    alloc::AllocError,
     device::property::FwNode,
     prelude::*, //
 };
@@ -138,11 +137,9 @@ impl Geometry {
             required(c"height")?,
             required(c"stride")?,
         );
-        let format = read_string(node, c"format")
-            .map_err(|_| AllocError)?
-            .ok_or(invalid(
-                "a geometry needs width, height, stride (1 to 65536) and format",
-            ))?;
+        let format = read_string(node, c"format")?.ok_or(invalid(
+            "a geometry needs width, height, stride (1 to 65536) and format",
+        ))?;
         let format = *FORMATS
             .iter()
             .find(|f| f.name.as_bytes() == format.to_bytes())

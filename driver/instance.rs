@@ -17,14 +17,18 @@ use crate::{
         },
         Log, //
     },
+    refusal::{
+        Text,
+        OUT_OF_MEMORY, //
+    },
     scanout,
     spec::{
         self,
         Kind,
+        Name,
         Refusal,
         Source,
-        Spec,
-        Text, //
+        Spec, //
     },
     stats::Stats,
     sys::{
@@ -32,7 +36,8 @@ use crate::{
         backing::Backing,
         carveout::{
             self,
-            Carveout, //
+            Carveout,
+            Claims, //
         },
         chardev::CharDevice,
         console::Console,
@@ -45,6 +50,7 @@ use crate::{
         mapping::Mapping,
         of::{
             self,
+            Pool,
             Range, //
         },
         time::{
@@ -62,8 +68,10 @@ use crate::{
     }, //
 };
 use kernel::{
+    alloc::AllocError,
     device::{
         property::FwNode,
+        Core,
         Device, //
     },
     prelude::*,
@@ -86,6 +94,8 @@ pub(crate) struct Instance {
     _stats: Stats,
     /// No more pages mapped, and everybody who waits is woken.
     _windows: Windows,
+    /// The pages of the windows are freed.
+    _pool: Option<Pool>,
     /// Only now may another instance have the number.
     _id: InstanceId,
 }
@@ -105,15 +115,67 @@ struct Logs {
     intake: Arc<Intake>,
 }
 
+/// Why an instance cannot be had. The reason is printed already, unless it is `Silent`.
+enum Failure {
+    Printed(Error),
+    Silent(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Silent(error)
+    }
+}
+
+impl From<AllocError> for Failure {
+    fn from(_: AllocError) -> Self {
+        Self::Silent(ENOMEM)
+    }
+}
+
 impl Instance {
+    /// Makes what `dev`'s node describes, or prints one line that says why not.
+    pub(crate) fn new(dev: &Device<Core<'_>>) -> Result<Self> {
+        Self::make(dev).map_err(|failure| match failure {
+            Failure::Printed(error) => error,
+            Failure::Silent(error) => {
+                let (node, number) = (dev.fwnode(), error.to_errno());
+                match (node, error) {
+                    (Some(node), ENOMEM) => dev_err!(dev, "{} (node {})\n", OUT_OF_MEMORY, node),
+                    (Some(node), _) => {
+                        dev_err!(dev, "cannot be bound: error {} (node {})\n", number, node)
+                    }
+                    (None, _) => dev_err!(dev, "cannot be bound: it has no device-tree node\n"),
+                }
+                error
+            }
+        })
+    }
+
     /// Makes what `dev`'s node describes. A window that cannot be made costs only itself, and a
     /// line that says why.
     ///
     /// The log comes last, whatever the order of the nodes: when the probe is deferred or fails,
     /// its region is untouched.
-    pub(crate) fn new(dev: &Device) -> Result<Self> {
+    fn make(dev: &Device<Core<'_>>) -> Result<Self, Failure> {
         let node = dev.fwnode().ok_or(ENODEV)?;
+        if let Err(refusal) = spec::check_parent(node) {
+            let reason = refusal.reason.as_str();
+            dev_err!(dev, "{} (node {})\n", reason, node);
+            return Err(Failure::Printed(refusal.error));
+        }
         let id = Self::number(dev, node)?;
+        // Before the windows, so that it is dropped after them if the probe fails.
+        let pool = Pool::of(dev).map_err(|error| {
+            let number = error.to_errno();
+            dev_err!(
+                dev,
+                "the shared-dma-pool of memory-region cannot be used: error {} (node {})\n",
+                number,
+                node
+            );
+            Failure::Printed(error)
+        })?;
         let space = Arc::new(AddressSpace::new()?, GFP_KERNEL)?;
         let mut windows = Windows(KVec::new());
         let mut refused = None;
@@ -122,9 +184,8 @@ impl Instance {
         for child in node.children() {
             let name = match spec::name_of(&child) {
                 Ok(name) => name,
-                Err(error) => {
-                    let reason = "its label or name cannot be read";
-                    refused = Some(Refusal::new(reason, error).report(dev, c"?"));
+                Err(refusal) => {
+                    refused = Some(refusal.report(dev, c"?", &child));
                     continue;
                 }
             };
@@ -134,9 +195,12 @@ impl Instance {
             }
             match Self::window(dev, &child, &name, id.get(), &space, &windows.0) {
                 Ok(window) => windows.0.push(window, GFP_KERNEL)?,
-                // A display whose driver is not there yet is no error: probe is called again.
-                Err(refusal) if refusal.error == EPROBE_DEFER => return Err(EPROBE_DEFER),
-                Err(refusal) => refused = Some(refusal.report(dev, &name)),
+                // Another driver that is not there yet is no error: probe is called again.
+                Err(refusal) if refusal.error == EPROBE_DEFER => {
+                    refusal.note_deferred(dev, &name);
+                    return Err(Failure::Printed(EPROBE_DEFER));
+                }
+                Err(refusal) => refused = Some(refusal.report(dev, &name, &child)),
             }
         }
         let mut intake = None;
@@ -154,17 +218,21 @@ impl Instance {
                     }
                     Err(error) => {
                         let reason = "printk does not accept its console: out of memory";
-                        refused = Some(Refusal::new(reason, error).report(dev, &name));
+                        refused = Some(Refusal::new(reason, error).report(dev, &name, &child));
                     }
                 },
-                Err(refusal) => refused = Some(refusal.report(dev, &name)),
+                Err(refusal) => refused = Some(refusal.report(dev, &name, &child)),
             }
         }
         if windows.0.is_empty() {
             if refused.is_none() {
-                dev_err!(dev, "the node has no windows: each is a child node\n");
+                dev_err!(
+                    dev,
+                    "it has no windows: each is a child node (node {})\n",
+                    node
+                );
             }
-            return Err(refused.unwrap_or(EINVAL));
+            return Err(Failure::Printed(refused.unwrap_or(EINVAL)));
         }
 
         let stats = Stats::new(id.get(), &windows.0)?;
@@ -193,7 +261,7 @@ impl Instance {
             }
         }
         if devices.is_empty() {
-            return Err(ENOMEM);
+            return Err(Failure::Printed(ENOMEM));
         }
         // Nothing can fail any more.
         if let (Some(intake), Some(console)) = (&intake, &mut console) {
@@ -206,6 +274,7 @@ impl Instance {
             _devices: devices,
             _stats: stats,
             _windows: windows,
+            _pool: pool,
             _id: id,
         })
     }
@@ -228,32 +297,45 @@ impl Instance {
     }
 
     /// The number of the node's alias, or the lowest that no alias has.
-    fn number(dev: &Device, node: &FwNode) -> Result<InstanceId> {
+    fn number(dev: &Device, node: &FwNode) -> Result<InstanceId, Failure> {
         let Some(n) = of::alias(node, ALIAS) else {
             // The number of an alias is kept for its node, also while that one is not bound.
             let mut free = (0..=INSTANCE_MAX).filter(|n| !of::has_alias(ALIAS, *n));
             return free
                 .find_map(|n| InstanceId::new(n, n).ok())
                 .ok_or_else(|| {
-                    dev_err!(dev, "all {} numbers are in use\n", INSTANCE_MAX + 1);
-                    ENOSPC
+                    dev_err!(
+                        dev,
+                        "all {} numbers are in use (node {})\n",
+                        INSTANCE_MAX + 1,
+                        node
+                    );
+                    Failure::Printed(ENOSPC)
                 });
         };
         if n > INSTANCE_MAX {
             dev_err!(
                 dev,
-                "alias fanlight{}: the highest is fanlight{}\n",
+                "alias fanlight{}: the highest is fanlight{} (node {})\n",
                 n,
-                INSTANCE_MAX
+                INSTANCE_MAX,
+                node
             );
-            return Err(EINVAL);
+            return Err(Failure::Printed(EINVAL));
         }
-        InstanceId::new(n, n)
-            .inspect_err(|_| dev_err!(dev, "alias fanlight{}: the number is in use\n", n))
+        InstanceId::new(n, n).map_err(|error| {
+            dev_err!(
+                dev,
+                "alias fanlight{}: the number is in use (node {})\n",
+                n,
+                node
+            );
+            Failure::Printed(error)
+        })
     }
 
     fn window(
-        dev: &Device,
+        dev: &Device<Core<'_>>,
         node: &FwNode,
         name: &CStr,
         instance: u32,
@@ -267,20 +349,20 @@ impl Instance {
             read_only,
             io_width,
             kind,
-        } = Spec::read(node, name)?;
+        } = Spec::read(dev, node, name)?;
         if others.iter().any(|other| other.name == name) {
-            return Err(Refusal::new(
-                "the node has another window of this name",
-                EBUSY,
-            ));
+            return Err(name_taken());
         }
 
         if let Kind::Log(_) = kind {
-            return Err(Refusal::new(
-                "the node has another window of this name",
-                EBUSY,
-            ));
+            return Err(name_taken());
         }
+        let owner = owner(instance, &name)?;
+        let claims = |iomem, pages| Claims {
+            name: &owner,
+            iomem,
+            pages,
+        };
         let mut kind = kind;
         let mut display = None;
         let full_name = CString::try_from_fmt(fmt!("fanlight{instance}/{}", name.as_str()))
@@ -294,14 +376,18 @@ impl Instance {
                 take_over(dev, name.as_str(), found.range)?;
                 *geometry = found.geometry;
                 display = Some(found.display);
-                let carveout = Carveout::new(found.range, cache, true)?;
+                let carveout = Carveout::new(found.range, cache, claims(true, false))?;
                 (Backing::Carveout(carveout), BackingKind::Carveout)
             }
-            Source::Carveout { range, shared } => {
+            Source::Carveout {
+                range,
+                shared,
+                pages,
+            } => {
                 if let Kind::Framebuffer(_) = kind {
                     take_over(dev, name.as_str(), range)?;
                 }
-                let carveout = Carveout::new(range, cache, !shared)?;
+                let carveout = Carveout::new(range, cache, claims(!shared, pages))?;
                 (Backing::Carveout(carveout), BackingKind::Carveout)
             }
             Source::Contiguous { size } => {
@@ -327,9 +413,7 @@ impl Instance {
 
         let content = match kind {
             Kind::Framebuffer(geometry) => {
-                let start = backing
-                    .pfn()
-                    .map_or(0, |pfn| pfn as u64 * crate::sys::PAGE_SIZE as u64);
+                let start = backing.phys().unwrap_or(0);
                 let fb = KBox::pin_init(Framebuffer::new(geometry, start), GFP_KERNEL)
                     .map_err(no_memory)?;
                 if display.is_none() {
@@ -354,7 +438,7 @@ impl Instance {
 
     /// The log, and those of earlier boots where a region keeps them.
     fn logs(
-        dev: &Device,
+        dev: &Device<Core<'_>>,
         node: &FwNode,
         name: &CStr,
         instance: u32,
@@ -365,7 +449,7 @@ impl Instance {
             source,
             kind: Kind::Log(spec),
             ..
-        } = Spec::read(node, name)?
+        } = Spec::read(dev, node, name)?
         else {
             return Err(spec::invalid("it is no log"));
         };
@@ -390,40 +474,46 @@ impl Instance {
             );
             random_id()
         });
+        let (lanes, wanted) = (spec.lanes(), spec.persistent.is_some());
         let mut kept = match spec.persistent {
             Some(range) => range.and_then(|range| {
-                let carveout = persistent_region(range, spec.persist_cache)?;
-                Kept::new(carveout, &boot_id, spec.persist_level).map_err(|e| match e {
-                    e if e == EINTR => "the probe was interrupted",
-                    _ => OUT_OF_MEMORY,
+                let owner = owner(instance, &name).map_err(|refusal| refusal.reason)?;
+                let carveout = persistent_region(range, spec.persist_cache, &owner)?;
+                Kept::new(carveout, &boot_id, spec.persist_level).map_err(|e| {
+                    Text::from(match e {
+                        e if e == EINTR => "the probe was interrupted",
+                        _ => OUT_OF_MEMORY,
+                    })
                 })
             }),
-            None => Err("no: no memory-region"),
+            None => Err("no: no memory-region".into()),
         };
-        if let (Some(_), Err(reason)) = (spec.persistent, &kept) {
-            dev_warn!(dev, "window log: not kept over a reboot: {}\n", reason);
+        if let (true, Err(reason)) = (wanted, &kept) {
+            let reason = reason.as_str();
+            dev_warn!(
+                dev,
+                "window log: not kept over a reboot: {} (node {})\n",
+                reason,
+                node
+            );
         }
         if let Ok(kept) = &kept {
             report(dev, &kept.recovered);
         }
         let begin = Begin::after(kept.as_ref().ok().map(|kept| &kept.recovered));
-        let ring = Log::new(spec.lanes(), &boot_id, begin.first_seq).map_err(no_memory)?;
+        let ring = Log::new(lanes, &boot_id, begin.first_seq).map_err(no_memory)?;
         let log = Arc::pin_init(ring, GFP_KERNEL).map_err(no_memory)?;
         let mut previous = KVec::new();
         let mut region = None;
-        let mut reason = "yes";
-        match &mut kept {
-            Ok(kept) => {
-                core::mem::swap(&mut previous, &mut kept.previous);
-                region = kept.region.take();
-            }
-            Err(why) => reason = why,
+        if let Ok(kept) = &mut kept {
+            core::mem::swap(&mut previous, &mut kept.previous);
+            region = kept.region.take();
         }
         let recovered = kept.as_ref().ok().map(|kept| &kept.recovered);
         let init = Intake::new(log.clone(), begin, region, recovered, spec.write_limit);
         let intake = Arc::pin_init(init.map_err(no_memory)?, GFP_KERNEL).map_err(no_memory)?;
         let mut windows = KVec::new();
-        let kept = reason;
+        let kept = kept.err().unwrap_or("yes".into());
         windows.push(
             window(name, &log, Content::Log(intake.clone(), kept))?,
             GFP_KERNEL,
@@ -438,8 +528,6 @@ impl Instance {
     }
 }
 
-const OUT_OF_MEMORY: &str = "out of memory";
-
 fn vmalloc_backing(area: Arc<VmallocArea>, prefault: bool) -> Backing {
     if prefault {
         Backing::Prefault(area)
@@ -451,8 +539,17 @@ fn vmalloc_backing(area: Arc<VmallocArea>, prefault: bool) -> Backing {
 impl From<carveout::Refusal> for Refusal {
     fn from(refusal: carveout::Refusal) -> Self {
         let (reason, error) = refusal.describe();
-        Refusal::new(reason, error)
+        Self { reason, error }
     }
+}
+
+/// What /proc/iomem calls a window.
+fn owner(instance: u32, name: &Name) -> Result<CString, Refusal> {
+    CString::try_from_fmt(fmt!("fanlight{instance}/{}", name.as_str())).map_err(no_memory)
+}
+
+fn name_taken() -> Refusal {
+    Refusal::new("the node has another window of this name", EBUSY)
 }
 
 fn no_memory(error: Error) -> Refusal {

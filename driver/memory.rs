@@ -5,8 +5,11 @@
 //! Described in docs/abi/memory-window.md.
 
 use crate::sys::{
-    mapping::Mapping,
-    not_supported,
+    mapping::{
+        Mapping,
+        Piece, //
+    },
+    time::should_stop,
     PAGE_SIZE, //
 };
 use kernel::{
@@ -16,18 +19,6 @@ use kernel::{
     },
     prelude::*, //
 };
-
-/// Whether the kernel may copy from and to the window. `ENODEV`: revoked. `EOPNOTSUPP`: it can only
-/// be mapped.
-fn may_copy(mapping: &Mapping) -> Result {
-    if !mapping.is_live() {
-        return Err(ENODEV);
-    }
-    if mapping.is_map_only() {
-        return Err(not_supported());
-    }
-    Ok(())
-}
 
 /// A position in the window, or `None` where it is beyond the end.
 fn offset(pos: i64, mapping: &Mapping) -> Result<Option<usize>> {
@@ -39,28 +30,59 @@ fn offset(pos: i64, mapping: &Mapping) -> Result<Option<usize>> {
         .filter(|pos| *pos < mapping.size()))
 }
 
+/// Copies `len` bytes of the window from `start` on, at most. `each` gets a part of the window, a
+/// position in it, and how many bytes to copy; it returns how many it did. A copy can be large, so
+/// that it ends early when the task is killed.
+///
+/// Returns how many bytes were copied. An error is returned only if there were none.
+fn copy(
+    mapping: &Mapping,
+    start: usize,
+    len: usize,
+    mut each: impl FnMut(&Piece<'_>, usize, usize) -> Result<usize>,
+) -> Result<usize> {
+    let mut done = 0;
+    let result = (|| {
+        while done < len {
+            let piece = mapping.piece(start + done, len - done)?;
+            let range = piece.range();
+            if range.is_empty() {
+                break;
+            }
+            for at in range.clone().step_by(PAGE_SIZE) {
+                if should_stop() {
+                    return Err(EINTR);
+                }
+                let chunk = PAGE_SIZE.min(range.end - at);
+                let copied = each(&piece, at, chunk)?;
+                done += copied;
+                if copied < chunk {
+                    return Err(EFAULT);
+                }
+            }
+        }
+        Ok(())
+    })();
+    match result {
+        Err(error) if done == 0 => Err(error),
+        _ => Ok(done),
+    }
+}
+
 /// Copies from the window to user space: 0 bytes at the end and beyond.
 pub(crate) fn read(mapping: &Mapping, pos: &mut i64, to: &mut IovIterDest<'_>) -> Result<usize> {
-    may_copy(mapping)?;
-    let Some(mut at) = offset(*pos, mapping)? else {
+    // Also at the end: what cannot be read, or is gone, is no empty window.
+    mapping.piece(0, 0)?;
+    let Some(start) = offset(*pos, mapping)? else {
         return Ok(0);
     };
-    // The window is not copied straight to user space: that may fault and so sleep, which an access must not.
+    // The window is not copied straight to user space: that may fault and so sleep, which an access
+    // must not.
     let mut bounce = KVec::from_elem(0u8, to.len().min(PAGE_SIZE), GFP_KERNEL)?;
-    let mut done = 0;
-    while !to.is_empty() && at < mapping.size() {
-        let chunk = bounce.len().min(to.len());
-        let got = mapping.read(at, &mut bounce[..chunk])?;
-        let copied = to.copy_to_iter(&bounce[..got]);
-        done += copied;
-        at += copied;
-        if copied < got {
-            if done == 0 {
-                return Err(EFAULT);
-            }
-            break;
-        }
-    }
+    let done = copy(mapping, start, to.len(), |piece, at, chunk| {
+        let got = piece.read(at, &mut bounce[..chunk])?;
+        Ok(to.copy_to_iter(&bounce[..got]))
+    })?;
     *pos += done as i64;
     Ok(done)
 }
@@ -71,26 +93,16 @@ pub(crate) fn write(
     pos: &mut i64,
     from: &mut IovIterSource<'_>,
 ) -> Result<usize> {
-    may_copy(mapping)?;
+    mapping.piece(0, 0)?;
     if from.is_empty() {
         return Ok(0);
     }
-    let mut at = offset(*pos, mapping)?.ok_or(ENOSPC)?;
+    let start = offset(*pos, mapping)?.ok_or(ENOSPC)?;
     let mut bounce = KVec::from_elem(0u8, from.len().min(PAGE_SIZE), GFP_KERNEL)?;
-    let mut done = 0;
-    while !from.is_empty() && at < mapping.size() {
-        let chunk = bounce.len().min(from.len()).min(mapping.size() - at);
+    let done = copy(mapping, start, from.len(), |piece, at, chunk| {
         let got = from.copy_from_iter(&mut bounce[..chunk]);
-        let written = mapping.write(at, &bounce[..got])?;
-        done += written;
-        at += written;
-        if written < chunk {
-            if done == 0 {
-                return Err(EFAULT);
-            }
-            break;
-        }
-    }
+        piece.write(at, &bounce[..got])
+    })?;
     *pos += done as i64;
     Ok(done)
 }

@@ -12,7 +12,7 @@ use crate::{
         Geometry,
         ScanoutKind, //
     },
-    spec::{
+    refusal::{
         Refusal,
         Text, //
     },

@@ -4,13 +4,22 @@
 //!
 //! Described for the tree's authors in `dts/bindings/fanlight,windows.yaml`.
 
+mod properties;
+
 use crate::{
     geometry::{
         Geometry,
         ScanoutKind, //
     },
+    refusal::{
+        invalid_fmt,
+        Text, //
+    },
     sys::{
-        of::Range,
+        of::{
+            self,
+            Range, //
+        },
         Cache,
         PAGE_SIZE, //
     }, //
@@ -19,6 +28,7 @@ use kernel::{
     alloc::AllocError,
     device::{
         property::FwNode,
+        Core,
         Device, //
     },
     fmt,
@@ -26,63 +36,16 @@ use kernel::{
     str::CString, //
 };
 
-/// Why a window is refused: a few words for the log, and the error that probe returns.
-pub(crate) struct Refusal {
-    pub(crate) reason: Text,
-    pub(crate) error: Error,
-}
-
-/// A text that is known at build time, or made for one case.
-pub(crate) enum Text {
-    Static(&'static str),
-    Made(CString),
-}
-
-impl Text {
-    /// Makes a text; "out of memory" where there is no memory for it.
-    pub(crate) fn new(text: fmt::Arguments<'_>) -> Self {
-        CString::try_from_fmt(text).map_or(Self::Static("out of memory"), Self::Made)
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        match self {
-            Self::Static(text) => text,
-            Self::Made(text) => text.to_str().unwrap_or("?"),
-        }
-    }
-}
-
-impl From<&'static str> for Text {
-    fn from(text: &'static str) -> Self {
-        Self::Static(text)
-    }
-}
-
-pub(crate) fn invalid(reason: &'static str) -> Refusal {
-    Refusal::new(reason, EINVAL)
-}
-
-impl Refusal {
-    pub(crate) fn new(reason: impl Into<Text>, error: Error) -> Self {
-        Self {
-            reason: reason.into(),
-            error,
-        }
-    }
-
-    /// Prints the reason, and returns the error.
-    pub(crate) fn report(&self, dev: &Device, name: &CStr) -> Error {
-        let name = name.to_str().unwrap_or("?");
-        dev_err!(dev, "window {}: {}\n", name, self.reason.as_str());
-        self.error
-    }
-}
-
-impl From<AllocError> for Refusal {
-    fn from(_: AllocError) -> Self {
-        Self::new("out of memory", ENOMEM)
-    }
-}
+pub(crate) use crate::refusal::{
+    invalid,
+    Refusal, //
+};
+pub(crate) use properties::{
+    read_choice,
+    read_flag,
+    read_string,
+    read_u32, //
+};
 
 /// The longest name of a window, which has to fit `struct fanlight_info` with its NUL.
 pub(crate) const NAME_MAX: usize = 31;
@@ -122,7 +85,12 @@ impl Name {
 #[derive(Clone, Copy)]
 pub(crate) enum Source {
     /// A physical range. `shared`: a partition of an SRAM, which the SRAM's own driver holds already.
-    Carveout { range: Range, shared: bool },
+    /// `pages`: the pages that contain it can be mapped, though it is not whole pages.
+    Carveout {
+        range: Range,
+        shared: bool,
+        pages: bool,
+    },
     /// What the display's firmware gives.
     Display,
     /// Contiguous kernel pages of so many bytes.
@@ -132,12 +100,11 @@ pub(crate) enum Source {
 }
 
 /// The log window of a node.
-#[derive(Clone, Copy)]
 pub(crate) struct LogSpec {
     /// Bytes of records, a power of two.
     pub(crate) data_size: usize,
     /// The region that survives a reboot, if one is asked for, or why there is none.
-    pub(crate) persistent: Option<Result<Range, &'static str>>,
+    pub(crate) persistent: Option<Result<Range, Text>>,
     /// The memory type with which it is written.
     pub(crate) persist_cache: Cache,
     /// Records of this level and more urgent ones are kept there.
@@ -175,24 +142,31 @@ pub(crate) struct Spec {
 }
 
 /// The name of the window that `node` describes, or what the node is called where that is no name.
-pub(crate) fn name_of(node: &FwNode) -> Result<CString> {
+pub(crate) fn name_of(node: &FwNode) -> Result<CString, Refusal> {
     if let Some(label) = read_string(node, c"label")? {
         return Ok(label);
     }
-    let full = CString::try_from_fmt(fmt!("{}", node.display_name()))?;
+    let full = CString::try_from_fmt(fmt!("{}", node.display_name())).map_err(|_| AllocError)?;
     let name = full.to_bytes().split(|&b| b == b'@').next().unwrap_or(&[]);
-    let name = core::str::from_utf8(name).map_err(|_| EINVAL)?;
-    CString::try_from_fmt(fmt!("{name}"))
+    let name = core::str::from_utf8(name).map_err(|_| invalid("its name is not text"))?;
+    Ok(CString::try_from_fmt(fmt!("{name}")).map_err(|_| AllocError)?)
 }
 
 impl Spec {
-    /// Reads and checks the child node `node`.
-    pub(crate) fn read(node: &FwNode, name: &CStr) -> Result<Self, Refusal> {
-        let name = Name::new(name.to_bytes()).ok_or(invalid(
-            "a name is 1 to 31 letters, digits and ,._+- and begins with no dot",
-        ))?;
+    /// Reads and checks `node`, which is a child of the node of `dev`, in the probe of it.
+    pub(crate) fn read(
+        dev: &Device<Core<'_>>,
+        node: &FwNode,
+        name: &CStr,
+    ) -> Result<Self, Refusal> {
+        let Some(name) = Name::new(name.to_bytes()) else {
+            return Err(invalid(
+                "a name is 1 to 31 letters, digits and ,._+- and begins with no dot",
+            ));
+        };
+        properties::check(node, name.as_str() == "log")?;
         if name.as_str() == "log" {
-            return Self::read_log(node, name);
+            return Self::read_log(dev, node, name);
         }
         if name.as_str().starts_with("log.prev") {
             return Err(invalid(
@@ -202,7 +176,7 @@ impl Spec {
         let geometry = Geometry::read(node)?;
         let source = match geometry {
             Some(g) if g.scanout == ScanoutKind::RpiFirmware => Source::Display,
-            _ => read_source(node)?,
+            _ => read_source(dev, node)?,
         };
         let cache = read_cache(node)?.unwrap_or(match (&source, &geometry) {
             (Source::Vmalloc { .. }, _) => Cache::Cached,
@@ -237,25 +211,29 @@ impl Spec {
             name,
             source,
             cache,
-            read_only: node.property_read_bool(c"fanlight,read-only"),
+            read_only: read_flag(node, c"fanlight,read-only")?,
             io_width: read_io_width(node, cache)?,
             kind,
         })
     }
 
-    fn read_log(node: &FwNode, name: Name) -> Result<Self, Refusal> {
+    fn read_log(dev: &Device, node: &FwNode, name: Name) -> Result<Self, Refusal> {
         let data_size = read_u32(node, c"size")?.unwrap_or(1 << 20) as usize;
         if !crate::ring::sizes_ok(data_size, 0) {
             return Err(invalid(
                 "a log's size is a power of two from 32 KiB to 256 MiB",
             ));
         }
-        let persistent = node.property_present(c"memory-region").then(|| {
-            Range::by_phandle(node, c"memory-region").map_err(|e| match e {
-                e if e == ENOENT => "memory-region points to no node",
-                _ => "memory-region points to no region",
-            })
-        });
+        let persistent = read_region(dev, node)
+            .transpose()
+            .map(|region| region.map_err(|refusal| refusal.reason));
+        if persistent.is_none() {
+            for property in [c"fanlight,persist-level", c"fanlight,cache"] {
+                if node.property_present(property) {
+                    return Err(invalid_fmt(fmt!("{} needs memory-region", text(property))));
+                }
+            }
+        }
         let persist_level = read_u32(node, c"fanlight,persist-level")?.unwrap_or(7);
         let persist_level = u8::try_from(persist_level)
             .ok()
@@ -265,7 +243,7 @@ impl Spec {
             name,
             source: Source::Vmalloc {
                 size: data_size,
-                prefault: node.property_read_bool(c"fanlight,prefault"),
+                prefault: read_flag(node, c"fanlight,prefault")?,
             },
             cache: Cache::Cached,
             read_only: true,
@@ -285,47 +263,6 @@ impl Spec {
             }),
         })
     }
-}
-
-pub(crate) fn read_u32(node: &FwNode, property: &CStr) -> Result<Option<u32>, Refusal> {
-    if !node.property_present(property) {
-        return Ok(None);
-    }
-    let value = node.property_read::<u32>(property).optional();
-    value.map(Some).ok_or(invalid(
-        "a property that should be one 32-bit number is not",
-    ))
-}
-
-/// The string of `property`; `None` where there is none. `ENOMEM`: no memory for it.
-pub(crate) fn read_string(node: &FwNode, property: &CStr) -> Result<Option<CString>> {
-    let value = node.property_read::<CString>(property).optional();
-    // The kernel crate does not say why not. If there is a string, another one than this, it was for want of memory.
-    let no_data = Error::from_errno(-(kernel::bindings::ENODATA as i32));
-    if value.is_none() && node.property_match_string(property, c"") == Err(no_data) {
-        return Err(ENOMEM);
-    }
-    Ok(value)
-}
-
-/// Compares the string of `property` with the words of `table`.
-pub(crate) fn read_choice<T: Copy>(
-    node: &FwNode,
-    property: &CStr,
-    table: &[(&CStr, T)],
-    otherwise: &'static str,
-) -> Result<Option<T>, Refusal> {
-    if !node.property_present(property) {
-        return Ok(None);
-    }
-    for (word, value) in table {
-        match node.property_match_string(property, word) {
-            Ok(0) => return Ok(Some(*value)),
-            Err(e) if e == ENOMEM => return Err(AllocError.into()),
-            _ => {}
-        }
-    }
-    Err(invalid(otherwise))
 }
 
 /// `reg-io-width`, which the kernel passes on to the programs that access the registers.
@@ -357,51 +294,196 @@ fn read_cache(node: &FwNode) -> Result<Option<Cache>, Refusal> {
     )
 }
 
-fn read_source(node: &FwNode) -> Result<Source, Refusal> {
-    let sources = [c"memory-region", c"sram", c"reg", c"size"];
-    if sources.iter().filter(|p| node.property_present(p)).count() > 1 {
-        return Err(invalid(
-            "only one of memory-region, sram, reg and size can be its region",
-        ));
-    }
-    for (property, shared) in [(c"memory-region", false), (c"sram", true)] {
-        match Range::by_phandle(node, property) {
-            Ok(range) => return Ok(Source::Carveout { range, shared }),
-            Err(e) if e == ENOENT => {
-                if node.property_present(property) {
-                    return Err(invalid("memory-region or sram points to no node"));
-                }
-            }
-            Err(_) => return Err(invalid("memory-region or sram points to no region")),
+/// Checks the node of the windows: properties of windows are for its children, and every entry of
+/// its list of regions points to a node.
+pub(crate) fn check_parent(node: &FwNode) -> Result<(), Refusal> {
+    properties::check_parent(node)?;
+    let Some(list) = of::property(node, c"memory-region") else {
+        return Ok(());
+    };
+    for index in 0..list.value.len().div_ceil(4) {
+        let dangling = match u32::try_from(index) {
+            Ok(index) => matches!(Range::reserved(node, index), Err(e) if e == ENOENT),
+            Err(_) => true,
+        };
+        if dangling {
+            return Err(invalid_fmt(fmt!(
+                "entry {index} of memory-region points to no node"
+            )));
         }
     }
-    if node.property_present(c"reg") {
-        let range =
-            Range::by_reg(node).map_err(|_| invalid("reg is no address of this machine"))?;
+    Ok(())
+}
+
+fn text(name: &CStr) -> &str {
+    name.to_str().unwrap_or("?")
+}
+
+/// The region of `memory-region`, which the node has itself, or that of the node of `dev` where the
+/// node chooses from its list.
+fn read_region(dev: &Device, node: &FwNode) -> Result<Option<Range>, Refusal> {
+    let index = read_u32(node, c"fanlight,region-index")?;
+    let name = read_string(node, c"fanlight,region-name")?;
+    let chosen = index.is_some() || name.is_some();
+    let (owner, list) = match (of::property(node, c"memory-region"), dev.fwnode()) {
+        (Some(list), _) => (node, list),
+        (None, Some(parent)) if chosen => (
+            parent,
+            of::property(parent, c"memory-region").ok_or(invalid(
+                "fanlight,region-index and fanlight,region-name choose from a memory-region of the \
+                 window or of the node above it, and there is none",
+            ))?,
+        ),
+        _ => return Ok(None),
+    };
+    let count = list.value.len() / 4;
+    if count == 0 || list.value.len() % 4 != 0 || list.is_strings() {
+        return Err(invalid(
+            "memory-region is a list of phandles, as in <&region>",
+        ));
+    }
+    let index = match (index, name) {
+        (Some(_), Some(_)) => {
+            return Err(invalid(
+                "only one of fanlight,region-index and fanlight,region-name can choose its region",
+            ));
+        }
+        (Some(index), None) => index,
+        (None, Some(name)) => owner
+            .property_match_string(c"memory-region-names", &name)
+            .ok()
+            .and_then(|index| u32::try_from(index).ok())
+            .ok_or_else(|| {
+                let name = text(&name);
+                invalid_fmt(fmt!(
+                    "fanlight,region-name is {name}, which is not in memory-region-names"
+                ))
+            })?,
+        (None, None) if count > 1 => {
+            return Err(invalid_fmt(fmt!(
+                "memory-region lists {count} regions: choose one by fanlight,region-index or \
+                 fanlight,region-name"
+            )));
+        }
+        (None, None) => 0,
+    };
+    if index as usize >= count {
+        return Err(invalid_fmt(fmt!(
+            "its region has index {index}, but memory-region lists {count}, from 0 on"
+        )));
+    }
+    let range = Range::reserved(owner, index).map_err(|error| {
+        invalid(match error {
+            e if e == ENOENT => "memory-region points to no node",
+            e if e == EXDEV => "memory-region points to no child of /reserved-memory",
+            e if e == ENODEV => "memory-region points to a region whose status is not okay",
+            _ => {
+                "memory-region points to a region that the kernel has not reserved, or cannot \
+                 address (does it or /reserved-memory lack reg, size or ranges?)"
+            }
+        })
+    })?;
+    Ok(Some(range))
+}
+
+/// The first `size` bytes of `range`, or all of it.
+fn read_part(node: &FwNode, range: Range) -> Result<Range, Refusal> {
+    match properties::read_size(node)? {
+        Some(0) => Err(invalid("size is 0")),
+        Some(size) if size > range.size => Err(invalid_fmt(fmt!(
+            "size is {size:#x}, but its region has {:#x} bytes",
+            range.size
+        ))),
+        Some(size) => Ok(Range { size, ..range }),
+        None => Ok(range),
+    }
+}
+
+fn read_sram(dev: &Device<Core<'_>>, node: &FwNode) -> Result<Range, Refusal> {
+    match of::property(node, c"sram") {
+        Some(list) if list.value.len() == 4 => {}
+        _ => return Err(invalid("sram is one phandle, as in <&partition>")),
+    }
+    Range::sram(dev, node).map_err(|error| {
+        match error {
+        e if e == EPROBE_DEFER => Refusal::new("the SRAM's driver is not bound", e),
+        e if e == ENOMEM => AllocError.into(),
+        e if e == ENOENT => invalid("sram points to no node"),
+        e if e == EXDEV => invalid("sram points to no partition (child) of a mmio-sram node"),
+        e if e == ENODEV => invalid("sram points to a partition whose status is not okay"),
+        e if e == EBUSY => invalid(
+            "sram points to a partition with pool, export or protect-exec, which the SRAM's driver \
+             gives to others",
+        ),
+        _ => invalid("sram points to a partition without a range"),
+    }
+    })
+}
+
+fn read_source(dev: &Device<Core<'_>>, node: &FwNode) -> Result<Source, Refusal> {
+    let has = |property| node.property_present(property);
+    let reserved = [
+        c"memory-region",
+        c"fanlight,region-index",
+        c"fanlight,region-name",
+    ]
+    .iter()
+    .any(|property| has(property));
+    let (sram, reg) = (has(c"sram"), has(c"reg"));
+    if usize::from(reserved) + usize::from(sram) + usize::from(reg) > 1 {
+        return Err(invalid(
+            "only one of memory-region, sram and reg can be its region",
+        ));
+    }
+    if reserved || sram || reg {
+        let range = if sram {
+            read_sram(dev, node)?
+        } else if reg {
+            Range::by_reg(node).map_err(|error| {
+                invalid(match error {
+                    e if e == E2BIG => {
+                        "reg is one range, of as many cells as #address-cells and #size-cells of \
+                         the node above"
+                    }
+                    _ => {
+                        "reg is no address of this machine (does a node above lack #address-cells, \
+                         #size-cells or ranges, or is it above 4 GiB without LPAE?)"
+                    }
+                })
+            })?
+        } else {
+            let range = read_region(dev, node)?.ok_or(invalid("memory-region is missing"))?;
+            read_part(node, range)?
+        };
+        let pages = read_flag(node, c"fanlight,map-whole-pages")?;
+        let page = PAGE_SIZE as u64;
+        let whole = range.start % page == 0 && range.size % page == 0;
+        if reg && !whole && !pages {
+            return Err(invalid(
+                "reg is not whole pages: fanlight,map-whole-pages maps those that contain it",
+            ));
+        }
         return Ok(Source::Carveout {
             range,
-            shared: false,
+            shared: sram,
+            pages,
         });
     }
-    let size = read_u32(node, c"size")?.ok_or(invalid(
+    let size = properties::read_size(node)?.ok_or(invalid(
         "no region: memory-region, sram, reg or size is needed",
     ))?;
-    let size = usize::try_from(size).map_err(|_| invalid("size is too large"))?;
     if size == 0 {
-        return Err(invalid("its region has size 0"));
+        return Err(invalid("size is 0"));
     }
-    if size % PAGE_SIZE != 0 {
-        return Err(invalid("its region is not a whole number of pages"));
+    if size % PAGE_SIZE as u64 != 0 {
+        return Err(invalid_fmt(fmt!(
+            "size is {size:#x}, which is not a multiple of {PAGE_SIZE:#x}"
+        )));
     }
-    let prefault = node.property_read_bool(c"fanlight,prefault");
-    let vmalloc = read_choice(
-        node,
-        c"fanlight,backing",
-        &[(c"contiguous", false), (c"vmalloc", true)],
-        "fanlight,backing is contiguous or vmalloc",
-    )?
-    .unwrap_or(false);
-    Ok(if vmalloc {
+    let size = usize::try_from(size)
+        .map_err(|_| invalid_fmt(fmt!("size is {size:#x}, which is too large")))?;
+    let prefault = read_flag(node, c"fanlight,prefault")?;
+    Ok(if properties::is_vmalloc(node)? {
         Source::Vmalloc { size, prefault }
     } else {
         Source::Contiguous { size }

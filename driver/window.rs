@@ -4,8 +4,8 @@
 
 use crate::{
     fbdev::{
-        Framebuffer,
-        Rights, //
+        self,
+        Framebuffer, //
     },
     geometry::ScanoutKind,
     log::{
@@ -14,6 +14,7 @@ use crate::{
     },
     log_file::LogFile,
     memory,
+    refusal::Text,
     ring::Digits,
     spec::Name,
     sys::{
@@ -83,7 +84,7 @@ pub(crate) enum Content {
     /// A picture.
     Framebuffer(Pin<KBox<Framebuffer>>),
     /// The log of this boot. Whether it is kept over a reboot: "yes", or why not.
-    Log(Arc<Intake>, &'static str),
+    Log(Arc<Intake>, Text),
     /// The log of an earlier boot, and what writes to the region that keeps it.
     Previous(Arc<Previous>, Arc<Intake>),
 }
@@ -202,16 +203,19 @@ impl Window {
             kind: 1,
             backing: self.backing as u32,
             cache: self.mapping.cache() as u32,
-            rights: RIGHT_MAP_READ,
             size: self.mapping.size() as u64,
             phys: self.mapping.phys().filter(|_| addresses).unwrap_or(0),
             instance: self.instance,
             name,
             reg_io_width: self.io_width,
+            offset: self.mapping.page_offset() as u32,
             ..Info::default()
         };
-        if !self.read_only {
-            info.rights |= RIGHT_MAP_WRITE;
+        if self.mapping.is_mappable() {
+            info.rights |= RIGHT_MAP_READ;
+            if !self.read_only {
+                info.rights |= RIGHT_MAP_WRITE;
+            }
         }
         if !self.mapping.is_map_only() {
             info.rights |= if self.read_only {
@@ -391,7 +395,7 @@ impl Operations for Window {
                 .writer()
                 .write(&self.info(addresses))?,
             (cmd, _, Content::Framebuffer(fb)) if Framebuffer::knows(cmd) => {
-                let rights = Rights {
+                let rights = fbdev::Rights {
                     addresses,
                     write: file.is_writable(),
                 };

@@ -4,13 +4,14 @@
 
 use super::previous::Previous;
 use crate::{
+    refusal::Text,
     ring::persist::{
         Ending,
         REGION_MIN, //
     },
     spec::Name,
     sys::{
-        carveout::Carveout,
+        carveout::MappedCarveout,
         of,
         persistent::{
             Recovered,
@@ -36,7 +37,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     /// Reads what `carveout` has kept, and takes it for this boot. Nothing in it is changed.
-    pub(crate) fn new(carveout: Carveout, boot_id: &[u8; 16], level: u8) -> Result<Self> {
+    pub(crate) fn new(carveout: MappedCarveout, boot_id: &[u8; 16], level: u8) -> Result<Self> {
         let recovered = Recovered::read(&carveout, boot_id)?;
         let mut previous = KVec::new();
         // log.prev is there even if nothing was found: a program need not ask.
@@ -53,15 +54,19 @@ impl Kept {
     }
 }
 
-/// The region that keeps the log, or why it cannot.
-pub(crate) fn persistent_region(range: of::Range, cache: Cache) -> Result<Carveout, &'static str> {
+/// The region that keeps the log, or why it cannot. `owner` is what /proc/iomem calls it.
+pub(crate) fn persistent_region(
+    range: of::Range,
+    cache: Cache,
+    owner: &CStr,
+) -> Result<MappedCarveout, Text> {
     if range.size < REGION_MIN as u64 {
-        return Err("its region is smaller than 12 KiB");
+        return Err("its region is smaller than 12 KiB".into());
     }
     if !of::is_memory(range) {
-        return Err("its region is in no memory node of the device tree");
+        return Err("its region is in no memory node of the device tree".into());
     }
-    Carveout::new(range, cache, true).map_err(|refusal| refusal.describe().0)
+    MappedCarveout::new(range, cache, owner).map_err(|refusal| refusal.describe().0)
 }
 
 /// Prints what was found of earlier boots.

@@ -36,7 +36,8 @@ pub(crate) struct Info {
     pub(crate) instance: u32,
     pub(crate) name: [u8; 32],
     pub(crate) reg_io_width: u32,
-    pub(crate) reserved: [u32; 7],
+    pub(crate) offset: u32,
+    pub(crate) reserved: [u32; 6],
 }
 static_assert!(size_of::<Info>() == 128);
 

@@ -7,7 +7,8 @@ use super::{
     contiguous::ContiguousArea,
     not_supported,
     vmalloc::VmallocArea,
-    Cache, //
+    Cache,
+    PAGE_SIZE, //
 };
 use core::ptr;
 use kernel::{
@@ -28,7 +29,7 @@ pub(crate) enum Backing {
 }
 
 impl Backing {
-    /// Bytes, a multiple of the page size.
+    /// Bytes.
     pub(crate) fn size(&self) -> usize {
         match self {
             Backing::Carveout(c) => c.size(),
@@ -37,8 +38,8 @@ impl Backing {
         }
     }
 
-    /// Number of the first page frame, where the pages are contiguous.
-    pub(crate) fn pfn(&self) -> Option<usize> {
+    /// Number of the page frame of the first byte, where the pages are contiguous.
+    fn pfn(&self) -> Option<usize> {
         match self {
             Backing::Carveout(c) => Some(c.pfn()),
             Backing::Contiguous(c) => Some(c.pfn()),
@@ -46,18 +47,49 @@ impl Backing {
         }
     }
 
-    /// The kernel's address of the first byte; `None` for registers, which the kernel does not map.
-    fn as_ptr(&self) -> Option<*mut u8> {
+    /// Where the first byte is in its page.
+    pub(super) fn page_offset(&self) -> usize {
         match self {
-            Backing::Carveout(c) => c.as_ptr(),
-            Backing::Contiguous(c) => Some(c.as_ptr()),
-            Backing::Vmalloc(v) | Backing::Prefault(v) => Some(v.as_ptr()),
+            Backing::Carveout(c) => c.page_offset(),
+            _ => 0,
         }
     }
 
-    /// Whether only user space can access the memory, through a mapping.
-    pub(super) fn is_map_only(&self) -> bool {
-        self.as_ptr().is_none()
+    /// Physical address of the first byte, where the pages are contiguous.
+    pub(crate) fn phys(&self) -> Option<u64> {
+        let page = self.pfn()? as u64 * PAGE_SIZE as u64;
+        Some(page + self.page_offset() as u64)
+    }
+
+    /// How many pages can be mapped: all that contain the memory, or none.
+    pub(super) fn page_count(&self) -> usize {
+        match self {
+            Backing::Carveout(c) if !c.is_mappable() => 0,
+            _ => (self.page_offset() + self.size()).div_ceil(PAGE_SIZE),
+        }
+    }
+
+    /// Whether the kernel may access the memory; otherwise only user space does, through a mapping.
+    pub(super) fn is_accessible(&self) -> bool {
+        match self {
+            Backing::Carveout(c) => c.is_accessible(),
+            _ => true,
+        }
+    }
+
+    /// Whether the kernel has a mapping at all times.
+    pub(super) fn is_mapped(&self) -> bool {
+        !matches!(self, Backing::Carveout(_))
+    }
+
+    /// The kernel's address of the byte at `offset`, which for a carve-out is `temporary`.
+    fn address(&self, offset: usize, temporary: Option<*mut u8>) -> Result<*mut u8> {
+        let base = match self {
+            Backing::Carveout(_) => return temporary.ok_or_else(not_supported),
+            Backing::Contiguous(c) => c.as_ptr(),
+            Backing::Vmalloc(v) | Backing::Prefault(v) => v.as_ptr(),
+        };
+        Ok(base.wrapping_add(offset))
     }
 
     /// Whether `len` bytes may be copied by `memcpy`. A noncached carve-out takes aligned accesses
@@ -67,25 +99,35 @@ impl Backing {
         len > BULK && !aligned
     }
 
-    /// Copies from the memory. Of a noncached carve-out, and where it is little, each aligned word,
-    /// half-word or byte is read once. Returns how much there was, and `EOPNOTSUPP` for registers.
-    pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> Result<usize> {
-        let base = self.as_ptr().ok_or_else(not_supported)?;
-        let len = out.len().min(self.size().saturating_sub(offset));
+    /// Copies from the memory at `offset`. Of a noncached carve-out, and where it is little, each
+    /// aligned word, half-word or byte is read once. `EOPNOTSUPP`: the kernel has no mapping of it.
+    ///
+    /// # Safety
+    ///
+    /// The memory must have as many bytes from `offset` on as `out`. `temporary` must be the
+    /// kernel's address of these bytes if this is a carve-out.
+    pub(super) unsafe fn read(
+        &self,
+        offset: usize,
+        temporary: Option<*mut u8>,
+        out: &mut [u8],
+    ) -> Result {
+        let from = self.address(offset, temporary)?.cast_const();
+        let len = out.len();
         if self.is_bulk(len) {
-            // SAFETY: `len` bytes are inside the memory, which `self` owns, and inside `out`, which
-            // is other memory. User space may change it meanwhile: what arrives may be a mixture.
-            unsafe { ptr::copy_nonoverlapping(base.add(offset), out.as_mut_ptr(), len) };
-            return Ok(len);
+            // SAFETY: `from` has `len` bytes by the caller's promise; `out` is other memory. User
+            // space may change the memory concurrently: what arrives may be a mixture.
+            unsafe { ptr::copy_nonoverlapping(from, out.as_mut_ptr(), len) };
+            return Ok(());
         }
         let mut at = 0;
         while at < len {
-            // SAFETY: `offset + at` and the steps after it are inside the memory, which `self`
-            // owns; `step` sees to the alignment. User space may change it meanwhile: the accesses
-            // are volatile.
+            // SAFETY: `at` and the steps after it are inside the memory by the caller's promise;
+            // `step` sees to the alignment. User space may change the memory concurrently: the
+            // accesses are volatile.
             unsafe {
-                let from = base.add(offset + at);
-                at += match step(offset + at, len - at) {
+                let from = from.add(at);
+                at += match step(from.addr(), len - at) {
                     4 => {
                         let words = out[at..len].chunks_exact_mut(4);
                         let count = words.len();
@@ -100,25 +142,34 @@ impl Backing {
                 };
             }
         }
-        Ok(len)
+        Ok(())
     }
 
-    /// Copies into the memory as [`Backing::read`] does from it. Returns how much there was room
-    /// for, and `EOPNOTSUPP` for registers.
-    pub(crate) fn write(&self, offset: usize, data: &[u8]) -> Result<usize> {
-        let base = self.as_ptr().ok_or_else(not_supported)?;
-        let len = data.len().min(self.size().saturating_sub(offset));
+    /// Copies into the memory at `offset` as [`Backing::read`] does from it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Backing::read`], with `data` in place of `out`.
+    pub(super) unsafe fn write(
+        &self,
+        offset: usize,
+        temporary: Option<*mut u8>,
+        data: &[u8],
+    ) -> Result {
+        let to = self.address(offset, temporary)?;
+        let len = data.len();
         if self.is_bulk(len) {
-            // SAFETY: as in `read`.
-            unsafe { ptr::copy_nonoverlapping(data.as_ptr(), base.add(offset), len) };
-            return Ok(len);
+            // SAFETY: `to` has `len` bytes by the caller's promise; `data` is other memory.
+            unsafe { ptr::copy_nonoverlapping(data.as_ptr(), to, len) };
+            return Ok(());
         }
         let mut at = 0;
         while at < len {
-            // SAFETY: as in `read`.
+            // SAFETY: `at` and the steps after it are inside the memory by the caller's promise;
+            // `step` sees to the alignment.
             unsafe {
-                let to = base.add(offset + at);
-                at += match (step(offset + at, len - at), &data[at..len]) {
+                let to = to.add(at);
+                at += match (step(to.addr(), len - at), &data[at..len]) {
                     (4, rest) => {
                         let words = rest.chunks_exact(4);
                         let count = words.len();
@@ -142,16 +193,16 @@ impl Backing {
                 };
             }
         }
-        Ok(len)
+        Ok(())
     }
 }
 
 /// Up to so many bytes are taken one by one in all memory.
 const BULK: usize = 64;
 
-/// The widest access that is aligned at `offset` and not longer than `left` bytes.
-fn step(offset: usize, left: usize) -> usize {
-    match (offset % 4, left) {
+/// The widest access that is aligned at `address` and not longer than `left` bytes.
+fn step(address: usize, left: usize) -> usize {
+    match (address % 4, left) {
         (0, 4..) => 4,
         (0 | 2, 2..) => 2,
         _ => 1,

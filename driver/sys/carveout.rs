@@ -2,7 +2,11 @@
 
 //! Physical memory that is not the kernel's own: reserved regions, SRAM, registers.
 //!
-//! C headers: [`include/linux/ioport.h`](srctree/include/linux/ioport.h), [`include/linux/io.h`](srctree/include/linux/io.h)
+//! A region may be as large as the machine has addresses: the kernel has no mapping of it, except
+//! for the moments of a copy ([`KernelMapping`]) and for the region of a log ([`MappedCarveout`]).
+//!
+//! C headers: [`include/linux/ioport.h`](srctree/include/linux/ioport.h),
+//! [`include/linux/io.h`](srctree/include/linux/io.h)
 
 use super::{
     ffi,
@@ -10,11 +14,14 @@ use super::{
     Cache,
     PAGE_SIZE, //
 };
-use crate::ring::Word;
+use crate::{
+    refusal::Text,
+    ring::Word, //
+};
 use core::ptr::NonNull;
 use kernel::{
     bindings,
-    error::to_result,
+    error::from_err_ptr,
     prelude::*, //
 };
 
@@ -22,125 +29,239 @@ use kernel::{
 pub(crate) enum Refusal {
     /// It is empty.
     Empty,
-    /// Its start or its size is not a multiple of the page size.
+    /// Its start or its size is not a multiple of the page size, where it must be.
     Unaligned,
     /// It lies beyond what this kernel can address.
     Unaddressable,
-    /// The kernel uses some of it as its own memory: a second mapping of another type would corrupt it.
+    /// The kernel uses some of it as its own memory: a second mapping of another type would corrupt
+    /// it.
     SystemRam,
-    /// Another window, or another driver, has some of it.
-    Busy,
+    /// The kernel uses some of the pages that contain it.
+    SharesPage,
+    /// Another window, or another driver, has some of it: its name, where it is known.
+    Busy([u8; OWNER_LEN]),
     /// The kernel has no memory to note it, or no addresses left to map it.
     NoMemory,
 }
 
+/// Bytes of the name of an owner, with its NUL.
+const OWNER_LEN: usize = 64;
+
 impl Refusal {
     /// A few words for the log, and the error that probe returns.
-    pub(crate) fn describe(&self) -> (&'static str, Error) {
-        match self {
-            Refusal::Empty => ("its region has size 0", EINVAL),
-            Refusal::Unaligned => ("its region is not a whole number of pages", EINVAL),
-            Refusal::Unaddressable => ("its region is beyond what this kernel can map", EINVAL),
-            Refusal::SystemRam => (
-                "its region overlaps System RAM (is no-map missing?)",
-                EINVAL,
-            ),
-            Refusal::Busy => ("its region is already in use", EBUSY),
-            Refusal::NoMemory => (
-                "no memory, or no kernel addresses, to map its region",
-                ENOMEM,
-            ),
-        }
+    pub(crate) fn describe(&self) -> (Text, Error) {
+        let text = match self {
+            Refusal::Empty => "its region has size 0",
+            Refusal::Unaligned => "its region is not a whole number of pages",
+            Refusal::Unaddressable => {
+                "its region is beyond what this kernel can address (above 4 GiB needs LPAE)"
+            }
+            Refusal::SystemRam => "its region overlaps System RAM (is no-map missing?)",
+            Refusal::SharesPage => {
+                "its region shares a page with System RAM: make the reserved region whole pages"
+            }
+            Refusal::Busy(owner) => {
+                let owner = CStr::from_bytes_until_nul(owner)
+                    .ok()
+                    .and_then(|owner| owner.to_str().ok())
+                    .filter(|owner| !owner.is_empty());
+                let text = match owner {
+                    Some(owner) => Text::new(fmt!("its region is already in use by {owner}")),
+                    None => "its region is already in use (see /proc/iomem)".into(),
+                };
+                return (text, EBUSY);
+            }
+            Refusal::NoMemory => {
+                return (
+                    "no memory, or no kernel addresses, for its region".into(),
+                    ENOMEM,
+                )
+            }
+        };
+        (text.into(), EINVAL)
     }
 }
 
 /// A claim on a physical range, exclusive among this driver's windows.
-struct Claim {
-    range: Range,
-    iomem: bool,
-}
+///
+/// # Invariants
+///
+/// `0` is a claim that only this value releases.
+struct Claim(NonNull<ffi::Claim>);
+
+// SAFETY: a claim may be released by any thread.
+unsafe impl Send for Claim {}
+// SAFETY: there are no methods on `&Claim`.
+unsafe impl Sync for Claim {}
 
 impl Claim {
-    fn new(range: Range, iomem: bool) -> Result<Self, Refusal> {
-        // SAFETY: no preconditions; the range may be any.
-        match to_result(unsafe { ffi::fanlight_claim(range.start, range.size, iomem) }) {
-            Ok(()) => Ok(Self { range, iomem }),
+    fn new(range: Range, claims: Claims<'_>) -> Result<Self, Refusal> {
+        let mut owner = [0; OWNER_LEN];
+        // SAFETY: the range may be any; the name is a C string, which is copied, and the buffer for
+        // the owner has the length that is given.
+        let claim = from_err_ptr(unsafe {
+            ffi::fanlight_claim_new(
+                range.start,
+                range.size,
+                claims.pages,
+                claims.iomem,
+                claims.name.as_char_ptr(),
+                owner.as_mut_ptr().cast(),
+                OWNER_LEN,
+            )
+        });
+        match claim {
+            // INVARIANT: made just now.
+            Ok(claim) => NonNull::new(claim).map(Self).ok_or(Refusal::NoMemory),
             Err(e) if e == ENOMEM => Err(Refusal::NoMemory),
-            Err(_) => Err(Refusal::Busy),
+            Err(_) => Err(Refusal::Busy(owner)),
         }
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // SAFETY: the range was claimed when `self` was made, and is released once.
-        unsafe { ffi::fanlight_release(self.range.start, self.range.size, self.iomem) };
+        // SAFETY: by the type invariant.
+        unsafe { ffi::fanlight_claim_free(self.0.as_ptr()) };
     }
 }
 
-/// A physical range outside of System RAM, claimed, and mapped for the kernel with the window's memory type.
-///
-/// Registers are not mapped for the kernel. ARM has no exception fixup for an external abort, so a
-/// kernel access to a register of a device that is in reset, or whose clock is off, is an oops.
+/// How a range is claimed.
+#[derive(Clone, Copy)]
+pub(crate) struct Claims<'a> {
+    /// Whose it is, as /proc/iomem shows it.
+    pub(crate) name: &'a CStr,
+    /// Also among all drivers. Not for a partition of an SRAM, which the SRAM's driver has claimed.
+    pub(crate) iomem: bool,
+    /// All of the pages that contain the range are mapped, though it is not whole pages.
+    pub(crate) pages: bool,
+}
+
+/// A physical range outside of System RAM, claimed.
 ///
 /// # Invariants
 ///
-/// `addr` is `None` for registers. Otherwise it is a live kernel mapping of `range.size` bytes, made
-/// by `memremap` if `cache` is cached and by `ioremap` or `ioremap_wc` otherwise.
+/// `range` is not empty, is addressable, and is not System RAM. Nor are the pages that contain it
+/// if they can be mapped.
 pub(crate) struct Carveout {
-    addr: Option<NonNull<u8>>,
+    range: Range,
     cache: Cache,
-    // Last, so that the range is released after it was unmapped.
-    claim: Claim,
+    pages: bool,
+    _claim: Claim,
 }
 
-// SAFETY: the mapping is valid in every context; accesses to it are volatile or raw copies that allow for races.
-unsafe impl Send for Carveout {}
-// SAFETY: as above.
-unsafe impl Sync for Carveout {}
-
 impl Carveout {
-    /// Claims and maps `range`. `iomem`: also claim it among all drivers; not for a partition of an SRAM, which the SRAM's
-    /// own driver has claimed already.
-    pub(crate) fn new(range: Range, cache: Cache, iomem: bool) -> Result<Self, Refusal> {
+    /// Claims `range`, which need not be whole pages.
+    pub(crate) fn new(range: Range, cache: Cache, claims: Claims<'_>) -> Result<Self, Refusal> {
         if range.size == 0 {
             return Err(Refusal::Empty);
-        }
-        if range.start % PAGE_SIZE as u64 != 0 || range.size % PAGE_SIZE as u64 != 0 {
-            return Err(Refusal::Unaligned);
         }
         let last = range
             .start
             .checked_add(range.size - 1)
             .ok_or(Refusal::Unaddressable)?;
-        let start = bindings::resource_size_t::try_from(range.start);
-        let end = bindings::resource_size_t::try_from(last);
-        let size = usize::try_from(range.size);
-        let (Ok(start), Ok(_), Ok(size)) = (start, end, size) else {
+        let addressable = bindings::resource_size_t::try_from(last).is_ok()
+            && usize::try_from(last / PAGE_SIZE as u64).is_ok()
+            && usize::try_from(range.size.next_multiple_of(PAGE_SIZE as u64)).is_ok();
+        if !addressable {
             return Err(Refusal::Unaddressable);
-        };
-        // SAFETY: no preconditions.
-        let intersects = unsafe {
-            bindings::region_intersects(
-                start,
-                size,
-                bindings::IORESOURCE_SYSTEM_RAM as usize,
-                bindings::IORES_DESC_NONE as usize,
-            )
-        };
-        if intersects as u32 != bindings::REGION_DISJOINT {
+        }
+        if is_system_ram(range.start, range.size) {
             return Err(Refusal::SystemRam);
         }
-        let claim = Claim::new(range, iomem)?;
-        if range.registers {
-            // INVARIANT: registers have no kernel mapping.
-            return Ok(Self {
-                addr: None,
-                cache,
-                claim,
-            });
+        let start = range.start - range.start % PAGE_SIZE as u64;
+        // A page of which the beginning is not System RAM is in no allocator of the kernel. So
+        // read() and write(), which access the range only, may map a last page of which the rest
+        // is.
+        let end = if claims.pages {
+            (last / PAGE_SIZE as u64 + 1) * PAGE_SIZE as u64
+        } else {
+            last + 1
+        };
+        if is_system_ram(start, end - start) {
+            return Err(Refusal::SharesPage);
         }
-        // SAFETY: the range is not System RAM and is ours, so that no mapping of another type exists.
+        let whole = range.start == start && range.size % PAGE_SIZE as u64 == 0;
+        let claim = Claim::new(range, claims)?;
+        // INVARIANT: as checked above.
+        Ok(Self {
+            range,
+            cache,
+            pages: whole || claims.pages,
+            _claim: claim,
+        })
+    }
+
+    /// Number of the page frame of the first byte.
+    pub(crate) fn pfn(&self) -> usize {
+        (self.range.start / PAGE_SIZE as u64) as usize
+    }
+
+    /// Where the first byte is in its page.
+    pub(crate) fn page_offset(&self) -> usize {
+        (self.range.start % PAGE_SIZE as u64) as usize
+    }
+
+    /// Bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.range.size as usize
+    }
+
+    /// Whether the pages that contain it can be mapped.
+    pub(crate) fn is_mappable(&self) -> bool {
+        self.pages
+    }
+
+    /// Memory type of every mapping.
+    pub(super) fn cache(&self) -> Cache {
+        self.cache
+    }
+
+    /// Whether the kernel accesses it. Not so registers: ARM has no exception fixup for an external
+    /// abort, so a kernel access to a register of a device that is in reset, or whose clock is off,
+    /// is an oops.
+    pub(super) fn is_accessible(&self) -> bool {
+        !self.range.registers
+    }
+}
+
+fn is_system_ram(start: u64, size: u64) -> bool {
+    // SAFETY: no preconditions; the callers have checked that the range is addressable.
+    let intersects = unsafe {
+        bindings::region_intersects(
+            start as bindings::resource_size_t,
+            size as usize,
+            bindings::IORESOURCE_SYSTEM_RAM as usize,
+            bindings::IORES_DESC_NONE as usize,
+        )
+    };
+    intersects as u32 != bindings::REGION_DISJOINT
+}
+
+/// A mapping for the kernel of a physical range.
+///
+/// # Invariants
+///
+/// `addr` is a live kernel mapping, made by `memremap` if `cache` is cached and by `ioremap` or
+/// `ioremap_wc` otherwise.
+pub(super) struct KernelMapping {
+    addr: NonNull<u8>,
+    cache: Cache,
+}
+
+// SAFETY: the mapping is valid in every context, and may be removed by any thread.
+unsafe impl Send for KernelMapping {}
+// SAFETY: accesses to it are volatile or raw copies that allow for races.
+unsafe impl Sync for KernelMapping {}
+
+impl KernelMapping {
+    /// Maps `size` bytes from physical address `start` on. `ENOMEM`: no kernel addresses, or no
+    /// memory for page tables. May sleep.
+    ///
+    /// Whether there is memory, and whether it may be accessed now, is for each access to know.
+    pub(super) fn new(start: u64, size: usize, cache: Cache) -> Result<Self> {
+        let start = bindings::resource_size_t::try_from(start).map_err(|_| EINVAL)?;
+        // SAFETY: no preconditions: a range that cannot be mapped gives a null pointer.
         let addr = unsafe {
             match cache {
                 Cache::WriteCombine => bindings::ioremap_wc(start, size),
@@ -148,52 +269,22 @@ impl Carveout {
                 Cache::Cached => bindings::memremap(start, size, bindings::MEMREMAP_WB as usize),
             }
         };
-        let addr = NonNull::new(addr.cast::<u8>()).ok_or(Refusal::NoMemory)?;
         // INVARIANT: mapped just now, in the way that `cache` says.
         Ok(Self {
-            addr: Some(addr),
+            addr: NonNull::new(addr.cast::<u8>()).ok_or(ENOMEM)?,
             cache,
-            claim,
         })
     }
 
-    /// Number of the first page frame.
-    pub(crate) fn pfn(&self) -> usize {
-        (self.claim.range.start / PAGE_SIZE as u64) as usize
-    }
-
-    /// Bytes, a multiple of the page size.
-    pub(crate) fn size(&self) -> usize {
-        self.claim.range.size as usize
-    }
-
-    /// Memory type of the mapping.
-    pub(super) fn cache(&self) -> Cache {
-        self.cache
-    }
-
-    /// The whole range as aligned words; none for registers.
-    pub(crate) fn words(&self) -> &[Word] {
-        let Some(addr) = self.addr else {
-            return &[];
-        };
-        // SAFETY: by the type invariant; `Word` is an atomic `u32` for which any bits are valid, and the mapping is
-        // aligned to a page.
-        unsafe { core::slice::from_raw_parts(addr.as_ptr().cast(), self.size() / 4) }
-    }
-
-    /// The kernel's address of the first byte; `None` for registers.
-    pub(super) fn as_ptr(&self) -> Option<*mut u8> {
-        self.addr.map(NonNull::as_ptr)
+    /// The address of the first byte.
+    pub(super) fn as_ptr(&self) -> *mut u8 {
+        self.addr.as_ptr()
     }
 }
 
-impl Drop for Carveout {
+impl Drop for KernelMapping {
     fn drop(&mut self) {
-        let Some(addr) = self.addr else {
-            return;
-        };
-        let addr = addr.as_ptr().cast();
+        let addr = self.addr.as_ptr().cast();
         // SAFETY: by the type invariant.
         unsafe {
             match self.cache {
@@ -201,5 +292,48 @@ impl Drop for Carveout {
                 _ => bindings::iounmap(addr),
             }
         }
+    }
+}
+
+/// A carve-out of whole pages of which the kernel has a mapping: the region of a log, which is
+/// written to in every context.
+///
+/// # Invariants
+///
+/// `memory` maps all of `carveout`.
+pub(crate) struct MappedCarveout {
+    memory: KernelMapping,
+    // Last, so that the range is released after it was unmapped.
+    carveout: Carveout,
+}
+
+impl MappedCarveout {
+    /// Claims and maps `range`.
+    pub(crate) fn new(range: Range, cache: Cache, name: &CStr) -> Result<Self, Refusal> {
+        if range.start % PAGE_SIZE as u64 != 0 || range.size % PAGE_SIZE as u64 != 0 {
+            return Err(Refusal::Unaligned);
+        }
+        let claims = Claims {
+            name,
+            iomem: true,
+            pages: false,
+        };
+        let carveout = Carveout::new(range, cache, claims)?;
+        let memory = KernelMapping::new(range.start, carveout.size(), cache)
+            .map_err(|_| Refusal::NoMemory)?;
+        // INVARIANT: mapped just now.
+        Ok(Self { memory, carveout })
+    }
+
+    /// Bytes, a multiple of the page size.
+    pub(crate) fn size(&self) -> usize {
+        self.carveout.size()
+    }
+
+    /// The whole range as aligned words.
+    pub(crate) fn words(&self) -> &[Word] {
+        // SAFETY: by the type invariant; `Word` is an atomic `u32` for which any bits are valid,
+        // and the mapping is aligned to a page.
+        unsafe { core::slice::from_raw_parts(self.memory.as_ptr().cast(), self.size() / 4) }
     }
 }

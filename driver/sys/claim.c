@@ -3,9 +3,14 @@
  * Claims on physical memory, which carveout.rs makes safe; see helpers.h.
  */
 
+#include <linux/ctype.h>
+#include <linux/err.h>
 #include <linux/ioport.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
 
 #include "helpers.h"
 
@@ -22,38 +27,111 @@ static struct resource fanlight_claims = {
 
 static DEFINE_MUTEX(fanlight_claims_lock);
 
-static bool fanlight_claimed(u64 start, u64 size)
+struct fanlight_claim {
+	/* Among our own windows. */
+	u64 start;
+	u64 size;
+	/* Among all drivers; 0 where it is not claimed there. */
+	u64 iomem_start;
+	u64 iomem_size;
+	/* The resources point to it. */
+	char name[];
+};
+
+/* Whether a window of ours has some of the range, and which one. */
+static bool fanlight_claimed(u64 start, u64 size, char *owner, size_t len)
 {
 	struct resource *claim;
 
-	for (claim = fanlight_claims.child; claim; claim = claim->sibling)
-		if (claim->start < start + size && start <= claim->end)
+	for (claim = fanlight_claims.child; claim; claim = claim->sibling) {
+		if (claim->start < start + size && start <= claim->end) {
+			strscpy(owner, claim->name, len);
 			return true;
+		}
+	}
 	return false;
 }
 
-/* The kernel says no more than that it can't: somebody else has it, or there is no memory. */
-int fanlight_claim(u64 start, u64 size, bool iomem)
-{
-	int ret = 0;
+/* More than any machine has; it ends a walk that a change of the tree has sent in a circle. */
+#define FANLIGHT_RESOURCES_MAX	10000
 
-	mutex_lock(&fanlight_claims_lock);
-	if (!__request_region(&fanlight_claims, start, size, "fanlight", 0)) {
-		ret = fanlight_claimed(start, size) ? -EBUSY : -ENOMEM;
-	} else if (iomem && !request_mem_region(start, size, "fanlight")) {
-		ret = region_intersects(start, size, IORESOURCE_BUSY, IORES_DESC_NONE) ==
-			      REGION_DISJOINT ? -ENOMEM : -EBUSY;
-		__release_region(&fanlight_claims, start, size);
+/*
+ * Writes the name of a busy resource in the range. The lock of the tree is private to
+ * kernel/resource.c, so a resource may go while this looks at it: it only reads in ways that cannot
+ * fault. What is found is only shown; at worst it is not the owner any more.
+ */
+static void fanlight_iomem_owner(u64 start, u64 size, char *owner, size_t len)
+{
+	struct resource res, *next = READ_ONCE(iomem_resource.child);
+	unsigned int count;
+	size_t i;
+
+	owner[0] = '\0';
+	for (count = 0; next && count < FANLIGHT_RESOURCES_MAX; count++) {
+		if (copy_from_kernel_nofault(&res, next, sizeof(res)))
+			return;
+		if (res.start >= start + size || res.end < start) {
+			next = res.sibling;
+			continue;
+		}
+		if (!(res.flags & IORESOURCE_BUSY)) {
+			next = res.child ?: res.sibling;
+			continue;
+		}
+		for (i = 0; i + 1 < len; i++) {
+			if (copy_from_kernel_nofault(&owner[i], &res.name[i], 1) || !owner[i])
+				break;
+			if (!isascii(owner[i]) || !isprint(owner[i]))
+				owner[i] = '?';
+		}
+		owner[i] = '\0';
+		return;
 	}
-	mutex_unlock(&fanlight_claims_lock);
-	return ret;
 }
 
-void fanlight_release(u64 start, u64 size, bool iomem)
+struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, bool iomem,
+					  const char *name, char *owner, size_t len)
+{
+	size_t name_size = strlen(name) + 1;
+	struct fanlight_claim *claim = kzalloc_flex(*claim, name, name_size);
+	u64 end = start + size;
+	int ret = 0;
+
+	owner[0] = '\0';
+	if (!claim)
+		return ERR_PTR(-ENOMEM);
+	memcpy(claim->name, name, name_size);
+	claim->start = pages ? round_down(start, (u64)PAGE_SIZE) : start;
+	claim->size = (pages ? round_up(end, (u64)PAGE_SIZE) : end) - claim->start;
+	mutex_lock(&fanlight_claims_lock);
+	if (!__request_region(&fanlight_claims, claim->start, claim->size, claim->name, 0)) {
+		ret = fanlight_claimed(claim->start, claim->size, owner, len) ? -EBUSY : -ENOMEM;
+	} else if (iomem && !request_mem_region(start, size, claim->name)) {
+		ret = -ENOMEM;
+		if (region_intersects(start, size, IORESOURCE_BUSY, IORES_DESC_NONE) !=
+		    REGION_DISJOINT) {
+			ret = -EBUSY;
+			fanlight_iomem_owner(start, size, owner, len);
+		}
+		__release_region(&fanlight_claims, claim->start, claim->size);
+	} else if (iomem) {
+		claim->iomem_start = start;
+		claim->iomem_size = size;
+	}
+	mutex_unlock(&fanlight_claims_lock);
+	if (ret) {
+		kfree(claim);
+		return ERR_PTR(ret);
+	}
+	return claim;
+}
+
+void fanlight_claim_free(struct fanlight_claim *claim)
 {
 	mutex_lock(&fanlight_claims_lock);
-	if (iomem)
-		release_mem_region(start, size);
-	__release_region(&fanlight_claims, start, size);
+	if (claim->iomem_size)
+		release_mem_region(claim->iomem_start, claim->iomem_size);
+	__release_region(&fanlight_claims, claim->start, claim->size);
 	mutex_unlock(&fanlight_claims_lock);
+	kfree(claim);
 }

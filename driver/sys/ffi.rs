@@ -35,8 +35,16 @@ extern "C" {
         pages: *mut *mut bindings::page,
     );
 
-    pub(super) fn fanlight_claim(start: u64, size: u64, iomem: bool) -> c_int;
-    pub(super) fn fanlight_release(start: u64, size: u64, iomem: bool);
+    pub(super) fn fanlight_claim_new(
+        start: u64,
+        size: u64,
+        pages: bool,
+        iomem: bool,
+        name: *const c_char,
+        owner: *mut c_char,
+        len: usize,
+    ) -> *mut Claim;
+    pub(super) fn fanlight_claim_free(claim: *mut Claim);
     pub(super) fn fanlight_vmalloc(size: c_ulong) -> *mut c_void;
     pub(super) fn vfree(addr: *const c_void);
     pub(super) fn fanlight_dma_page(addr: *const c_void) -> *mut bindings::page;
@@ -53,11 +61,26 @@ extern "C" {
     pub(super) fn fanlight_display_release(display: c_uint);
     pub(super) fn fanlight_display_take_over(start: u64, size: u64, rival: *mut c_char) -> c_int;
 
+    pub(super) fn fanlight_of_property(
+        fwnode: *mut bindings::fwnode_handle,
+        index: c_uint,
+        name: *mut *const c_char,
+        value: *mut *const c_void,
+        len: *mut usize,
+    ) -> bool;
     pub(super) fn fanlight_of_region(
         fwnode: *mut bindings::fwnode_handle,
-        property: *const c_char,
+        index: c_uint,
         res: *mut bindings::resource,
     ) -> c_int;
+    pub(super) fn fanlight_of_pool(dev: *mut bindings::device) -> c_int;
+    pub(super) fn fanlight_of_pool_release(dev: *mut bindings::device);
+    pub(super) fn fanlight_of_sram(
+        fwnode: *mut bindings::fwnode_handle,
+        consumer: *mut bindings::device,
+        res: *mut bindings::resource,
+    ) -> c_int;
+    pub(super) fn fanlight_defer_reason(dev: *mut bindings::device, reason: *const c_char);
     pub(super) fn fanlight_of_reg(
         fwnode: *mut bindings::fwnode_handle,
         res: *mut bindings::resource,
@@ -164,7 +187,7 @@ pub(super) struct Moment {
 /// `FANLIGHT_CONTEXT_EMERGENCY` in [`Moment::context`].
 pub(super) const CONTEXT_EMERGENCY: u32 = 1 << 0;
 
-/// Structures of `kmsg.c` and `helpers.c`, of which Rust has pointers only.
+/// Structures of the C files, of which Rust has pointers only.
 macro_rules! opaque {
     ($($name:ident)*) => {
         $(
@@ -176,7 +199,7 @@ macro_rules! opaque {
     };
 }
 
-opaque!(Console Dumper Target Clock Tick);
+opaque!(Claim Console Dumper Target Clock Tick);
 
 /// What bindgen makes of helpers.h (mk/externs, which `make check` runs). The compiler compares it
 /// with the declarations above.
@@ -191,6 +214,7 @@ opaque!(Console Dumper Target Clock Tick);
 )]
 mod generated {
     use super::{
+        Claim as fanlight_claim,
         Clock as fanlight_clock,
         Console as fanlight_console,
         Dumper as fanlight_dumper,

@@ -15,8 +15,6 @@
 #include <linux/mm.h>
 #include <linux/mount.h>
 #include <linux/of.h>
-#include <linux/of_address.h>
-#include <linux/of_reserved_mem.h>
 #include <linux/personality.h>
 #include <linux/poll.h>
 #include <linux/panic.h>
@@ -148,73 +146,6 @@ bool fanlight_may_show_addresses(void)
 {
 	/* A program that asks for a window's size must not leave a denial in the audit log. */
 	return ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
-}
-
-/* The device tree */
-
-int fanlight_of_region(struct fwnode_handle *fwnode, const char *property, struct resource *res)
-{
-	struct device_node *np = to_of_node(fwnode);
-	struct device_node *target;
-	int ret;
-
-	target = of_parse_phandle(np, property, 0);
-	if (!target)
-		return -ENOENT;
-	ret = of_address_to_resource(target, 0, res);
-	of_node_put(target);
-	return ret;
-}
-
-int fanlight_of_reg(struct fwnode_handle *fwnode, struct resource *res)
-{
-	return of_address_to_resource(to_of_node(fwnode), 0, res);
-}
-
-int fanlight_of_alias(struct fwnode_handle *fwnode, const char *stem)
-{
-	return of_alias_get_id(to_of_node(fwnode), stem);
-}
-
-bool fanlight_of_has_alias(const char *stem, unsigned int number)
-{
-	struct device_node *aliases = of_find_node_by_path("/aliases");
-	char name[32];
-	bool found;
-
-	snprintf(name, sizeof(name), "%s%u", stem, number);
-	found = of_find_property(aliases, name, NULL);
-	of_node_put(aliases);
-	return found;
-}
-
-bool fanlight_of_is_memory(u64 start, u64 size)
-{
-	struct device_node *np;
-	struct resource res;
-	int i;
-
-	for_each_node_by_type(np, "memory") {
-		for (i = 0; !of_address_to_resource(np, i, &res); i++) {
-			if (start >= res.start && size && start + size - 1 <= res.end) {
-				of_node_put(np);
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
-int fanlight_of_find_compatible(const char *compatible, struct resource *res)
-{
-	struct device_node *np = of_find_compatible_node(NULL, NULL, compatible);
-	int ret;
-
-	if (!np)
-		return -ENODEV;
-	ret = of_address_to_resource(np, 0, res);
-	of_node_put(np);
-	return ret;
 }
 
 DEFINE_IDA(fanlight_instances);

@@ -10,6 +10,8 @@
 #include <linux/spinlock_types.h>
 #include <linux/types.h>
 
+struct device;
+struct fanlight_claim;
 struct fanlight_clock;
 struct fanlight_console;
 struct fanlight_dumper;
@@ -58,11 +60,14 @@ void fanlight_desc_set_mixedmap(struct vm_area_desc *desc);
 void fanlight_desc_map_pages(struct vm_area_desc *desc, struct page **pages);
 
 /*
- * Claims. -EBUSY: another window, or with iomem another driver, has some of it; -ENOMEM: no memory
- * to note it.
+ * A claim on a physical range: of its bytes among this driver's windows, of the pages that contain
+ * it if `pages`, and with `iomem` also of its bytes among all drivers. `name` is shown in
+ * /proc/iomem. -EBUSY: another window, or with iomem another driver, has some of it, and `owner`,
+ * of `len` bytes, has its name or is empty; -ENOMEM: no memory to note it.
  */
-int fanlight_claim(u64 start, u64 size, bool iomem);
-void fanlight_release(u64 start, u64 size, bool iomem);
+struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, bool iomem,
+					  const char *name, char *owner, size_t len);
+void fanlight_claim_free(struct fanlight_claim *claim);
 
 /*
  * Displays. A claim fails with -EBUSY and the name of the owner. fanlight_display_take_over()
@@ -84,7 +89,30 @@ phys_addr_t fanlight_zero_page(void);
 bool fanlight_may_show_addresses(void);
 
 /* The device tree. */
-int fanlight_of_region(struct fwnode_handle *fwnode, const char *property, struct resource *res);
+/* The property of this index; false behind the last one. The value is there as long as the node. */
+bool fanlight_of_property(struct fwnode_handle *fwnode, unsigned int index, const char **name,
+			  const void **value, size_t *len);
+/*
+ * An entry of memory-region. -ENOENT: there is none, or it points to no node; -EXDEV: to no child
+ * of /reserved-memory; -ENODEV: to one that is disabled; another error: to one without a range.
+ */
+int fanlight_of_region(struct fwnode_handle *fwnode, unsigned int index, struct resource *res);
+/*
+ * Has the pages that the DMA API allocates for the device come from the first entry of
+ * memory-region that is a reusable shared-dma-pool: 1. 0: there is none.
+ */
+int fanlight_of_pool(struct device *dev);
+void fanlight_of_pool_release(struct device *dev);
+/*
+ * What sram points to. -ENOENT: no node; -EXDEV: no partition of an mmio-sram; -ENODEV: one that
+ * is disabled; -EBUSY: one that the SRAM's driver gives to others; -EPROBE_DEFER: the SRAM's driver
+ * is not bound; -ENOMEM; another error: one without a range. `consumer` is being probed, and is
+ * unbound before the SRAM's driver is.
+ */
+int fanlight_of_sram(struct fwnode_handle *fwnode, struct device *consumer, struct resource *res);
+/* Shown in devices_deferred of debugfs. */
+void fanlight_defer_reason(struct device *dev, const char *reason);
+/* The node's own reg. -E2BIG: it is not one range; another error: it cannot be translated. */
 int fanlight_of_reg(struct fwnode_handle *fwnode, struct resource *res);
 int fanlight_of_alias(struct fwnode_handle *fwnode, const char *stem);
 /* Whether the tree has the alias <stem><number>. */

@@ -20,7 +20,8 @@
 //! - read() and write() access the memory in an RCU read-side critical section, and
 //!   [`Mapping::revoke`] waits for a grace period if an access may be under way. They take no lock:
 //!   an access that ends in an oops leaves no lock held, and RCU does not wait for a task that has
-//!   exited.
+//!   exited. The kernel's temporary mapping of a part ([`Piece`]) is made before that section and
+//!   removed after it, and so may outlive the window for a moment.
 //!
 //! # State in mmap_prepare
 //!
@@ -42,7 +43,9 @@
 use super::{
     address_space::AddressSpace,
     backing::Backing,
+    carveout::KernelMapping,
     ffi,
+    not_supported,
     rw_semaphore::RwSemaphore,
     vm_ops::{
         FAULT_VM_OPS,
@@ -54,6 +57,7 @@ use super::{
 };
 use core::{
     marker::PhantomData,
+    ops::Range,
     ptr, //
 };
 use kernel::{
@@ -116,8 +120,14 @@ pub(crate) struct Mapping {
     space: Arc<AddressSpace>,
     cache: Cache,
     size: usize,
-    pfn: Option<usize>,
-    map_only: bool,
+    /// Physical address of the first byte, where there is one.
+    phys: Option<u64>,
+    page_offset: usize,
+    /// How many pages can be mapped.
+    pages: usize,
+    accessible: bool,
+    /// The kernel has a mapping of the memory at all times.
+    mapped: bool,
     /// Cleared when revocation begins.
     live: AtomicFlag,
     /// Tasks that are in [`Mapping::access`]. One that had an oops there is counted for ever.
@@ -170,14 +180,20 @@ impl Mapping {
         cache: Cache,
     ) -> impl PinInit<Self, Error> {
         let size = backing.size();
-        let pfn = backing.pfn();
-        let map_only = backing.is_map_only();
+        let phys = backing.phys();
+        let page_offset = backing.page_offset();
+        let pages = backing.page_count();
+        let accessible = backing.is_accessible();
+        let mapped = backing.is_mapped();
         try_pin_init!(Self {
             space,
             cache,
             size,
-            pfn,
-            map_only,
+            phys,
+            page_offset,
+            pages,
+            accessible,
+            mapped,
             live: AtomicFlag::new(true),
             accesses: Atomic::<i32>::new(0),
             backing <- Revocable::new(backing),
@@ -189,7 +205,7 @@ impl Mapping {
         })
     }
 
-    /// Bytes that can be mapped.
+    /// Bytes of the window.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
@@ -201,7 +217,17 @@ impl Mapping {
 
     /// Physical address of the first byte, where there is one.
     pub(crate) fn phys(&self) -> Option<u64> {
-        self.pfn.map(|pfn| pfn as u64 * PAGE_SIZE as u64)
+        self.phys
+    }
+
+    /// Where the first byte is in a mapping, which begins with a page.
+    pub(crate) fn page_offset(&self) -> usize {
+        self.page_offset
+    }
+
+    /// Whether it can be mapped. Not so what is not whole pages, unless the tree allows it.
+    pub(crate) fn is_mappable(&self) -> bool {
+        self.pages != 0
     }
 
     /// The address space that all files of the device share.
@@ -211,7 +237,7 @@ impl Mapping {
 
     /// Whether read() and write() are not supported, because the kernel does not access the memory.
     pub(crate) fn is_map_only(&self) -> bool {
-        self.map_only
+        !self.accessible
     }
 
     /// Whether the memory is still there. Takes no lock.
@@ -232,14 +258,18 @@ impl Mapping {
     /// Answers an mmap.
     ///
     /// `EINVAL`: beyond the end, or copies of pages that cannot be copied; `EPERM`: more than
-    /// `protection` allows, or code in memory that is not cached RAM; `ENODEV`: revoked.
+    /// `protection` allows, or code in memory that is not cached RAM; `EOPNOTSUPP`: the window is not
+    /// whole pages; `ENODEV`: revoked.
     fn map(&self, request: &MapRequest<'_>, protection: Protection) -> Result {
         let desc = request.desc;
         // SAFETY: `desc` is valid while `request` lives, here and below.
         let (start, end, first) = unsafe { ((*desc).start, (*desc).end, (*desc).pgoff) };
         let pages = (end - start) / PAGE_SIZE;
         let last = first.checked_add(pages).ok_or(EINVAL)?;
-        if last > self.size / PAGE_SIZE {
+        if !self.is_mappable() {
+            return Err(not_supported());
+        }
+        if last > self.pages {
             return Err(EINVAL);
         }
         let copies = self.limit_write(request, protection)?;
@@ -315,7 +345,7 @@ impl Mapping {
         // SAFETY: no preconditions.
         let keeps_type = unsafe { ffi::fanlight_mprotect_keeps_type() };
         // The kernel does not read registers, which a copy of them would need.
-        let may_copy = !self.map_only && (self.cache == Cache::Cached || keeps_type);
+        let may_copy = self.accessible && (self.cache == Cache::Cached || keeps_type);
         if write && !shared && !may_copy {
             return Err(EINVAL);
         }
@@ -331,7 +361,7 @@ impl Mapping {
     /// ahead. Registers must not be read by that, and other memory is not coherent with it.
     fn limit_exec(&self, request: &MapRequest<'_>, protection: Protection) -> Result {
         let desc = request.desc;
-        let cached_ram = self.cache == Cache::Cached && !self.map_only;
+        let cached_ram = self.cache == Cache::Cached && self.accessible;
         if cached_ram && protection != Protection::ReadOnly {
             return Ok(());
         }
@@ -492,14 +522,93 @@ impl Mapping {
         result.unwrap_or(Err(ENODEV))
     }
 
-    /// Copies from the window as [`Backing::read`] does. `ENODEV`: revoked.
-    pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> Result<usize> {
-        self.access(|backing| backing.read(offset, out))
+    /// A part of the window, of `len` bytes from `offset` on or fewer, for the kernel to access.
+    /// Empty at the end and behind it.
+    ///
+    /// `ENODEV`: revoked; `EOPNOTSUPP`: the kernel does not access the window; `ENOMEM`: no kernel
+    /// addresses for it.
+    pub(crate) fn piece(&self, offset: usize, len: usize) -> Result<Piece<'_>> {
+        if !self.is_live() {
+            return Err(ENODEV);
+        }
+        if !self.accessible {
+            return Err(not_supported());
+        }
+        let mut end = offset.saturating_add(len).min(self.size).max(offset);
+        let mut memory = None;
+        if !self.mapped && offset < end {
+            let first = self.phys.ok_or(EIO)? + offset as u64;
+            let in_page = (first % PAGE_SIZE as u64) as usize;
+            end = end.min(offset + PIECE - in_page);
+            let pages = (in_page + end - offset).next_multiple_of(PAGE_SIZE);
+            let mapping = KernelMapping::new(first - in_page as u64, pages, self.cache)?;
+            memory = Some((mapping, in_page));
+        }
+        Ok(Piece {
+            mapping: self,
+            memory,
+            range: offset..end,
+        })
+    }
+}
+
+/// Bytes of a carve-out that the kernel maps at once. It has 240 MiB of addresses for all such
+/// mappings on some boards.
+const PIECE: usize = 256 << 10;
+
+/// A part of a window that the kernel can access. Where the kernel has no mapping of the window, it
+/// has one of this part as long as this lives, which may be longer than the window is there: no
+/// access follows then.
+pub(crate) struct Piece<'a> {
+    mapping: &'a Mapping,
+    /// With where the part begins in it.
+    memory: Option<(KernelMapping, usize)>,
+    range: Range<usize>,
+}
+
+impl Piece<'_> {
+    /// Where it is in the window.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.range.clone()
     }
 
-    /// Copies into the window as [`Backing::write`] does. `ENODEV`: revoked.
+    /// Calls `f` with the memory, the kernel's address of its byte at `offset` if that is in a
+    /// temporary mapping, and how many of `len` bytes there are from it on. Returns how many.
+    fn access(
+        &self,
+        offset: usize,
+        len: usize,
+        f: impl FnOnce(&Backing, Option<*mut u8>, usize) -> Result,
+    ) -> Result<usize> {
+        let at = offset.checked_sub(self.range.start).ok_or(EINVAL)?;
+        let len = len.min(self.range.end.saturating_sub(offset));
+        let temporary = self.memory.as_ref();
+        let temporary = temporary.map(|(memory, start)| memory.as_ptr().wrapping_add(start + at));
+        if len == 0 {
+            return Ok(0);
+        }
+        self.mapping
+            .access(|backing| f(backing, temporary, len).map(|()| len))
+    }
+
+    /// Copies from the window at `offset`, as much of `out` as there is in this part. `ENODEV`:
+    /// revoked.
+    pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> Result<usize> {
+        self.access(offset, out.len(), |backing, temporary, len| {
+            // SAFETY: the part has `len` bytes from `offset` on, and with it the window and the
+            // temporary mapping, which is there if the window is a carve-out.
+            unsafe { backing.read(offset, temporary, &mut out[..len]) }
+        })
+    }
+
+    /// Copies into the window at `offset`, as much of `data` as this part has room for. `ENODEV`:
+    /// revoked.
     pub(crate) fn write(&self, offset: usize, data: &[u8]) -> Result<usize> {
-        self.access(|backing| backing.write(offset, data))
+        self.access(offset, data.len(), |backing, temporary, len| {
+            // SAFETY: the part has `len` bytes from `offset` on, and with it the window and the
+            // temporary mapping, which is there if the window is a carve-out.
+            unsafe { backing.write(offset, temporary, &data[..len]) }
+        })
     }
 }
 

@@ -8,13 +8,20 @@
 use super::ffi;
 use core::{
     ffi::CStr,
-    mem::MaybeUninit, //
+    mem::MaybeUninit,
+    ptr, //
 };
 use kernel::{
     bindings,
-    device::property::FwNode,
+    device::{
+        self,
+        property::FwNode,
+        Core,
+        Device, //
+    },
     error::to_result,
-    prelude::*, //
+    prelude::*,
+    sync::aref::ARef, //
 };
 
 /// A physical range in bytes.
@@ -42,16 +49,32 @@ impl Range {
         })
     }
 
-    /// The range of the node that `property` of `node` points to; `ENOENT` when there is no such
-    /// property.
-    pub(crate) fn by_phandle(node: &FwNode, property: &CStr) -> Result<Self> {
-        // SAFETY: `node` is valid, `property` is a C string, and the resource may be written.
+    /// The range of entry `index` of `memory-region` of `node`.
+    ///
+    /// `ENOENT`: there is no such entry, or it points to no node; `EXDEV`: to no child of
+    /// `/reserved-memory`; `ENODEV`: to one that is disabled; another error: to one without a
+    /// range.
+    pub(crate) fn reserved(node: &FwNode, index: u32) -> Result<Self> {
+        // SAFETY: `node` is valid, and the resource may be written.
+        Self::from_resource(|res| unsafe { ffi::fanlight_of_region(as_raw(node), index, res) })
+    }
+
+    /// The range that `sram` of `node` points to. Called in the probe of `dev`, which is unbound
+    /// before the SRAM's driver is.
+    ///
+    /// `ENOENT`: it points to no node; `EXDEV`: to no partition of an `mmio-sram`; `ENODEV`: to one
+    /// that is disabled; `EBUSY`: to one that the SRAM's driver gives to others; `EPROBE_DEFER`:
+    /// the SRAM's driver is not bound; `ENOMEM`; another error: to one without a range.
+    pub(crate) fn sram(dev: &Device<Core<'_>>, node: &FwNode) -> Result<Self> {
+        // SAFETY: `dev` and `node` are valid, `dev` is being probed, and the resource may be
+        // written.
         Self::from_resource(|res| unsafe {
-            ffi::fanlight_of_region(as_raw(node), property.as_char_ptr(), res)
+            ffi::fanlight_of_sram(as_raw(node), device_as_raw(dev), res)
         })
     }
 
-    /// The first entry of the node's own `reg`, translated to a physical range.
+    /// The node's own `reg`, translated to a physical range. `E2BIG`: it is not one range; another
+    /// error: it cannot be translated.
     pub(crate) fn by_reg(node: &FwNode) -> Result<Self> {
         // SAFETY: `node` is valid, and the resource may be written.
         let range = Self::from_resource(|res| unsafe { ffi::fanlight_of_reg(as_raw(node), res) })?;
@@ -70,6 +93,90 @@ impl Range {
     }
 }
 
+/// A pool of a device's own, from which the DMA API allocates its pages as long as this lives.
+///
+/// # Invariants
+///
+/// `0` was assigned the pool of its node.
+pub(crate) struct Pool(ARef<Device>);
+
+impl Pool {
+    /// The first `shared-dma-pool` with `reusable` in `memory-region` of the device's node, if
+    /// there is one. What was allocated from it must be freed first.
+    pub(crate) fn of(dev: &Device<Core<'_>>) -> Result<Option<Self>> {
+        // SAFETY: `dev` is valid, and is being probed: nothing was allocated for it.
+        let ret = unsafe { ffi::fanlight_of_pool(device_as_raw(dev)) };
+        if ret > 0 {
+            let dev: &Device = dev;
+            // INVARIANT: assigned just now.
+            return Ok(Some(Self(dev.into())));
+        }
+        to_result(ret).map(|()| None)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // SAFETY: by the type invariant.
+        unsafe { ffi::fanlight_of_pool_release(device_as_raw(&self.0)) };
+    }
+}
+
+/// A property as the tree has it.
+pub(crate) struct Property<'a> {
+    pub(crate) name: &'a CStr,
+    pub(crate) value: &'a [u8],
+}
+
+impl Property<'_> {
+    /// Its strings. A last one that does not end is not among them: see [`Property::is_strings`].
+    pub(crate) fn strings(&self) -> usize {
+        self.value.iter().filter(|byte| **byte == 0).count()
+    }
+
+    /// Whether it is one string or more, and not numbers.
+    pub(crate) fn is_strings(&self) -> bool {
+        let printable = |byte: &u8| *byte == 0 || byte.is_ascii_graphic() || *byte == b' ';
+        self.value.last() == Some(&0)
+            && self.value.first() != Some(&0)
+            && self.value.iter().all(printable)
+            && !self.value.windows(2).any(|pair| pair == [0, 0])
+    }
+}
+
+/// The properties of `node`.
+pub(crate) fn properties(node: &FwNode) -> impl Iterator<Item = Property<'_>> {
+    (0..).map_while(|index| {
+        let (mut name, mut value, mut len) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: `node` is valid, and the other pointers may be written.
+        let found = unsafe {
+            ffi::fanlight_of_property(as_raw(node), index, &mut name, &mut value, &mut len)
+        };
+        if !found {
+            return None;
+        }
+        // SAFETY: a property and its name stay in memory, unchanged, as long as their node.
+        let name = unsafe { CStr::from_ptr(name) };
+        let value = match len {
+            0 => &[],
+            // SAFETY: as above; the value has `len` bytes.
+            _ => unsafe { core::slice::from_raw_parts(value.cast::<u8>(), len) },
+        };
+        Some(Property { name, value })
+    })
+}
+
+/// The property `name` of `node`.
+pub(crate) fn property<'a>(node: &'a FwNode, name: &CStr) -> Option<Property<'a>> {
+    properties(node).find(|property| property.name == name)
+}
+
+/// Notes why the probe of `dev` is deferred, for `devices_deferred` in debugfs.
+pub(crate) fn defer_reason(dev: &Device, reason: &CStr) {
+    // SAFETY: `dev` is valid, and `reason` is a C string, which is copied.
+    unsafe { ffi::fanlight_defer_reason(device_as_raw(dev), reason.as_char_ptr()) };
+}
+
 /// Whether a memory node of the tree has all of `range`: only there can RAM be expected to answer.
 pub(crate) fn is_memory(range: Range) -> bool {
     // SAFETY: no preconditions.
@@ -81,6 +188,11 @@ fn as_raw(node: &FwNode) -> *mut bindings::fwnode_handle {
     core::ptr::from_ref(node)
         .cast::<bindings::fwnode_handle>()
         .cast_mut()
+}
+
+fn device_as_raw<Ctx: device::DeviceContext>(dev: &Device<Ctx>) -> *mut bindings::device {
+    // `Device` is a transparent wrapper.
+    ptr::from_ref(dev).cast::<bindings::device>().cast_mut()
 }
 
 /// The number of the alias `<stem><number>` that points to `node`, if there is one.

@@ -3,7 +3,7 @@
 //! The reserved memory region that keeps a copy of the log over a warm reboot.
 
 use super::{
-    carveout::Carveout,
+    carveout::MappedCarveout,
     time::{
         drain_stores,
         random_u32,
@@ -47,7 +47,7 @@ pub(crate) struct Recovered {
 
 impl Recovered {
     /// Copies `carveout` and looks for the logs of boots in it. `boot_id` is that of this boot.
-    pub(crate) fn read(carveout: &Carveout, boot_id: &[u8; 16]) -> Result<Self> {
+    pub(crate) fn read(carveout: &MappedCarveout, boot_id: &[u8; 16]) -> Result<Self> {
         let words = carveout.words();
         let mut copy = KVVec::with_capacity(words.len(), GFP_KERNEL)?;
         for stride in words.chunks(STRIDE) {
@@ -115,7 +115,7 @@ pub(crate) struct Region {
     pub(crate) level: Word,
     _links: KVVec<Word>,
     #[pin]
-    carveout: Mutex<Option<Carveout>>,
+    carveout: Mutex<Option<MappedCarveout>>,
 }
 
 // SAFETY: the appender works by atomics on memory that is valid in every context.
@@ -127,7 +127,7 @@ impl Region {
     /// Takes the region for this boot. Nothing in it changes before [`Region::start`] and the first
     /// record. `EINVAL`: it is too small.
     pub(crate) fn new(
-        carveout: Carveout,
+        carveout: MappedCarveout,
         recovered: &Recovered,
         boot_id: &[u8; 16],
         level: u8,

@@ -161,14 +161,18 @@ unsafe extern "C" fn vm_access(
         if copies || (write != 0 && flags & flags::WRITE == 0) {
             return Err(EIO);
         }
-        let offset = pgoff * PAGE_SIZE + (address - area.start());
+        let at = pgoff * PAGE_SIZE + (address - area.start());
+        // The page may begin before the window does.
+        let offset = at.checked_sub(this.page_offset()).ok_or(EIO)?;
         let len = usize::try_from(len)?.min(area.end() - address);
+        let piece = this.piece(offset, len)?;
+        let len = piece.range().len();
         // SAFETY: the buffer has that many bytes, which are for this call alone.
         let buf = unsafe { core::slice::from_raw_parts_mut(buf.cast::<u8>(), len) };
         if write != 0 {
-            this.write(offset, buf)
+            piece.write(offset, buf)
         } else {
-            this.read(offset, buf)
+            piece.read(offset, buf)
         }
     };
     // The core takes any error for the end of what can be read.

@@ -53,7 +53,7 @@ struct fanlight_info {
 	__u32 cache;			/* FANLIGHT_CACHE_* */
 	__u32 rights;			/* FANLIGHT_RIGHT_* */
 	__u32 scanout;			/* FANLIGHT_SCANOUT_* */
-	__u64 size;			/* bytes that can be mapped, a multiple of the page size */
+	__u64 size;			/* bytes of the window */
 	/* physical address; 0 if opened without CAP_SYS_ADMIN, and for vmalloc */
 	__u64 phys;
 	__u32 width;			/* visible pixels; 0 where there is no geometry */
@@ -66,7 +66,12 @@ struct fanlight_info {
 	char name[FANLIGHT_NAME_LEN];	/* the window's name, NUL-terminated */
 	/* registers: bytes of every access; 0: any (the tree's reg-io-width) */
 	__u32 reg_io_width;
-	__u32 reserved[7];		/* 0 */
+	/*
+	 * Where the first byte is in a mapping of the whole window, which is offset + size bytes
+	 * long. Not 0 only for a window that does not begin with a page.
+	 */
+	__u32 offset;
+	__u32 reserved[6];		/* 0 */
 };
 
 /*

@@ -50,6 +50,6 @@ int main(int argc, char **argv)
 	printf("name %s\nkind %u\nbacking %u\ncache %u\nrights %u\nsize %lu\n", info.name, info.kind, info.backing, info.cache,
 	       info.rights, (unsigned long)info.size);
 	printf("width %u\nheight %u\nstride %u\nformat %u\n", info.width, info.height, info.stride, info.format);
-	printf("pages %u\ninstance %u\n", info.pages, info.instance);
+	printf("pages %u\ninstance %u\noffset %u\n", info.pages, info.instance, info.offset);
 	return 0;
 }

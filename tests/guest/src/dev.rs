@@ -230,7 +230,7 @@ impl Window {
 
     pub fn info(&self) -> Info {
         let mut info = Info {
-            reserved: [!0; 7],
+            reserved: [!0; 6],
             reg_io_width: !0,
             ..Info::default()
         };

@@ -72,6 +72,7 @@ mod window_map;
 mod window_overlay;
 mod window_private;
 mod window_race;
+mod window_region;
 mod window_regs;
 mod window_revoke;
 mod window_storm;
@@ -143,6 +144,7 @@ fn main() {
         window_fork::TESTS,
         window_dump::TESTS,
         window_io::TESTS,
+        window_region::TESTS,
         window_regs::TESTS,
         fb_abi::TESTS,
         fb_screen::TESTS,

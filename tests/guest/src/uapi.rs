@@ -46,7 +46,8 @@ pub struct Info {
     pub instance: u32,
     pub name: [u8; 32],
     pub reg_io_width: u32,
-    pub reserved: [u32; 7],
+    pub offset: u32,
+    pub reserved: [u32; 6],
 }
 
 impl Info {

@@ -54,7 +54,8 @@ fn check_info(spec: &Spec) -> Info {
     assert_eq!(info.cache, spec.cache, "{name}");
     assert_eq!(info.size, spec.size as u64, "{name}");
     assert_eq!(info.instance, spec.instance(), "{name}");
-    assert_eq!(info.reserved, [0; 7], "{name}");
+    assert_eq!(info.offset, 0, "{name}");
+    assert_eq!(info.reserved, [0; 6], "{name}");
     info
 }
 

@@ -10,7 +10,7 @@
 //!
 //! - [`machine`]: what differs between boards, and how QEMU is called for each;
 //! - [`session`]: one QEMU from start to end, over any number of resets;
-//! - [`files`]: what a boot needs and nobody keeps;
+//! - [`files`], [`room`]: what a boot needs and nobody keeps, and whether it fits in memory;
 //! - [`console`]: which kernel messages are failures;
 //! - [`ktap`], [`suite`]: test results, and the run of all tests;
 //! - [`picture`]: captured screens.
@@ -24,5 +24,6 @@ pub mod machine;
 pub mod options;
 pub mod picture;
 pub mod qmp;
+pub mod room;
 pub mod session;
 pub mod suite;

@@ -223,6 +223,12 @@ impl Machine {
         qemu
     }
 
+    /// Where QEMU puts the initramfs (hw/arm/boot.c): in the middle of RAM, at 128 MiB at most.
+    pub fn initrd_start(&self, options: &Options) -> u64 {
+        let ram = if self.one_cell { 0 } else { 0x4000_0000 };
+        ram + (u64::from(options.memory) << 20).min(256 << 20) / 2
+    }
+
     fn processors(&self, wanted: u32) -> u32 {
         if self.fixed_smp {
             self.smp

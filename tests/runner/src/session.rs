@@ -21,6 +21,7 @@ use crate::machine::{Media, Wiring};
 use crate::options::Options;
 use crate::picture::Picture;
 use crate::qmp::Qmp;
+use crate::room;
 use fanlight_runner_link::{Decoder, Frame, Kind};
 
 /// What the command's output is good for.
@@ -53,6 +54,7 @@ pub fn run_session(
     let scratch = Scratch::new()?;
     let media = Media::new(options, &scratch.0)?;
     let tree = options.machine.tree(options, &scratch.0)?;
+    room::check(options, &media, &tree)?;
 
     let (events, inbox) = channel();
     let listeners =
@@ -110,6 +112,7 @@ pub fn run_shell(options: &Options) -> io::Result<i32> {
     let scratch = Scratch::new()?;
     let media = Media::new(options, &scratch.0)?;
     let tree = options.machine.tree(options, &scratch.0)?;
+    room::check(options, &media, &tree)?;
     let status = options
         .machine
         .command(options, &Wiring::Terminal, &tree, &media)

@@ -88,6 +88,7 @@ pub fn object(entry: &WindowEntry, info: &Info) -> Object {
         .raw("instance", info.instance)
         .text("kind", &info.kind.to_string())
         .raw("size", info.size)
+        .raw("offset", info.offset)
         .text("backing", &info.backing.to_string())
         .text("cache", &info.cache.to_string())
         .text("rights", &info.rights.to_string())

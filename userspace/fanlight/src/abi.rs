@@ -61,7 +61,8 @@ pub struct Info {
     pub instance: u32,
     pub name: [u8; NAME_LEN],
     pub reg_io_width: u32,
-    pub reserved: [u32; 7],
+    pub offset: u32,
+    pub reserved: [u32; 6],
 }
 const _: () = assert!(size_of::<Info>() == 128);
 

@@ -178,7 +178,7 @@ impl Map {
     ///
     /// ```no_run
     /// # let map = fanlight::Board::open(0)?.window("sram")?.map()?;
-    /// assert_eq!(map.len() % 4096, 0);
+    /// println!("{} bytes", map.len());
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     #[expect(clippy::len_without_is_empty, reason = "a window is never empty")]

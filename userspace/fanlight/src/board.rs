@@ -21,8 +21,9 @@ const PREFIX: &str = "fanlight";
 /// use fanlight::Locator;
 ///
 /// assert_eq!(Locator::from(1).directory().to_str(), Some("/dev/fanlight1"));
-/// // As a user types it: a number or a path.
+/// // As a user types it: a number, a name or a path.
 /// assert_eq!(Locator::from("1"), Locator::from(1));
+/// assert_eq!(Locator::from("fanlight1"), Locator::from(1));
 /// assert_eq!(Locator::from("/dev/fanlight1"), Locator::from(1));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl From<&Path> for Locator {
 
 impl From<&str> for Locator {
     fn from(text: &str) -> Self {
-        match text.parse::<u32>() {
+        match text.strip_prefix(PREFIX).unwrap_or(text).parse::<u32>() {
             Ok(number) => number.into(),
             Err(_) => Path::new(text).into(),
         }
@@ -181,7 +182,7 @@ impl Board {
             // A node in it will do.
             Ok(_) if directory.pop() => Ok(Self { directory }),
             Ok(_) => Err(Error::NoDevice {
-                hint: diagnose::no_device(),
+                hint: diagnose::no_device(&directory),
                 path: directory,
             }),
             Err(error) => Err(diagnose::explain(&directory, error)),

@@ -15,7 +15,7 @@ pub(crate) fn explain(path: &Path, error: io::Error) -> Error {
     match error.kind() {
         ErrorKind::NotFound => Error::NoDevice {
             path: path.into(),
-            hint: no_device(),
+            hint: no_device(path),
         },
         ErrorKind::PermissionDenied => Error::Permission {
             path: path.into(),
@@ -26,15 +26,15 @@ pub(crate) fn explain(path: &Path, error: io::Error) -> Error {
         {
             Error::NoDevice {
                 path: path.into(),
-                hint: no_device(),
+                hint: no_device(path),
             }
         }
         _ => Error::io(format!("open {}", path.display()), error),
     }
 }
 
-/// What to say where there is no node.
-pub(crate) fn no_device() -> String {
+/// What to say where there is no node, or no directory of a board.
+pub(crate) fn no_device(path: &Path) -> String {
     let mut hint = if Path::new("/sys/module/fanlight").exists() {
         String::from("no such device, though the fanlight driver is loaded: it serves what the device tree names, see 'fanlight list'")
     } else {
@@ -42,15 +42,60 @@ pub(crate) fn no_device() -> String {
             "no such device, and the fanlight driver is not loaded: try 'modprobe fanlight'",
         )
     };
-    match kernel_says() {
-        Some(line) => hint.extend(["; the kernel's last word on it: ", &line]),
+    match kernel_says(path) {
+        Some(line) => hint.extend(["; the kernel's last message about it: ", &line]),
         None => hint.push_str("; 'dmesg | grep fanlight' may say more"),
     }
     hint
 }
 
-/// The last line of the kernel's log that names the driver, if we may read it.
-fn kernel_says() -> Option<String> {
+/// The board that a path is in, or that it is.
+fn board_of(path: &Path) -> Option<&str> {
+    let is_board = |name: &&str| {
+        name.strip_prefix("fanlight")
+            .is_some_and(|number| number.parse::<u32>().is_ok())
+    };
+    path.iter().filter_map(|part| part.to_str()).find(is_board)
+}
+
+/// What the kernel calls the device of a board: while it has windows, sysfs says it; otherwise the
+/// alias does.
+fn device_of(board: &str) -> Option<String> {
+    let prefix = format!("{board}-");
+    let mut windows = fs::read_dir("/sys/class/misc").ok()?.flatten();
+    let window = windows.find(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
+    if let Some(window) = window {
+        let device = fs::canonicalize(window.path().join("device")).ok()?;
+        return Some(device.file_name()?.to_str()?.to_owned());
+    }
+    let alias = fs::read_to_string(format!("/proc/device-tree/aliases/{board}")).ok()?;
+    Some(alias.trim_end_matches('\0').rsplit('/').next()?.to_owned())
+}
+
+/// Whether a message of the kernel is about the device, and about the window where one is named.
+fn is_about(message: &str, device: Option<&str>, window: Option<&str>) -> bool {
+    let Some(device) = device else {
+        return message.contains("fanlight");
+    };
+    let Some((_, text)) = message.split_once(&format!("fanlight {device}: ")) else {
+        return false;
+    };
+    match (window, text.strip_prefix("window ")) {
+        (Some(name), Some(text)) => text.starts_with(&format!("{name}: ")),
+        _ => true,
+    }
+}
+
+/// The last message of the kernel about what should be at this path, if we may read it.
+fn kernel_says(path: &Path) -> Option<String> {
+    let board = board_of(path);
+    let device = board.and_then(device_of);
+    if device.is_none() && Path::new("/dev/fanlight0").exists() {
+        // Whatever the kernel says of other devices is not the reason.
+        return None;
+    }
+    let window = path.file_name().and_then(|name| name.to_str());
+    let window = window.filter(|name| Some(*name) != board);
     let nonblocking = OFlags::NONBLOCK.bits() as i32;
     let mut kmsg = OpenOptions::new()
         .read(true)
@@ -69,7 +114,7 @@ fn kernel_says() -> Option<String> {
                     .next()
                     .and_then(|line| line.split_once(';'))
                     .map_or("", |(_, text)| text);
-                if text.contains("fanlight") {
+                if is_about(text, device.as_deref(), window) {
                     last = Some(text.to_owned());
                 }
             }
@@ -117,4 +162,27 @@ fn group_name(gid: u32) -> Option<String> {
         let name = fields.next()?;
         (fields.nth(1)?.parse() == Ok(gid)).then(|| name.to_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn board_message_of_another_node_is_not_quoted() {
+        let refused = "fanlight fanlight-b: window w: size is 0 (node /fanlight-b/w)";
+        assert!(is_about(refused, Some("fanlight-b"), Some("w")));
+        assert!(is_about(refused, Some("fanlight-b"), None));
+        assert!(!is_about(refused, Some("fanlight"), Some("w")));
+        assert!(!is_about(refused, Some("fanlight-b"), Some("v")));
+        let failed = "fanlight fanlight-b: probe with driver fanlight failed with error -22";
+        assert!(is_about(failed, Some("fanlight-b"), Some("v")));
+    }
+
+    #[test]
+    fn board_of_a_path_is_found() {
+        assert_eq!(board_of(Path::new("/dev/fanlight9/w")), Some("fanlight9"));
+        assert_eq!(board_of(Path::new("/dev/fanlight9")), Some("fanlight9"));
+        assert_eq!(board_of(Path::new("/dev/fb0")), None);
+    }
 }

@@ -123,7 +123,8 @@ impl Framebuffer {
         } else {
             Rules::Any
         };
-        let memory = window::map(device.file(), &path, len, writable, rules)?;
+        let offset = info.map_or(0, |info| info.offset as usize);
+        let memory = window::map(device.file(), &path, len, writable, rules, offset)?;
         let shown = (var.yoffset / geometry.height()).min(pages - 1);
         let canvas = Canvas::from_memory(memory, geometry, shown as usize * geometry.bytes());
         Ok(Self {
@@ -165,7 +166,7 @@ impl Framebuffer {
             let what = format!("its {len} bytes are less than one picture of {geometry}");
             return Err(Error::Mode { path, what });
         }
-        let memory = window::map(&file, &path, geometry.bytes(), true, Rules::Any)?;
+        let memory = window::map(&file, &path, geometry.bytes(), true, Rules::Any, 0)?;
         let canvas = Canvas::from_memory(memory, geometry, 0);
         Ok(Self {
             canvas,

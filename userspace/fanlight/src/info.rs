@@ -180,8 +180,10 @@ pub struct Info {
     pub cache: Cache,
     /// What may be done with it.
     pub rights: Rights,
-    /// Bytes that can be mapped.
+    /// Its bytes.
     pub size: u64,
+    /// Where its first byte is in a mapping, which begins with a page.
+    pub offset: u32,
     /// Where it is in physical memory, if the node was opened with CAP_SYS_ADMIN.
     pub phys: Option<u64>,
     /// Size and format of a framebuffer's picture.
@@ -213,6 +215,7 @@ impl Info {
                 map_write: right(3),
             },
             size: raw.size,
+            offset: raw.offset,
             phys: (raw.phys != 0).then_some(raw.phys),
             geometry: PixelFormat::from_fourcc(raw.format)
                 .and_then(|format| Geometry::new(raw.width, raw.height, raw.stride, format)),
@@ -255,6 +258,7 @@ impl Info {
                 map_write: writable,
             },
             size: attribute("size").parse().ok()?,
+            offset: attribute("offset").parse().unwrap_or(0),
             phys: None,
             geometry: geometry_from_text(&attribute("geometry")),
             pages: 1,

@@ -159,6 +159,7 @@ impl Window {
                 None if info.cache == Cache::NonCached => Rules::Ordered,
                 None => Rules::Any,
             },
+            info.offset as usize,
         )
     }
 
@@ -167,7 +168,7 @@ impl Window {
         let failed = |error| Error::io(format!("ask about {}", self.path.display()), error);
         let len = self.file.metadata().map_err(failed)?.len();
         match usize::try_from(len) {
-            Ok(len) if len > 0 => map(&self.file, &self.path, len, false, Rules::Any),
+            Ok(len) if len > 0 => map(&self.file, &self.path, len, false, Rules::Any, 0),
             _ => Err(Error::Mode {
                 path: self.path.clone(),
                 what: format!("{len} bytes cannot be mapped"),
@@ -180,21 +181,35 @@ impl Window {
     }
 }
 
+/// Maps `len` bytes of a window, of which the first is at `offset` of a mapping.
 pub(crate) fn map(
     file: &File,
     path: &Path,
     len: usize,
     writable: bool,
     rules: Rules,
+    offset: usize,
 ) -> Result<Memory> {
+    let mode = |what: &str| Error::Mode {
+        path: path.into(),
+        what: what.into(),
+    };
+    if offset % 4 != 0 {
+        return Err(mode(
+            "its first byte is not aligned to a word, so that it can only be read and written",
+        ));
+    }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = WindowName::new(&name);
-    Memory::map(file.as_fd(), name, len, writable, rules).map_err(|error| {
-        match diagnose::explain(path, error.into()) {
-            Error::Io { source, .. } => Error::io(format!("map {}", path.display()), source),
-            other => other,
-        }
-    })
+    let explain = |error: rustix::io::Errno| match diagnose::explain(path, error.into()) {
+        _ if error == rustix::io::Errno::OPNOTSUPP => mode(
+            "it is not whole pages, and can only be read and written \
+             (fanlight,map-whole-pages in its device-tree node allows to map it)",
+        ),
+        Error::Io { source, .. } => Error::io(format!("map {}", path.display()), source),
+        other => other,
+    };
+    Memory::map(file.as_fd(), name, len, writable, rules, offset).map_err(explain)
 }
 
 /// For `poll` and for asynchronous runtimes.

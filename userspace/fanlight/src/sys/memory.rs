@@ -180,6 +180,8 @@ struct Mapping {
     /// To map it again after a bus error.
     fd: rustix::fd::OwnedFd,
     name: WindowName,
+    /// Bytes of the mapping before the memory.
+    lead: usize,
 }
 
 /// A piece of memory with a beginning and an end.
@@ -233,7 +235,8 @@ impl Memory {
         }
     }
 
-    /// The first `len` bytes of a file or device, shared.
+    /// `len` bytes of a file or device, from byte `lead` of a mapping on, shared. `lead` is a
+    /// multiple of four.
     #[cfg(feature = "std")]
     pub(crate) fn map(
         fd: rustix::fd::BorrowedFd<'_>,
@@ -241,12 +244,17 @@ impl Memory {
         len: usize,
         writable: bool,
         rules: Rules,
+        lead: usize,
     ) -> rustix::io::Result<Self> {
+        let whole = lead.checked_add(len).filter(|_| lead % 4 == 0);
+        let whole = whole.ok_or(rustix::io::Errno::INVAL)?;
         let again = rustix::io::fcntl_dupfd_cloexec(fd, 0)?;
-        let base = map_shared(fd, len, writable)?;
-        let slot = crate::sys::fault::register(base.as_ptr() as usize, len);
-        // INVARIANT: mmap gave `len` bytes, page-aligned, with the rights asked for, until the
-        // munmap in drop.
+        let start = map_shared(fd, whole, writable)?;
+        let slot = crate::sys::fault::register(start.as_ptr() as usize, whole);
+        // SAFETY: the mapping has `lead + len` bytes.
+        let base = unsafe { start.add(lead) };
+        // INVARIANT: mmap gave `len` bytes from `base` on, which is `lead`, a multiple of four, from
+        // a page boundary, with the rights asked for, until the munmap in drop.
         Ok(Self {
             base,
             len,
@@ -256,6 +264,7 @@ impl Memory {
                 slot,
                 fd: again,
                 name,
+                lead,
             }),
         })
     }
@@ -299,10 +308,17 @@ impl Memory {
                 self.restore(mapping);
                 AccessError::BusError {
                     window: mapping.name,
-                    offset: offset as u64,
+                    offset: offset.saturating_sub(mapping.lead) as u64,
                 }
             }
         }
+    }
+
+    /// Where the mapping begins, and how long it is.
+    #[cfg(feature = "std")]
+    fn mapped(&self, mapping: &Mapping) -> (*mut core::ffi::c_void, usize) {
+        let start = self.base.as_ptr().wrapping_sub(mapping.lead);
+        (start.cast(), mapping.lead + self.len)
     }
 
     /// Maps the device again in place of the zero pages that the handler of SIGBUS has put there.
@@ -313,19 +329,18 @@ impl Memory {
         use rustix::fd::AsFd;
         use rustix::mm::{mremap_fixed, munmap, MremapFlags};
 
-        let base = self.base.as_ptr().cast();
-        if let Ok(new) = map_shared(mapping.fd.as_fd(), self.len, self.writable) {
+        let (start, len) = self.mapped(mapping);
+        if let Ok(new) = map_shared(mapping.fd.as_fd(), len, self.writable) {
             let new = new.as_ptr().cast();
-            // SAFETY: `new` is a mapping made just now that nothing else uses. `base` is the
+            // SAFETY: `new` is a mapping made just now that nothing else uses. `start` is the
             // mapping that only `self` uses, by the type invariant, and it has the same length.
-            let moved =
-                unsafe { mremap_fixed(new, self.len, self.len, MremapFlags::MAYMOVE, base) };
+            let moved = unsafe { mremap_fixed(new, len, len, MremapFlags::MAYMOVE, start) };
             if moved.is_ok() {
                 mapping.slot.restored();
                 return;
             }
             // SAFETY: nothing else uses the mapping, which mremap() has left where it was.
-            let _ = unsafe { munmap(new, self.len) };
+            let _ = unsafe { munmap(new, len) };
         }
         mapping.slot.revoked();
     }
@@ -575,9 +590,10 @@ impl Drop for Memory {
             #[cfg(feature = "std")]
             Owner::Mapping(mapping) => {
                 mapping.slot.release();
+                let (start, len) = self.mapped(mapping);
                 // SAFETY: the range is the mapping that `map` made, or what the fault handler has
                 // put in its place; `self` is the only way to it and is going.
-                let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.len) };
+                let _ = unsafe { rustix::mm::munmap(start, len) };
             }
             // SAFETY: it comes from a leaked box, and `self` is the only way to it and is going.
             Owner::Heap(words) => drop(unsafe { Box::from_raw(words.as_ptr()) }),
@@ -696,14 +712,12 @@ mod tests {
     }
 
     fn map(file: &std::fs::File) -> Memory {
-        Memory::map(
-            file.as_fd(),
-            WindowName::new("regs"),
-            8192,
-            true,
-            Rules::Ordered,
-        )
-        .unwrap()
+        map_from(file, 0)
+    }
+
+    fn map_from(file: &std::fs::File, lead: usize) -> Memory {
+        let name = WindowName::new("regs");
+        Memory::map(file.as_fd(), name, 8192 - lead, true, Rules::Ordered, lead).unwrap()
     }
 
     fn bus_error(offset: u64) -> AccessError {
@@ -738,6 +752,19 @@ mod tests {
         assert!(fault::handle(0, base + 8191));
         assert_eq!(memory.write(8000, &[1; 192]), Err(bus_error(8191)));
         assert_eq!(memory.read(0, &mut [0; 128]), Ok(()));
+    }
+
+    #[test]
+    fn window_that_does_not_begin_with_a_page_is_used_as_one_that_does() {
+        let file = file();
+        let (memory, whole) = (map_from(&file, 0x204), map(&file));
+        memory.store(0, 7u32).unwrap();
+        assert_eq!(whole.load::<u32>(0x204), Ok(7));
+        assert_eq!(memory.len(), 8192 - 0x204);
+        assert!(memory.load::<u32>(8192 - 0x204).is_err());
+        assert!(fault::handle(0, memory.base.as_ptr() as usize + 16));
+        assert_eq!(memory.load::<u32>(16), Err(bus_error(16)));
+        assert_eq!(memory.load::<u32>(0), Ok(7));
     }
 
     #[test]

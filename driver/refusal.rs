@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Why a window, or the copy of a log, cannot be had: one line for the kernel's log, and the error
+//! that probe returns.
+
+use crate::sys::of::defer_reason;
+use core::ffi::CStr;
+use kernel::{
+    alloc::AllocError,
+    device::{
+        property::FwNode,
+        Device, //
+    },
+    fmt,
+    prelude::*,
+    str::CString, //
+};
+
+/// A text that is known at build time, or made for one case.
+pub(crate) enum Text {
+    Static(&'static str),
+    Made(CString),
+}
+
+impl Text {
+    /// Makes a text; "out of memory" where there is no memory for it.
+    pub(crate) fn new(text: fmt::Arguments<'_>) -> Self {
+        CString::try_from_fmt(text).map_or(Self::Static(OUT_OF_MEMORY), Self::Made)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Static(text) => text,
+            Self::Made(text) => text.to_str().unwrap_or("?"),
+        }
+    }
+}
+
+impl From<&'static str> for Text {
+    fn from(text: &'static str) -> Self {
+        Self::Static(text)
+    }
+}
+
+pub(crate) const OUT_OF_MEMORY: &str = "out of memory";
+
+/// Why a window is refused.
+pub(crate) struct Refusal {
+    pub(crate) reason: Text,
+    pub(crate) error: Error,
+}
+
+impl Refusal {
+    pub(crate) fn new(reason: impl Into<Text>, error: Error) -> Self {
+        Self {
+            reason: reason.into(),
+            error,
+        }
+    }
+
+    /// Prints the reason, and returns the error.
+    pub(crate) fn report(&self, dev: &Device, name: &CStr, node: &FwNode) -> Error {
+        let name = name.to_str().unwrap_or("?");
+        dev_err!(
+            dev,
+            "window {}: {} (node {})\n",
+            name,
+            self.reason.as_str(),
+            node
+        );
+        self.error
+    }
+}
+
+impl Refusal {
+    /// Notes the reason for devices_deferred in debugfs: the probe is called again.
+    pub(crate) fn note_deferred(&self, dev: &Device, name: &CStr) {
+        let name = name.to_str().unwrap_or("?");
+        let reason = self.reason.as_str();
+        if let Ok(reason) = CString::try_from_fmt(fmt!("window {name}: {reason}")) {
+            defer_reason(dev, &reason);
+        }
+    }
+}
+
+/// A refusal of what the tree says.
+pub(crate) fn invalid(reason: &'static str) -> Refusal {
+    Refusal::new(reason, EINVAL)
+}
+
+/// A refusal of what the tree says, with its values.
+pub(crate) fn invalid_fmt(reason: fmt::Arguments<'_>) -> Refusal {
+    Refusal::new(Text::new(reason), EINVAL)
+}
+
+impl From<AllocError> for Refusal {
+    fn from(_: AllocError) -> Self {
+        Self::new(OUT_OF_MEMORY, ENOMEM)
+    }
+}

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The properties of a window's node: which there are, and reading them.
+//!
+//! A property that is misspelt, or that a window of this kind does not have, is refused: its author
+//! expects something of it. So is a value of another form than it should have.
+
+use super::{
+    text,
+    Refusal, //
+};
+use crate::{
+    refusal::invalid_fmt,
+    sys::of, //
+};
+use kernel::{
+    device::property::FwNode,
+    fmt,
+    prelude::*,
+    str::CString, //
+};
+
+/// What a window is made from and what it is. The property of a set of these is for windows that
+/// are one of them.
+#[derive(Clone, Copy)]
+struct Kinds(u32);
+
+impl Kinds {
+    const RESERVED: Self = Self(1 << 0);
+    const SRAM: Self = Self(1 << 1);
+    const REG: Self = Self(1 << 2);
+    const PAGES: Self = Self(1 << 3);
+    const VMALLOC: Self = Self(1 << 4);
+    const DISPLAY: Self = Self(1 << 5);
+    const FRAMEBUFFER: Self = Self(1 << 6);
+    const LOG: Self = Self(1 << 7);
+
+    const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// A property, the windows that can have it, and how to name these.
+struct Known(&'static CStr, Kinds, &'static str);
+
+const CARVEOUT: Kinds = Kinds::RESERVED.or(Kinds::SRAM).or(Kinds::REG);
+const REGION: Kinds = Kinds::RESERVED.or(Kinds::LOG);
+const MEMORY: Kinds = CARVEOUT.or(Kinds::PAGES).or(Kinds::DISPLAY);
+const GEOMETRY: &str = "framebuffers (width, height, stride and format)";
+
+const KNOWN: &[Known] = &[
+    Known(c"memory-region", REGION, "windows without sram and reg"),
+    Known(c"memory-region-names", REGION, "windows with memory-region"),
+    Known(
+        c"fanlight,region-index",
+        REGION,
+        "windows with memory-region",
+    ),
+    Known(
+        c"fanlight,region-name",
+        REGION,
+        "windows with memory-region",
+    ),
+    Known(
+        c"sram",
+        Kinds::SRAM,
+        "windows without memory-region and reg",
+    ),
+    Known(c"reg", Kinds::REG, "windows without memory-region and sram"),
+    Known(
+        c"size",
+        Kinds::PAGES.or(REGION),
+        "logs, kernel pages, and a part of memory-region",
+    ),
+    Known(
+        c"fanlight,backing",
+        Kinds::PAGES,
+        "windows whose region is a size alone",
+    ),
+    Known(
+        c"fanlight,prefault",
+        Kinds::VMALLOC.or(Kinds::LOG),
+        "logs, and windows with fanlight,backing = \"vmalloc\"",
+    ),
+    Known(c"fanlight,cache", MEMORY.or(Kinds::LOG), "all windows"),
+    Known(c"fanlight,read-only", MEMORY, "all windows but logs"),
+    Known(
+        c"fanlight,map-whole-pages",
+        CARVEOUT,
+        "windows with memory-region, sram or reg",
+    ),
+    Known(c"width", Kinds::FRAMEBUFFER, GEOMETRY),
+    Known(c"height", Kinds::FRAMEBUFFER, GEOMETRY),
+    Known(c"stride", Kinds::FRAMEBUFFER, GEOMETRY),
+    Known(c"format", Kinds::FRAMEBUFFER, GEOMETRY),
+    Known(c"fanlight,pages", Kinds::FRAMEBUFFER, GEOMETRY),
+    Known(c"fanlight,scanout", Kinds::FRAMEBUFFER, GEOMETRY),
+    Known(c"fanlight,persist-level", Kinds::LOG, "logs"),
+    Known(c"fanlight,write-limit", Kinds::LOG, "logs"),
+];
+
+/// Those of every node. Boot loaders leave the last ones behind.
+const STANDARD: &[&str] = &[
+    "name",
+    "label",
+    "status",
+    "compatible",
+    "phandle",
+    "linux,phandle",
+    "#address-cells",
+    "#size-cells",
+    "bootph-all",
+    "bootph-pre-ram",
+    "bootph-some-ram",
+    "bootph-pre-sram",
+    "bootph-verify",
+];
+
+fn kinds_of(node: &FwNode, is_log: bool) -> Result<Kinds, Refusal> {
+    let any = |properties: &[&CStr]| properties.iter().any(|p| node.property_present(p));
+    if is_log {
+        return Ok(Kinds::LOG);
+    }
+    let mut kinds = Kinds(0);
+    for (properties, kind) in [
+        (
+            [
+                c"memory-region",
+                c"fanlight,region-index",
+                c"fanlight,region-name",
+            ]
+            .as_slice(),
+            Kinds::RESERVED,
+        ),
+        ([c"sram"].as_slice(), Kinds::SRAM),
+        ([c"reg"].as_slice(), Kinds::REG),
+        (
+            [c"width", c"height", c"stride", c"format"].as_slice(),
+            Kinds::FRAMEBUFFER,
+        ),
+    ] {
+        if any(properties) {
+            kinds = kinds.or(kind);
+        }
+    }
+    if !kinds.meets(CARVEOUT) {
+        let vmalloc = is_vmalloc(node)?;
+        let from_display =
+            of::property(node, c"fanlight,scanout").is_some_and(|p| p.value == b"rpi-firmware\0");
+        kinds = kinds.or(match (from_display, vmalloc) {
+            (true, _) => Kinds::DISPLAY,
+            (_, true) => Kinds::PAGES.or(Kinds::VMALLOC),
+            _ => Kinds::PAGES,
+        });
+    }
+    Ok(kinds)
+}
+
+/// Refuses a property that a window of this kind does not have.
+pub(super) fn check(node: &FwNode, is_log: bool) -> Result<(), Refusal> {
+    let kinds = kinds_of(node, is_log)?;
+    for property in of::properties(node) {
+        let name = text(property.name);
+        if STANDARD.contains(&name) {
+            continue;
+        }
+        match KNOWN.iter().find(|known| known.0 == property.name) {
+            Some(known) if known.1.meets(kinds) => {}
+            Some(Known(_, _, whose)) => {
+                return Err(invalid_fmt(fmt!(
+                    "{name} does not apply to it: it is for {whose}"
+                )));
+            }
+            None => return Err(unknown(name, kinds)),
+        }
+    }
+    Ok(())
+}
+
+/// Refuses properties of windows in the node above them.
+pub(super) fn check_parent(node: &FwNode) -> Result<(), Refusal> {
+    const OWN: &[&CStr] = &[c"memory-region", c"memory-region-names"];
+    let misplaced = of::properties(node).find(|property| {
+        let known = KNOWN.iter().any(|known| known.0 == property.name);
+        let ours = text(property.name).starts_with("fanlight,");
+        (known || ours) && !OWN.contains(&property.name)
+    });
+    match misplaced {
+        Some(property) => {
+            let name = text(property.name);
+            Err(invalid_fmt(fmt!(
+                "{name} belongs into the node of a window, which is a child of this one"
+            )))
+        }
+        None => Ok(()),
+    }
+}
+
+fn unknown(name: &str, kinds: Kinds) -> Refusal {
+    let applicable = || KNOWN.iter().filter(|known| known.1.meets(kinds));
+    let nearest = applicable()
+        .map(|known| (distance(name, text(known.0)), text(known.0)))
+        .min_by_key(|(distance, _)| *distance);
+    if let Some((0..=3, nearest)) = nearest {
+        return invalid_fmt(fmt!(
+            "{name} is no property of a window: {nearest} is meant?"
+        ));
+    }
+    let list = Applicable(kinds);
+    invalid_fmt(fmt!(
+        "{name} is no property of this window: it can have {list}"
+    ))
+}
+
+/// The properties that a window of these kinds can have.
+struct Applicable(Kinds);
+
+impl fmt::Display for Applicable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let applicable = KNOWN.iter().filter(|known| known.1.meets(self.0));
+        for (i, known) in applicable.enumerate() {
+            let separator = if i == 0 { "" } else { ", " };
+            write!(f, "{separator}{}", text(known.0))?;
+        }
+        Ok(())
+    }
+}
+
+/// How many characters have to be inserted, removed or replaced to get from one name to the other;
+/// of long names, a number that is large.
+fn distance(a: &str, b: &str) -> usize {
+    const MAX: usize = 40;
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() > MAX || b.len() > MAX {
+        return MAX;
+    }
+    let mut row: [usize; MAX + 1] = core::array::from_fn(|i| i);
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// What a value is that is not what it should be.
+struct Form<'a>(&'a of::Property<'a>);
+
+impl fmt::Display for Form<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (strings, len) = (self.0.strings(), self.0.value.len());
+        match (len, self.0.is_strings()) {
+            (0, _) => f.write_str("it has no value"),
+            (_, true) if strings == 1 => f.write_str("it is a string"),
+            (_, true) => write!(f, "it is {strings} strings"),
+            _ if len % 4 != 0 => write!(f, "it has {len} bytes"),
+            _ if len == 4 => f.write_str("it is a number"),
+            _ => write!(f, "it has {} cells", len / 4),
+        }
+    }
+}
+
+/// The 32-bit number of `property`; `None` where there is none.
+pub(crate) fn read_u32(node: &FwNode, property: &CStr) -> Result<Option<u32>, Refusal> {
+    let Some(found) = of::property(node, property) else {
+        return Ok(None);
+    };
+    match <[u8; 4]>::try_from(found.value) {
+        Ok(bytes) if !found.is_strings() => Ok(Some(u32::from_be_bytes(bytes))),
+        _ => {
+            let (name, form) = (text(property), Form(&found));
+            Err(invalid_fmt(fmt!(
+                "{name} is one 32-bit number, as in {name} = <1>, but {form}"
+            )))
+        }
+    }
+}
+
+/// The bytes that `size` asks for, in one cell or two; `None` where there is no such property.
+pub(super) fn read_size(node: &FwNode) -> Result<Option<u64>, Refusal> {
+    let Some(found) = of::property(node, c"size") else {
+        return Ok(None);
+    };
+    match <[u8; 8]>::try_from(found.value) {
+        Ok(bytes) if !found.is_strings() => Ok(Some(u64::from_be_bytes(bytes))),
+        _ if found.value.len() == 4 && !found.is_strings() => {
+            Ok(read_u32(node, c"size")?.map(u64::from))
+        }
+        _ => {
+            let form = Form(&found);
+            Err(invalid_fmt(fmt!(
+                "size is one number, as in size = <0x10000> or size = <0x0 0x10000>, but {form}"
+            )))
+        }
+    }
+}
+
+/// The string of `property`; `None` where there is none.
+pub(crate) fn read_string(node: &FwNode, property: &CStr) -> Result<Option<CString>, Refusal> {
+    let Some(found) = of::property(node, property) else {
+        return Ok(None);
+    };
+    Ok(Some(CString::try_from(one_string(&found)?)?))
+}
+
+/// The value of a property that is one string. An empty one is a string, too.
+fn one_string<'a>(property: &of::Property<'a>) -> Result<&'a CStr, Refusal> {
+    let printable = property.is_strings() || property.value == b"\0";
+    CStr::from_bytes_with_nul(property.value)
+        .ok()
+        .filter(|_| printable)
+        .ok_or_else(|| {
+            let (name, form) = (text(property.name), Form(property));
+            invalid_fmt(fmt!("{name} is one string, but {form}"))
+        })
+}
+
+/// Looks the string of `property` up in `table`.
+pub(crate) fn read_choice<T: Copy>(
+    node: &FwNode,
+    property: &CStr,
+    table: &[(&CStr, T)],
+    otherwise: &'static str,
+) -> Result<Option<T>, Refusal> {
+    let Some(found) = of::property(node, property) else {
+        return Ok(None);
+    };
+    let word = one_string(&found)?;
+    match table.iter().find(|(known, _)| *known == word) {
+        Some((_, value)) => Ok(Some(*value)),
+        None => Err(invalid_fmt(fmt!("{otherwise}, not {}", text(word)))),
+    }
+}
+
+/// Whether the node has a property that is there or not, and has no value.
+pub(crate) fn read_flag(node: &FwNode, property: &CStr) -> Result<bool, Refusal> {
+    match of::property(node, property) {
+        None => Ok(false),
+        Some(found) if found.value.is_empty() => Ok(true),
+        Some(found) => {
+            let (name, form) = (text(property), Form(&found));
+            Err(invalid_fmt(fmt!(
+                "{name} is a flag without a value, but {form}: leave it out to turn it off"
+            )))
+        }
+    }
+}
+
+pub(super) fn is_vmalloc(node: &FwNode) -> Result<bool, Refusal> {
+    let choice = read_choice(
+        node,
+        c"fanlight,backing",
+        &[(c"contiguous", false), (c"vmalloc", true)],
+        "fanlight,backing is contiguous or vmalloc",
+    )?;
+    Ok(choice.unwrap_or(false))
+}
