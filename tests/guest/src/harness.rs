@@ -64,7 +64,7 @@ macro_rules! tests {
     (@one cores $test:ident) => { $crate::tests!(@make $test, 120, false, ANY_CORES) };
     (@one regs $test:ident) => { $crate::tests!(@make $test, 60, false, REGS) };
     (@one depth $test:ident) => { $crate::tests!(@make $test, 90, false, DEPTH) };
-    (@one clients $test:ident) => { $crate::tests!(@make $test, 600, false, CLIENTS) };
+    (@one clients $test:ident) => { $crate::tests!(@make $test, 900, false, CLIENTS) };
     (@one zynq $test:ident) => { $crate::tests!(@make $test, 90, false, ZYNQ) };
     (@one slow $test:ident) => { $crate::tests!(@make $test, 1800, true, USUAL) };
     (@make $test:ident, $limit:expr, $slow:expr, $boots:ident) => {
