@@ -156,7 +156,7 @@ pub(crate) fn properties(node: &FwNode) -> impl Iterator<Item = Property<'_>> {
             return None;
         }
         // SAFETY: a property and its name stay in memory, unchanged, as long as their node.
-        let name = unsafe { CStr::from_ptr(name) };
+        let name = unsafe { CStr::from_char_ptr(name) };
         let value = match len {
             0 => &[],
             // SAFETY: as above; the value has `len` bytes.
