@@ -68,7 +68,7 @@ void fanlight_desc_deny_exec(struct vm_area_desc *desc)
 
 void fanlight_desc_reset_prot(struct vm_area_desc *desc)
 {
-	desc->page_prot = vma_get_page_prot(desc->vma_flags);
+	desc->page_prot = vm_get_page_prot(vma_flags_to_legacy(desc->vma_flags));
 }
 
 bool fanlight_read_implies_exec(void)
