@@ -35,7 +35,10 @@ use crate::{
         },
         chardev::CharDevice,
         console::Console,
-        contiguous::ContiguousArea,
+        contiguous::{
+            self,
+            ContiguousArea, //
+        },
         ida::InstanceId,
         mapping::Mapping,
         of,
@@ -253,6 +256,7 @@ impl Instance {
             name,
             source,
             cache,
+            mapped_as,
             read_only,
             kind,
         } = Spec::read(node, name)?;
@@ -270,6 +274,8 @@ impl Instance {
             });
         }
         let mut kind = kind;
+        // Only contiguous pages leave the choice to the device.
+        let carveout_cache = cache.unwrap_or(Cache::WriteCombine);
         let mut display = None;
         let (backing, backing_kind) = match source {
             Source::Display => {
@@ -279,18 +285,15 @@ impl Instance {
                 let found = scanout::with_memory(*geometry).map_err(no_display)?;
                 *geometry = found.geometry;
                 display = Some(found.display);
-                let carveout = Carveout::new(found.range, cache, true)?;
+                let carveout = Carveout::new(found.range, carveout_cache, true)?;
                 (Backing::Carveout(carveout), BackingKind::Carveout)
             }
             Source::Carveout { range, shared } => {
-                let carveout = Carveout::new(range, cache, !shared)?;
+                let carveout = Carveout::new(range, carveout_cache, !shared)?;
                 (Backing::Carveout(carveout), BackingKind::Carveout)
             }
             Source::Contiguous { size } => {
-                let area = ContiguousArea::new(dev, size, cache).map_err(|_| Refusal {
-                    reason: "no contiguous memory of its size (see CmaFree in /proc/meminfo)",
-                    error: ENOMEM,
-                })?;
+                let area = ContiguousArea::new(dev, size, cache, mapped_as)?;
                 (Backing::Contiguous(area), BackingKind::Contiguous)
             }
             Source::Vmalloc { size, prefault } => {
@@ -311,7 +314,7 @@ impl Instance {
                 let fb = KBox::pin_init(Framebuffer::new(geometry, start), GFP_KERNEL)
                     .map_err(no_memory)?;
                 if display.is_none() {
-                    display = scanout::new(dev, geometry, start).map_err(no_display)?;
+                    display = scanout::new(geometry, start).map_err(no_display)?;
                 }
                 if let Some(display) = display {
                     fb.attach(display).map_err(no_display)?;
@@ -320,6 +323,7 @@ impl Instance {
             }
             _ => Content::Memory,
         };
+        let cache = backing.cache();
         let mapping = Mapping::new(space.clone(), backing, cache);
         let window = Window::new(name, instance, backing_kind, read_only, content, mapping);
         Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)
@@ -423,6 +427,13 @@ impl From<carveout::Refusal> for Refusal {
     }
 }
 
+impl From<contiguous::Refusal> for Refusal {
+    fn from(refusal: contiguous::Refusal) -> Self {
+        let (reason, error) = refusal.describe();
+        Refusal { reason, error }
+    }
+}
+
 fn no_memory(error: Error) -> Refusal {
     Refusal {
         reason: OUT_OF_MEMORY,
@@ -431,8 +442,10 @@ fn no_memory(error: Error) -> Refusal {
 }
 
 fn no_display(error: Error) -> Refusal {
-    Refusal {
-        reason: "its scanout is not there, or does not take the geometry",
-        error,
-    }
+    let reason = if error == EBUSY {
+        "its scanout is in use by another driver (qemu_fw_cfg?): unload that one"
+    } else {
+        "its scanout is not there, or does not take the geometry"
+    };
+    Refusal { reason, error }
 }

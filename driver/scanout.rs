@@ -12,10 +12,7 @@ use crate::{
     },
     sys::of::Range, //
 };
-use kernel::{
-    device::Device,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 /// A display that shows memory. Dropping it stops it: nothing of the window is shown any more.
 pub(crate) trait Scanout: Send + Sync {
@@ -27,14 +24,10 @@ pub(crate) trait Scanout: Send + Sync {
 }
 
 /// A display for a window at physical address `window`; `None` where there is none to be.
-pub(crate) fn new(
-    dev: &Device,
-    geometry: Geometry,
-    window: u64,
-) -> Result<Option<KBox<dyn Scanout>>> {
+pub(crate) fn new(geometry: Geometry, window: u64) -> Result<Option<KBox<dyn Scanout>>> {
     let display: KBox<dyn Scanout> = match geometry.scanout {
         ScanoutKind::None => return Ok(None),
-        ScanoutKind::Ramfb => KBox::new(ramfb::Ramfb::new(dev, geometry, window)?, GFP_KERNEL)?,
+        ScanoutKind::Ramfb => KBox::new(ramfb::Ramfb::new(geometry, window)?, GFP_KERNEL)?,
         // Its memory is the firmware's own: see `with_memory`.
         ScanoutKind::RpiFirmware => return Err(EINVAL),
     };

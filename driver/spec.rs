@@ -10,7 +10,11 @@ use crate::{
         ScanoutKind, //
     },
     sys::{
-        of::Range,
+        contiguous::MappedAs,
+        of::{
+            self,
+            Range, //
+        },
         Cache,
         PAGE_SIZE, //
     }, //
@@ -139,7 +143,10 @@ pub(crate) enum Kind {
 pub(crate) struct Spec {
     pub(crate) name: Name,
     pub(crate) source: Source,
-    pub(crate) cache: Cache,
+    /// The memory type; `None`: of contiguous pages, the one that suits the device.
+    pub(crate) cache: Option<Cache>,
+    /// How contiguous pages are mapped, if the tree says so.
+    pub(crate) mapped_as: Option<MappedAs>,
     pub(crate) read_only: bool,
     pub(crate) kind: Kind,
 }
@@ -174,16 +181,8 @@ impl Spec {
             Some(g) if g.scanout == ScanoutKind::RpiFirmware => Source::Display,
             _ => read_source(node)?,
         };
-        let cache = read_cache(node)?.unwrap_or(match (&source, &geometry) {
-            (Source::Vmalloc { .. }, _) => Cache::Cached,
-            (_, Some(_)) => Cache::WriteCombine,
-            (Source::Carveout { .. } | Source::Display, None) => Cache::Noncached,
-            (Source::Contiguous { .. }, None) => Cache::Cached,
-        });
-        if matches!(source, Source::Vmalloc { .. }) && cache != Cache::Cached {
-            // The kernel's own mapping of these pages is cached, and must not differ.
-            return Err(invalid("vmalloc memory is always cached"));
-        }
+        let cache = cache_of(node, &source, geometry.as_ref())?;
+        let mapped_as = mapping_of(node, &source, cache)?;
         let kind = match geometry {
             Some(geometry) => {
                 let size = match source {
@@ -207,6 +206,7 @@ impl Spec {
             name,
             source,
             cache,
+            mapped_as,
             read_only: node.property_read_bool(c"fanlight,read-only"),
             kind,
         })
@@ -236,17 +236,21 @@ impl Spec {
                 size: data_size,
                 prefault: node.property_read_bool(c"fanlight,prefault"),
             },
-            cache: Cache::Cached,
+            cache: Some(Cache::Cached),
+            mapped_as: None,
             read_only: true,
             kind: Kind::Log(LogSpec {
                 data_size,
                 persistent,
-                // Cached writes would not survive a reset.
                 persist_cache: match read_cache(node)? {
-                    Some(Cache::Cached) => {
-                        return Err(invalid("what is cached is lost in a reset"));
+                    None | Some(Cache::WriteCombine) => Cache::WriteCombine,
+                    // Cached writes would not survive a reset. Device memory would: but records are
+                    // written by memcpy(), and their places are claimed by exclusive accesses.
+                    Some(_) => {
+                        return Err(invalid(
+                            "a log's region is always writecombine: leave fanlight,cache out",
+                        ));
                     }
-                    cache => cache.unwrap_or(Cache::WriteCombine),
                 },
                 persist_level,
                 write_limit: read_u32(node, c"fanlight,write-limit")?,
@@ -307,6 +311,77 @@ fn read_cache(node: &FwNode) -> Result<Option<Cache>, Refusal> {
         ],
         "fanlight,cache is writecombine, noncached or cached",
     )
+}
+
+/// The memory type of a window of `source`: the tree's choice, checked, or the default. `None`: the
+/// one that suits the device, which is known when the pages are allocated.
+fn cache_of(
+    node: &FwNode,
+    source: &Source,
+    geometry: Option<&Geometry>,
+) -> Result<Option<Cache>, Refusal> {
+    let cache = read_cache(node)?;
+    let is_shown = geometry.is_some_and(|g| g.scanout != ScanoutKind::None);
+    match (source, cache) {
+        // The kernel's own mapping of these pages is cached, and must not differ.
+        (Source::Vmalloc { .. }, Some(Cache::WriteCombine | Cache::Noncached)) => Err(invalid(
+            "vmalloc memory is always cached: leave fanlight,cache out",
+        )),
+        (Source::Vmalloc { .. }, _) => Ok(Some(Cache::Cached)),
+        // The same; only the DMA API can take the cached mapping away, and it makes it Normal.
+        (Source::Contiguous { .. }, Some(Cache::Noncached)) => Err(invalid(
+            "kernel pages cannot be noncached: leave fanlight,cache out, or use a memory-region",
+        )),
+        (_, Some(Cache::Cached)) if is_shown => Err(invalid(
+            "fanlight,cache = \"cached\" is not allowed with a scanout, which does not look into the \
+             cache: leave fanlight,cache out",
+        )),
+        (Source::Carveout { range, .. }, Some(Cache::Cached)) if range.registers => Err(invalid(
+            "registers cannot be cached: describe memory by memory-region or sram",
+        )),
+        // The SRAM's driver has a mapping of all of it.
+        (Source::Carveout { shared: true, .. }, _) => {
+            let its = if of::sram_is_device(node) {
+                Cache::Noncached
+            } else {
+                Cache::WriteCombine
+            };
+            match cache {
+                Some(cache) if cache != its => Err(invalid(
+                    "fanlight,cache is not how the SRAM's driver maps it (noncached with \
+                     no-memory-wc, else writecombine): leave it out",
+                )),
+                _ => Ok(Some(its)),
+            }
+        }
+        (Source::Contiguous { .. }, None) if geometry.is_some() => Ok(None),
+        (Source::Contiguous { .. }, None) => Ok(Some(Cache::Cached)),
+        (Source::Carveout { range, .. }, None) if range.registers => Ok(Some(Cache::Noncached)),
+        (Source::Carveout { .. } | Source::Display, None) => Ok(Some(Cache::WriteCombine)),
+        (_, chosen) => Ok(chosen),
+    }
+}
+
+fn mapping_of(
+    node: &FwNode,
+    source: &Source,
+    cache: Option<Cache>,
+) -> Result<Option<MappedAs>, Refusal> {
+    let mapped_as = read_choice(
+        node,
+        c"fanlight,mapping",
+        &[(c"pages", MappedAs::Pages), (c"pfn", MappedAs::Pfn)],
+        "fanlight,mapping is pages or pfn",
+    )?;
+    match (source, cache, mapped_as) {
+        (Source::Contiguous { .. }, Some(Cache::WriteCombine), Some(MappedAs::Pages)) => Err(
+            invalid("writecombine kernel pages are mapped by pfn: leave fanlight,mapping out"),
+        ),
+        (Source::Contiguous { .. }, ..) | (.., None) => Ok(mapped_as),
+        _ => Err(invalid(
+            "fanlight,mapping is for contiguous kernel pages (size): leave it out",
+        )),
+    }
 }
 
 fn read_source(node: &FwNode) -> Result<Source, Refusal> {

@@ -10,10 +10,7 @@ use crate::{
         fw_cfg::FwCfg, //
     }, //
 };
-use kernel::{
-    device::Device,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 /// The display.
 pub(super) struct Ramfb {
@@ -25,13 +22,13 @@ pub(super) struct Ramfb {
 }
 
 impl Ramfb {
-    /// `ENODEV` where QEMU has no such display, `EINVAL` where that can't show the format.
-    pub(super) fn new(dev: &Device, geometry: Geometry, window: u64) -> Result<Self> {
+    /// `ENODEV` where QEMU has no such display, `EBUSY` where another driver has it, `EINVAL` where that can't show the format.
+    pub(super) fn new(geometry: Geometry, window: u64) -> Result<Self> {
         // QEMU takes a format that it can't show (qemu_drm_format_to_pixman), and then shows nothing, without a word.
         if geometry.format.bits == 16 {
             return Err(EINVAL);
         }
-        let mut fw_cfg = FwCfg::new(dev)?;
+        let fw_cfg = FwCfg::new()?;
         let file = fw_cfg.find(b"etc/ramfb").map_err(|_| ENODEV)?;
         Ok(Self {
             fw_cfg,

@@ -23,6 +23,11 @@ use core::{
     cell::UnsafeCell, //
 };
 
+extern "C" {
+    /// `memcpy()`, which is no data race where the memory is changed at the same time; of `copy.c`.
+    fn fanlight_memcpy(to: *mut kernel::ffi::c_void, from: *const kernel::ffi::c_void, len: usize);
+}
+
 /// `smp_mb()`.
 #[inline(always)]
 fn barrier() {
@@ -150,10 +155,10 @@ pub(super) fn copy_in(dst: &[Word], at: usize, src: &[u8]) {
     let len = src.len().min((dst.len() * 4).saturating_sub(at));
     // SAFETY: `len` bytes from `at` on are inside `dst`, whose words may be changed through a
     // shared reference; `src` is other memory. Readers of these bytes race with this by design, and
-    // the ring's positions tell them.
+    // the ring's positions tell them: hence C's memcpy(), since in Rust it would be a data race.
     unsafe {
         let to = dst.as_ptr().cast::<u8>().cast_mut().add(at);
-        core::ptr::copy_nonoverlapping(src.as_ptr(), to, len);
+        fanlight_memcpy(to.cast(), src.as_ptr().cast(), len);
     }
 }
 
@@ -166,6 +171,6 @@ pub(super) fn copy_in(dst: &[Word], at: usize, src: &[u8]) {
 pub(super) fn copy_out(src: &[Word], dst: &mut [u8]) {
     let len = dst.len().min(src.len() * 4);
     // SAFETY: `len` bytes are inside both, which are different memory. The copy races with writers
-    // by design.
-    unsafe { core::ptr::copy_nonoverlapping(src.as_ptr().cast::<u8>(), dst.as_mut_ptr(), len) };
+    // by design, as above.
+    unsafe { fanlight_memcpy(dst.as_mut_ptr().cast(), src.as_ptr().cast(), len) };
 }

@@ -5,12 +5,13 @@
 use super::{
     carveout::Carveout,
     contiguous::ContiguousArea,
+    ffi,
     not_supported,
     vmalloc::VmallocArea,
     Cache, //
 };
-use core::ptr;
 use kernel::{
+    bindings,
     prelude::*,
     sync::Arc, //
 };
@@ -19,7 +20,7 @@ use kernel::{
 pub(crate) enum Backing {
     /// Memory that is not the kernel's: `io_remap_pfn_range`.
     Carveout(Carveout),
-    /// Contiguous kernel pages: `remap_pfn_range`.
+    /// Contiguous kernel pages: mapped as pages, or by `remap_pfn_range`.
     Contiguous(ContiguousArea),
     /// Scattered kernel pages, mapped as they are touched.
     Vmalloc(Arc<VmallocArea>),
@@ -46,121 +47,93 @@ impl Backing {
         }
     }
 
-    /// The kernel's address of the first byte; `None` for registers, which the kernel does not map.
-    fn as_ptr(&self) -> Option<*mut u8> {
+    /// Whether only user space can access the memory, through a mapping: registers.
+    pub(super) fn is_map_only(&self) -> bool {
+        matches!(self, Backing::Carveout(c) if c.as_ptr().is_none())
+    }
+
+    /// Memory type of the kernel's mapping, and so of user space's.
+    pub(crate) fn cache(&self) -> Cache {
         match self {
-            Backing::Carveout(c) => c.as_ptr(),
-            Backing::Contiguous(c) => Some(c.as_ptr()),
-            Backing::Vmalloc(v) | Backing::Prefault(v) => Some(v.as_ptr()),
+            Backing::Carveout(c) => c.cache(),
+            Backing::Contiguous(c) => c.cache(),
+            Backing::Vmalloc(_) | Backing::Prefault(_) => Cache::Cached,
         }
     }
 
-    /// Whether only user space can access the memory, through a mapping.
-    pub(super) fn is_map_only(&self) -> bool {
-        self.as_ptr().is_none()
+    /// Whether it is cached RAM: the only memory from which user space may execute. The processor
+    /// may fetch instructions speculatively from all memory that is executable, which changes the
+    /// state of a device, and which memory of another type need not support.
+    #[allow(dead_code)]
+    pub(super) fn is_cached_ram(&self) -> bool {
+        self.cache() == Cache::Cached && !self.is_map_only()
     }
 
-    /// Whether `len` bytes may be copied by `memcpy`. A noncached carve-out takes aligned accesses
-    /// only.
-    fn is_bulk(&self, len: usize) -> bool {
-        let aligned = matches!(self, Backing::Carveout(c) if c.cache() == Cache::Noncached);
-        len > BULK && !aligned
+    /// The pages, where user space maps them as such.
+    pub(super) fn pages(&self) -> Option<&[*mut bindings::page]> {
+        match self {
+            Backing::Carveout(_) => None,
+            Backing::Contiguous(c) => c.pages(),
+            Backing::Vmalloc(v) | Backing::Prefault(v) => Some(v.pages()),
+        }
     }
 
-    /// Copies from the memory. Of a noncached carve-out, and where it is little, each aligned word,
+    /// Calls `f` with the kernel's address and the number of bytes of each piece of a range. The
+    /// range is inside the memory. `EOPNOTSUPP` for registers.
+    fn for_pieces(&self, offset: usize, len: usize, mut f: impl FnMut(*mut u8, usize)) -> Result {
+        let base = match self {
+            Backing::Carveout(c) => c.as_ptr().ok_or_else(not_supported)?,
+            Backing::Contiguous(c) => {
+                c.for_pieces(offset, len, f);
+                return Ok(());
+            }
+            Backing::Vmalloc(v) | Backing::Prefault(v) => v.as_ptr(),
+        };
+        f(base.wrapping_add(offset), len);
+        Ok(())
+    }
+
+    /// Whether it may be copied by `memcpy`. Device memory supports aligned accesses only.
+    fn is_bulk(&self) -> bool {
+        self.cache() != Cache::Noncached
+    }
+
+    /// Copies from the memory. Of Device memory, and where it is little, each aligned word,
     /// half-word or byte is read once. Returns how much there was, and `EOPNOTSUPP` for registers.
     pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> Result<usize> {
-        let base = self.as_ptr().ok_or_else(not_supported)?;
         let len = out.len().min(self.size().saturating_sub(offset));
-        if self.is_bulk(len) {
-            // SAFETY: `len` bytes are inside the memory, which `self` owns, and inside `out`, which
-            // is other memory. User space may change it meanwhile: what arrives may be a mixture.
-            unsafe { ptr::copy_nonoverlapping(base.add(offset), out.as_mut_ptr(), len) };
-            return Ok(len);
-        }
-        let mut at = 0;
-        while at < len {
-            // SAFETY: `offset + at` and the steps after it are inside the memory, which `self`
-            // owns; `step` sees to the alignment. User space may change it meanwhile: the accesses
-            // are volatile.
+        let mut out = &mut out[..len];
+        self.for_pieces(offset, len, |from, piece| {
+            let (to, rest) = core::mem::take(&mut out).split_at_mut(piece);
+            // SAFETY: the piece is a part of the memory, which `self` owns, and as long as `to`,
+            // which is other memory. It may change at the same time, which the C function allows.
             unsafe {
-                let from = base.add(offset + at);
-                at += match step(offset + at, len - at) {
-                    4 => {
-                        let words = out[at..len].chunks_exact_mut(4);
-                        let count = words.len();
-                        for (n, to) in words.enumerate() {
-                            let word = from.cast::<u32>().add(n).read_volatile();
-                            to.copy_from_slice(&word.to_ne_bytes());
-                        }
-                        4 * count
-                    }
-                    2 => put(out, at, &from.cast::<u16>().read_volatile().to_ne_bytes()),
-                    _ => put(out, at, &[from.read_volatile()]),
-                };
-            }
-        }
+                ffi::fanlight_copy_from(
+                    to.as_mut_ptr().cast(),
+                    from.cast(),
+                    to.len(),
+                    self.is_bulk(),
+                )
+            };
+            out = rest;
+        })?;
         Ok(len)
     }
 
     /// Copies into the memory as [`Backing::read`] does from it. Returns how much there was room
     /// for, and `EOPNOTSUPP` for registers.
     pub(crate) fn write(&self, offset: usize, data: &[u8]) -> Result<usize> {
-        let base = self.as_ptr().ok_or_else(not_supported)?;
         let len = data.len().min(self.size().saturating_sub(offset));
-        if self.is_bulk(len) {
-            // SAFETY: as in `read`.
-            unsafe { ptr::copy_nonoverlapping(data.as_ptr(), base.add(offset), len) };
-            return Ok(len);
-        }
-        let mut at = 0;
-        while at < len {
-            // SAFETY: as in `read`.
+        let mut data = &data[..len];
+        self.for_pieces(offset, len, |to, piece| {
+            let (from, rest) = data.split_at(piece);
+            // SAFETY: as in `read`, in the other direction: the piece is a part of the memory, as
+            // long as `from`, and may be accessed at the same time.
             unsafe {
-                let to = base.add(offset + at);
-                at += match (step(offset + at, len - at), &data[at..len]) {
-                    (4, rest) => {
-                        let words = rest.chunks_exact(4);
-                        let count = words.len();
-                        for (n, word) in words.enumerate() {
-                            if let Ok(word) = word.try_into() {
-                                to.cast::<u32>()
-                                    .add(n)
-                                    .write_volatile(u32::from_ne_bytes(word));
-                            }
-                        }
-                        4 * count
-                    }
-                    (2, &[a, b, ..]) => {
-                        to.cast::<u16>().write_volatile(u16::from_ne_bytes([a, b]));
-                        2
-                    }
-                    (_, rest) => {
-                        to.write_volatile(rest[0]);
-                        1
-                    }
-                };
-            }
-        }
+                ffi::fanlight_copy_to(to.cast(), from.as_ptr().cast(), from.len(), self.is_bulk())
+            };
+            data = rest;
+        })?;
         Ok(len)
     }
-}
-
-/// Up to so many bytes are taken one by one in all memory.
-const BULK: usize = 64;
-
-/// The widest access that is aligned at `offset` and not longer than `left` bytes.
-fn step(offset: usize, left: usize) -> usize {
-    match (offset % 4, left) {
-        (0, 4..) => 4,
-        (0 | 2, 2..) => 2,
-        _ => 1,
-    }
-}
-
-fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> usize {
-    if let Some(out) = out.get_mut(at..at + bytes.len()) {
-        out.copy_from_slice(bytes);
-    }
-    bytes.len()
 }

@@ -140,6 +140,11 @@ impl Carveout {
                 claim,
             });
         }
+        if cache == Cache::Cached {
+            // What the last owner or the boot loader left in the caches must not be written over
+            // the contents later, nor hide them.
+            flush_cache(range).map_err(|_| Refusal::NoMemory)?;
+        }
         // SAFETY: the range is not System RAM and is ours, so that no mapping of another type exists.
         let addr = unsafe {
             match cache {
@@ -172,9 +177,10 @@ impl Carveout {
         self.cache
     }
 
-    /// The whole range as aligned words; none for registers.
+    /// The whole range as aligned words; none of Device memory, where the exclusive accesses of
+    /// [`Word`] are UNPREDICTABLE.
     pub(crate) fn words(&self) -> &[Word] {
-        let Some(addr) = self.addr else {
+        let Some(addr) = self.addr.filter(|_| self.cache != Cache::Noncached) else {
             return &[];
         };
         // SAFETY: by the type invariant; `Word` is an atomic `u32` for which any bits are valid, and the mapping is
@@ -201,5 +207,22 @@ impl Drop for Carveout {
                 _ => bindings::iounmap(addr),
             }
         }
+        // No mapping is left: the next owner gets the contents from memory, and may map it with any
+        // type.
+        if self.cache == Cache::Cached && flush_cache(self.claim.range).is_err() {
+            pr_err!(
+                "no kernel addresses to clean the caches for {:#x}: its last stores may be lost\n",
+                self.claim.range.start
+            );
+        }
     }
+}
+
+/// Writes what the caches have of `range` to memory, and invalidates it there. `range` has cached
+/// mappings only, and is within what the kernel can address.
+fn flush_cache(range: Range) -> Result {
+    // SAFETY: the function checks what it maps; any physical range may be cleaned.
+    to_result(unsafe {
+        ffi::fanlight_flush_cache(range.start as bindings::phys_addr_t, range.size as usize)
+    })
 }

@@ -35,17 +35,62 @@ extern "C" {
     pub(super) fn fanlight_release(start: u64, size: u64, iomem: bool);
     pub(super) fn fanlight_vmalloc(size: c_ulong) -> *mut c_void;
     pub(super) fn vfree(addr: *const c_void);
-    pub(super) fn fanlight_dma_page(addr: *const c_void) -> *mut bindings::page;
-    pub(super) fn fanlight_page_to_pfn(page: *const bindings::page) -> c_ulong;
-    pub(super) fn fanlight_page_address(page: *const bindings::page) -> *mut c_void;
-    pub(super) fn fanlight_zero_page() -> bindings::phys_addr_t;
     pub(super) fn fanlight_may_show_addresses() -> bool;
+
+    pub(super) fn fanlight_flush_cache(start: bindings::phys_addr_t, size: usize) -> c_int;
+    pub(super) fn fanlight_copy_from(
+        to: *mut c_void,
+        source: *const c_void,
+        len: usize,
+        bulk: bool,
+    );
+    pub(super) fn fanlight_copy_to(
+        target: *mut c_void,
+        from: *const c_void,
+        len: usize,
+        bulk: bool,
+    );
+
+    pub(super) fn fanlight_fw_cfg_get() -> c_int;
+    pub(super) fn fanlight_fw_cfg_put();
+    pub(super) fn fanlight_fw_cfg_lock();
+    pub(super) fn fanlight_fw_cfg_unlock();
+    pub(super) fn fanlight_fw_cfg_transfer(control: u32, data: *mut c_void, len: usize) -> c_int;
+
+    pub(super) fn fanlight_pages_alloc(size: usize) -> *mut bindings::page;
+    pub(super) fn fanlight_pages_free(page: *mut bindings::page, size: usize);
+    pub(super) fn fanlight_cma_alloc(
+        dev: *mut bindings::device,
+        size: usize,
+        area: *mut *mut Cma,
+    ) -> *mut bindings::page;
+    pub(super) fn fanlight_cma_free(area: *mut Cma, page: *mut bindings::page, size: usize);
+    pub(super) fn fanlight_dma_is_coherent(dev: *mut bindings::device) -> bool;
+    pub(super) fn fanlight_dma_page(
+        dev: *mut bindings::device,
+        addr: *mut c_void,
+        handle: bindings::dma_addr_t,
+        size: usize,
+        attrs: c_ulong,
+        page: *mut *mut bindings::page,
+    ) -> c_int;
+    pub(super) fn fanlight_page_has_alias(page: *const bindings::page, addr: *const c_void)
+        -> bool;
+    pub(super) fn fanlight_page_to_pfn(page: *const bindings::page) -> c_ulong;
+    pub(super) fn fanlight_page_at(
+        page: *mut bindings::page,
+        index: c_ulong,
+    ) -> *mut bindings::page;
+    pub(super) fn fanlight_page_map(page: *mut bindings::page) -> *mut c_void;
+    pub(super) fn fanlight_page_unmap(addr: *const c_void);
+    pub(super) fn fanlight_zero_page() -> bindings::phys_addr_t;
 
     pub(super) fn fanlight_of_region(
         fwnode: *mut bindings::fwnode_handle,
         property: *const c_char,
         res: *mut bindings::resource,
     ) -> c_int;
+    pub(super) fn fanlight_of_sram_is_device(fwnode: *mut bindings::fwnode_handle) -> bool;
     pub(super) fn fanlight_of_reg(
         fwnode: *mut bindings::fwnode_handle,
         res: *mut bindings::resource,
@@ -56,10 +101,6 @@ extern "C" {
     ) -> c_int;
     pub(super) fn fanlight_of_has_alias(stem: *const c_char, number: c_uint) -> bool;
     pub(super) fn fanlight_of_is_memory(start: u64, size: u64) -> bool;
-    pub(super) fn fanlight_of_find_compatible(
-        compatible: *const c_char,
-        res: *mut bindings::resource,
-    ) -> c_int;
 
     pub(super) static mut fanlight_instances: bindings::ida;
 
@@ -135,7 +176,7 @@ extern "C" {
     pub(super) fn fanlight_rpi_property_list(data: *mut c_void, size: usize) -> c_int;
 }
 
-/// Structures of `kmsg.c` and `helpers.c`, of which Rust has pointers only.
+/// Structures of C, of which Rust has pointers only.
 macro_rules! opaque {
     ($($name:ident)*) => {
         $(
@@ -147,4 +188,4 @@ macro_rules! opaque {
     };
 }
 
-opaque!(Console Dumper Target Clock Tick);
+opaque!(Cma Console Dumper Target Clock Tick);

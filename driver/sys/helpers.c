@@ -65,10 +65,14 @@ void fanlight_desc_deny_exec(struct vm_area_desc *desc)
 
 void fanlight_desc_set_prot(struct vm_area_desc *desc, int prot)
 {
+	/*
+	 * These are the types of the kernel's own mappings: of ioremap_wc() and dma_alloc_attrs(),
+	 * and of ioremap(). pgprot_noncached() is Strongly-ordered, which ioremap() is not.
+	 */
 	if (prot == FANLIGHT_PROT_WRITECOMBINE)
 		desc->page_prot = pgprot_writecombine(desc->page_prot);
 	else if (prot == FANLIGHT_PROT_NONCACHED)
-		desc->page_prot = pgprot_noncached(desc->page_prot);
+		desc->page_prot = pgprot_device(desc->page_prot);
 }
 
 void fanlight_desc_ioremap(struct vm_area_desc *desc, unsigned long pfn)
@@ -95,28 +99,11 @@ void fanlight_desc_map_pages(struct vm_area_desc *desc, struct page **pages)
 
 void *fanlight_vmalloc(unsigned long size)
 {
-	/* A tree that asks for too much gets one line from us, not a dump of all memory. */
-	return __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
-}
-
-struct page *fanlight_dma_page(const void *addr)
-{
-	return is_vmalloc_addr(addr) ? vmalloc_to_page(addr) : virt_to_page(addr);
-}
-
-unsigned long fanlight_page_to_pfn(const struct page *page)
-{
-	return page_to_pfn(page);
-}
-
-void *fanlight_page_address(const struct page *page)
-{
-	return page_address(page);
-}
-
-phys_addr_t fanlight_zero_page(void)
-{
-	return page_to_phys(ZERO_PAGE(0));
+	/*
+	 * A tree that asks for too much gets one line from us: not a dump of all memory, and no
+	 * victim of the OOM killer.
+	 */
+	return __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 }
 
 bool fanlight_may_show_addresses(void)
@@ -138,6 +125,17 @@ int fanlight_of_region(struct fwnode_handle *fwnode, const char *property, struc
 	ret = of_address_to_resource(target, 0, res);
 	of_node_put(target);
 	return ret;
+}
+
+bool fanlight_of_sram_is_device(struct fwnode_handle *fwnode)
+{
+	struct device_node *target = of_parse_phandle(to_of_node(fwnode), "sram", 0);
+	struct device_node *sram = of_get_parent(target);
+	bool found = of_property_read_bool(sram, "no-memory-wc");
+
+	of_node_put(sram);
+	of_node_put(target);
+	return found;
 }
 
 int fanlight_of_reg(struct fwnode_handle *fwnode, struct resource *res)
@@ -177,18 +175,6 @@ bool fanlight_of_is_memory(u64 start, u64 size)
 		}
 	}
 	return false;
-}
-
-int fanlight_of_find_compatible(const char *compatible, struct resource *res)
-{
-	struct device_node *np = of_find_compatible_node(NULL, NULL, compatible);
-	int ret;
-
-	if (!np)
-		return -ENODEV;
-	ret = of_address_to_resource(np, 0, res);
-	of_node_put(np);
-	return ret;
 }
 
 DEFINE_IDA(fanlight_instances);

@@ -99,6 +99,7 @@ pub(crate) struct Mapping {
     size: usize,
     pfn: Option<usize>,
     map_only: bool,
+    by_pages: bool,
     /// Cleared when revocation begins.
     live: AtomicFlag,
     /// Tasks that are in [`Mapping::access`]. One that had an oops there is counted for ever.
@@ -135,12 +136,14 @@ impl Mapping {
         let size = backing.size();
         let pfn = backing.pfn();
         let map_only = backing.is_map_only();
+        let by_pages = backing.pages().is_some();
         try_pin_init!(Self {
             space,
             cache,
             size,
             pfn,
             map_only,
+            by_pages,
             live: AtomicFlag::new(true),
             accesses: Atomic::<i32>::new(0),
             backing <- Revocable::new(backing),
@@ -172,6 +175,11 @@ impl Mapping {
     /// Whether read() and write() are not supported, because the kernel does not access the memory.
     pub(crate) fn is_map_only(&self) -> bool {
         self.map_only
+    }
+
+    /// Whether user space maps it as pages, which get_user_pages() reaches.
+    pub(crate) fn is_by_pages(&self) -> bool {
+        self.by_pages
     }
 
     /// Whether the memory is still there. Takes no lock.
@@ -223,7 +231,7 @@ impl Mapping {
         unsafe { (*desc).private_data = ptr::from_ref(self).cast_mut().cast() };
         let vm_ops = match backing {
             // Prefaulted pages that madvise gave back come again by a fault.
-            Backing::Vmalloc(_) | Backing::Prefault(_) => &FAULT_VM_OPS.0,
+            _ if backing.pages().is_some() => &FAULT_VM_OPS.0,
             _ => &VM_OPS.0,
         };
         // SAFETY: as above. The memory type comes before the action, which takes a copy of it. The
@@ -233,14 +241,19 @@ impl Mapping {
             ffi::fanlight_desc_set_prot(desc, self.cache as c_int);
             match backing {
                 Backing::Carveout(c) => ffi::fanlight_desc_ioremap(desc, c.pfn() + first),
-                Backing::Contiguous(c) => ffi::fanlight_desc_remap(desc, c.pfn() + first),
                 Backing::Vmalloc(_) => ffi::fanlight_desc_set_mixedmap(desc),
-                Backing::Prefault(v) => {
-                    ffi::fanlight_desc_set_mixedmap(desc);
-                    // `first + pages` are in the list: checked above. The core only reads it.
-                    let list = v.pages().as_ptr().add(first).cast_mut();
-                    ffi::fanlight_desc_map_pages(desc, list);
-                }
+                Backing::Contiguous(_) | Backing::Prefault(_) => match backing.pages() {
+                    Some(list) => {
+                        ffi::fanlight_desc_set_mixedmap(desc);
+                        // `first + pages` are in the list: checked above. The core only reads it.
+                        let list = list.as_ptr().add(first).cast_mut();
+                        ffi::fanlight_desc_map_pages(desc, list);
+                    }
+                    None => {
+                        let pfn = backing.pfn().ok_or(EINVAL)?;
+                        ffi::fanlight_desc_remap(desc, pfn + first);
+                    }
+                },
             }
         }
         if !matches!(backing, Backing::Vmalloc(_)) {
@@ -287,12 +300,10 @@ impl Mapping {
         }
         // SAFETY: `revoke` revokes `backing` only after it took what is in `mmaps`, and it is there
         // under the mutex, which is held until this function returns.
-        let area = match unsafe { self.backing.access() } {
-            Backing::Vmalloc(area) | Backing::Prefault(area) => area,
-            _ => return bindings::vm_fault_reason_VM_FAULT_SIGBUS,
+        let Some(pages) = unsafe { self.backing.access() }.pages() else {
+            return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
         };
         self.counters.faults.fetch_add(1, Relaxed);
-        let pages = area.pages();
         if touched >= pages.len() {
             return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
         }

@@ -4,7 +4,7 @@
 //!
 //! Files below `/sys/kernel/debug/fanlight_test/`:
 //!
-//! - `pte`: page-table entries of the process that reads, see [`pte`];
+//! - `pte`, `kernel-ptes`: page-table entries of the process that reads, and of the kernel, see [`pte`];
 //! - `overlay`, `overlay-remove`: device-tree overlays, see [`overlay`];
 //! - `flood`, `printk`, `cont`, `oops`, `sysrq`, `counts`: records and messages from every context, see [`flood`].
 
@@ -33,6 +33,7 @@ module! {
 /// The files. Dropping them waits for who is using them.
 struct TestModule {
     _pte: Pin<KBox<File<pte::Lookup>>>,
+    _kernel_ptes: Pin<KBox<File<pte::KernelLookup>>>,
     _overlay: Pin<KBox<File<Arc<overlay::Overlays>>>>,
     _overlay_remove: Pin<KBox<File<Arc<overlay::Overlays>>>>,
     _flood: KVec<Pin<KBox<File<Arc<flood::Counts>>>>>,
@@ -47,6 +48,10 @@ impl kernel::Module for TestModule {
         let (o, c) = (&overlays, &counts);
         Ok(Self {
             _pte: KBox::pin_init(dir.read_binary_file(c"pte", pte::Lookup), GFP_KERNEL)?,
+            _kernel_ptes: KBox::pin_init(
+                dir.read_binary_file(c"kernel-ptes", pte::KernelLookup),
+                GFP_KERNEL,
+            )?,
             _overlay: KBox::pin_init(
                 dir.write_callback_file(c"overlay", o.clone(), &overlay::apply),
                 GFP_KERNEL,

@@ -34,6 +34,17 @@ tests! {
         board_bad_name_long_is_refused,
         board_bad_name_reserved_is_refused,
         board_bad_cache_is_refused,
+        board_bad_wc_coherent_is_refused,
+        board_bad_noncached_pages_is_refused,
+        board_bad_noncached_vmalloc_is_refused,
+        board_bad_cached_regs_is_refused,
+        board_bad_cached_scanout_is_refused,
+        board_bad_noncached_sram_is_refused,
+        board_bad_log_cached_is_refused,
+        board_bad_log_noncached_is_refused,
+        board_bad_mapping_is_refused,
+        board_bad_mapping_wc_is_refused,
+        board_bad_mapping_carveout_is_refused,
         board_bad_backing_is_refused,
         board_bad_huge_contiguous_is_refused,
         board_bad_huge_vmalloc_is_refused,
@@ -148,6 +159,17 @@ bad! {
     board_bad_name_long_is_refused: "name-long", "", INVALID;
     board_bad_name_reserved_is_refused: "name-reserved", "log.prev", TAKEN;
     board_bad_cache_is_refused: "cache", "w", INVALID;
+    board_bad_wc_coherent_is_refused: "wc-coherent", "w", INVALID;
+    board_bad_noncached_pages_is_refused: "noncached-pages", "w", INVALID;
+    board_bad_noncached_vmalloc_is_refused: "noncached-vmalloc", "w", INVALID;
+    board_bad_cached_regs_is_refused: "cached-regs", "w", INVALID;
+    board_bad_cached_scanout_is_refused: "cached-scanout", "w", INVALID;
+    board_bad_noncached_sram_is_refused: "noncached-sram", "w", INVALID;
+    board_bad_log_cached_is_refused: "log-cached", "log", INVALID;
+    board_bad_log_noncached_is_refused: "log-noncached", "log", INVALID;
+    board_bad_mapping_is_refused: "mapping", "w", INVALID;
+    board_bad_mapping_wc_is_refused: "mapping-wc", "w", INVALID;
+    board_bad_mapping_carveout_is_refused: "mapping-carveout", "w", INVALID;
     board_bad_backing_is_refused: "backing", "w", INVALID;
     board_bad_huge_contiguous_is_refused: "huge-contiguous", "w", TOO_MUCH;
     board_bad_huge_vmalloc_is_refused: "huge-vmalloc", "w", TOO_MUCH;

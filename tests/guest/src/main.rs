@@ -65,6 +65,7 @@ mod window_inject;
 mod window_io;
 mod window_map;
 mod window_overlay;
+mod window_pin;
 mod window_race;
 mod window_regs;
 mod window_revoke;
@@ -131,6 +132,7 @@ fn main() {
         window_fault::TESTS,
         window_fork::TESTS,
         window_dump::TESTS,
+        window_pin::TESTS,
         window_io::TESTS,
         window_regs::TESTS,
         fb_abi::TESTS,

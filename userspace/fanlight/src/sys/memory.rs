@@ -74,7 +74,7 @@ pub(crate) struct Memory {
     base: NonNull<u8>,
     len: usize,
     writable: bool,
-    /// Strongly-ordered memory: an access that is not aligned to its size faults.
+    /// Device memory: an access that is not aligned to its size faults.
     strict: bool,
     owner: Owner,
 }
