@@ -58,6 +58,7 @@ use crate::{
 use kernel::{
     device::{
         property::FwNode,
+        Bound,
         Device, //
     },
     prelude::*,
@@ -107,7 +108,7 @@ impl Instance {
     ///
     /// The log comes last, whatever the order of the nodes: when the probe is deferred or fails,
     /// its region is untouched.
-    pub(crate) fn new(dev: &Device) -> Result<Self> {
+    pub(crate) fn new(dev: &Device<Bound>) -> Result<Self> {
         let node = dev.fwnode().ok_or(ENODEV)?;
         let id = Self::number(dev, node)?;
         let space = Arc::new(AddressSpace::new()?, GFP_KERNEL)?;
@@ -245,7 +246,7 @@ impl Instance {
     }
 
     fn window(
-        dev: &Device,
+        dev: &Device<Bound>,
         node: &FwNode,
         name: &CStr,
         instance: u32,

@@ -33,7 +33,10 @@ use core::ptr::{
 use kernel::{
     alloc::KVVec,
     bindings,
-    device::Device,
+    device::{
+        Bound,
+        Device, //
+    },
     error::to_result,
     prelude::*,
     sync::aref::ARef, //
@@ -141,12 +144,12 @@ impl ContiguousArea {
     /// Allocates `size` bytes, a multiple of the page size, for `dev`. The memory type is `cache` or
     /// else the one in which the device sees what the processor writes.
     pub(crate) fn new(
-        dev: &Device,
+        dev: &Device<Bound>,
         size: usize,
         cache: Option<Cache>,
         mapped_as: Option<MappedAs>,
     ) -> Result<Self, Refusal> {
-        // SAFETY: `dev` is a valid device. It is bound or about to be, so that its coherency is known.
+        // SAFETY: `dev` is a valid device, and bound: its coherency is known.
         let coherent = unsafe { ffi::fanlight_dma_is_coherent(as_raw(dev)) };
         match cache {
             Some(Cache::Noncached) => Err(Refusal::Impossible),
@@ -160,7 +163,11 @@ impl ContiguousArea {
         }
     }
 
-    fn cached(dev: &Device, size: usize, mapped_as: Option<MappedAs>) -> Result<Self, Refusal> {
+    fn cached(
+        dev: &Device<Bound>,
+        size: usize,
+        mapped_as: Option<MappedAs>,
+    ) -> Result<Self, Refusal> {
         // SAFETY: no preconditions but that this may sleep, as a probe does.
         if let Some(page) = NonNull::new(unsafe { ffi::fanlight_pages_alloc(size) }) {
             // INVARIANT: the pages were allocated just now, and the list is empty.
@@ -195,7 +202,7 @@ impl ContiguousArea {
         })
     }
 
-    fn write_combined(dev: &Device, size: usize) -> Result<Self, Refusal> {
+    fn write_combined(dev: &Device<Bound>, size: usize) -> Result<Self, Refusal> {
         let mut handle = 0;
         let gfp = bindings::GFP_KERNEL | bindings::__GFP_NOWARN;
         // SAFETY: `dev` is a valid device, and `handle` may be written.

@@ -97,6 +97,7 @@ unsigned int fanlight_test_kernel_ptes(u32 phys, struct fanlight_test_kernel_pte
 		} else {
 			/* Nothing in all of this section. */
 			address |= SECTION_SIZE - PAGE_SIZE;
+			cond_resched();
 		}
 		if (hit && found++ < max)
 			*out++ = (struct fanlight_test_kernel_pte){

@@ -123,7 +123,7 @@ pub const BIG: Spec = Spec {
 /// More than there is in one piece in low memory. Of tests/dts/huge.dtso.
 pub const HUGE: Spec = Spec {
     node: "fanlight-huge",
-    ..kernel("huge", uapi::BACKING_CONTIGUOUS, 0x1000_0000, false)
+    ..kernel("huge", uapi::BACKING_CONTIGUOUS, 0x800_0000, false)
 };
 /// The second log: the smallest there may be, 32 and 16 KiB, and not persistent.
 pub const LOG2: Spec = Spec {
