@@ -24,7 +24,7 @@ int fanlight_flush_cache(phys_addr_t start, size_t size)
 	void *addr;
 
 	for (; size; start += piece, size -= piece) {
-		/* Kernel addresses may be scarce: it works in pieces, and page by page if need be. */
+		/* Kernel addresses may be scarce: in pieces, and page by page if need be. */
 		piece = min_t(size_t, size, SZ_1M);
 		addr = memremap(start, piece, MEMREMAP_WB);
 		if (!addr) {

@@ -14,7 +14,7 @@
 #define BULK	64
 
 /* The widest access that is aligned and not too long. */
-static size_t step(const volatile void __iomem *at, size_t len)
+static size_t step(const void __iomem *at, size_t len)
 {
 	unsigned long address = (__force unsigned long)at;
 

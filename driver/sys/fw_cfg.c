@@ -154,7 +154,7 @@ int fanlight_fw_cfg_transfer(u32 control, void *data, size_t len)
 			memcpy(data, request->data, len);
 			return 0;
 		}
-		udelay(10);
+		usleep_range(10, 100);
 	}
 	fw_cfg.stuck = true;
 	return -ETIMEDOUT;

@@ -36,7 +36,7 @@ void fanlight_pages_free(struct page *page, size_t size)
 {
 	unsigned long i;
 
-	/* Each has a reference count of its own: one that is pinned is freed when it is unpinned. */
+	/* Each has its own reference count: one that is pinned is freed when it is unpinned. */
 	for (i = 0; i < size >> PAGE_SHIFT; i++) {
 		__free_page(page + i);
 		cond_resched();

@@ -29,7 +29,8 @@
  * struct fanlight_info.cache
  */
 #define FANLIGHT_CACHE_WRITECOMBINE	1	/* Normal, non-cacheable */
-#define FANLIGHT_CACHE_NONCACHED	2	/* Device: aligned accesses only, never executable */
+/* Device: aligned accesses only, never executable */
+#define FANLIGHT_CACHE_NONCACHED	2
 #define FANLIGHT_CACHE_CACHED		3	/* Normal, write-back */
 
 /* What a window is: struct fanlight_info.kind */

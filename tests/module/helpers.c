@@ -61,7 +61,7 @@ static u32 section_entry(pmd_t *pmd, unsigned long address)
 	return pmd_val(pmd[(address >> SECTION_SHIFT) & 1]);
 }
 
-/* init_mm is not for modules. Linux uses only TTBR0 here, but it sets TTBR1 to the kernel's table. */
+/* init_mm is not for modules. Linux uses TTBR0 only, but it sets TTBR1 to the kernel's table. */
 static pgd_t *kernel_pgd(void)
 {
 	u32 ttbr1;
