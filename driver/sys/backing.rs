@@ -64,7 +64,7 @@ impl Backing {
     /// Whether it is cached RAM: the only memory from which user space may execute. The processor
     /// may fetch instructions speculatively from all memory that is executable, which changes the
     /// state of a device, and which memory of another type need not support.
-    #[allow(dead_code)]
+    #[expect(dead_code, reason = "for the flags of mappings")]
     pub(super) fn is_cached_ram(&self) -> bool {
         self.cache() == Cache::Cached && !self.is_map_only()
     }
