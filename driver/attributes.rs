@@ -141,6 +141,7 @@ pub(crate) const ATTRIBUTES: &[Attribute<Window>] = &[
     attribute!(c"offset", |w, f| write!(f, "{}", w.mapping.page_offset())),
     attribute!(c"backing", |w, f| f.write_str(w.backing())),
     attribute!(c"cache", |w, f| f.write_str(w.cache())),
+    attribute!(c"mapping", |w, f| f.write_str(w.mapped_as())),
     attribute!(c"rights", |w, f| f.write_str(if w.read_only {
         "ro"
     } else {

@@ -41,7 +41,10 @@ use crate::{
         },
         chardev::CharDevice,
         console::Console,
-        contiguous::ContiguousArea,
+        contiguous::{
+            self,
+            ContiguousArea, //
+        },
         display::{
             self,
             Rival, //
@@ -346,6 +349,7 @@ impl Instance {
             name,
             source,
             cache,
+            mapped_as,
             read_only,
             io_width,
             kind,
@@ -364,6 +368,8 @@ impl Instance {
             pages,
         };
         let mut kind = kind;
+        // Only contiguous pages leave the choice to the device.
+        let carveout_cache = cache.unwrap_or(Cache::WriteCombine);
         let mut display = None;
         let full_name = CString::try_from_fmt(fmt!("fanlight{instance}/{}", name.as_str()))
             .map_err(no_memory)?;
@@ -376,7 +382,7 @@ impl Instance {
                 take_over(dev, name.as_str(), found.range)?;
                 *geometry = found.geometry;
                 display = Some(found.display);
-                let carveout = Carveout::new(found.range, cache, claims(true, false))?;
+                let carveout = Carveout::new(found.range, carveout_cache, claims(true, false))?;
                 (Backing::Carveout(carveout), BackingKind::Carveout)
             }
             Source::Carveout {
@@ -387,16 +393,11 @@ impl Instance {
                 if let Kind::Framebuffer(_) = kind {
                     take_over(dev, name.as_str(), range)?;
                 }
-                let carveout = Carveout::new(range, cache, claims(!shared, pages))?;
+                let carveout = Carveout::new(range, carveout_cache, claims(!shared, pages))?;
                 (Backing::Carveout(carveout), BackingKind::Carveout)
             }
             Source::Contiguous { size } => {
-                let area = ContiguousArea::new(dev, size, cache).map_err(|_| {
-                    Refusal::new(
-                        "no contiguous memory of its size (see CmaFree in /proc/meminfo)",
-                        ENOMEM,
-                    )
-                })?;
+                let area = ContiguousArea::new(dev, size, cache, mapped_as)?;
                 (Backing::Contiguous(area), BackingKind::Contiguous)
             }
             Source::Vmalloc { size, prefault } => {
@@ -417,7 +418,7 @@ impl Instance {
                 let fb = KBox::pin_init(Framebuffer::new(geometry, start), GFP_KERNEL)
                     .map_err(no_memory)?;
                 if display.is_none() {
-                    display = scanout::new(dev, &full_name, geometry, start)?;
+                    display = scanout::new(&full_name, geometry, start)?;
                 }
                 if let Some(display) = display {
                     fb.attach(display)
@@ -427,6 +428,7 @@ impl Instance {
             }
             _ => Content::Memory,
         };
+        let cache = backing.cache();
         let mapping = Mapping::new(space.clone(), backing, cache);
         let rights = Rights {
             read_only,
@@ -550,6 +552,13 @@ fn owner(instance: u32, name: &Name) -> Result<CString, Refusal> {
 
 fn name_taken() -> Refusal {
     Refusal::new("the node has another window of this name", EBUSY)
+}
+
+impl From<contiguous::Refusal> for Refusal {
+    fn from(refusal: contiguous::Refusal) -> Self {
+        let (reason, error) = refusal.describe();
+        Self::new(reason, error)
+    }
 }
 
 fn no_memory(error: Error) -> Refusal {

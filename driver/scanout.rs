@@ -22,7 +22,6 @@ use crate::{
     }, //
 };
 use kernel::{
-    device::Device,
     prelude::*,
     str::CString, //
 };
@@ -70,6 +69,9 @@ fn refuse_format(geometry: &Geometry, formats: &[&str]) -> Result<(), Refusal> {
 pub(crate) fn failed(geometry: &Geometry, error: Error) -> Refusal {
     let (display, code) = (geometry.scanout.name(), error.to_errno());
     let reason = match error {
+        e if e == EBUSY => Text::new(fmt!(
+            "{display} is in use by another driver (qemu_fw_cfg?): unload that one"
+        )),
         e if e == ENODEV => Text::new(fmt!("there is no {display} in this machine")),
         _ => Text::new(fmt!("{display} does not accept the geometry: error {code}")),
     };
@@ -78,7 +80,6 @@ pub(crate) fn failed(geometry: &Geometry, error: Error) -> Refusal {
 
 /// A display for the window `name` at physical address `start`; `None` where there is none to be.
 pub(crate) fn new(
-    dev: &Device,
     name: &CString,
     geometry: Geometry,
     start: u64,
@@ -87,7 +88,7 @@ pub(crate) fn new(
         // The firmware's display has memory of its own: see `with_memory`.
         ScanoutKind::None | ScanoutKind::RpiFirmware => Ok(None),
         ScanoutKind::Ramfb => {
-            let display = ramfb::Ramfb::new(dev, name, geometry, start)?;
+            let display = ramfb::Ramfb::new(name, geometry, start)?;
             Ok(Some(KBox::new(display, GFP_KERNEL)?))
         }
     }

@@ -16,6 +16,7 @@ use crate::{
         Text, //
     },
     sys::{
+        contiguous::MappedAs,
         of::{
             self,
             Range, //
@@ -31,7 +32,6 @@ use kernel::{
         Core,
         Device, //
     },
-    fmt,
     prelude::*,
     str::CString, //
 };
@@ -134,7 +134,10 @@ pub(crate) enum Kind {
 pub(crate) struct Spec {
     pub(crate) name: Name,
     pub(crate) source: Source,
-    pub(crate) cache: Cache,
+    /// The memory type; `None`: of contiguous pages, the one that suits the device.
+    pub(crate) cache: Option<Cache>,
+    /// How contiguous pages are mapped, if the tree says so.
+    pub(crate) mapped_as: Option<MappedAs>,
     pub(crate) read_only: bool,
     /// Bytes of every access to registers; 0: any.
     pub(crate) io_width: u32,
@@ -178,16 +181,8 @@ impl Spec {
             Some(g) if g.scanout == ScanoutKind::RpiFirmware => Source::Display,
             _ => read_source(dev, node)?,
         };
-        let cache = read_cache(node)?.unwrap_or(match (&source, &geometry) {
-            (Source::Vmalloc { .. }, _) => Cache::Cached,
-            (_, Some(_)) => Cache::WriteCombine,
-            (Source::Carveout { .. } | Source::Display, None) => Cache::Noncached,
-            (Source::Contiguous { .. }, None) => Cache::Cached,
-        });
-        if matches!(source, Source::Vmalloc { .. }) && cache != Cache::Cached {
-            // The kernel's own mapping of these pages is cached, and must not differ.
-            return Err(invalid("vmalloc memory is always cached"));
-        }
+        let cache = cache_of(node, &source, geometry.as_ref())?;
+        let mapped_as = mapping_of(node, &source, cache)?;
         let kind = match geometry {
             Some(geometry) => {
                 let size = match source {
@@ -211,6 +206,7 @@ impl Spec {
             name,
             source,
             cache,
+            mapped_as,
             read_only: read_flag(node, c"fanlight,read-only")?,
             io_width: read_io_width(node, cache)?,
             kind,
@@ -245,18 +241,22 @@ impl Spec {
                 size: data_size,
                 prefault: read_flag(node, c"fanlight,prefault")?,
             },
-            cache: Cache::Cached,
+            cache: Some(Cache::Cached),
+            mapped_as: None,
             read_only: true,
             io_width: 0,
             kind: Kind::Log(LogSpec {
                 data_size,
                 persistent,
-                // Cached writes would not survive a reset.
                 persist_cache: match read_cache(node)? {
-                    Some(Cache::Cached) => {
-                        return Err(invalid("what is cached is lost in a reset"));
+                    None | Some(Cache::WriteCombine) => Cache::WriteCombine,
+                    // Cached writes would not survive a reset. Device memory would: but records are
+                    // written by memcpy(), and their places are claimed by exclusive accesses.
+                    Some(_) => {
+                        return Err(invalid(
+                            "a log's region is always writecombine: leave fanlight,cache out",
+                        ));
                     }
-                    cache => cache.unwrap_or(Cache::WriteCombine),
                 },
                 persist_level,
                 write_limit: read_u32(node, c"fanlight,write-limit")?,
@@ -266,14 +266,14 @@ impl Spec {
 }
 
 /// `reg-io-width`, which the kernel passes on to the programs that access the registers.
-fn read_io_width(node: &FwNode, cache: Cache) -> Result<u32, Refusal> {
+fn read_io_width(node: &FwNode, cache: Option<Cache>) -> Result<u32, Refusal> {
     let Some(width) = read_u32(node, c"reg-io-width")? else {
         return Ok(0);
     };
     if !matches!(width, 1 | 2 | 4) {
         return Err(invalid("reg-io-width is 1, 2 or 4"));
     }
-    if cache != Cache::Noncached {
+    if cache != Some(Cache::Noncached) {
         return Err(invalid(
             "reg-io-width is for registers: fanlight,cache must be noncached",
         ));
@@ -292,6 +292,77 @@ fn read_cache(node: &FwNode) -> Result<Option<Cache>, Refusal> {
         ],
         "fanlight,cache is writecombine, noncached or cached",
     )
+}
+
+/// The memory type of a window of `source`: the tree's choice, checked, or the default. `None`: the
+/// one that suits the device, which is known when the pages are allocated.
+fn cache_of(
+    node: &FwNode,
+    source: &Source,
+    geometry: Option<&Geometry>,
+) -> Result<Option<Cache>, Refusal> {
+    let cache = read_cache(node)?;
+    let is_shown = geometry.is_some_and(|g| g.scanout != ScanoutKind::None);
+    match (source, cache) {
+        // The kernel's own mapping of these pages is cached, and must not differ.
+        (Source::Vmalloc { .. }, Some(Cache::WriteCombine | Cache::Noncached)) => Err(invalid(
+            "vmalloc memory is always cached: leave fanlight,cache out",
+        )),
+        (Source::Vmalloc { .. }, _) => Ok(Some(Cache::Cached)),
+        // The same; only the DMA API can take the cached mapping away, and it makes it Normal.
+        (Source::Contiguous { .. }, Some(Cache::Noncached)) => Err(invalid(
+            "kernel pages cannot be noncached: leave fanlight,cache out, or use a memory-region",
+        )),
+        (_, Some(Cache::Cached)) if is_shown => Err(invalid(
+            "fanlight,cache = \"cached\" is not allowed with a scanout, which does not look into the \
+             cache: leave fanlight,cache out",
+        )),
+        (Source::Carveout { range, .. }, Some(Cache::Cached)) if range.registers => Err(invalid(
+            "registers cannot be cached: describe memory by memory-region or sram",
+        )),
+        // The SRAM's driver has a mapping of all of it.
+        (Source::Carveout { shared: true, .. }, _) => {
+            let its = if of::sram_is_device(node) {
+                Cache::Noncached
+            } else {
+                Cache::WriteCombine
+            };
+            match cache {
+                Some(cache) if cache != its => Err(invalid(
+                    "fanlight,cache is not how the SRAM's driver maps it (noncached with \
+                     no-memory-wc, else writecombine): leave it out",
+                )),
+                _ => Ok(Some(its)),
+            }
+        }
+        (Source::Contiguous { .. }, None) if geometry.is_some() => Ok(None),
+        (Source::Contiguous { .. }, None) => Ok(Some(Cache::Cached)),
+        (Source::Carveout { range, .. }, None) if range.registers => Ok(Some(Cache::Noncached)),
+        (Source::Carveout { .. } | Source::Display, None) => Ok(Some(Cache::WriteCombine)),
+        (_, chosen) => Ok(chosen),
+    }
+}
+
+fn mapping_of(
+    node: &FwNode,
+    source: &Source,
+    cache: Option<Cache>,
+) -> Result<Option<MappedAs>, Refusal> {
+    let mapped_as = read_choice(
+        node,
+        c"fanlight,mapping",
+        &[(c"pages", MappedAs::Pages), (c"pfn", MappedAs::Pfn)],
+        "fanlight,mapping is pages or pfn",
+    )?;
+    match (source, cache, mapped_as) {
+        (Source::Contiguous { .. }, Some(Cache::WriteCombine), Some(MappedAs::Pages)) => Err(
+            invalid("writecombine kernel pages are mapped by pfn: leave fanlight,mapping out"),
+        ),
+        (Source::Contiguous { .. }, ..) | (.., None) => Ok(mapped_as),
+        _ => Err(invalid(
+            "fanlight,mapping is for contiguous kernel pages (size): leave it out",
+        )),
+    }
 }
 
 /// Checks the node of the windows: properties of windows are for its children, and every entry of

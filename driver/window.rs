@@ -269,6 +269,14 @@ impl Window {
         }
     }
 
+    pub(crate) fn mapped_as(&self) -> &'static str {
+        if self.mapping.is_by_pages() {
+            "pages"
+        } else {
+            "pfn"
+        }
+    }
+
     pub(crate) fn scanout(&self) -> &'static str {
         match &self.content {
             Content::Framebuffer(fb) => match fb.geometry.scanout {
@@ -429,11 +437,12 @@ impl Operations for Window {
         let counters = &self.mapping.counters;
         seq_print!(
             out,
-            "window:\t{}\nkind:\t{}\nbacking:\t{}\ncache:\t{}\nsize:\t{}\nmaps:\t{}\n",
+            "window:\t{}\nkind:\t{}\nbacking:\t{}\ncache:\t{}\nmapping:\t{}\nsize:\t{}\nmaps:\t{}\n",
             self.name.as_str(),
             self.kind(),
             self.backing(),
             self.cache(),
+            self.mapped_as(),
             self.mapping.size(),
             counters.maps.load(Relaxed)
         );

@@ -18,7 +18,6 @@ use crate::{
     }, //
 };
 use kernel::{
-    device::Device,
     prelude::*,
     str::CString, //
 };
@@ -40,15 +39,10 @@ pub(super) struct Ramfb {
 
 impl Ramfb {
     /// For the window `name` at physical address `window`.
-    pub(super) fn new(
-        dev: &Device,
-        name: &CString,
-        geometry: Geometry,
-        window: u64,
-    ) -> Result<Self, Refusal> {
+    pub(super) fn new(name: &CString, geometry: Geometry, window: u64) -> Result<Self, Refusal> {
         refuse_format(&geometry, FORMATS)?;
         let claim = claim(&geometry, name)?;
-        let mut fw_cfg = FwCfg::new(dev).map_err(|error| failed(&geometry, error))?;
+        let fw_cfg = FwCfg::new().map_err(|error| failed(&geometry, error))?;
         let file = fw_cfg
             .find(b"etc/ramfb")
             .map_err(|_| failed(&geometry, ENODEV))?;

@@ -82,11 +82,17 @@ const KNOWN: &[Known] = &[
         "windows whose region is a size alone",
     ),
     Known(
+        c"fanlight,mapping",
+        Kinds::PAGES,
+        "contiguous kernel pages (size)",
+    ),
+    Known(
         c"fanlight,prefault",
         Kinds::VMALLOC.or(Kinds::LOG),
         "logs, and windows with fanlight,backing = \"vmalloc\"",
     ),
     Known(c"fanlight,cache", MEMORY.or(Kinds::LOG), "all windows"),
+    Known(c"reg-io-width", CARVEOUT, "registers"),
     Known(c"fanlight,read-only", MEMORY, "all windows but logs"),
     Known(
         c"fanlight,map-whole-pages",

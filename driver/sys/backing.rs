@@ -5,13 +5,14 @@
 use super::{
     carveout::Carveout,
     contiguous::ContiguousArea,
+    ffi,
     not_supported,
     vmalloc::VmallocArea,
     Cache,
     PAGE_SIZE, //
 };
-use core::ptr;
 use kernel::{
+    bindings,
     prelude::*,
     sync::Arc, //
 };
@@ -20,7 +21,7 @@ use kernel::{
 pub(crate) enum Backing {
     /// Memory that is not the kernel's: `io_remap_pfn_range`.
     Carveout(Carveout),
-    /// Contiguous kernel pages: `remap_pfn_range`.
+    /// Contiguous kernel pages: mapped as pages, or by `remap_pfn_range`.
     Contiguous(ContiguousArea),
     /// Scattered kernel pages, mapped as they are touched.
     Vmalloc(Arc<VmallocArea>),
@@ -39,7 +40,7 @@ impl Backing {
     }
 
     /// Number of the page frame of the first byte, where the pages are contiguous.
-    fn pfn(&self) -> Option<usize> {
+    pub(super) fn pfn(&self) -> Option<usize> {
         match self {
             Backing::Carveout(c) => Some(c.pfn()),
             Backing::Contiguous(c) => Some(c.pfn()),
@@ -82,25 +83,52 @@ impl Backing {
         !matches!(self, Backing::Carveout(_))
     }
 
-    /// The kernel's address of the byte at `offset`, which for a carve-out is `temporary`.
-    fn address(&self, offset: usize, temporary: Option<*mut u8>) -> Result<*mut u8> {
-        let base = match self {
-            Backing::Carveout(_) => return temporary.ok_or_else(not_supported),
-            Backing::Contiguous(c) => c.as_ptr(),
-            Backing::Vmalloc(v) | Backing::Prefault(v) => v.as_ptr(),
+    /// Memory type of the kernel's mapping, and so of user space's.
+    pub(crate) fn cache(&self) -> Cache {
+        match self {
+            Backing::Carveout(c) => c.cache(),
+            Backing::Contiguous(c) => c.cache(),
+            Backing::Vmalloc(_) | Backing::Prefault(_) => Cache::Cached,
+        }
+    }
+
+    /// The pages, where user space maps them as such.
+    pub(super) fn pages(&self) -> Option<&[*mut bindings::page]> {
+        match self {
+            Backing::Carveout(_) => None,
+            Backing::Contiguous(c) => c.pages(),
+            Backing::Vmalloc(v) | Backing::Prefault(v) => Some(v.pages()),
+        }
+    }
+
+    /// Calls `f` with the kernel's address and the number of bytes of each piece of a range inside
+    /// the memory. `temporary` is the address of its first byte if this is a carve-out.
+    fn for_pieces(
+        &self,
+        offset: usize,
+        temporary: Option<*mut u8>,
+        len: usize,
+        mut f: impl FnMut(*mut u8, usize),
+    ) -> Result {
+        let first = match self {
+            Backing::Carveout(_) => temporary.ok_or_else(not_supported)?,
+            Backing::Contiguous(c) => {
+                c.for_pieces(offset, len, f);
+                return Ok(());
+            }
+            Backing::Vmalloc(v) | Backing::Prefault(v) => v.as_ptr().wrapping_add(offset),
         };
-        Ok(base.wrapping_add(offset))
+        f(first, len);
+        Ok(())
     }
 
-    /// Whether `len` bytes may be copied by `memcpy`. A noncached carve-out takes aligned accesses
-    /// only.
-    fn is_bulk(&self, len: usize) -> bool {
-        let aligned = matches!(self, Backing::Carveout(c) if c.cache() == Cache::Noncached);
-        len > BULK && !aligned
+    /// Whether it may be copied by `memcpy`. Device memory supports aligned accesses only.
+    fn is_bulk(&self) -> bool {
+        self.cache() != Cache::Noncached
     }
 
-    /// Copies from the memory at `offset`. Of a noncached carve-out, and where it is little, each
-    /// aligned word, half-word or byte is read once. `EOPNOTSUPP`: the kernel has no mapping of it.
+    /// Copies from the memory at `offset`. Of Device memory, and where it is little, each aligned
+    /// word, half-word or byte is read once. `EOPNOTSUPP`: the kernel has no mapping of it.
     ///
     /// # Safety
     ///
@@ -112,37 +140,23 @@ impl Backing {
         temporary: Option<*mut u8>,
         out: &mut [u8],
     ) -> Result {
-        let from = self.address(offset, temporary)?.cast_const();
         let len = out.len();
-        if self.is_bulk(len) {
-            // SAFETY: `from` has `len` bytes by the caller's promise; `out` is other memory. User
-            // space may change the memory concurrently: what arrives may be a mixture.
-            unsafe { ptr::copy_nonoverlapping(from, out.as_mut_ptr(), len) };
-            return Ok(());
-        }
-        let mut at = 0;
-        while at < len {
-            // SAFETY: `at` and the steps after it are inside the memory by the caller's promise;
-            // `step` sees to the alignment. User space may change the memory concurrently: the
-            // accesses are volatile.
+        let mut out = out;
+        self.for_pieces(offset, temporary, len, |from, piece| {
+            let (to, rest) = core::mem::take(&mut out).split_at_mut(piece);
+            // SAFETY: the piece is a part of the memory by the caller's promise, and as long as
+            // `to`, which is other memory. It may change at the same time, which the C function
+            // allows.
             unsafe {
-                let from = from.add(at);
-                at += match step(from.addr(), len - at) {
-                    4 => {
-                        let words = out[at..len].chunks_exact_mut(4);
-                        let count = words.len();
-                        for (n, to) in words.enumerate() {
-                            let word = from.cast::<u32>().add(n).read_volatile();
-                            to.copy_from_slice(&word.to_ne_bytes());
-                        }
-                        4 * count
-                    }
-                    2 => put(out, at, &from.cast::<u16>().read_volatile().to_ne_bytes()),
-                    _ => put(out, at, &[from.read_volatile()]),
-                };
-            }
-        }
-        Ok(())
+                ffi::fanlight_copy_from(
+                    to.as_mut_ptr().cast(),
+                    from.cast(),
+                    to.len(),
+                    self.is_bulk(),
+                )
+            };
+            out = rest;
+        })
     }
 
     /// Copies into the memory at `offset` as [`Backing::read`] does from it.
@@ -156,62 +170,16 @@ impl Backing {
         temporary: Option<*mut u8>,
         data: &[u8],
     ) -> Result {
-        let to = self.address(offset, temporary)?;
         let len = data.len();
-        if self.is_bulk(len) {
-            // SAFETY: `to` has `len` bytes by the caller's promise; `data` is other memory.
-            unsafe { ptr::copy_nonoverlapping(data.as_ptr(), to, len) };
-            return Ok(());
-        }
-        let mut at = 0;
-        while at < len {
-            // SAFETY: `at` and the steps after it are inside the memory by the caller's promise;
-            // `step` sees to the alignment.
+        let mut data = data;
+        self.for_pieces(offset, temporary, len, |to, piece| {
+            let (from, rest) = data.split_at(piece);
+            // SAFETY: as in `read`, in the other direction: the piece is a part of the memory, as
+            // long as `from`, and may be accessed at the same time.
             unsafe {
-                let to = to.add(at);
-                at += match (step(to.addr(), len - at), &data[at..len]) {
-                    (4, rest) => {
-                        let words = rest.chunks_exact(4);
-                        let count = words.len();
-                        for (n, word) in words.enumerate() {
-                            if let Ok(word) = word.try_into() {
-                                to.cast::<u32>()
-                                    .add(n)
-                                    .write_volatile(u32::from_ne_bytes(word));
-                            }
-                        }
-                        4 * count
-                    }
-                    (2, &[a, b, ..]) => {
-                        to.cast::<u16>().write_volatile(u16::from_ne_bytes([a, b]));
-                        2
-                    }
-                    (_, rest) => {
-                        to.write_volatile(rest[0]);
-                        1
-                    }
-                };
-            }
-        }
-        Ok(())
+                ffi::fanlight_copy_to(to.cast(), from.as_ptr().cast(), from.len(), self.is_bulk())
+            };
+            data = rest;
+        })
     }
-}
-
-/// Up to so many bytes are taken one by one in all memory.
-const BULK: usize = 64;
-
-/// The widest access that is aligned at `address` and not longer than `left` bytes.
-fn step(address: usize, left: usize) -> usize {
-    match (address % 4, left) {
-        (0, 4..) => 4,
-        (0 | 2, 2..) => 2,
-        _ => 1,
-    }
-}
-
-fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> usize {
-    if let Some(out) = out.get_mut(at..at + bytes.len()) {
-        out.copy_from_slice(bytes);
-    }
-    bytes.len()
 }

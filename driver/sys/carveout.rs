@@ -22,6 +22,7 @@ use core::ptr::NonNull;
 use kernel::{
     bindings,
     error::from_err_ptr,
+    error::to_result,
     prelude::*, //
 };
 
@@ -183,6 +184,11 @@ impl Carveout {
         }
         let whole = range.start == start && range.size % PAGE_SIZE as u64 == 0;
         let claim = Claim::new(range, claims)?;
+        if cache == Cache::Cached {
+            // What the last owner or the boot loader left in the caches must not be written over
+            // the contents later, nor hide them.
+            flush_cache(range).map_err(|_| Refusal::NoMemory)?;
+        }
         // INVARIANT: as checked above.
         Ok(Self {
             range,
@@ -336,4 +342,26 @@ impl MappedCarveout {
         // and the mapping is aligned to a page.
         unsafe { core::slice::from_raw_parts(self.memory.as_ptr().cast(), self.size() / 4) }
     }
+}
+
+impl Drop for Carveout {
+    fn drop(&mut self) {
+        // No mapping is left: the next owner gets the contents from memory, and may map it with any
+        // type.
+        if self.cache == Cache::Cached && flush_cache(self.range).is_err() {
+            pr_err!(
+                "no kernel addresses to clean the caches for {:#x}: its last stores may be lost\n",
+                self.range.start
+            );
+        }
+    }
+}
+
+/// Writes what the caches have of `range` to memory, and invalidates it there. `range` has cached
+/// mappings only, and is within what the kernel can address.
+fn flush_cache(range: Range) -> Result {
+    // SAFETY: the function checks what it maps; any physical range may be cleaned.
+    to_result(unsafe {
+        ffi::fanlight_flush_cache(range.start as bindings::phys_addr_t, range.size as usize)
+    })
 }

@@ -2,91 +2,267 @@
 
 //! Physically contiguous kernel pages.
 //!
-//! They come from the DMA API, which takes them from CMA when they are many, and which changes the kernel's own mapping
-//! where they are not to be cached: memory must not be mapped cached and not cached at once on ARM. Where user space maps
-//! them Strongly-ordered, the kernel's mapping is Normal non-cacheable: neither is cached, and all that is lost is the order
-//! of accesses between the two.
+//! A page must have one memory type in all its mappings, the kernel's own included. Two kinds of
+//! memory fulfil that:
 //!
-//! C header: [`include/linux/dma-mapping.h`](srctree/include/linux/dma-mapping.h)
+//! - Cached pages of the page allocator, or of CMA where that has none. The kernel's own mapping of
+//!   them is cached, too; those in high memory have none.
+//! - Write-combined memory of the DMA API, for a device that is not DMA-coherent. On ARM, the API
+//!   changes the kernel's own mapping of pages from CMA. It does not for pages from elsewhere, and
+//!   it returns cached memory for a device that is DMA-coherent: both are refused.
+//!
+//! Cached pages of the page allocator have a reference count each, so that user space can map them
+//! as pages, which get_user_pages() reaches: O_DIRECT, vmsplice(), io_uring, ptrace(). One that is
+//! still pinned when the window is gone is freed when it is unpinned. The other memory is mapped by
+//! page frame number. Pages of CMA are freed together, and a long-term pin (io_uring's registered
+//! buffers) of one makes get_user_pages() try to migrate it, which does not end.
+//!
+//! C headers: [`include/linux/dma-mapping.h`](srctree/include/linux/dma-mapping.h),
+//! [`include/linux/cma.h`](srctree/include/linux/cma.h),
+//! [`include/linux/gfp.h`](srctree/include/linux/gfp.h)
 
 use super::{
     ffi,
-    version::DMA_BIDIRECTIONAL,
     Cache,
     PAGE_SIZE, //
 };
-use core::ptr::NonNull;
+use core::ptr::{
+    self,
+    NonNull, //
+};
 use kernel::{
+    alloc::KVVec,
     bindings,
-    device::Device,
+    device::{
+        Bound,
+        Device, //
+    },
+    error::to_result,
     prelude::*,
     sync::aref::ARef, //
 };
+
+/// How user space maps the pages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MappedAs {
+    /// As pages, which get_user_pages() reaches.
+    Pages,
+    /// By page frame number: `remap_pfn_range`.
+    Pfn,
+}
+
+/// Why there are no such pages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No run of pages of this size is free.
+    NoMemory,
+    /// Write-combined, for a device that is DMA-coherent.
+    Coherent,
+    /// Write-combined, and the kernel would keep a cached mapping.
+    Alias,
+    /// Write-combined, and the DMA API does not return one run of pages.
+    Scattered,
+    /// Write-combined and mapped as pages, or noncached.
+    Impossible,
+}
+
+impl Refusal {
+    /// A sentence for the log, and the error of the probe.
+    pub(crate) fn describe(self) -> (&'static str, Error) {
+        match self {
+            Refusal::NoMemory => (
+                "no contiguous memory of its size (cma=SIZE on the kernel's command line reserves \
+                 some, see CmaFree in /proc/meminfo)",
+                ENOMEM,
+            ),
+            Refusal::Coherent => (
+                "kernel pages cannot be writecombine, as this node is DMA-coherent: leave \
+                 fanlight,cache out, or write dma-noncoherent; into the node",
+                EINVAL,
+            ),
+            Refusal::Alias => (
+                "kernel pages cannot be writecombine without CMA, as the kernel keeps a cached \
+                 mapping of them: reserve some by cma=SIZE on the kernel's command line, or use a \
+                 memory-region",
+                EINVAL,
+            ),
+            Refusal::Scattered => (
+                "its writecombine pages are not contiguous behind this IOMMU: leave fanlight,cache \
+                 out, or use a memory-region",
+                EINVAL,
+            ),
+            Refusal::Impossible => (
+                "kernel pages are cached, or writecombine with fanlight,mapping = \"pfn\"",
+                EINVAL,
+            ),
+        }
+    }
+}
+
+/// Where the pages come from, and what is needed to give them back.
+enum Origin {
+    /// The page allocator: each page has its own reference count.
+    Pages,
+    /// CMA.
+    Cma(NonNull<ffi::Cma>),
+    /// `dma_alloc_attrs`: the kernel's address and the device's.
+    Dma {
+        dev: ARef<Device>,
+        addr: NonNull<u8>,
+        handle: bindings::dma_addr_t,
+    },
+}
 
 /// Zeroed, physically contiguous pages.
 ///
 /// # Invariants
 ///
-/// `addr` is the kernel's address of `size` bytes that `dma_alloc_pages` (when cached) or `dma_alloc_attrs` gave for
-/// `dev`; `page` is the first page of them and `handle` its DMA address.
+/// `page` is the first of `size / PAGE_SIZE` consecutive pages that `origin` gave. `list` is empty,
+/// or has a pointer to each of them, in order; then `origin` is [`Origin::Pages`].
 pub(crate) struct ContiguousArea {
-    dev: ARef<Device>,
-    addr: NonNull<u8>,
     page: NonNull<bindings::page>,
-    handle: bindings::dma_addr_t,
     size: usize,
-    cache: Cache,
+    list: KVVec<*mut bindings::page>,
+    origin: Origin,
 }
 
-// SAFETY: plain memory; accesses to its contents are raw copies that allow for races.
+// SAFETY: plain memory, which every thread may access and free; accesses to its contents are copies
+// in C that allow for races.
 unsafe impl Send for ContiguousArea {}
-// SAFETY: as above.
+// SAFETY: the methods that take `&self` only read the fields.
 unsafe impl Sync for ContiguousArea {}
 
-const ATTRS: usize = bindings::DMA_ATTR_WRITE_COMBINE as usize;
+const ATTRS: usize =
+    (bindings::DMA_ATTR_WRITE_COMBINE | bindings::DMA_ATTR_FORCE_CONTIGUOUS) as usize;
+
+fn as_raw(dev: &Device) -> *mut bindings::device {
+    // `Device` is a transparent wrapper.
+    ptr::from_ref(dev).cast::<bindings::device>().cast_mut()
+}
 
 impl ContiguousArea {
-    /// Allocates `size` bytes, rounded up to whole pages, for `dev`.
-    pub(crate) fn new(dev: &Device, size: usize, cache: Cache) -> Result<Self> {
-        let size = size.checked_next_multiple_of(PAGE_SIZE).ok_or(ENOMEM)?;
-        let raw = core::ptr::from_ref(dev)
-            .cast::<bindings::device>()
-            .cast_mut();
+    /// Allocates `size` bytes, a multiple of the page size, for `dev`. The memory type is `cache` or
+    /// else the one in which the device sees what the processor writes.
+    pub(crate) fn new(
+        dev: &Device<Bound>,
+        size: usize,
+        cache: Option<Cache>,
+        mapped_as: Option<MappedAs>,
+    ) -> Result<Self, Refusal> {
+        // SAFETY: `dev` is a valid device, and bound: its coherency is known.
+        let coherent = unsafe { ffi::fanlight_dma_is_coherent(as_raw(dev)) };
+        match cache {
+            Some(Cache::Noncached) => Err(Refusal::Impossible),
+            Some(Cache::WriteCombine) if coherent => Err(Refusal::Coherent),
+            Some(Cache::Cached) => Self::cached(dev, size, mapped_as),
+            None if coherent => Self::cached(dev, size, mapped_as),
+            Some(Cache::WriteCombine) | None => match mapped_as {
+                Some(MappedAs::Pages) => Err(Refusal::Impossible),
+                _ => Self::write_combined(dev, size),
+            },
+        }
+    }
+
+    fn cached(
+        dev: &Device<Bound>,
+        size: usize,
+        mapped_as: Option<MappedAs>,
+    ) -> Result<Self, Refusal> {
+        // SAFETY: no preconditions but that this may sleep, as a probe does.
+        if let Some(page) = NonNull::new(unsafe { ffi::fanlight_pages_alloc(size) }) {
+            // INVARIANT: the pages were allocated just now, and the list is empty.
+            let mut area = Self {
+                page,
+                size,
+                list: KVVec::new(),
+                origin: Origin::Pages,
+            };
+            if mapped_as != Some(MappedAs::Pfn) {
+                let list = area.list_pages().map_err(|_| Refusal::NoMemory)?;
+                // INVARIANT: `list` has all of the pages, in order.
+                area.list = list;
+            }
+            return Ok(area);
+        }
+        if mapped_as == Some(MappedAs::Pages) {
+            return Err(Refusal::NoMemory);
+        }
+        let mut cma = ptr::null_mut();
+        // SAFETY: `dev` is a valid device, and `cma` may be written.
+        let page = unsafe { ffi::fanlight_cma_alloc(as_raw(dev), size, &mut cma) };
+        let (Some(page), Some(cma)) = (NonNull::new(page), NonNull::new(cma)) else {
+            return Err(Refusal::NoMemory);
+        };
+        // INVARIANT: the pages were allocated just now from `cma`.
+        Ok(Self {
+            page,
+            size,
+            list: KVVec::new(),
+            origin: Origin::Cma(cma),
+        })
+    }
+
+    fn write_combined(dev: &Device<Bound>, size: usize) -> Result<Self, Refusal> {
         let mut handle = 0;
         let gfp = bindings::GFP_KERNEL | bindings::__GFP_NOWARN;
-        let (addr, page) = if cache == Cache::Cached {
-            // SAFETY: `raw` is a valid device since `Device` is a transparent wrapper of it.
-            let page = unsafe {
-                bindings::dma_alloc_pages(raw, size, &mut handle, DMA_BIDIRECTIONAL, gfp)
+        // SAFETY: `dev` is a valid device, and `handle` may be written.
+        let addr = unsafe { bindings::dma_alloc_attrs(as_raw(dev), size, &mut handle, gfp, ATTRS) };
+        let addr = NonNull::new(addr.cast::<u8>()).ok_or(Refusal::NoMemory)?;
+        let mut page = ptr::null_mut();
+        // SAFETY: these are the values of an allocation that exists, and `page` may be written.
+        let one_run = to_result(unsafe {
+            ffi::fanlight_dma_page(
+                as_raw(dev),
+                addr.as_ptr().cast(),
+                handle,
+                size,
+                ATTRS,
+                &mut page,
+            )
+        });
+        let (Some(page), Ok(())) = (NonNull::new(page), one_run) else {
+            // SAFETY: these are the values that the allocation gave, and no one else has them.
+            unsafe {
+                bindings::dma_free_attrs(as_raw(dev), size, addr.as_ptr().cast(), handle, ATTRS)
             };
-            let page = NonNull::new(page).ok_or(ENOMEM)?;
-            // SAFETY: `page` was just allocated; the DMA API gives no highmem pages here, so it has an address.
-            (unsafe { ffi::fanlight_page_address(page.as_ptr()) }, page)
-        } else {
-            // SAFETY: as above.
-            let addr = unsafe { bindings::dma_alloc_attrs(raw, size, &mut handle, gfp, ATTRS) };
-            if addr.is_null() {
-                return Err(ENOMEM);
-            }
-            // SAFETY: `addr` is a kernel address, linear or vmalloc, with a page behind it.
-            let page = unsafe { ffi::fanlight_dma_page(addr) };
-            (addr, NonNull::new(page).ok_or(ENOMEM)?)
+            return Err(Refusal::Scattered);
         };
-        let addr = NonNull::new(addr.cast::<u8>()).ok_or(ENOMEM)?;
-        // INVARIANT: these are the values that the allocator gave.
-        Ok(Self {
-            dev: dev.into(),
-            addr,
+        // INVARIANT: the pages are one run, from `page` on, by the check above.
+        let area = Self {
             page,
-            handle,
             size,
-            cache,
-        })
+            list: KVVec::new(),
+            origin: Origin::Dma {
+                dev: dev.into(),
+                addr,
+                handle,
+            },
+        };
+        // SAFETY: `page` is the page of `addr`. All pages of a run are of the same kind.
+        if unsafe { ffi::fanlight_page_has_alias(page.as_ptr(), addr.as_ptr().cast()) } {
+            return Err(Refusal::Alias);
+        }
+        Ok(area)
+    }
+
+    fn list_pages(&self) -> Result<KVVec<*mut bindings::page>> {
+        let count = self.size / PAGE_SIZE;
+        let mut list = KVVec::with_capacity(count, GFP_KERNEL)?;
+        for index in 0..count {
+            list.push(self.page_at(index), GFP_KERNEL)?;
+        }
+        Ok(list)
+    }
+
+    /// A page of the area, of which there are more than `index`.
+    fn page_at(&self, index: usize) -> *mut bindings::page {
+        // SAFETY: arithmetic on page numbers: the callers pass the number of a page of the area.
+        unsafe { ffi::fanlight_page_at(self.page.as_ptr(), index) }
     }
 
     /// Number of the first page frame.
     pub(crate) fn pfn(&self) -> usize {
-        // SAFETY: by the type invariant.
+        // SAFETY: by the type invariant, `page` is a page.
         unsafe { ffi::fanlight_page_to_pfn(self.page.as_ptr()) }
     }
 
@@ -95,39 +271,58 @@ impl ContiguousArea {
         self.size
     }
 
-    /// The kernel's address of the first byte.
-    pub(super) fn as_ptr(&self) -> *mut u8 {
-        self.addr.as_ptr()
+    /// The memory type of the kernel's mapping, which that of user space has to be.
+    pub(crate) fn cache(&self) -> Cache {
+        match self.origin {
+            Origin::Pages | Origin::Cma(_) => Cache::Cached,
+            Origin::Dma { .. } => Cache::WriteCombine,
+        }
+    }
+
+    /// The pages, where user space maps them as such; the core only reads the list.
+    pub(super) fn pages(&self) -> Option<&[*mut bindings::page]> {
+        (!self.list.is_empty()).then_some(&self.list)
+    }
+
+    /// Calls `f` with the kernel's address and the number of bytes of each piece of a range: a range
+    /// that is inside the area. `f` must not sleep.
+    pub(super) fn for_pieces(&self, offset: usize, len: usize, mut f: impl FnMut(*mut u8, usize)) {
+        if let Origin::Dma { addr, .. } = &self.origin {
+            f(addr.as_ptr().wrapping_add(offset), len);
+            return;
+        }
+        let (mut at, end) = (offset, offset + len);
+        while at < end {
+            let piece = (end - at).min(PAGE_SIZE - at % PAGE_SIZE);
+            // SAFETY: `at` is inside the area, and so is the page. The mapping is undone below, and
+            // those that `f` makes are undone before it returns.
+            let page = unsafe { ffi::fanlight_page_map(self.page_at(at / PAGE_SIZE)) };
+            f(page.cast::<u8>().wrapping_add(at % PAGE_SIZE), piece);
+            // SAFETY: mapped above.
+            unsafe { ffi::fanlight_page_unmap(page) };
+            at += piece;
+        }
     }
 }
 
 impl Drop for ContiguousArea {
     fn drop(&mut self) {
-        let raw = core::ptr::from_ref(&*self.dev)
-            .cast::<bindings::device>()
-            .cast_mut();
-        if self.cache == Cache::Cached {
-            // SAFETY: these are the values that `dma_alloc_pages` gave, by the type invariant.
-            unsafe {
-                bindings::dma_free_pages(
-                    raw,
+        let page = self.page.as_ptr();
+        // SAFETY: by the type invariant, each is what the allocation gave. No mapping is left: the
+        // window was revoked. That happens before the device's DMA configuration is taken down,
+        // since it is a part of unbinding.
+        unsafe {
+            match &self.origin {
+                Origin::Pages => ffi::fanlight_pages_free(page, self.size),
+                Origin::Cma(cma) => ffi::fanlight_cma_free(cma.as_ptr(), page, self.size),
+                Origin::Dma { dev, addr, handle } => bindings::dma_free_attrs(
+                    as_raw(dev),
                     self.size,
-                    self.page.as_ptr(),
-                    self.handle,
-                    DMA_BIDIRECTIONAL,
-                )
-            };
-        } else {
-            // SAFETY: these are the values that `dma_alloc_attrs` gave, by the type invariant.
-            unsafe {
-                bindings::dma_free_attrs(
-                    raw,
-                    self.size,
-                    self.addr.as_ptr().cast(),
-                    self.handle,
+                    addr.as_ptr().cast(),
+                    *handle,
                     ATTRS,
-                )
-            };
+                ),
+            }
         }
     }
 }

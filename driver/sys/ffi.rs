@@ -47,11 +47,55 @@ extern "C" {
     pub(super) fn fanlight_claim_free(claim: *mut Claim);
     pub(super) fn fanlight_vmalloc(size: c_ulong) -> *mut c_void;
     pub(super) fn vfree(addr: *const c_void);
-    pub(super) fn fanlight_dma_page(addr: *const c_void) -> *mut bindings::page;
-    pub(super) fn fanlight_page_to_pfn(page: *const bindings::page) -> c_ulong;
-    pub(super) fn fanlight_page_address(page: *const bindings::page) -> *mut c_void;
-    pub(super) fn fanlight_zero_page() -> bindings::phys_addr_t;
     pub(super) fn fanlight_may_show_addresses() -> bool;
+
+    pub(super) fn fanlight_flush_cache(start: bindings::phys_addr_t, size: usize) -> c_int;
+    pub(super) fn fanlight_copy_from(
+        to: *mut c_void,
+        source: *const c_void,
+        len: usize,
+        bulk: bool,
+    );
+    pub(super) fn fanlight_copy_to(
+        target: *mut c_void,
+        from: *const c_void,
+        len: usize,
+        bulk: bool,
+    );
+
+    pub(super) fn fanlight_fw_cfg_get() -> c_int;
+    pub(super) fn fanlight_fw_cfg_put();
+    pub(super) fn fanlight_fw_cfg_lock();
+    pub(super) fn fanlight_fw_cfg_unlock();
+    pub(super) fn fanlight_fw_cfg_transfer(control: u32, data: *mut c_void, len: usize) -> c_int;
+
+    pub(super) fn fanlight_pages_alloc(size: usize) -> *mut bindings::page;
+    pub(super) fn fanlight_pages_free(page: *mut bindings::page, size: usize);
+    pub(super) fn fanlight_cma_alloc(
+        dev: *mut bindings::device,
+        size: usize,
+        area: *mut *mut Cma,
+    ) -> *mut bindings::page;
+    pub(super) fn fanlight_cma_free(area: *mut Cma, page: *mut bindings::page, size: usize);
+    pub(super) fn fanlight_dma_is_coherent(dev: *mut bindings::device) -> bool;
+    pub(super) fn fanlight_dma_page(
+        dev: *mut bindings::device,
+        addr: *mut c_void,
+        handle: bindings::dma_addr_t,
+        size: usize,
+        attrs: c_ulong,
+        page: *mut *mut bindings::page,
+    ) -> c_int;
+    pub(super) fn fanlight_page_has_alias(page: *const bindings::page, addr: *const c_void)
+        -> bool;
+    pub(super) fn fanlight_page_to_pfn(page: *const bindings::page) -> c_ulong;
+    pub(super) fn fanlight_page_at(
+        page: *mut bindings::page,
+        index: c_ulong,
+    ) -> *mut bindings::page;
+    pub(super) fn fanlight_page_map(page: *mut bindings::page) -> *mut c_void;
+    pub(super) fn fanlight_page_unmap(addr: *const c_void);
+    pub(super) fn fanlight_zero_page() -> bindings::phys_addr_t;
 
     pub(super) fn fanlight_display_claim(
         display: c_uint,
@@ -81,6 +125,7 @@ extern "C" {
         res: *mut bindings::resource,
     ) -> c_int;
     pub(super) fn fanlight_defer_reason(dev: *mut bindings::device, reason: *const c_char);
+    pub(super) fn fanlight_of_sram_is_device(fwnode: *mut bindings::fwnode_handle) -> bool;
     pub(super) fn fanlight_of_reg(
         fwnode: *mut bindings::fwnode_handle,
         res: *mut bindings::resource,
@@ -91,10 +136,6 @@ extern "C" {
     ) -> c_int;
     pub(super) fn fanlight_of_has_alias(stem: *const c_char, number: c_uint) -> bool;
     pub(super) fn fanlight_of_is_memory(start: u64, size: u64) -> bool;
-    pub(super) fn fanlight_of_find_compatible(
-        compatible: *const c_char,
-        res: *mut bindings::resource,
-    ) -> c_int;
 
     pub(super) static mut fanlight_instances: bindings::ida;
 
@@ -199,7 +240,7 @@ macro_rules! opaque {
     };
 }
 
-opaque!(Claim Console Dumper Target Clock Tick);
+opaque!(Claim Cma Console Dumper Target Clock Tick);
 
 /// What bindgen makes of helpers.h (mk/externs, which `make check` runs). The compiler compares it
 /// with the declarations above.
@@ -216,6 +257,7 @@ mod generated {
     use super::{
         Claim as fanlight_claim,
         Clock as fanlight_clock,
+        Cma as cma,
         Console as fanlight_console,
         Dumper as fanlight_dumper,
         Target as fanlight_target,

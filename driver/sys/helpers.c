@@ -88,10 +88,14 @@ bool fanlight_mprotect_keeps_type(void)
 
 void fanlight_desc_set_prot(struct vm_area_desc *desc, int prot)
 {
+	/*
+	 * These are the types of the kernel's own mappings: of ioremap_wc() and dma_alloc_attrs(),
+	 * and of ioremap(). pgprot_noncached() is Strongly-ordered, which ioremap() is not.
+	 */
 	if (prot == FANLIGHT_PROT_WRITECOMBINE)
 		desc->page_prot = pgprot_writecombine(desc->page_prot);
 	else if (prot == FANLIGHT_PROT_NONCACHED)
-		desc->page_prot = pgprot_noncached(desc->page_prot);
+		desc->page_prot = pgprot_device(desc->page_prot);
 }
 
 void fanlight_desc_ioremap(struct vm_area_desc *desc, unsigned long pfn)
@@ -118,28 +122,11 @@ void fanlight_desc_map_pages(struct vm_area_desc *desc, struct page **pages)
 
 void *fanlight_vmalloc(unsigned long size)
 {
-	/* A tree that asks for too much gets one line from us, not a dump of all memory. */
-	return __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
-}
-
-struct page *fanlight_dma_page(const void *addr)
-{
-	return is_vmalloc_addr(addr) ? vmalloc_to_page(addr) : virt_to_page(addr);
-}
-
-unsigned long fanlight_page_to_pfn(const struct page *page)
-{
-	return page_to_pfn(page);
-}
-
-void *fanlight_page_address(const struct page *page)
-{
-	return page_address(page);
-}
-
-phys_addr_t fanlight_zero_page(void)
-{
-	return page_to_phys(ZERO_PAGE(0));
+	/*
+	 * A tree that asks for too much gets one line from us: not a dump of all memory, and no
+	 * victim of the OOM killer.
+	 */
+	return __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 }
 
 bool fanlight_may_show_addresses(void)

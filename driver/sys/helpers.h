@@ -10,6 +10,7 @@
 #include <linux/spinlock_types.h>
 #include <linux/types.h>
 
+struct cma;
 struct device;
 struct fanlight_claim;
 struct fanlight_clock;
@@ -82,11 +83,60 @@ int fanlight_display_take_over(u64 start, u64 size, char *rival);
 
 /* Kernel memory. */
 void *fanlight_vmalloc(unsigned long size);
-struct page *fanlight_dma_page(const void *addr);
-unsigned long fanlight_page_to_pfn(const struct page *page);
-void *fanlight_page_address(const struct page *page);
-phys_addr_t fanlight_zero_page(void);
 bool fanlight_may_show_addresses(void);
+
+/*
+ * Writes what the caches have of a physical range to memory, and forgets it. The range has no
+ * mapping but cached ones. -ENOMEM: no kernel addresses to map it.
+ */
+int fanlight_flush_cache(phys_addr_t start, size_t size);
+
+/*
+ * Copies from and to memory that user space or hardware may change at the same time. With bulk, by
+ * memcpy() where it is more than a few words; else each aligned word, half-word or byte is accessed
+ * once, which Device memory needs.
+ */
+void fanlight_copy_from(void *to, const void *source, size_t len, bool bulk);
+void fanlight_copy_to(void *target, const void *from, size_t len, bool bulk);
+/* memcpy(), for memory that may change at the same time. */
+void fanlight_memcpy(void *to, const void *from, size_t len);
+
+/*
+ * QEMU's fw_cfg device. -ENODEV: there is none; -EBUSY: another driver uses it. Between lock and
+ * unlock, no other thread of ours does a transfer.
+ */
+int fanlight_fw_cfg_get(void);
+void fanlight_fw_cfg_put(void);
+void fanlight_fw_cfg_lock(void);
+void fanlight_fw_cfg_unlock(void);
+int fanlight_fw_cfg_transfer(u32 control, void *data, size_t len);
+
+/*
+ * Contiguous kernel pages: zeroed, in low memory, each with a reference count of its own. They are
+ * freed one by one.
+ */
+struct page *fanlight_pages_alloc(size_t size);
+void fanlight_pages_free(struct page *page, size_t size);
+/*
+ * Zeroed pages of the device's CMA area, which may be in high memory. They must not be pinned: to
+ * free a page that is pinned is an error here.
+ */
+struct page *fanlight_cma_alloc(struct device *dev, size_t size, struct cma **area);
+void fanlight_cma_free(struct cma *area, struct page *page, size_t size);
+/* Whether the device's accesses go through the caches of the processors. */
+bool fanlight_dma_is_coherent(struct device *dev);
+/* The first page of what dma_alloc_attrs() returned. -ENXIO: it is not one run of pages. */
+int fanlight_dma_page(struct device *dev, void *addr, dma_addr_t handle, size_t size,
+		      unsigned long attrs, struct page **page);
+/* Whether the kernel maps the page at another address than this, too. */
+bool fanlight_page_has_alias(const struct page *page, const void *addr);
+unsigned long fanlight_page_to_pfn(const struct page *page);
+/* The page that is this many pages after the first one of a run. */
+struct page *fanlight_page_at(struct page *page, unsigned long index);
+/* A mapping for the current task, which is undone in the reverse order; see kmap_local_page(). */
+void *fanlight_page_map(struct page *page);
+void fanlight_page_unmap(const void *addr);
+phys_addr_t fanlight_zero_page(void);
 
 /* The device tree. */
 /* The property of this index; false behind the last one. The value is there as long as the node. */
@@ -110,6 +160,8 @@ void fanlight_of_pool_release(struct device *dev);
  * unbound before the SRAM's driver is.
  */
 int fanlight_of_sram(struct fwnode_handle *fwnode, struct device *consumer, struct resource *res);
+/* Whether the driver of the SRAM that "sram" points into maps it as Device memory. */
+bool fanlight_of_sram_is_device(struct fwnode_handle *fwnode);
 /* Shown in devices_deferred of debugfs. */
 void fanlight_defer_reason(struct device *dev, const char *reason);
 /* The node's own reg. -E2BIG: it is not one range; another error: it cannot be translated. */
@@ -119,7 +171,6 @@ int fanlight_of_alias(struct fwnode_handle *fwnode, const char *stem);
 bool fanlight_of_has_alias(const char *stem, unsigned int number);
 /* Whether a node of type "memory" has all of the range. */
 bool fanlight_of_is_memory(u64 start, u64 size);
-int fanlight_of_find_compatible(const char *compatible, struct resource *res);
 
 /* The numbers of the instances. */
 extern struct ida fanlight_instances;

@@ -128,6 +128,7 @@ pub(crate) struct Mapping {
     accessible: bool,
     /// The kernel has a mapping of the memory at all times.
     mapped: bool,
+    by_pages: bool,
     /// Cleared when revocation begins.
     live: AtomicFlag,
     /// Tasks that are in [`Mapping::access`]. One that had an oops there is counted for ever.
@@ -185,6 +186,7 @@ impl Mapping {
         let pages = backing.page_count();
         let accessible = backing.is_accessible();
         let mapped = backing.is_mapped();
+        let by_pages = backing.pages().is_some();
         try_pin_init!(Self {
             space,
             cache,
@@ -194,6 +196,7 @@ impl Mapping {
             pages,
             accessible,
             mapped,
+            by_pages,
             live: AtomicFlag::new(true),
             accesses: Atomic::<i32>::new(0),
             backing <- Revocable::new(backing),
@@ -238,6 +241,11 @@ impl Mapping {
     /// Whether read() and write() are not supported, because the kernel does not access the memory.
     pub(crate) fn is_map_only(&self) -> bool {
         !self.accessible
+    }
+
+    /// Whether user space maps it as pages, which get_user_pages() reaches.
+    pub(crate) fn is_by_pages(&self) -> bool {
+        self.by_pages
     }
 
     /// Whether the memory is still there. Takes no lock.
@@ -287,7 +295,7 @@ impl Mapping {
         unsafe { (*desc).private_data = ptr::from_ref(self).cast_mut().cast() };
         let vm_ops = match backing {
             // Prefaulted pages that madvise gave back come again by a fault.
-            Backing::Vmalloc(_) | Backing::Prefault(_) => &FAULT_VM_OPS.0,
+            _ if backing.pages().is_some() => &FAULT_VM_OPS.0,
             _ => &VM_OPS.0,
         };
         // SAFETY: as above. The memory type comes before the action, which takes a copy of it. The
@@ -297,14 +305,19 @@ impl Mapping {
             ffi::fanlight_desc_set_prot(desc, self.cache as c_int);
             match backing {
                 Backing::Carveout(c) => ffi::fanlight_desc_ioremap(desc, c.pfn() + first),
-                Backing::Contiguous(c) => ffi::fanlight_desc_remap(desc, c.pfn() + first),
                 Backing::Vmalloc(_) => ffi::fanlight_desc_set_mixedmap(desc),
-                Backing::Prefault(v) => {
-                    ffi::fanlight_desc_set_mixedmap(desc);
-                    // `first + pages` are in the list: checked above. The core only reads it.
-                    let list = v.pages().as_ptr().add(first).cast_mut();
-                    ffi::fanlight_desc_map_pages(desc, list);
-                }
+                Backing::Contiguous(_) | Backing::Prefault(_) => match backing.pages() {
+                    Some(list) => {
+                        ffi::fanlight_desc_set_mixedmap(desc);
+                        // `first + pages` are in the list: checked above. The core only reads it.
+                        let list = list.as_ptr().add(first).cast_mut();
+                        ffi::fanlight_desc_map_pages(desc, list);
+                    }
+                    None => {
+                        let pfn = backing.pfn().ok_or(EINVAL)?;
+                        ffi::fanlight_desc_remap(desc, pfn + first);
+                    }
+                },
             }
             if copies {
                 // The action has taken its copy. From now on this is the type of the copied pages:
@@ -413,12 +426,10 @@ impl Mapping {
         }
         // SAFETY: `backing` is revoked only after `live` was cleared and `faults` was released
         // since. It was not cleared under `faults`, which is held until this function returns.
-        let area = match unsafe { self.backing.access() } {
-            Backing::Vmalloc(area) | Backing::Prefault(area) => area,
-            _ => return bindings::vm_fault_reason_VM_FAULT_SIGBUS,
+        let Some(pages) = unsafe { self.backing.access() }.pages() else {
+            return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
         };
         self.counters.faults.fetch_add(1, Relaxed);
-        let pages = area.pages();
         if touched >= pages.len() {
             return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
         }

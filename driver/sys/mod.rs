@@ -51,7 +51,7 @@ pub(crate) fn not_supported() -> Error {
 pub(crate) enum Cache {
     /// Normal, non-cacheable: writes may be merged.
     WriteCombine = 1,
-    /// Strongly-ordered: every access happens once, as written, and must be aligned.
+    /// Device: every access happens once, as written, and must be aligned. Never executable.
     Noncached = 2,
     /// Normal, write-back.
     Cached = 3,

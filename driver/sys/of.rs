@@ -83,14 +83,13 @@ impl Range {
             ..range
         })
     }
+}
 
-    /// The first entry of `reg` of the first node with `compatible`; `ENODEV` when there is none.
-    pub(crate) fn by_compatible(compatible: &CStr) -> Result<Self> {
-        // SAFETY: `compatible` is a C string, and the resource may be written.
-        Self::from_resource(|res| unsafe {
-            ffi::fanlight_of_find_compatible(compatible.as_char_ptr(), res)
-        })
-    }
+/// Whether the SRAM that the property `sram` of `node` points into is mapped as Device memory by its
+/// own driver, instead of write-combined.
+pub(crate) fn sram_is_device(node: &FwNode) -> bool {
+    // SAFETY: `node` is valid.
+    unsafe { ffi::fanlight_of_sram_is_device(as_raw(node)) }
 }
 
 /// A pool of a device's own, from which the DMA API allocates its pages as long as this lives.

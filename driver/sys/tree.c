@@ -171,3 +171,14 @@ void fanlight_defer_reason(struct device *dev, const char *reason)
 {
 	dev_err_probe(dev, -EPROBE_DEFER, "%s\n", reason);
 }
+
+bool fanlight_of_sram_is_device(struct fwnode_handle *fwnode)
+{
+	struct device_node *target = of_parse_phandle(to_of_node(fwnode), "sram", 0);
+	struct device_node *sram = of_get_parent(target);
+	bool found = of_property_read_bool(sram, "no-memory-wc");
+
+	of_node_put(sram);
+	of_node_put(target);
+	return found;
+}

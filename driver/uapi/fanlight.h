@@ -20,13 +20,17 @@
 
 /* What is behind a mapping: struct fanlight_info.backing */
 #define FANLIGHT_BACKING_CARVEOUT	1	/* reserved memory or SRAM, io_remap_pfn_range */
-#define FANLIGHT_BACKING_CONTIGUOUS	2	/* contiguous kernel pages, remap_pfn_range */
+#define FANLIGHT_BACKING_CONTIGUOUS	2	/* contiguous kernel pages */
 /* scattered kernel pages, mapped by faults or all at once */
 #define FANLIGHT_BACKING_VMALLOC	3
 
-/* Memory type of a mapping: struct fanlight_info.cache */
+/*
+ * Memory type of a mapping, the kernel's own included, as it was obtained:
+ * struct fanlight_info.cache
+ */
 #define FANLIGHT_CACHE_WRITECOMBINE	1	/* Normal, non-cacheable */
-#define FANLIGHT_CACHE_NONCACHED	2	/* Strongly-ordered: aligned accesses only */
+/* Device: aligned accesses only, never executable */
+#define FANLIGHT_CACHE_NONCACHED	2
 #define FANLIGHT_CACHE_CACHED		3	/* Normal, write-back */
 
 /* What a window is: struct fanlight_info.kind */

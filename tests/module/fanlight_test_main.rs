@@ -4,7 +4,7 @@
 //!
 //! Files below `/sys/kernel/debug/fanlight_test/`:
 //!
-//! - `pte`: page-table entries of the process that reads, see [`pte`];
+//! - `pte`, `kernel-ptes`: page-table entries of the process that reads, and of the kernel, see [`pte`];
 //! - `access`: accesses by the driver to a mapping of the process, see [`access`];
 //! - `overlay`, `overlay-remove`: device-tree overlays, see [`overlay`];
 //! - `flood`, `printk`, `cont`, `oops`, `sysrq`, `counts`: records and messages from every context, see [`flood`].
@@ -36,6 +36,7 @@ module! {
 struct TestModule {
     _access: Pin<KBox<File<access::Access>>>,
     _pte: Pin<KBox<File<pte::Lookup>>>,
+    _kernel_ptes: Pin<KBox<File<pte::KernelLookup>>>,
     _overlay: Pin<KBox<File<Arc<overlay::Overlays>>>>,
     _overlay_remove: Pin<KBox<File<Arc<overlay::Overlays>>>>,
     _flood: KVec<Pin<KBox<File<Arc<flood::Counts>>>>>,
@@ -54,6 +55,10 @@ impl kernel::Module for TestModule {
                 GFP_KERNEL,
             )?,
             _pte: KBox::pin_init(dir.read_binary_file(c"pte", pte::Lookup), GFP_KERNEL)?,
+            _kernel_ptes: KBox::pin_init(
+                dir.read_binary_file(c"kernel-ptes", pte::KernelLookup),
+                GFP_KERNEL,
+            )?,
             _overlay: KBox::pin_init(
                 dir.write_callback_file(c"overlay", o.clone(), &overlay::apply),
                 GFP_KERNEL,

@@ -60,7 +60,64 @@ int fanlight_test_pte(unsigned long address, struct fanlight_test_pte *out)
 	return 0;
 }
 
+/* What the hardware has in the first-level table for the section of an address. */
+static u32 section_entry(pmd_t *pmd, unsigned long address)
+{
+	/* Linux has two of its entries in one. */
+	return pmd_val(pmd[(address >> SECTION_SHIFT) & 1]);
+}
+
+/* init_mm is not for modules. Linux uses TTBR0 only, but it sets TTBR1 to the kernel's table. */
+static pgd_t *kernel_pgd(void)
+{
+	u32 ttbr1;
+
+	asm volatile("mrc p15, 0, %0, c2, c0, 1" : "=r" (ttbr1));
+	return phys_to_virt(ttbr1 & ~(PTRS_PER_PGD * sizeof(pgd_t) - 1));
+}
+
+unsigned int fanlight_test_kernel_ptes(u32 phys, struct fanlight_test_kernel_pte *out,
+				       unsigned int max)
+{
+	unsigned long address = PAGE_OFFSET;
+	pgd_t *pgd = kernel_pgd();
+	unsigned int found = 0;
+
+	phys &= PAGE_MASK;
+	/* Page tables of the kernel are never freed, so that no lock is needed. */
+	do {
+		p4d_t *p4d = p4d_offset(pgd_offset_pgd(pgd, address), address);
+		pmd_t *pmd = pmd_offset(pud_offset(p4d, address), address);
+		u32 entry = section_entry(pmd, address);
+		u32 type = entry & PMD_TYPE_MASK;
+		bool hit = false;
+
+		if (type == PMD_TYPE_SECT) {
+			hit = (entry & SECTION_MASK) == (phys & SECTION_MASK) &&
+			      !((address ^ phys) & ~SECTION_MASK & PAGE_MASK);
+		} else if (type == PMD_TYPE_TABLE) {
+			pte_t *pte = pte_offset_kernel(pmd, address);
+
+			entry = *(u32 *)((char *)pte + PTE_HWTABLE_OFF);
+			hit = (entry & PTE_TYPE_MASK) && (entry & PAGE_MASK) == phys;
+		} else {
+			/* Nothing in all of this section. */
+			address |= SECTION_SIZE - PAGE_SIZE;
+			cond_resched();
+		}
+		if (hit && found++ < max)
+			*out++ = (struct fanlight_test_kernel_pte){
+				.address = address,
+				.hardware = entry,
+				.is_section = type == PMD_TYPE_SECT,
+			};
+		address += PAGE_SIZE;
+	} while (address);
+	return found;
+}
+
 #endif
+
 /* --- Accesses as ptrace() makes them where CONFIG_HAVE_IOREMAP_PROT is set --- */
 
 int fanlight_test_access(unsigned long address, void *buf, int len, bool write)

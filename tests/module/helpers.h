@@ -28,6 +28,21 @@ int fanlight_test_pte(unsigned long address, struct fanlight_test_pte *out);
  */
 int fanlight_test_access(unsigned long address, void *buf, int len, bool write);
 
+/* One mapping of a page in the kernel's own addresses. */
+struct fanlight_test_kernel_pte {
+	u32 address;
+	/* the processor's entry: of a page, or of a section of 1 MiB */
+	u32 hardware;
+	u32 is_section;
+};
+
+/*
+ * Looks through all of the kernel's addresses for mappings of the page at a physical address.
+ * Returns how many there are, of which it writes no more than max.
+ */
+unsigned int fanlight_test_kernel_ptes(u32 phys, struct fanlight_test_kernel_pte *out,
+				       unsigned int max);
+
 int fanlight_test_overlay_apply(const void *blob, u32 size, int *id);
 void fanlight_test_overlay_remove(int id);
 

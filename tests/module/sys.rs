@@ -26,11 +26,21 @@ pub(crate) struct Pte {
     pub(crate) references: u32,
 }
 
+/// `struct fanlight_test_kernel_pte` of helpers.h.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct KernelPte {
+    pub(crate) address: u32,
+    pub(crate) hardware: u32,
+    pub(crate) is_section: u32,
+}
+
 type Callback = unsafe extern "C" fn(*mut c_void);
 
 extern "C" {
     fn fanlight_test_pte(address: usize, out: *mut Pte) -> c_int;
     fn fanlight_test_access(address: usize, buf: *mut c_void, len: c_int, write: bool) -> c_int;
+    fn fanlight_test_kernel_ptes(phys: u32, out: *mut KernelPte, max: c_uint) -> c_uint;
     fn fanlight_test_overlay_apply(blob: *const c_void, size: u32, id: *mut c_int) -> c_int;
     fn fanlight_test_overlay_remove(id: c_int);
     fn fanlight_test_run(context: c_int, func: Callback, data: *mut c_void);
@@ -67,6 +77,14 @@ pub(crate) fn access(address: usize, buf: &mut [u8], write: bool) -> Result<usiz
     let done = unsafe { fanlight_test_access(address, buf.as_mut_ptr().cast(), len, write) };
     to_result(done)?;
     Ok(done as usize)
+}
+
+/// The kernel's mappings of the page at a physical address. `E2BIG`: more than `out` has room for.
+pub(crate) fn kernel_ptes(phys: u32, out: &mut [KernelPte]) -> Result<&[KernelPte]> {
+    let max = c_uint::try_from(out.len())?;
+    // SAFETY: `out` may be written for `max` elements.
+    let found = unsafe { fanlight_test_kernel_ptes(phys, out.as_mut_ptr(), max) };
+    out.get(..found as usize).ok_or(E2BIG)
 }
 
 /// Applies an overlay and returns its number.

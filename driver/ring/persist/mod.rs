@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! The copy of the log that outlives a warm reboot, in memory that may be strongly ordered and may
-//! lose bits.
+//! The copy of the log that outlives a warm reboot, in memory that is not cached and may lose
+//! bits.
 //!
 //! The region consists of blocks of 4 KiB. A block belongs to one boot and to one [`Share`] of its
 //! log. It is written from its beginning to its end, and only then does the next block follow,

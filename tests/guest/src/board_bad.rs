@@ -64,6 +64,17 @@ tests! {
         board_bad_name_long_is_refused,
         board_bad_name_reserved_is_refused,
         board_bad_cache_is_refused,
+        board_bad_wc_coherent_is_refused,
+        board_bad_noncached_pages_is_refused,
+        board_bad_noncached_vmalloc_is_refused,
+        board_bad_cached_regs_is_refused,
+        board_bad_cached_scanout_is_refused,
+        board_bad_noncached_sram_is_refused,
+        board_bad_log_cached_is_refused,
+        board_bad_log_noncached_is_refused,
+        board_bad_mapping_is_refused,
+        board_bad_mapping_wc_is_refused,
+        board_bad_mapping_carveout_is_refused,
         board_bad_backing_is_refused,
         board_bad_huge_contiguous_is_refused,
         board_bad_huge_vmalloc_is_refused,
@@ -214,6 +225,17 @@ bad! {
     board_bad_name_long_is_refused: "name-long", "", INVALID, "a name is";
     board_bad_name_reserved_is_refused: "name-reserved", "log.prev", TAKEN, "log.prev";
     board_bad_cache_is_refused: "cache", "w", INVALID, "fanlight,cache is writecombine, noncached or cached, not quick";
+    board_bad_wc_coherent_is_refused: "wc-coherent", "w", INVALID, "kernel pages cannot be writecombine";
+    board_bad_noncached_pages_is_refused: "noncached-pages", "w", INVALID, "kernel pages cannot be noncached";
+    board_bad_noncached_vmalloc_is_refused: "noncached-vmalloc", "w", INVALID, "vmalloc memory is always cached";
+    board_bad_cached_regs_is_refused: "cached-regs", "w", INVALID, "registers cannot be cached";
+    board_bad_cached_scanout_is_refused: "cached-scanout", "w", INVALID, "not allowed with a scanout";
+    board_bad_noncached_sram_is_refused: "noncached-sram", "w", INVALID, "how the SRAM's driver maps it";
+    board_bad_log_cached_is_refused: "log-cached", "log", INVALID, "lost in a reset";
+    board_bad_log_noncached_is_refused: "log-noncached", "log", INVALID, "noncached";
+    board_bad_mapping_is_refused: "mapping", "w", INVALID, "fanlight,mapping is pages or pfn";
+    board_bad_mapping_wc_is_refused: "mapping-wc", "w", INVALID, "leave fanlight,mapping out";
+    board_bad_mapping_carveout_is_refused: "mapping-carveout", "w", INVALID, "fanlight,mapping";
     board_bad_backing_is_refused: "backing", "w", INVALID, "fanlight,backing is contiguous or vmalloc, not paper";
     board_bad_huge_contiguous_is_refused: "huge-contiguous", "w", TOO_MUCH, "contiguous memory";
     board_bad_huge_vmalloc_is_refused: "huge-vmalloc", "w", TOO_MUCH, "kernel memory";

@@ -86,16 +86,45 @@ pub const CARVE_CACHED: Spec =
     carveout("carve-cached", "carve-cached", uapi::CACHE_CACHED, 0x4_0000);
 pub const CARVE_RO: Spec = Spec {
     read_only: true,
-    ..carveout("carve-ro", "carve-ro", uapi::CACHE_NONCACHED, 0x1_0000)
+    ..carveout("carve-ro", "carve-ro", uapi::CACHE_WRITECOMBINE, 0x1_0000)
 };
-pub const MAILBOX: Spec = carveout("odd-name", "mailbox", uapi::CACHE_NONCACHED, 0x1_0000);
-pub const SRAM: Spec = carveout("sram", "sram", uapi::CACHE_NONCACHED, 0x4000);
+pub const MAILBOX: Spec = carveout("odd-name", "mailbox", uapi::CACHE_WRITECOMBINE, 0x1_0000);
+pub const SRAM: Spec = carveout("sram", "sram", uapi::CACHE_WRITECOMBINE, 0x4000);
 pub const REGS: Spec = carveout("regs@51302000", "regs", uapi::CACHE_NONCACHED, 0x2000);
 pub const CONTIG: Spec = kernel("contig", uapi::BACKING_CONTIGUOUS, 0x10_0000, false);
+/// Mapped by page frame number, because the tree says so.
+pub const CONTIG_PFN: Spec = kernel("contig-pfn", uapi::BACKING_CONTIGUOUS, 0x10_0000, false);
 pub const CONTIG_RO: Spec = kernel("contig-ro", uapi::BACKING_CONTIGUOUS, 0x4000, true);
 pub const TABLE: Spec = kernel("table", uapi::BACKING_VMALLOC, 0x10_0000, false);
 pub const TABLE_RO: Spec = kernel("table-ro", uapi::BACKING_VMALLOC, 0x4000, true);
 pub const TABLE_NOW: Spec = kernel("table-now", uapi::BACKING_VMALLOC, 0x10_0000, false);
+/// Contiguous pages of a device that is not DMA-coherent.
+pub const DMA_WC: Spec = Spec {
+    node: "fanlight-dma",
+    cache: uapi::CACHE_WRITECOMBINE,
+    ..kernel("contig-wc", uapi::BACKING_CONTIGUOUS, 0x1_0000, false)
+};
+/// A framebuffer in such pages, and in those of a device that is DMA-coherent.
+pub const DMA_FB: Spec = Spec {
+    node: "fanlight-dma",
+    cache: uapi::CACHE_WRITECOMBINE,
+    ..kernel("fb-pages", uapi::BACKING_CONTIGUOUS, 0x2000, false)
+};
+pub const COHERENT_FB: Spec = Spec {
+    node: "fanlight-coherent",
+    cache: uapi::CACHE_CACHED,
+    ..DMA_FB
+};
+/// More than the page allocator gives in one piece.
+pub const BIG: Spec = Spec {
+    node: "fanlight-big",
+    ..kernel("big", uapi::BACKING_CONTIGUOUS, 0x80_0000, false)
+};
+/// More than there is in one piece in low memory. Of tests/dts/huge.dtso.
+pub const HUGE: Spec = Spec {
+    node: "fanlight-huge",
+    ..kernel("huge", uapi::BACKING_CONTIGUOUS, 0x800_0000, false)
+};
 /// The second log: the smallest there may be, 32 and 16 KiB, and not persistent.
 pub const LOG2: Spec = Spec {
     node: WINDOWS,
@@ -118,6 +147,7 @@ pub const WRITABLE: &[Spec] = &[
     SRAM,
     REGS,
     CONTIG,
+    CONTIG_PFN,
     TABLE,
     TABLE_NOW,
     SCRATCH,
@@ -127,10 +157,10 @@ pub fn copyable() -> impl Iterator<Item = &'static Spec> {
     WRITABLE.iter().filter(|spec| spec.name != REGS.name)
 }
 /// One window of each way of mapping.
-pub const EACH_BACKING: &[Spec] = &[CARVE_WC, CONTIG, TABLE, TABLE_NOW];
+pub const EACH_BACKING: &[Spec] = &[CARVE_WC, CONTIG, CONTIG_PFN, TABLE, TABLE_NOW];
 pub const READ_ONLY: &[Spec] = &[CARVE_RO, CONTIG_RO, TABLE_RO];
-pub const PFN_MAPPED: &[Spec] = &[CARVE_WC, CARVE_NC, CARVE_CACHED, SRAM, REGS, CONTIG];
-pub const PAGE_MAPPED: &[Spec] = &[TABLE, TABLE_NOW];
+pub const PFN_MAPPED: &[Spec] = &[CARVE_WC, CARVE_NC, CARVE_CACHED, SRAM, REGS, CONTIG_PFN];
+pub const PAGE_MAPPED: &[Spec] = &[CONTIG, TABLE, TABLE_NOW];
 
 const TREE: &str = "/proc/device-tree";
 const DRIVER: &str = "/sys/bus/platform/drivers/fanlight";

@@ -70,6 +70,7 @@ mod window_inject;
 mod window_io;
 mod window_map;
 mod window_overlay;
+mod window_pin;
 mod window_private;
 mod window_race;
 mod window_region;
@@ -143,6 +144,7 @@ fn main() {
         window_fault::TESTS,
         window_fork::TESTS,
         window_dump::TESTS,
+        window_pin::TESTS,
         window_io::TESTS,
         window_region::TESTS,
         window_regs::TESTS,

@@ -16,6 +16,7 @@ pub const NAME: &str = "fanlight_test";
 /// The module is loaded as long as this lives. It uses the driver, which can't be removed meanwhile.
 pub struct TestModule {
     pte: OwnedFd,
+    kernel_ptes: OwnedFd,
 }
 
 impl TestModule {
@@ -40,7 +41,9 @@ impl TestModule {
             Err(refused) => panic!("{path}: {refused:?}"),
         }
         let pte = sys::open(&format!("{FILES}/pte"), libc::O_RDONLY).expect("the module's files");
-        Self { pte }
+        let kernel_ptes =
+            sys::open(&format!("{FILES}/kernel-ptes"), libc::O_RDONLY).expect("the module's files");
+        Self { pte, kernel_ptes }
     }
 
     /// What the page tables say of an address of this process.
@@ -59,9 +62,7 @@ impl TestModule {
         Entry {
             software,
             hardware,
-            sctlr,
-            prrr,
-            nmrr,
+            remap: Remap { sctlr, prrr, nmrr },
             references,
         }
     }
@@ -79,6 +80,28 @@ impl TestModule {
     pub fn poke(&self, address: usize, bytes: &[u8]) -> Result<usize, Errno> {
         let fd = sys::open(&format!("{FILES}/access"), libc::O_WRONLY).expect("access");
         sys::pwrite(fd.as_raw_fd(), bytes, address as i64)
+    }
+
+    /// The kernel's own mappings of the page that an entry maps.
+    pub fn kernel_entries(&self, entry: &Entry) -> Vec<KernelEntry> {
+        let mut bytes = [0; 16 * 12];
+        let address = entry.address();
+        let fd = self.kernel_ptes.as_raw_fd();
+        let len = sys::pread(fd, &mut bytes, address.into())
+            .unwrap_or_else(|e| panic!("the kernel's mappings of {address:#x}: {e:?}"));
+        let mappings = bytes[..len].chunks_exact(12);
+        mappings
+            .map(|mapping| {
+                let word =
+                    |i: usize| u32::from_ne_bytes(mapping[4 * i..4 * i + 4].try_into().unwrap());
+                KernelEntry {
+                    address: word(0),
+                    hardware: word(1),
+                    is_section: word(2) != 0,
+                    remap: entry.remap,
+                }
+            })
+            .collect()
     }
 
     /// Records and refusals so far, over all contexts.
@@ -143,9 +166,10 @@ fn order(file: &str, text: &str) {
 
 impl Drop for TestModule {
     fn drop(&mut self) {
-        // Only the file that this has open keeps it busy.
-        let null = sys::open("/dev/null", libc::O_RDONLY).expect("/dev/null");
-        self.pte = null;
+        // Only the files that this has open keep it busy.
+        let null = || sys::open("/dev/null", libc::O_RDONLY).expect("/dev/null");
+        self.pte = null();
+        self.kernel_ptes = null();
         let removed = sys::delete_module(NAME);
         assert!(
             removed.is_ok() || std::thread::panicking(),
@@ -168,11 +192,54 @@ pub struct Counts {
 pub struct Entry {
     pub software: u32,
     pub hardware: u32,
+    remap: Remap,
+    /// References to the page, if it is one of the kernel's.
+    pub references: u32,
+}
+
+/// An entry of the kernel's page tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelEntry {
+    /// The kernel's address of the page.
+    pub address: u32,
+    pub hardware: u32,
+    /// It maps 1 MiB.
+    pub is_section: bool,
+    remap: Remap,
+}
+
+impl KernelEntry {
+    /// What the processor makes of the entry.
+    pub fn memory(&self) -> Memory {
+        let tex = if self.is_section { 12 } else { 6 };
+        self.remap.memory(self.hardware, tex)
+    }
+}
+
+/// The registers that give the memory type bits of an entry their meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Remap {
     sctlr: u32,
     prrr: u32,
     nmrr: u32,
-    /// References to the page, if it is one of the kernel's.
-    pub references: u32,
+}
+
+impl Remap {
+    /// The memory type of an entry whose TEX[0] is this bit (ARM Architecture Reference Manual,
+    /// B3.8: short descriptors, TEX remap).
+    fn memory(&self, hardware: u32, tex: u32) -> Memory {
+        assert_eq!((self.sctlr >> 28) & 1, 1, "TEX remap is off");
+        let n = (((hardware >> tex) & 1) << 2) | ((hardware >> 2) & 3);
+        match (self.prrr >> (2 * n)) & 3 {
+            0 => Memory::StronglyOrdered,
+            1 => Memory::Device,
+            2 => Memory::Normal(
+                Policy::of(self.nmrr >> (2 * n)),
+                Policy::of(self.nmrr >> (2 * n + 16)),
+            ),
+            _ => panic!("reserved memory type {n}"),
+        }
+    }
 }
 
 /// What the processor may do with accesses.
@@ -214,25 +281,15 @@ impl Entry {
         (self.software >> 2) & 0xf
     }
 
-    /// What the processor makes of the entry (ARM Architecture Reference Manual, B3.8: short descriptors, TEX remap).
+    /// What the processor makes of the entry.
     pub fn memory(&self) -> Memory {
-        assert_eq!((self.sctlr >> 28) & 1, 1, "TEX remap is off");
         assert_eq!(
             (self.hardware >> 1) & 1,
             1,
             "not a small page: {:#x}",
             self.hardware
         );
-        let n = (((self.hardware >> 6) & 1) << 2) | (self.hardware >> 2) & 3;
-        match (self.prrr >> (2 * n)) & 3 {
-            0 => Memory::StronglyOrdered,
-            1 => Memory::Device,
-            2 => Memory::Normal(
-                Policy::of(self.nmrr >> (2 * n)),
-                Policy::of(self.nmrr >> (2 * n + 16)),
-            ),
-            _ => panic!("reserved memory type {n}"),
-        }
+        self.remap.memory(self.hardware, 6)
     }
 
     /// Whether user space may write, by the hardware's entry.

@@ -6,22 +6,29 @@ use libc::{MAP_ANONYMOUS, MAP_POPULATE, MAP_PRIVATE, MAP_SHARED};
 
 use crate::child::{Child, Signal};
 use crate::dev::{
-    Spec, Unbound, CARVE_CACHED, CARVE_NC, CARVE_RO, CARVE_WC, CONTIG, CONTIG_RO, FB, LOG, LOG2,
-    MAILBOX, REGS, SCRATCH, SRAM, TABLE, TABLE_NOW, TABLE_RO,
+    Spec, Unbound, BIG, CARVE_CACHED, CARVE_NC, CARVE_RO, CARVE_WC, COHERENT_FB, CONTIG,
+    CONTIG_PFN, CONTIG_RO, DMA_FB, DMA_WC, FB, HUGE, LOG, LOG2, MAILBOX, REGS, SCRATCH, SRAM,
+    TABLE, TABLE_NOW, TABLE_RO,
 };
 use crate::mem::{Map, R, RW};
 use crate::module::{Entry, Memory, Overlay, Policy, TestModule, RUNTIME};
-use crate::sys::Ended;
+use crate::sys::{self, Ended};
 use crate::tests;
 use crate::uapi;
 
 tests! {
     quick:
         window_type_of_writecombine_carveouts_is_normal_noncacheable,
-        window_type_of_noncached_carveouts_is_strongly_ordered,
+        window_type_of_noncached_carveouts_and_registers_is_device,
         window_type_of_cached_carveouts_is_that_of_ordinary_memory,
         window_type_of_kernel_pages_is_that_of_ordinary_memory,
         window_type_of_contiguous_pages_follows_the_tree,
+        window_type_of_contiguous_framebuffer_suits_the_device,
+        window_type_is_the_same_in_kernel_and_user_mappings,
+        window_type_is_the_same_in_kernel_and_user_mappings_of_an_overlay,
+        window_type_of_8_mib_is_cached_and_by_pages,
+        window_type_of_high_memory_is_cached_and_by_pfn,
+        window_type_without_cma_is_never_writecombine,
         window_type_entries_point_to_the_window_page_by_page,
         window_type_rights_are_in_the_entries,
         window_type_entries_are_gone_after_revocation,
@@ -77,17 +84,21 @@ fn ordinary(module: &TestModule) -> (Memory, u32) {
 
 fn window_type_of_writecombine_carveouts_is_normal_noncacheable() {
     let module = TestModule::load();
-    for spec in [CARVE_WC, FB] {
+    // All but the first two by default.
+    for spec in [CARVE_WC, DMA_WC, FB, CARVE_RO, MAILBOX, SRAM] {
         // L_PTE_MT_BUFFERABLE
         assert_type(&module, &spec, WRITE_COMBINE, 1);
     }
 }
 
-fn window_type_of_noncached_carveouts_is_strongly_ordered() {
+fn window_type_of_noncached_carveouts_and_registers_is_device() {
     let module = TestModule::load();
-    for spec in [CARVE_NC, CARVE_RO, MAILBOX, SRAM, REGS] {
-        // L_PTE_MT_UNCACHED
-        assert_type(&module, &spec, Memory::StronglyOrdered, 0);
+    for spec in [CARVE_NC, REGS] {
+        // L_PTE_MT_DEV_SHARED
+        assert_type(&module, &spec, Memory::Device, 4);
+        for entry in entries(&module, &populated(&spec)) {
+            assert!(!entry.is_executable(), "{}: {entry:x?}", spec.name);
+        }
     }
 }
 
@@ -101,7 +112,7 @@ fn window_type_of_kernel_pages_is_that_of_ordinary_memory() {
     let module = TestModule::load();
     let (memory, software) = ordinary(&module);
     for spec in [
-        CONTIG, CONTIG_RO, SCRATCH, TABLE, TABLE_RO, TABLE_NOW, LOG, LOG2,
+        CONTIG, CONTIG_PFN, CONTIG_RO, SCRATCH, TABLE, TABLE_RO, TABLE_NOW, LOG, LOG2, BIG,
     ] {
         assert_type(&module, &spec, memory, software);
     }
@@ -130,13 +141,151 @@ fn window_type_of_contiguous_pages_follows_the_tree() {
         WRITE_COMBINE,
         1,
     );
-    assert_type(
-        &module,
-        &contig("contig-nc", uapi::CACHE_NONCACHED),
-        Memory::StronglyOrdered,
-        0,
-    );
     overlay.remove();
+}
+
+fn window_type_of_contiguous_framebuffer_suits_the_device() {
+    let module = TestModule::load();
+    let (memory, software) = ordinary(&module);
+    for (spec, memory, software) in [(DMA_FB, WRITE_COMBINE, 1), (COHERENT_FB, memory, software)] {
+        assert_eq!(spec.open().info().cache, spec.cache, "{}", spec.node);
+        assert_type(&module, &spec, memory, software);
+    }
+}
+
+/// Checks that every mapping that the kernel has of some of a window's pages is of the type that user
+/// space's is, and that it has as many as `expected`.
+fn assert_agreement(module: &TestModule, spec: &Spec, expected: std::ops::RangeInclusive<usize>) {
+    let map = populated(spec);
+    for page in [0, spec.size / 2 / 4096 * 4096, spec.size - 4096] {
+        let user = module.entry(map.at + page);
+        let kernel = module.kernel_entries(&user);
+        assert!(
+            expected.contains(&kernel.len()),
+            "{}/{} at {page:#x}: {kernel:x?}",
+            spec.node,
+            spec.name
+        );
+        for mapping in kernel {
+            assert_eq!(
+                mapping.memory(),
+                user.memory(),
+                "{}/{} at {page:#x}: user {user:x?}, kernel {mapping:x?}",
+                spec.node,
+                spec.name
+            );
+        }
+    }
+}
+
+fn window_type_is_the_same_in_kernel_and_user_mappings() {
+    let module = TestModule::load();
+    // The kernel may map a carve-out only while it copies.
+    for spec in [FB, CARVE_WC, CARVE_NC, CARVE_CACHED, CARVE_RO, MAILBOX] {
+        assert_agreement(&module, &spec, 0..=1);
+    }
+    assert_agreement(&module, &REGS, 0..=0);
+    // The SRAM's own driver maps all of it.
+    assert_agreement(&module, &SRAM, 1..=2);
+    // Pages of low memory are in the linear mapping, and nowhere else.
+    for spec in [CONTIG, CONTIG_PFN, CONTIG_RO, SCRATCH, COHERENT_FB, BIG] {
+        assert_agreement(&module, &spec, 1..=1);
+    }
+    // Of write-combined ones, and of those of vmalloc in high memory, there is one at least.
+    for spec in [DMA_WC, DMA_FB, TABLE, TABLE_NOW, TABLE_RO, LOG, LOG2] {
+        assert_agreement(&module, &spec, 1..=2);
+    }
+}
+
+fn window_type_is_the_same_in_kernel_and_user_mappings_of_an_overlay() {
+    let module = TestModule::load_for_overlays();
+    let overlay = Overlay::apply(&module);
+    let contig = |name, cache| runtime(name, uapi::BACKING_CONTIGUOUS, cache, 0x1_0000);
+    let spec = contig("contig-wc", uapi::CACHE_WRITECOMBINE);
+    assert_agreement(&module, &spec, 1..=2);
+    overlay.remove();
+}
+
+/// The value of a line of /proc/meminfo, in KiB.
+fn meminfo(name: &str) -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").expect("/proc/meminfo");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let value = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    value.expect(name).parse().expect(name)
+}
+
+/// Stores by a mapping, loads by read(), and the other way round, across pages.
+fn assert_coherent(spec: &Spec, at: usize) {
+    let window = spec.open();
+    let map = window.map();
+    let mut bytes = vec![0; 8192];
+    map.store32(at, 0x1234_5678).unwrap();
+    assert_eq!(sys::pread(window.raw(), &mut bytes, at as i64), Ok(8192));
+    assert_eq!(bytes[..4], 0x1234_5678_u32.to_ne_bytes(), "{}", spec.name);
+    let bytes: Vec<u8> = (0..8192).map(|i| (i * 7 / 5) as u8).collect();
+    assert_eq!(
+        sys::pwrite(window.raw(), &bytes, at as i64 + 1000),
+        Ok(8192)
+    );
+    assert_eq!(map.copy(at + 1000, 8192), bytes, "{}", spec.name);
+}
+
+fn window_type_of_8_mib_is_cached_and_by_pages() {
+    let info = BIG.open().info();
+    assert_eq!(info.size, BIG.size as u64);
+    assert_eq!(info.cache, uapi::CACHE_CACHED);
+    assert_eq!(BIG.attribute("mapping"), "pages");
+    let map = BIG.open().map();
+    map.fill(91);
+    assert_eq!(map.differs(91), None);
+    assert_coherent(&BIG, 0x7f_0000);
+}
+
+fn window_type_of_high_memory_is_cached_and_by_pfn() {
+    HUGE.needed();
+    let module = TestModule::load();
+    let used = meminfo("CmaTotal") - meminfo("CmaFree");
+    assert!(used >= 128 << 10, "of CMA, {used} KiB are used");
+    assert_eq!(HUGE.open().info().cache, uapi::CACHE_CACHED);
+    assert_eq!(HUGE.attribute("mapping"), "pfn");
+    // The kernel maps it only while it copies.
+    let map = Map::shared(HUGE.open().raw(), HUGE.size, RW).unwrap();
+    for at in [0, HUGE.size / 2, HUGE.size - 4096] {
+        assert_eq!(map.load32(at), Ok(0), "at {at:#x}");
+        let entry = module.entry(map.at + at);
+        assert_eq!(entry.memory(), ordinary(&module).0);
+        assert_eq!(module.kernel_entries(&entry), [], "at {at:#x}");
+    }
+    assert_coherent(&HUGE, 0);
+    assert_coherent(&HUGE, HUGE.size - 0x4000);
+    // What is freed can be had again, and has nothing of what was in it.
+    drop(map);
+    drop(Unbound::new(HUGE.node));
+    let map = HUGE.open().map();
+    for at in [0, HUGE.size - 0x4000] {
+        assert_eq!(map.copy(at, 0x4000), vec![0; 0x4000], "at {at:#x}");
+    }
+}
+
+fn window_type_without_cma_is_never_writecombine() {
+    DMA_WC.needed();
+    if meminfo("CmaTotal") != 0 {
+        crate::skip!("the kernel has CMA: boot with cma=0");
+    }
+    assert!(!crate::dev::is_bound(DMA_WC.node));
+    let output = std::process::Command::new("dmesg").output().expect("dmesg");
+    let log = String::from_utf8_lossy(&output.stdout).into_owned();
+    for name in [DMA_WC.name, DMA_FB.name] {
+        let line = format!(
+            "{}: window {name}: kernel pages cannot be writecombine",
+            DMA_WC.node
+        );
+        assert!(log.contains(&line), "no `{line}` in:\n{log}");
+    }
+    // Of cached pages there are enough without it.
+    assert_eq!(BIG.open().info().cache, uapi::CACHE_CACHED);
 }
 
 fn window_type_entries_point_to_the_window_page_by_page() {
@@ -149,7 +298,10 @@ fn window_type_entries_point_to_the_window_page_by_page() {
         SRAM,
         REGS,
         CONTIG,
+        CONTIG_PFN,
         SCRATCH,
+        DMA_WC,
+        BIG,
     ] {
         let window = spec.open();
         let start = window.info().phys;

@@ -88,7 +88,7 @@ numbered! {
     Cache {
         /// Not cached; stores may be gathered. Reading is slow.
         WriteCombine = 1, "writecombine";
-        /// Strongly ordered: every access as the program does it, and aligned ones only.
+        /// Device memory: every access as the program does it, and aligned ones only.
         NonCached = 2, "noncached";
         /// Cached as any memory.
         Cached = 3, "cached";

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Cleaning and invalidating caches for physical memory without struct page; see helpers.h.
+ *
+ * The DMA API cannot do it: for memory below the highmem limit, arch_sync_dma_for_device() uses the
+ * address in the kernel's linear mapping, and a no-map region has none. arch_wb_cache_pmem() is not
+ * there on 32-bit ARM. What remains are the operations by virtual address and of the outer cache,
+ * which flush_dcache_page() and the DMA API are made of, on a mapping of our own. The caches of
+ * ARMv7 are physically tagged, so that any cached mapping serves.
+ */
+
+#include <linux/io.h>
+#include <linux/printk.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
+#include <asm/cacheflush.h>
+#include <asm/outercache.h>
+
+#include "helpers.h"
+
+int fanlight_flush_cache(phys_addr_t start, size_t size)
+{
+	size_t piece;
+	void *addr;
+
+	for (; size; start += piece, size -= piece) {
+		/* Kernel addresses may be scarce: in pieces, and page by page if need be. */
+		piece = min_t(size_t, size, SZ_1M);
+		addr = memremap(start, piece, MEMREMAP_WB);
+		if (!addr) {
+			piece = min_t(size_t, size, PAGE_SIZE);
+			addr = memremap(start, piece, MEMREMAP_WB);
+		}
+		if (!addr)
+			return -ENOMEM;
+		/* From the inner caches to the outer one, and from there to memory. */
+		__cpuc_flush_dcache_area(addr, piece);
+		outer_flush_range(start, start + piece);
+		memunmap(addr);
+		cond_resched();
+	}
+	return 0;
+}
