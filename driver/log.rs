@@ -5,6 +5,7 @@
 //! [`intake`] is what writes to the log of this boot; [`previous`] is the log of an earlier boot,
 //! to which nothing writes.
 
+mod clock;
 pub(crate) mod intake;
 pub(crate) mod kept;
 pub(crate) mod limit;
