@@ -165,6 +165,20 @@ impl Header {
         id
     }
 
+    /// Nanoseconds to the wall clock, in a ring that was saved; 0: not known.
+    pub fn clock_offset(&self) -> i64 {
+        // The same bits.
+        wide(&self.clock_offset, 0) as i64
+    }
+
+    /// Notes them.
+    pub fn set_clock_offset(&self, offset_ns: i64) {
+        // The same bits.
+        for (word, half) in self.clock_offset.iter().zip(halves(offset_ns as u64)) {
+            word.store(half);
+        }
+    }
+
     /// The sequence number of the first record that was ever written.
     pub fn first_seq(&self) -> u64 {
         wide(&self.first_seq, 0)

@@ -290,7 +290,13 @@ impl<'a> Record<'a> {
     /// ```
     pub fn parse_kmsg(text: &[u8]) -> Option<Record<'static>> {
         let mut buffer = vec![0; text.len()];
-        let line = fanlight_ring::kmsg::parse(text, &mut buffer)?;
+        let line = match text {
+            // As long as a read of /dev/kmsg can be, and cut.
+            [.., last] if text.len() == fanlight_ring::kmsg::MESSAGE_MAX && *last != b'\n' => {
+                fanlight_ring::kmsg::parse(text, &mut buffer)?
+            }
+            _ => fanlight_ring::kmsg::parse_whole(text, &mut buffer)?,
+        };
         let mut record = Record::from_entry(line.seq, &line.entry, 0).into_owned();
         record.user = record.facility != Facility::KERN;
         Some(record)

@@ -214,8 +214,7 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         let mut log = LogWriter::open(&path).unwrap();
         log.write(Level::Err, b"before\0after\0").unwrap();
-        log.write_split(Facility::USER, Level::Err, b"\0x")
-            .unwrap();
+        log.write_split(Facility::USER, Level::Err, b"\0x").unwrap();
         let written = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert_eq!(written, r"<11>before\x00after\x00<11>\x00x");
