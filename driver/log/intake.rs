@@ -96,8 +96,8 @@ pub(crate) struct Intake {
     pub(super) emergency_since: Atomic<u64>,
     /// 1 after it was noted in the region that this boot panics.
     panicked: Atomic<i32>,
-    /// Nanoseconds from the clock of the records to the wall clock; see [`clock`]. Changed under the
-    /// lock.
+    /// Nanoseconds from the clock of the records to the wall clock; see [`clock`](super::clock).
+    /// Changed under the lock.
     clock: Atomic<i64>,
     /// Messages before this number were kept in the region by an earlier bind in this boot.
     pub(super) kept_before: u64,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `fanlight log archive`: files the logs of earlier boots, one text file each, and clears them.
 //!
-//! A boot's log is cleared only when all of its records are in a file, and this file and its name are
-//! on the disk. The name is made of the boot, so that a log which could not be cleared is filed under
-//! the same name again. Later boots may have taken room from it in the meantime: a file never loses
-//! a record that it has.
+//! A boot's log is cleared only when all of its records are in a file, and this file and its name
+//! are on the disk. The name is made of the boot, so that a log which could not be cleared is filed
+//! under the same name again. Later boots may have taken room from it in the meantime: a file never
+//! loses a record that it has.
 //!
 //! One run at a time has the directory; others wait.
 

@@ -43,8 +43,8 @@ impl fmt::Display for BootId {
     }
 }
 
-/// A place in the logs of all boots, `BOOTID:SEQ:MICROSECONDS:HASH`: a record's boot and number, its
-/// time since that boot, and a hash of its text.
+/// A place in the logs of all boots, `BOOTID:SEQ:MICROSECONDS:HASH`: a record's boot and number,
+/// its time since that boot, and a hash of its text.
 ///
 /// The number alone is not enough: when the driver is bound again, the kernel's messages come again
 /// with other numbers. The time has microseconds, because text files do not have more.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The clock of a log: from nanoseconds since boot to dates, and back.
 //!
-//! The kernel stamps records with a clock that begins at boot. The driver knows how far this clock is
-//! from the wall clock, for the log of this boot as for those of earlier ones, and a saved ring and an
-//! archived log have that offset with them. So a record has one date, wherever it is read. If the
-//! offset is not known, the dates are not.
+//! The kernel stamps records with a clock that begins at boot. The driver knows how far this clock
+//! is from the wall clock, for the log of this boot as for those of earlier ones, and a saved ring
+//! and an archived log have that offset with them. So a record has one date, wherever it is read.
+//! If the offset is not known, the dates are not.
 
 use rustix::time::{clock_gettime, ClockId};
 
@@ -98,8 +98,8 @@ impl Clock {
         Some(format!("{seconds}Z"))
     }
 
-    /// Reads a time as a user writes it, as nanoseconds since boot, which are negative before it; see
-    /// WHEN in the help.
+    /// Reads a time as a user writes it, as nanoseconds since boot, which are negative before it;
+    /// see WHEN in the help.
     pub fn read(&self, text: &str) -> Result<i64> {
         self.read_at(text, now())
     }

@@ -344,7 +344,8 @@ mod tests {
     #[test]
     fn log_json_has_everything() {
         let expected = concat!(
-            r#"{"seq":42,"cursor":"0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11:42:12345678:e646a119048964d8","#,
+            r#"{"seq":42,"cursor":"0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11:42:12345678:"#,
+            r#"e646a119048964d8","#,
             r#""time":12.345678901,"level":3,"priority":"err","facility":"kern","caller":"C1","#,
             r#""text":"a\"b","dict":{"SUBSYSTEM":"usb","DEVICE":"+usb:1-1"},"#,
             r#""emergency":true,"lost":3}"#,

@@ -46,7 +46,7 @@ pub const LOG: Command = Command {
             Value::File,
             "read a file: a saved ring, or text of /dev/kmsg or --raw",
         ),
-        Opt::with(' ', "save", "FILE", Value::File, "save the ring, with its dates, for --file").long(),
+        Opt::with(' ', "save", "FILE", Value::File, "save the ring for --file").long(),
         Opt::with(
             'l',
             "level",

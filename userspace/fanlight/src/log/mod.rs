@@ -202,8 +202,8 @@ impl Log {
         Ok(text)
     }
 
-    /// Nanoseconds to add to a record's time to get the time since 1970, as far as the wall clock is
-    /// set now; for the log of an earlier boot, as it was set then. `None` if that is not known.
+    /// Nanoseconds to add to a record's time to get the time since 1970, as the wall clock is set
+    /// now; for the log of an earlier boot, as it was set then. `None` if that is not known.
     ///
     /// The driver keeps this number until the clock is set or has drifted by a millisecond, so that
     /// a record has the same date whenever it is printed.

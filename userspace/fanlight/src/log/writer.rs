@@ -57,7 +57,8 @@ impl LogWriter {
         &self.path
     }
 
-    /// Counts the records of this writer that the driver's write limit has suppressed. Writing such a record is no error; see the attribute `write_limit` of the node.
+    /// Counts the records of this writer that the driver's write limit has suppressed. Writing such
+    /// a record is no error; see the attribute `write_limit` of the node.
     ///
     /// # Errors
     ///
