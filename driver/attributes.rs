@@ -228,19 +228,24 @@ pub(crate) const ATTRIBUTES: &[Attribute<Window>] = &[
     ),
     attribute!(
         c"clock_offset",
-        |w| w.content.previous().is_some(),
+        |w| w.content.intake().is_some() || w.content.previous().is_some(),
         |w, f| {
-            let offset = summary(w).map_or(0, |summary| summary.clock_offset);
+            let offset = match w.content.intake() {
+                Some(intake) => Some(intake.clock_offset()),
+                // 0: that boot did not note it.
+                None => summary(w).map(|s| s.clock_offset).filter(|&o| o != 0),
+            };
+            let Some(offset) = offset else {
+                return Ok(());
+            };
             if offset < 0 {
                 f.write_str("-")?;
             }
-            match offset {
-                0 => Ok(()),
-                _ => f.write_str(Digits::of(offset.unsigned_abs()).as_str()),
-            }
+            f.write_str(Digits::of(offset.unsigned_abs()).as_str())
         },
         None
     ),
+    salvaged!(c"boots_ago", boots_ago),
     salvaged!(c"intact", intact),
     salvaged!(c"missing", missing),
     salvaged!(c"damaged", damaged),

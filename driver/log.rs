@@ -6,6 +6,7 @@
 //! to which nothing writes.
 
 mod cleared;
+mod clock;
 pub(crate) mod intake;
 pub(crate) mod kept;
 pub(crate) mod limit;

@@ -306,7 +306,8 @@ impl LogFile {
             kernel_missed: counts.kernel_missed,
             lost: self.lost.load(Relaxed),
             limited: counts.limited,
-            reserved: [0; 2],
+            own_limited: self.limit.lock().total(),
+            reserved: [0; 1],
         })
     }
 }

@@ -7,6 +7,7 @@
 
 use super::{
     cleared::Cleared,
+    clock,
     limit::DEFAULT_LIMIT,
     printk::{
         Context,
@@ -42,7 +43,7 @@ use crate::{
             Region, //
         },
         time::{
-            clock_offset,
+            clock_bracket,
             drain_stores,
             panic_in_progress,
             panic_on_this_cpu, //
@@ -102,6 +103,9 @@ pub(crate) struct Intake {
     runs: Atomic<i32>,
     /// 1 after it was noted in the region that this boot panics.
     panicked: Atomic<i32>,
+    /// Nanoseconds from the clock of the records to the wall clock; see [`clock`](super::clock).
+    /// Changed under the lock.
+    clock: Atomic<i64>,
     /// Messages before this number were kept in the region by an earlier bind in this boot.
     pub(super) kept_before: u64,
     /// Messages that printk had, or still has, and that could not be taken.
@@ -172,6 +176,9 @@ impl Intake {
             number => number,
         });
         let cell = || Ok::<_, Error>(TryCell::new(Scratch::new()?));
+        // Dates do not change by binding the driver again.
+        let clock = continued.map_or(0, |continued| continued.boot.clock_offset);
+        let clock = if clock == 0 { clock::UNKNOWN } else { clock };
         let (thread, atomic, panic, task) = (cell()?, cell()?, cell()?, Scratch::new()?);
         let Begin { first_seq, message } = begin;
         let writer = Writer::new(first_seq);
@@ -193,6 +200,7 @@ impl Intake {
             emergency_since: Atomic::<u64>::new(0),
             runs: Atomic::<i32>::new(0),
             panicked: Atomic::<i32>::new(0),
+            clock: Atomic::<i64>::new(clock),
             kept_before,
             missed: Atomic::<u64>::new(0),
             limited: Atomic::<u64>::new(0),
@@ -325,19 +333,23 @@ impl Intake {
         self.put(entry, &mut access, true).map(drop).map_err(errno)
     }
 
-    /// Notes the wall clock in the region.
+    /// Notes the wall clock, here and in the region.
     pub(super) fn note_clock(&self, context: Context) {
-        let Some(region) = &self.region else {
+        let Some(_access) = self.access(context) else {
             return;
         };
-        // A clock that was never set says nothing.
-        let offset = match clock_offset() {
-            offset if offset >= YEAR_2000_NS => offset,
-            _ => 0,
-        };
-        if let Some(_access) = self.access(context) {
-            region.set_clock(offset);
+        let offset = clock::offset(self.clock.load(Relaxed), clock_bracket);
+        self.clock.store(offset, Relaxed);
+        if let Some(region) = &self.region {
+            // After a reset, nothing else tells a date of a clock that was never set from another.
+            region.set_clock(if offset >= YEAR_2000_NS { offset } else { 0 });
         }
+    }
+
+    /// Nanoseconds from the clock of the records to the wall clock, as it is set now.
+    pub(crate) fn clock_offset(&self) -> i64 {
+        self.note_clock(Context::Normal);
+        self.clock.load(Relaxed)
     }
 
     /// Notes in the region how this boot ends.

@@ -15,6 +15,8 @@ pub(crate) struct Limit {
     begin_ns: u64,
     written: u32,
     suppressed: u32,
+    /// Since the file was opened, reported or not.
+    total: u64,
 }
 
 /// What becomes of a record.
@@ -38,10 +40,16 @@ impl Limit {
         }
         if self.written >= limit {
             self.suppressed = self.suppressed.saturating_add(1);
+            self.total += 1;
             return Verdict::Suppress;
         }
         self.written += 1;
         Verdict::Write { suppressed: 0 }
+    }
+
+    /// How many records were suppressed since the file was opened.
+    pub(crate) fn total(&self) -> u64 {
+        self.total
     }
 
     /// How many records were suppressed and not reported yet. They are reported now.

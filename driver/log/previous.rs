@@ -32,6 +32,8 @@ pub(crate) struct Summary {
     pub(crate) ending: Ending,
     /// Nanoseconds from the clock of its records to the wall clock; 0: not known.
     pub(crate) clock_offset: i64,
+    /// How many boots ago it was.
+    pub(crate) boots_ago: u64,
     /// Records that are there.
     pub(crate) intact: u64,
     /// Records that were kept and are damaged.
@@ -111,6 +113,7 @@ impl Summary {
             boot_id: boot.boot_id,
             ending: boot.ending,
             clock_offset: boot.clock_offset,
+            boots_ago: boot.ago.into(),
             intact: boot.intact.into(),
             missing: boot.missing.into(),
             damaged: boot.damaged.into(),

@@ -53,8 +53,12 @@ pub struct Line<'a> {
 pub fn parse<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
     let rest = line.strip_prefix(REPLAY);
     let replayed = rest.is_some();
-    let line = whole(rest.unwrap_or(line));
+    let parsed = parse_whole(whole(rest.unwrap_or(line)), buffer)?;
+    Some(Line { replayed, ..parsed })
+}
 
+/// The same for a message that was not cut, however long it is.
+pub fn parse_whole<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
     let (priority, rest) = take(line)?;
     let (seq, rest) = take(rest.strip_prefix(b",")?)?;
     let (usec, rest) = take(rest.strip_prefix(b",")?)?;
@@ -111,7 +115,7 @@ pub fn parse<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
             text,
             dict,
         },
-        replayed,
+        replayed: false,
     })
 }
 

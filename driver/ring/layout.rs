@@ -60,8 +60,10 @@ pub struct Header {
     pub first_seq: [Word; 2],
     /// The boot whose records these are.
     pub boot_id: [Word; 4],
+    /// In a ring that was saved: nanoseconds to the wall clock, a 64-bit number; 0: not known.
+    pub clock_offset: [Word; 2],
     /// 0.
-    pub reserved: [Word; 6],
+    pub reserved: [Word; 4],
     /// The kernel's lane, and the programs'.
     pub lanes: [LaneHeader; LANES],
 }
@@ -93,6 +95,7 @@ impl Header {
             data_size: zero(),
             first_seq: zeros(),
             boot_id: zeros(),
+            clock_offset: zeros(),
             reserved: zeros(),
             lanes: core::array::from_fn(|_| LaneHeader {
                 head: zero(),
@@ -129,11 +132,13 @@ impl Header {
             data_size,
             first_seq,
             boot_id,
+            clock_offset,
             reserved,
             lanes,
         } = self;
         let words = [magic, version, header_size, data_size].into_iter();
-        let words = words.chain(first_seq).chain(boot_id).chain(reserved);
+        let words = words.chain(first_seq).chain(boot_id);
+        let words = words.chain(clock_offset).chain(reserved);
         let lanes = lanes.iter().flat_map(|lane| {
             let words = [
                 &lane.head,
@@ -158,6 +163,20 @@ impl Header {
             to.copy_from_slice(&word.load().to_ne_bytes());
         }
         id
+    }
+
+    /// Nanoseconds to the wall clock, in a ring that was saved; 0: not known.
+    pub fn clock_offset(&self) -> i64 {
+        // The same bits.
+        wide(&self.clock_offset, 0) as i64
+    }
+
+    /// Notes them.
+    pub fn set_clock_offset(&self, offset_ns: i64) {
+        // The same bits.
+        for (word, half) in self.clock_offset.iter().zip(halves(offset_ns as u64)) {
+            word.store(half);
+        }
     }
 
     /// The sequence number of the first record that was ever written.

@@ -69,7 +69,8 @@ pub(crate) struct LogStats {
     pub(crate) kernel_missed: u64,
     pub(crate) lost: u64,
     pub(crate) limited: u64,
-    pub(crate) reserved: [u64; 2],
+    pub(crate) own_limited: u64,
+    pub(crate) reserved: [u64; 1],
 }
 static_assert!(size_of::<LogStats>() == 64);
 

@@ -190,7 +190,7 @@ extern "C" {
     pub(super) fn fanlight_comm(buffer: *mut c_char);
     pub(super) fn fanlight_default_level() -> c_int;
     pub(super) fn fanlight_in_emergency() -> bool;
-    pub(super) fn fanlight_clock_offset() -> i64;
+    pub(super) fn fanlight_clock_bracket(low: *mut i64, high: *mut i64);
 
     pub(super) fn fanlight_console_new(data: *mut c_void, index: c_short) -> *mut Console;
     pub(super) fn fanlight_console_register(console: *mut Console) -> c_int;

@@ -389,9 +389,14 @@ void fanlight_clock_free(struct fanlight_clock *clock)
 	kfree(clock);
 }
 
-s64 fanlight_clock_offset(void)
+void fanlight_clock_bracket(s64 *low, s64 *high)
 {
-	return ktime_get_real_fast_ns() - local_clock();
+	u64 before = local_clock();
+	u64 wall = ktime_get_real_fast_ns();
+	u64 after = local_clock();
+
+	*low = wall - after;
+	*high = wall - before;
 }
 
 /* Raspberry Pi firmware */

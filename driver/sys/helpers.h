@@ -286,8 +286,8 @@ struct fanlight_clock *fanlight_clock_new(const void *data);
 void fanlight_clock_free(struct fanlight_clock *clock);
 /* Implemented in Rust (sys/console.rs). In hard interrupt context. */
 void fanlight_clock_set(const void *data);
-/* Nanoseconds from the clock of the records to the wall clock. Any context. */
-s64 fanlight_clock_offset(void);
+/* Between which nanoseconds from the clock of the records to the wall clock are. Any context. */
+void fanlight_clock_bracket(s64 *low, s64 *high);
 
 /* Whether the current task may read what /dev/kmsg shows: 0 or a negative errno. */
 int fanlight_may_read_kmsg(void);

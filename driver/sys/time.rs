@@ -17,10 +17,13 @@ pub(crate) fn local_clock() -> u64 {
     unsafe { ffi::fanlight_local_clock() }
 }
 
-/// Nanoseconds from [`local_clock`] to the wall clock. Safe in any context.
-pub(crate) fn clock_offset() -> i64 {
-    // SAFETY: no preconditions.
-    unsafe { ffi::fanlight_clock_offset() }
+/// Nanoseconds from [`local_clock`] to the wall clock: the lowest and the highest number that they
+/// can be. Safe in any context.
+pub(crate) fn clock_bracket() -> (i64, i64) {
+    let (mut low, mut high) = (0, 0);
+    // SAFETY: the function writes to both numbers, which live until it returns.
+    unsafe { ffi::fanlight_clock_bracket(&mut low, &mut high) };
+    (low, high)
 }
 
 /// Who writes a record, when, and in which context.

@@ -241,7 +241,12 @@ struct fanlight_log_header {
 	__u64 first_seq;
 	/* the boot whose records these are: /proc/sys/kernel/random/boot_id, in binary */
 	__u8 boot_id[16];
-	__u8 reserved[24];		/* 0 */
+	/*
+	 * in a ring that was saved to a file: nanoseconds from the time of a record to the wall
+	 * clock, 0: not known. 0 in a mapping, where the attribute clock_offset has it
+	 */
+	__s64 clock_offset;
+	__u8 reserved[16];		/* 0 */
 	/* in a log of an earlier boot, the first one has the records of programs, too */
 	struct fanlight_log_lane lanes[FANLIGHT_LOG_LANES];
 };
@@ -332,7 +337,8 @@ struct fanlight_log_stats {
 	__u64 kernel_missed;
 	__u64 lost;			/* records that this descriptor has lost so far */
 	__u64 limited;			/* records that write() has suppressed: write_limit */
-	__u64 reserved[2];		/* 0 */
+	__u64 own_limited;		/* of these, records that this descriptor wrote */
+	__u64 reserved[1];		/* 0 */
 };
 
 #define FANLIGHT_IOC_MAGIC		0xF4

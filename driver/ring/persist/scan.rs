@@ -54,6 +54,11 @@ pub struct Boot {
     pub damaged: u32,
     /// Bytes of the intact records.
     pub bytes: u32,
+    /// How many boots ago it was: 1 for the boot before this one.
+    ///
+    /// A boot that was forgotten in this boot counts. One of which the region had nothing when this
+    /// boot began does not: it cannot be known.
+    pub ago: u32,
     generation: u32,
     /// The highest serial of a block, and the highest of a block that knows the clock.
     serial: u32,
@@ -69,6 +74,7 @@ impl Boot {
         missing: 0,
         damaged: 0,
         bytes: 0,
+        ago: 0,
         generation: 0,
         serial: 0,
         clock_serial: 0,
@@ -196,6 +202,9 @@ impl Scan {
                 boot.missing = missing;
                 boot.damaged = damaged;
             }
+        }
+        for boot in self.boots.get_mut(..self.len).unwrap_or(&mut []) {
+            boot.ago = self.generation.saturating_sub(boot.generation);
         }
     }
 

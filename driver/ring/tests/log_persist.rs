@@ -9,9 +9,9 @@ mod ring {
     pub use fanlight_ring::*;
 }
 
-use fanlight_ring::persist::{blocks, Appender, Block, Ending, Scan, Share};
+use fanlight_ring::persist::{blocks, Appender, Block, Boot, Ending, Scan, Share};
 use fanlight_ring::persist::{BLOCK, BOOTS_MAX, MAGIC, REGION_MIN, VERSION};
-use fanlight_ring::{BODY_MAX, RECORD_MAX};
+use fanlight_ring::{Word, BODY_MAX, RECORD_MAX};
 use proptest::prelude::*;
 use region::*;
 
@@ -428,6 +428,28 @@ fn log_persist_rebind_goes_on_and_adds_no_earlier_boot() {
     // 500 records of 40 bytes take 6 blocks, not 500.
     assert!(found[0].seqs.len() > 300);
     assert_eq!(found[1].seqs, (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn log_persist_boots_are_numbered_though_one_was_forgotten() {
+    let ago = |memory: &[Word], boot| -> Vec<(u32, u32)> {
+        let scan = Live::bind(memory, boot).scan;
+        let number = |boot: &Boot| u32::from_ne_bytes(boot.boot_id[..4].try_into().unwrap());
+        let boots = scan.boots().iter();
+        boots.map(|boot| (number(boot), boot.ago)).collect()
+    };
+    let memory = region(8);
+    for boot in 1..4 {
+        Live::bind(&memory, boot).kernel(0..10, 60);
+    }
+    assert_eq!(ago(&memory, 4), [(3, 1), (2, 2), (1, 3)]);
+    let live = Live::bind(&memory, 4);
+    live.kernel(0..10, 60);
+    assert!(!live.appender.forget(0, 8));
+    live.appender.unbind(0, 10);
+    // Now boot 2 is the first in the list, but it is not the one before.
+    assert_eq!(ago(&memory, 4), [(2, 2), (1, 3)]);
+    assert_eq!(ago(&memory, 5), [(4, 1), (2, 3), (1, 4)]);
 }
 
 #[test]

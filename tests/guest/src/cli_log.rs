@@ -28,6 +28,12 @@ tests! {
         cli_log_write_appends,
         cli_log_write_takes_lines_from_stdin,
         cli_log_write_splits_long_lines,
+        cli_log_write_keeps_what_is_behind_a_nul,
+        cli_log_write_counts_its_own_records,
+        cli_log_raw_records_are_whole,
+        cli_log_of_a_node_is_a_record_per_read,
+        cli_log_after_cursor_goes_on_after_a_rebind,
+        cli_log_dates_are_the_drivers,
         cli_log_without_follow_ends_under_a_writer,
         cli_log_follow_ends_with_its_reader,
         cli_log_gives_a_record_the_same_date_each_time,
@@ -69,9 +75,22 @@ fn cli_log_raw_is_what_read_gives() {
     let printed = run("fanlight", &["log", "--raw", "-d", "0"])
         .success()
         .text();
-    let expected = Messages::of_log(&LOG).all().concat();
-    let end = expected.find(&mark).expect("our mark");
-    assert_eq!(printed[..end.min(printed.len())], expected[..end]);
+    let mut rest = printed.as_str();
+    for message in Messages::of_log(&LOG).all() {
+        // A read cuts what is longer.
+        let len = match message.len() {
+            2048.. => rest.find('\n').map_or(rest.len(), |end| end + 1),
+            len => len,
+        };
+        let (found, behind) = rest.split_at_checked(len).unwrap_or((rest, ""));
+        let same = found == message || message.len() >= 2048 && found.starts_with(&message[..2000]);
+        assert!(same, "{found:?} instead of {message:?}");
+        rest = behind;
+        if message.contains(&mark) {
+            return;
+        }
+    }
+    panic!("our mark is not among the messages");
 }
 
 fn cli_log_json_is_an_object_a_line() {
@@ -315,6 +334,159 @@ fn cli_log_write_splits_long_lines() {
     let parts = &texts[1..texts.len() - 1];
     assert!(parts.len() > 1, "{parts:?}");
     assert_eq!(parts.concat().replace(' ', ""), long.replace(' ', ""));
+}
+
+fn cli_log_write_keeps_what_is_behind_a_nul() {
+    let mark = unique("before");
+    let mut reader = Reader::at_the_end(&LOG);
+    let mut command = Command::new("fanlight");
+    command.args(["log", "write", "-d", "0"]);
+    let ran = run_with(
+        &mut command,
+        "fanlight",
+        format!("{mark}\0after\n").as_bytes(),
+    );
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert!(ran.err.contains("1 NUL byte"), "{}", ran.err);
+    assert_eq!(reader.find(&mark).text(), format!("{mark}\\x00after"));
+}
+
+fn cli_log_write_counts_its_own_records() {
+    let stop = Signal::new();
+    // Suppressed after the first ten, but for ten every five seconds.
+    let flood = Child::spawn(|| {
+        let log = LOG.open();
+        while stop.wait_for(Duration::ZERO).is_none() {
+            for n in 0..100 {
+                append(&log, &format!("a flood by another program {n}"));
+            }
+        }
+        0
+    });
+    assert!(wait::until(|| {
+        let log = LOG.open();
+        crate::log::stats(log.raw()).limited > 0
+    }));
+    let ran: Vec<_> = (0..5)
+        .map(|_| run("fanlight", &["log", "write", "-d", "0", "innocent"]))
+        .collect();
+    stop.send();
+    flood.wait();
+    for ran in ran {
+        assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+    }
+    // Its own are counted.
+    let mut command = Command::new("fanlight");
+    command.args(["log", "write", "-d", "0"]);
+    let ran = run_with(&mut command, "fanlight", "many\n".repeat(500).as_bytes());
+    assert_eq!(ran.status, 1, "{ran:?}");
+    assert!(ran.err.contains("of these records were suppressed"));
+}
+
+/// A record whose text form is longer than a read returns, and the one behind it.
+fn long_and_next() -> (String, String) {
+    let (long, next) = (unique("a long record"), unique("the next record"));
+    let log = LOG.open();
+    append(
+        &log,
+        &format!("{long} {}{}", "\x01".repeat(400), "a".repeat(560)),
+    );
+    append(&log, &next);
+    (long, next)
+}
+
+fn cli_log_raw_records_are_whole() {
+    let _unlimited = unlimited(&LOG);
+    let (long, next) = long_and_next();
+    let printed = run("fanlight", &["log", "--raw", "-d", "0"]).success();
+    std::fs::write("/tmp/fanlight-raw", &printed.out).expect("a file");
+    let args = ["log", "-F", "/tmp/fanlight-raw", "-o", "cat"];
+    let read = run("fanlight", &args).success();
+    let _ = std::fs::remove_file("/tmp/fanlight-raw");
+    assert_eq!(read.err, "");
+    let read = read.text();
+    assert!(read.lines().any(|line| line == next), "it is hidden");
+    let line = read.lines().find(|line| line.starts_with(&long));
+    let line = line.expect("the long record");
+    assert!(line.ends_with(&"a".repeat(560)), "it is cut: {line}");
+}
+
+fn cli_log_of_a_node_is_a_record_per_read() {
+    let _unlimited = unlimited(&LOG);
+    let (_, next) = long_and_next();
+    // The kernel's own log: it cuts such a record, and without its newline.
+    let text = format!("<6>{}{}\n", "\x01".repeat(400), "a".repeat(560));
+    let behind = unique("behind it");
+    for text in [&text, &format!("<6>{behind}\n")] {
+        if std::fs::write("/dev/kmsg", text).is_err() {
+            crate::skip!("/dev/kmsg cannot be written");
+        }
+    }
+    for (node, words) in [("/dev/fanlight0/log", next), ("/dev/kmsg", behind)] {
+        let read = run("fanlight", &["log", "-F", node, "-o", "cat"]).success();
+        let hidden = !read.text().lines().any(|line| line == words);
+        // A ring is mapped, where nothing is cut.
+        let said = node != "/dev/kmsg" || read.err.contains("cut");
+        assert!(!hidden && said, "{node}: {}", read.err);
+    }
+}
+
+/// The cursor of the record with these words.
+fn cursor_of(words: &str) -> String {
+    let args = ["log", "-d", "0", "--json", "-Q", "-g", words];
+    let json = run("fanlight", &args).success().text();
+    let rest = json.split(r#""cursor":""#).nth(1).expect("a cursor");
+    rest.split('"').next().expect("its end").to_owned()
+}
+
+fn cli_log_after_cursor_goes_on_after_a_rebind() {
+    let _unlimited = unlimited(&LOG);
+    let marks = ["cursor one", "cursor two", "cursor three"].map(unique);
+    let [one, two, three] = &marks;
+    // The records of programs do not come again.
+    let by_program = unique("cursor by a program");
+    kmsg(&format!("<4>{one}"));
+    append(&LOG.open(), &by_program);
+    kmsg(&format!("<4>{two}"));
+    kmsg(&format!("<4>{three}"));
+    crate::log::kernel_has_arrived(&LOG);
+    let cursors = [cursor_of(two), cursor_of(&by_program)];
+    let after = |cursor: &str| {
+        let args = ["log", "-d", "0", "-o", "cat", "--after-cursor", cursor];
+        run("fanlight", &args).success().text()
+    };
+    let check = |when: &str| {
+        for (cursor, first) in cursors.iter().zip([three, two]) {
+            let text = after(cursor);
+            assert_eq!(text.lines().next(), Some(first.as_str()), "{when}");
+            assert!(text.contains(three.as_str()), "{when}");
+        }
+    };
+    check("at once");
+    drop(crate::dev::Unbound::new(LOG.node));
+    crate::log::kernel_has_arrived(&LOG);
+    check("after a rebind");
+}
+
+fn cli_log_dates_are_the_drivers() {
+    const SAVED: &str = "/tmp/fanlight-dated";
+    let mark = unique("dated by the driver");
+    append(&LOG.open(), &mark);
+    let ns = i64::try_from(Reader::new(&LOG).find(&mark).ns).expect("nanoseconds");
+    let offset: i64 = LOG.attribute("clock_offset").parse().expect("an offset");
+    run("fanlight", &["log", "-d", "0", "--save", SAVED]).success();
+    let live = ["log", "-d", "0", "-o", "export"];
+    let saved = ["log", "-F", SAVED, "-o", "export"];
+    for args in [live, saved] {
+        let text = run("fanlight", &args).success().text();
+        let entries = text.split("\n\n");
+        let ours = entries.filter(|entry| entry.contains(&mark)).last();
+        let ours = ours.expect("the record");
+        let micros = ours.split("__REALTIME_TIMESTAMP=").nth(1).expect("a time");
+        let micros: i64 = micros.lines().next().unwrap().parse().expect("a number");
+        assert_eq!(micros, (ns + offset) / 1000, "{args:?}");
+    }
+    let _ = std::fs::remove_file(SAVED);
 }
 
 /// Appends as fast as it can until it is stopped.

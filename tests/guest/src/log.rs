@@ -504,10 +504,10 @@ pub fn unique(what: &str) -> String {
 
 pub fn stats(fd: i32) -> LogStats {
     let mut stats = LogStats {
-        reserved: [!0; 2],
+        reserved: [!0; 1],
         ..LogStats::default()
     };
     sys::ioctl(fd, uapi::IOC_LOG_STATS, &mut stats).expect("FANLIGHT_IOC_LOG_STATS");
-    assert_eq!(stats.reserved, [0; 2]);
+    assert_eq!(stats.reserved, [0; 1]);
     stats
 }

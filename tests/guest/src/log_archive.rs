@@ -6,8 +6,8 @@
 use std::fs;
 
 use crate::dev::{Unbound, LOG};
-use crate::earlier::{arrived, PREVIOUS};
-use crate::log::kmsg;
+use crate::earlier::{self, arrived, PREVIOUS};
+use crate::log::{append, kmsg};
 use crate::log_boots::forget_all;
 use crate::log_prev::{everything, nowhere};
 use crate::program::{needs, run, shell, Ran};
@@ -15,9 +15,11 @@ use crate::stages::{go_down, staged, Down, Staged};
 
 pub const STAGED: &[Staged] = staged! {
     log_archive_files_a_boot_once_and_forgets_it,
+    log_archive_runs_at_once_lose_nothing,
 };
 
 const MARK: &str = "to be filed";
+const DATED: &str = "the last one is of";
 const DISK: &str = "/tmp/fanlight-disk";
 const DIRECTORY: &str = "/tmp/fanlight-disk/crash";
 
@@ -76,9 +78,15 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
         forget_all();
         kmsg(&format!("<5>{MARK}"));
         arrived();
+        let date = date(&["-d", "0"], MARK);
+        append(&LOG.open(), &format!("<5>{DATED} {date}"));
         go_down(Down::Panic);
     }
     assert!(PREVIOUS.has(MARK));
+    let texts = PREVIOUS.texts();
+    let live = texts.iter().find_map(|text| text.strip_prefix(DATED));
+    let live = live.expect("the date when it was live").trim();
+    assert_eq!(date(&["-d", "0", "--boot=-1"], MARK), live);
     let id = PREVIOUS.attribute("boot_id");
     {
         let _disk = Disk::new("size=1m");
@@ -108,10 +116,46 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
         let path = format!("{DIRECTORY}/{name}");
         let filed = run("fanlight", &["log", "-o", "cat", "--file", &path]).success();
         let filed = filed.text();
+        assert_eq!(date(&["--file", &path], MARK), live, "{round}");
         for words in ["Booting Linux", MARK, "Kernel panic - not syncing"] {
             assert!(filed.lines().any(|line| line.starts_with(words)), "{words}");
         }
     }
     drop(Unbound::new(LOG.node));
     nowhere(MARK);
+}
+
+/// The date that is printed of the record with these words.
+fn date(log: &[&str], words: &str) -> String {
+    let args = ["-Q", "-g", words, "--time-format=iso"];
+    let ran = run("fanlight", &[&["log"], log, &args].concat()).success();
+    let text = ran.text();
+    let line = text.lines().find(|line| line.ends_with(words));
+    let line = line.unwrap_or_else(|| panic!("no {words:?} in {text}"));
+    line.split(' ').next().expect("a date").to_owned()
+}
+
+fn log_archive_runs_at_once_lose_nothing(stage: u32) {
+    earlier::needed(stage);
+    let boots: Vec<(String, usize)> = earlier::all()
+        .into_iter()
+        .map(|boot| (boot.attribute("boot_id"), boot.messages().len()))
+        .filter(|(_, records)| *records > 0)
+        .collect();
+    let _disk = Disk::new("size=8m");
+    shell(&format!(
+        "for i in 1 2 3 4; do fanlight log archive --volatile -d 0 {DIRECTORY} & done; wait"
+    ))
+    .success();
+    let names = crate::dev::names_in(DIRECTORY);
+    assert_eq!(names.len(), boots.len(), "{names:?}");
+    for (id, records) in &boots {
+        let name = names.iter().find(|name| name.contains(id));
+        let path = format!("{DIRECTORY}/{}", name.expect("its file"));
+        let filed = run("fanlight", &["log", "--json", "--file", &path]).success();
+        assert_eq!(filed.text().lines().count(), *records, "{path}");
+    }
+    for boot in earlier::all() {
+        assert_eq!(boot.texts(), [""; 0], "{} is forgotten", boot.name());
+    }
 }

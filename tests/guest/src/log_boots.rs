@@ -5,7 +5,7 @@
 use std::fs;
 
 use crate::child::Child;
-use crate::dev::LOG;
+use crate::dev::{Unbound, LOG};
 use crate::earlier::{self, arrived, Earlier, PREVIOUS};
 use crate::host;
 use crate::log::{append, kmsg, number, text, unique, unlimited, Loglevel, Messages};
@@ -120,8 +120,12 @@ fn the_command_finds_them(boots: &[Earlier]) {
         .expect("the kernel's mark");
     let now = unique("of the running boot");
     append(&LOG.open(), &now);
-    let cursor = format!("{id}:{}", number(place));
-    let after = fanlight(&["--after-cursor", &cursor, "-o", "cat"])
+    let json = fanlight(&["--boot=-2", "--json", "-Q", "-g", &mark(stage_of(2))]);
+    let json = json.success().text();
+    let cursor = json.split(r#""cursor":""#).nth(1).expect("a cursor");
+    let cursor = cursor.split('"').next().expect("its end");
+    assert!(cursor.starts_with(&format!("{id}:{}:", number(place))));
+    let after = fanlight(&["--after-cursor", cursor, "-o", "cat"])
         .success()
         .text();
     let has = |line: &str| after.lines().any(|found| found == line);
@@ -132,6 +136,23 @@ fn the_command_finds_them(boots: &[Earlier]) {
     assert_eq!(fanlight(&["--boot=-1"]).status, 2);
     assert_eq!(PREVIOUS.attribute("ending"), "none");
     assert_eq!(fanlight(&["--boot=-2"]).success().text(), by_number);
+    the_oldest_is_not_the_previous(boots);
+}
+
+/// After the boot before this one was forgotten, the newest one that is left is not called so, and
+/// what the hardware reports of the last reset is not of it.
+fn the_oldest_is_not_the_previous(boots: &[Earlier]) {
+    assert_eq!(PREVIOUS.number("boots_ago"), 0, "it was forgotten");
+    for boot in &boots[1..] {
+        assert_eq!(boot.number("boots_ago"), boot.0 as i64);
+    }
+    let second = Earlier(2).attribute("boot_id");
+    drop(Unbound::new(LOG.node));
+    assert_eq!(PREVIOUS.attribute("boot_id"), second);
+    assert_eq!(PREVIOUS.number("boots_ago"), 2);
+    let ran = run("fanlight", &["log", "-d", "0", "--boot=-1", "-n", "1"]);
+    assert!(ran.err.contains("boot -1 "), "{}", ran.err);
+    assert!(!ran.err.contains("previous boot"), "{}", ran.err);
 }
 
 /// Writes more than the region has room for, as the kernel and as a program.

@@ -17,6 +17,7 @@ tests! {
         log_limit_counts_and_reports_what_it_suppressed,
         log_limit_reports_when_the_file_is_closed,
         log_limit_is_of_the_open_file,
+        log_limit_counts_each_file_by_itself,
         log_limit_of_0_is_none,
         log_limit_refuses_what_is_no_number,
         log_flood_by_programs_leaves_the_kernels_records_in_the_ring;
@@ -121,6 +122,21 @@ fn log_limit_is_of_the_open_file() {
         append(&second, &format!("{mark} {n}"));
     }
     assert_eq!(with(&mark).len(), 10);
+}
+
+fn log_limit_counts_each_file_by_itself() {
+    let _limit = Limit::set(2);
+    let (flood, innocent) = (LOG.open(), LOG.open());
+    let before = limited();
+    for n in 0..10 {
+        append(&flood, &format!("too many {n}"));
+    }
+    append(&innocent, "only one");
+    let (flood, innocent) = (stats(flood.raw()), stats(innocent.raw()));
+    assert!(flood.own_limited > 0);
+    assert_eq!(innocent.own_limited, 0);
+    // Others may have had records suppressed as well.
+    assert!(innocent.limited >= before + flood.own_limited);
 }
 
 fn log_limit_of_0_is_none() {

@@ -34,7 +34,9 @@ fn log_map_header_is_as_the_abi_has_it() {
         assert_eq!(header.version, uapi::LOG_VERSION);
         assert_eq!(header.header_size, 4096);
         assert_eq!(header.data_size as usize, spec.size - 4096);
-        assert_eq!(header.reserved, [0; 24]);
+        assert_eq!(header.reserved, [0; 16]);
+        // A mapping has it in sysfs.
+        assert_eq!(header.clock_offset, 0);
         let mut offset = header.header_size;
         for (number, lane) in header.lanes.iter().enumerate() {
             assert!(lane.size.is_power_of_two() && lane.size >= [0x8000, 0x4000][number]);

@@ -90,7 +90,8 @@ pub struct LogHeader {
     pub data_size: u32,
     pub first_seq: u64,
     pub boot_id: [u8; 16],
-    pub reserved: [u8; 24],
+    pub clock_offset: i64,
+    pub reserved: [u8; 16],
     pub lanes: [LogLane; LANES],
 }
 
@@ -128,7 +129,8 @@ pub struct LogStats {
     pub kernel_missed: u64,
     pub lost: u64,
     pub limited: u64,
-    pub reserved: [u64; 2],
+    pub own_limited: u64,
+    pub reserved: [u64; 1],
 }
 
 const fn ioc(direction: u32, number: u32, size: usize) -> u32 {

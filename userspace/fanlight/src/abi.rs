@@ -108,8 +108,10 @@ pub struct LogStats {
     pub lost: u64,
     /// Records that `write()` has suppressed because of the write limit.
     pub limited: u64,
+    /// Of these, records that were written by the asking descriptor.
+    pub own_limited: u64,
     /// 0.
-    pub reserved: [u64; 2],
+    pub reserved: [u64; 1],
 }
 const _: () = assert!(size_of::<LogStats>() == 64);
 

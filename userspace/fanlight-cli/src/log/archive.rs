@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `fanlight log archive`: files the logs of earlier boots, one text file each, and clears them.
 //!
-//! A boot's log is cleared only when its file and the file's name are on the disk. The name is made
-//! of the boot, so that a log which could not be cleared is filed under the same name again.
+//! A boot's log is cleared only when all of its records are in a file, and this file and its name
+//! are on the disk. The name is made of the boot, so that a log which could not be cleared is filed
+//! under the same name again. Later boots may have taken room from it in the meantime: a file never
+//! loses a record that it has.
+//!
+//! One run at a time has the directory; others wait.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use fanlight::{Ending, Start};
+use fanlight::{Board, Ending, Record, Start};
+use rustix::fs::{flock, FlockOperation};
 
-use super::boot_id::BootId;
-use super::boots::{self, Extent};
+use super::boot_id::{BootId, Hash};
+use super::boots;
+use super::clock::Clock;
 use super::source::{self, Records, Source};
 use super::store;
 use crate::args::Matches;
@@ -25,23 +32,21 @@ pub fn run(matches: &Matches) -> Result<()> {
         files: matches.value("max-files")?,
         bytes: matches.text("max-size")?.map(number::integer).transpose()?,
     };
-    let mut sources = Vec::new();
-    for board in target::boards(matches)? {
-        let directory = board.path().file_name().unwrap_or_default();
-        let name = directory.to_string_lossy().into_owned();
-        let found = boots::with_records(&board)?;
-        sources.extend(found.into_iter().map(|source| (name.clone(), source)));
-    }
-    if sources.is_empty() && !directory.is_dir() {
+    let boards = target::boards(matches)?;
+    if !directory.is_dir() && sources(&boards)?.is_empty() {
         return Ok(());
     }
     let archive = Archive::open(directory, matches.has("volatile"))?;
+    // Now, because another run may have filed and cleared them while this one has waited.
+    let sources = sources(&boards)?;
     let mut out = output::stdout();
     let mut failed = false;
     let mut written = Vec::new();
     for (board, source) in &sources {
         match file(&archive, board, source) {
-            Ok((name, records)) => {
+            // Cleared since it was listed.
+            Ok(None) => {}
+            Ok(Some((name, records))) => {
                 let path = archive.directory.join(&name);
                 writeln!(
                     out,
@@ -68,64 +73,66 @@ pub fn run(matches: &Matches) -> Result<()> {
     }
 }
 
-/// Files one boot's log, and then clears it. Returns the file's name and the number of records.
-fn file(archive: &Archive, board: &str, source: &Source) -> Result<(String, u64)> {
+/// The logs of earlier boots that have records, each with its board's name.
+fn sources(boards: &[Board]) -> Result<Vec<(String, Source)>> {
+    let mut sources = Vec::new();
+    for board in boards {
+        let directory = board.path().file_name().unwrap_or_default();
+        let name = directory.to_string_lossy().into_owned();
+        let found = boots::with_records(board)?;
+        sources.extend(found.into_iter().map(|source| (name.clone(), source)));
+    }
+    Ok(sources)
+}
+
+/// Files one boot's log, and then clears it. Returns the file's name and the number of its records;
+/// `None` if there is nothing to file.
+fn file(archive: &Archive, board: &str, source: &Source) -> Result<Option<(String, usize)>> {
     let Records::Ring(log) = &source.records else {
         return Err(Error::message("this is not a boot's log"));
     };
-    let extent = Extent::of(source)?;
+    let mut records = Vec::new();
+    source.each(Start::Oldest, |record| {
+        records.push(record.clone().into_owned());
+        Ok(())
+    })?;
+    if records.is_empty() {
+        return Ok(None);
+    }
     let ending = source
         .salvaged()
         .map_or(Ending::Unknown, |found| found.ending);
     let boot = match source.boot_id {
         Some(id) => id.to_string(),
-        None => nameless(source)?,
+        None => nameless(&records),
     };
-    let date = source.clock().compact_utc(extent.last);
     let name = Name {
         board: board.to_owned(),
         boot,
         ending: ending.to_string(),
     };
-    let file = name.file(date.as_deref());
-    archive
-        .store(&file, &name, |out| {
-            let offset = source.clock().offset();
-            out.write_all(source::header(source.boot_id, &name.ending, offset).as_bytes())?;
-            let written = source.each(Start::Oldest, |record| Ok(record.write_kmsg(true, out)?));
-            written.map_err(|error| match error {
-                Error::Output(error) => error,
-                Error::Library(error) => io::Error::other(error.to_string()),
-                _ => io::ErrorKind::Other.into(),
-            })
-        })
-        .map_err(|error| {
-            Error::message(format!(
-                "cannot file the log of {} as {}: {}",
-                boots::name(source),
-                archive.directory.join(&file).display(),
-                plain(&error)
-            ))
-        })?;
+    let filed = archive.file(name, source.boot_id, source.clock_offset(), records);
+    let (file, count) = filed.map_err(|error| {
+        Error::message(format!(
+            "cannot file the log of {} in {}: {}",
+            boots::name(source),
+            archive.directory.display(),
+            plain(&error)
+        ))
+    })?;
     log.clear()?;
-    Ok((file, extent.records))
+    Ok(Some((file, count)))
 }
 
-/// What stands for the boot id where there is none: a hash of the records (FNV-1a).
-fn nameless(source: &Source) -> Result<String> {
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    source.each(Start::Oldest, |record| {
-        let numbers = record
-            .seq
-            .to_le_bytes()
-            .into_iter()
-            .chain(record.ns.to_le_bytes());
-        for byte in numbers.chain(record.text.iter().copied()) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        Ok(())
-    })?;
-    Ok(format!("x{hash:016x}"))
+/// What stands for the boot id where there is none: a hash of the records.
+fn nameless(records: &[Record<'_>]) -> String {
+    let mut hash = Hash::new();
+    for record in records {
+        hash.add(&record.seq.to_le_bytes());
+        hash.add(&record.ns.to_le_bytes());
+        hash.add(&record.text);
+    }
+    format!("x{:016x}", hash.0)
 }
 
 /// What a file's name says, beside the date: `fanlight0-20261120T133633Z-BOOT-panic.log`.
@@ -142,6 +149,10 @@ impl Name {
     fn file(&self, date: Option<&str>) -> String {
         let date = date.map(|date| format!("{date}-")).unwrap_or_default();
         format!("{}-{date}{}-{}.log", self.board, self.boot, self.ending)
+    }
+
+    fn is_of_the_boot_of(&self, other: &Self) -> bool {
+        (&self.board, &self.boot) == (&other.board, &other.boot)
     }
 
     /// Takes a name apart; `None` for files that are not the archive's.
@@ -176,9 +187,11 @@ struct Limits {
     bytes: Option<u64>,
 }
 
-/// A directory of filed logs.
+/// A directory of filed logs, which no other run has at the same time.
 struct Archive {
     directory: PathBuf,
+    /// The directory, locked as long as it is open.
+    _lock: fs::File,
 }
 
 /// A filed log.
@@ -214,13 +227,81 @@ impl Archive {
             )));
         }
         if !exists {
-            fs::create_dir(&directory).map_err(|error| failed("create", error))?;
+            match fs::create_dir(&directory) {
+                // Another run was faster.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => made.map_err(|error| failed("create", error))?,
+            }
             let synced = store::sync_directory(nearest);
             synced.map_err(|error| failed("create", error))?;
         }
+        let lock = lock(&directory).map_err(|error| failed("lock", error))?;
         // What a power failure left behind.
         let _ = fs::remove_file(directory.join(Self::TEMPORARY));
-        Ok(Self { directory })
+        Ok(Self {
+            directory,
+            _lock: lock,
+        })
+    }
+
+    /// Brings records of a boot to one file on the disk, together with those that earlier runs have
+    /// filed of that boot. Returns the file's name and the number of records in it.
+    fn file(
+        &self,
+        mut name: Name,
+        boot_id: Option<BootId>,
+        mut offset: Option<i64>,
+        records: Vec<Record<'static>>,
+    ) -> io::Result<(String, usize)> {
+        let mut all: BTreeMap<u64, Record<'static>> = BTreeMap::new();
+        let mut before = Vec::new();
+        for filed in self.files()? {
+            if filed.name.is_of_the_boot_of(&name) {
+                let (records, known) = self.read(&filed.file)?;
+                offset = offset.or(known);
+                // The note of it is in the region's newest blocks only.
+                if filed.name.ending == Ending::Panic.to_string() {
+                    name.ending.clone_from(&filed.name.ending);
+                }
+                all.extend(records.iter().map(|record| (record.seq, record.clone())));
+                before.push((filed, records));
+            }
+        }
+        all.extend(records.into_iter().map(|record| (record.seq, record)));
+        let has_all = |records: &[Record<'_>]| {
+            let known = |record: &Record<'_>| {
+                let same = all.get(&record.seq);
+                same.is_some_and(|same| (&same.text, &same.dict) == (&record.text, &record.dict))
+            };
+            records.len() == all.len() && records.iter().all(known)
+        };
+        if let Some((filed, _)) = before.iter().find(|(_, records)| has_all(records)) {
+            store::sync_directory(&self.directory)?;
+            return Ok((filed.file.clone(), all.len()));
+        }
+        let last = all.last_key_value().map_or(0, |(_, record)| record.ns);
+        let file = name.file(Clock::of_offset(offset).compact_utc(last).as_deref());
+        self.store(&file, &name, |out| {
+            out.write_all(source::header(boot_id, &name.ending, offset).as_bytes())?;
+            all.values()
+                .try_for_each(|record| record.write_kmsg(true, out))
+        })?;
+        let (written, _) = self.read(&file)?;
+        if !has_all(&written) {
+            let (written, all) = (written.len(), all.len());
+            return Err(io::Error::other(format!(
+                "only {written} of {all} records are in {file}"
+            )));
+        }
+        Ok((file, all.len()))
+    }
+
+    /// What a filed log has.
+    fn read(&self, file: &str) -> io::Result<(Vec<Record<'static>>, Option<i64>)> {
+        source::archived(&self.directory.join(file)).map_err(|error| match error {
+            Error::Message(text) => io::Error::other(text),
+            _ => io::ErrorKind::InvalidData.into(),
+        })
     }
 
     /// The filed logs, those that go first at the front: by age, and panics last.
@@ -269,8 +350,7 @@ impl Archive {
             content,
         )?;
         for other in before {
-            let same = (&other.name.board, &other.name.boot) == (&name.board, &name.boot);
-            if same && other.file != file {
+            if other.name.is_of_the_boot_of(name) && other.file != file {
                 fs::remove_file(self.directory.join(&other.file))?;
             }
         }
@@ -305,6 +385,17 @@ impl Archive {
             store::sync_directory(&self.directory).map_err(failed)?;
         }
         Ok(removed)
+    }
+}
+
+/// Waits until this process has the directory alone, until the file is closed.
+fn lock(directory: &Path) -> io::Result<fs::File> {
+    let file = fs::File::open(directory)?;
+    loop {
+        match flock(&file, FlockOperation::LockExclusive) {
+            Err(rustix::io::Errno::INTR) => {}
+            result => return Ok(result.map(|()| file)?),
+        }
     }
 }
 
@@ -464,9 +555,88 @@ mod tests {
         assert_eq!(error.unwrap_err().raw_os_error(), Some(28));
         assert_eq!(fs::read_dir(&scratch.0.directory).unwrap().count(), 0);
         // What a power failure left is removed by the next run.
+        let directory = scratch.0.directory.clone();
+        let left = directory.join(Archive::TEMPORARY);
+        drop(scratch);
+        fs::create_dir(&directory).unwrap();
+        fs::write(&left, "half").unwrap();
+        drop(Archive::open(directory.clone(), true).unwrap());
+        assert!(!left.exists());
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    fn records(numbers: std::ops::Range<u64>) -> Vec<Record<'static>> {
+        let text = |n: u64| format!("record {n}\nand \\ its second line").into_bytes();
+        numbers
+            .map(|n| {
+                let mut record = Record::new(n, n * 1_000_000, fanlight::Level::Info, b"");
+                record.text = text(n).into();
+                record
+            })
+            .collect()
+    }
+
+    fn numbers(scratch: &Scratch, file: &str) -> Vec<u64> {
+        let (records, _) = scratch.0.read(file).unwrap();
+        records.iter().map(|record| record.seq).collect()
+    }
+
+    #[test]
+    fn log_archive_never_shrinks_a_file() {
+        let scratch = Scratch::new("shrink");
+        let file = |ending: &str, numbers| {
+            let filed = scratch
+                .0
+                .file(name(1, ending), None, Some(7), records(numbers));
+            filed.unwrap()
+        };
+        let (panic, count) = file("panic", 10..30);
+        assert_eq!(count, 20);
+        // Clearing failed, and a later boot has taken the oldest blocks, or all but one record, or
+        // the one that had the note of the panic.
+        for (ending, numbers) in [("panic", 15..30), ("panic", 29..30), ("reset", 12..20)] {
+            assert_eq!(file(ending, numbers), (panic.clone(), 20));
+        }
+        assert_eq!(
+            self::numbers(&scratch, &panic),
+            (10..30).collect::<Vec<_>>()
+        );
+        // A file of which a part is gone gets what the log still has.
+        let path = scratch.0.directory.join(&panic);
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        let (again, count) = file("panic", 15..30);
+        assert_eq!(count, 20);
+        assert_eq!(
+            self::numbers(&scratch, &again),
+            (10..30).collect::<Vec<_>>()
+        );
+        assert_eq!(fs::read(scratch.0.directory.join(&again)).unwrap(), whole);
+        fs::write(scratch.0.directory.join(&again), "").unwrap();
+        let (again, count) = file("panic", 15..30);
+        assert_eq!((count, scratch.names()), (15, vec![again]));
+    }
+
+    #[test]
+    fn log_archive_runs_wait_for_each_other() {
+        let scratch = Scratch::new("lock");
+        let directory = scratch.0.directory.clone();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let archive = Archive::open(directory, true);
+            sender.send("the second has it").unwrap();
+            archive.map(drop).unwrap();
+        });
+        // Its temporary file is still there, and it goes on.
         let left = scratch.0.directory.join(Archive::TEMPORARY);
         fs::write(&left, "half").unwrap();
-        Archive::open(scratch.0.directory.clone(), true).unwrap();
+        let early = receiver.recv_timeout(Duration::from_millis(300));
+        assert!(early.is_err(), "{early:?}");
+        assert!(left.exists());
+        let Scratch(archive) = &scratch;
+        flock(&archive._lock, FlockOperation::Unlock).unwrap();
+        assert_eq!(receiver.recv(), Ok("the second has it"));
+        thread.join().unwrap();
         assert!(!left.exists());
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fanlight::{Board, Ending, Log, Start, WindowEntry};
 
-use super::boot_id::{BootId, Cursor};
+use super::boot_id::{BootId, Cursor, Search};
 use super::clock::Clock;
 use super::reset;
 use super::source::{Origin, Source};
@@ -41,7 +41,7 @@ pub fn select(matches: &Matches) -> Result<Selection> {
         None => None,
         Some(text) => Some(Cursor::parse(text).ok_or_else(|| {
             Error::Usage(format!(
-                "'{text}' is no cursor; --json prints them as BOOTID:SEQ"
+                "'{text}' is no cursor; --json prints them as BOOTID:SEQ:MICROSECONDS:HASH"
             ))
         })?),
     };
@@ -69,13 +69,18 @@ pub fn select(matches: &Matches) -> Result<Selection> {
                 cursor.boot
             )));
         }
-        selection.start = after(cursor);
+        selection.start = after(cursor, source)?;
     }
     Ok(selection)
 }
 
-fn after(cursor: Cursor) -> Start {
-    Start::Sequence(cursor.seq.saturating_add(1))
+fn after(cursor: Cursor, source: &Source) -> Result<Start> {
+    let mut search = Search::new(cursor);
+    source.each(Start::Oldest, |record| {
+        search.look(record);
+        Ok(())
+    })?;
+    Ok(search.start())
 }
 
 /// The log that is meant where no boot is named: the running boot's, or that of a named node.
@@ -156,7 +161,10 @@ fn since(matches: &Matches, cursor: Cursor, running: Source) -> Result<Selection
     }
     sources.reverse();
     sources.push(running);
-    let start = if found { after(cursor) } else { Start::Oldest };
+    let start = match sources.first() {
+        Some(source) if found => after(cursor, source)?,
+        _ => Start::Oldest,
+    };
     Ok(Selection { sources, start })
 }
 
@@ -222,26 +230,25 @@ impl Extent {
     }
 }
 
-/// How a boot is called in messages.
+/// How a boot is called in messages. The most recent one that is left need not be the previous one.
 pub fn name(source: &Source) -> String {
     match &source.origin {
         Origin::Running => "the running boot".to_owned(),
-        Origin::Earlier { age: Some(1), .. } => "the previous boot".to_owned(),
+        Origin::Earlier { found, .. } if found.boots_ago == Some(1) => {
+            "the previous boot".to_owned()
+        }
         Origin::Earlier { age: Some(age), .. } => format!("boot -{age}"),
         Origin::Earlier { age: None, .. } => "that boot".to_owned(),
-        Origin::File { .. } => "the boot of the file".to_owned(),
+        Origin::Image | Origin::Text { .. } => "the boot of the file".to_owned(),
     }
 }
 
-/// Why the hardware was reset, if that ended this boot and is known.
+/// Why the hardware was reset, if that ended this boot and is known. What it reports is about the
+/// last reset: it says nothing of a boot that others have followed.
 pub fn reason(source: &Source) -> Option<String> {
-    match &source.origin {
-        Origin::Earlier {
-            age: Some(1),
-            found,
-        } if found.ending == Ending::Reset => reset::reason(Path::new("/sys")),
-        _ => None,
-    }
+    let found = source.salvaged()?;
+    let ended = found.boots_ago == Some(1) && found.ending == Ending::Reset;
+    ended.then(|| reset::reason(Path::new("/sys")))?
 }
 
 /// One boot as --list-boots shows it.

@@ -37,7 +37,7 @@ pub fn civil(days: i64) -> (i64, i64, i64) {
 
 /// Days since 1970 of a date that a user wrote; `None` if there is no such day, as 31 April.
 pub fn checked_days(year: i64, month: i64, day: i64) -> Option<i64> {
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    if !(0..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
     let days = days(year, month, day);
@@ -57,6 +57,8 @@ mod tests {
         assert_eq!(days(1970, 1, 1), 0);
         assert_eq!(civil(11_016), (2000, 2, 29));
         assert_eq!(checked_days(2026, 4, 31), None);
+        // West of Greenwich, a clock that was never set shows this day.
+        assert_eq!(checked_days(1969, 12, 31), Some(-1));
         // 20 November 2026 is a Friday.
         assert_eq!(WEEKDAYS[(days(2026, 11, 20) % 7) as usize], "Fri");
     }

@@ -1,24 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The clock of a log: from nanoseconds since boot to dates, and back.
 //!
-//! # The running boot
-//!
-//! The kernel stamps records with a clock that begins at boot and stands still during suspend, as
-//! `CLOCK_MONOTONIC` does. The difference between the wall clock and `CLOCK_MONOTONIC` is a
-//! constant of the kernel which changes only when somebody sets the wall clock (or the system
-//! slept); NTP's slewing changes both clocks alike. A program can only read one clock after the
-//! other, so each measurement is off by the time in between, and dates made of it would differ from
-//! run to run. Hence [`measure`] reads monotonic, wall, monotonic: the constant is between `wall -
-//! after` and `wall - before`. The intersection of several such brackets is well below a
-//! microsecond wide. The constant is rounded to a millisecond, and where the bracket contains the
-//! boundary between two milliseconds, the measurement goes on until it does not. So the same record
-//! has the same date each time, at the price that all dates of a boot are up to half a millisecond
-//! off, all by the same amount.
-//!
-//! # Earlier boots
-//!
-//! The driver keeps the offset of an earlier boot's clock with its log. If that boot never had the
-//! time of day, there is none, and its dates are not known.
+//! The kernel stamps records with a clock that begins at boot. The driver knows how far this clock
+//! is from the wall clock, for the log of this boot as for those of earlier ones, and a saved ring
+//! and an archived log have that offset with them. So a record has one date, wherever it is read.
+//! If the offset is not known, the dates are not.
 
 use rustix::time::{clock_gettime, ClockId};
 
@@ -28,117 +14,35 @@ use super::zone::Zone;
 use crate::error::{Error, Result};
 
 pub const SECOND: i64 = 1_000_000_000;
-const MILLISECOND: i64 = 1_000_000;
 
 /// The clock of one boot's log.
 pub struct Clock {
     /// Nanoseconds from 1970 to the zero of the log's clock; `None` if this is not known.
     zero: Option<i64>,
-    /// The log is that of the running boot, whose wall clock may be set at any time.
-    running: bool,
     zone: Zone,
 }
 
-/// Where the difference of the two clocks is, in nanoseconds.
-#[derive(Clone, Copy)]
-struct Bracket {
-    low: i64,
-    high: i64,
-}
-
-impl Bracket {
-    /// One measurement.
-    fn sample() -> Self {
-        let before = now(ClockId::Monotonic);
-        let wall = now(ClockId::Realtime);
-        let after = now(ClockId::Monotonic);
-        Self {
-            low: wall - after,
-            high: wall - before,
-        }
-    }
-
-    /// The whole milliseconds that the lower and the upper end are rounded to.
-    fn rounded(self) -> (i64, i64) {
-        let round = |ns: i64| (ns + MILLISECOND / 2).div_euclid(MILLISECOND) * MILLISECOND;
-        (round(self.low), round(self.high))
-    }
-
-    /// What is in both; the newer one if they exclude each other, since then the clock was set.
-    fn narrowed(self, newer: Self) -> Self {
-        let both = Self {
-            low: self.low.max(newer.low),
-            high: self.high.min(newer.high),
-        };
-        if both.low <= both.high {
-            both
-        } else {
-            newer
-        }
-    }
-}
-
-fn now(clock: ClockId) -> i64 {
-    let time = clock_gettime(clock);
+fn now() -> i64 {
+    let time = clock_gettime(ClockId::Realtime);
     time.tv_sec * SECOND + time.tv_nsec
 }
 
-/// Measures the difference between the wall clock and `CLOCK_MONOTONIC`.
-fn measure() -> Bracket {
-    const LEAST: u32 = 8;
-    const MOST: u32 = 1000;
-    let mut bracket = Bracket::sample();
-    for count in 2..=MOST {
-        bracket = bracket.narrowed(Bracket::sample());
-        let (low, high) = bracket.rounded();
-        if count >= LEAST && low == high {
-            break;
-        }
-    }
-    bracket
-}
-
 impl Clock {
-    /// The clock of the running boot.
-    pub fn running() -> Self {
-        Self {
-            zero: Some(measure().rounded().0),
-            running: true,
-            zone: Zone::local(),
-        }
-    }
-
-    /// The clock of another boot, by what is known of it.
+    /// The clock of a log whose offset is this.
     pub fn of_offset(offset: Option<i64>) -> Self {
         Self {
             zero: offset,
-            running: false,
             zone: Zone::local(),
         }
     }
 
-    /// Measures again, and changes the offset if the wall clock was set since the last time.
-    pub fn update(&mut self) {
-        if !self.running {
-            return;
-        }
-        // One look is enough as long as nothing has changed.
-        let bracket = Bracket::sample();
-        let kept = self.zero.is_some_and(|zero| {
-            (bracket.low - MILLISECOND..=bracket.high + MILLISECOND).contains(&zero)
-        });
-        if !kept {
-            self.zero = Some(measure().rounded().0);
-        }
+    /// The offset is another one now: somebody has set the clock.
+    pub fn set_offset(&mut self, offset: Option<i64>) {
+        self.zero = offset;
     }
 
     pub fn knows_dates(&self) -> bool {
         self.zero.is_some()
-    }
-
-    /// The offset itself.
-    pub fn offset(&self) -> Option<i64> {
-        self.zero
     }
 
     /// A record's time in nanoseconds since 1970.
@@ -194,19 +98,19 @@ impl Clock {
         Some(format!("{seconds}Z"))
     }
 
-    /// Reads a time as a user writes it, as nanoseconds since boot; see WHEN in the help.
-    pub fn read(&self, text: &str) -> Result<u64> {
-        self.read_at(text, now(ClockId::Realtime))
+    /// Reads a time as a user writes it, as nanoseconds since boot, which are negative before it;
+    /// see WHEN in the help.
+    pub fn read(&self, text: &str) -> Result<i64> {
+        self.read_at(text, now())
     }
 
-    fn read_at(&self, text: &str, now: i64) -> Result<u64> {
+    fn read_at(&self, text: &str, now: i64) -> Result<i64> {
         let text = text.trim();
         let wrong = || Error::Usage(format!("invalid time '{text}'; see 'fanlight log --help'"));
         match when::parse(text, now, &self.zone).ok_or_else(wrong)? {
             when::When::SinceBoot(ns) => Ok(ns),
             when::When::Unix(unix) => match self.zero {
-                // Before boot is as good as at boot.
-                Some(zero) => Ok(u64::try_from(unix.saturating_sub(zero)).unwrap_or(0)),
+                Some(zero) => Ok(unix.saturating_sub(zero)),
                 None => Err(Error::message(
                     "the dates of this log are not known: give times as seconds since its boot, \
                      such as +12.5",
@@ -281,7 +185,6 @@ mod tests {
     fn clock(tz: &str) -> Clock {
         Clock {
             zero: Some((days(2026, 11, 20) * 86400 + 13 * 3600) * SECOND),
-            running: false,
             zone: Zone::named(tz),
         }
     }
@@ -314,7 +217,10 @@ mod tests {
             let now = clock.unix(0).unwrap() + 86400 * SECOND;
             let micro = 123_456_000;
             for ns in [0u64, 59_000_000_000, 3_600_000_000_000, 86_399_000_000_000] {
-                let read = |text: String| clock.read_at(&text, now).unwrap();
+                let read = |text: String| {
+                    let since_boot = clock.read_at(&text, now).unwrap();
+                    u64::try_from(since_boot).unwrap()
+                };
                 assert_eq!(read(clock.iso(ns + micro).unwrap()), ns + micro);
                 // As JSON has it.
                 let json = clock.iso(ns + micro).unwrap().replace(',', ".");
@@ -337,43 +243,40 @@ mod tests {
     }
 
     #[test]
-    fn log_clock_is_measured_alike_each_time() {
-        let clock = Clock::running();
-        for _ in 0..20 {
-            // Between two measurements nobody sets this machine's clock, but NTP may step it.
-            let again = Clock::running();
-            let apart = again.zero.unwrap().abs_diff(clock.zero.unwrap());
-            assert!(apart == 0 || apart > MILLISECOND as u64, "{apart} ns");
-            assert_eq!(again.zero.unwrap() % MILLISECOND, 0);
+    fn log_dates_of_odd_clocks_are_read() {
+        // Never set, in a zone where that was still 1969; as early and as late as a clock can be.
+        for (zero, zone) in [
+            (0, "EST5"),
+            (-3600 * SECOND, "UTC0"),
+            (i64::MIN, "UTC0"),
+            (i64::MAX - 3_600_000_000_000, "UTC0"),
+        ] {
+            let clock = Clock {
+                zero: Some(zero),
+                zone: Zone::named(zone),
+            };
+            let ns = 56_000_000_000;
+            let micros = clock.unix(ns).unwrap().rem_euclid(SECOND) / 1000 * 1000;
+            let whole = clock.unix(ns).unwrap().div_euclid(SECOND);
+            for (text, unix) in [
+                (clock.iso(ns), i128::from(micros)),
+                (clock.iso_seconds(ns), 0),
+                (clock.ctime(ns), 0),
+                (clock.compact_utc(ns), 0),
+            ] {
+                let text = text.unwrap();
+                let read = clock.read_at(&text, clock.unix(ns).unwrap());
+                let expected = i128::from(whole) * i128::from(SECOND) + unix - i128::from(zero);
+                assert_eq!(i128::from(read.unwrap()), expected, "{text}");
+            }
         }
     }
 
     #[test]
-    fn log_clock_that_was_set_is_measured_anew() {
-        let right = Clock::running();
-        let mut clock = Clock {
-            zero: right.zero.map(|zero| zero - 3600 * SECOND),
-            ..Clock::running()
-        };
-        clock.update();
-        assert!(clock.zero.unwrap().abs_diff(right.zero.unwrap()) <= 2 * MILLISECOND as u64);
-        // A difference as small as the rounding is none: dates stay as they were.
-        let near = clock.zero.map(|zero| zero + MILLISECOND / 2);
-        clock.zero = near;
-        clock.update();
-        assert_eq!(clock.zero, near);
-        // The offset of an earlier boot is what it is.
-        let mut earlier = Clock::of_offset(Some(7));
-        earlier.update();
-        assert_eq!(earlier.zero, Some(7));
-    }
-
-    #[test]
-    fn log_clock_brackets_begin_anew_when_the_clock_is_set() {
-        let bracket = |low, high| Bracket { low, high };
-        let both = bracket(0, 10).narrowed(bracket(5, 20));
-        assert_eq!((both.low, both.high), (5, 10));
-        let newer = bracket(0, 10).narrowed(bracket(50, 60));
-        assert_eq!((newer.low, newer.high), (50, 60));
+    fn log_times_before_boot_are_before_all_records() {
+        let clock = clock("UTC0");
+        for text in ["1999-01-01", "2026-11-20 12:59:59", "@0"] {
+            assert!(clock.read(text).unwrap() < 0, "{text}");
+        }
     }
 }

@@ -14,9 +14,9 @@ pub struct Filter {
     levels: u8,
     /// `None`: all of them.
     facilities: Option<Vec<Facility>>,
-    /// Nanoseconds since boot.
-    since: Option<u64>,
-    until: Option<u64>,
+    /// Nanoseconds since boot; negative before it.
+    since: Option<i64>,
+    until: Option<i64>,
     grep: Option<Pattern>,
 }
 
@@ -69,13 +69,14 @@ impl Filter {
     }
 
     pub fn passes(&self, record: &Record<'_>) -> bool {
+        let ns = i64::try_from(record.ns).unwrap_or(i64::MAX);
         self.levels & (1 << record.level.number()) != 0
             && self
                 .facilities
                 .as_ref()
                 .is_none_or(|facilities| facilities.contains(&record.facility))
-            && self.since.is_none_or(|since| record.ns >= since)
-            && self.until.is_none_or(|until| record.ns <= until)
+            && self.since.is_none_or(|since| ns >= since)
+            && self.until.is_none_or(|until| ns <= until)
             && match &self.grep {
                 None => true,
                 Some(Pattern::Expression(expression)) => expression.is_match(&record.text_lossy()),

@@ -344,7 +344,8 @@ mod tests {
     #[test]
     fn log_json_has_everything() {
         let expected = concat!(
-            r#"{"seq":42,"cursor":"0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11:42","#,
+            r#"{"seq":42,"cursor":"0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11:42:12345678:"#,
+            r#"e646a119048964d8","#,
             r#""time":12.345678901,"level":3,"priority":"err","facility":"kern","caller":"C1","#,
             r#""text":"a\"b","dict":{"SUBSYSTEM":"usb","DEVICE":"+usb:1-1"},"#,
             r#""emergency":true,"lost":3}"#,
@@ -356,7 +357,7 @@ mod tests {
     #[test]
     fn log_export_has_the_journals_fields() {
         let expected = concat!(
-            "__CURSOR=0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11:42\n",
+            "__CURSOR=0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11:42:12345678:b164662ad16fa660\n",
             "__MONOTONIC_TIMESTAMP=12345678\n",
             "_BOOT_ID=0fb8a0b2d94a4d1b8a2b8e0a0f6a3c11\n",
             "_TRANSPORT=kernel\n",

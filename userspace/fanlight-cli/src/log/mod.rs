@@ -216,7 +216,7 @@ impl<'a, W: Write> Printer<'a, W> {
 
     fn update_clock(&mut self) {
         if let Some(boot) = self.boots.last_mut() {
-            boot.clock.update();
+            boot.clock.set_offset(boot.source.clock_offset());
         }
     }
 

@@ -33,8 +33,10 @@ pub enum Origin {
     Running,
     /// An earlier boot's: how many boots ago, if the node's name says so.
     Earlier { age: Option<u32>, found: Salvaged },
-    /// A file's. The offset is that of the boot's clock.
-    File { offset: Option<i64> },
+    /// A saved ring's.
+    Image,
+    /// A text file's. The offset is that of the boot's clock.
+    Text { offset: Option<i64> },
 }
 
 impl Source {
@@ -64,7 +66,7 @@ impl Source {
             Ok(log) => Ok(Self {
                 boot_id: BootId::parse(&log.boot_id()?),
                 records: Records::Ring(log),
-                origin: Origin::File { offset: None },
+                origin: Origin::Image,
             }),
             // Only what exists and may be read can be text.
             Err(
@@ -83,19 +85,19 @@ impl Source {
         }
     }
 
+    /// Nanoseconds from the time of its records to the wall clock, as far as that is known now.
+    pub fn clock_offset(&self) -> Option<i64> {
+        match (&self.records, &self.origin) {
+            (_, Origin::Earlier { found, .. }) => found.clock_offset,
+            (_, Origin::Text { offset }) => *offset,
+            (Records::Ring(log), _) => log.clock_offset(),
+            (Records::Text(_), _) => None,
+        }
+    }
+
     /// The clock for its dates.
     pub fn clock(&self) -> Clock {
-        match &self.origin {
-            Origin::Running => Clock::running(),
-            // A ring of this boot that was saved a moment ago.
-            Origin::File { offset: None }
-                if self.boot_id.is_some() && self.boot_id == BootId::running() =>
-            {
-                Clock::running()
-            }
-            Origin::File { offset } => Clock::of_offset(*offset),
-            Origin::Earlier { found, .. } => Clock::of_offset(found.clock_offset),
-        }
+        Clock::of_offset(self.clock_offset())
     }
 
     pub fn is_running(&self) -> bool {
@@ -128,8 +130,7 @@ impl Source {
 
     /// A record's place, for --after-cursor.
     pub fn cursor(&self, record: &Record<'_>) -> Option<Cursor> {
-        let seq = record.seq;
-        self.boot_id.map(|boot| Cursor { boot, seq })
+        self.boot_id.map(|boot| Cursor::of(boot, record))
     }
 
     /// Gives the records that there are now to `each`, from `start` on.
@@ -155,7 +156,22 @@ impl Source {
     }
 }
 
-/// Bytes of one read of /dev/kmsg at least.
+/// The records of a file that was archived, none if there is no text of /dev/kmsg in it; and the
+/// offset of its clock.
+pub fn archived(path: &Path) -> Result<(Vec<Record<'static>>, Option<i64>)> {
+    match text(path)? {
+        Some(Source {
+            records: Records::Text(records),
+            origin: Origin::Text { offset },
+            ..
+        }) => Ok((records, offset)),
+        _ => Ok((Vec::new(), None)),
+    }
+}
+
+/// Bytes of one read of /dev/kmsg at most.
+const MESSAGE_MAX: usize = 2048;
+/// More than these.
 const CHUNK: usize = 8192;
 
 /// What `fanlight log archive` writes before the records.
@@ -189,8 +205,25 @@ fn text(path: &Path) -> Result<Option<Source>> {
         let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
         options.custom_flags(nonblocking.try_into().unwrap_or(0));
     }
-    let mut file = options.open(path).map_err(failed)?;
+    let file = options.open(path).map_err(failed)?;
+    let Some((bytes, cut)) = read(file, device).map_err(failed)? else {
+        return Ok(None);
+    };
+    if cut > 0 {
+        let s = if cut == 1 { "" } else { "s" };
+        eprintln!(
+            "fanlight: {cut} record{s} of {} cut: a read returns {MESSAGE_MAX} bytes at most",
+            path.display()
+        );
+    }
+    Ok(parse(&bytes))
+}
+
+/// Reads all that there is now, and counts the records that are cut; `None` if it does not begin as
+/// text of /dev/kmsg.
+fn read(mut file: impl Read, device: bool) -> io::Result<Option<(Vec<u8>, u64)>> {
     let mut bytes = Vec::new();
+    let mut cut = 0;
     let mut chunk = vec![0; CHUNK];
     loop {
         match file.read(&mut chunk) {
@@ -198,6 +231,14 @@ fn text(path: &Path) -> Result<Option<Source>> {
             Ok(count) => {
                 let begins = bytes.is_empty();
                 bytes.extend_from_slice(&chunk[..count]);
+                // One read() of a node is one record. The next one must not become a part of it.
+                if device {
+                    let newline = bytes.ends_with(b"\n");
+                    cut += u64::from(count == MESSAGE_MAX || !newline);
+                    if !newline {
+                        bytes.push(b'\n');
+                    }
+                }
                 // Not all of a large file that is something else.
                 if begins && !is_text(&bytes) {
                     return Ok(None);
@@ -207,10 +248,10 @@ fn text(path: &Path) -> Result<Option<Source>> {
             Err(error) if device && error.kind() == io::ErrorKind::WouldBlock => break,
             // The kernel overwrote records before they were read.
             Err(error) if device && error.kind() == io::ErrorKind::BrokenPipe => {}
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(error),
         }
     }
-    Ok(parse(&bytes))
+    Ok(Some((bytes, cut)))
 }
 
 /// Whether the first line is a record, or the header.
@@ -254,7 +295,7 @@ fn parse(bytes: &[u8]) -> Option<Source> {
     }
     Some(Source {
         records: Records::Text(records),
-        origin: Origin::File { offset },
+        origin: Origin::Text { offset },
         boot_id,
     })
 }
@@ -297,6 +338,33 @@ mod tests {
         }
     }
 
+    /// Returns a record per read(), as a node does.
+    struct Node(Vec<&'static [u8]>);
+
+    impl Read for Node {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.0.remove(0).read(buffer)
+        }
+    }
+
+    #[test]
+    fn log_text_of_a_node_is_a_record_per_read() {
+        let node = Node(vec![
+            b"6,1,500000,-;one\n",
+            b"6,2,500000,-;cut\\x0",
+            b"6,3,500000,-;behind it\n KEY=cut",
+            b"6,4,500000,-;last\n",
+        ]);
+        let (bytes, cut) = read(node, true).unwrap().unwrap();
+        assert_eq!(cut, 2);
+        let source = parse(&bytes).unwrap();
+        assert_eq!(texts(&source), ["1 one", "2 cut", "3 behind it", "4 last"]);
+        assert!(read(Node(vec![b"root:x:0:0\n"]), true).unwrap().is_none());
+    }
+
     #[test]
     fn log_text_keeps_what_the_header_says() {
         let id = BootId::parse("0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11");
@@ -308,7 +376,7 @@ mod tests {
         let source = parse(&text).unwrap();
         assert_eq!(texts(&source), ["1 one"]);
         assert_eq!(source.boot_id, id);
-        assert_eq!(source.clock().offset(), Some(-7));
+        assert_eq!(source.clock_offset(), Some(-7));
         let unknown = parse(header(None, "none", None).as_bytes()).unwrap();
         assert!(unknown.boot_id.is_none() && !unknown.clock().knows_dates());
     }

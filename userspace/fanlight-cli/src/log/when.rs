@@ -20,7 +20,7 @@ use crate::number;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// Nanoseconds since the log's boot.
-    SinceBoot(u64),
+    SinceBoot(i64),
     /// Nanoseconds since 1970.
     Unix(i64),
 }
@@ -29,7 +29,7 @@ pub enum When {
 pub fn parse(text: &str, now: i64, zone: &Zone) -> Option<When> {
     if let Some(rest) = text.strip_prefix('+') {
         return match seconds(rest.trim()) {
-            Some(ns) => Some(When::SinceBoot(ns.try_into().ok()?)),
+            Some(ns) => Some(When::SinceBoot(ns)),
             None => Some(When::Unix(now.checked_add(span(rest)?)?)),
         };
     }
@@ -187,7 +187,7 @@ impl Date {
         };
         let time = self.time.unwrap_or(0);
         match self.east {
-            Some(east) => (day * 86400 - east).checked_mul(SECOND)?.checked_add(time),
+            Some(east) => nanoseconds(day * 86400 - east, time),
             None => at(zone, day, time),
         }
     }
@@ -199,8 +199,13 @@ fn at(zone: &Zone, day: i64, time: i64) -> Option<i64> {
     // The offset is that of the moment itself, which it helps to find: the second guess is right
     // except around a change.
     let guess = local - zone.offset(local);
-    let unix = local - zone.offset(guess);
-    unix.checked_mul(SECOND)?.checked_add(time % SECOND)
+    nanoseconds(local - zone.offset(guess), time % SECOND)
+}
+
+/// Seconds and nanoseconds as nanoseconds. The seconds alone may be too many.
+fn nanoseconds(seconds: i64, nanos: i64) -> Option<i64> {
+    let sum = i128::from(seconds) * i128::from(SECOND) + i128::from(nanos);
+    sum.try_into().ok()
 }
 
 fn month_number(name: &str) -> Option<i64> {

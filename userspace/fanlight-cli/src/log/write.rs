@@ -19,7 +19,7 @@ pub fn run(matches: &Matches) -> Result<()> {
     match (before, log.suppressed().ok()) {
         (Some(before), Some(after)) if after > before => {
             eprintln!(
-                "fanlight: {} records were suppressed by the write limit \
+                "fanlight: {} of these records were suppressed by the write limit \
                  (see the attribute write_limit of the log)",
                 after - before
             );
@@ -31,6 +31,7 @@ pub fn run(matches: &Matches) -> Result<()> {
 
 fn write(matches: &Matches, log: &mut LogWriter, facility: Facility, level: Level) -> Result<()> {
     if !matches.operands().is_empty() {
+        // No argument has a NUL in it.
         let words: Vec<&[u8]> = matches
             .operands()
             .iter()
@@ -38,9 +39,16 @@ fn write(matches: &Matches, log: &mut LogWriter, facility: Facility, level: Leve
             .collect();
         return Ok(log.write_split(facility, level, &words.join(&b' '))?);
     }
-    lines(&mut io::stdin().lock(), |line| {
+    let mut nuls = 0;
+    let result = lines(&mut io::stdin().lock(), |line| {
+        nuls += line.iter().filter(|byte| **byte == 0).count();
         log.write_split(facility, level, line)
-    })
+    });
+    if nuls > 0 {
+        let s = if nuls == 1 { "" } else { "s" };
+        eprintln!("fanlight: {nuls} NUL byte{s} written as \\x00, because a record ends at one");
+    }
+    result
 }
 
 /// Writes every line. A line that cannot be written does not keep back those behind it, unless the

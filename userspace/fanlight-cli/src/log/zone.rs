@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The local time zone: $TZ, or /etc/localtime, or UTC.
+//! The local time zone: $TZ, or /etc/localtime where that is not set, or UTC.
+
+use std::ffi::OsStr;
 
 use tz::TimeZone;
 
@@ -8,9 +10,15 @@ pub struct Zone(Option<TimeZone>);
 
 impl Zone {
     pub fn local() -> Self {
-        match std::env::var("TZ") {
-            Ok(name) if !name.is_empty() => Self::named(&name),
-            _ => Self(TimeZone::local().ok()),
+        Self::of_environment(std::env::var_os("TZ").as_deref())
+    }
+
+    /// As the C library reads $TZ: an empty one is UTC, and so is one that names no zone.
+    fn of_environment(tz: Option<&OsStr>) -> Self {
+        match tz.map(OsStr::to_str) {
+            None => Self(TimeZone::local().ok()),
+            Some(Some(name)) if !name.is_empty() => Self::named(name),
+            Some(_) => Self::utc(),
         }
     }
 
@@ -30,5 +38,19 @@ impl Zone {
             .as_ref()
             .and_then(|zone| zone.find_local_time_type(unix).ok());
         kind.map_or(0, |kind| i64::from(kind.ut_offset()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_zone_is_that_of_the_environment() {
+        let zone = |tz: &str| Zone::of_environment(Some(OsStr::new(tz)));
+        assert_eq!(zone("EST5").offset(0), -5 * 3600);
+        // UTC by POSIX, whatever /etc/localtime is.
+        assert!(zone("").0.is_none());
+        assert!(zone("no such zone").0.is_none());
     }
 }

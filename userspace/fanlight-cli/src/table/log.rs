@@ -14,7 +14,10 @@ pub const LOG: Command = Command {
          overwritten before they could be read are counted on stderr.",
         "LIST has names or numbers with commas between them. For levels err+ is err and all that \
          is more urgent, and +err is err and all that is less.",
-        "BOOT is 0 for the running boot, -1 for the one before it and so on, or a boot id.",
+        "BOOT is 0 for the running boot, -1 for the newest earlier boot that there is a log of, -2 \
+         for the one before that and so on, or a boot id.",
+        "CURSOR is what --json and --output=export print with each record. It holds when the \
+         driver is bound again, which gives the kernel's messages other numbers.",
         "WHEN is a date in any form that is printed here, with an offset or Z behind it or not \
          (2026-11-20, '2026-11-20 13:36:33+01:00', 13:36), now, today, yesterday, tomorrow, \
          '5 min ago', -5min, +5min, @SECONDS since 1970, or +SECONDS since boot, which is the \
@@ -106,7 +109,7 @@ pub const LOG: Command = Command {
             "json",
             "as --output=json: an object per line; with --list-boots: one object",
         ),
-        Opt::flag('r', "raw", "as --output=raw: as /dev/kmsg prints records"),
+        Opt::flag('r', "raw", "as --output=raw: as /dev/kmsg prints records, but whole"),
     ],
     commands: &[&WRITE, &ARCHIVE],
     examples: &[
@@ -138,7 +141,9 @@ const WRITE: Command = Command {
     summary: "Append to the log",
     about: &[
         "Without TEXT every line of standard input becomes a record, and a line that is too long \
-         for one becomes several.",
+         for one becomes several. A NUL byte is written as \\x00, since a record ends at one.",
+        "Records that the write limit has suppressed are counted on stderr, and the exit status \
+         is 1.",
     ],
     operands: &[Operand {
         name: "TEXT",
@@ -171,7 +176,9 @@ const ARCHIVE: Command = Command {
     summary: "File the logs of earlier boots, and clear them",
     about: &[
         "Each boot's log becomes a file that --file reads, named by date, boot id and ending. A \
-         log is cleared when its file is on the disk. When a limit is exceeded, the oldest files \
+         log is cleared when all of its records are in a file on the disk; a file that is there \
+         already never loses a record. Only one run at a time has the directory, and others wait \
+         for it. When a limit is exceeded, the oldest files \
          are removed, those of panics last, and never one that was just written.",
     ],
     operands: &[Operand {

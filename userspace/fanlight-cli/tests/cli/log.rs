@@ -197,7 +197,7 @@ fn log_json_is_an_object_a_line() {
     assert_eq!(lines.len(), 5);
     assert_eq!(
         lines[2],
-        r#"{"seq":2,"cursor":"07070707-0707-0707-0707-070707070707:2","time":2.500000000,"level":3,"priority":"err","facility":"daemon","caller":"T9","text":"daemon: no file","dict":{}}"#
+        r#"{"seq":2,"cursor":"07070707-0707-0707-0707-070707070707:2:2500000:a3fd40bd1083b432","time":2.500000000,"level":3,"priority":"err","facility":"daemon","caller":"T9","text":"daemon: no file","dict":{}}"#
     );
     assert!(lines[4].contains(r#""text":"debug\nof two lines""#));
 }
@@ -345,12 +345,19 @@ fn log_dates_that_are_printed_are_read() {
 fn log_cursor_goes_on_behind_its_record() {
     let image = Image::dated("cursor");
     let json = image.lines(&["--json"]);
-    assert!(json[0].contains(&format!(r#""cursor":"{BOOT}:7""#)));
-    let after = |seq: u32| format!("--after-cursor={BOOT}:{seq}");
-    assert_eq!(numbers(&image, &[&after(7)]), ["8", "12"]);
-    // Numbers in between that are not in the file do no harm.
-    assert_eq!(numbers(&image, &[&after(9)]), ["12"]);
-    assert_eq!(numbers(&image, &[&after(12)]), [""; 0]);
+    let cursor = |line: &str| {
+        let rest = line.split_once(r#""cursor":""#).unwrap().1;
+        format!("--after-cursor={}", rest.split_once('"').unwrap().0)
+    };
+    assert!(cursor(&json[0]).contains(&format!("{BOOT}:7:1500000:")));
+    assert_eq!(numbers(&image, &[&cursor(&json[0])]), ["8", "12"]);
+    assert_eq!(numbers(&image, &[&cursor(&json[1])]), ["12"]);
+    assert_eq!(numbers(&image, &[&cursor(&json[2])]), [""; 0]);
+    // When the driver was bound again, the same messages have other numbers.
+    let moved = cursor(&json[1]).replace(":8:", ":3:");
+    assert_eq!(numbers(&image, &[&moved]), ["12"]);
+    let gone = format!("--after-cursor={BOOT}:8:1600000:0123456789abcdef");
+    assert_eq!(numbers(&image, &[&gone]), ["8", "12"]);
     let file = image.0.to_str().unwrap();
     fails(
         &["log", "-F", file, "--after-cursor", "7"],
@@ -358,7 +365,13 @@ fn log_cursor_goes_on_behind_its_record() {
     );
     let other = BOOT.replace('0', "1");
     fails(
-        &["log", "-F", file, "--after-cursor", &format!("{other}:7")],
+        &[
+            "log",
+            "-F",
+            file,
+            "--after-cursor",
+            &format!("{other}:7:0:0123456789abcdef"),
+        ],
         "which this log is not of",
     );
 }
@@ -370,7 +383,7 @@ fn log_export_is_what_the_journal_reads() {
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
     let entries = String::from_utf8(output.stdout).unwrap();
     assert!(entries.starts_with(&format!(
-        "__CURSOR={BOOT}:7\n__REALTIME_TIMESTAMP=1795176001500000\n\
+        "__CURSOR={BOOT}:7:1500000:1a08aa1921ca5caf\n__REALTIME_TIMESTAMP=1795176001500000\n\
          __MONOTONIC_TIMESTAMP=1500000\n_BOOT_ID={}\n_TRANSPORT=kernel\n",
         BOOT.replace('-', "")
     )));
@@ -523,4 +536,79 @@ fn cli_long_options_may_be_shortened_and_stand_anywhere() {
         text(&output.stdout),
         "3,0,2500000,-;daemon: no file\n".replace("3,0", "27,2")
     );
+}
+
+#[test]
+fn log_saved_ring_keeps_its_dates() {
+    let image = Image::usual("dated-ring");
+    let mut bytes = fs::read(&image.0).unwrap();
+    // struct fanlight_log_header.clock_offset
+    let zero = 1_795_176_000i64 * 1_000_000_000;
+    bytes[40..48].copy_from_slice(&zero.to_ne_bytes());
+    fs::write(&image.0, bytes).unwrap();
+    let iso = ["--time-format=iso", "-n", "1"];
+    let first = image.lines(&["-T"])[0].clone();
+    assert_eq!(first, "[Fri Nov 20 12:00:00 2026] booting");
+    let copy = Image::text("dated-copy", "");
+    let saved = image.log(&["--save", copy.0.to_str().unwrap()]);
+    assert_eq!((saved.status.code(), text(&saved.stderr)), (Some(0), ""));
+    assert_eq!(copy.lines(&iso), image.lines(&iso));
+}
+
+#[test]
+fn log_save_leaves_links_as_they_are() {
+    let image = Image::usual("save-link");
+    let (link, file) = (Image::text("link", ""), Image::text("linked", ""));
+    fs::remove_file(&link.0).unwrap();
+    std::os::unix::fs::symlink(&file.0, &link.0).unwrap();
+    let saved = image.log(&["--save", link.0.to_str().unwrap()]);
+    assert_eq!((saved.status.code(), text(&saved.stderr)), (Some(0), ""));
+    assert!(fs::symlink_metadata(&link.0).unwrap().is_symlink());
+    assert_eq!(file.lines(&[]), image.lines(&[]));
+    // A link to what this program has open: the shell's redirection gets it.
+    fs::remove_file(&link.0).unwrap();
+    std::os::unix::fs::symlink("/proc/self/fd/1", &link.0).unwrap();
+    let saved = image.log(&["--save", link.0.to_str().unwrap()]);
+    assert!(fs::symlink_metadata(&link.0).unwrap().is_symlink());
+    assert_eq!(saved.stdout, fs::read(&file.0).unwrap());
+}
+
+#[test]
+fn log_until_before_the_boot_prints_nothing() {
+    let image = Image::dated("until");
+    for until in ["1999-01-01", "2026-11-20 11:59:59"] {
+        let printed = image.log(&["--until", until]);
+        assert_eq!(
+            (printed.status.code(), text(&printed.stdout)),
+            (Some(2), "")
+        );
+    }
+    assert_eq!(
+        numbers(&image, &["--since", "1999-01-01"]),
+        ["7", "8", "12"]
+    );
+}
+
+#[test]
+fn log_zone_that_is_empty_is_utc() {
+    let image = Image::dated("utc");
+    let iso = |zone| {
+        let output = image.log_in(zone, &["--time-format=iso"]);
+        text(&output.stdout).lines().next().unwrap().to_owned()
+    };
+    assert_eq!(iso(""), iso("UTC0"));
+    assert_ne!(iso(""), iso("EST5"));
+}
+
+#[test]
+fn log_dates_before_1970_are_read() {
+    let image = Image::text(
+        "unset",
+        "# fanlight log: clock_offset=0 ending=clean\n6,1,56000000,-;one\n",
+    );
+    let printed = image.log_in("EST5", &["--time-format=iso"]);
+    let date = text(&printed.stdout).split(' ').next().unwrap().to_owned();
+    assert_eq!(date, "1969-12-31T19:00:56,000000-05:00");
+    let since = image.log_in("EST5", &["--since", &date]);
+    assert_eq!((since.status.code(), text(&since.stderr)), (Some(0), ""));
 }

@@ -24,6 +24,7 @@ pub use writer::LogWriter;
 
 use crate::abi::{LogStats, Watermark};
 use crate::error::{Error, Result};
+use crate::info;
 use crate::sys::{self, Memory};
 use crate::window::Window;
 
@@ -201,6 +202,28 @@ impl Log {
         Ok(text)
     }
 
+    /// Nanoseconds to add to a record's time to get the time since 1970, as the wall clock is set
+    /// now; for the log of an earlier boot, as it was set then. `None` if that is not known.
+    ///
+    /// The driver keeps this number until the clock is set or has drifted by a millisecond, so that
+    /// a record has the same date whenever it is printed.
+    ///
+    /// ```no_run
+    /// let log = fanlight::Board::open(0)?.log()?;
+    /// for record in log.records() {
+    ///     let ns = record?.ns;
+    ///     let unix = log.clock_offset().map(|offset| offset.saturating_add_unsigned(ns));
+    /// }
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn clock_offset(&self) -> Option<i64> {
+        if self.image {
+            let offset = self.ring().ok()?.header().clock_offset();
+            return Some(offset).filter(|offset| *offset != 0);
+        }
+        previous::clock_offset(&info::sysfs(self.path())?)
+    }
+
     /// Whether this kernel shows in its text form who wrote a record (`CONFIG_PRINTK_CALLER`), as a
     /// `read()` of the node does. False for an image, and for a log without records.
     ///
@@ -323,6 +346,9 @@ impl Log {
     pub fn clear(&self) -> Result<()> {
         // Reading needs no right to write; clearing does.
         let window = Window::open(self.path())?;
+        // Unbinding revokes this mapping. So the node that was just opened is still that of this
+        // log, and not of another boot's log that has its name since the driver was bound again.
+        self.check()?;
         match sys::ioctl::clear_log(window.as_fd()) {
             Ok(()) => Ok(()),
             Err(rustix::io::Errno::NOTTY) => Err(Error::WrongKind {

@@ -57,6 +57,9 @@ pub struct Salvaged {
     pub boot_id: Option<String>,
     /// How it ended.
     pub ending: Ending,
+    /// How many boots ago it was: 1 for the boot before this one. Boots of which the region that
+    /// keeps the log had nothing do not count. `None` if nothing was found.
+    pub boots_ago: Option<u32>,
     /// Number of intact records.
     pub intact: u64,
     /// Number of records that were kept and are gone.
@@ -89,12 +92,21 @@ impl Salvaged {
                 "none" => Ending::None,
                 _ => Ending::Unknown,
             },
+            boots_ago: attribute("boots_ago")
+                .and_then(|text| text.parse().ok())
+                .filter(|ago| *ago != 0),
             intact: number("intact")?,
             missing: number("missing")?,
             damaged: number("damaged")?,
-            clock_offset: attribute("clock_offset").and_then(|text| text.parse().ok()),
+            clock_offset: clock_offset(attributes),
         })
     }
+}
+
+/// The offset from a log's clock to the wall clock.
+pub(super) fn clock_offset(attributes: &Path) -> Option<i64> {
+    let text = fs::read_to_string(attributes.join("clock_offset")).ok()?;
+    text.trim_end().parse().ok()
 }
 
 #[cfg(test)]
@@ -109,6 +121,7 @@ mod tests {
         for (name, text) in [
             ("boot_id", "0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11\n"),
             ("ending", "panic\n"),
+            ("boots_ago", "2\n"),
             ("intact", "98\n"),
             ("missing", "2\n"),
             ("damaged", "1\n"),
@@ -121,12 +134,14 @@ mod tests {
             (all.ending, all.intact, all.missing, all.damaged),
             (Ending::Panic, 98, 2, 1)
         );
-        assert_eq!(all.clock_offset, Some(-5));
+        assert_eq!((all.clock_offset, all.boots_ago), (Some(-5), Some(2)));
         assert!(all.boot_id.unwrap().starts_with("0fb8a0b2-"));
         fs::write(directory.join("clock_offset"), "\n").unwrap();
         fs::write(directory.join("boot_id"), "\n").unwrap();
+        fs::write(directory.join("boots_ago"), "0\n").unwrap();
         let some = Salvaged::read(&directory).unwrap();
         assert_eq!((some.boot_id, some.clock_offset), (None, None));
+        assert_eq!(some.boots_ago, None);
         fs::remove_dir_all(&directory).unwrap();
     }
 }

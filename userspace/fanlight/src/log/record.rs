@@ -290,7 +290,13 @@ impl<'a> Record<'a> {
     /// ```
     pub fn parse_kmsg(text: &[u8]) -> Option<Record<'static>> {
         let mut buffer = vec![0; text.len()];
-        let line = fanlight_ring::kmsg::parse(text, &mut buffer)?;
+        let line = match text {
+            // As long as a read of /dev/kmsg can be, and cut.
+            [.., last] if text.len() == fanlight_ring::kmsg::MESSAGE_MAX && *last != b'\n' => {
+                fanlight_ring::kmsg::parse(text, &mut buffer)?
+            }
+            _ => fanlight_ring::kmsg::parse_whole(text, &mut buffer)?,
+        };
         let mut record = Record::from_entry(line.seq, &line.entry, 0).into_owned();
         record.user = record.facility != Facility::KERN;
         Some(record)
@@ -348,6 +354,9 @@ impl<'a> Record<'a> {
     /// what is not printable. `with_caller` says whether this kernel shows who wrote; see
     /// [`Log::shows_callers`](crate::Log::shows_callers).
     ///
+    /// A read cuts what is longer than 2048 bytes. This does not: each record is whole, and ends
+    /// with a newline.
+    ///
     /// # Errors
     ///
     /// Those of `out`.
@@ -378,6 +387,65 @@ impl<'a> Record<'a> {
         // It is as long as it has to be.
         let len =
             fanlight_ring::kmsg::format(self.seq, &entry, with_caller, &mut text).unwrap_or(0);
-        out.write_all(&text[..len])
+        let text = &text[..len];
+        if len < fanlight_ring::kmsg::MESSAGE_MAX {
+            return out.write_all(text);
+        }
+        // It may be cut behind the fields, which have no semicolon in them.
+        let fields = text.split_inclusive(|byte| *byte == b';').next();
+        out.write_all(fields.unwrap_or_default())?;
+        write_escaped(out, &self.text)?;
+        for pair in self.dict.split(|byte| *byte == b'\n') {
+            if !self.dict.is_empty() {
+                out.write_all(b"\n ")?;
+                write_escaped(out, pair)?;
+            }
+        }
+        out.write_all(b"\n")
+    }
+}
+
+/// Writes text as /dev/kmsg escapes it.
+fn write_escaped(out: &mut impl Write, text: &[u8]) -> io::Result<()> {
+    for byte in text {
+        match byte {
+            b'\\' => write!(out, "\\x5c")?,
+            b' '..=b'~' => out.write_all(&[*byte])?,
+            _ => write!(out, "\\x{byte:02x}")?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_raw_text_is_whole_however_long_it_is() {
+        for (len, dict) in [
+            (0, ""),
+            (500, ""),
+            (507, "KEY=value"),
+            (1000, ""),
+            (1000, "A=1\nB=\u{1}"),
+        ] {
+            let text: Vec<u8> = (0..len).map(|n| [1, b'\\', b'a'][n % 3]).collect();
+            let mut record = Record::new(7, 1_500_000_000, Level::Info, &text);
+            record.dict = dict.as_bytes().into();
+            record.caller = Caller(3);
+            let mut lines = Vec::new();
+            record.write_kmsg(true, &mut lines).unwrap();
+            assert_eq!(lines.last(), Some(&b'\n'), "{len} bytes");
+            let read = Record::parse_kmsg(&lines).unwrap();
+            assert_eq!((&read.text, &read.dict), (&record.text, &record.dict));
+            assert_eq!((read.seq, read.ns, read.caller), (7, record.ns, Caller(3)));
+        }
+        // Just as long as a read may be.
+        let text = vec![b'a'; 2048 - "6,7,1500000,-;\n".len()];
+        let record = Record::new(7, 1_500_000_000, Level::Info, &text);
+        let mut lines = Vec::new();
+        record.write_kmsg(false, &mut lines).unwrap();
+        assert_eq!((lines.len(), lines.last()), (2048, Some(&b'\n')));
     }
 }

@@ -58,6 +58,8 @@ impl Log {
         self.check()?;
 
         let failed = |error| Error::io(format!("save {}", self.path().display()), error);
+        // A program that reads the file later cannot ask the driver.
+        header.set_clock_offset(self.clock_offset().unwrap_or(0));
         let mut bytes = header.to_bytes().to_vec();
         bytes.resize(HEADER_SIZE, 0);
         bytes.extend(data.iter().flat_map(|word| word.load().to_ne_bytes()));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Records that programs append.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -56,8 +57,8 @@ impl LogWriter {
         &self.path
     }
 
-    /// Counts the records that the driver's write limit has suppressed so far, those of other writers
-    /// included. Writing such a record is no error; see the attribute `write_limit` of the node.
+    /// Counts the records of this writer that the driver's write limit has suppressed. Writing such
+    /// a record is no error; see the attribute `write_limit` of the node.
     ///
     /// # Errors
     ///
@@ -71,10 +72,11 @@ impl LogWriter {
     pub fn suppressed(&self) -> Result<u64> {
         let stats = sys::ioctl::log_stats(self.file.as_fd());
         let what = || format!("ask {} for its counters", self.path.display());
-        Ok(stats.map_err(|error| Error::io(what(), error))?.limited)
+        Ok(stats.map_err(|error| Error::io(what(), error))?.own_limited)
     }
 
-    /// Appends a record of the facility `user`.
+    /// Appends a record of the facility `user`. A NUL, at which the driver would end the text, is
+    /// written as the four characters `\x00`.
     ///
     /// # Errors
     ///
@@ -103,7 +105,7 @@ impl LogWriter {
     /// ```
     pub fn write_as(&mut self, facility: Facility, level: Level, text: &[u8]) -> Result<()> {
         let mut record = prefix(facility, level);
-        record.extend_from_slice(text);
+        record.extend_from_slice(&without_nul(text));
         // A record is one call: the rest of a short write would be a record of its own.
         match self.file.write(&record) {
             Ok(written) if written == record.len() => Ok(()),
@@ -142,7 +144,8 @@ impl LogWriter {
     /// ```
     pub fn write_split(&mut self, facility: Facility, level: Level, text: &[u8]) -> Result<()> {
         let room = (WRITE_MAX - prefix(facility, level).len()).min(TEXT_MAX);
-        let mut rest = text;
+        let text = without_nul(text);
+        let mut rest = &*text;
         loop {
             let (piece, more) = rest.split_at(boundary(rest, room));
             self.write_as(facility, level, piece)?;
@@ -163,6 +166,17 @@ const TEXT_MAX: usize = 1023;
 fn prefix(facility: Facility, level: Level) -> Vec<u8> {
     let number = (u32::from(facility.0) << 3) | u32::from(level.number());
     format!("<{number}>").into_bytes()
+}
+
+/// The text with `\x00` in place of each NUL.
+fn without_nul(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&0) {
+        return text.into();
+    }
+    text.split(|byte| *byte == 0)
+        .collect::<Vec<_>>()
+        .join(&b"\\x00"[..])
+        .into()
 }
 
 /// Where to cut a text so that the first piece has at most `max` bytes and no character is divided.
@@ -193,6 +207,18 @@ mod tests {
         assert_eq!(boundary("aaaaaaaaa\u{e9}bb".as_bytes(), 10), 9);
         assert_eq!(boundary("aaaaaaaaaa\u{1f642}".as_bytes(), 13), 10);
         assert_eq!(boundary(&[0x80; 20], 10), 10);
+    }
+
+    #[test]
+    fn log_texts_with_a_nul_are_written_whole() {
+        let path = std::env::temp_dir().join(format!("fanlight-nul-{}", std::process::id()));
+        std::fs::write(&path, "").unwrap();
+        let mut log = LogWriter::open(&path).unwrap();
+        log.write(Level::Err, b"before\0after\0").unwrap();
+        log.write_split(Facility::USER, Level::Err, b"\0x").unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(written, r"<11>before\x00after\x00<11>\x00x");
     }
 
     #[test]
