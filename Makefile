@@ -7,6 +7,8 @@ comma := ,
 BOARDS  := virt-arm raspberrypi zynq
 IMAGES  := quick buildroot
 KERNELS := 7.2 7.3
+# board/VARIANT/kernel.config says what each one is.
+VARIANTS := lpae rt lean
 
 # `make test` is for every board, unless one is named.
 ifneq ($(filter test,$(MAKECMDGOALS)),)
@@ -18,7 +20,7 @@ KERNEL ?= 7.2
 FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
 
 # What a user may say on the command line; it reaches the image through the environment.
-settings := BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH ONLY CMD OVERLAY DT SCREEN ICOUNT MEM SMP TIMEOUT LOGLEVEL T SLOW DEMO RESULTS IMAGE BUILDROOT BUILDROOT_EXTRA
+settings := BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT ONLY CMD OVERLAY DT SCREEN ICOUNT MEM SMP TIMEOUT LOGLEVEL T SLOW DEMO RESULTS IMAGE BUILDROOT BUILDROOT_EXTRA
 export SDK_PASS := $(settings)
 # Of these, what is outside of this tree has to be shown to the image.
 export SDK_MOUNT := $(BUILDROOT) $(BUILDROOT_EXTRA) $(OVERLAY) $(subst $(comma), ,$(DT)) $(if $(SCREEN),$(dir $(SCREEN)))
@@ -33,6 +35,9 @@ endif
 ifeq ($(filter $(KERNEL),$(KERNELS)),)
 $(error no kernel "$(KERNEL)": choose KERNEL= one of $(KERNELS))
 endif
+ifneq ($(filter-out $(VARIANTS),$(KERNEL_VARIANT))$(word 2,$(KERNEL_VARIANT)),)
+$(error no variant "$(KERNEL_VARIANT)" of the kernel: choose KERNEL_VARIANT= one of $(VARIANTS))
+endif
 
 # The guest's shell expands what CMD says, not make.
 override CMD := $(value CMD)
@@ -44,7 +49,8 @@ MAKEFLAGS += --no-builtin-rules
 help: ## list the targets
 	@echo 'fanlight: board memory and the kernel log, mapped. Targets:'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
-	@echo 'Settings: BOARD=$(subst $() ,|,$(BOARDS)), IMAGE=$(subst $() ,|,$(IMAGES)), KERNEL=$(subst $() ,|,$(KERNELS)), KERNEL_DEBUG=1, SMP=n, MEM=MiB, LOGLEVEL=n, TIMEOUT=s, SDK=none,'
+	@echo 'Settings: BOARD=$(subst $() ,|,$(BOARDS)), IMAGE=$(subst $() ,|,$(IMAGES)), KERNEL=$(subst $() ,|,$(KERNELS)), KERNEL_DEBUG=1,'
+	@echo '          KERNEL_VARIANT=$(subst $() ,|,$(VARIANTS)), SMP=n, MEM=MiB, LOGLEVEL=n, TIMEOUT=s, SDK=none,'
 	@echo '          CROSS=no, FANLIGHT_CACHE=directory (now $(FANLIGHT_CACHE))'
 
 run: toolchain ## boot the quick image: a shell on a terminal, else the demonstration (DEMO=1 forces it)

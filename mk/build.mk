@@ -10,12 +10,12 @@ comma := ,
 KERNEL ?= 7.2
 BOARD ?= virt-arm
 FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
-export KERNEL KERNEL_DEBUG KERNEL_BENCH FANLIGHT_CACHE
+export KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT FANLIGHT_CACHE
 
 step := mk/step
 logs := build/log
 # What depends on the kernel lives under the kernel's name.
-flavour := $(KERNEL)$(if $(KERNEL_DEBUG),-debug)$(if $(KERNEL_BENCH),-bench)
+flavour := $(KERNEL)$(if $(KERNEL_DEBUG),-debug)$(if $(KERNEL_BENCH),-bench)$(addprefix -,$(KERNEL_VARIANT))
 kernel := $(shell mk/kernel dir)
 zimage := $(kernel)/arch/arm/boot/zImage
 module := build/$(flavour)/fanlight.ko
