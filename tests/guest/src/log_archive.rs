@@ -93,6 +93,10 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
         fs::create_dir(DIRECTORY).expect(DIRECTORY);
         shell(&format!("mount -o remount,ro {DISK}")).success();
         costs_nothing("a disk that cannot be written", &["--volatile"]);
+        let before = everything();
+        let ran = service();
+        assert_eq!((ran.status, ran.err.lines().count()), (1, 1), "{ran:?}");
+        assert_eq!(everything(), before);
     }
     let _disk = Disk::new("size=4m");
     for round in ["the first time", "the second time"] {
