@@ -4,6 +4,7 @@
 //! as this machine has no disk.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use crate::dev::{Unbound, LOG};
 use crate::earlier::{arrived, PREVIOUS};
@@ -110,6 +111,9 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
         assert_eq!(PREVIOUS.texts(), [""; 0], "{round}");
         assert_eq!(PREVIOUS.attribute("ending"), "none", "{round}");
         let path = format!("{DIRECTORY}/{name}");
+        let found = fs::metadata(&path).expect(&path);
+        let node = fs::metadata(PREVIOUS.path()).expect("the node");
+        assert_eq!((found.mode() & 0o777, found.gid()), (0o640, node.gid()));
         let filed = run("fanlight", &["log", "-o", "cat", "--file", &path]).success();
         let filed = filed.text();
         for words in ["Booting Linux", MARK, "Kernel panic - not syncing"] {

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -88,8 +89,9 @@ fn file(archive: &Archive, board: &str, source: &Source) -> Result<(String, u64)
         ending: ending.to_string(),
     };
     let file = name.file(date.as_deref());
+    let group = fs::metadata(log.path()).ok().map(|node| node.gid());
     archive
-        .store(&file, &name, |out| {
+        .store(&file, &name, group, |out| {
             let offset = source.clock().offset();
             out.write_all(source::header(source.boot_id, &name.ending, offset).as_bytes())?;
             let written = source.each(Start::Oldest, |record| Ok(record.write_kmsg(true, out)?));
@@ -248,11 +250,13 @@ impl Archive {
         Ok(files)
     }
 
-    /// Writes one file. If the same boot has been filed under another name, that file goes.
+    /// Writes one file, which `group` may read and others may not, as with the node. If the same boot
+    /// has been filed under another name, that file goes.
     fn store(
         &self,
         file: &str,
         name: &Name,
+        group: Option<u32>,
         content: impl FnOnce(&mut io::BufWriter<fs::File>) -> io::Result<()>,
     ) -> io::Result<()> {
         let before = self.files()?;
@@ -262,12 +266,12 @@ impl Archive {
         let now = SystemTime::now();
         let modified = newest.map_or(now, |newest| now.max(newest + Duration::from_secs(2)));
         let temporary = self.directory.join(Self::TEMPORARY);
-        store::write(
-            &self.directory.join(file),
-            &temporary,
-            Some(modified),
-            content,
-        )?;
+        let attributes = store::Attributes {
+            mode: 0o640,
+            group,
+            modified: Some(modified),
+        };
+        store::write(&self.directory.join(file), &temporary, &attributes, content)?;
         for other in before {
             let same = (&other.name.board, &other.name.boot) == (&name.board, &name.boot);
             if same && other.file != file {
@@ -345,7 +349,7 @@ mod tests {
             let name = name(boot, ending);
             let file = name.file(None);
             let write = |out: &mut io::BufWriter<fs::File>| out.write_all(&vec![b'x'; bytes]);
-            self.0.store(&file, &name, write).unwrap();
+            self.0.store(&file, &name, None, write).unwrap();
             file
         }
 
@@ -405,8 +409,16 @@ mod tests {
             ..name(1, "unknown")
         };
         let file = second.file(None);
-        scratch.0.store(&file, &second, |_| Ok(())).unwrap();
+        scratch.0.store(&file, &second, None, |_| Ok(())).unwrap();
         assert_eq!(scratch.names(), [other, file]);
+    }
+
+    #[test]
+    fn log_archive_files_are_not_for_everybody() {
+        let scratch = Scratch::new("mode");
+        let file = scratch.file(1, "panic", 10);
+        let found = fs::metadata(scratch.0.directory.join(file)).unwrap();
+        assert_eq!(found.mode() & 0o137, 0);
     }
 
     #[test]
@@ -460,7 +472,7 @@ mod tests {
             out.write_all(b"half")?;
             Err(io::Error::from_raw_os_error(28))
         };
-        let error = scratch.0.store(&file, &name, full);
+        let error = scratch.0.store(&file, &name, None, full);
         assert_eq!(error.unwrap_err().raw_os_error(), Some(28));
         assert_eq!(fs::read_dir(&scratch.0.directory).unwrap().count(), 0);
         // What a power failure left is removed by the next run.

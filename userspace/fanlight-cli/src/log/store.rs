@@ -3,8 +3,28 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{fchown, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
+
+/// What a file has beside its content.
+pub struct Attributes {
+    /// Its mode, less the umask.
+    pub mode: u32,
+    /// Its group, where the caller may give it away.
+    pub group: Option<u32>,
+    pub modified: Option<SystemTime>,
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self {
+            mode: 0o666,
+            group: None,
+            modified: None,
+        }
+    }
+}
 
 /// Writes `path` by way of `temporary`, which is in the same directory. When this returns `Ok`, the
 /// file and its name are on the disk; otherwise neither of the two files is there, and a file that
@@ -12,14 +32,21 @@ use std::time::SystemTime;
 pub fn write(
     path: &Path,
     temporary: &Path,
-    modified: Option<SystemTime>,
+    attributes: &Attributes,
     content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let result = File::create(temporary).and_then(|file| {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    options.mode(attributes.mode);
+    let result = options.open(temporary).and_then(|file| {
+        if attributes.group.is_some() {
+            // Without it, fewer may read the file.
+            let _ = fchown(&file, None, attributes.group);
+        }
         let mut out = BufWriter::with_capacity(16 << 10, file);
         content(&mut out)?;
         let file = out.into_inner().map_err(|error| error.into_error())?;
-        if let Some(time) = modified {
+        if let Some(time) = attributes.modified {
             file.set_modified(time)?;
         }
         file.sync_all()?;
@@ -59,7 +86,8 @@ pub fn write_beside(
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".{}", std::process::id()));
-    write(path, &path.with_file_name(name), None, content)
+    let attributes = Attributes::default();
+    write(path, &path.with_file_name(name), &attributes, content)
 }
 
 #[cfg(test)]
