@@ -7,8 +7,9 @@
 # Rust for the kernel, and a kernel of nothing but what the fragments name.
 # linux.mk includes this before it evaluates the package, so what is said here
 # still counts; in external.mk it would be too late.
-
-LINUX_EXTENSIONS += fanlight
+#
+# Not in LINUX_EXTENSIONS: linux.mk would make the kernel depend on a package of
+# that name, and there is one, the command line tool.
 
 ifeq ($(BR2_LINUX_KERNEL_EXT_FANLIGHT),y)
 

@@ -12,10 +12,11 @@ ok() { # STATUS NAME
 	count=$((count + 1))
 	if [ "$1" -eq 0 ]; then echo "ok $count $2"; else sed 's/^/# /' "$out/said"; echo "not ok $count $2"; fi
 }
-skip() {
+skip() { # NAME REASON
 	count=$((count + 1))
-	echo "ok $count $1 # SKIP no Buildroot tree: BUILDROOT=directory"
+	echo "ok $count $1 # SKIP $2"
 }
+no_tree='no Buildroot tree: BUILDROOT=directory'
 
 echo "KTAP version 1"
 echo "1..6"
@@ -54,11 +55,13 @@ done >"$out/said"
 [ ! -s "$out/said" ]
 ok $? build_br2_external_packages_are_make
 
-if [ -e "${BUILDROOT:-}/utils/check-package" ] && python3 -c 'import magic' 2>/dev/null && command -v flake8 >/dev/null; then
+if [ ! -e "${BUILDROOT:-}/utils/check-package" ]; then
+	skip build_br2_external_passes_check_package "$no_tree"
+elif ! python3 -c 'import magic' 2>/dev/null || ! command -v flake8 >/dev/null; then
+	skip build_br2_external_passes_check_package 'check-package needs python3-magic and flake8'
+else
 	find $here -type f -exec "$BUILDROOT/utils/check-package" -b --ignore-list=$here/.checkpackageignore {} + >"$out/said" 2>&1
 	ok $? build_br2_external_passes_check_package
-else
-	skip build_br2_external_passes_check_package
 fi
 
 # Every line of a defconfig survives into .config, and savedefconfig gives the same file back.
@@ -71,5 +74,5 @@ if [ -e "${BUILDROOT:-}/Makefile" ]; then
 	[ ! -s "$out/said" ]
 	ok $? build_br2_external_defconfigs_are_as_saved
 else
-	skip build_br2_external_defconfigs_are_as_saved
+	skip build_br2_external_defconfigs_are_as_saved "$no_tree"
 fi

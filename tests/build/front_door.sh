@@ -51,4 +51,9 @@ log=$(mktemp)
 said=$(HINT='try the other way' mk/step brewing "$log" sh -c 'echo "error: no water"; echo more; exit 3' 2>&1)
 [ $? -eq 3 ] && lines 1 && says 'brewing failed after' && says 'error: no water' && says 'try the other way' && says "$log"
 result build_failed_step_says_which_why_what_to_do_and_where
+
+# Buildroot explains, and then make adds its lines.
+said=$(mk/step brewing "$log" sh -c 'echo "make: Entering directory"; echo "OpenMP is not selected"; echo "make: *** [pkg.mk:2: stamp] Error 1"; echo "make: Leaving directory"; exit 2' 2>&1)
+[ $? -eq 2 ] && lines 1 && says 'OpenMP is not selected;'
+result build_failed_step_says_what_was_said_before_make_gave_up
 rm -f "$log"

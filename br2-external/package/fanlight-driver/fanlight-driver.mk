@@ -7,7 +7,18 @@
 FANLIGHT_DRIVER_VERSION = 0.1.0
 FANLIGHT_DRIVER_SITE = $(BR2_EXTERNAL_FANLIGHT_PATH)/../driver
 FANLIGHT_DRIVER_SITE_METHOD = local
-FANLIGHT_DRIVER_LICENSE = GPL-2.0
+FANLIGHT_DRIVER_LICENSE = GPL-2.0, GPL-2.0 or MIT or Apache-2.0 (log format)
+FANLIGHT_DRIVER_LICENSE_FILES = \
+	LICENSES/GPL-2.0-only.txt \
+	LICENSES/MIT.txt \
+	LICENSES/Apache-2.0.txt
+
+# The texts of the licences are beside the driver's directory.
+define FANLIGHT_DRIVER_COPY_LICENSES
+	mkdir -p $(@D)/LICENSES
+	cp $(BR2_EXTERNAL_FANLIGHT_PATH)/../LICENSES/*.txt $(@D)/LICENSES/
+endef
+FANLIGHT_DRIVER_POST_RSYNC_HOOKS += FANLIGHT_DRIVER_COPY_LICENSES
 
 # What the module can't do without; the rest is up to the board's fragments.
 define FANLIGHT_DRIVER_LINUX_CONFIG_FIXUPS

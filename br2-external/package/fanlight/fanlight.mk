@@ -57,6 +57,17 @@ define FANLIGHT_INSTALL_INIT_SYSV
 	$(FANLIGHT_INSTALL_TESTS_SYSV)
 endef
 
+# They give the nodes to their groups, and start the service when the log of an
+# earlier boot is there. BusyBox's mdev has rules of its own (post-build.sh).
+ifeq ($(BR2_PACKAGE_HAS_UDEV),y)
+define FANLIGHT_INSTALL_UDEV_RULES
+	$(INSTALL) -D -m 0644 \
+		$(BR2_EXTERNAL_FANLIGHT_PATH)/../board/common/udev/60-fanlight.rules \
+		$(TARGET_DIR)/usr/lib/udev/rules.d/60-fanlight.rules
+endef
+FANLIGHT_POST_INSTALL_TARGET_HOOKS += FANLIGHT_INSTALL_UDEV_RULES
+endif
+
 define FANLIGHT_INSTALL_INIT_SYSTEMD
 	$(INSTALL) -D -m 0644 $(FANLIGHT_PKGDIR)/fanlight-archive.service \
 		$(TARGET_DIR)/usr/lib/systemd/system/fanlight-archive.service

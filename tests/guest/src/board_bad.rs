@@ -251,6 +251,7 @@ bad! {
     board_bad_many_pages_is_refused: "many-pages", "w", INVALID, "fanlight,pages";
     board_bad_scanout_is_refused: "scanout", "w", INVALID, "fanlight,scanout";
     board_bad_scanout_of_memory_is_refused: "scanout-of-memory", "w", INVALID, "fanlight,scanout";
+    board_bad_scanout_format_is_refused: "scanout-format", "w", INVALID, "cannot show";
     board_bad_io_width_is_refused: "io-width", "w", INVALID, "reg-io-width is 1, 2 or 4";
     board_bad_io_width_cached_is_refused: "io-width-cached", "w", INVALID, "reg-io-width is for registers";
     board_bad_log_odd_is_refused: "log-odd", "log", INVALID, "size";

@@ -4,6 +4,7 @@
 //! as this machine has no disk.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use crate::dev::{Unbound, LOG};
 use crate::earlier::{self, arrived, PREVIOUS};
@@ -101,6 +102,10 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
         fs::create_dir(DIRECTORY).expect(DIRECTORY);
         shell(&format!("mount -o remount,ro {DISK}")).success();
         costs_nothing("a disk that cannot be written", &["--volatile"]);
+        let before = everything();
+        let ran = service();
+        assert_eq!((ran.status, ran.err.lines().count()), (1, 1), "{ran:?}");
+        assert_eq!(everything(), before);
     }
     let _disk = Disk::new("size=4m");
     for round in ["the first time", "the second time"] {
@@ -114,6 +119,9 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
         assert_eq!(PREVIOUS.texts(), [""; 0], "{round}");
         assert_eq!(PREVIOUS.attribute("ending"), "none", "{round}");
         let path = format!("{DIRECTORY}/{name}");
+        let found = fs::metadata(&path).expect(&path);
+        let node = fs::metadata(PREVIOUS.path()).expect("the node");
+        assert_eq!((found.mode() & 0o777, found.gid()), (0o640, node.gid()));
         let filed = run("fanlight", &["log", "-o", "cat", "--file", &path]).success();
         let filed = filed.text();
         assert_eq!(date(&["--file", &path], MARK), live, "{round}");

@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::{fchown, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -85,6 +86,16 @@ fn sources(boards: &[Board]) -> Result<Vec<(String, Source)>> {
     Ok(sources)
 }
 
+/// Keeps a file from those who may not read the node that it comes from.
+fn protect(file: &fs::File, group: Option<u32>) -> io::Result<()> {
+    file.set_permissions(fs::Permissions::from_mode(0o640))?;
+    if group.is_some() {
+        // Where that is not allowed, fewer may read the file.
+        let _ = fchown(file, None, group);
+    }
+    Ok(())
+}
+
 /// Files one boot's log, and then clears it. Returns the file's name and the number of its records;
 /// `None` if there is nothing to file.
 fn file(archive: &Archive, board: &str, source: &Source) -> Result<Option<(String, usize)>> {
@@ -111,7 +122,8 @@ fn file(archive: &Archive, board: &str, source: &Source) -> Result<Option<(Strin
         boot,
         ending: ending.to_string(),
     };
-    let filed = archive.file(name, source.boot_id, source.clock_offset(), records);
+    let group = fs::metadata(log.path()).ok().map(|node| node.gid());
+    let filed = archive.file(name, source.boot_id, source.clock_offset(), records, group);
     let (file, count) = filed.map_err(|error| {
         Error::message(format!(
             "cannot file the log of {} in {}: {}",
@@ -245,13 +257,14 @@ impl Archive {
     }
 
     /// Brings records of a boot to one file on the disk, together with those that earlier runs have
-    /// filed of that boot. Returns the file's name and the number of records in it.
+    /// filed of that boot. `group` may read it. Returns the file's name and the number of records in it.
     fn file(
         &self,
         mut name: Name,
         boot_id: Option<BootId>,
         mut offset: Option<i64>,
         records: Vec<Record<'static>>,
+        group: Option<u32>,
     ) -> io::Result<(String, usize)> {
         let mut all: BTreeMap<u64, Record<'static>> = BTreeMap::new();
         let mut before = Vec::new();
@@ -282,6 +295,7 @@ impl Archive {
         let last = all.last_key_value().map_or(0, |(_, record)| record.ns);
         let file = name.file(Clock::of_offset(offset).compact_utc(last).as_deref());
         self.store(&file, &name, |out| {
+            protect(out.get_ref(), group)?;
             out.write_all(source::header(boot_id, &name.ending, offset).as_bytes())?;
             all.values()
                 .try_for_each(|record| record.write_kmsg(true, out))
@@ -587,7 +601,7 @@ mod tests {
         let file = |ending: &str, numbers| {
             let filed = scratch
                 .0
-                .file(name(1, ending), None, Some(7), records(numbers));
+                .file(name(1, ending), None, Some(7), records(numbers), None);
             filed.unwrap()
         };
         let (panic, count) = file("panic", 10..30);

@@ -783,7 +783,7 @@ mod tests {
         for width in [1, 2, 4] {
             let name = WindowName::new("regs");
             let rules = Rules::Width(width);
-            let memory = Memory::map(file.as_fd(), name, 8192, true, rules).unwrap();
+            let memory = Memory::map(file.as_fd(), name, 8192, true, rules, 0).unwrap();
             let wrong = |wanted| AccessError::Width { wanted, width };
             let misaligned = |offset| AccessError::Misaligned { offset, width };
             for wanted in [1, 2, 4] {
