@@ -50,7 +50,7 @@ fn fb_depth_colours_are_right_on_the_screen() {
         ("white", 0xffff, [true; 3]),
     ] {
         for offset in (0..PAGE).step_by(4) {
-            map.store32(offset, pixel << 16 | pixel).unwrap();
+            map.store32(offset, (pixel << 16) | pixel).unwrap();
         }
         let seen = host::screen(name);
         let expected = [[0xf8, 0xfc, 0xf8], [0xff; 3]].map(|full| filled(rgb, full));

@@ -71,7 +71,7 @@ impl Field {
                 // Repeated until eight bits are full.
                 let (mut wide, mut bits) = (value, length);
                 while bits < 8 {
-                    (wide, bits) = (wide << length | value, bits + length);
+                    (wide, bits) = ((wide << length) | value, bits + length);
                 }
                 (wide >> (bits - 8)) as u8
             }
@@ -282,8 +282,8 @@ impl PixelFormat {
         for (field, value) in self.fields().into_iter().zip(rgb) {
             let mask = (1 << field.length) - 1;
             // Ten bits repeat the top two, so that full stays full.
-            let value = (value << 2 | value >> 6) >> (10 - field.length);
-            pixel = pixel & !(mask << field.offset) | (value & mask) << field.offset;
+            let value = ((value << 2) | (value >> 6)) >> (10 - field.length);
+            pixel = (pixel & !(mask << field.offset)) | ((value & mask) << field.offset);
         }
         pixel
     }
@@ -462,7 +462,7 @@ mod tests {
             let colour = Rgb888::from(Rgb555::from(RawU16::new(value & 0x7fff)));
             same(PixelFormat::X1R5G5B5, pixel, colour, 0x8000);
             same(PixelFormat::A1R5G5B5, pixel, colour, 0x8000);
-            same(PixelFormat::R5G5B5A1, pixel << 1 & 0xffff, colour, 1);
+            same(PixelFormat::R5G5B5A1, (pixel << 1) & 0xffff, colour, 1);
         }
     }
 
@@ -479,7 +479,7 @@ mod tests {
                     for (field, shade) in [(red, r), (green, g), (blue, b), (alpha, 255)] {
                         let mask = (1u32 << field.length) - 1;
                         let full = if shade == 0 { 0 } else { mask };
-                        assert_eq!(pixel >> field.offset & mask, full, "{format} {pixel:#x}");
+                        assert_eq!((pixel >> field.offset) & mask, full, "{format} {pixel:#x}");
                     }
                 }
             }
