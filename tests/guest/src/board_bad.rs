@@ -231,8 +231,8 @@ bad! {
     board_bad_cached_regs_is_refused: "cached-regs", "w", INVALID, "registers cannot be cached";
     board_bad_cached_scanout_is_refused: "cached-scanout", "w", INVALID, "not allowed with a scanout";
     board_bad_noncached_sram_is_refused: "noncached-sram", "w", INVALID, "how the SRAM's driver maps it";
-    board_bad_log_cached_is_refused: "log-cached", "log", INVALID, "lost in a reset";
-    board_bad_log_noncached_is_refused: "log-noncached", "log", INVALID, "noncached";
+    board_bad_log_cached_is_refused: "log-cached", "log", INVALID, "always writecombine";
+    board_bad_log_noncached_is_refused: "log-noncached", "log", INVALID, "always writecombine";
     board_bad_mapping_is_refused: "mapping", "w", INVALID, "fanlight,mapping is pages or pfn";
     board_bad_mapping_wc_is_refused: "mapping-wc", "w", INVALID, "leave fanlight,mapping out";
     board_bad_mapping_carveout_is_refused: "mapping-carveout", "w", INVALID, "fanlight,mapping";
