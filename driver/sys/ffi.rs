@@ -202,10 +202,7 @@ extern "C" {
     pub(super) fn fanlight_dumper_free(dumper: *mut Dumper);
     pub(super) fn fanlight_tick_new(data: *const c_void) -> *mut Tick;
     pub(super) fn fanlight_tick_free(tick: *mut Tick);
-    pub(super) fn fanlight_target_add(
-        record: unsafe extern "C" fn(*const c_void, c_uint, *const u8, usize) -> c_int,
-        log: *const c_void,
-    ) -> *mut Target;
+    pub(super) fn fanlight_target_add(record: RecordFn, log: *const c_void) -> *mut Target;
     pub(super) fn fanlight_target_remove(target: *mut Target);
     pub(super) fn fanlight_clock_new(data: *const c_void) -> *mut Clock;
     pub(super) fn fanlight_clock_free(clock: *mut Clock);
@@ -215,6 +212,10 @@ extern "C" {
     pub(super) fn fanlight_boot_id(id: *mut u8) -> c_int;
     pub(super) fn fanlight_rpi_property_list(data: *mut c_void, size: usize) -> c_int;
 }
+
+/// `fanlight_record_fn`.
+pub(super) type RecordFn =
+    unsafe extern "C" fn(*const c_void, c_uint, *const c_char, usize) -> c_int;
 
 /// `struct fanlight_moment`.
 #[derive(Clone, Copy)]
@@ -260,6 +261,8 @@ mod generated {
         Cma as cma,
         Console as fanlight_console,
         Dumper as fanlight_dumper,
+        Moment as fanlight_moment,
+        RecordFn as fanlight_record_fn,
         Target as fanlight_target,
         Tick as fanlight_tick, //
     };

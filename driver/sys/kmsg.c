@@ -355,8 +355,8 @@ static struct file *fanlight_open_kmsg(void)
 /*
  * printk's own rules (dmesg_restrict, the security modules' hook for syslog) are not exported: the
  * answer is that of opening /dev/kmsg. The mode and the label of the file in /dev are not asked.
- * printk.devkmsg=off refuses the file to everybody, with EPERM, and syslog() still answers those who
- * have CAP_SYSLOG; so do we. A security module refuses with EACCES.
+ * printk.devkmsg=off refuses the file to everybody, with EPERM, and syslog() still answers those
+ * who have CAP_SYSLOG; so do we. A security module refuses with EACCES.
  */
 int fanlight_may_read_kmsg(void)
 {

@@ -99,7 +99,7 @@ fn board_rmmod_with_a_revoked_mapping_is_refused() {
 }
 
 /// Windows whose names do not say which kind they are.
-const NAMES: &str = "fanlight-names";
+const NAMES: &str = "fanlight-by-kind";
 
 /// Whether a program of this name runs.
 fn runs(name: &str) -> bool {
