@@ -43,8 +43,26 @@ pub(super) struct Scratch {
 
 /// Room for a message in the form of the kernel's dumpers, and for its text.
 pub(super) struct Dump {
-    dumped: KVec<u8>,
+    dumped: KVVec<u8>,
     lines: KVec<u8>,
+}
+
+/// Bytes before each line of a message in the form of the kernel's dumpers: `PRINTK_PREFIX_MAX`.
+const PREFIX_MAX: usize = 48;
+/// Bytes of the longest message in that form: `PRINTKRB_RECORD_MAX` lines that are empty.
+const DUMP_MAX: usize = 1024 * (PREFIX_MAX + 1);
+
+impl Dump {
+    /// Whether the kernel may have left out lines of a message that takes `len` bytes.
+    fn may_be_cut(&self, len: usize) -> bool {
+        len + PREFIX_MAX + 1 >= self.dumped.len() && self.dumped.len() < DUMP_MAX
+    }
+
+    /// Makes room for any message. Returns whether there is memory for it. May sleep.
+    fn grow(&mut self) -> bool {
+        let room = KVVec::from_elem(0u8, DUMP_MAX, GFP_KERNEL | __GFP_NOWARN);
+        room.map(|room| self.dumped = room).is_ok()
+    }
 }
 
 impl Scratch {
@@ -53,7 +71,7 @@ impl Scratch {
         Ok(Self {
             line: room()?,
             dump: Dump {
-                dumped: room()?,
+                dumped: KVVec::from_elem(0u8, kmsg::MESSAGE_MAX, GFP_KERNEL)?,
                 lines: room()?,
             },
         })
@@ -82,16 +100,22 @@ impl Intake {
         scratch: &mut Dump,
         context: Context,
     ) {
-        let Dump {
-            dumped: buffer,
-            lines,
-        } = scratch;
         loop {
             let next = self.next_message();
             if next >= until {
                 return;
             }
-            let entry = match dumped(next, buffer) {
+            let found = dumped(next, &mut scratch.dumped);
+            let cut = found.is_some_and(|(_, len)| scratch.may_be_cut(len));
+            // A message of very many lines. Where no room can be had, some of them are better than none.
+            if cut && context == Context::Normal && scratch.grow() {
+                continue;
+            }
+            let Dump {
+                dumped: buffer,
+                lines,
+            } = scratch;
+            let entry = match found {
                 Some((seq, len)) if seq < until && (passed || seq == next) => {
                     let text = buffer.get(..len).unwrap_or(&[]);
                     parse_dump(text, lines).map(|entry| (seq, entry))

@@ -18,6 +18,7 @@ use crate::uapi;
 tests! {
     everywhere:
         log_order_of_kernel_messages_and_records_is_that_of_time,
+        log_has_all_lines_of_a_long_message,
         log_has_what_was_printed_when_it_is_read,
         log_has_all_of_dev_kmsg_when_bound_after_a_clear,
         log_has_or_counts_every_quiet_message_that_is_cleared,
@@ -54,6 +55,28 @@ fn log_order_of_kernel_messages_and_records_is_that_of_time() {
         assert_eq!(texts, expected, "level {level} at loglevel {loglevel}");
         for pair in ours.windows(2) {
             assert!(micros(pair[1]) >= micros(pair[0]), "back in time: {pair:?}");
+        }
+    }
+}
+
+/// What dumpers get has a prefix for each line, and so is much longer.
+fn log_has_all_lines_of_a_long_message() {
+    for loglevel in [4, 8] {
+        let _loglevel = Loglevel::set(loglevel);
+        for lines in [40, 80, 300, 380] {
+            let mark = unique("many lines");
+            let message = format!("<7>{mark}{}", "\n.".repeat(lines));
+            kmsg(&message);
+            let (kernel, ours) = (
+                Messages::of_kernel().find(&mark),
+                Messages::of_log(&LOG).find(&mark),
+            );
+            assert!(text(&kernel).len() > 4 * lines, "{kernel}");
+            assert_eq!(
+                text(&ours),
+                text(&kernel),
+                "{lines} lines at loglevel {loglevel}"
+            );
         }
     }
 }
