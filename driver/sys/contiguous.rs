@@ -168,8 +168,15 @@ impl ContiguousArea {
         size: usize,
         mapped_as: Option<MappedAs>,
     ) -> Result<Self, Refusal> {
-        // SAFETY: no preconditions but that this may sleep, as a probe does.
-        if let Some(page) = NonNull::new(unsafe { ffi::fanlight_pages_alloc(size) }) {
+        // SAFETY: `dev` is a valid device.
+        let from_pool = unsafe { ffi::fanlight_has_pool(as_raw(dev)) };
+        let page = if from_pool {
+            ptr::null_mut()
+        } else {
+            // SAFETY: no preconditions but that this may sleep, as a probe does.
+            unsafe { ffi::fanlight_pages_alloc(size) }
+        };
+        if let Some(page) = NonNull::new(page) {
             // INVARIANT: the pages were allocated just now, and the list is empty.
             let mut area = Self {
                 page,

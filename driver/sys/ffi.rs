@@ -71,6 +71,7 @@ extern "C" {
 
     pub(super) fn fanlight_pages_alloc(size: usize) -> *mut bindings::page;
     pub(super) fn fanlight_pages_free(page: *mut bindings::page, size: usize);
+    pub(super) fn fanlight_has_pool(dev: *mut bindings::device) -> bool;
     pub(super) fn fanlight_cma_alloc(
         dev: *mut bindings::device,
         size: usize,

@@ -117,6 +117,8 @@ int fanlight_fw_cfg_transfer(u32 control, void *data, size_t len);
  */
 struct page *fanlight_pages_alloc(size_t size);
 void fanlight_pages_free(struct page *page, size_t size);
+/* Whether the device has a pool of its own: a shared-dma-pool in its memory-region. */
+bool fanlight_has_pool(struct device *dev);
 /*
  * Zeroed pages of the device's CMA area, which may be in high memory. They must not be pinned: to
  * free a page that is pinned is an error here.

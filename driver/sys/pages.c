@@ -43,6 +43,15 @@ void fanlight_pages_free(struct page *page, size_t size)
 	}
 }
 
+bool fanlight_has_pool(struct device *dev)
+{
+#ifdef CONFIG_DMA_CMA
+	return dev->cma_area;
+#else
+	return false;
+#endif
+}
+
 struct page *fanlight_cma_alloc(struct device *dev, size_t size, struct cma **area)
 {
 #ifdef CONFIG_DMA_CMA
