@@ -129,9 +129,9 @@ struct fanlight_info {
  * ms with O_NONBLOCK. A program that reads by mmap() calls lseek() first.
  *
  * Messages that are not urgent enough for consoles (console_loglevel) are read in the form of the
- * kernel's dumpers, which has no dictionary and no flag for continuations, and has microseconds only
- * if printk.time is set. In an emergency, and where there is no memory, such a message may lose
- * lines beyond 2048 bytes.
+ * kernel's dumpers, which has no dictionary and no flag for continuations, and has microseconds
+ * only if printk.time is set. In an emergency, and where there is no memory, such a message may
+ * lose lines beyond 2048 bytes.
  */
 
 /*
