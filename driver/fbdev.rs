@@ -120,8 +120,8 @@ impl Framebuffer {
         )
     }
 
-    /// Answers an ioctl of fbdev for a window of `size` bytes. `EBADF`: it changes what is shown, and
-    /// the descriptor is not open for writing.
+    /// Answers an ioctl of fbdev for a window of `size` bytes. `EBADF`: it changes what is shown,
+    /// and the descriptor is not open for writing.
     pub(crate) fn ioctl(&self, cmd: u32, arg: usize, size: usize, rights: Rights) -> Result<usize> {
         let may_write = if rights.write { Ok(()) } else { Err(EBADF) };
         let user = |len| UserSlice::new(UserPtr::from_addr(arg), len);

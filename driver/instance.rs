@@ -242,7 +242,8 @@ impl Instance {
         let mut devices = KVec::with_capacity(windows.0.len(), GFP_KERNEL)?;
         for window in &windows.0 {
             if let Some(intake) = window.content.intake() {
-                // Before the log's nodes, which come last: what they are told must reach the region.
+                // Before the log's nodes, which come last: what they are told must reach the
+                // region.
                 intake.start();
             }
             match Self::device(dev, id.get(), window) {

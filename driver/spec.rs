@@ -84,8 +84,8 @@ impl Name {
 /// Where a window's memory comes from.
 #[derive(Clone, Copy)]
 pub(crate) enum Source {
-    /// A physical range. `shared`: a partition of an SRAM, which the SRAM's own driver holds already.
-    /// `pages`: the pages that contain it can be mapped, though it is not whole pages.
+    /// A physical range. `shared`: a partition of an SRAM, which the SRAM's own driver holds
+    /// already. `pages`: the pages that contain it can be mapped, though it is not whole pages.
     Carveout {
         range: Range,
         shared: bool,
@@ -109,7 +109,8 @@ pub(crate) struct LogSpec {
     pub(crate) persist_cache: Cache,
     /// Records of this level and more urgent ones are kept there.
     pub(crate) persist_level: u8,
-    /// Records that a program may write in five seconds by one open file, if the tree says so; 0: any number.
+    /// Records that a program may write in five seconds by one open file, if the tree says so; 0:
+    /// any number.
     pub(crate) write_limit: Option<u32>,
 }
 

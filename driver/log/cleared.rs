@@ -19,8 +19,8 @@ use kernel::sync::atomic::{
 /// How many runs are remembered before printk is asked.
 const RUNS: usize = 32;
 
-/// Messages with consecutive numbers whose records have consecutive numbers, too: the numbers of the
-/// first one.
+/// Messages with consecutive numbers whose records have consecutive numbers, too: the numbers of
+/// the first one.
 struct Run {
     message: Atomic<u64>,
     record: Atomic<u64>,

@@ -107,7 +107,8 @@ impl Intake {
             }
             let found = dumped(next, &mut scratch.dumped);
             let cut = found.is_some_and(|(_, len)| scratch.may_be_cut(len));
-            // A message of very many lines. Where no room can be had, some of them are better than none.
+            // A message of very many lines. Where no room can be had, some of them are better than
+            // none.
             if cut && context == Context::Normal && scratch.grow() {
                 continue;
             }

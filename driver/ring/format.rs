@@ -77,8 +77,8 @@ impl Formatter {
             }
         }
         if out.len == MESSAGE_MAX {
-            // It was cut. The kernel's has no end then, and in a file the next one would go on in the
-            // same line.
+            // It was cut. The kernel's has no end then, and in a file the next one would go on in
+            // the same line.
             if let Some(last) = out.out.get_mut(MESSAGE_MAX - 1) {
                 *last = b'\n';
             }

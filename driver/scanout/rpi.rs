@@ -2,8 +2,8 @@
 
 //! The framebuffer that a Raspberry Pi's firmware keeps in its own memory and shows.
 //!
-//! The tags are described in the firmware's wiki, "Mailbox property interface". The buffer is never released: the firmware
-//! replaces it when another one is asked for.
+//! The tags are described in the firmware's wiki, "Mailbox property interface". The buffer is never
+//! released: the firmware replaces it when another one is asked for.
 
 use super::{
     claim,
@@ -79,9 +79,9 @@ impl Firmware {
             format,
             ..
         } = geometry;
-        // The order is that of bytes in memory, and has blue first where red is in the highest bits.
-        // For 16 bits there is no such order: red is in the highest bits if none is changed, which is
-        // the firmware's own setting.
+        // The order is that of bytes in memory, and has blue first where red is in the highest
+        // bits. For 16 bits there is no such order: red is in the highest bits if none is changed,
+        // which is the firmware's own setting.
         let order = if format.bits == 16 || format.fields[0].0 == 0 {
             ORDER_RGB
         } else {

@@ -5,8 +5,9 @@
 //! C headers: [`include/linux/miscdevice.h`](srctree/include/linux/miscdevice.h),
 //! [`include/linux/fs.h`](srctree/include/linux/fs.h)
 //!
-//! `kernel::miscdevice` of 7.2 has no `owner` (a module could be removed under an open file), and no poll, llseek,
-//! mmap_prepare, parent, groups or mode. This has no more than one kind of node needs.
+//! `kernel::miscdevice` of 7.2 has no `owner` (a module could be removed under an open file), and
+//! no poll, llseek, mmap_prepare, parent, groups or mode. This has no more than one kind of node
+//! needs.
 
 use super::{
     address_space::AddressSpace,
@@ -117,7 +118,8 @@ unsafe impl<T: Operations> Send for CharDevice<T> {}
 unsafe impl<T: Operations> Sync for CharDevice<T> {}
 
 impl<T: Operations> CharDevice<T> {
-    /// Registers `/dev/<path>`, in sysfs as `<name>` of class misc, below `parent`. `mode`: its permissions.
+    /// Registers `/dev/<path>`, in sysfs as `<name>` of class misc, below `parent`. `mode`: its
+    /// permissions.
     pub(crate) fn new<'a>(
         parent: &'a Device,
         name: CString,
@@ -140,9 +142,11 @@ impl<T: Operations> CharDevice<T> {
             node,
             _name: name,
             _path: path,
-            // Last: as soon as it is registered, it may be opened. The strings' bytes do not move with the strings.
+            // Last: as soon as it is registered, it may be opened. The strings' bytes do not move
+            // with the strings.
             misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
-                // SAFETY: the slot may be written, and stays where it is until the drop has deregistered it.
+                // SAFETY: the slot may be written, and stays where it is until the drop has
+                // deregistered it.
                 unsafe {
                     slot.write(misc);
                     to_result(bindings::misc_register(slot))
@@ -212,7 +216,8 @@ impl<T: Operations> Vtable<T> {
 
     /// # Safety
     ///
-    /// `file` must be one that [`Self::open`] has opened and [`Self::release`] has not released, for all of `'a`.
+    /// `file` must be one that [`Self::open`] has opened and [`Self::release`] has not released,
+    /// for all of `'a`.
     unsafe fn data<'a>(file: *mut bindings::file) -> &'a FileData<T> {
         // SAFETY: `open` set the private data to a box that `release` frees.
         unsafe { &*(*file).private_data.cast::<FileData<T>>() }
@@ -220,15 +225,16 @@ impl<T: Operations> Vtable<T> {
 
     /// # Safety
     ///
-    /// Called by the core for a miscdevice of a `CharDevice<T>`, which can't be deregistered meanwhile.
+    /// Called by the core for a miscdevice of a `CharDevice<T>`, which can't be deregistered
+    /// meanwhile.
     unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         from_result(|| {
             // SAFETY: misc_open left the miscdevice in the private data.
             let node = unsafe { CharDevice::<T>::node_of((*file).private_data.cast()) }.clone();
             // SAFETY: the file is valid, and this is its open.
             let state = node.open(&Opening(unsafe { OpenFile::from_raw(file) }))?;
-            // INVARIANT: the reference lives as long as the one to the node. The file gets the address
-            // space below.
+            // INVARIANT: the reference lives as long as the one to the node. The file gets the
+            // address space below.
             let mapping = NonNull::from(node.mapping());
             let data = FileData {
                 node,
@@ -262,8 +268,8 @@ impl<T: Operations> Vtable<T> {
         from_result(|| {
             // SAFETY: the descriptor's file is one that we opened.
             let data = unsafe { Self::data((*desc).file) };
-            // SAFETY: the descriptor is valid during this call. Its file belongs to the address space
-            // of the mapping, and keeps the node that this is a part of until its release.
+            // SAFETY: the descriptor is valid during this call. Its file belongs to the address
+            // space of the mapping, and keeps the node that this is a part of until its release.
             let request = unsafe { MapRequest::from_raw(desc, data.mapping()) };
             data.node.map(&data.state, request)?;
             Ok(0)

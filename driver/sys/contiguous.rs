@@ -141,8 +141,8 @@ fn as_raw(dev: &Device) -> *mut bindings::device {
 }
 
 impl ContiguousArea {
-    /// Allocates `size` bytes, a multiple of the page size, for `dev`. The memory type is `cache` or
-    /// else the one in which the device sees what the processor writes.
+    /// Allocates `size` bytes, a multiple of the page size, for `dev`. The memory type is `cache`
+    /// or else the one in which the device sees what the processor writes.
     pub(crate) fn new(
         dev: &Device<Bound>,
         size: usize,
@@ -291,8 +291,8 @@ impl ContiguousArea {
         (!self.list.is_empty()).then_some(&self.list)
     }
 
-    /// Calls `f` with the kernel's address and the number of bytes of each piece of a range: a range
-    /// that is inside the area. `f` must not sleep.
+    /// Calls `f` with the kernel's address and the number of bytes of each piece of a range: a
+    /// range that is inside the area. `f` must not sleep.
     pub(super) fn for_pieces(&self, offset: usize, len: usize, mut f: impl FnMut(*mut u8, usize)) {
         if let Origin::Dma { addr, .. } = &self.origin {
             f(addr.as_ptr().wrapping_add(offset), len);

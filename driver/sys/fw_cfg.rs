@@ -2,8 +2,8 @@
 
 //! QEMU's firmware configuration device, by its DMA interface.
 //!
-//! The interface is specified in QEMU's `docs/specs/fw_cfg.rst`. `fw_cfg.c` does the transfers; this
-//! knows the files.
+//! The interface is specified in QEMU's `docs/specs/fw_cfg.rst`. `fw_cfg.c` does the transfers;
+//! this knows the files.
 
 use super::ffi;
 use core::marker::PhantomData;
@@ -85,8 +85,8 @@ impl<'a> Transfers<'a> {
     /// Sends `data` or receives it, as `control` says.
     fn run(&self, control: u32, number: u16, data: &mut [u8]) -> Result {
         let control = control | u32::from(number) << 16;
-        // SAFETY: the lock is held and the device is there by the type invariant; `data` may be read
-        // and written for its length.
+        // SAFETY: the lock is held and the device is there by the type invariant; `data` may be
+        // read and written for its length.
         to_result(unsafe {
             ffi::fanlight_fw_cfg_transfer(control, data.as_mut_ptr().cast(), data.len())
         })

@@ -12,10 +12,10 @@
 //! - Everything that could map a page looks at `live` first, which `stop` has cleared.
 //! - A fault inserts its pages while it holds `faults` for reading, and looks at `live` under it.
 //!   `stop` waits until no fault that saw `live` holds it.
-//! - An mmap of a carve-out is in flight from `mmap_prepare` to `mapped`; in between the core inserts
-//!   pages. `mmap_prepare` therefore notes the address space (`pending`), and `stop` waits for the
-//!   lock that such an mmap holds until `mapped` has returned. An mmap that comes out of it late is
-//!   refused by `mapped`, and the core unmaps it.
+//! - An mmap of a carve-out is in flight from `mmap_prepare` to `mapped`; in between the core
+//!   inserts pages. `mmap_prepare` therefore notes the address space (`pending`), and `stop` waits
+//!   for the lock that such an mmap holds until `mapped` has returned. An mmap that comes out of it
+//!   late is refused by `mapped`, and the core unmaps it.
 //! - Then all pages are taken out, through the address space that all files share.
 //! - read() and write() access the memory in an RCU read-side critical section, and
 //!   [`Mapping::revoke`] waits for a grace period if an access may be under way. They take no lock:
@@ -25,16 +25,16 @@
 //!
 //! # State in mmap_prepare
 //!
-//! `Documentation/filesystems/mmap_prepare.rst` asks for an `mmap_prepare` that keeps no state, since
-//! the core reports neither success nor failure if it runs out of memory before the mapping exists.
-//! The note in `pending` is such a state. Two ways would do without it, and neither serves:
+//! `Documentation/filesystems/mmap_prepare.rst` asks for an `mmap_prepare` that keeps no state,
+//! since the core reports neither success nor failure if it runs out of memory before the mapping
+//! exists. The note in `pending` is such a state. Two ways would do without it, and neither serves:
 //!
-//! - Faults could fill mappings of page frames as they fill those of scattered pages. Then the first
-//!   access to a register takes a fault, and neither `MAP_POPULATE` nor mlock() prevents that for
-//!   page frames. UIO, fbdev and /dev/mem have no such latency.
+//! - Faults could fill mappings of page frames as they fill those of scattered pages. Then the
+//!   first access to a register takes a fault, and neither `MAP_POPULATE` nor mlock() prevents that
+//!   for page frames. UIO, fbdev and /dev/mem have no such latency.
 //! - `hide_from_rmap_until_complete` makes [`AddressSpace::unmap`] wait for an mmap whose mapping
-//!   exists. One that has passed `mmap_prepare` and whose mapping does not exist yet would still let
-//!   other threads touch the pages until `mapped` refuses it.
+//!   exists. One that has passed `mmap_prepare` and whose mapping does not exist yet would still
+//!   let other threads touch the pages until `mapped` refuses it.
 //!
 //! A note that is left over holds the `mm_struct` and no page of its owner. It is dropped when the
 //! next mmap is noted, when a descriptor of the window is closed after its owner has exited, which
@@ -266,8 +266,8 @@ impl Mapping {
     /// Answers an mmap.
     ///
     /// `EINVAL`: beyond the end, or copies of pages that cannot be copied; `EPERM`: more than
-    /// `protection` allows, or code in memory that is not cached RAM; `EOPNOTSUPP`: the window is not
-    /// whole pages; `ENODEV`: revoked.
+    /// `protection` allows, or code in memory that is not cached RAM; `EOPNOTSUPP`: the window is
+    /// not whole pages; `ENODEV`: revoked.
     fn map(&self, request: &MapRequest<'_>, protection: Protection) -> Result {
         let desc = request.desc;
         // SAFETY: `desc` is valid while `request` lives, here and below.
@@ -444,9 +444,9 @@ impl Mapping {
         let insert = |from: usize| {
             let mut left = end - from;
             let at = address - (touched - from) * PAGE_SIZE;
-            // SAFETY: `from..end` are pages of the area, which is live as long as `backing` is used,
-            // and their addresses are in the mapping, which is VM_MIXEDMAP since mmap: `pgoff` and
-            // `address` are of one fault. The core only reads the list.
+            // SAFETY: `from..end` are pages of the area, which is live as long as `backing` is
+            // used, and their addresses are in the mapping, which is VM_MIXEDMAP since mmap:
+            // `pgoff` and `address` are of one fault. The core only reads the list.
             let ret = unsafe {
                 bindings::vm_insert_pages(
                     vma.as_ptr(),
@@ -643,8 +643,8 @@ fn forget_current(pending: &mut KVec<ARef<Mm>>) {
 ///
 /// # Invariants
 ///
-/// `desc` is valid for `'a`. Its file belongs to the address space of `mapping`, and keeps `mapping`
-/// until its release.
+/// `desc` is valid for `'a`. Its file belongs to the address space of `mapping`, and keeps
+/// `mapping` until its release.
 pub(crate) struct MapRequest<'a> {
     desc: *mut bindings::vm_area_desc,
     mapping: &'a Mapping,
@@ -674,8 +674,8 @@ impl<'a> MapRequest<'a> {
 ///
 /// # Invariants
 ///
-/// `vma` was made by [`Mapping::map`] of `mapping`. `address` is in it, and `pgoff` is the page of the
-/// window that is mapped there.
+/// `vma` was made by [`Mapping::map`] of `mapping`. `address` is in it, and `pgoff` is the page of
+/// the window that is mapped there.
 pub(super) struct Fault<'a> {
     mapping: &'a Mapping,
     vma: &'a VmaRef,
@@ -686,16 +686,16 @@ pub(super) struct Fault<'a> {
 impl<'a> Fault<'a> {
     /// # Safety
     ///
-    /// `vmf` must be valid and its mapping locked for `'a`, and have been made by [`Mapping::map`] of
-    /// `mapping`.
+    /// `vmf` must be valid and its mapping locked for `'a`, and have been made by [`Mapping::map`]
+    /// of `mapping`.
     pub(super) unsafe fn from_raw(vmf: *mut bindings::vm_fault, mapping: &'a Mapping) -> Self {
         // SAFETY: the fault and its mapping are valid by the caller's promise.
         let (vma, pgoff, address) = unsafe {
             let fault = (*vmf).__bindgen_anon_1;
             (VmaRef::from_raw(fault.vma), fault.pgoff, fault.address)
         };
-        // INVARIANT: the core computes `pgoff` from `address` and the mapping. `Mapping::map` leaves
-        // the page offset of a mapping that is filled by faults as it was asked for.
+        // INVARIANT: the core computes `pgoff` from `address` and the mapping. `Mapping::map`
+        // leaves the page offset of a mapping that is filled by faults as it was asked for.
         Self {
             mapping,
             vma,

@@ -85,8 +85,8 @@ impl Range {
     }
 }
 
-/// Whether the SRAM that the property `sram` of `node` points into is mapped as Device memory by its
-/// own driver, instead of write-combined.
+/// Whether the SRAM that the property `sram` of `node` points into is mapped as Device memory by
+/// its own driver, instead of write-combined.
 pub(crate) fn sram_is_device(node: &FwNode) -> bool {
     // SAFETY: `node` is valid.
     unsafe { ffi::fanlight_of_sram_is_device(as_raw(node)) }

@@ -104,9 +104,9 @@ const ENDED: u32 = 2;
 ///
 /// # Invariants
 ///
-/// `appender` refers to the mapping of `carveout`, and uses it only while `state` is [`STARTED`]; and
-/// to `_links`, which are not changed otherwise. `state` is [`ENDED`] before `carveout` is taken out,
-/// and stays so.
+/// `appender` refers to the mapping of `carveout`, and uses it only while `state` is [`STARTED`];
+/// and to `_links`, which are not changed otherwise. `state` is [`ENDED`] before `carveout` is
+/// taken out, and stays so.
 #[pin_data]
 pub(crate) struct Region {
     appender: Appender<'static>,

@@ -5,7 +5,8 @@
 //! C headers: [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h),
 //! [`include/linux/device.h`](srctree/include/linux/device.h)
 //!
-//! They are static and belong to the miscdevice, so that they are there before user space hears of the device.
+//! They are static and belong to the miscdevice, so that they are there before user space hears of
+//! the device.
 
 use super::{
     chardev::{
@@ -87,8 +88,8 @@ impl<T: Operations, const I: usize> AttributeAt<T, I> {
     ///
     /// `dev` must be a device of a `CharDevice<T>`.
     unsafe fn node<'a>(dev: *mut bindings::device) -> &'a T {
-        // SAFETY: the misc core made the miscdevice the device's driver data, and removes the attributes, waiting for
-        // their users, before the miscdevice goes.
+        // SAFETY: the misc core made the miscdevice the device's driver data, and removes the
+        // attributes, waiting for their users, before the miscdevice goes.
         unsafe { CharDevice::<T>::node_of((*dev).driver_data.cast()) }
     }
 
@@ -174,7 +175,8 @@ impl<T: Operations> Groups<T> {
         attr: *mut bindings::attribute,
         index: c_int,
     ) -> bindings::umode_t {
-        // SAFETY: the object is that of a device, whose driver data is the miscdevice; see `AttributeAt::node`.
+        // SAFETY: the object is that of a device, whose driver data is the miscdevice; see
+        // `AttributeAt::node`.
         let (node, mode) = unsafe {
             let dev = kernel::container_of!(kobj, bindings::device, kobj);
             (

@@ -57,16 +57,17 @@ pub(super) static FAULT_VM_OPS: AssertSync<bindings::vm_operations_struct> =
 ///
 /// `vma` must be a mapping made by [`Mapping::map`].
 unsafe fn mapping_of<'a>(vma: *mut bindings::vm_area_struct) -> &'a Mapping {
-    // SAFETY: `Mapping::map` set the private data, which the mapping's file keeps alive; `vm_mapped` added no more than
-    // the mark.
+    // SAFETY: `Mapping::map` set the private data, which the mapping's file keeps alive;
+    // `vm_mapped` added no more than the mark.
     unsafe {
         let private = (*vma).vm_private_data;
         &*private.map_addr(|at| at & !COUNTED).cast::<Mapping>()
     }
 }
 
-/// A mark in the private data of a mapping that was counted: the core calls `close` also for one that it could not
-/// complete, and for which it never called `mapped`. What is forked or split off has the mark of where it came from.
+/// A mark in the private data of a mapping that was counted: the core calls `close` also for one
+/// that it could not complete, and for which it never called `mapped`. What is forked or split off
+/// has the mark of where it came from.
 const COUNTED: usize = 1;
 static_assert!(align_of::<Mapping>() > COUNTED);
 
@@ -112,7 +113,8 @@ unsafe extern "C" fn vm_mapped(
     _file: *const bindings::file,
     private: *mut *mut c_void,
 ) -> c_int {
-    // SAFETY: by the caller's promise; `Mapping::map` set the private data, which the file keeps alive.
+    // SAFETY: by the caller's promise; `Mapping::map` set the private data, which the file keeps
+    // alive.
     let this = unsafe { &*(*private).cast::<Mapping>() };
     match this.mapped() {
         Ok(()) => {
@@ -129,8 +131,8 @@ unsafe extern "C" fn vm_mapped(
 ///
 /// Called by the core for a mapping made by [`Mapping::map`].
 unsafe extern "C" fn vm_fault(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
-    // SAFETY: the core gives a valid fault. Its mapping is valid, locked for reading at least, and was
-    // made by `Mapping::map` of the mapping that its private data points to.
+    // SAFETY: the core gives a valid fault. Its mapping is valid, locked for reading at least, and
+    // was made by `Mapping::map` of the mapping that its private data points to.
     unsafe {
         let vma = (*vmf).__bindgen_anon_1.vma;
         Fault::from_raw(vmf, mapping_of(vma)).handle()
@@ -179,8 +181,9 @@ unsafe extern "C" fn vm_access(
     access().map_or_else(|_| EIO.to_errno(), |done| done as c_int)
 }
 
-/// Maps nothing. It is there because the core retries every fault without the per-VMA lock for those who have only a
-/// fault handler (`vmf_can_call_fault` in mm/memory.c). It runs under RCU, and may not sleep as [`vm_fault`] does.
+/// Maps nothing. It is there because the core retries every fault without the per-VMA lock for
+/// those who have only a fault handler (`vmf_can_call_fault` in mm/memory.c). It runs under RCU,
+/// and may not sleep as [`vm_fault`] does.
 ///
 /// # Safety
 ///

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! fanlight_test: what the guest's tests can't do or see from user space. It is never part of an image that is shipped.
+//! fanlight_test: what the guest's tests can't do or see from user space. It is never part of an
+//! image that is shipped.
 //!
 //! Files below `/sys/kernel/debug/fanlight_test/`:
 //!
-//! - `pte`, `kernel-ptes`: page-table entries of the process that reads, and of the kernel, see [`pte`];
+//! - `pte`, `kernel-ptes`: page-table entries of the process that reads, and of the kernel, see
+//!   [`pte`];
 //! - `access`: accesses by the driver to a mapping of the process, see [`access`];
 //! - `overlay`, `overlay-remove`: device-tree overlays, see [`overlay`];
-//! - `flood`, `printk`, `cont`, `oops`, `sysrq`, `counts`: records and messages from every context, see [`flood`].
+//! - `flood`, `printk`, `cont`, `oops`, `sysrq`, `counts`: records and messages from every context,
+//!   see [`flood`].
 
 mod access;
 mod flood;

@@ -2,10 +2,10 @@
 
 //! Which block is used next, hence which records are kept for how long.
 //!
-//! Of the blocks that no panic has, this boot may have half: so the boot before it is there, too, and
-//! if this one panics there is room for the next one. Programs have a quarter of that half, but at
-//! least 1 block; the kernel has the rest, but at least 2. A share that needs a block takes the first
-//! of these that there is:
+//! Of the blocks that no panic has, this boot may have half: so the boot before it is there, too,
+//! and if this one panics there is room for the next one. Programs have a quarter of that half, but
+//! at least 1 block; the kernel has the rest, but at least 2. A share that needs a block takes the
+//! first of these that there is:
 //!
 //! 1. a free block, while it has less than it may have;
 //! 2. likewise, a block of the oldest earlier boot that did not panic. The boot before this one
@@ -17,9 +17,9 @@
 //! 5. its own oldest block.
 //!
 //! So a panic that nobody cleared stays whole, however many boots follow, until panics leave fewer
-//! than 4 blocks; and then at least the first and the newest one are kept. The kernel's share, if it
-//! has no block yet, may at last take one of the boot before, or one of this boot's programs: a boot
-//! whose end is not kept is worse than a boot before it that is not kept.
+//! than 4 blocks; and then at least the first and the newest one are kept. The kernel's share, if
+//! it has no block yet, may at last take one of the boot before, or one of this boot's programs: a
+//! boot whose end is not kept is worse than a boot before it that is not kept.
 //!
 //! Of an earlier boot, the oldest block of a share goes: the programs' while they have more than a
 //! quarter of that boot's blocks, otherwise the kernel's.

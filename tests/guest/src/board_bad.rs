@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Nodes that must be refused (row 25), each for the reason it has in tests/dts/bad.dtso: one clear line, no device.
+//! Nodes that must be refused (row 25), each for the reason it has in tests/dts/bad.dtso: one clear
+//! line, no device.
 
 use std::fs;
 use std::path::Path;
@@ -117,8 +118,8 @@ fn kernel_log() -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Checks the refusal of a node: the driver core names the error, and the driver prints one line, about this window, with
-/// `text` and the path of the node in it.
+/// Checks the refusal of a node: the driver core names the error, and the driver prints one line,
+/// about this window, with `text` and the path of the node in it.
 fn refused(node: &str, window: &str, errors: &[i32], text: &str) {
     if !dev::node_exists(node) {
         skip!("the device tree has no {node}: boot with tests/dts/bad.dtso");

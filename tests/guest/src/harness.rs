@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs tests, each in a child of its own, and prints KTAP.
 //!
-//! A test is a function that returns if it passed, panics if it failed, and calls [`skip!`](crate::skip) if what it
-//! needs is absent. It also failed if it was killed, if it took too long, or if the kernel complained meanwhile.
+//! A test is a function that returns if it passed, panics if it failed, and calls
+//! [`skip!`](crate::skip) if what it needs is absent. It also failed if it was killed, if it took
+//! too long, or if the kernel complained meanwhile.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -24,7 +25,8 @@ pub struct Test {
     pub boots: &'static [&'static str],
 }
 
-/// The boot that a test belongs to if nothing else is said: every window there is, and every bad one.
+/// The boot that a test belongs to if nothing else is said: every window there is, and every bad
+/// one.
 pub const USUAL: &[&str] = &["windows"];
 /// Where races look different: the usual boot has two processors.
 pub const ANY_CORES: &[&str] = &["windows", "one-core", "four-cores"];
@@ -235,7 +237,8 @@ pub fn run(chosen: &[&Test], options: &Options) -> i32 {
     report.end()
 }
 
-/// What tests change and put back, and a test that failed has not put back: a panic ends its process at once.
+/// What tests change and put back, and a test that failed has not put back: a panic ends its
+/// process at once.
 pub struct Settings(Vec<(&'static str, String)>);
 
 impl Settings {
@@ -270,7 +273,8 @@ impl NoHotplug {
     }
 }
 
-/// mdev is called for nodes again, as long as this lives, where the image has it called by the kernel.
+/// mdev is called for nodes again, as long as this lives, where the image has it called by the
+/// kernel.
 pub struct Hotplug(bool);
 
 impl Hotplug {
@@ -426,6 +430,7 @@ impl KernelWatch {
 
 /// Keeps a raw descriptor from being closed twice when it is wrapped for a moment.
 pub fn owned(fd: i32) -> OwnedFd {
-    // SAFETY: the callers pass a descriptor that they have just got from the kernel and that nobody else owns.
+    // SAFETY: the callers pass a descriptor that they have just got from the kernel and that nobody
+    // else owns.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the kernel that runs was built with, where a test must know. It is asked, never assumed: the
-//! tests run on kernels that other people configured.
+//! What the kernel that runs was built with, where a test must know. It is asked, never assumed:
+//! the tests run on kernels that other people configured.
 
 use std::fs;
 use std::io::Read;

@@ -103,11 +103,13 @@ pub fn ioctl<T>(fd: RawFd, request: u32, argument: &mut T) -> Result<usize> {
 
 /// ioctl() with an argument that is a number, or an address which need not be good.
 pub fn ioctl_at(fd: RawFd, request: u32, argument: usize) -> Result<usize> {
-    // SAFETY: the kernel checks the address; the request's size is the argument's, as uapi.rs defines it.
+    // SAFETY: the kernel checks the address; the request's size is the argument's, as uapi.rs
+    // defines it.
     check(unsafe { libc::ioctl(fd, request as _, argument) } as isize)
 }
 
-/// mmap2(): the offset is a number of pages, so that all that a 32-bit program can ask for can be asked for.
+/// mmap2(): the offset is a number of pages, so that all that a 32-bit program can ask for can be
+/// asked for.
 pub fn mmap(
     address: usize,
     len: usize,
@@ -218,7 +220,8 @@ pub enum Ended {
 }
 
 pub fn fork() -> libc::pid_t {
-    // SAFETY: tests start no threads before they fork, except where they say that the child only makes system calls.
+    // SAFETY: tests start no threads before they fork, except where they say that the child only
+    // makes system calls.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "fork: {:?}", last());
     pid
@@ -258,7 +261,8 @@ pub fn die_with_parent() {
 }
 
 pub fn redirect_output(fd: RawFd) {
-    // SAFETY: the standard descriptors are replaced as a whole; nothing is lost, for the parent keeps its own.
+    // SAFETY: the standard descriptors are replaced as a whole; nothing is lost, for the parent
+    // keeps its own.
     unsafe {
         libc::dup2(fd, 1);
         libc::dup2(fd, 2);
@@ -295,7 +299,8 @@ pub fn exit_now(status: i32) -> ! {
 
 /// Becomes another user with no capabilities.
 pub fn become_user(uid: u32, groups: &[u32]) {
-    // SAFETY: the group list is as long as the count says; only this process, a child of the test, changes.
+    // SAFETY: the group list is as long as the count says; only this process, a child of the test,
+    // changes.
     unsafe {
         assert_eq!(
             libc::setgroups(groups.len(), groups.as_ptr()),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Allocations that fail (row 25), one after the other, at every place where probe, open, mmap, a fault, fork, read or
-//! write makes one. For kernels with fault injection: `KERNEL_DEBUG=1`.
+//! Allocations that fail (row 25), one after the other, at every place where probe, open, mmap, a
+//! fault, fork, read or write makes one. For kernels with fault injection: `KERNEL_DEBUG=1`.
 
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -79,7 +79,8 @@ impl Injector {
         (result, &left[..len] == b"0\n")
     }
 
-    /// Lets `body` fail at its first, second, … allocation until it has no more. Returns how many it had.
+    /// Lets `body` fail at its first, second, … allocation until it has no more. Returns how many
+    /// it had.
     fn fail_each(
         &self,
         step: usize,
@@ -156,7 +157,8 @@ fn probe_fails_cleanly(step: usize) {
             let mut result = Ok(0);
             fail(&mut || result = sys::write(bind.as_raw_fd(), node.as_bytes()));
             if dev::is_bound(node) {
-                // The core goes on without some of its allocations, that of an event for user space for one.
+                // The core goes on without some of its allocations, that of an event for user space
+                // for one.
                 dev::unbind(node);
                 return;
             }
@@ -290,8 +292,8 @@ fn address_spaces() -> i64 {
     active.parse().expect("a number")
 }
 
-/// An mmap that fails after the driver was asked and before the mapping exists is not reported to the
-/// driver. What the driver noted must not outlive the process.
+/// An mmap that fails after the driver was asked and before the mapping exists is not reported to
+/// the driver. What the driver noted must not outlive the process.
 fn window_inject_mmap_that_fails_pins_no_address_space() {
     const PROCESSES: i64 = 20;
     let injector = Injector::new();
@@ -416,7 +418,8 @@ fn window_inject_read_and_write_fail_cleanly() {
     }
 }
 
-/// Numbers that would grow with a leak: mappings of the kernel's, claims on physical ranges, slab, free CMA.
+/// Numbers that would grow with a leak: mappings of the kernel's, claims on physical ranges, slab,
+/// free CMA.
 fn inventory() -> (usize, usize, i64, i64) {
     let lines = |path: &str| {
         let text = fs::read_to_string(path).unwrap_or_default();

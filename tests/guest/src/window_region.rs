@@ -514,7 +514,8 @@ fn window_region_sram_comes_and_goes_with_its_driver() {
     assert_eq!(dev::misc_of(SRAM_NODE), [""; 0]);
     let bound = fs::write("/sys/bus/platform/drivers/fanlight/bind", SRAM_NODE);
     assert!(bound.is_err(), "the SRAM's driver is not there");
-    // As when the device is new: unlike a bind, this puts it on the list of those to be tried again.
+    // As when the device is new: unlike a bind, this puts it on the list of those to be tried
+    // again.
     let _ = fs::write("/sys/bus/platform/drivers_probe", SRAM_NODE);
     let reason = || {
         let list = fs::read_to_string("/sys/kernel/debug/devices_deferred").expect("debugfs");

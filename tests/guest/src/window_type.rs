@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Memory types, rights and places of mapped pages, by the page-table entries that the processor uses: what the driver
-//! says of itself is not asked.
+//! Memory types, rights and places of mapped pages, by the page-table entries that the processor
+//! uses: what the driver says of itself is not asked.
 
 use libc::{MAP_ANONYMOUS, MAP_POPULATE, MAP_PRIVATE, MAP_SHARED};
 
@@ -153,8 +153,8 @@ fn window_type_of_contiguous_framebuffer_suits_the_device() {
     }
 }
 
-/// Checks that every mapping that the kernel has of some of a window's pages is of the type that user
-/// space's is, and that it has as many as `expected`.
+/// Checks that every mapping that the kernel has of some of a window's pages is of the type that
+/// user space's is, and that it has as many as `expected`.
 fn assert_agreement(module: &TestModule, spec: &Spec, expected: std::ops::RangeInclusive<usize>) {
     let map = populated(spec);
     for page in [0, spec.size / 2 / 4096 * 4096, spec.size - 4096] {

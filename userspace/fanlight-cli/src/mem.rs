@@ -106,8 +106,8 @@ impl Place {
         text + &printable
     }
 
-    /// Bytes, loaded by whole accesses of the width: the first one and the last one may begin before
-    /// them and end behind them.
+    /// Bytes, loaded by whole accesses of the width: the first one and the last one may begin
+    /// before them and end behind them.
     fn bytes(&self, map: &Map, start: usize, end: usize) -> Result<Vec<u32>> {
         let first = start - start % self.width;
         let mut bytes = Vec::with_capacity(end - first);

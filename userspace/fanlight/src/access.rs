@@ -47,8 +47,8 @@ pub enum AccessError {
     /// No device responds at this address: its clock is off, it is in reset, or there is none. Of a
     /// copy, some bytes may have been copied. The rest of the window stays usable.
     ///
-    /// Only after [`survive_revocation`](crate::survive_revocation); without it the process is ended
-    /// by SIGBUS.
+    /// Only after [`survive_revocation`](crate::survive_revocation); without it the process is
+    /// ended by SIGBUS.
     BusError {
         /// The window.
         window: WindowName,
@@ -141,8 +141,8 @@ impl core::error::Error for AccessError {}
 
 /// A window mapped for reading.
 ///
-/// Its memory may change at any time, by other programs or by hardware, and is therefore never borrowed: every value is
-/// loaded once, by an access of exactly that width.
+/// Its memory may change at any time, by other programs or by hardware, and is therefore never
+/// borrowed: every value is loaded once, by an access of exactly that width.
 ///
 /// ```no_run
 /// use fanlight::Board;
@@ -215,8 +215,8 @@ impl Map {
         self.memory.width()
     }
 
-    /// Copies bytes out. Of a noncached window, in order: with the width of the registers, or else by
-    /// words where they are aligned, and by bytes.
+    /// Copies bytes out. Of a noncached window, in order: with the width of the registers, or else
+    /// by words where they are aligned, and by bytes.
     ///
     /// # Errors
     ///
@@ -232,7 +232,8 @@ impl Map {
         self.memory.read(offset, into)
     }
 
-    /// Whether the driver was unbound; only ever true after [`survive_revocation`](crate::survive_revocation).
+    /// Whether the driver was unbound; only ever true after
+    /// [`survive_revocation`](crate::survive_revocation).
     ///
     /// ```no_run
     /// # let map = fanlight::Board::open(0)?.window("sram")?.map()?;

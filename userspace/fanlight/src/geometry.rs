@@ -7,7 +7,8 @@ use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use embedded_graphics::prelude::{Point, Size};
 use embedded_graphics::primitives::Rectangle;
 
-/// How a pixel lies in memory. The names are those of the simple-framebuffer device-tree binding; pixels are little-endian.
+/// How a pixel lies in memory. The names are those of the simple-framebuffer device-tree binding;
+/// pixels are little-endian.
 ///
 /// ```
 /// use fanlight::PixelFormat;
@@ -21,7 +22,8 @@ use embedded_graphics::primitives::Rectangle;
 pub enum PixelFormat {
     /// 16 bits: red in the top five, green six, blue five.
     R5G6B5,
-    /// 16 bits: red on top, green and blue, five each, and alpha in the lowest. Drawing writes opaque pixels.
+    /// 16 bits: red on top, green and blue, five each, and alpha in the lowest. Drawing writes
+    /// opaque pixels.
     R5G5B5A1,
     /// 16 bits: an unused one on top, red, green and blue, five each.
     X1R5G5B5,
@@ -161,7 +163,8 @@ impl PixelFormat {
             .find(|format| format.fourcc() == fourcc)
     }
 
-    /// The format with these fields, as the fbdev ioctls tell them: bits of a pixel, then red, green, blue and alpha.
+    /// The format with these fields, as the fbdev ioctls tell them: bits of a pixel, then red,
+    /// green, blue and alpha.
     ///
     /// ```
     /// use fanlight::PixelFormat;
@@ -216,7 +219,8 @@ impl PixelFormat {
         }
     }
 
-    /// A colour as it is stored. Unused bits are set: hardware that takes them for alpha then shows the pixel.
+    /// A colour as it is stored. Unused bits are set: hardware that takes them for alpha then shows
+    /// the pixel.
     ///
     /// ```
     /// use embedded_graphics::pixelcolor::Rgb888;
@@ -242,7 +246,8 @@ impl PixelFormat {
         }
     }
 
-    /// The colour of a stored pixel. Narrow fields are widened by repeating their top bits, so that full stays full.
+    /// The colour of a stored pixel. Narrow fields are widened by repeating their top bits, so that
+    /// full stays full.
     ///
     /// ```
     /// use embedded_graphics::pixelcolor::Rgb888;
@@ -299,7 +304,8 @@ impl fmt::Display for PixelFormat {
 ///
 /// # Invariants
 ///
-/// Neither side is 0 or above 65535, a line's pixels fit in its stride, and `stride * height` fits in a `usize`.
+/// Neither side is 0 or above 65535, a line's pixels fit in its stride, and `stride * height` fits
+/// in a `usize`.
 ///
 /// ```
 /// use fanlight::{Geometry, PixelFormat};
@@ -326,8 +332,8 @@ impl Geometry {
     /// ```
     pub const LIMIT: u32 = 65535;
 
-    /// A geometry; `None` where it makes no sense: a side of 0 or above [`LIMIT`](Self::LIMIT), or a stride that is
-    /// shorter than a line.
+    /// A geometry; `None` where it makes no sense: a side of 0 or above [`LIMIT`](Self::LIMIT), or
+    /// a stride that is shorter than a line.
     ///
     /// ```
     /// use fanlight::{Geometry, PixelFormat};

@@ -257,7 +257,8 @@ impl Archive {
     }
 
     /// Brings records of a boot to one file on the disk, together with those that earlier runs have
-    /// filed of that boot. `group` may read it. Returns the file's name and the number of records in it.
+    /// filed of that boot. `group` may read it. Returns the file's name and the number of records
+    /// in it.
     fn file(
         &self,
         mut name: Name,

@@ -253,8 +253,8 @@ impl Memory {
         let slot = crate::sys::fault::register(start.as_ptr() as usize, whole);
         // SAFETY: the mapping has `lead + len` bytes.
         let base = unsafe { start.add(lead) };
-        // INVARIANT: mmap gave `len` bytes from `base` on, which is `lead`, a multiple of four, from
-        // a page boundary, with the rights asked for, until the munmap in drop.
+        // INVARIANT: mmap gave `len` bytes from `base` on, which is `lead`, a multiple of four,
+        // from a page boundary, with the rights asked for, until the munmap in drop.
         Ok(Self {
             base,
             len,
@@ -414,7 +414,8 @@ impl Memory {
     }
 
     #[cfg(feature = "std")]
-    /// One store. A device that it reaches sees what was written to memory before, as with writel().
+    /// One store. A device that it reaches sees what was written to memory before, as with
+    /// writel().
     pub(crate) fn store<T: Word>(&self, offset: usize, value: T) -> Result<(), AccessError> {
         let pointer = self.at_word::<T>(offset)?;
         self.at_writable(offset, T::BYTES)?;
@@ -623,8 +624,8 @@ fn map_shared(
     NonNull::new(base.cast::<u8>()).ok_or(rustix::io::Errno::FAULT)
 }
 
-/// Bytes of the next access at an address that is `at`: the only width there may be, or a word where
-/// one is aligned and not beyond the end.
+/// Bytes of the next access at an address that is `at`: the only width there may be, or a word
+/// where one is aligned and not beyond the end.
 fn step(at: usize, left: usize, rules: Rules) -> usize {
     match rules {
         Rules::Width(width) => width,
