@@ -26,7 +26,8 @@ struct Run {
     record: Atomic<u64>,
 }
 
-/// All methods are called under the log's lock, or by the panicking processor.
+/// All methods but [`Cleared::is_new`] are called under the log's lock, or by the panicking
+/// processor.
 pub(super) struct Cleared {
     /// printk's number of the first message after the last `dmesg -C` that was noticed, and the
     /// ring's number of the first record after it.
@@ -88,7 +89,7 @@ impl Cleared {
         self.ahead.store(ahead);
     }
 
-    /// Whether `message`, the first one after a `dmesg -C`, was not noticed yet. Without the lock.
+    /// Whether `message`, the first one after a `dmesg -C`, was not noticed yet. In any context.
     pub(super) fn is_new(&self, message: u64) -> bool {
         message > self.message.load(Relaxed)
     }

@@ -346,8 +346,10 @@ impl MappedCarveout {
 
 impl Drop for Carveout {
     fn drop(&mut self) {
-        // No mapping is left: the next owner gets the contents from memory, and may map it with any
-        // type.
+        // Nobody stores to it any more, so that the next owner, who may map it with another type,
+        // gets the contents from memory. A kernel mapping for a copy that was under way may last a
+        // moment longer. No access by it follows, and what the processor prefetches by it is never
+        // written back.
         if self.cache == Cache::Cached && flush_cache(self.range).is_err() {
             pr_err!(
                 "no kernel addresses to clean the caches for {:#x}: its last stores may be lost\n",

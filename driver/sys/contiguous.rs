@@ -64,6 +64,8 @@ pub(crate) enum Refusal {
     Scattered,
     /// Write-combined and mapped as pages, or noncached.
     Impossible,
+    /// Mapped as pages, which those of a pool cannot be.
+    Pool,
 }
 
 impl Refusal {
@@ -89,6 +91,10 @@ impl Refusal {
             Refusal::Scattered => (
                 "its writecombine pages are not contiguous behind this IOMMU: leave fanlight,cache \
                  out, or use a memory-region",
+                EINVAL,
+            ),
+            Refusal::Pool => (
+                "pages of a shared-dma-pool are mapped by pfn: leave fanlight,mapping out",
                 EINVAL,
             ),
             Refusal::Impossible => (
@@ -170,6 +176,9 @@ impl ContiguousArea {
     ) -> Result<Self, Refusal> {
         // SAFETY: `dev` is a valid device.
         let from_pool = unsafe { ffi::fanlight_has_pool(as_raw(dev)) };
+        if from_pool && mapped_as == Some(MappedAs::Pages) {
+            return Err(Refusal::Pool);
+        }
         let page = if from_pool {
             ptr::null_mut()
         } else {
@@ -315,9 +324,11 @@ impl ContiguousArea {
 impl Drop for ContiguousArea {
     fn drop(&mut self) {
         let page = self.page.as_ptr();
-        // SAFETY: by the type invariant, each is what the allocation gave. No mapping is left: the
-        // window was revoked. That happens before the device's DMA configuration is taken down,
-        // since it is a part of unbinding.
+        // SAFETY: by the type invariant, each is what the allocation gave. Either the window was
+        // revoked, so that no mapping of user space and no access of the kernel is left; or the
+        // probe failed before there was one. Both happen before the device's DMA configuration is
+        // taken down. A page that is pinned has a reference of its own, and only [`Origin::Pages`]
+        // has pages that can be pinned.
         unsafe {
             match &self.origin {
                 Origin::Pages => ffi::fanlight_pages_free(page, self.size),

@@ -35,6 +35,7 @@ tests! {
         window_region_of_a_picture_is_as_long_as_the_picture,
         window_region_is_named_in_proc_iomem,
         window_region_of_a_pool_gives_the_pages_of_its_node,
+        window_region_of_a_pool_is_not_mapped_as_pages,
         window_region_in_use_names_its_owner,
         window_region_above_4_gib_needs_lpae,
         window_region_sram_comes_and_goes_with_its_driver;
@@ -469,6 +470,12 @@ fn refusal(node: &str) -> String {
         .collect();
     assert_eq!(about.len(), 1, "{lines:?}");
     about[0].clone()
+}
+
+fn window_region_of_a_pool_is_not_mapped_as_pages() {
+    let line = refusal("fanlight-bad-pool-pages");
+    let expected = "pages of a shared-dma-pool are mapped by pfn: leave fanlight,mapping out";
+    assert!(line.contains(expected), "{line:?}");
 }
 
 fn window_region_in_use_names_its_owner() {
