@@ -2,73 +2,28 @@
 
 //! One device-tree node's windows: making them, and undoing that in the right order.
 
+mod logs;
+mod memory;
+
 use crate::{
-    fbdev::Framebuffer,
-    log::{
-        intake::{
-            Begin,
-            Intake, //
-        },
-        kept::{
-            persistent_region,
-            previous_name,
-            report,
-            Kept, //
-        },
-        Log, //
-    },
-    refusal::{
-        Text,
-        OUT_OF_MEMORY, //
-    },
-    scanout,
+    log::intake::Intake,
+    refusal::OUT_OF_MEMORY,
     spec::{
         self,
-        Kind,
-        Name,
-        Refusal,
-        Source,
-        Spec, //
+        Refusal, //
     },
     stats::Stats,
     sys::{
         address_space::AddressSpace,
-        backing::Backing,
-        carveout::{
-            self,
-            Carveout,
-            Claims, //
-        },
         chardev::CharDevice,
         console::Console,
-        contiguous::{
-            self,
-            ContiguousArea, //
-        },
-        display::{
-            self,
-            Rival, //
-        },
         ida::InstanceId,
-        mapping::Mapping,
         of::{
             self,
-            Pool,
-            Range, //
-        },
-        time::{
-            boot_id,
-            random_id, //
-        },
-        vmalloc::VmallocArea,
-        Cache, //
+            Pool, //
+        }, //
     },
-    window::{
-        BackingKind,
-        Content,
-        Rights,
-        Window, //
-    }, //
+    window::Window, //
 };
 use kernel::{
     alloc::AllocError,
@@ -110,12 +65,6 @@ impl Drop for Windows {
     fn drop(&mut self) {
         Window::revoke_all(&self.0);
     }
-}
-
-/// Everything of a log but its console.
-struct Logs {
-    windows: KVec<Arc<Window>>,
-    intake: Arc<Intake>,
 }
 
 /// Why an instance cannot be had. The reason is printed already, unless it is `Silent`.
@@ -196,7 +145,7 @@ impl Instance {
                 log = Some((child, name));
                 continue;
             }
-            match Self::window(dev, &child, &name, id.get(), &space, &windows.0) {
+            match memory::make(dev, &child, &name, id.get(), &space, &windows.0) {
                 Ok(window) => windows.0.push(window, GFP_KERNEL)?,
                 // Another driver that is not there yet is no error: probe is called again.
                 Err(refusal) if refusal.error == EPROBE_DEFER => {
@@ -209,7 +158,7 @@ impl Instance {
         let mut intake = None;
         let mut console = None;
         if let Some((child, name)) = log {
-            match Self::logs(dev, &child, &name, id.get(), &space) {
+            match logs::make(dev, &child, &name, id.get(), &space) {
                 // The number is below INSTANCE_MAX.
                 Ok(logs) => match Console::new(logs.intake.clone(), id.get() as i16) {
                     Ok(new) => {
@@ -272,7 +221,7 @@ impl Instance {
             intake.run();
             console.start(dev);
         }
-        dev_info!(dev, "fanlight{}: {} windows\n", id.get(), windows.0.len());
+        dev_info!(dev, "fanlight{}: {} windows\n", id.get(), devices.len());
         Ok(Self {
             _console: console,
             _devices: devices,
@@ -336,256 +285,5 @@ impl Instance {
             );
             Failure::Printed(error)
         })
-    }
-
-    fn window(
-        dev: &Device<Core<'_>>,
-        node: &FwNode,
-        name: &CStr,
-        instance: u32,
-        space: &Arc<AddressSpace>,
-        others: &[Arc<Window>],
-    ) -> Result<Arc<Window>, Refusal> {
-        let Spec {
-            name,
-            source,
-            cache,
-            mapped_as,
-            read_only,
-            io_width,
-            kind,
-        } = Spec::read(dev, node, name)?;
-        if others.iter().any(|other| other.name == name) {
-            return Err(name_taken());
-        }
-
-        if let Kind::Log(_) = kind {
-            return Err(name_taken());
-        }
-        let owner = owner(instance, &name)?;
-        let claims = |iomem, pages| Claims {
-            name: &owner,
-            iomem,
-            pages,
-        };
-        let mut kind = kind;
-        // Only contiguous pages leave the choice to the device.
-        let carveout_cache = cache.unwrap_or(Cache::WriteCombine);
-        let mut display = None;
-        let full_name = CString::try_from_fmt(fmt!("fanlight{instance}/{}", name.as_str()))
-            .map_err(no_memory)?;
-        let (backing, backing_kind) = match source {
-            Source::Display => {
-                let Kind::Framebuffer(geometry) = &mut kind else {
-                    return Err(spec::invalid("a display shows framebuffers only"));
-                };
-                let found = scanout::with_memory(&full_name, *geometry)?;
-                take_over(dev, name.as_str(), found.range)?;
-                *geometry = found.geometry;
-                display = Some(found.display);
-                let carveout = Carveout::new(found.range, carveout_cache, claims(true, false))?;
-                (Backing::Carveout(carveout), BackingKind::Carveout)
-            }
-            Source::Carveout {
-                range,
-                shared,
-                pages,
-            } => {
-                if let Kind::Framebuffer(_) = kind {
-                    take_over(dev, name.as_str(), range)?;
-                }
-                let carveout = Carveout::new(range, carveout_cache, claims(!shared, pages))?;
-                (Backing::Carveout(carveout), BackingKind::Carveout)
-            }
-            Source::Contiguous { size } => {
-                let area = ContiguousArea::new(dev, size, cache, mapped_as)?;
-                (Backing::Contiguous(area), BackingKind::Contiguous)
-            }
-            Source::Vmalloc { size, prefault } => {
-                let area = VmallocArea::new(size).map_err(|error| {
-                    Refusal::new(
-                        "no kernel memory of its size (see VmallocTotal in /proc/meminfo)",
-                        error,
-                    )
-                })?;
-                let backing = vmalloc_backing(Arc::new(area, GFP_KERNEL)?, prefault);
-                (backing, BackingKind::Vmalloc)
-            }
-        };
-
-        let content = match kind {
-            Kind::Framebuffer(geometry) => {
-                let start = backing.phys().unwrap_or(0);
-                let fb = KBox::pin_init(Framebuffer::new(geometry, start), GFP_KERNEL)
-                    .map_err(no_memory)?;
-                if display.is_none() {
-                    display = scanout::new(&full_name, geometry, start)?;
-                }
-                if let Some(display) = display {
-                    fb.attach(display)
-                        .map_err(|error| scanout::failed(&geometry, error))?;
-                }
-                Content::Framebuffer(fb)
-            }
-            _ => Content::Memory,
-        };
-        let cache = backing.cache();
-        let mapping = Mapping::new(space.clone(), backing, cache);
-        let rights = Rights {
-            read_only,
-            io_width,
-        };
-        let window = Window::new(name, instance, backing_kind, rights, content, mapping);
-        Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)
-    }
-
-    /// The log, and those of earlier boots where a region keeps them.
-    fn logs(
-        dev: &Device<Core<'_>>,
-        node: &FwNode,
-        name: &CStr,
-        instance: u32,
-        space: &Arc<AddressSpace>,
-    ) -> Result<Logs, Refusal> {
-        let Spec {
-            name,
-            source,
-            kind: Kind::Log(spec),
-            ..
-        } = Spec::read(dev, node, name)?
-        else {
-            return Err(spec::invalid("it is no log"));
-        };
-        let prefault = matches!(source, Source::Vmalloc { prefault: true, .. });
-        let window = |name, log: &Arc<Log>, content| {
-            let backing = vmalloc_backing(log.area().clone(), prefault);
-            let mapping = Mapping::new(space.clone(), backing, Cache::Cached);
-            let rights = Rights {
-                read_only: true,
-                io_width: 0,
-            };
-            let backing_kind = BackingKind::Vmalloc;
-            let window = Window::new(name, instance, backing_kind, rights, content, mapping);
-            Arc::pin_init(window, GFP_KERNEL).map_err(no_memory)
-        };
-
-        let boot_id = boot_id().unwrap_or_else(|error| {
-            dev_warn!(
-                dev,
-                "window log: cannot read the boot id (error {}): a random one is used\n",
-                error.to_errno()
-            );
-            random_id()
-        });
-        let (lanes, wanted) = (spec.lanes(), spec.persistent.is_some());
-        let mut kept = match spec.persistent {
-            Some(range) => range.and_then(|range| {
-                let owner = owner(instance, &name).map_err(|refusal| refusal.reason)?;
-                let carveout = persistent_region(range, spec.persist_cache, &owner)?;
-                Kept::new(carveout, &boot_id, spec.persist_level).map_err(|e| {
-                    Text::from(match e {
-                        e if e == EINTR => "the probe was interrupted",
-                        _ => OUT_OF_MEMORY,
-                    })
-                })
-            }),
-            None => Err("no: no memory-region".into()),
-        };
-        if let (true, Err(reason)) = (wanted, &kept) {
-            let reason = reason.as_str();
-            dev_warn!(
-                dev,
-                "window log: not kept over a reboot: {} (node {})\n",
-                reason,
-                node
-            );
-        }
-        if let Ok(kept) = &kept {
-            report(dev, &kept.recovered);
-        }
-        let begin = Begin::after(kept.as_ref().ok().map(|kept| &kept.recovered));
-        let ring = Log::new(lanes, &boot_id, begin.first_seq).map_err(no_memory)?;
-        let log = Arc::pin_init(ring, GFP_KERNEL).map_err(no_memory)?;
-        let mut previous = KVec::new();
-        let mut region = None;
-        if let Ok(kept) = &mut kept {
-            core::mem::swap(&mut previous, &mut kept.previous);
-            region = kept.region.take();
-        }
-        let recovered = kept.as_ref().ok().map(|kept| &kept.recovered);
-        let init = Intake::new(log.clone(), begin, region, recovered, spec.write_limit);
-        let intake = Arc::pin_init(init.map_err(no_memory)?, GFP_KERNEL).map_err(no_memory)?;
-        let mut windows = KVec::new();
-        let kept = kept.err().unwrap_or("yes".into());
-        windows.push(
-            window(name, &log, Content::Log(intake.clone(), kept))?,
-            GFP_KERNEL,
-        )?;
-        for (index, prev) in previous.into_iter().enumerate() {
-            let name = previous_name(index).ok_or(spec::invalid("too many boots"))?;
-            let log = prev.log.clone();
-            let content = Content::Previous(prev, intake.clone());
-            windows.push(window(name, &log, content)?, GFP_KERNEL)?;
-        }
-        Ok(Logs { windows, intake })
-    }
-}
-
-fn vmalloc_backing(area: Arc<VmallocArea>, prefault: bool) -> Backing {
-    if prefault {
-        Backing::Prefault(area)
-    } else {
-        Backing::Vmalloc(area)
-    }
-}
-
-impl From<carveout::Refusal> for Refusal {
-    fn from(refusal: carveout::Refusal) -> Self {
-        let (reason, error) = refusal.describe();
-        Self { reason, error }
-    }
-}
-
-/// What /proc/iomem calls a window.
-fn owner(instance: u32, name: &Name) -> Result<CString, Refusal> {
-    CString::try_from_fmt(fmt!("fanlight{instance}/{}", name.as_str())).map_err(no_memory)
-}
-
-fn name_taken() -> Refusal {
-    Refusal::new("the node has another window of this name", EBUSY)
-}
-
-impl From<contiguous::Refusal> for Refusal {
-    fn from(refusal: contiguous::Refusal) -> Self {
-        let (reason, error) = refusal.describe();
-        Self::new(reason, error)
-    }
-}
-
-fn no_memory(error: Error) -> Refusal {
-    Refusal::new(OUT_OF_MEMORY, error)
-}
-
-/// Takes `range` over from the driver of the bootloader's framebuffer.
-fn take_over(dev: &Device, name: &str, range: Range) -> Result<(), Refusal> {
-    match display::take_over(range) {
-        Rival::None => Ok(()),
-        Rival::Unbound(node) => {
-            dev_warn!(
-                dev,
-                "window {}: {} describes the same memory: disable that node, or a driver of it \
-                 draws into this window\n",
-                name,
-                node.as_str()
-            );
-            Ok(())
-        }
-        Rival::Bound(node) => {
-            let node = node.as_str();
-            let reason = Text::new(fmt!(
-                "the driver of {node} shows its region: disable that node"
-            ));
-            Err(Refusal::new(reason, EBUSY))
-        }
     }
 }

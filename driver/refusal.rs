@@ -58,6 +58,11 @@ impl Refusal {
         }
     }
 
+    /// A refusal for want of memory.
+    pub(crate) fn no_memory(error: Error) -> Self {
+        Self::new(OUT_OF_MEMORY, error)
+    }
+
     /// Prints the reason, and returns the error.
     pub(crate) fn report(&self, dev: &Device, name: &CStr, node: &FwNode) -> Error {
         let name = name.to_str().unwrap_or("?");

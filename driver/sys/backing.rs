@@ -30,6 +30,15 @@ pub(crate) enum Backing {
 }
 
 impl Backing {
+    /// Scattered pages, mapped all at once by mmap or as they are touched.
+    pub(crate) fn vmalloc(area: Arc<VmallocArea>, prefault: bool) -> Self {
+        if prefault {
+            Self::Prefault(area)
+        } else {
+            Self::Vmalloc(area)
+        }
+    }
+
     /// Bytes.
     pub(crate) fn size(&self) -> usize {
         match self {
