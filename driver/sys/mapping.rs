@@ -40,10 +40,16 @@
 //! next mmap is noted, when a descriptor of the window is closed after its owner has exited, which
 //! the exit of a process does last ([`Mapping::forget_dead`]), and by revocation.
 
+mod piece;
+mod request;
+
+pub(crate) use piece::Piece;
+pub(super) use request::Fault;
+pub(crate) use request::MapRequest;
+
 use super::{
     address_space::AddressSpace,
     backing::Backing,
-    carveout::KernelMapping,
     ffi,
     not_supported,
     rw_semaphore::RwSemaphore,
@@ -55,21 +61,12 @@ use super::{
     Cache,
     PAGE_SIZE, //
 };
-use core::{
-    marker::PhantomData,
-    ops::Range,
-    ptr, //
-};
+use core::ptr;
 use kernel::{
     bindings,
     error::to_result,
-    ffi::{
-        c_int, //
-    },
-    mm::{
-        virt::VmaRef,
-        Mm, //
-    },
+    ffi::c_int,
+    mm::Mm,
     new_mutex,
     prelude::*,
     revocable::Revocable,
@@ -532,95 +529,6 @@ impl Mapping {
         self.accesses.fetch_sub(1, Release);
         result.unwrap_or(Err(ENODEV))
     }
-
-    /// A part of the window, of `len` bytes from `offset` on or fewer, for the kernel to access.
-    /// Empty at the end and behind it.
-    ///
-    /// `ENODEV`: revoked; `EOPNOTSUPP`: the kernel does not access the window; `ENOMEM`: no kernel
-    /// addresses for it.
-    pub(crate) fn piece(&self, offset: usize, len: usize) -> Result<Piece<'_>> {
-        if !self.is_live() {
-            return Err(ENODEV);
-        }
-        if !self.accessible {
-            return Err(not_supported());
-        }
-        let mut end = offset.saturating_add(len).min(self.size).max(offset);
-        let mut memory = None;
-        if !self.mapped && offset < end {
-            let first = self.phys.ok_or(EIO)? + offset as u64;
-            let in_page = (first % PAGE_SIZE as u64) as usize;
-            end = end.min(offset + PIECE - in_page);
-            let pages = (in_page + end - offset).next_multiple_of(PAGE_SIZE);
-            let mapping = KernelMapping::new(first - in_page as u64, pages, self.cache)?;
-            memory = Some((mapping, in_page));
-        }
-        Ok(Piece {
-            mapping: self,
-            memory,
-            range: offset..end,
-        })
-    }
-}
-
-/// Bytes of a carve-out that the kernel maps at once. It has 240 MiB of addresses for all such
-/// mappings on some boards.
-const PIECE: usize = 256 << 10;
-
-/// A part of a window that the kernel can access. Where the kernel has no mapping of the window, it
-/// has one of this part as long as this lives, which may be longer than the window is there: no
-/// access follows then.
-pub(crate) struct Piece<'a> {
-    mapping: &'a Mapping,
-    /// With where the part begins in it.
-    memory: Option<(KernelMapping, usize)>,
-    range: Range<usize>,
-}
-
-impl Piece<'_> {
-    /// Where it is in the window.
-    pub(crate) fn range(&self) -> Range<usize> {
-        self.range.clone()
-    }
-
-    /// Calls `f` with the memory, the kernel's address of its byte at `offset` if that is in a
-    /// temporary mapping, and how many of `len` bytes there are from it on. Returns how many.
-    fn access(
-        &self,
-        offset: usize,
-        len: usize,
-        f: impl FnOnce(&Backing, Option<*mut u8>, usize) -> Result,
-    ) -> Result<usize> {
-        let at = offset.checked_sub(self.range.start).ok_or(EINVAL)?;
-        let len = len.min(self.range.end.saturating_sub(offset));
-        let temporary = self.memory.as_ref();
-        let temporary = temporary.map(|(memory, start)| memory.as_ptr().wrapping_add(start + at));
-        if len == 0 {
-            return Ok(0);
-        }
-        self.mapping
-            .access(|backing| f(backing, temporary, len).map(|()| len))
-    }
-
-    /// Copies from the window at `offset`, as much of `out` as there is in this part. `ENODEV`:
-    /// revoked.
-    pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> Result<usize> {
-        self.access(offset, out.len(), |backing, temporary, len| {
-            // SAFETY: the part has `len` bytes from `offset` on, and with it the window and the
-            // temporary mapping, which is there if the window is a carve-out.
-            unsafe { backing.read(offset, temporary, &mut out[..len]) }
-        })
-    }
-
-    /// Copies into the window at `offset`, as much of `data` as this part has room for. `ENODEV`:
-    /// revoked.
-    pub(crate) fn write(&self, offset: usize, data: &[u8]) -> Result<usize> {
-        self.access(offset, data.len(), |backing, temporary, len| {
-            // SAFETY: the part has `len` bytes from `offset` on, and with it the window and the
-            // temporary mapping, which is there if the window is a carve-out.
-            unsafe { backing.write(offset, temporary, &data[..len]) }
-        })
-    }
 }
 
 /// Pages that one fault inserts at most: as many as one ARM page table of Linux holds.
@@ -636,76 +544,5 @@ fn is_dead(mm: &Mm) -> bool {
 fn forget_current(pending: &mut KVec<ARef<Mm>>) {
     if let Some(mm) = kernel::current!().mm() {
         pending.retain(|p| !ptr::eq(&**p, &**mm));
-    }
-}
-
-/// A request to map, while `mmap_prepare` runs.
-///
-/// # Invariants
-///
-/// `desc` is valid for `'a`. Its file belongs to the address space of `mapping`, and keeps
-/// `mapping` until its release.
-pub(crate) struct MapRequest<'a> {
-    desc: *mut bindings::vm_area_desc,
-    mapping: &'a Mapping,
-    _lifetime: PhantomData<&'a mut bindings::vm_area_desc>,
-}
-
-impl<'a> MapRequest<'a> {
-    /// # Safety
-    ///
-    /// As the type invariant says.
-    pub(super) unsafe fn from_raw(desc: *mut bindings::vm_area_desc, mapping: &'a Mapping) -> Self {
-        // INVARIANT: by the caller's promise.
-        Self {
-            desc,
-            mapping,
-            _lifetime: PhantomData,
-        }
-    }
-
-    /// Lets the core make the mapping; see [`Mapping::map`] for the errors.
-    pub(crate) fn map(self, protection: Protection) -> Result {
-        self.mapping.map(&self, protection)
-    }
-}
-
-/// A fault in a mapping.
-///
-/// # Invariants
-///
-/// `vma` was made by [`Mapping::map`] of `mapping`. `address` is in it, and `pgoff` is the page of
-/// the window that is mapped there.
-pub(super) struct Fault<'a> {
-    mapping: &'a Mapping,
-    vma: &'a VmaRef,
-    pgoff: usize,
-    address: usize,
-}
-
-impl<'a> Fault<'a> {
-    /// # Safety
-    ///
-    /// `vmf` must be valid and its mapping locked for `'a`, and have been made by [`Mapping::map`]
-    /// of `mapping`.
-    pub(super) unsafe fn from_raw(vmf: *mut bindings::vm_fault, mapping: &'a Mapping) -> Self {
-        // SAFETY: the fault and its mapping are valid by the caller's promise.
-        let (vma, pgoff, address) = unsafe {
-            let fault = (*vmf).__bindgen_anon_1;
-            (VmaRef::from_raw(fault.vma), fault.pgoff, fault.address)
-        };
-        // INVARIANT: the core computes `pgoff` from `address` and the mapping. `Mapping::map`
-        // leaves the page offset of a mapping that is filled by faults as it was asked for.
-        Self {
-            mapping,
-            vma,
-            pgoff,
-            address,
-        }
-    }
-
-    /// Inserts the pages around the one that was touched.
-    pub(super) fn handle(&self) -> bindings::vm_fault_t {
-        self.mapping.fault(self)
     }
 }

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Parts of a window for the kernel to access: read(), write(), and a debugger's accesses.
+
+use super::{
+    super::{
+        backing::Backing,
+        carveout::KernelMapping,
+        not_supported,
+        PAGE_SIZE, //
+    },
+    Mapping, //
+};
+use core::ops::Range;
+use kernel::prelude::*;
+
+impl Mapping {
+    /// A part of the window, of `len` bytes from `offset` on or fewer, for the kernel to access.
+    /// Empty at the end and behind it.
+    ///
+    /// `ENODEV`: revoked; `EOPNOTSUPP`: the kernel does not access the window; `ENOMEM`: no kernel
+    /// addresses for it.
+    pub(crate) fn piece(&self, offset: usize, len: usize) -> Result<Piece<'_>> {
+        if !self.is_live() {
+            return Err(ENODEV);
+        }
+        if !self.accessible {
+            return Err(not_supported());
+        }
+        let mut end = offset.saturating_add(len).min(self.size).max(offset);
+        let mut memory = None;
+        if !self.mapped && offset < end {
+            let first = self.phys.ok_or(EIO)? + offset as u64;
+            let in_page = (first % PAGE_SIZE as u64) as usize;
+            end = end.min(offset + PIECE - in_page);
+            let pages = (in_page + end - offset).next_multiple_of(PAGE_SIZE);
+            let mapping = KernelMapping::new(first - in_page as u64, pages, self.cache)?;
+            memory = Some((mapping, in_page));
+        }
+        Ok(Piece {
+            mapping: self,
+            memory,
+            range: offset..end,
+        })
+    }
+}
+
+/// Bytes of a carve-out that the kernel maps at once. It has 240 MiB of addresses for all such
+/// mappings on some boards.
+const PIECE: usize = 256 << 10;
+
+/// A part of a window that the kernel can access. Where the kernel has no mapping of the window, it
+/// has one of this part as long as this lives, which may be longer than the window is there: no
+/// access follows then.
+pub(crate) struct Piece<'a> {
+    mapping: &'a Mapping,
+    /// With where the part begins in it.
+    memory: Option<(KernelMapping, usize)>,
+    range: Range<usize>,
+}
+
+impl Piece<'_> {
+    /// Where it is in the window.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    /// Calls `f` with the memory, the kernel's address of its byte at `offset` if that is in a
+    /// temporary mapping, and how many of `len` bytes there are from it on. Returns how many.
+    fn access(
+        &self,
+        offset: usize,
+        len: usize,
+        f: impl FnOnce(&Backing, Option<*mut u8>, usize) -> Result,
+    ) -> Result<usize> {
+        let at = offset.checked_sub(self.range.start).ok_or(EINVAL)?;
+        let len = len.min(self.range.end.saturating_sub(offset));
+        let temporary = self.memory.as_ref();
+        let temporary = temporary.map(|(memory, start)| memory.as_ptr().wrapping_add(start + at));
+        if len == 0 {
+            return Ok(0);
+        }
+        self.mapping
+            .access(|backing| f(backing, temporary, len).map(|()| len))
+    }
+
+    /// Copies from the window at `offset`, as much of `out` as there is in this part. `ENODEV`:
+    /// revoked.
+    pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> Result<usize> {
+        self.access(offset, out.len(), |backing, temporary, len| {
+            // SAFETY: the part has `len` bytes from `offset` on, and with it the window and the
+            // temporary mapping, which is there if the window is a carve-out.
+            unsafe { backing.read(offset, temporary, &mut out[..len]) }
+        })
+    }
+
+    /// Copies into the window at `offset`, as much of `data` as this part has room for. `ENODEV`:
+    /// revoked.
+    pub(crate) fn write(&self, offset: usize, data: &[u8]) -> Result<usize> {
+        self.access(offset, data.len(), |backing, temporary, len| {
+            // SAFETY: the part has `len` bytes from `offset` on, and with it the window and the
+            // temporary mapping, which is there if the window is a carve-out.
+            unsafe { backing.write(offset, temporary, &data[..len]) }
+        })
+    }
+}
