@@ -17,7 +17,6 @@ tests! {
         cli_list_json_has_every_window,
         cli_list_of_one_board,
         cli_list_takes_the_board_from_the_environment,
-        cli_list_starts_in_no_time,
         cli_stats_counts_the_log,
         cli_top_prints_a_picture_in_batch_mode,
         cli_completion_and_man_pages_come_from_the_tool,
@@ -132,35 +131,6 @@ fn cli_list_takes_the_board_from_the_environment() {
         text.contains("/dev/fanlight1/carve-wc") && !text.contains("/dev/fanlight0/"),
         "{text}"
     );
-}
-
-fn cli_list_starts_in_no_time() {
-    FB.needed();
-    run("fanlight", &["list"]).success();
-    // The processor's time, of which a slow or busy host takes nothing. QEMU is some ten times slower than a board.
-    let before = children_time();
-    for _ in 0..10 {
-        run("fanlight", &["list"]).success();
-    }
-    let each = (children_time() - before) / 10;
-    assert!(each < 100_000, "{each} us each");
-}
-
-/// Microseconds that this process's children have run so far.
-fn children_time() -> i64 {
-    // SAFETY: all zero is a valid rusage, and the kernel fills it in.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage);
-        usage
-    };
-    // Both are 32 bits wide on ARM.
-    #[allow(
-        clippy::useless_conversion,
-        reason = "they are conversions on 32-bit machines only"
-    )]
-    let micros = |time: libc::timeval| i64::from(time.tv_sec) * 1_000_000 + i64::from(time.tv_usec);
-    micros(usage.ru_utime) + micros(usage.ru_stime)
 }
 
 fn cli_stats_counts_the_log() {

@@ -51,23 +51,24 @@ pub const DEPTH: &[&str] = &["rpi-16"];
 /// Programs that nobody here wrote, and that are too large for every run of the tests.
 pub const CLIENTS: &[&str] = &["clients"];
 
-/// Makes the `TESTS` of an area; the groups differ in their time limit.
+/// Makes the `TESTS` of an area; the groups differ in their time limit, which is for what hangs: a
+/// test on a busy host takes many times as long as on an idle one.
 #[macro_export]
 macro_rules! tests {
     ($($group:ident: $($test:ident),+ $(,)?;)+) => {
         pub const TESTS: &[$crate::harness::Test] = &[$($($crate::tests!(@one $group $test),)+)+];
     };
-    (@one quick $test:ident) => { $crate::tests!(@make $test, 90, false, USUAL) };
-    (@one long $test:ident) => { $crate::tests!(@make $test, 120, false, USUAL) };
-    (@one levels $test:ident) => { $crate::tests!(@make $test, 120, false, BOTH_LEVELS) };
-    (@one everywhere $test:ident) => { $crate::tests!(@make $test, 120, false, EVERYWHERE) };
-    (@one devkmsg_off $test:ident) => { $crate::tests!(@make $test, 90, false, DEVKMSG_OFF) };
-    (@one regions $test:ident) => { $crate::tests!(@make $test, 90, false, REGIONS) };
-    (@one cores $test:ident) => { $crate::tests!(@make $test, 120, false, ANY_CORES) };
-    (@one regs $test:ident) => { $crate::tests!(@make $test, 60, false, REGS) };
-    (@one depth $test:ident) => { $crate::tests!(@make $test, 90, false, DEPTH) };
+    (@one quick $test:ident) => { $crate::tests!(@make $test, 300, false, USUAL) };
+    (@one long $test:ident) => { $crate::tests!(@make $test, 600, false, USUAL) };
+    (@one levels $test:ident) => { $crate::tests!(@make $test, 600, false, BOTH_LEVELS) };
+    (@one everywhere $test:ident) => { $crate::tests!(@make $test, 600, false, EVERYWHERE) };
+    (@one devkmsg_off $test:ident) => { $crate::tests!(@make $test, 300, false, DEVKMSG_OFF) };
+    (@one regions $test:ident) => { $crate::tests!(@make $test, 300, false, REGIONS) };
+    (@one cores $test:ident) => { $crate::tests!(@make $test, 600, false, ANY_CORES) };
+    (@one regs $test:ident) => { $crate::tests!(@make $test, 300, false, REGS) };
+    (@one depth $test:ident) => { $crate::tests!(@make $test, 300, false, DEPTH) };
     (@one clients $test:ident) => { $crate::tests!(@make $test, 900, false, CLIENTS) };
-    (@one zynq $test:ident) => { $crate::tests!(@make $test, 90, false, ZYNQ) };
+    (@one zynq $test:ident) => { $crate::tests!(@make $test, 300, false, ZYNQ) };
     (@one slow $test:ident) => { $crate::tests!(@make $test, 1800, true, USUAL) };
     (@make $test:ident, $limit:expr, $slow:expr, $boots:ident) => {
         $crate::harness::Test {

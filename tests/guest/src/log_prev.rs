@@ -102,7 +102,7 @@ fn end_of(path: &str) -> Option<u64> {
         0
     });
     // It never waits, so this is ample.
-    let end = done.wait_for(Duration::from_secs(20));
+    let end = done.wait_for(crate::wait::LIMIT);
     sys::kill(child.pid(), libc::SIGKILL);
     child.wait();
     end
@@ -131,7 +131,7 @@ fn log_prev_read_returns_0_at_the_end(stage: u32) {
 fn log_prev_poll_gives_pollin_and_then_pollhup(stage: u32) {
     earlier::needed(stage);
     let log = PREVIOUS.open();
-    let poll = || sys::poll(log.raw(), POLLIN, Duration::from_secs(20)) & (POLLIN | POLLHUP);
+    let poll = || sys::poll(log.raw(), POLLIN, crate::wait::LIMIT) & (POLLIN | POLLHUP);
     assert_eq!(poll(), POLLIN, "at the beginning");
     // No more records come, however many a watermark waits for.
     let mut watermark = uapi::Watermark {

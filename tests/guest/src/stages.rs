@@ -75,7 +75,7 @@ pub fn run(tests: &[&Staged], options: &Options) -> Option<i32> {
         // The child reads it when it has to go down.
         std::env::set_var(STAGE, format!("{number} {stage}"));
         let (outcome, said) =
-            harness::run_one(|| (test.run)(stage as u32), Duration::from_secs(120));
+            harness::run_one(|| (test.run)(stage as u32), Duration::from_secs(600));
         let complaints = watch.complaints();
         let outcome = outcome.but_for(&complaints);
         if let Outcome::Failed(_) = outcome {

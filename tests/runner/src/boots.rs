@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! NAME [smp=2] [memory=512] [loglevel=4] [append=quiet] [dt=a.dtso,b.dtso] [tests=window_,fb_] [boards=virt-arm]
-//!      [timeout=600] [slow=yes] [data=yes]
+//!      [timeout=1800] [slow=yes] [data=yes]
 //! ```
 //!
 //! With `data=yes`, a boot has the disk that `--data` names; the others have a blank one.
@@ -87,7 +87,7 @@ impl Boot {
             options.append.push(' ');
             options.append.push_str(word);
         }
-        options.timeout = Duration::from_secs(self.timeout.unwrap_or(600));
+        options.timeout = Duration::from_secs(self.timeout.unwrap_or(1800));
         let slow = if common.slow { "--slow " } else { "" };
         options.command = format!(
             "fanlight-guest-tests {slow}--boot {} {}",

@@ -77,7 +77,7 @@ impl Options {
             loglevel: 8,
             append: String::new(),
             timeout: Duration::from_secs(60),
-            boot_limit: Duration::from_secs(150),
+            boot_limit: Duration::from_secs(600),
             results: PathBuf::from("build/guest"),
             screen: None,
             filter: String::new(),

@@ -30,7 +30,7 @@ impl Qmp {
         let message = json!({ "execute": command, "arguments": arguments });
         self.stream.write_all(format!("{message}\n").as_bytes())?;
         self.replies
-            .recv_timeout(Duration::from_secs(20))
+            .recv_timeout(Duration::from_secs(120))
             .map_err(|_| io::Error::other(format!("QEMU did not answer {command}")))?
             .map_err(|error| io::Error::other(format!("QEMU refused {command}: {error}")))
     }
