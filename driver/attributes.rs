@@ -77,8 +77,12 @@ macro_rules! framebuffer {
     };
 }
 
-/// Takes `x,y`, as fbdev does.
+/// Takes `x,y`, as fbdev does. `EPERM`: the picture is read-only, and nobody can open its node to
+/// pan it either.
 fn store_pan(window: &Window, text: &[u8]) -> Result {
+    if window.read_only {
+        return Err(EPERM);
+    }
     let text = core::str::from_utf8(text).map_err(|_| EINVAL)?;
     let (x, y) = text.split_once(',').ok_or(EINVAL)?;
     let [x, y] = [x, y].map(|number| number.trim().parse::<u32>());

@@ -39,6 +39,7 @@ tests! {
         fb_colour_map_is_that_of_a_true_colour_display,
         fb_wait_for_vsync_works_or_is_enotty,
         fb_sysfs_has_what_fbdev_has,
+        fb_sysfs_pan_of_a_read_only_picture_is_refused,
         fb_sysfs_pan_shows_another_page,
         fb_sysfs_is_there_for_programs_of_fbdev,
         fb_answers_are_those_of_the_kernels_simplefb,
@@ -548,6 +549,17 @@ fn fb_sysfs_pan_shows_another_page() {
         assert_eq!(error, expected, "{wrong:?}");
     }
     assert_eq!(fbdev::var(fb.raw()).yoffset, 0);
+}
+
+fn fb_sysfs_pan_of_a_read_only_picture_is_refused() {
+    let spec = Spec {
+        read_only: true,
+        ..other("fb-ro", 0x4000)
+    };
+    spec.needed();
+    let refused = fs::write(spec.sysfs().join("pan"), "0,32").expect_err("panned");
+    assert_eq!(refused.raw_os_error(), Some(libc::EPERM));
+    assert_eq!(spec.attribute("pan"), "0,0");
 }
 
 fn fb_sysfs_is_there_for_programs_of_fbdev() {
