@@ -202,8 +202,8 @@ struct Limits {
 /// A directory of filed logs, which no other run has at the same time.
 struct Archive {
     directory: PathBuf,
-    /// The directory, locked as long as it is open.
-    _lock: fs::File,
+    /// The directory, locked as long as it is open; `None` if this kernel has no locks.
+    _lock: Option<fs::File>,
 }
 
 /// A filed log.
@@ -215,8 +215,8 @@ struct Filed {
 }
 
 impl Archive {
-    /// The name that a file has until it is whole.
-    const TEMPORARY: &str = ".fanlight-archive.new";
+    /// The name that a file has until it is whole, but for the number of the process.
+    const TEMPORARY: &str = ".fanlight-archive.";
 
     /// Opens the directory, and makes it if it is missing. Its parent must be there: where no disk
     /// is mounted, the file would end up in memory or on the root file system.
@@ -248,12 +248,29 @@ impl Archive {
             synced.map_err(|error| failed("create", error))?;
         }
         let lock = lock(&directory).map_err(|error| failed("lock", error))?;
-        // What a power failure left behind.
-        let _ = fs::remove_file(directory.join(Self::TEMPORARY));
-        Ok(Self {
+        let archive = Self {
             directory,
             _lock: lock,
-        })
+        };
+        archive.remove_temporaries();
+        Ok(archive)
+    }
+
+    /// Removes what a power failure left behind.
+    fn remove_temporaries(&self) {
+        let Ok(entries) = fs::read_dir(&self.directory) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let file = entry.file_name();
+            let Some(process) = file.to_str().and_then(|f| f.strip_prefix(Self::TEMPORARY)) else {
+                continue;
+            };
+            // Without a lock, another run may be at work.
+            if self._lock.is_some() || !Path::new("/proc").join(process).exists() {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Brings records of a boot to one file on the disk, together with those that earlier runs have
@@ -357,7 +374,8 @@ impl Archive {
         let newest = before.iter().map(|filed| filed.modified).max();
         let now = SystemTime::now();
         let modified = newest.map_or(now, |newest| now.max(newest + Duration::from_secs(2)));
-        let temporary = self.directory.join(Self::TEMPORARY);
+        let temporary = format!("{}{}", Self::TEMPORARY, std::process::id());
+        let temporary = self.directory.join(temporary);
         store::write(
             &self.directory.join(file),
             &temporary,
@@ -404,12 +422,18 @@ impl Archive {
 }
 
 /// Waits until this process has the directory alone, until the file is closed.
-fn lock(directory: &Path) -> io::Result<fs::File> {
+///
+/// A kernel without `CONFIG_FILE_LOCKING` and some file systems have no locks. Two runs at once are
+/// then still safe: each reads a log before it looks at the files, and each file is there before its
+/// log is cleared. So a run that finds a log half cleared adds what it has read to a whole file.
+fn lock(directory: &Path) -> io::Result<Option<fs::File>> {
+    use rustix::io::Errno;
     let file = fs::File::open(directory)?;
     loop {
         match flock(&file, FlockOperation::LockExclusive) {
-            Err(rustix::io::Errno::INTR) => {}
-            result => return Ok(result.map(|()| file)?),
+            Err(Errno::INTR) => {}
+            Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => return Ok(None),
+            result => return Ok(result.map(|()| Some(file))?),
         }
     }
 }
@@ -571,7 +595,7 @@ mod tests {
         assert_eq!(fs::read_dir(&scratch.0.directory).unwrap().count(), 0);
         // What a power failure left is removed by the next run.
         let directory = scratch.0.directory.clone();
-        let left = directory.join(Archive::TEMPORARY);
+        let left = directory.join(format!("{}1", Archive::TEMPORARY));
         drop(scratch);
         fs::create_dir(&directory).unwrap();
         fs::write(&left, "half").unwrap();
@@ -633,6 +657,23 @@ mod tests {
     }
 
     #[test]
+    fn log_archive_without_locks_leaves_the_files_of_others() {
+        let mut scratch = Scratch::new("no-lock");
+        scratch.0._lock = None;
+        let at = |process: &str| {
+            let name = format!("{}{process}", Archive::TEMPORARY);
+            scratch.0.directory.join(name)
+        };
+        // The first process of all runs; no process has the other number.
+        let (running, gone) = (at("1"), at("4194305"));
+        for path in [&running, &gone] {
+            fs::write(path, "half").unwrap();
+        }
+        scratch.0.remove_temporaries();
+        assert!(running.exists() && !gone.exists());
+    }
+
+    #[test]
     fn log_archive_runs_wait_for_each_other() {
         let scratch = Scratch::new("lock");
         let directory = scratch.0.directory.clone();
@@ -643,13 +684,13 @@ mod tests {
             archive.map(drop).unwrap();
         });
         // Its temporary file is still there, and it goes on.
-        let left = scratch.0.directory.join(Archive::TEMPORARY);
+        let left = scratch.0.directory.join(format!("{}1", Archive::TEMPORARY));
         fs::write(&left, "half").unwrap();
         let early = receiver.recv_timeout(Duration::from_millis(300));
         assert!(early.is_err(), "{early:?}");
         assert!(left.exists());
         let Scratch(archive) = &scratch;
-        flock(&archive._lock, FlockOperation::Unlock).unwrap();
+        flock(archive._lock.as_ref().unwrap(), FlockOperation::Unlock).unwrap();
         assert_eq!(receiver.recv(), Ok("the second has it"));
         thread.join().unwrap();
         assert!(!left.exists());
