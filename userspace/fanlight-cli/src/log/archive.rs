@@ -203,7 +203,7 @@ struct Limits {
 struct Archive {
     directory: PathBuf,
     /// The directory, locked as long as it is open; `None` if this kernel has no locks.
-    _lock: Option<fs::File>,
+    lock: Option<fs::File>,
 }
 
 /// A filed log.
@@ -248,10 +248,7 @@ impl Archive {
             synced.map_err(|error| failed("create", error))?;
         }
         let lock = lock(&directory).map_err(|error| failed("lock", error))?;
-        let archive = Self {
-            directory,
-            _lock: lock,
-        };
+        let archive = Self { directory, lock };
         archive.remove_temporaries();
         Ok(archive)
     }
@@ -267,7 +264,7 @@ impl Archive {
                 continue;
             };
             // Without a lock, another run may be at work.
-            if self._lock.is_some() || !Path::new("/proc").join(process).exists() {
+            if self.lock.is_some() || !Path::new("/proc").join(process).exists() {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -659,7 +656,7 @@ mod tests {
     #[test]
     fn log_archive_without_locks_leaves_the_files_of_others() {
         let mut scratch = Scratch::new("no-lock");
-        scratch.0._lock = None;
+        scratch.0.lock = None;
         let at = |process: &str| {
             let name = format!("{}{process}", Archive::TEMPORARY);
             scratch.0.directory.join(name)
@@ -690,7 +687,7 @@ mod tests {
         assert!(early.is_err(), "{early:?}");
         assert!(left.exists());
         let Scratch(archive) = &scratch;
-        flock(archive._lock.as_ref().unwrap(), FlockOperation::Unlock).unwrap();
+        flock(archive.lock.as_ref().unwrap(), FlockOperation::Unlock).unwrap();
         assert_eq!(receiver.recv(), Ok("the second has it"));
         thread.join().unwrap();
         assert!(!left.exists());

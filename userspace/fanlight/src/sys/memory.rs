@@ -135,7 +135,7 @@ fn device_barrier() {
 pub(crate) enum Rules {
     /// Ordinary memory: any.
     Any,
-    /// Strongly-ordered memory, perhaps registers: single ones in order, aligned to their width.
+    /// Device memory, perhaps registers: single ones in order, aligned to their width.
     Ordered,
     /// Registers that are accessed with this many bytes only (`reg-io-width`).
     Width(usize),
