@@ -224,6 +224,30 @@ impl Session<'_> {
         if !self.greeted {
             self.trouble.push(self.console.tail(15));
         }
+        if let Err(error) = self.processors() {
+            self.trouble.push(format!("no registers: {error}"));
+        }
+    }
+
+    /// Where each processor is, for a guest that hangs: the kernel's `vmlinux` has the names of the addresses.
+    fn processors(&mut self) -> io::Result<()> {
+        let ask = json!({ "command-line": "info registers -a" });
+        let answer = self.qmp.execute("human-monitor-command", ask)?;
+        let registers = answer.as_str().unwrap_or_default();
+        let path = self.options.results.join("registers.txt");
+        fs::write(&path, registers)?;
+        let at = registers
+            .lines()
+            .filter(|line| {
+                ["CPU#", "R12=", "PSR="]
+                    .iter()
+                    .any(|word| line.starts_with(word))
+            })
+            .map(str::trim)
+            .collect::<Vec<_>>();
+        self.trouble
+            .push(format!("registers ({}): {}", path.display(), at.join(" ")));
+        Ok(())
     }
 
     /// Handles a frame; gives the exit status when it is the command's last.
