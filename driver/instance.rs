@@ -34,7 +34,10 @@ use kernel::{
     },
     prelude::*,
     str::CString,
-    sync::Arc, //
+    sync::{
+        aref::ARef,
+        Arc, //
+    }, //
 };
 
 const ALIAS: &CStr = c"fanlight";
@@ -60,6 +63,12 @@ pub(crate) struct Instance {
 
 /// Windows that are revoked when this is dropped.
 struct Windows(KVec<Arc<Window>>);
+
+/// What takes printk's messages into the log.
+struct Taking {
+    intake: Arc<Intake>,
+    console: Console<Intake>,
+}
 
 impl Drop for Windows {
     fn drop(&mut self) {
@@ -109,73 +118,23 @@ impl Instance {
     ///
     /// The log comes last, whatever the order of the nodes: when the probe is deferred or fails,
     /// its region is untouched.
+    ///
+    /// Each step is a function that is not inlined: a kernel's stack may be 8 KiB, of which the
+    /// deepest step has what the others do not use at the same time.
     fn make(dev: &Device<Core<'_>>) -> Result<Self, Failure> {
         let node = dev.fwnode().ok_or(ENODEV)?;
-        if let Err(refusal) = spec::check_parent(node) {
-            let reason = refusal.reason.as_str();
-            dev_err!(dev, "{} (node {})\n", reason, node);
-            return Err(Failure::Printed(refusal.error));
-        }
+        Self::check_parent(dev, node)?;
         let id = Self::number(dev, node)?;
         // Before the windows, so that it is dropped after them if the probe fails.
-        let pool = Pool::of(dev).map_err(|error| {
-            let number = error.to_errno();
-            dev_err!(
-                dev,
-                "the shared-dma-pool of memory-region cannot be used: error {} (node {})\n",
-                number,
-                node
-            );
-            Failure::Printed(error)
-        })?;
+        let pool = Self::pool(dev, node)?;
         let space = Arc::new(AddressSpace::new()?, GFP_KERNEL)?;
         let mut windows = Windows(KVec::new());
         let mut refused = None;
-        let mut log = None;
-
-        for child in node.children() {
-            let name = match spec::name_of(&child) {
-                Ok(name) => name,
-                Err(refusal) => {
-                    refused = Some(refusal.report(dev, c"?", &child));
-                    continue;
-                }
-            };
-            if name.to_bytes() == b"log" && log.is_none() {
-                log = Some((child, name));
-                continue;
-            }
-            match memory::make(dev, &child, &name, id.get(), &space, &windows.0) {
-                Ok(window) => windows.0.push(window, GFP_KERNEL)?,
-                // Another driver that is not there yet is no error: probe is called again.
-                Err(refusal) if refusal.error == EPROBE_DEFER => {
-                    refusal.note_deferred(dev, &name);
-                    return Err(Failure::Printed(EPROBE_DEFER));
-                }
-                Err(refusal) => refused = Some(refusal.report(dev, &name, &child)),
-            }
-        }
-        let mut intake = None;
-        let mut console = None;
-        if let Some((child, name)) = log {
-            match logs::make(dev, &child, &name, id.get(), &space) {
-                // The number is below INSTANCE_MAX.
-                Ok(logs) => match Console::new(logs.intake.clone(), id.get() as i16) {
-                    Ok(new) => {
-                        console = Some(new);
-                        intake = Some(logs.intake);
-                        for window in logs.windows {
-                            windows.0.push(window, GFP_KERNEL)?;
-                        }
-                    }
-                    Err(error) => {
-                        let reason = "printk does not accept its console: out of memory";
-                        refused = Some(Refusal::new(reason, error).report(dev, &name, &child));
-                    }
-                },
-                Err(refusal) => refused = Some(refusal.report(dev, &name, &child)),
-            }
-        }
+        let log = Self::memory(dev, node, id.get(), &space, &mut windows.0, &mut refused)?;
+        let mut taking = match &log {
+            Some(log) => Self::log(dev, log, id.get(), &space, &mut windows.0, &mut refused)?,
+            None => None,
+        };
         if windows.0.is_empty() {
             if refused.is_none() {
                 dev_err!(
@@ -188,14 +147,136 @@ impl Instance {
         }
 
         let stats = Stats::new(id.get(), &windows.0)?;
-        let mut devices = KVec::with_capacity(windows.0.len(), GFP_KERNEL)?;
-        for window in &windows.0 {
+        let devices = Self::devices(dev, id.get(), &windows.0, &mut taking)?;
+        // Nothing can fail any more.
+        if let Some(Taking { intake, console }) = &mut taking {
+            intake.run();
+            console.start(dev);
+        }
+        dev_info!(dev, "fanlight{}: {} windows\n", id.get(), devices.len());
+        Ok(Self {
+            _console: taking.map(|taking| taking.console),
+            _devices: devices,
+            _stats: stats,
+            _windows: windows,
+            _pool: pool,
+            _id: id,
+        })
+    }
+
+    #[inline(never)]
+    fn check_parent(dev: &Device, node: &FwNode) -> Result<(), Failure> {
+        spec::check_parent(node).map_err(|refusal| {
+            let reason = refusal.reason.as_str();
+            dev_err!(dev, "{} (node {})\n", reason, node);
+            Failure::Printed(refusal.error)
+        })
+    }
+
+    /// The node's memory for DMA.
+    #[inline(never)]
+    fn pool(dev: &Device<Core<'_>>, node: &FwNode) -> Result<Option<Pool>, Failure> {
+        Pool::of(dev).map_err(|error| {
+            let number = error.to_errno();
+            dev_err!(
+                dev,
+                "the shared-dma-pool of memory-region cannot be used: error {} (node {})\n",
+                number,
+                node
+            );
+            Failure::Printed(error)
+        })
+    }
+
+    /// Makes all windows but the log. Returns the log's node and name. `refused` is the error of
+    /// the last window that cannot be made.
+    #[inline(never)]
+    fn memory(
+        dev: &Device<Core<'_>>,
+        node: &FwNode,
+        instance: u32,
+        space: &Arc<AddressSpace>,
+        windows: &mut KVec<Arc<Window>>,
+        refused: &mut Option<Error>,
+    ) -> Result<Option<(ARef<FwNode>, CString)>, Failure> {
+        let mut log = None;
+        for child in node.children() {
+            let name = match spec::name_of(&child) {
+                Ok(name) => name,
+                Err(refusal) => {
+                    *refused = Some(refusal.report(dev, c"?", &child));
+                    continue;
+                }
+            };
+            if name.to_bytes() == b"log" && log.is_none() {
+                log = Some((child, name));
+                continue;
+            }
+            match memory::make(dev, &child, &name, instance, space, windows) {
+                Ok(window) => windows.push(window, GFP_KERNEL)?,
+                // Another driver that is not there yet is no error: probe is called again.
+                Err(refusal) if refusal.error == EPROBE_DEFER => {
+                    refusal.note_deferred(dev, &name);
+                    return Err(Failure::Printed(EPROBE_DEFER));
+                }
+                Err(refusal) => *refused = Some(refusal.report(dev, &name, &child)),
+            }
+        }
+        Ok(log)
+    }
+
+    /// Makes the windows of the log. Returns what takes printk's messages, which does not run yet.
+    #[inline(never)]
+    fn log(
+        dev: &Device<Core<'_>>,
+        (node, name): &(ARef<FwNode>, CString),
+        instance: u32,
+        space: &Arc<AddressSpace>,
+        windows: &mut KVec<Arc<Window>>,
+        refused: &mut Option<Error>,
+    ) -> Result<Option<Taking>, Failure> {
+        let logs::Logs {
+            windows: new,
+            intake,
+        } = match logs::make(dev, node, name, instance, space) {
+            Ok(logs) => logs,
+            Err(refusal) => {
+                *refused = Some(refusal.report(dev, name, node));
+                return Ok(None);
+            }
+        };
+        // The number is below INSTANCE_MAX.
+        match Console::new(intake.clone(), instance as i16) {
+            Ok(console) => {
+                for window in new {
+                    windows.push(window, GFP_KERNEL)?;
+                }
+                Ok(Some(Taking { intake, console }))
+            }
+            Err(error) => {
+                let reason = "printk does not accept its console: out of memory";
+                *refused = Some(Refusal::new(reason, error).report(dev, name, node));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Registers the nodes of all windows. The log takes nothing any more if its own cannot be.
+    #[inline(never)]
+    fn devices(
+        dev: &Device,
+        instance: u32,
+        windows: &KVec<Arc<Window>>,
+        taking: &mut Option<Taking>,
+    ) -> Result<KVec<Pin<KBox<CharDevice<Window>>>>, Failure> {
+        let mut devices = KVec::with_capacity(windows.len(), GFP_KERNEL)?;
+        for window in windows {
             if let Some(intake) = window.content.intake() {
                 // Before the log's nodes, which come last: what they are told must reach the
                 // region.
                 intake.start();
             }
-            match Self::device(dev, id.get(), window) {
+            match Self::device(dev, instance, window) {
                 Ok(device) => devices.push(device, GFP_KERNEL)?,
                 Err(error) => {
                     let (name, error) = (window.name.as_str(), error.to_errno());
@@ -208,7 +289,7 @@ impl Instance {
                     Window::revoke_all(core::slice::from_ref(window));
                     if window.content.intake().is_some() {
                         // Nobody could read what it takes.
-                        (console, intake) = (None, None);
+                        *taking = None;
                     }
                 }
             }
@@ -216,23 +297,11 @@ impl Instance {
         if devices.is_empty() {
             return Err(Failure::Printed(ENOMEM));
         }
-        // Nothing can fail any more.
-        if let (Some(intake), Some(console)) = (&intake, &mut console) {
-            intake.run();
-            console.start(dev);
-        }
-        dev_info!(dev, "fanlight{}: {} windows\n", id.get(), devices.len());
-        Ok(Self {
-            _console: console,
-            _devices: devices,
-            _stats: stats,
-            _windows: windows,
-            _pool: pool,
-            _id: id,
-        })
+        Ok(devices)
     }
 
     /// The character device of a window.
+    #[inline(never)]
     fn device(
         dev: &Device,
         instance: u32,
@@ -250,6 +319,7 @@ impl Instance {
     }
 
     /// The number of the node's alias, or the lowest that no alias has.
+    #[inline(never)]
     fn number(dev: &Device, node: &FwNode) -> Result<InstanceId, Failure> {
         let Some(n) = of::alias(node, ALIAS) else {
             // The number of an alias is kept for its node, also while that one is not bound.

@@ -47,6 +47,7 @@ pub(crate) struct Recovered {
 
 impl Recovered {
     /// Copies `carveout` and looks for the logs of boots in it. `boot_id` is that of this boot.
+    #[inline(never)]
     pub(crate) fn read(carveout: &MappedCarveout, boot_id: &[u8; 16]) -> Result<Self> {
         let words = carveout.words();
         let mut copy = KVVec::with_capacity(words.len(), GFP_KERNEL)?;
@@ -63,8 +64,8 @@ impl Recovered {
         let pause = || {
             let _ = should_stop();
         };
-        let mut scan = KBox::new(Scan::pausing(pause), GFP_KERNEL)?;
-        scan.run(&copy, boot_id, &mut table);
+        let mut scan = KBox::new(Scan::EMPTY, GFP_KERNEL)?;
+        scan.run(&copy, boot_id, &mut table, pause);
         Ok(Self { scan, copy, table })
     }
 
@@ -126,12 +127,12 @@ unsafe impl Sync for Region {}
 impl Region {
     /// Takes the region for this boot. Nothing in it changes before [`Region::start`] and the first
     /// record. `EINVAL`: it is too small.
-    pub(crate) fn new(
+    pub(crate) fn new<'a>(
         carveout: MappedCarveout,
-        recovered: &Recovered,
-        boot_id: &[u8; 16],
+        recovered: &'a Recovered,
+        boot_id: &'a [u8; 16],
         level: u8,
-    ) -> Result<impl PinInit<Self, Error>> {
+    ) -> Result<impl PinInit<Self, Error> + 'a> {
         let count = blocks(carveout.size());
         let mut links = KVVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
@@ -142,22 +143,17 @@ impl Region {
         // SAFETY: neither the mapping nor the allocation moves with its owner. `appender` uses them
         // only as the type invariant says, and is dropped together with `links`.
         let (words, link_words) = unsafe { (&*words, &*link_words) };
-        let appender = Appender::start(
-            words,
-            link_words,
-            &recovered.scan,
-            &recovered.table,
-            boot_id,
-            random_u32(),
-        )
-        .ok_or(EINVAL)?;
+        let salt = random_u32();
         // INVARIANT: made from the words of this carve-out and these links.
         Ok(try_pin_init!(Self {
-            appender,
+            appender: Appender::new(words, link_words, boot_id, salt).ok_or(EINVAL)?,
             state: Word::new(NEW),
             level: Word::new(level.into()),
             _links: links,
             carveout <- new_mutex!(Some(carveout), "fanlight::carveout"),
+            _: {
+                appender.adopt(&recovered.scan, &recovered.table);
+            },
         }? Error))
     }
 

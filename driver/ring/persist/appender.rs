@@ -75,7 +75,7 @@ pub struct Appender<'a> {
     memory: &'a [Word],
     boot_id: [u32; 4],
     salt: u32,
-    generation: u32,
+    generation: Word,
     serial: Word,
     open: [Open; 2],
     lists: Lists<'a>,
@@ -86,16 +86,17 @@ pub struct Appender<'a> {
 }
 
 impl<'a> Appender<'a> {
-    /// Prepares to store records in `memory`, of which `scan` and `table` describe a copy.
+    /// What stores records in `memory`, after [`Appender::adopt`]; before that it keeps none.
     ///
     /// Nothing is written to `memory` before the first record. `links` has
     /// [`blocks`](super::blocks) words; what is in them does not matter. `salt` is random. Returns
     /// `None` if the region is smaller than [`REGION_MIN`], or `links` is shorter than that.
-    pub fn start(
+    ///
+    /// It is about 600 bytes, which are to be made where they stay: hence the two steps.
+    #[inline(always)]
+    pub fn new(
         memory: &'a [Word],
         links: &'a [Word],
-        scan: &Scan,
-        table: &[Block],
         boot_id: &[u8; 16],
         salt: u32,
     ) -> Option<Self> {
@@ -105,20 +106,29 @@ impl<'a> Appender<'a> {
         if blocks < REGION_MIN / BLOCK {
             return None;
         }
-        let appender = Self {
+        Some(Self {
             memory: memory.get(..blocks * BLOCK_WORDS)?,
             boot_id: id_words(boot_id),
             salt,
-            generation: scan.generation,
-            serial: Word::new(scan.serial),
+            generation: Word::new(0),
+            serial: Word::new(0),
             open: [Open::new(), Open::new()],
-            lists: Lists::new(links.get(..blocks)?, scan, table),
+            lists: Lists::new(links.get(..blocks)?),
             ending: Word::new(Ending::Unknown.code()),
             clock: Wide::new(0),
             next_message: Wide::new(u64::MAX),
             next_seq: Wide::new(u64::MAX),
-        };
-        for (open, tail) in appender.open.iter().zip(&scan.tails) {
+        })
+    }
+
+    /// Takes over what is in the region, of which `scan` and `table` describe a copy. To be called
+    /// once.
+    pub fn adopt(&self, scan: &Scan, table: &[Block]) {
+        let blocks = self.memory.len() / BLOCK_WORDS;
+        self.generation.store(scan.generation);
+        self.serial.store(scan.serial);
+        self.lists.fill(scan, table);
+        for (open, tail) in self.open.iter().zip(&scan.tails) {
             if let Some(tail) = tail.filter(|tail| (tail.block.page as usize) < blocks) {
                 let block = &tail.block;
                 open.seed.store(Sum::of_block(block.salt, block.serial).0);
@@ -132,9 +142,8 @@ impl<'a> Appender<'a> {
         }
         if let Some(continued) = scan.continued() {
             // The same bits.
-            appender.clock.store(continued.boot.clock_offset as u64);
+            self.clock.store(continued.boot.clock_offset as u64);
         }
-        Some(appender)
     }
 
     /// Stores a record of the ring, `words`. Returns whether it was kept.
@@ -268,7 +277,7 @@ impl<'a> Appender<'a> {
                 next_message: self.next_message.load(),
                 next_seq: self.next_seq.load(),
             },
-            generation: self.generation,
+            generation: self.generation.load(),
             first,
             count: open.kept.load().wrapping_sub(first),
         };

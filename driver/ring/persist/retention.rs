@@ -66,10 +66,15 @@ impl List {
 /// The blocks that an earlier boot still has.
 struct Earlier {
     shares: [List; 2],
-    panicked: bool,
+    /// 1 if it panicked.
+    panicked: Word,
 }
 
 impl Earlier {
+    fn panicked(&self) -> bool {
+        self.panicked.load() != 0
+    }
+
     fn count(&self) -> u32 {
         let [kernel, programs] = &self.shares;
         kernel.count().saturating_add(programs.count())
@@ -100,39 +105,49 @@ pub(super) struct Lists<'a> {
 }
 
 impl<'a> Lists<'a> {
-    /// `links` has a word for each block of the region.
-    pub(super) fn new(links: &'a [Word], scan: &Scan, table: &[Block]) -> Self {
-        let lists = Self {
+    /// `links` has a word for each block of the region. Nobody has a block before [`Lists::fill`],
+    /// and none is free.
+    #[inline(always)]
+    pub(super) fn new(links: &'a [Word]) -> Self {
+        Self {
             links,
             free: List::new(),
             own: [List::new(), List::new()],
-            earlier: core::array::from_fn(|index| Earlier {
+            earlier: core::array::from_fn(|_| Earlier {
                 shares: [List::new(), List::new()],
-                panicked: (scan.boots().get(index)).is_some_and(|b| b.ending == Ending::Panic),
+                panicked: Word::new(0),
             }),
             taken: Word::new(NONE),
-        };
-        for link in links {
+        }
+    }
+
+    /// Gives everybody the blocks that they have in `table`. To be called once.
+    pub(super) fn fill(&self, scan: &Scan, table: &[Block]) {
+        for (earlier, boot) in self.earlier.iter().zip(scan.boots()) {
+            earlier
+                .panicked
+                .store(u32::from(boot.ending == Ending::Panic));
+        }
+        for link in self.links {
             link.store(NONE);
         }
         for block in scan.all(table) {
-            lists.set_link(block.page, LISTED);
+            self.set_link(block.page, LISTED);
         }
-        for (page, link) in (0..).zip(links) {
+        for (page, link) in (0..).zip(self.links) {
             if link.load() != LISTED {
-                lists.push(&lists.free, page);
+                self.push(&self.free, page);
             }
         }
         for block in scan.all(table) {
             let share = usize::from(block.share);
             let list = match usize::from(block.boot) {
-                SPARE => Some(&lists.free),
-                THIS_BOOT => lists.own.get(share),
-                boot => (lists.earlier.get(boot)).and_then(|boot| boot.shares.get(share)),
+                SPARE => Some(&self.free),
+                THIS_BOOT => self.own.get(share),
+                boot => (self.earlier.get(boot)).and_then(|boot| boot.shares.get(share)),
             };
-            lists.push(list.unwrap_or(&lists.free), block.page);
+            self.push(list.unwrap_or(&self.free), block.page);
         }
-        lists
     }
 
     fn set_link(&self, page: u32, next: u32) {
@@ -195,7 +210,7 @@ impl<'a> Lists<'a> {
             return None;
         }
         let before = self.earlier.iter().find(|boot| boot.count() != 0);
-        if let Some(boot) = before.filter(|boot| !boot.panicked) {
+        if let Some(boot) = before.filter(|boot| !boot.panicked()) {
             return self.pop(boot.giving());
         }
         let [_, programs] = &self.own;
@@ -210,7 +225,7 @@ impl<'a> Lists<'a> {
 
     /// Blocks that no panic has.
     fn room(&self) -> u32 {
-        let panics = self.earlier.iter().filter(|boot| boot.panicked);
+        let panics = self.earlier.iter().filter(|boot| boot.panicked());
         let held = panics.fold(0, |sum: u32, boot| sum.saturating_add(boot.count()));
         (self.links.len() as u32).saturating_sub(held)
     }
@@ -232,7 +247,7 @@ impl<'a> Lists<'a> {
         let before = self.earlier.iter().position(|boot| boot.count() != 0);
         for (index, boot) in self.earlier.iter().enumerate().rev() {
             let keeps = if Some(index) == before { quarter } else { 0 };
-            if !boot.panicked && boot.count() > keeps {
+            if !boot.panicked() && boot.count() > keeps {
                 return Some(boot);
             }
         }
@@ -246,7 +261,7 @@ impl<'a> Lists<'a> {
         let mut panics = 0;
         for boot in self.earlier.iter().rev() {
             let count = boot.count();
-            if !boot.panicked || count == 0 {
+            if !boot.panicked() || count == 0 {
                 continue;
             }
             panics += 1;

@@ -122,7 +122,7 @@ struct Run {
     to: usize,
 }
 
-/// What is in the region. About 1.5 KiB.
+/// What is in the region. About 1.5 KiB: too much for a kernel's stack.
 pub struct Scan {
     boots: [Boot; BOOTS_MAX],
     len: usize,
@@ -156,20 +156,13 @@ impl Scan {
         pause: || (),
     };
 
-    /// Nothing, and a function that lets other tasks run: it is called at least once per block.
-    pub const fn pausing(pause: fn()) -> Self {
-        Self {
-            pause,
-            ..Self::EMPTY
-        }
-    }
-
-    /// Looks at a copy of the region.
+    /// Looks at a copy of the region. To be called once.
     ///
     /// `table` has [`blocks`](super::blocks) entries. A block for which there is no entry is not
-    /// looked at.
-    pub fn run(&mut self, copy: &[u32], this_boot: &[u8; 16], table: &mut [Block]) {
-        *self = Self::pausing(self.pause);
+    /// looked at. `pause` lets other tasks run: it is called at least once per block, also by
+    /// [`Scan::records`].
+    pub fn run(&mut self, copy: &[u32], this_boot: &[u8; 16], table: &mut [Block], pause: fn()) {
+        self.pause = pause;
         let this_boot = id_words(this_boot);
         self.choose(copy, &this_boot, table.len());
         self.assign(copy, &this_boot, table);

@@ -125,13 +125,13 @@ fn log_persist_too_small_a_region_is_refused() {
     for bytes in [0, 4, BLOCK, REGION_MIN - 4] {
         let memory = words(&vec![0; bytes / 4]);
         let links = words(&[0; 8]);
-        let start = Appender::start(&memory, &links, &Scan::EMPTY, &[], &id(1), 1);
+        let start = Appender::new(&memory, &links, &id(1), 1);
         assert!(start.is_none());
         assert_eq!(view(&memory), []);
     }
     let memory = region(3);
     let links = words(&[0; 2]);
-    assert!(Appender::start(&memory, &links, &Scan::EMPTY, &[], &id(1), 1).is_none());
+    assert!(Appender::new(&memory, &links, &id(1), 1).is_none());
 }
 
 #[test]
@@ -604,7 +604,7 @@ fn log_persist_forged_headers_and_records_are_not_taken() {
         for at in 0..8 {
             let mut table = vec![Block::default(); 8];
             let mut scan = Box::new(Scan::EMPTY);
-            scan.run(&image[at * BLOCK / 4..], &NOBODY, &mut table);
+            scan.run(&image[at * BLOCK / 4..], &NOBODY, &mut table, || ());
             assert!(scan.boots().len() <= 1);
             assert!(scan.boots().iter().all(|boot| boot.boot_id == id(1)));
         }

@@ -127,15 +127,9 @@ pub fn leave_boot(memory: &Map, size: usize, count: usize, len: usize) {
     let links: Vec<Word> = (0..blocks(size)).map(|_| Word::new(0)).collect();
     let table = vec![Block::default(); blocks(size)];
     let boot_id = [0x5a; 16];
-    let appender = Appender::start(
-        memory.words(),
-        &links,
-        &Scan::EMPTY,
-        &table,
-        &boot_id,
-        0x1234_5678,
-    );
+    let appender = Appender::new(memory.words(), &links, &boot_id, 0x1234_5678);
     let appender = appender.expect("a region that is large enough");
+    appender.adopt(&Scan::EMPTY, &table);
     let header = Header::empty();
     let data: Vec<Word> = (0..KERNEL_LANE_MIN / 4).map(|_| Word::new(0)).collect();
     let ring = Ring::init(&header, &data, [KERNEL_LANE_MIN, 0], &boot_id, 0).expect("a ring");

@@ -96,9 +96,10 @@ impl<'a> Live<'a> {
         let copy = dump(memory);
         let mut table = vec![Block::default(); blocks(copy.len() * 4)];
         let mut scan = Box::new(Scan::EMPTY);
-        scan.run(&copy, &id(boot), &mut table);
+        scan.run(&copy, &id(boot), &mut table, || ());
         let links = Box::leak(words(&vec![0x55; table.len()]).into_boxed_slice());
-        let appender = Appender::start(memory, links, &scan, &table, &id(boot), salt).unwrap();
+        let appender = Appender::new(memory, links, &id(boot), salt).unwrap();
+        appender.adopt(&scan, &table);
         Self {
             boot,
             appender,
@@ -168,7 +169,7 @@ fn read(scan: &Scan, index: usize, boot: &Boot, copy: &[u32], table: &[Block]) -
 pub fn view_copy(copy: &[u32]) -> Vec<View> {
     let mut table = vec![Block::default(); blocks(copy.len() * 4)];
     let mut scan = Box::new(Scan::EMPTY);
-    scan.run(copy, &NOBODY, &mut table);
+    scan.run(copy, &NOBODY, &mut table, || ());
     assert_eq!(scan.continued(), None);
     let boots = scan.boots().iter().enumerate();
     boots
@@ -185,7 +186,7 @@ pub fn continued(memory: &[Word], boot: u32) -> Option<(Continued, View)> {
     let copy = dump(memory);
     let mut table = vec![Block::default(); blocks(copy.len() * 4)];
     let mut scan = Box::new(Scan::EMPTY);
-    scan.run(&copy, &id(boot), &mut table);
+    scan.run(&copy, &id(boot), &mut table, || ());
     let continued = *scan.continued()?;
     let view = read(&scan, THIS_BOOT, &continued.boot, &copy, &table);
     Some((continued, view))
