@@ -8,6 +8,8 @@
 //! - `pte`, `kernel-ptes`: page-table entries of the process that reads, and of the kernel, see
 //!   [`pte`];
 //! - `access`: accesses by the driver to a mapping of the process, see [`access`];
+//! - `stack`: how much of its kernel stack the process has used since it wrote to the file, see
+//!   [`stack`];
 //! - `overlay`, `overlay-remove`: device-tree overlays, see [`overlay`];
 //! - `flood`, `printk`, `cont`, `oops`, `sysrq`, `counts`: records and messages from every context,
 //!   see [`flood`].
@@ -16,6 +18,7 @@ mod access;
 mod flood;
 mod overlay;
 mod pte;
+mod stack;
 mod sys;
 
 use kernel::{
@@ -40,6 +43,7 @@ struct TestModule {
     _access: Pin<KBox<File<access::Access>>>,
     _pte: Pin<KBox<File<pte::Lookup>>>,
     _kernel_ptes: Pin<KBox<File<pte::KernelLookup>>>,
+    _stack: Pin<KBox<File<stack::Stack>>>,
     _overlay: Pin<KBox<File<Arc<overlay::Overlays>>>>,
     _overlay_remove: Pin<KBox<File<Arc<overlay::Overlays>>>>,
     _flood: KVec<Pin<KBox<File<Arc<flood::Counts>>>>>,
@@ -60,6 +64,10 @@ impl kernel::Module for TestModule {
             _pte: KBox::pin_init(dir.read_binary_file(c"pte", pte::Lookup), GFP_KERNEL)?,
             _kernel_ptes: KBox::pin_init(
                 dir.read_binary_file(c"kernel-ptes", pte::KernelLookup),
+                GFP_KERNEL,
+            )?,
+            _stack: KBox::pin_init(
+                dir.read_write_callback_file(c"stack", stack::Stack, &stack::show, &stack::fill),
                 GFP_KERNEL,
             )?,
             _overlay: KBox::pin_init(

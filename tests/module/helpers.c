@@ -13,6 +13,7 @@
 #include <linux/preempt.h>
 #include <linux/printk.h>
 #include <linux/sched.h>
+#include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/sysrq.h>
@@ -133,6 +134,33 @@ int fanlight_test_access(unsigned long address, void *buf, int len, bool write)
 			vma->vm_ops->access(vma, address, buf, len, write) : -EINVAL;
 	mmap_read_unlock(mm);
 	return ret;
+}
+
+/* --- The stack of the current task --- */
+
+#define STACK_FILL 0xfa115a11
+
+void fanlight_test_stack_fill(void)
+{
+	/* The lowest word is the kernel's STACK_END_MAGIC. An interrupt may use what is being filled. */
+	unsigned long *word = end_of_stack(current) + 1;
+
+	while (word < (unsigned long *)current_stack_pointer)
+		WRITE_ONCE(*word++, STACK_FILL);
+}
+
+unsigned int fanlight_test_stack_used(void)
+{
+	unsigned long *word = end_of_stack(current) + 1;
+
+	while (READ_ONCE(*word) == STACK_FILL)
+		word++;
+	return task_stack_page(current) + THREAD_SIZE - (void *)word;
+}
+
+unsigned int fanlight_test_stack_size(void)
+{
+	return THREAD_SIZE;
 }
 
 /* --- Device-tree overlays --- */

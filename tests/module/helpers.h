@@ -43,6 +43,12 @@ struct fanlight_test_kernel_pte {
 unsigned int fanlight_test_kernel_ptes(u32 phys, struct fanlight_test_kernel_pte *out,
 				       unsigned int max);
 
+/* Fills the part of the current task's stack that is free now. */
+void fanlight_test_stack_fill(void);
+/* Bytes of the current task's stack that were in use at the same time since it was filled. */
+unsigned int fanlight_test_stack_used(void);
+unsigned int fanlight_test_stack_size(void);
+
 int fanlight_test_overlay_apply(const void *blob, u32 size, int *id);
 void fanlight_test_overlay_remove(int id);
 

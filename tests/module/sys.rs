@@ -41,6 +41,9 @@ extern "C" {
     fn fanlight_test_pte(address: usize, out: *mut Pte) -> c_int;
     fn fanlight_test_access(address: usize, buf: *mut c_void, len: c_int, write: bool) -> c_int;
     fn fanlight_test_kernel_ptes(phys: u32, out: *mut KernelPte, max: c_uint) -> c_uint;
+    fn fanlight_test_stack_fill();
+    fn fanlight_test_stack_used() -> c_uint;
+    fn fanlight_test_stack_size() -> c_uint;
     fn fanlight_test_overlay_apply(blob: *const c_void, size: u32, id: *mut c_int) -> c_int;
     fn fanlight_test_overlay_remove(id: c_int);
     fn fanlight_test_run(context: c_int, func: Callback, data: *mut c_void);
@@ -88,6 +91,21 @@ pub(crate) fn kernel_ptes(phys: u32, out: &mut [KernelPte]) -> Result<&[KernelPt
 }
 
 /// Applies an overlay and returns its number.
+pub(crate) fn stack_fill() {
+    // SAFETY: it writes to what is free of the current task's stack only.
+    unsafe { fanlight_test_stack_fill() };
+}
+
+pub(crate) fn stack_used() -> u32 {
+    // SAFETY: it reads the current task's stack only.
+    unsafe { fanlight_test_stack_used() }
+}
+
+pub(crate) fn stack_size() -> u32 {
+    // SAFETY: no preconditions.
+    unsafe { fanlight_test_stack_size() }
+}
+
 pub(crate) fn overlay_apply(blob: &[u8]) -> Result<i32> {
     let mut id = 0;
     let size = u32::try_from(blob.len())?;

@@ -4,9 +4,11 @@
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::dev::{self, Unbound, CARVE_WC, EACH_BACKING, FB, LOG};
+use crate::dev::{self, Spec, Unbound, CARVE_WC, EACH_BACKING, FB, LOG};
 use crate::harness::Hotplug;
+use crate::module::{Stack, TestModule};
 use crate::sys::{self, Errno};
 use crate::tests;
 use crate::wait;
@@ -18,7 +20,9 @@ tests! {
         board_number_stays_over_unbind_and_bind,
         board_rmmod_with_an_open_descriptor_is_refused,
         board_rmmod_with_only_a_mapping_is_refused,
-        board_rmmod_with_a_revoked_mapping_is_refused;
+        board_rmmod_with_a_revoked_mapping_is_refused,
+        board_probe_and_unbind_leave_a_third_of_the_stack,
+        board_calls_leave_half_of_the_stack;
     long:
         board_quick_rebinds_keep_every_node,
         board_nodes_have_the_group_of_their_kind,
@@ -49,6 +53,56 @@ fn board_unbind_of_the_screen_and_bind_brings_it_back() {
     assert_eq!(dev::misc_of("fanlight"), before);
     FB.open().map().store32(0, 0x00ff_0000).unwrap();
     assert_eq!(LOG.open().map().load32(0), Ok(crate::uapi::LOG_MAGIC));
+}
+
+/// The rest must do for an interrupt, for reclaim, and for callers that are deeper than a write to
+/// sysfs. insmod has the same depth.
+fn board_probe_and_unbind_leave_a_third_of_the_stack() {
+    let module = TestModule::load();
+    let mut deepest = 0;
+    for node in dev::bound() {
+        let (_, unbind) = module.stack_used(|| dev::unbind(&node));
+        let (bound, bind) = module.stack_used(|| dev::bind(&node));
+        bound.unwrap_or_else(|e| panic!("bind {node}: {e}"));
+        dev::wait_for_node(&node);
+        for (what, stack) in [("bind", bind), ("unbind", unbind)] {
+            assert!(
+                stack.used <= stack.size * 2 / 3,
+                "{what} of {node}: {stack:?}"
+            );
+            deepest = deepest.max(stack.used);
+        }
+    }
+    println!("# at most {deepest} bytes of the stack");
+}
+
+fn board_calls_leave_half_of_the_stack() {
+    let module = TestModule::load();
+    let mut deepest = 0;
+    let mut check = |what: &str, window: &Spec, stack: Stack| {
+        let path = window.path();
+        assert!(stack.used <= stack.size / 2, "{what} {path}: {stack:?}");
+        deepest = deepest.max(stack.used);
+    };
+    for window in EACH_BACKING.iter().chain([&FB, &LOG]) {
+        let (opened, open) = module.stack_used(|| window.open());
+        check("open", window, open);
+        let (_, read) = module.stack_used(|| sys::pread(opened.raw(), &mut [0; 4096], 0));
+        check("read", window, read);
+        let (_, write) = module.stack_used(|| sys::write(opened.raw(), b"stack"));
+        check("write", window, write);
+        let (_, info) = module.stack_used(|| opened.info());
+        check("info", window, info);
+        let (_, poll) = module.stack_used(|| sys::poll(opened.raw(), libc::POLLIN, Duration::ZERO));
+        check("poll", window, poll);
+        let (map, mmap) = module.stack_used(|| opened.map());
+        check("mmap", window, mmap);
+        let (_, fault) = module.stack_used(|| map.load32(0));
+        check("fault", window, fault);
+        let (_, close) = module.stack_used(|| drop((map, opened)));
+        check("close", window, close);
+    }
+    println!("# at most {deepest} bytes of the stack");
 }
 
 fn board_number_stays_over_unbind_and_bind() {

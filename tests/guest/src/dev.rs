@@ -305,6 +305,10 @@ pub fn unbind(node: &str) {
     fs::write(format!("{DRIVER}/unbind"), node).unwrap_or_else(|e| panic!("unbind {node}: {e}"));
 }
 
+pub fn bind(node: &str) -> std::io::Result<()> {
+    fs::write(format!("{DRIVER}/bind"), node)
+}
+
 /// The path in /dev of a misc device.
 pub fn path_of(misc: &str) -> PathBuf {
     let (instance, name) = misc.split_once('-').expect("fanlightN-window");
@@ -327,7 +331,7 @@ pub fn bind_everything() {
     let _ = sys::delete_module(crate::module::NAME);
     for node in names_in("/sys/bus/platform/devices") {
         if node.starts_with("fanlight") && !node.starts_with("fanlight-bad") && !is_bound(&node) {
-            let _ = fs::write(format!("{DRIVER}/bind"), &node);
+            let _ = bind(&node);
         }
     }
 }
@@ -345,7 +349,7 @@ impl Unbound {
 impl Drop for Unbound {
     fn drop(&mut self) {
         if !is_bound(&self.0) {
-            let bound = fs::write(format!("{DRIVER}/bind"), &self.0);
+            let bound = bind(&self.0);
             if std::thread::panicking() {
                 return;
             }

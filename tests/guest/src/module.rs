@@ -67,6 +67,20 @@ impl TestModule {
         }
     }
 
+    /// How many bytes of this task's kernel stack were in use at the same time while `f` ran, and
+    /// how many there are. Some are the entry's, some those of the file that tells it.
+    pub fn stack_used<R>(&self, f: impl FnOnce() -> R) -> (R, Stack) {
+        order("stack", "1");
+        let result = f();
+        let text = fs::read_to_string(format!("{FILES}/stack")).expect("stack");
+        let mut numbers = text
+            .split_whitespace()
+            .map(|n| n.parse().expect("a number"));
+        let mut next = || numbers.next().expect("two numbers");
+        let (used, size) = (next(), next());
+        (result, Stack { used, size })
+    }
+
     /// Has the mapping at an address of this process read its memory for a debugger.
     pub fn peek(&self, address: usize, len: usize) -> Result<Vec<u8>, Errno> {
         let fd = sys::open(&format!("{FILES}/access"), libc::O_RDONLY).expect("access");
@@ -176,6 +190,13 @@ impl Drop for TestModule {
             "rmmod {NAME}: {removed:?}"
         );
     }
+}
+
+/// Bytes of a kernel stack.
+#[derive(Clone, Copy, Debug)]
+pub struct Stack {
+    pub used: usize,
+    pub size: usize,
 }
 
 /// Outcomes of the records that were asked for.
