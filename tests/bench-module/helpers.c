@@ -28,6 +28,7 @@
 
 #define LEN_MAX		1024
 #define RING_SIZE	(1 << 20)
+#define UIO_LARGE_SIZE	(16 << 20)
 #define SUBBUF_SIZE	(1 << 16)
 #define CHUNK		1000
 
@@ -37,7 +38,7 @@ static struct dentry *relay_dir;
 static struct trace_buffer *ring;
 static struct device *root;
 static struct uio_info uio;
-static void *uio_memory;
+static void *uio_memory, *uio_large_memory;
 static void *table;
 static struct trace_array *trace;
 
@@ -364,7 +365,8 @@ u64 fanlight_bench_idle(void)
 static int uio_init(void)
 {
 	uio_memory = vmalloc_user(RING_SIZE);
-	if (!uio_memory)
+	uio_large_memory = vmalloc_user(UIO_LARGE_SIZE);
+	if (!uio_memory || !uio_large_memory)
 		return -ENOMEM;
 	uio.name = "fanlight-bench";
 	uio.version = "1";
@@ -373,6 +375,10 @@ static int uio_init(void)
 	uio.mem[0].addr = (phys_addr_t)(uintptr_t)uio_memory;
 	uio.mem[0].size = RING_SIZE;
 	uio.mem[0].memtype = UIO_MEM_VIRTUAL;
+	uio.mem[1].name = "vmalloc-16m";
+	uio.mem[1].addr = (phys_addr_t)(uintptr_t)uio_large_memory;
+	uio.mem[1].size = UIO_LARGE_SIZE;
+	uio.mem[1].memtype = UIO_MEM_VIRTUAL;
 	return uio_register_device(root, &uio);
 }
 
@@ -421,6 +427,7 @@ void fanlight_bench_exit(void)
 	if (root)
 		root_device_unregister(root);
 	vfree(uio_memory);
+	vfree(uio_large_memory);
 	if (relay)
 		relay_close(relay);
 	debugfs_remove(relay_dir);

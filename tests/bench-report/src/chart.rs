@@ -61,6 +61,21 @@ const GROUPS: &[(&str, &str, &str)] = &[
         "revoke",
         "stores after unbind returned",
     ),
+    (
+        "15  mmap and touch of 256 MiB: instructions",
+        "window",
+        "instructions",
+    ),
+    (
+        "16  faults on one window of 16 MiB: instructions a process",
+        "together",
+        "instructions/process",
+    ),
+    (
+        "17  unbind and munmap() of 256 MiB: instructions",
+        "unbind",
+        "instructions",
+    ),
 ];
 
 fn colour(case: &str) -> Colour {

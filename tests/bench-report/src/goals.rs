@@ -39,6 +39,7 @@ pub struct Outcome {
 
 const I: &str = "instructions";
 const PER_RECORD: &str = "instructions/record";
+const PER_PROCESS: &str = "instructions/process";
 const EXCLUSIVE: &str = "exclusive accesses/record";
 const NONE: Place = ("", "", "");
 
@@ -380,6 +381,48 @@ pub const GOALS: &[Goal] = &[
         theirs: NONE,
         // Two ticks: the scheduler decides at a tick that the other process is to run.
         aim: Aim::Limit(20_000_000.0),
+    },
+    Goal {
+        number: 15,
+        what: "mmap and touch of 256 MiB against UIO",
+        ours: ("window", "fanlight, carve-out", I),
+        theirs: ("window", "UIO physical", I),
+        aim: Aim::AtMost(1.001),
+    },
+    Goal {
+        number: 15,
+        what: "mmap and touch of 256 MiB against /dev/mem",
+        ours: ("window", "fanlight, carve-out", I),
+        theirs: ("window", "/dev/mem", I),
+        aim: Aim::AtMost(1.001),
+    },
+    Goal {
+        number: 15,
+        what: "mmap and touch of 256 MiB: faults",
+        ours: ("window", "fanlight, carve-out", "faults"),
+        theirs: ("window", "UIO physical", "faults"),
+        aim: Aim::Same,
+    },
+    Goal {
+        number: 16,
+        what: "4 processes fault on 16 MiB, against one alone",
+        ours: ("together", "fanlight, by fault, 4 processes", PER_PROCESS),
+        theirs: ("together", "fanlight, by fault, 1 process", PER_PROCESS),
+        aim: Aim::AtMost(1.1),
+    },
+    Goal {
+        number: 16,
+        what: "4 processes fault on 16 MiB, against UIO",
+        ours: ("together", "fanlight, by fault, 4 processes", PER_PROCESS),
+        theirs: ("together", "UIO virtual, 4 processes", PER_PROCESS),
+        aim: Aim::AtMost(1.0),
+    },
+    Goal {
+        number: 17,
+        what: "unbind with 256 MiB mapped against munmap()",
+        ours: ("unbind", "fanlight, unbind with 256 MiB mapped", I),
+        theirs: ("unbind", "/dev/mem, munmap()", I),
+        aim: Aim::AtMost(2.0),
     },
 ];
 

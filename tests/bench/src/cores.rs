@@ -2,13 +2,15 @@
 //! All processors at work: how writers and readers get into each other's way. Booted with one to four of them, by the clock on
 //! the wall, and therefore only to be compared with each other: not a part of what counts instructions.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 
-use crate::device::LOG;
+use crate::device::{self, LOG};
 use crate::drain::{in_place, map_log};
 use crate::meter::{time, Sheet};
-use crate::sys;
+use crate::sys::{self, Map};
+use crate::touch::MIB;
 
 const RECORDS: usize = 20_000;
 
@@ -42,6 +44,23 @@ pub fn cores(sheet: &mut Sheet) {
     several(sheet, "one loop each, which shares nothing", count);
     several(sheet, "write() to one log", write);
     several(sheet, "reading one log by map", read);
+    // Mappings of the same pages by processes of their own.
+    let touch = |file: &File, offset: usize| {
+        let file = file.try_clone().expect("a descriptor");
+        move |count: usize| {
+            for _ in 0..count / 500 {
+                Map::new(&file, offset, 16 * MIB, false, 0).touch();
+            }
+        }
+    };
+    let fanlight = sys::open("/dev/fanlight1/table-16m");
+    let (uio, offset) = device::uio_virtual();
+    several(sheet, "faults on one window, fanlight", || {
+        touch(&fanlight, 0)
+    });
+    several(sheet, "faults on one window, UIO virtual", || {
+        touch(&uio, offset)
+    });
 }
 
 /// The same work by a process on each processor at once: nanoseconds until the last has done it.

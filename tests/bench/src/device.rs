@@ -49,6 +49,15 @@ pub const LARGE_RINGS: &[(&str, usize, &str)] = &[
     ("fanlight-ring-64m", 64 << 20, "/dev/fanlight8/log"),
     ("fanlight-ring-256m", 256 << 20, "/dev/fanlight9/log"),
 ];
+/// In that guest too: an instance whose only window is a carve-out of 256 MiB, with its device, its
+/// address and its file. A device of UIO's has the same memory.
+pub const WINDOW: &str = "fanlight-window";
+pub const WINDOW_SIZE: usize = 256 << 20;
+pub const WINDOW_ADDRESS: usize = 0x7000_0000;
+pub const WINDOW_FILE: &str = "/dev/fanlight12/window";
+/// And a window of 16 MiB of scattered pages, as many as [`uio_virtual`] has.
+pub const TOGETHER_FILE: &str = "/dev/fanlight13/table";
+
 /// Instances with a log that has a region: their devices, the region's size and address, and how
 /// many records of the boot before were found in it.
 pub const REGIONS: &[(&str, usize, usize, &str)] = &[
@@ -278,4 +287,10 @@ pub fn uio(name_or_address: &str) -> (File, String) {
         }
     }
     panic!("no UIO device {name_or_address}");
+}
+
+/// UIO's 16 MiB of scattered pages, and the offset at which they are mapped: each page of a UIO
+/// file's offset is a memory of its own.
+pub fn uio_virtual() -> (File, usize) {
+    (uio("fanlight-bench").0, 4096)
 }

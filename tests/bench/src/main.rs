@@ -22,6 +22,7 @@ mod scale;
 mod sram;
 mod sys;
 mod touch;
+mod window;
 
 use std::io::{Read, Write};
 
@@ -53,6 +54,9 @@ const PARTS: &[(&str, Part)] = &[
 const UNASKED: &[(&str, Part)] = &[
     ("cores", cores::cores),
     ("barriers", produce::barriers),
+    ("window", window::window),
+    ("together", window::together),
+    ("unbind", window::unbind),
     ("worst", scale::worst),
     ("region", region::region),
     ("leave", reboots::leave),

@@ -193,6 +193,13 @@ impl Map {
         }
     }
 
+    /// The first word of every page, written.
+    pub fn store_pages(&self, value: u32) {
+        for page in 0..self.len / 4096 {
+            self.store(page * 1024, value);
+        }
+    }
+
     /// The word at that index.
     #[inline(always)]
     pub fn load(&self, word: usize) -> u32 {
