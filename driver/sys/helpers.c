@@ -98,13 +98,29 @@ void fanlight_desc_set_prot(struct vm_area_desc *desc, int prot)
 		desc->page_prot = pgprot_device(desc->page_prot);
 }
 
+/*
+ * An entry that is not dirty is read-only for the hardware, so that the first store to each page
+ * faults. Nobody asks whether a page frame is dirty. Mappings of pages get the type that the VMA
+ * has in the end, which is without this.
+ */
+static void set_dirty(struct vm_area_desc *desc)
+{
+	if (vma_desc_test(desc, VMA_SHARED_BIT) && vma_desc_test(desc, VMA_WRITE_BIT)) {
+		pte_t pte = pfn_pte(0, desc->page_prot);
+
+		desc->page_prot = __pgprot(pte_val(pte_mkdirty(pte_mkyoung(pte))));
+	}
+}
+
 void fanlight_desc_ioremap(struct vm_area_desc *desc, unsigned long pfn)
 {
+	set_dirty(desc);
 	mmap_action_ioremap_full(desc, pfn);
 }
 
 void fanlight_desc_remap(struct vm_area_desc *desc, unsigned long pfn)
 {
+	set_dirty(desc);
 	mmap_action_remap_full(desc, pfn);
 }
 

@@ -226,17 +226,33 @@ impl Map {
         // time.
         let own = [0_u8; PAGE];
         std::hint::black_box(&own);
-        faults_of(&[own.as_ptr() as usize & !3]);
-        let pages: Vec<usize> = self.pages().map(|page| self.at + page).collect();
-        faults_of(&pages)
+        let load = |address| {
+            load32(address).expect("a page");
+        };
+        faults_of(&[own.as_ptr() as usize & !3], load);
+        faults_of(&self.addresses(), load)
+    }
+
+    /// Stores a word to each page, and returns how many faults that caused. Panics if there is no
+    /// page, or if it cannot be written to.
+    pub fn faults_of_stores(&self) -> i64 {
+        let mut own = [0_u8; PAGE];
+        std::hint::black_box(&mut own);
+        let store = |address| store32(address, 0).expect("a writable page");
+        faults_of(&[own.as_mut_ptr() as usize & !3], store);
+        faults_of(&self.addresses(), store)
+    }
+
+    fn addresses(&self) -> Vec<usize> {
+        self.pages().map(|page| self.at + page).collect()
     }
 }
 
 #[inline(never)]
-fn faults_of(addresses: &[usize]) -> i64 {
+fn faults_of(addresses: &[usize], touch: impl Fn(usize)) -> i64 {
     let before = sys::minor_faults();
     for &address in addresses {
-        load32(address).expect("a page");
+        touch(address);
     }
     sys::minor_faults() - before
 }

@@ -3,7 +3,7 @@
 
 use libc::{MAP_POPULATE, MAP_SHARED};
 
-use crate::dev::{Spec, CARVE_WC, CONTIG, EACH_BACKING, LOG, TABLE, TABLE_NOW};
+use crate::dev::{Spec, CARVE_WC, CONTIG, CONTIG_PFN, EACH_BACKING, LOG, TABLE, TABLE_NOW};
 use crate::mem::{Map, PAGE, R, RW};
 use crate::smaps::Entry;
 use crate::tests;
@@ -16,6 +16,7 @@ tests! {
         window_fault_backwards_and_scattered_brings_the_right_pages,
         window_fault_is_none_after_map_populate,
         window_fault_is_none_for_prefaulted_and_pfn_mappings,
+        window_fault_is_none_for_the_first_store_to_a_page_frame,
         window_fault_of_a_part_maps_no_more_than_the_part,
         window_fault_needs_no_retry_of_the_vma_lock;
 }
@@ -83,6 +84,14 @@ fn window_fault_is_none_for_prefaulted_and_pfn_mappings() {
     for spec in [TABLE_NOW, CARVE_WC, CONTIG] {
         let map = spec.open().map();
         assert_eq!(map.faults(), 0, "{}", spec.name);
+    }
+}
+
+/// Linux on ARM maps a page read-only until it is dirty.
+fn window_fault_is_none_for_the_first_store_to_a_page_frame() {
+    for spec in [CARVE_WC, CONTIG_PFN] {
+        let map = spec.open().map();
+        assert_eq!(map.faults_of_stores(), 0, "{}", spec.name);
     }
 }
 
