@@ -252,7 +252,8 @@ fn fb_program_fbi_shows_a_picture() {
         skip!("no virtual terminals: the kernel has no CONFIG_VT");
     }
     let map = cleared();
-    let mut picture = b"P6 1024 600 255\n".to_vec();
+    // One value or pair a line: fbi reads the header by lines.
+    let mut picture = b"P6\n1024 600\n255\n".to_vec();
     picture.extend(pixels(WIDTH, HEIGHT).flatten());
     fs::write("/tmp/picture.ppm", picture).expect("a file");
     // On a virtual terminal, where it expects to be. With -T, it would go there itself, but in a
