@@ -67,7 +67,7 @@ macro_rules! tests {
     (@one cores $test:ident) => { $crate::tests!(@make $test, 600, false, ANY_CORES) };
     (@one regs $test:ident) => { $crate::tests!(@make $test, 300, false, REGS) };
     (@one depth $test:ident) => { $crate::tests!(@make $test, 300, false, DEPTH) };
-    (@one clients $test:ident) => { $crate::tests!(@make $test, 900, false, CLIENTS) };
+    (@one clients $test:ident) => { $crate::tests!(@make $test, 1800, false, CLIENTS) };
     (@one zynq $test:ident) => { $crate::tests!(@make $test, 300, false, ZYNQ) };
     (@one slow $test:ident) => { $crate::tests!(@make $test, 1800, true, USUAL) };
     (@make $test:ident, $limit:expr, $slow:expr, $boots:ident) => {
