@@ -27,7 +27,10 @@ pub const PMSG_NODE: &str = "/dev/pmsg0";
 pub const PMSG: &str = "/sys/fs/pstore/pmsg-ramoops-0";
 const LEVEL: &str = "/sys/class/misc/fanlight0-log/persist_level";
 /// How many records of the boot before were found.
-const INTACT: &str = "/sys/class/misc/fanlight0-log.prev/intact";
+const INTACT: [&str; BOOTS] = [
+    "/sys/class/misc/fanlight0-log.prev/intact",
+    "/sys/class/misc/fanlight0-log.prev2/intact",
+];
 
 /// A line for pmsg and for the log: 64 bytes, with its number. The newline that pmsg needs to tell
 /// them apart is the last.
@@ -119,17 +122,29 @@ pub fn memory(address: usize, size: usize) -> Map {
     Map::new(&file, device::place(address), size, true, 0)
 }
 
-/// Fills `memory`, a region of `size` bytes, with what a boot leaves there that has logged `count`
-/// messages of `len` bytes, a quarter of them by programs. It is not the boot that is running,
-/// whose log the driver would continue.
-pub fn leave_boot(memory: &Map, size: usize, count: usize, len: usize) {
+/// How many boots fill a region: one may have half of it.
+const BOOTS: usize = 2;
+
+/// Fills `memory`, a region of `size` bytes, with what two boots leave there that have logged
+/// `count` messages of `len` bytes together, a quarter of them by programs. Neither is the boot
+/// that is running, whose log the driver would continue.
+pub fn leave_boots(memory: &Map, size: usize, count: usize, len: usize) {
     memory.copy_in(0, &vec![0; size]);
+    for boot in 0..BOOTS {
+        leave_boot(memory, size, boot, count / BOOTS, len);
+    }
+}
+
+fn leave_boot(memory: &Map, size: usize, boot: usize, count: usize, len: usize) {
+    let copy: Vec<u32> = memory.words().iter().map(Word::load).collect();
+    let mut table = vec![Block::default(); blocks(size)];
+    let boot_id = [0x5a + boot as u8; 16];
+    let mut scan = Box::new(Scan::EMPTY);
+    scan.run(&copy, &boot_id, &mut table, || ());
     let links: Vec<Word> = (0..blocks(size)).map(|_| Word::new(0)).collect();
-    let table = vec![Block::default(); blocks(size)];
-    let boot_id = [0x5a; 16];
-    let appender = Appender::new(memory.words(), &links, &boot_id, 0x1234_5678);
+    let appender = Appender::new(memory.words(), &links, &boot_id, 0x1234_5678 + boot as u32);
     let appender = appender.expect("a region that is large enough");
-    appender.adopt(&Scan::EMPTY, &table);
+    appender.adopt(&scan, &table);
     let header = Header::empty();
     let data: Vec<Word> = (0..KERNEL_LANE_MIN / 4).map(|_| Word::new(0)).collect();
     let ring = Ring::init(&header, &data, [KERNEL_LANE_MIN, 0], &boot_id, 0).expect("a ring");
@@ -165,9 +180,11 @@ pub fn salvage(sheet: &mut Sheet) {
         // The same several times: the least counts, since the console's thread may come in between.
         device::quiet();
         device::unbind("fanlight", FANLIGHT);
-        leave_boot(&memory(PERSIST, REGION), REGION, COUNT, LEN);
+        leave_boots(&memory(PERSIST, REGION), REGION, COUNT, LEN);
         let took = own(|| device::bind_alone("fanlight", FANLIGHT));
-        assert_eq!(device::get(INTACT), COUNT.to_string(), "records found");
+        for intact in INTACT {
+            assert_eq!(device::get(intact), (COUNT / BOOTS).to_string(), "{intact}");
+        }
         took
     });
     let took = took.min().unwrap_or(0);

@@ -10,7 +10,7 @@ use fanlight_ring::RECORD_HEADER;
 
 use crate::device::{self, FANLIGHT, REGIONS};
 use crate::meter::{busy, Sheet};
-use crate::persist::{leave_boot, memory};
+use crate::persist::{leave_boots, memory};
 use crate::sys::{self, Map};
 
 /// Where the search takes more than this for a MiB, larger regions are left out: they would take
@@ -84,7 +84,7 @@ impl Fill {
         let first = match self {
             Self::Word(value) => return (0..size / 4).for_each(|word| region.store(word, *value)),
             Self::Valid | Self::Invalid(_) => {
-                leave_boot(region, size, blocks(size) * PER_BLOCK, 0);
+                leave_boots(region, size, blocks(size) * PER_BLOCK, 0);
                 match self {
                     Self::Invalid(len) => (0xa5 << 24) | len,
                     _ => return,
