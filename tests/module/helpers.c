@@ -142,7 +142,7 @@ int fanlight_test_access(unsigned long address, void *buf, int len, bool write)
 
 void fanlight_test_stack_fill(void)
 {
-	/* The lowest word is the kernel's STACK_END_MAGIC. An interrupt may use what is being filled. */
+	/* The lowest word is STACK_END_MAGIC. An interrupt may use what is being filled. */
 	unsigned long *word = end_of_stack(current) + 1;
 
 	while (word < (unsigned long *)current_stack_pointer)
