@@ -24,6 +24,7 @@ use crate::{
             Sink, //
         },
         time::{
+            drain_stores,
             in_emergency,
             panic_on_this_cpu, //
         },
@@ -221,6 +222,13 @@ impl Sink for Intake {
     }
 
     fn dumping(&self, reason: Reason) {
+        match (reason, &self.region) {
+            // It may panic before the probe has come to that.
+            (Reason::Panic, _) => self.start(),
+            // What is taken before the region is used would not be kept. printk still has it then.
+            (_, Some(region)) if region.is_new() => return,
+            _ => {}
+        }
         if let Some(mut scratch) = self.claim_atomic() {
             self.take_until(kmsg_range().next, false, &mut scratch.dump, Context::Atomic);
         }
@@ -228,7 +236,8 @@ impl Sink for Intake {
         match reason {
             Reason::Panic => self.note_ending(Ending::Panic),
             Reason::Shutdown => self.note_ending(Ending::Clean),
-            Reason::Other => {}
+            // An emergency restart follows at once, perhaps.
+            Reason::Other => drain_stores(),
         }
     }
 

@@ -163,6 +163,11 @@ impl Region {
         (self.state.load() == STARTED).then_some(&self.appender)
     }
 
+    /// Whether it was not started yet, nor ended.
+    pub(crate) fn is_new(&self) -> bool {
+        self.state.load() == NEW
+    }
+
     /// Begins to keep records, if it has not ended already.
     pub(crate) fn start(&self) {
         // Whether it had ended makes no difference to who calls.
