@@ -150,6 +150,14 @@ impl Intake {
         }
     }
 
+    /// Begins with message `seq`, or with an older one. `each`: the sink was told of each message
+    /// that the console has passed; otherwise messages may have been passed before `seq`, and after
+    /// a clear nobody knows which of them printk still had: all count.
+    fn begin_with(&self, seq: u64, each: bool) {
+        let all = !each && kmsg_range().cleared != 0;
+        self.begin(if all { self.next_message() } else { seq });
+    }
+
     /// Finds room for an emergency: the processor that panics has its own, since what another one
     /// was doing may never end.
     fn claim_atomic(&self) -> Option<Claim<'_, Scratch>> {
@@ -166,7 +174,7 @@ impl Intake {
         let Some(seq) = line.as_ref().map(|line| line.seq).or_else(|| number(text)) else {
             return;
         };
-        self.begin(seq);
+        self.begin_with(seq, context == Context::Normal);
         if seq > self.next_message() {
             self.take_until(seq, true, dump, context);
         }
@@ -207,7 +215,7 @@ impl Sink for Intake {
         self.take_line(text, &mut scratch, Context::Atomic);
     }
 
-    fn passed(&self, next: u32) {
+    fn passed(&self, next: u32, each: bool) {
         let known = self.next_message();
         // The wrap of the cast is wanted: the console is at most 2^31 messages away.
         let ahead = next.wrapping_sub(known as u32) as i32;
@@ -216,7 +224,7 @@ impl Sink for Intake {
         }
         let until = known.wrapping_add(ahead as u64);
         if let Some(mut scratch) = self.thread.claim() {
-            self.begin(until - 1);
+            self.begin_with(until - 1, each);
             self.take_until(until, true, &mut scratch.dump, Context::Normal);
         }
     }

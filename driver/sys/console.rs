@@ -38,8 +38,9 @@ pub(crate) trait Sink: Send + Sync + 'static {
     /// other call.
     fn line_atomic(&self, text: &[u8]);
 
-    /// The console's thread has passed all messages before `next`, a number modulo 2^32.
-    fn passed(&self, next: u32);
+    /// The console has passed all messages before `next`, a number modulo 2^32. `each`: this was
+    /// told of each of them.
+    fn passed(&self, next: u32, each: bool);
 
     /// The kernel dumps its log. Any context; nothing may be waited for.
     fn dumping(&self, reason: Reason);
@@ -163,7 +164,7 @@ impl<S: Sink> Console<S> {
             ffi::fanlight_console_start(self.console.as_ptr());
             (
                 from_err_ptr(ffi::fanlight_clock_new(raw)),
-                from_err_ptr(ffi::fanlight_tick_new(raw)),
+                from_err_ptr(ffi::fanlight_tick_new(self.console.as_ptr())),
                 from_err_ptr(ffi::fanlight_target_add(record::<S>, log.cast())),
             )
         };
@@ -184,15 +185,16 @@ impl<S: Sink> Drop for Console<S> {
     fn drop(&mut self) {
         // SAFETY: by the type invariant. When each of these returns, no callback runs or will run.
         unsafe {
+            // It uses the console.
+            if let Some(tick) = self.tick {
+                ffi::fanlight_tick_free(tick.as_ptr());
+            }
             ffi::fanlight_console_free(self.console.as_ptr());
             if let Some(dumper) = self.dumper {
                 ffi::fanlight_dumper_free(dumper.as_ptr());
             }
             if let Some(clock) = self.clock {
                 ffi::fanlight_clock_free(clock.as_ptr());
-            }
-            if let Some(tick) = self.tick {
-                ffi::fanlight_tick_free(tick.as_ptr());
             }
             if let Some(target) = self.target {
                 ffi::fanlight_target_remove(target.as_ptr());
@@ -244,9 +246,9 @@ unsafe extern "C" fn fanlight_console_line_atomic(
 ///
 /// `data` must be the data of a live [`Console`].
 #[no_mangle]
-unsafe extern "C" fn fanlight_console_passed(data: *const c_void, next: u32) {
+unsafe extern "C" fn fanlight_console_passed(data: *const c_void, next: u32, each: bool) {
     // SAFETY: the caller passes the console's data.
-    unsafe { sink(data) }.passed(next);
+    unsafe { sink(data) }.passed(next, each);
 }
 
 /// Called by `kmsg.c`.

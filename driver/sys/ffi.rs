@@ -201,7 +201,7 @@ extern "C" {
     pub(super) fn fanlight_kmsg_range(cleared: *mut u64, next: *mut u64);
     pub(super) fn fanlight_dumper_new(data: *const c_void) -> *mut Dumper;
     pub(super) fn fanlight_dumper_free(dumper: *mut Dumper);
-    pub(super) fn fanlight_tick_new(data: *const c_void) -> *mut Tick;
+    pub(super) fn fanlight_tick_new(console: *mut Console) -> *mut Tick;
     pub(super) fn fanlight_tick_free(tick: *mut Tick);
     pub(super) fn fanlight_target_add(record: RecordFn, log: *const c_void) -> *mut Target;
     pub(super) fn fanlight_target_remove(target: *mut Target);

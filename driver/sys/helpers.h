@@ -252,11 +252,12 @@ void fanlight_console_start(struct fanlight_console *fc);
 void fanlight_console_free(struct fanlight_console *fc);
 /*
  * Implemented in Rust (sys/console.rs). A message in the extended form, from the console's thread
- * or from an emergency in any context; and how far the console's thread is, modulo 2^32.
+ * or from an emergency in any context; and how far the console is, modulo 2^32, after each message
+ * or now and then.
  */
 void fanlight_console_line(const void *data, const char *text, unsigned int len);
 void fanlight_console_line_atomic(const void *data, const char *text, unsigned int len);
-void fanlight_console_passed(const void *data, u32 next);
+void fanlight_console_passed(const void *data, u32 next, bool each);
 
 /*
  * The message *seq, or the oldest one after it; sets *seq to its number. Returns its length, or
@@ -272,8 +273,11 @@ void fanlight_dumper_free(struct fanlight_dumper *fd);
 /* Implemented in Rust (sys/console.rs). */
 void fanlight_dumping(const void *data, bool panic, bool shutdown);
 
-/* Calls fanlight_ticking() in task context, about once a second while a processor is awake. */
-struct fanlight_tick *fanlight_tick_new(const void *data);
+/*
+ * Calls fanlight_console_passed() and fanlight_ticking() in task context, about once a second while
+ * a processor is awake. To be freed before the console.
+ */
+struct fanlight_tick *fanlight_tick_new(struct fanlight_console *fc);
 void fanlight_tick_free(struct fanlight_tick *tick);
 /* Implemented in Rust (sys/console.rs). */
 void fanlight_ticking(const void *data);

@@ -101,6 +101,15 @@ static void fanlight_console_device_lock(struct console *con, unsigned long *fla
 	migrate_disable();
 }
 
+/* With fc->lock held. The position moves on after a message was written, or passed over. */
+static void fanlight_console_tell_passed(struct fanlight_console *fc, bool each)
+{
+	u32 next = atomic_long_read(&ACCESS_PRIVATE(&fc->con, nbcon_seq));
+
+	if (READ_ONCE(fc->started))
+		fanlight_console_passed(fc->data, next, each);
+}
+
 /*
  * A task that prints calls this after every message, also after one that is too quiet for consoles
  * and was passed over: then nothing was written. The position says how far printk is with this
@@ -110,9 +119,7 @@ static void fanlight_console_device_unlock(struct console *con, unsigned long fl
 {
 	struct fanlight_console *fc = to_fanlight_console(con);
 
-	if (READ_ONCE(fc->started))
-		fanlight_console_passed(fc->data,
-					(u32)atomic_long_read(&ACCESS_PRIVATE(con, nbcon_seq)));
+	fanlight_console_tell_passed(fc, true);
 	migrate_enable();
 	mutex_unlock(&fc->lock);
 }
@@ -228,12 +235,13 @@ void fanlight_dumper_free(struct fanlight_dumper *fd)
 
 /*
  * The tick: once a second, while a processor is awake. printk does not report messages that are too
- * quiet for consoles when it prints directly: in an emergency, or while boot consoles are there.
+ * quiet for consoles when it prints directly: in an emergency, or while boot consoles are there. Then
+ * the console's position alone says that they were passed over.
  */
 
 struct fanlight_tick {
 	struct delayed_work work;
-	const void *data;
+	struct fanlight_console *fc;
 };
 
 static void fanlight_tick_work(struct work_struct *work)
@@ -241,17 +249,19 @@ static void fanlight_tick_work(struct work_struct *work)
 	struct fanlight_tick *tick;
 
 	tick = container_of(to_delayed_work(work), struct fanlight_tick, work);
-	fanlight_ticking(tick->data);
+	scoped_guard(mutex, &tick->fc->lock)
+		fanlight_console_tell_passed(tick->fc, false);
+	fanlight_ticking(tick->fc->data);
 	queue_delayed_work(system_power_efficient_wq, &tick->work, HZ);
 }
 
-struct fanlight_tick *fanlight_tick_new(const void *data)
+struct fanlight_tick *fanlight_tick_new(struct fanlight_console *fc)
 {
 	struct fanlight_tick *tick = kzalloc_obj(*tick);
 
 	if (!tick)
 		return ERR_PTR(-ENOMEM);
-	tick->data = data;
+	tick->fc = fc;
 	INIT_DEFERRABLE_WORK(&tick->work, fanlight_tick_work);
 	queue_delayed_work(system_power_efficient_wq, &tick->work, HZ);
 	return tick;

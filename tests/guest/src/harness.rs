@@ -34,7 +34,7 @@ pub const ANY_CORES: &[&str] = &["windows", "one-core", "four-cores"];
 pub const BOTH_LEVELS: &[&str] = &["windows", "quiet"];
 
 /// What depends on both.
-pub const EVERYWHERE: &[&str] = &["windows", "quiet", "one-core", "four-cores"];
+pub const EVERYWHERE: &[&str] = &["windows", "quiet", "one-core", "four-cores", "boot-console"];
 
 /// The smallest board has a boot of its own.
 pub const ZYNQ: &[&str] = &["zynq"];
