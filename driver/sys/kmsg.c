@@ -235,8 +235,8 @@ void fanlight_dumper_free(struct fanlight_dumper *fd)
 
 /*
  * The tick: once a second, while a processor is awake. printk does not report messages that are too
- * quiet for consoles when it prints directly: in an emergency, or while boot consoles are there. Then
- * the console's position alone says that they were passed over.
+ * quiet for consoles when it prints directly: in an emergency, or while boot consoles are there.
+ * Then the console's position alone says that they were passed over.
  */
 
 struct fanlight_tick {
