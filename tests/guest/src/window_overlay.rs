@@ -239,6 +239,9 @@ fn window_overlay_removal_races_with_mappings() {
                         }
                     }
                     if sys::poll(fd.as_raw_fd(), 0, Duration::ZERO) & POLLHUP != 0 {
+                        // The mappings go after that, from the first page to the last.
+                        let last = spec.size - PAGE;
+                        assert!(wait::until(|| map.load32(last).is_err()), "{}", spec.name);
                         dead(&map, spec.name);
                     }
                 }
