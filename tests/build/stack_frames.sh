@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# No function of the driver takes more of a kernel's stack than the kernel allows its own (CONFIG_FRAME_WARN). The C
-# compiler warns of that, and rustc has no such warning. KTAP.
+# No function of the driver takes more of the stack than the kernel allows C functions
+# (CONFIG_FRAME_WARN). The C compiler warns of larger frames, and rustc has no such warning. KTAP.
 set -u
 name=build_driver_has_no_larger_stack_frames_than_the_kernel_allows
 echo "KTAP version 1"
@@ -19,7 +19,8 @@ fi
 largest=$(llvm-objdump -d --no-show-raw-insn "$module" | awk '
 	function number(text,  i, value) {
 		if (text !~ /^0x/) return text + 0
-		for (i = 3; i <= length(text); i++) value = value * 16 + index("123456789abcdef", substr(text, i, 1))
+		for (i = 3; i <= length(text); i++)
+			value = value * 16 + index("123456789abcdef", substr(text, i, 1))
 		return value
 	}
 	/^[0-9a-f]+ <.*>:$/ { of = substr($2, 2, length($2) - 3); functions++ }

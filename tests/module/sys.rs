@@ -90,22 +90,26 @@ pub(crate) fn kernel_ptes(phys: u32, out: &mut [KernelPte]) -> Result<&[KernelPt
     out.get(..found as usize).ok_or(E2BIG)
 }
 
-/// Applies an overlay and returns its number.
+/// Fills what is free of the current task's stack.
 pub(crate) fn stack_fill() {
-    // SAFETY: it writes to what is free of the current task's stack only.
+    // SAFETY: it writes below the stack pointer only. What an interrupt, or a task that preempts
+    // this one, keeps there is gone before this goes on.
     unsafe { fanlight_test_stack_fill() };
 }
 
+/// Bytes of it that were in use at the same time since then.
 pub(crate) fn stack_used() -> u32 {
-    // SAFETY: it reads the current task's stack only.
+    // SAFETY: it reads the current task's stack only, and ends at the latest at its own frame.
     unsafe { fanlight_test_stack_used() }
 }
 
+/// Bytes that a stack has.
 pub(crate) fn stack_size() -> u32 {
     // SAFETY: no preconditions.
     unsafe { fanlight_test_stack_size() }
 }
 
+/// Applies an overlay and returns its number.
 pub(crate) fn overlay_apply(blob: &[u8]) -> Result<i32> {
     let mut id = 0;
     let size = u32::try_from(blob.len())?;

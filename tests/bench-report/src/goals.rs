@@ -439,7 +439,7 @@ impl Goal {
             Aim::Less(times) => (theirs / ours, theirs >= ours * times),
             Aim::AtMost(times) => (ours / theirs, ours <= theirs * times),
             Aim::Limit(limit) => (ours, ours <= limit),
-            // What is counted is the same or not; what is measured, to the tenth of a percent that is asked of two runs.
+            // What is counted is the same or not; what is measured, to a tenth of a percent.
             Aim::Same => {
                 let counted = ours.fract() == 0.0 && theirs.fract() == 0.0;
                 let share = if counted { 0.0 } else { 0.001 };

@@ -229,7 +229,8 @@ impl Session<'_> {
         }
     }
 
-    /// Where each processor is, for a guest that hangs: the kernel's `vmlinux` has the names of the addresses.
+    /// Where each processor is, for a guest that hangs. The kernel's `vmlinux` has the names of the
+    /// addresses.
     fn processors(&mut self) -> io::Result<()> {
         let ask = json!({ "command-line": "info registers -a" });
         let answer = self.qmp.execute("human-monitor-command", ask)?;

@@ -233,8 +233,9 @@ impl Archive {
         };
         if !volatile && in_memory(nearest) {
             return Err(Error::message(format!(
-                "{} is in memory, or on an overlay whose upper directory is: what is filed there is lost at power-off, so the logs stay where \
-                 they are (--volatile files them nevertheless)",
+                "{} is in memory, or on an overlay of which that cannot be ruled out: what is filed \
+                 there is lost at power-off, so the logs stay where they are (--volatile files them \
+                 nevertheless)",
                 directory.display()
             )));
         }
@@ -439,7 +440,7 @@ fn lock(directory: &Path) -> io::Result<Option<fs::File>> {
 fn in_memory(path: &Path) -> bool {
     const OVERLAYFS: u32 = 0x794c_7630;
     match kind_of(path) {
-        // What is written goes to the upper directory, often one in memory over a read-only root.
+        // Files are written to the upper directory, which is often in memory, over a read-only root.
         Some(OVERLAYFS) => {
             let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
             let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -469,7 +470,8 @@ fn kind_of(path: &Path) -> Option<u32> {
         .map(|found| found.f_type as u32)
 }
 
-/// Where the overlay that has `path` is written to, by `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
+/// The upper directory of the overlay that `path` is on, from `/proc/self/mountinfo`:
+/// proc_pid_mountinfo(5).
 fn upper_directory(mounts: &str, path: &Path) -> Option<PathBuf> {
     let mut found: Option<(PathBuf, Option<PathBuf>)> = None;
     for line in mounts.lines() {
