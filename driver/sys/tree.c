@@ -155,18 +155,6 @@ bool fanlight_of_is_memory(u64 start, u64 size)
 	return false;
 }
 
-int fanlight_of_find_compatible(const char *compatible, struct resource *res)
-{
-	struct device_node *np = of_find_compatible_node(NULL, NULL, compatible);
-	int ret;
-
-	if (!np)
-		return -ENODEV;
-	ret = of_address_to_resource(np, 0, res);
-	of_node_put(np);
-	return ret;
-}
-
 void fanlight_defer_reason(struct device *dev, const char *reason)
 {
 	dev_err_probe(dev, -EPROBE_DEFER, "%s\n", reason);
