@@ -316,7 +316,7 @@ impl LogFile {
 impl PinnedDrop for LogFile {
     fn drop(self: Pin<&mut Self>) {
         if let Some(intake) = &self.intake {
-            intake.report_suppressed(self.limit.lock().report());
+            intake.report_at_close(self.limit.lock().report());
         }
     }
 }

@@ -159,6 +159,15 @@ impl Intake {
         Ok(())
     }
 
+    /// Waits a moment, also if the task was killed, until the log has all messages that printk has
+    /// now.
+    pub(super) fn catch_up_at_close(&self) {
+        let until = kmsg_range().next;
+        if self.catch_up_to(until, true).is_err() {
+            self.take_pending(until);
+        }
+    }
+
     /// Takes messages before `until` from printk's buffer instead of waiting for the console, which
     /// has seen the first.
     fn take_pending(&self, until: u64) {

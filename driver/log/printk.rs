@@ -90,7 +90,8 @@ pub(super) enum Context {
 
 impl Intake {
     /// Takes messages from printk's buffer up to and without `until`. `passed`: the console is past
-    /// them, so what is not there cannot be had; otherwise the console may still deliver it.
+    /// them, so what is not there cannot be had. Otherwise the console may still deliver what
+    /// `dmesg -C` has cleared, but not what newer messages have overwritten.
     ///
     /// Each turn takes one message that printk's buffer holds, so that there are at most as many
     /// turns as messages in it.
@@ -117,13 +118,15 @@ impl Intake {
                 dumped: buffer,
                 lines,
             } = scratch;
+            let gap = found.is_some_and(|(seq, _)| seq != next);
+            let gone = passed || (gap && self.is_overwritten(next));
             let entry = match found {
-                Some((seq, len)) if seq < until && (passed || seq == next) => {
+                Some((seq, len)) if seq < until && (gone || !gap) => {
                     let text = buffer.get(..len).unwrap_or(&[]);
                     parse_dump(text, lines).map(|entry| (seq, entry))
                 }
                 // Cleared by `dmesg -C` before it was taken, or overwritten.
-                _ if passed => return self.pass_over(until, context),
+                _ if gone => return self.pass_over(until, context),
                 _ => return,
             };
             match entry {
@@ -135,6 +138,12 @@ impl Intake {
                 return;
             }
         }
+    }
+
+    /// Whether newer messages have overwritten message `next`, which printk's buffer was found not to
+    /// have: it was not cleared, then.
+    fn is_overwritten(&self, next: u64) -> bool {
+        self.begun.load() != 0 && kmsg_range().cleared <= next
     }
 
     /// Marks a message that was printed in an emergency which is under way, not one that was only

@@ -139,8 +139,17 @@ impl Intake {
         self.append(&entry, Context::Normal)
     }
 
+    /// Says how many records were suppressed when their file is closed, unless there were none. The
+    /// record comes after every message that was printed before.
+    pub(crate) fn report_at_close(&self, suppressed: u32) {
+        if suppressed != 0 {
+            self.catch_up_at_close();
+            self.report_suppressed(suppressed);
+        }
+    }
+
     /// Appends a record that says how many were suppressed, unless there were none.
-    pub(crate) fn report_suppressed(&self, suppressed: u32) {
+    fn report_suppressed(&self, suppressed: u32) {
         if suppressed == 0 {
             return;
         }

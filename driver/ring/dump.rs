@@ -28,9 +28,11 @@ const PROCESSOR: u32 = 0x8000_0000;
 pub fn parse_dump<'a>(dumped: &'a [u8], buffer: &'a mut [u8]) -> Option<Entry<'a>> {
     let (priority, rest) = take(dumped.strip_prefix(b"<")?)?;
     let rest = rest.strip_prefix(b">")?;
-    let (ns, rest) = time(rest).unwrap_or((0, rest));
-    let (caller, rest) = caller(rest).unwrap_or((0, rest));
-    let body = rest.strip_prefix(b" ").unwrap_or(rest);
+    let (ns, rest) = time(rest).map_or((None, rest), |(ns, rest)| (Some(ns), rest));
+    let (caller, rest) = caller(rest).map_or((None, rest), |(caller, rest)| (Some(caller), rest));
+    // A blank ends the prefix, unless the level is all there is.
+    let prefixed = ns.is_some() || caller.is_some();
+    let body = rest.strip_prefix(b" ").filter(|_| prefixed).unwrap_or(rest);
     let prefix = dumped.get(..dumped.len() - body.len())?;
     let body = body.strip_suffix(b"\n").unwrap_or(body);
 
@@ -56,8 +58,8 @@ pub fn parse_dump<'a>(dumped: &'a [u8], buffer: &'a mut [u8]) -> Option<Entry<'a
         level: priority as u8 & 7,
         facility: (priority >> 3) as u8,
         flags: if plain { PLAIN } else { 0 },
-        ns,
-        caller,
+        ns: ns.unwrap_or(0),
+        caller: caller.unwrap_or(0),
         text,
         ..Entry::default()
     })
@@ -126,6 +128,10 @@ mod tests {
         let entry = parse_dump(b"<7>[drm] no time here\n", &mut []).unwrap();
         assert_eq!((entry.ns, entry.caller), (0, 0));
         assert_eq!(entry.text, b"[drm] no time here");
+        let entry = parse_dump(b"<7> indented\n", &mut []).unwrap();
+        assert_eq!(entry.text, b" indented");
+        let entry = parse_dump(b"<7>[   T12]  indented\n", &mut []).unwrap();
+        assert_eq!((entry.caller, entry.text), (12, &b" indented"[..]));
         assert!(parse_dump(b"no priority", &mut []).is_none());
         assert!(parse_dump(b"", &mut []).is_none());
     }

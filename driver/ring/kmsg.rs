@@ -46,13 +46,18 @@ pub struct Line<'a> {
     pub replayed: bool,
 }
 
-/// Takes a message of an extended console apart; `None` if it is none.
+/// Takes a message of an extended console apart; `None` if it is none, or if printk has cut it to
+/// make room for the note that it is a replay: its buffer has the whole message.
 ///
 /// The text is borrowed from `line` where there is no escape in it. Everything else goes to
 /// `buffer`, which is long enough if it is as long as `line`.
 pub fn parse<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
     let rest = line.strip_prefix(REPLAY);
     let replayed = rest.is_some();
+    // console_prepend_message() leaves a byte for the NUL.
+    if replayed && line.len() >= MESSAGE_MAX - 1 {
+        return None;
+    }
     let parsed = parse_whole(whole(rest.unwrap_or(line)), buffer)?;
     Some(Line { replayed, ..parsed })
 }

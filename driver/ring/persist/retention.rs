@@ -132,14 +132,17 @@ impl<'a> Lists<'a> {
             link.store(NONE);
         }
         for block in scan.all(table) {
+            (scan.pause)();
             self.set_link(block.page, LISTED);
         }
         for (page, link) in (0..).zip(self.links) {
+            (scan.pause)();
             if link.load() != LISTED {
                 self.push(&self.free, page);
             }
         }
         for block in scan.all(table) {
+            (scan.pause)();
             let share = usize::from(block.share);
             let list = match usize::from(block.boot) {
                 SPARE => Some(&self.free),

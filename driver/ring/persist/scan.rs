@@ -14,7 +14,7 @@ use super::{Ending, BLOCK_WORDS, BOOTS_MAX, THIS_BOOT};
 pub(super) const SPARE: usize = THIS_BOOT + 1;
 
 /// A block that holds something.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Block {
     /// Its number in the region.
     pub(super) page: u32,
@@ -137,8 +137,8 @@ pub struct Scan {
     /// The generation and the first serial of this boot.
     pub(super) generation: u32,
     pub(super) serial: u32,
-    /// Called at least once per block.
-    pause: fn(),
+    /// Called by every loop over the blocks, or over a table of them.
+    pub(super) pause: fn(),
 }
 
 impl Scan {
@@ -159,8 +159,8 @@ impl Scan {
     /// Looks at a copy of the region. To be called once.
     ///
     /// `table` has [`blocks`](super::blocks) entries. A block for which there is no entry is not
-    /// looked at. `pause` lets other tasks run: it is called at least once per block, also by
-    /// [`Scan::records`].
+    /// looked at. `pause` lets other tasks run: every loop over the blocks calls it once per block,
+    /// also that of [`Scan::records`].
     pub fn run(&mut self, copy: &[u32], this_boot: &[u8; 16], table: &mut [Block], pause: fn()) {
         self.pause = pause;
         let this_boot = id_words(this_boot);
@@ -262,6 +262,7 @@ impl Scan {
     fn choose(&mut self, copy: &[u32], this_boot: &[u32; 4], blocks: usize) {
         let mut generation = 0;
         for page in 0..(copy.len() / BLOCK_WORDS).min(blocks) {
+            (self.pause)();
             match Header::find(block_of(copy, page)) {
                 Found::Header(header) => {
                     generation = header.generation.max(generation);
@@ -275,7 +276,7 @@ impl Scan {
         }
         self.generation = generation.saturating_add(1);
         if let Some(boots) = self.boots.get_mut(..self.len) {
-            sort(boots, |boot| u64::from(!boot.generation));
+            sort(boots, |boot| u64::from(!boot.generation), self.pause);
         }
     }
 
@@ -321,6 +322,7 @@ impl Scan {
     /// Fills the table, and what the headers say about the boots.
     fn assign(&mut self, copy: &[u32], this_boot: &[u32; 4], table: &mut [Block]) {
         for page in 0..(copy.len() / BLOCK_WORDS).min(table.len()) {
+            (self.pause)();
             let mut block = Block {
                 page: page as u32,
                 boot: SPARE as u8,
@@ -344,8 +346,9 @@ impl Scan {
             }
         }
         let table = table.get_mut(..self.used).unwrap_or(&mut []);
-        sort(table, Block::key);
+        sort(table, Block::key, self.pause);
         for (index, block) in table.iter().enumerate() {
+            (self.pause)();
             let runs = self.runs.get_mut(usize::from(block.boot));
             let run = runs.and_then(|runs| runs.get_mut(usize::from(block.share)));
             if let Some(run) = run {
@@ -394,12 +397,14 @@ impl Scan {
 }
 
 /// Heap sort, in place.
-fn sort<T: Copy>(items: &mut [T], key: impl Fn(&T) -> u64) {
+fn sort<T: Copy>(items: &mut [T], key: impl Fn(&T) -> u64, pause: fn()) {
     let len = items.len();
     for root in (0..len / 2).rev() {
+        pause();
         sift(items, root, len, &key);
     }
     for end in (1..len).rev() {
+        pause();
         exchange(items, 0, end);
         sift(items, 0, end, &key);
     }

@@ -264,6 +264,16 @@ fn log_kmsg_replay_notice_is_taken_off() {
 }
 
 #[test]
+fn log_kmsg_replay_that_is_cut_is_refused() {
+    let mut buffer = [0; MESSAGE_MAX];
+    let mut line = b"** replaying previous printk message **\n4,7,8,-;".to_vec();
+    line.resize(MESSAGE_MAX - 2, b'x');
+    assert!(parse(&line, &mut buffer).unwrap().replayed);
+    line.push(b'x');
+    assert_eq!(parse(&line, &mut buffer), None);
+}
+
+#[test]
 fn log_kmsg_cut_escape_is_left_out() {
     let mut buffer = [0; 100];
     for (cut, text) in [

@@ -14,6 +14,7 @@ use fanlight_ring::persist::{BLOCK, BOOTS_MAX, MAGIC, REGION_MIN, VERSION};
 use fanlight_ring::{Word, BODY_MAX, RECORD_MAX};
 use proptest::prelude::*;
 use region::*;
+use std::cell::Cell;
 
 /// Bytes of records that fit into a block, and words before them.
 const ROOM: usize = BLOCK - 144;
@@ -74,6 +75,35 @@ fn log_persist_all_records_come_back_in_order() {
         seqs: (100..200).collect(),
     };
     assert_eq!(view(&memory), [expected]);
+}
+
+#[test]
+fn log_persist_every_loop_over_blocks_lets_others_run() {
+    thread_local!(static PAUSES: Cell<usize> = const { Cell::new(0) });
+    let memory = region(few(64, 8));
+    let live = Live::bind(&memory, 1);
+    live.kernel(0..few(2000, 250), 100);
+    let copy = dump(&memory);
+    let count = blocks(copy.len() * 4);
+    let mut table = vec![Block::default(); count];
+    let mut scan = Box::new(Scan::EMPTY);
+    let links = words(&vec![0; count]);
+    let appender = Appender::new(&memory, &links, &id(2), 3).unwrap();
+    let pauses = || PAUSES.replace(0);
+
+    scan.run(&copy, &id(2), &mut table, || {
+        PAUSES.set(PAUSES.get() + 1);
+    });
+    let used = table.iter().filter(|block| **block != Block::default());
+    let used = used.count();
+    assert!(used >= count / 4, "{used} of {count}");
+    // Two loops over the region, and for the blocks in use two of the sort, one of the table and
+    // one of the records.
+    let (made, wanted) = (pauses(), 2 * count + 7 * used / 2 - 1);
+    assert!(made >= wanted, "{made} of {wanted}");
+    appender.adopt(&scan, &table);
+    let (made, wanted) = (pauses(), count + 2 * used);
+    assert!(made >= wanted, "{made} of {wanted}");
 }
 
 #[test]

@@ -43,16 +43,19 @@ pub fn run(matches: &Matches) -> Result<()> {
     let mut out = output::stdout();
     let mut failed = false;
     let mut written = Vec::new();
-    for (board, source) in &sources {
-        match file(&archive, board, source) {
+    for (board, source) in sources {
+        let filed = source.and_then(|source| {
+            let filed = file(&archive, &board, &source)?;
+            Ok(filed.map(|(name, records)| (boots::name(&source), name, records)))
+        });
+        match filed {
             // Cleared since it was listed.
             Ok(None) => {}
-            Ok(Some((name, records))) => {
+            Ok(Some((boot, name, records))) => {
                 let path = archive.directory.join(&name);
                 writeln!(
                     out,
-                    "the log of {} is filed as {}: {records} records",
-                    boots::name(source),
+                    "the log of {boot} is filed as {}: {records} records",
                     path.display()
                 )?;
                 written.push(name);
@@ -74,8 +77,8 @@ pub fn run(matches: &Matches) -> Result<()> {
     }
 }
 
-/// The logs of earlier boots that have records, each with its board's name.
-fn sources(boards: &[Board]) -> Result<Vec<(String, Source)>> {
+/// The logs of earlier boots that have records or cannot be read, each with its board's name.
+fn sources(boards: &[Board]) -> Result<Vec<(String, Result<Source>)>> {
     let mut sources = Vec::new();
     for board in boards {
         let directory = board.path().file_name().unwrap_or_default();

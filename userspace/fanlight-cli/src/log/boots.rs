@@ -193,17 +193,17 @@ fn open(node: &Node) -> Result<Source> {
     Source::of_node(Log::open(node.entry.path())?, Some(node.age))
 }
 
-/// The logs of earlier boots that have records, the oldest first, for the archive.
-pub fn with_records(board: &Board) -> Result<Vec<Source>> {
-    let mut sources = Vec::new();
-    for node in earlier(board)? {
-        let source = open(&node)?;
-        if Extent::of(&source)?.records > 0 {
-            sources.push(source);
-        }
-    }
-    sources.reverse();
-    Ok(sources)
+/// The logs of earlier boots that have records, the oldest first, for the archive. One that cannot
+/// be read does not hide the others.
+pub fn with_records(board: &Board) -> Result<Vec<Result<Source>>> {
+    let with_records = |node: &Node| {
+        let source = open(node)?;
+        let records = Extent::of(&source)?.records;
+        Ok((records > 0).then_some(source))
+    };
+    let nodes = earlier(board)?;
+    let sources = nodes.iter().rev().map(with_records);
+    Ok(sources.filter_map(Result::transpose).collect())
 }
 
 /// How much a log has, and from when to when.
