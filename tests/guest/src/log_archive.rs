@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use crate::dev::{Unbound, LOG};
-use crate::earlier::{self, arrived, PREVIOUS};
+use crate::earlier::{self, arrived, Earlier, PREVIOUS};
 use crate::log::{append, kmsg};
 use crate::log_boots::forget_all;
 use crate::log_prev::{everything, nowhere};
@@ -17,6 +17,7 @@ use crate::stages::{go_down, staged, Down, Staged};
 pub const STAGED: &[Staged] = staged! {
     log_archive_files_a_boot_once_and_forgets_it,
     log_archive_runs_at_once_lose_nothing,
+    log_archive_files_the_others_when_one_log_cannot_be_opened,
 };
 
 const MARK: &str = "to be filed";
@@ -96,6 +97,17 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
         costs_nothing("in memory", &[]);
     }
     {
+        let _disk = Disk::new("size=1m");
+        let overlay = shell(&format!(
+            "cd {DISK} && mkdir -p low up work crash && \
+             mount -t overlay -o lowerdir={DISK}/low,upperdir={DISK}/up,workdir={DISK}/work \
+             overlay {DIRECTORY}"
+        ));
+        overlay.success();
+        costs_nothing("an overlay in memory", &[]);
+        shell(&format!("umount {DIRECTORY}")).success();
+    }
+    {
         let _disk = Disk::new("size=4k");
         costs_nothing("a full disk", &["--volatile"]);
     }
@@ -168,4 +180,32 @@ fn log_archive_runs_at_once_lose_nothing(stage: u32) {
     for boot in earlier::all() {
         assert_eq!(boot.texts(), [""; 0], "{} is forgotten", boot.name());
     }
+}
+
+fn log_archive_files_the_others_when_one_log_cannot_be_opened(stage: u32) {
+    needs("unshare");
+    if stage == 0 {
+        forget_all();
+    }
+    if stage < 2 {
+        kmsg(&format!("<5>of stage {stage}"));
+        arrived();
+        go_down(Down::Reset);
+    }
+    let (hidden, other) = (PREVIOUS, Earlier(2));
+    assert!(hidden.has("of stage 1") && other.has("of stage 0"));
+    let id = other.attribute("boot_id");
+    let _disk = Disk::new("size=1m");
+    let ran = shell(&format!(
+        "exec unshare -m sh -c 'mount --bind /dev/null {} && \
+         exec fanlight log archive --volatile -d 0 {DIRECTORY}'",
+        hidden.path()
+    ));
+    assert_eq!((ran.status, ran.err.lines().count()), (1, 1), "{ran:?}");
+    assert!(ran.err.contains(&hidden.path()), "{ran:?}");
+    let names = crate::dev::names_in(DIRECTORY);
+    assert_eq!(names.len(), 1, "{names:?}");
+    assert!(names[0].contains(&id), "{names:?}");
+    assert_eq!(other.texts(), [""; 0]);
+    assert!(hidden.has("of stage 1"), "it is as before");
 }

@@ -32,13 +32,18 @@ pub fn processors() -> usize {
         .count()
 }
 
+/// The calling task runs on this processor only.
 pub fn pin_to(processor: usize) {
+    pin_task_to(0, processor);
+}
+
+pub fn pin_task_to(task: libc::pid_t, processor: usize) {
     // SAFETY: all zero is a valid set, and the macro only sets a bit in it.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         libc::CPU_SET(processor, &mut set);
         assert_eq!(
-            libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set),
+            libc::sched_setaffinity(task, size_of::<libc::cpu_set_t>(), &set),
             0
         );
     }

@@ -27,11 +27,14 @@ fn limit() -> u32 {
     LOG.attribute("write_limit").parse().expect("write_limit")
 }
 
+/// What the report of suppressed records says, behind the program's name.
+pub const REPORT: &str = "suppressed by the write limit";
+
 /// Another limit as long as this lives.
-struct Limit(u32);
+pub struct Limit(u32);
 
 impl Limit {
-    fn set(value: u32) -> Self {
+    pub fn set(value: u32) -> Self {
         let before = limit();
         fs::write(LOG.sysfs().join("write_limit"), format!("{value}\n")).expect("write_limit");
         Self(before)
@@ -77,7 +80,7 @@ fn log_limit_is_ten_records_in_five_seconds() {
 fn log_limit_counts_and_reports_what_it_suppressed() {
     let _limit = Limit::set(3);
     let (log, mark) = (LOG.open(), unique("reported"));
-    let (before, seen) = (limited(), with("suppressed by the write limit").len());
+    let (before, seen) = (limited(), with(REPORT).len());
     for n in 0..8 {
         append(&log, &format!("{mark} {n}"));
     }
@@ -86,31 +89,26 @@ fn log_limit_counts_and_reports_what_it_suppressed() {
     // With the interval's end, and the next record if it needs one.
     std::thread::sleep(Duration::from_secs(6));
     append(&log, &format!("{mark} later"));
-    let reports = || with("suppressed by the write limit");
+    let reports = || with(REPORT);
     assert!(wait::until(|| reports().len() > seen), "no report");
     let name = fs::read_to_string("/proc/self/comm").expect("comm");
     let report = &reports()[seen];
     assert_eq!(
         *report,
-        format!(
-            "{suppressed} records of {} suppressed by the write limit",
-            name.trim()
-        )
+        format!("{suppressed} records of {} {REPORT}", name.trim())
     );
     assert_eq!(with(&format!("{mark} later")).len(), 1);
 }
 
 fn log_limit_reports_when_the_file_is_closed() {
     let _limit = Limit::set(2);
-    let seen = with("suppressed by the write limit").len();
+    let seen = with(REPORT).len();
     let log = LOG.open();
     for n in 0..5 {
         append(&log, &format!("closed soon {n}"));
     }
     drop(log);
-    assert!(wait::until(
-        || with("suppressed by the write limit").len() > seen
-    ));
+    assert!(wait::until(|| with(REPORT).len() > seen));
 }
 
 fn log_limit_is_of_the_open_file() {

@@ -48,6 +48,7 @@ mod log_clients;
 mod log_context;
 mod log_devkmsg;
 mod log_flood;
+mod log_late;
 mod log_limit;
 mod log_map;
 mod log_order;
@@ -124,6 +125,7 @@ fn main() {
         log_batch::TESTS,
         log_clients::TESTS,
         log_order::TESTS,
+        log_late::TESTS,
         log_limit::TESTS,
         log_devkmsg::TESTS,
         log_bind::TESTS,

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The order of the log while the console's thread gets no processor: printk's buffer overruns, and
+//! records wait for messages that nobody has delivered yet.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::dev::{Window, LOG};
+use crate::log::{append, kernel_has_arrived, kmsg, stats, text, unique, unlimited};
+use crate::log::{Loglevel, Messages};
+use crate::log_context::{pin_task_to, pin_to, processors};
+use crate::log_limit::{Limit, REPORT};
+use crate::tests;
+
+tests! {
+    cores:
+        log_late_record_follows_messages_that_overran_printks_buffer,
+        log_late_report_at_close_follows_what_was_printed_before;
+}
+
+/// Keeps the log's consoles from running, by a real-time task on the one processor that their
+/// threads may use. The test goes on on another one.
+struct Held {
+    done: Arc<AtomicBool>,
+    task: Option<JoinHandle<()>>,
+    settings: Vec<(&'static str, String)>,
+}
+
+impl Held {
+    fn new() -> Self {
+        if processors() < 2 {
+            crate::skip!("one processor: what holds the console up would hold the test up, too");
+        }
+        let threads = console_threads();
+        if threads.is_empty() {
+            crate::skip!("printk has no thread for the console here");
+        }
+        // Neither of the kernel's precautions lets the threads run beside a real-time task.
+        let settings = [
+            ("/proc/sys/kernel/sched_rt_runtime_us", "-1"),
+            ("/sys/kernel/debug/sched/fair_server/cpu0/runtime", "0"),
+        ]
+        .into_iter()
+        .filter_map(|(path, value)| {
+            let before = fs::read_to_string(path).ok()?;
+            fs::write(path, value).ok()?;
+            Some((path, before))
+        })
+        .collect();
+        pin_to(1);
+        for thread in threads {
+            pin_task_to(thread, 0);
+        }
+        let done = Arc::new(AtomicBool::new(false));
+        let started = Arc::new(AtomicBool::new(false));
+        let task = {
+            let (done, started) = (done.clone(), started.clone());
+            std::thread::spawn(move || {
+                pin_to(0);
+                become_real_time();
+                started.store(true, Ordering::Release);
+                while !done.load(Ordering::Acquire) {
+                    std::hint::spin_loop();
+                }
+            })
+        };
+        assert!(crate::wait::until(|| started.load(Ordering::Acquire)));
+        Self {
+            done,
+            task: Some(task),
+            settings,
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::Release);
+        if let Some(task) = self.task.take() {
+            let _ = task.join();
+        }
+        for (path, value) in &self.settings {
+            let _ = fs::write(path, value);
+        }
+    }
+}
+
+/// The threads that print to the logs' consoles.
+fn console_threads() -> Vec<libc::pid_t> {
+    let tasks = fs::read_dir("/proc").expect("/proc");
+    let pids = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+        name.is_ok_and(|name| name.starts_with("pr/fanlight"))
+    })
+    .collect()
+}
+
+/// No task of the usual scheduler runs on this task's processor any more.
+fn become_real_time() {
+    // All of the kernel's `struct sched_param`.
+    let priority: libc::c_int = 50;
+    // SAFETY: the priority lives for the call. Not by the C library: musl's refuses.
+    let set = unsafe {
+        libc::syscall(
+            libc::SYS_sched_setscheduler,
+            0,
+            libc::SCHED_FIFO,
+            &raw const priority,
+        )
+    };
+    assert_eq!(set, 0, "SCHED_FIFO");
+}
+
+/// The log, for a program that does not wait.
+fn nonblocking() -> Window {
+    LOG.open_with(libc::O_RDWR | libc::O_NONBLOCK)
+}
+
+/// Where the records with these words are in the log, oldest first.
+fn places(messages: &[String], words: &str) -> Vec<usize> {
+    let all = messages.iter().enumerate();
+    all.filter(|(_, message)| text(message).starts_with(words))
+        .map(|(place, _)| place)
+        .collect()
+}
+
+fn log_late_record_follows_messages_that_overran_printks_buffer() {
+    // Three times what the buffer has room for: CONFIG_LOG_BUF_SHIFT=17.
+    const COUNT: u64 = 400;
+    let _unlimited = unlimited(&LOG);
+    let _loglevel = Loglevel::set(4);
+    kernel_has_arrived(&LOG);
+    let log = nonblocking();
+    let missed = || stats(log.raw()).kernel_missed;
+    let (before, mark) = (missed(), unique("overrun"));
+    let (kernel, program) = (format!("{mark} kernel"), format!("{mark} program"));
+    let held = Held::new();
+    for n in 0..COUNT {
+        kmsg(&format!("<7>{kernel} {n:0900}"));
+    }
+    append(&log, &program);
+    drop(held);
+    kernel_has_arrived(&LOG);
+    let messages = Messages::of_log(&LOG).all();
+    let missed = missed() - before;
+    if missed == 0 {
+        crate::skip!("the console's thread was not held up long enough");
+    }
+    let kernels = places(&messages, &kernel);
+    let programs = places(&messages, &program);
+    assert_eq!(programs.len(), 1);
+    let later = kernels.iter().filter(|place| **place > programs[0]).count();
+    assert_eq!(
+        later,
+        0,
+        "{later} of {} messages follow the record, {missed} were missed",
+        kernels.len()
+    );
+    assert!(
+        kernels.len() as u64 + missed >= COUNT,
+        "{} messages are there, {missed} are counted",
+        kernels.len()
+    );
+}
+
+fn log_late_report_at_close_follows_what_was_printed_before() {
+    let _limit = Limit::set(2);
+    let _loglevel = Loglevel::set(4);
+    kernel_has_arrived(&LOG);
+    let seen = places(&Messages::of_log(&LOG).all(), "").len();
+    let log = nonblocking();
+    for n in 0..5 {
+        append(&log, &format!("closed after a message {n}"));
+    }
+    let mark = unique("before the close");
+    let held = Held::new();
+    kmsg(&format!("<7>{mark}"));
+    drop(log);
+    drop(held);
+    kernel_has_arrived(&LOG);
+    let messages = Messages::of_log(&LOG).all();
+    let message = places(&messages, &mark);
+    let reports = messages.iter().enumerate().skip(seen);
+    let reports: Vec<usize> = reports
+        .filter(|(_, message)| text(message).contains(REPORT))
+        .map(|(place, _)| place)
+        .collect();
+    assert_eq!((message.len(), reports.len()), (1, 1));
+    assert!(message[0] < reports[0], "{message:?} {reports:?}");
+}
