@@ -7,6 +7,7 @@ use libc::{O_NONBLOCK, O_RDONLY, SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_
 
 use crate::child::{Child, Signal};
 use crate::dev::{LOG, LOG2};
+use crate::io_uring::{Op, Ring};
 use crate::log::{
     append, comparable, kmsg, number, stats, text, unique, unlimited, without_number, Messages,
     Reader, Record,
@@ -26,6 +27,7 @@ tests! {
         log_read_nonblocking_at_the_end_is_eagain,
         log_read_nonblocking_set_by_fcntl_is_eagain,
         log_read_blocks_until_a_record_comes,
+        log_read_by_io_uring_waits_for_a_record,
         log_read_interrupted_by_a_signal_is_eintr,
         log_read_into_a_short_buffer_is_einval_and_loses_nothing,
         log_read_into_a_bad_pointer_is_efault_and_loses_nothing,
@@ -186,6 +188,31 @@ fn log_read_blocks_until_a_record_comes() {
     append(&writer, &mark);
     assert!(done.wait_for(wait::LIMIT).is_some(), "the reader sleeps on");
     child.wait();
+}
+
+fn log_read_by_io_uring_waits_for_a_record() {
+    let log = LOG.open();
+    sys::lseek(log.raw(), 0, libc::SEEK_END).expect("the end");
+    let mark = unique("by io_uring");
+    let mut buffer = [0_u8; 512];
+    let writer = {
+        let mark = mark.clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            append(&LOG.open(), &mark);
+        })
+    };
+    let ring = Ring::new();
+    loop {
+        // At the file's own position.
+        let at = buffer.as_mut_ptr() as usize;
+        let read = ring.transfer(Op::Read, log.raw(), !0, at, buffer.len());
+        let message = String::from_utf8_lossy(&buffer[..read.expect("a record")]);
+        if text(&message) == mark {
+            break;
+        }
+    }
+    writer.join().expect("the writer");
 }
 
 fn log_read_interrupted_by_a_signal_is_eintr() {

@@ -14,6 +14,7 @@ mod child;
 mod dev;
 mod earlier;
 mod fbdev;
+mod io_uring;
 mod kernel;
 mod log;
 mod mem;

@@ -359,6 +359,27 @@ pub fn vmsplice(pipe: RawFd, address: usize, len: usize) -> Result<usize> {
     check(unsafe { libc::vmsplice(pipe, &piece, 1, 0) })
 }
 
+/// The parameters are at `params`. Returns the descriptor.
+pub fn io_uring_setup(entries: u32, params: usize) -> Result<usize> {
+    // SAFETY: the callers pass the kernel's structure.
+    check(unsafe { libc::syscall(libc::SYS_io_uring_setup, entries, params) } as isize)
+}
+
+pub fn io_uring_register(ring: RawFd, what: usize, argument: usize, count: usize) -> Result<usize> {
+    // SAFETY: the kernel checks the address, and what is there lives for the call.
+    check(
+        unsafe { libc::syscall(libc::SYS_io_uring_register, ring, what, argument, count) } as isize,
+    )
+}
+
+pub fn io_uring_enter(ring: RawFd, submit: u32, wait: u32, flags: usize) -> Result<usize> {
+    // SAFETY: no signal mask is passed; the kernel checks the addresses in the entries.
+    check(
+        unsafe { libc::syscall(libc::SYS_io_uring_enter, ring, submit, wait, flags, 0, 0) }
+            as isize,
+    )
+}
+
 pub fn fsync(fd: RawFd) -> Result<usize> {
     // SAFETY: no memory is involved.
     check(unsafe { libc::fsync(fd) } as isize)

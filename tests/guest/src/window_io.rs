@@ -7,6 +7,7 @@ use std::process::Command;
 use libc::{O_APPEND, O_RDONLY, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET};
 
 use crate::dev::{copyable, CARVE_NC, EACH_BACKING, LOG, READ_ONLY, SRAM};
+use crate::io_uring::{Op, Ring};
 use crate::mem::{Map, PAGE, RW};
 use crate::sys::{self, Errno};
 use crate::tests;
@@ -23,6 +24,7 @@ tests! {
         window_pread_at_4_gib_never_aliases_the_beginning,
         window_pread_at_negative_offset_is_einval,
         window_pread_of_log_is_as_that_of_dev_kmsg,
+        window_io_uring_reads_and_writes_at_any_offset,
         window_lseek_stays_within_the_window,
         window_read_into_a_bad_pointer_is_efault,
         window_read_into_a_half_bad_buffer_is_partial,
@@ -197,6 +199,27 @@ fn window_pread_of_log_is_as_that_of_dev_kmsg() {
         let len = sys::pread(log.raw(), &mut ours, offset).expect("a record");
         assert_eq!(sys::read(by_read.raw(), &mut theirs), Ok(len));
         assert_eq!(ours, theirs, "at {offset:#x}");
+    }
+}
+
+fn window_io_uring_reads_and_writes_at_any_offset() {
+    let ring = Ring::new();
+    for spec in copyable() {
+        let window = spec.open();
+        let map = window.map();
+        map.fill(82);
+        let memory = Map::new(-1, PAGE, RW, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, 0);
+        let memory = memory.expect("memory");
+        let transfer =
+            |op, offset: usize, len| ring.transfer(op, window.raw(), offset as u64, memory.at, len);
+        let last = spec.size - 128;
+        assert_eq!(transfer(Op::Read, last, 256), Ok(128), "{}", spec.name);
+        assert!(memory.copy(0, 128) == map.copy(last, 128), "{}", spec.name);
+        assert_eq!(transfer(Op::Write, 0, 128), Ok(128), "{}", spec.name);
+        assert!(map.copy(0, 128) == memory.copy(0, 128), "{}", spec.name);
+        assert_eq!(transfer(Op::Read, spec.size, 4), Ok(0), "{}", spec.name);
+        let beyond = transfer(Op::Write, spec.size, 4);
+        assert_eq!(beyond, Err(Errno::ENOSPC), "{}", spec.name);
     }
 }
 

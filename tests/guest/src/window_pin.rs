@@ -5,6 +5,7 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use crate::dev::{self, Unbound, BIG, CONTIG, CONTIG_PFN, SCRATCH};
+use crate::io_uring::{Op, Ring};
 use crate::mem::PAGE;
 use crate::sys::{self, Errno};
 use crate::tests;
@@ -12,6 +13,7 @@ use crate::tests;
 tests! {
     quick:
         window_pin_direct_io_writes_and_reads_contiguous_pages,
+        window_pin_io_uring_takes_contiguous_pages_as_fixed_buffers,
         window_pin_vmsplice_takes_contiguous_pages,
         window_pin_outlives_the_window,
         window_pin_of_pfn_mapping_is_efault;
@@ -60,6 +62,26 @@ fn window_pin_direct_io_writes_and_reads_contiguous_pages() {
     seek(&disk, 16 * PAGE);
     let restored = sys::write(disk.as_raw_fd(), &saved[start..start + kept]);
     assert_eq!(restored, Ok(kept));
+}
+
+fn window_pin_io_uring_takes_contiguous_pages_as_fixed_buffers() {
+    let path = "/tmp/fanlight-io-uring";
+    let file = sys::open(path, libc::O_RDWR | libc::O_CREAT).expect(path);
+    let _ = std::fs::remove_file(path);
+    for spec in [SCRATCH, CONTIG, BIG] {
+        let map = spec.open().map();
+        map.fill(65);
+        let expected = map.copy(0, 16 * PAGE);
+        let ring = Ring::new();
+        assert_eq!(ring.register(&map), Ok(0), "{}", spec.name);
+        let transfer = |op| ring.transfer(op, file.as_raw_fd(), 0, map.at, 16 * PAGE);
+        assert_eq!(transfer(Op::WriteFixed), Ok(16 * PAGE), "{}", spec.name);
+        map.fill(0);
+        assert_eq!(transfer(Op::ReadFixed), Ok(16 * PAGE), "{}", spec.name);
+        assert!(map.copy(0, 16 * PAGE) == expected, "{}", spec.name);
+    }
+    let map = CONTIG_PFN.open().map();
+    assert_eq!(Ring::new().register(&map), Err(Errno::EFAULT));
 }
 
 fn window_pin_vmsplice_takes_contiguous_pages() {
