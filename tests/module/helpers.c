@@ -23,46 +23,59 @@
 
 /* --- Page tables --- */
 
-#if defined(CONFIG_ARM_LPAE) || defined(CONFIG_HIGHPTE)
+#ifdef CONFIG_HIGHPTE
 
-/* This reads ARM's short page-table entries, in low memory. */
+/* This reads page tables in low memory. */
 int fanlight_test_pte(unsigned long address, struct fanlight_test_pte *out)
 {
 	return -EOPNOTSUPP;
 }
 
-#else
-
-int fanlight_test_pte(unsigned long address, struct fanlight_test_pte *out)
+unsigned int fanlight_test_kernel_ptes(u64 phys, struct fanlight_test_kernel_pte *out,
+				       unsigned int max)
 {
-	struct mm_struct *mm = current->mm;
-	pmd_t *pmd;
-	pte_t *pte;
-
-	memset(out, 0, sizeof(*out));
-	if (!mm || address >= TASK_SIZE)
-		return -EINVAL;
-	out->sctlr = get_cr();
-	asm volatile("mrc p15, 0, %0, c10, c2, 0" : "=r" (out->prrr));
-	asm volatile("mrc p15, 0, %0, c10, c2, 1" : "=r" (out->nmrr));
-
-	/* Only munmap and exit free page tables, and both would need this lock. */
-	mmap_read_lock(mm);
-	pmd = pmd_offset(pud_offset(p4d_offset(pgd_offset(mm, address), address), address),
-			 address);
-	if (!pmd_none(*pmd)) {
-		pte = pte_offset_kernel(pmd, address);
-		out->software = pte_val(*pte);
-		out->hardware = *(u32 *)((char *)pte + PTE_HWTABLE_OFF);
-		if (pte_present(*pte) && pfn_valid(pte_pfn(*pte)))
-			out->references = page_ref_count(pte_page(*pte));
-	}
-	mmap_read_unlock(mm);
 	return 0;
 }
 
+#else
+
+static pmd_t *pmd_of(pgd_t *pgd, unsigned long address)
+{
+	return pmd_offset(pud_offset(p4d_offset(pgd_offset_pgd(pgd, address), address), address),
+			  address);
+}
+
+#ifdef CONFIG_ARM_LPAE
+
+static u64 page_entry(pte_t *pte)
+{
+	return pte_val(*pte);
+}
+
+static u64 section_entry(pmd_t *pmd, unsigned long address)
+{
+	return pmd_val(*pmd);
+}
+
+/* init_mm is not for modules. Every process has the kernel's second-level tables. */
+static pgd_t *kernel_pgd(void)
+{
+	return current->active_mm->pgd;
+}
+
+#else
+
+#undef PHYS_MASK
+#define PHYS_MASK	U32_MAX
+
+/* The processor's entry is not Linux's. */
+static u64 page_entry(pte_t *pte)
+{
+	return *(u32 *)((char *)pte + PTE_HWTABLE_OFF);
+}
+
 /* What the hardware has in the first-level table for the section of an address. */
-static u32 section_entry(pmd_t *pmd, unsigned long address)
+static u64 section_entry(pmd_t *pmd, unsigned long address)
 {
 	/* Linux has two of its entries in one. */
 	return pmd_val(pmd[(address >> SECTION_SHIFT) & 1]);
@@ -77,30 +90,59 @@ static pgd_t *kernel_pgd(void)
 	return phys_to_virt(ttbr1 & ~(PTRS_PER_PGD * sizeof(pgd_t) - 1));
 }
 
-unsigned int fanlight_test_kernel_ptes(u32 phys, struct fanlight_test_kernel_pte *out,
+#endif
+
+int fanlight_test_pte(unsigned long address, struct fanlight_test_pte *out)
+{
+	struct mm_struct *mm = current->mm;
+	pud_t *pud;
+	pte_t *pte;
+
+	memset(out, 0, sizeof(*out));
+	if (!mm || address >= TASK_SIZE)
+		return -EINVAL;
+	out->sctlr = get_cr();
+	asm volatile("mrc p15, 0, %0, c2, c0, 2" : "=r" (out->ttbcr));
+	asm volatile("mrc p15, 0, %0, c10, c2, 0" : "=r" (out->prrr));
+	asm volatile("mrc p15, 0, %0, c10, c2, 1" : "=r" (out->nmrr));
+
+	/* Only munmap and exit free page tables, and both would need this lock. */
+	mmap_read_lock(mm);
+	pud = pud_offset(p4d_offset(pgd_offset(mm, address), address), address);
+	if (!pud_none(*pud) && !pmd_none(*pmd_offset(pud, address))) {
+		pte = pte_offset_kernel(pmd_offset(pud, address), address);
+		out->software = pte_val(*pte);
+		out->hardware = page_entry(pte);
+		if (pte_present(*pte) && pfn_valid(pte_pfn(*pte)))
+			out->references = page_ref_count(pte_page(*pte));
+	}
+	mmap_read_unlock(mm);
+	return 0;
+}
+
+unsigned int fanlight_test_kernel_ptes(u64 phys, struct fanlight_test_kernel_pte *out,
 				       unsigned int max)
 {
+	const u64 page_mask = ~(u64)(PAGE_SIZE - 1) & PHYS_MASK;
+	const u64 section_mask = ~(u64)(SECTION_SIZE - 1) & PHYS_MASK;
 	unsigned long address = PAGE_OFFSET;
 	pgd_t *pgd = kernel_pgd();
 	unsigned int found = 0;
 
-	phys &= PAGE_MASK;
 	/* Page tables of the kernel are never freed, so that no lock is needed. */
 	do {
-		p4d_t *p4d = p4d_offset(pgd_offset_pgd(pgd, address), address);
-		pmd_t *pmd = pmd_offset(pud_offset(p4d, address), address);
-		u32 entry = section_entry(pmd, address);
+		pmd_t *pmd = pmd_of(pgd, address);
+		u64 entry = section_entry(pmd, address);
 		u32 type = entry & PMD_TYPE_MASK;
+		u32 in_section = (address ^ (u32)phys) & (SECTION_SIZE - 1) & PAGE_MASK;
 		bool hit = false;
 
 		if (type == PMD_TYPE_SECT) {
-			hit = (entry & SECTION_MASK) == (phys & SECTION_MASK) &&
-			      !((address ^ phys) & ~SECTION_MASK & PAGE_MASK);
+			hit = (entry & section_mask) == (phys & section_mask) && !in_section;
 		} else if (type == PMD_TYPE_TABLE) {
-			pte_t *pte = pte_offset_kernel(pmd, address);
-
-			entry = *(u32 *)((char *)pte + PTE_HWTABLE_OFF);
-			hit = (entry & PTE_TYPE_MASK) && (entry & PAGE_MASK) == phys;
+			entry = page_entry(pte_offset_kernel(pmd, address));
+			hit = (entry & PTE_TYPE_MASK) &&
+			      (entry & page_mask) == (phys & page_mask);
 		} else {
 			/* Nothing in all of this section. */
 			address |= SECTION_SIZE - PAGE_SIZE;

@@ -11,11 +11,14 @@
 /* What is known of one page of user space; all zero where nothing is mapped. */
 struct fanlight_test_pte {
 	/* Linux's entry, L_PTE_* */
-	u32 software;
+	u64 software;
 	/* the one that the processor reads */
-	u32 hardware;
-	/* The registers that give the memory type bits of the hardware's entry their meaning. */
-	u32 sctlr, prrr, nmrr;
+	u64 hardware;
+	/*
+	 * The registers that give the memory type bits of the hardware's entry their meaning. With
+	 * long entries the last two are MAIR0 and MAIR1.
+	 */
+	u32 sctlr, ttbcr, prrr, nmrr;
 	/* references to the page, where it is one of the kernel's */
 	u32 references;
 };
@@ -30,9 +33,9 @@ int fanlight_test_access(unsigned long address, void *buf, int len, bool write);
 
 /* One mapping of a page in the kernel's own addresses. */
 struct fanlight_test_kernel_pte {
+	u64 hardware;
 	u32 address;
-	/* the processor's entry: of a page, or of a section of 1 MiB */
-	u32 hardware;
+	/* whether the processor's entry is that of a section: 1 MiB, or 2 MiB with long entries */
 	u32 is_section;
 };
 
@@ -40,7 +43,7 @@ struct fanlight_test_kernel_pte {
  * Looks through all of the kernel's addresses for mappings of the page at a physical address.
  * Returns how many there are, of which it writes no more than max.
  */
-unsigned int fanlight_test_kernel_ptes(u32 phys, struct fanlight_test_kernel_pte *out,
+unsigned int fanlight_test_kernel_ptes(u64 phys, struct fanlight_test_kernel_pte *out,
 				       unsigned int max);
 
 /* Fills the part of the current task's stack that is free now. */

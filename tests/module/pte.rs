@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `pte`: a pread at a user address gives six words on the page at this address in the reading process: Linux's
-//! page-table entry, the hardware's, SCTLR, PRRR, NMRR, and the number of references to the page.
+//! `pte`: a pread at a user address gives seven numbers of 64 bits on the page at this address in
+//! the reading process: Linux's page-table entry, the hardware's, SCTLR, TTBCR, PRRR, NMRR, and the
+//! number of references to the page.
 //!
-//! `kernel-ptes`: a pread at a physical address gives three words for each mapping that the kernel
-//! has of the page there: its address, the hardware's entry, and whether that is of a section.
+//! `kernel-ptes`: a pread at a physical address gives three such numbers for each mapping that the
+//! kernel has of the page there: its address, the hardware's entry, and whether that is of a
+//! section.
 
 use crate::sys;
 use kernel::{
@@ -24,18 +26,19 @@ impl BinaryWriter for Lookup {
         offset: &mut file::Offset,
     ) -> Result<usize> {
         let pte = sys::pte(usize::try_from(*offset)?)?;
-        let words = [
+        let numbers = [
             pte.software,
             pte.hardware,
-            pte.sctlr,
-            pte.prrr,
-            pte.nmrr,
-            pte.references,
+            pte.sctlr.into(),
+            pte.ttbcr.into(),
+            pte.prrr.into(),
+            pte.nmrr.into(),
+            pte.references.into(),
         ];
-        for word in words {
-            writer.write_slice(&word.to_ne_bytes())?;
+        for number in numbers {
+            writer.write_slice(&number.to_ne_bytes())?;
         }
-        Ok(core::mem::size_of_val(&words))
+        Ok(core::mem::size_of_val(&numbers))
     }
 }
 
@@ -49,12 +52,14 @@ impl BinaryWriter for KernelLookup {
         offset: &mut file::Offset,
     ) -> Result<usize> {
         let mut found = [sys::KernelPte::default(); 16];
-        let found = sys::kernel_ptes(u32::try_from(*offset)?, &mut found)?;
+        let found = sys::kernel_ptes(u64::try_from(*offset)?, &mut found)?;
+        let mut len = 0;
         for pte in found {
-            for word in [pte.address, pte.hardware, pte.is_section] {
-                writer.write_slice(&word.to_ne_bytes())?;
+            for number in [pte.address.into(), pte.hardware, pte.is_section.into()] {
+                writer.write_slice(&number.to_ne_bytes())?;
+                len += core::mem::size_of_val(&number);
             }
         }
-        Ok(core::mem::size_of_val(found))
+        Ok(len)
     }
 }

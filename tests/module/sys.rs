@@ -18,9 +18,10 @@ use kernel::{
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Pte {
-    pub(crate) software: u32,
-    pub(crate) hardware: u32,
+    pub(crate) software: u64,
+    pub(crate) hardware: u64,
     pub(crate) sctlr: u32,
+    pub(crate) ttbcr: u32,
     pub(crate) prrr: u32,
     pub(crate) nmrr: u32,
     pub(crate) references: u32,
@@ -30,8 +31,8 @@ pub(crate) struct Pte {
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub(crate) struct KernelPte {
+    pub(crate) hardware: u64,
     pub(crate) address: u32,
-    pub(crate) hardware: u32,
     pub(crate) is_section: u32,
 }
 
@@ -40,7 +41,7 @@ type Callback = unsafe extern "C" fn(*mut c_void);
 extern "C" {
     fn fanlight_test_pte(address: usize, out: *mut Pte) -> c_int;
     fn fanlight_test_access(address: usize, buf: *mut c_void, len: c_int, write: bool) -> c_int;
-    fn fanlight_test_kernel_ptes(phys: u32, out: *mut KernelPte, max: c_uint) -> c_uint;
+    fn fanlight_test_kernel_ptes(phys: u64, out: *mut KernelPte, max: c_uint) -> c_uint;
     fn fanlight_test_stack_fill();
     fn fanlight_test_stack_used() -> c_uint;
     fn fanlight_test_stack_size() -> c_uint;
@@ -83,7 +84,7 @@ pub(crate) fn access(address: usize, buf: &mut [u8], write: bool) -> Result<usiz
 }
 
 /// The kernel's mappings of the page at a physical address. `E2BIG`: more than `out` has room for.
-pub(crate) fn kernel_ptes(phys: u32, out: &mut [KernelPte]) -> Result<&[KernelPte]> {
+pub(crate) fn kernel_ptes(phys: u64, out: &mut [KernelPte]) -> Result<&[KernelPte]> {
     let max = c_uint::try_from(out.len())?;
     // SAFETY: `out` may be written for `max` elements.
     let found = unsafe { fanlight_test_kernel_ptes(phys, out.as_mut_ptr(), max) };

@@ -48,21 +48,25 @@ impl TestModule {
 
     /// What the page tables say of an address of this process.
     pub fn entry(&self, address: usize) -> Entry {
-        let mut words = [0; 24];
-        let read = sys::pread(self.pte.as_raw_fd(), &mut words, address as i64);
+        let mut bytes = [0; 7 * 8];
+        let read = sys::pread(self.pte.as_raw_fd(), &mut bytes, address as i64);
         if read == Err(Errno::EOPNOTSUPP) {
             // A skip ends the process, and the module would stay. Only this file keeps it busy.
             sys::close(self.pte.as_raw_fd());
             let _ = sys::delete_module(NAME);
-            skip!("the kernel's page-table entries are long (LPAE), or in high memory");
+            skip!("the kernel's page tables are in high memory");
         }
-        assert_eq!(read, Ok(24), "{address:#x}");
-        let word = |i: usize| u32::from_ne_bytes(words[4 * i..4 * i + 4].try_into().unwrap());
-        let [software, hardware, sctlr, prrr, nmrr, references] = std::array::from_fn(word);
+        assert_eq!(read, Ok(bytes.len()), "{address:#x}");
+        let [software, hardware, sctlr, ttbcr, prrr, nmrr, references] = numbers(&bytes);
         Entry {
             software,
             hardware,
-            remap: Remap { sctlr, prrr, nmrr },
+            remap: Remap {
+                sctlr,
+                ttbcr,
+                prrr,
+                nmrr,
+            },
             references,
         }
     }
@@ -98,20 +102,19 @@ impl TestModule {
 
     /// The kernel's own mappings of the page that an entry maps.
     pub fn kernel_entries(&self, entry: &Entry) -> Vec<KernelEntry> {
-        let mut bytes = [0; 16 * 12];
+        let mut bytes = [0; 16 * 3 * 8];
         let address = entry.address();
         let fd = self.kernel_ptes.as_raw_fd();
-        let len = sys::pread(fd, &mut bytes, address.into())
+        let len = sys::pread(fd, &mut bytes, address as i64)
             .unwrap_or_else(|e| panic!("the kernel's mappings of {address:#x}: {e:?}"));
-        let mappings = bytes[..len].chunks_exact(12);
+        let mappings = bytes[..len].chunks_exact(3 * 8);
         mappings
             .map(|mapping| {
-                let word =
-                    |i: usize| u32::from_ne_bytes(mapping[4 * i..4 * i + 4].try_into().unwrap());
+                let [address, hardware, is_section] = numbers(mapping);
                 KernelEntry {
-                    address: word(0),
-                    hardware: word(1),
-                    is_section: word(2) != 0,
+                    address,
+                    hardware,
+                    is_section: is_section != 0,
                     remap: entry.remap,
                 }
             })
@@ -208,23 +211,29 @@ pub struct Counts {
     pub other: u64,
 }
 
+/// Numbers of 64 bits, as the module's files have them.
+fn numbers<const N: usize>(bytes: &[u8]) -> [u64; N] {
+    let number = |i: usize| u64::from_ne_bytes(bytes[8 * i..8 * i + 8].try_into().unwrap());
+    std::array::from_fn(number)
+}
+
 /// A page-table entry, Linux's and the processor's, with the registers that give it its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    pub software: u32,
-    pub hardware: u32,
+    pub software: u64,
+    pub hardware: u64,
     remap: Remap,
     /// References to the page, if it is one of the kernel's.
-    pub references: u32,
+    pub references: u64,
 }
 
 /// An entry of the kernel's page tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KernelEntry {
     /// The kernel's address of the page.
-    pub address: u32,
-    pub hardware: u32,
-    /// It maps 1 MiB.
+    pub address: u64,
+    pub hardware: u64,
+    /// It maps 1 MiB, or 2 MiB if entries are long.
     pub is_section: bool,
     remap: Remap,
 }
@@ -240,15 +249,29 @@ impl KernelEntry {
 /// The registers that give the memory type bits of an entry their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Remap {
-    sctlr: u32,
-    prrr: u32,
-    nmrr: u32,
+    sctlr: u64,
+    ttbcr: u64,
+    prrr: u64,
+    nmrr: u64,
 }
 
 impl Remap {
-    /// The memory type of an entry whose TEX[0] is this bit (ARM Architecture Reference Manual,
-    /// B3.8: short descriptors, TEX remap).
-    fn memory(&self, hardware: u32, tex: u32) -> Memory {
+    /// Whether entries are long: LPAE.
+    fn is_long(&self) -> bool {
+        (self.ttbcr >> 31) & 1 == 1
+    }
+
+    /// The memory type of an entry. `tex` is the place of TEX[0] in a short one.
+    fn memory(&self, hardware: u64, tex: u32) -> Memory {
+        if self.is_long() {
+            self.long(hardware)
+        } else {
+            self.short(hardware, tex)
+        }
+    }
+
+    /// ARM Architecture Reference Manual, B3.8.3: short descriptors, TEX remap.
+    fn short(&self, hardware: u64, tex: u32) -> Memory {
         assert_eq!((self.sctlr >> 28) & 1, 1, "TEX remap is off");
         let n = (((hardware >> tex) & 1) << 2) | ((hardware >> 2) & 3);
         match (self.prrr >> (2 * n)) & 3 {
@@ -259,6 +282,24 @@ impl Remap {
                 Policy::of(self.nmrr >> (2 * n + 16)),
             ),
             _ => panic!("reserved memory type {n}"),
+        }
+    }
+
+    /// B4.1.104: MAIR0 and MAIR1, of which AttrIndx chooses a byte.
+    fn long(&self, hardware: u64) -> Memory {
+        let n = (hardware >> 2) & 7;
+        let attributes = ((self.nmrr << 32 | self.prrr) >> (8 * n)) & 0xff;
+        let policy = |bits| match bits {
+            4 => Policy::NonCacheable,
+            0b1000..=0b1011 => Policy::WriteThrough,
+            0b1101 | 0b1111 => Policy::WriteBackAllocate,
+            0b1100 | 0b1110 => Policy::WriteBack,
+            _ => panic!("memory attributes {attributes:#x} are not known"),
+        };
+        match attributes {
+            0 => Memory::StronglyOrdered,
+            4 => Memory::Device,
+            _ => Memory::Normal(policy(attributes & 0xf), policy(attributes >> 4)),
         }
     }
 }
@@ -281,7 +322,7 @@ pub enum Policy {
 }
 
 impl Policy {
-    fn of(bits: u32) -> Self {
+    fn of(bits: u64) -> Self {
         match bits & 3 {
             0 => Self::NonCacheable,
             1 => Self::WriteBackAllocate,
@@ -298,8 +339,9 @@ impl Entry {
     }
 
     /// Linux's name for the memory type: `L_PTE_MT_*`.
-    pub fn software_type(&self) -> u32 {
-        (self.software >> 2) & 0xf
+    pub fn software_type(&self) -> u64 {
+        let mask = if self.remap.is_long() { 7 } else { 0xf };
+        (self.software >> 2) & mask
     }
 
     /// What the processor makes of the entry.
@@ -307,7 +349,7 @@ impl Entry {
         assert_eq!(
             (self.hardware >> 1) & 1,
             1,
-            "not a small page: {:#x}",
+            "not a page: {:#x}",
             self.hardware
         );
         self.remap.memory(self.hardware, 6)
@@ -315,17 +357,20 @@ impl Entry {
 
     /// Whether user space may write, by the hardware's entry.
     pub fn is_writable(&self) -> bool {
-        (self.hardware >> 9) & 1 == 0 && (self.hardware >> 5) & 1 == 1
+        let (read_only, user) = if self.remap.is_long() { (7, 6) } else { (9, 5) };
+        (self.hardware >> read_only) & 1 == 0 && (self.hardware >> user) & 1 == 1
     }
 
     /// Whether it may be executed, by the hardware's entry.
     pub fn is_executable(&self) -> bool {
-        self.hardware & 1 == 0
+        let never = if self.remap.is_long() { 54 } else { 0 };
+        (self.hardware >> never) & 1 == 0
     }
 
     /// The page's physical address.
-    pub fn address(&self) -> u32 {
-        self.hardware & !0xfff
+    pub fn address(&self) -> u64 {
+        let bits = if self.remap.is_long() { 40 } else { 32 };
+        self.hardware & ((1 << bits) - 1) & !0xfff
     }
 }
 

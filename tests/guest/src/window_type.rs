@@ -51,7 +51,7 @@ fn populated(spec: &Spec) -> Map {
     Map::new(window.raw(), spec.size, prot, MAP_SHARED | MAP_POPULATE, 0).expect(spec.name)
 }
 
-fn assert_type(module: &TestModule, spec: &Spec, memory: Memory, software: u32) {
+fn assert_type(module: &TestModule, spec: &Spec, memory: Memory, software: u64) {
     let map = populated(spec);
     for (page, entry) in entries(module, &map).iter().enumerate() {
         assert!(!entry.is_empty(), "{} page {page} is not there", spec.name);
@@ -71,7 +71,7 @@ fn assert_type(module: &TestModule, spec: &Spec, memory: Memory, software: u32) 
 }
 
 /// What anonymous memory is.
-fn ordinary(module: &TestModule) -> (Memory, u32) {
+fn ordinary(module: &TestModule) -> (Memory, u64) {
     let map = Map::new(-1, 4096, RW, MAP_PRIVATE | MAP_ANONYMOUS, 0).unwrap();
     map.store32(0, 1).unwrap();
     let entry = module.entry(map.at);
@@ -310,12 +310,7 @@ fn window_type_entries_point_to_the_window_page_by_page() {
             Map::new(window.raw(), spec.size - from * 4096, R, MAP_SHARED, from).expect(spec.name);
         for (page, entry) in entries(&module, &map).iter().enumerate() {
             let expected = start + ((page + from) * 4096) as u64;
-            assert_eq!(
-                u64::from(entry.address()),
-                expected,
-                "{} page {page}",
-                spec.name
-            );
+            assert_eq!(entry.address(), expected, "{} page {page}", spec.name);
         }
     }
     // Scattered pages: the same ones in every mapping, and all different.
