@@ -190,9 +190,12 @@ pub(crate) const ATTRIBUTES: &[Attribute<Window>] = &[
     ),
     attribute!(
         c"persisted",
-        |w| w.content.intake().is_some(),
+        |w| w.content.intake().is_some() || w.content.previous().is_some(),
         |w, f| match &w.content {
             Content::Log(_, kept) => f.write_str(kept.as_str()),
+            Content::Previous(previous, _) => {
+                f.write_str(if previous.is_kept() { "yes" } else { "no" })
+            }
             _ => Ok(()),
         },
         None

@@ -78,6 +78,15 @@ pub(crate) fn failed(geometry: &Geometry, error: Error) -> Refusal {
     Refusal::new(reason, error)
 }
 
+/// Refuses what the display of `geometry` cannot show, before anything is taken from others for it.
+pub(crate) fn check(geometry: &Geometry) -> Result<(), Refusal> {
+    match geometry.scanout {
+        ScanoutKind::None => Ok(()),
+        ScanoutKind::Ramfb => refuse_format(geometry, ramfb::FORMATS),
+        ScanoutKind::RpiFirmware => refuse_format(geometry, rpi::FORMATS),
+    }
+}
+
 /// A display for the window `name` at physical address `start`; `None` where there is none to be.
 pub(crate) fn new(
     name: &CString,

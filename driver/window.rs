@@ -71,6 +71,7 @@ const IOC_LOG_FORM: u32 = _IOW::<u32>(MAGIC, 0x10);
 const IOC_LOG_WATERMARK: u32 = _IOW::<Watermark>(MAGIC, 0x11);
 const IOC_LOG_STATS: u32 = _IOR::<crate::sys::abi::LogStats>(MAGIC, 0x12);
 const IOC_LOG_CLEAR: u32 = _IO(MAGIC, 0x13);
+const IOC_LOG_FORGET: u32 = _IO(MAGIC, 0x14);
 
 const RIGHT_READ: u32 = 1 << 0;
 const RIGHT_WRITE: u32 = 1 << 1;
@@ -328,17 +329,18 @@ impl Operations for Window {
     }
 
     fn map(&self, state: &FileState, request: MapRequest<'_>) -> Result {
-        let protection = match state {
-            FileState::Log(file) => {
-                if !file.may_map() {
-                    return Err(EPERM);
-                }
-                Protection::ReadOnly
+        match state {
+            FileState::Log(file) if !file.may_map() => Err(EPERM),
+            FileState::Log(_) => request.map(Protection::ReadOnly, false),
+            FileState::Memory { addresses } => {
+                let protection = if self.read_only {
+                    Protection::NoWrite
+                } else {
+                    Protection::Any
+                };
+                request.map(protection, *addresses)
             }
-            FileState::Memory { .. } if self.read_only => Protection::NoWrite,
-            FileState::Memory { .. } => Protection::Any,
-        };
-        request.map(protection)
+        }
     }
 
     fn read(
@@ -422,11 +424,15 @@ impl Operations for Window {
                     .write(&stats)?;
             }
             // This boot's log can't be cleared: others read it.
-            (IOC_LOG_CLEAR, _, Content::Previous(previous, intake)) => {
+            (IOC_LOG_CLEAR | IOC_LOG_FORGET, _, Content::Previous(previous, intake)) => {
                 if !may_clear_log() {
                     return Err(EPERM);
                 }
-                previous.clear(intake)?;
+                if cmd == IOC_LOG_CLEAR {
+                    previous.clear(intake)?;
+                } else {
+                    previous.forget(intake)?;
+                }
             }
             _ => return Err(ENOTTY),
         }

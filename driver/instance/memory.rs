@@ -84,6 +84,9 @@ pub(super) fn make(
         pages,
     };
     let mut kind = kind;
+    if let Kind::Framebuffer(geometry) = &kind {
+        scanout::check(geometry)?;
+    }
     // Only contiguous pages leave the choice to the device.
     let carveout_cache = cache.unwrap_or(Cache::WriteCombine);
     let mut display = None;

@@ -333,12 +333,12 @@ impl Intake {
         self.put(entry, &mut access, true).map(drop).map_err(errno)
     }
 
-    /// Notes the wall clock, here and in the region.
-    pub(super) fn note_clock(&self, context: Context) {
+    /// Notes the wall clock, here and in the region. `set`: it was set just now.
+    pub(super) fn note_clock(&self, set: bool, context: Context) {
         let Some(_access) = self.access(context) else {
             return;
         };
-        let offset = clock::offset(self.clock.load(Relaxed), clock_bracket);
+        let offset = clock::offset(self.clock.load(Relaxed), set, clock_bracket);
         self.clock.store(offset, Relaxed);
         if let Some(region) = &self.region {
             // After a reset, nothing else tells a date of a clock that was never set from another.
@@ -348,7 +348,7 @@ impl Intake {
 
     /// Nanoseconds from the clock of the records to the wall clock, as it is set now.
     pub(crate) fn clock_offset(&self) -> i64 {
-        self.note_clock(Context::Normal);
+        self.note_clock(false, Context::Normal);
         self.clock.load(Relaxed)
     }
 

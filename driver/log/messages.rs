@@ -37,7 +37,7 @@ const CATCH_UP_SHORT_MS: u32 = 10;
 
 /// How many ticks pass before the wall clock is noted again: it drifts against the clock of the
 /// records.
-const CLOCK_TICKS: i32 = 60;
+const CLOCK_TICKS: i32 = 120;
 
 impl Intake {
     /// Finds out with which message the log begins, when `seq` is the first that the console has
@@ -187,10 +187,18 @@ impl Intake {
         if self.next_message() < before {
             self.take_pending(before);
         }
+        self.wake_overdue();
         let ticks = self.ticks.load(Relaxed);
         self.ticks.store((ticks + 1) % CLOCK_TICKS, Relaxed);
         if ticks == 0 {
-            self.note_clock(Context::Normal);
+            self.note_clock(false, Context::Normal);
+        }
+    }
+
+    /// Wakes readers whose wake-up waits for an interrupt on a processor that takes none any more.
+    pub(super) fn wake_overdue(&self) {
+        if self.log.waiters.is_overdue() {
+            self.log.wake();
         }
     }
 

@@ -42,14 +42,21 @@ pub(crate) struct Summary {
     pub(crate) damaged: u64,
 }
 
+/// What is left of an earlier boot.
+struct State {
+    /// `None`: nothing was found, or it was cleared.
+    summary: Option<Summary>,
+    /// Whether the region still has its records.
+    kept: bool,
+}
+
 /// The log of an earlier boot.
 #[pin_data]
 pub(crate) struct Previous {
     pub(crate) log: Arc<Log>,
     writer: Writer,
-    /// `None`: nothing was found, or it was cleared.
     #[pin]
-    summary: Mutex<Option<Summary>>,
+    state: Mutex<State>,
     /// Which of the earlier boots in the region it is.
     index: usize,
 }
@@ -79,28 +86,47 @@ impl Previous {
                 let _ = writer.append_with_seq(log.ring(), &record.entry, record.seq);
             })?;
         }
-        let summary = boot.map(Summary::of);
+        let state = State {
+            summary: boot.map(Summary::of),
+            kept: boot.is_some(),
+        };
         Ok(try_pin_init!(Self {
             log,
             writer,
-            summary <- new_mutex!(summary, "fanlight::summary"),
+            state <- new_mutex!(state, "fanlight::previous"),
             index,
         }? Error))
     }
 
     /// What is known of the boot; `None`: nothing was found, or it was cleared.
     pub(crate) fn summary(&self) -> Option<Summary> {
-        *self.summary.lock()
+        self.state.lock().summary
     }
 
-    /// Forgets the boot: in the region that `intake` has, and then here. `ENODEV`: that was given
-    /// back, and has all of it.
-    pub(crate) fn clear(&self, intake: &Intake) -> Result {
-        let mut summary = self.summary.lock();
-        if summary.is_some() {
+    /// Whether the region still has its records, so that they outlive another reboot.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.state.lock().kept
+    }
+
+    /// Frees its blocks in the region that `intake` has. What is here stays. `ENODEV`: the region
+    /// was given back, and has all of it.
+    pub(crate) fn forget(&self, intake: &Intake) -> Result {
+        self.forget_locked(&mut self.state.lock(), intake)
+    }
+
+    fn forget_locked(&self, state: &mut State, intake: &Intake) -> Result {
+        if state.kept {
             intake.forget(self.index)?;
+            state.kept = false;
         }
-        *summary = None;
+        Ok(())
+    }
+
+    /// Forgets the boot: in the region as [`Previous::forget`] does, and then here.
+    pub(crate) fn clear(&self, intake: &Intake) -> Result {
+        let mut state = self.state.lock();
+        self.forget_locked(&mut state, intake)?;
+        state.summary = None;
         // Under the mutex: nothing else writes to this ring.
         self.writer.clear(self.log.ring());
         Ok(())

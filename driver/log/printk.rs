@@ -36,6 +36,9 @@ use kernel::{
     sync::atomic::Relaxed, //
 };
 
+/// How many messages one tick takes while no task gets to run.
+const STUCK_MESSAGES: u64 = 256;
+
 /// Room to take a message apart.
 pub(super) struct Scratch {
     line: KVec<u8>,
@@ -249,7 +252,7 @@ impl Sink for Intake {
         if let Some(mut scratch) = self.claim_atomic() {
             self.take_until(kmsg_range().next, false, &mut scratch.dump, Context::Atomic);
         }
-        self.note_clock(Context::Atomic);
+        self.note_clock(false, Context::Atomic);
         match reason {
             Reason::Panic => self.note_ending(Ending::Panic),
             Reason::Shutdown => self.note_ending(Ending::Clean),
@@ -264,10 +267,25 @@ impl Sink for Intake {
     }
 
     fn clock_set(&self) {
-        self.note_clock(Context::Normal);
+        self.note_clock(true, Context::Normal);
     }
 
     fn tick(&self) {
         self.on_tick();
+    }
+
+    fn stuck(&self) {
+        // printk still has what the region is not ready for.
+        if self.region.as_ref().is_some_and(|region| region.is_new()) {
+            return;
+        }
+        let until = kmsg_range().next.min(self.next_message() + STUCK_MESSAGES);
+        if self.next_message() < until {
+            if let Some(mut scratch) = self.claim_atomic() {
+                self.take_until(until, false, &mut scratch.dump, Context::Atomic);
+            }
+            drain_stores();
+        }
+        self.wake_overdue();
     }
 }

@@ -74,10 +74,15 @@ fn bracket(text: &[u8]) -> Option<&[u8]> {
     Some(rest)
 }
 
-/// `[ seconds.micros]` in nanoseconds.
+/// `[ seconds.micros]` in nanoseconds: `print_time()`, at least 5 digits or blanks and 6 digits.
 fn time(text: &[u8]) -> Option<(u64, &[u8])> {
     let (seconds, rest) = take(bracket(text)?)?;
-    let (micros, rest) = take(rest.strip_prefix(b".")?)?;
+    let width = text.len() - rest.len() - 1;
+    let fraction = rest.strip_prefix(b".")?;
+    let (micros, rest) = take(fraction)?;
+    if width < 5 || fraction.len() - rest.len() != 6 {
+        return None;
+    }
     let rest = rest.strip_prefix(b"]")?;
     let micros = seconds.checked_mul(1_000_000)?.checked_add(micros)?;
     Some((micros.checked_mul(1000)?, rest))
@@ -116,7 +121,7 @@ mod tests {
     fn log_dumped_lines_of_one_message_become_one_text() {
         let mut buffer = [0; 64];
         let dumped =
-            b"<7>[    0.5][    C1] one\n<7>[    0.5][    C1] \n<7>[    0.5][    C1] three\n";
+            b"<7>[    0.000005][    C1] one\n<7>[    0.000005][    C1] \n<7>[    0.000005][    C1] three\n";
         let entry = parse_dump(dumped, &mut buffer).unwrap();
         assert_eq!(entry.text, b"one\n\nthree");
         assert_eq!(entry.caller, 0x8000_0001);
@@ -130,6 +135,8 @@ mod tests {
         assert_eq!(entry.text, b"[drm] no time here");
         let entry = parse_dump(b"<7> indented\n", &mut []).unwrap();
         assert_eq!(entry.text, b" indented");
+        let entry = parse_dump(b"<7>[1.5] is its text\n", &mut []).unwrap();
+        assert_eq!((entry.ns, entry.text), (0, &b"[1.5] is its text"[..]));
         let entry = parse_dump(b"<7>[   T12]  indented\n", &mut []).unwrap();
         assert_eq!((entry.caller, entry.text), (12, &b" indented"[..]));
         assert!(parse_dump(b"no priority", &mut []).is_none());

@@ -5,7 +5,6 @@
 use super::{
     claim,
     failed,
-    refuse_format,
     Scanout, //
 };
 use crate::{
@@ -24,7 +23,7 @@ use kernel::{
 
 /// What QEMU's qemu_drm_format_to_pixman() knows. QEMU accepts other formats, and then shows
 /// nothing.
-const FORMATS: &[&str] = &["r8g8b8", "x8r8g8b8", "a8r8g8b8", "x8b8g8r8", "a8b8g8r8"];
+pub(super) const FORMATS: &[&str] = &["r8g8b8", "x8r8g8b8", "a8r8g8b8", "x8b8g8r8", "a8b8g8r8"];
 
 /// The display.
 pub(super) struct Ramfb {
@@ -40,7 +39,6 @@ pub(super) struct Ramfb {
 impl Ramfb {
     /// For the window `name` at physical address `window`.
     pub(super) fn new(name: &CString, geometry: Geometry, window: u64) -> Result<Self, Refusal> {
-        refuse_format(&geometry, FORMATS)?;
         let claim = claim(&geometry, name)?;
         let fw_cfg = FwCfg::new().map_err(|error| failed(&geometry, error))?;
         let file = fw_cfg

@@ -8,14 +8,16 @@
 use super::{
     claim,
     failed,
-    refuse_format,
     Scanout, //
 };
 use crate::{
     geometry::Geometry,
     spec::Refusal,
     sys::{
-        display::DisplayClaim,
+        display::{
+            self,
+            DisplayClaim, //
+        },
         firmware::property_list,
         of::Range,
         PAGE_SIZE, //
@@ -27,7 +29,7 @@ use kernel::{
 };
 
 /// With 16 bits the firmware knows one layout.
-const FORMATS: &[&str] = &[
+pub(super) const FORMATS: &[&str] = &[
     "r5g6b5", "r8g8b8", "x8r8g8b8", "a8r8g8b8", "x8b8g8r8", "a8b8g8r8",
 ];
 
@@ -63,8 +65,9 @@ impl Firmware {
         name: &CString,
         geometry: Geometry,
     ) -> Result<(Self, Range, Geometry), Refusal> {
-        refuse_format(&geometry, FORMATS)?;
         let claim = claim(&geometry, name)?;
+        // The firmware frees the buffer that it shows now.
+        display::take_over_all().map_err(|error| failed(&geometry, error))?;
         let (range, geometry) =
             Self::allocate(geometry).map_err(|error| failed(&geometry, error))?;
         Ok((Self { _claim: claim }, range, geometry))

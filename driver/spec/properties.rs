@@ -6,6 +6,7 @@
 //! expects something of it. So is a value of another form than it should have.
 
 use super::{
+    invalid,
     text,
     Refusal, //
 };
@@ -175,7 +176,14 @@ pub(super) fn check(node: &FwNode, is_log: bool) -> Result<(), Refusal> {
             continue;
         }
         match KNOWN.iter().find(|known| known.0 == property.name) {
-            Some(known) if known.1.meets(kinds) => {}
+            Some(known) if known.1.meets(kinds) => {
+                if name == "reg-io-width" && kinds.meets(Kinds::FRAMEBUFFER) {
+                    return Err(invalid(
+                        "reg-io-width does not apply to it: a framebuffer takes accesses of any \
+                         width",
+                    ));
+                }
+            }
             Some(Known(_, _, whose)) => {
                 return Err(invalid_fmt(fmt!(
                     "{name} does not apply to it: it is for {whose}"
@@ -184,26 +192,76 @@ pub(super) fn check(node: &FwNode, is_log: bool) -> Result<(), Refusal> {
             None => return Err(unknown(name, kinds)),
         }
     }
-    Ok(())
+    if let Some(child) = node.children().next() {
+        let child = child.display_name();
+        return Err(invalid_fmt(fmt!(
+            "{child} is a node below it: windows are children of the node with compatible"
+        )));
+    }
+    check_names(node)
 }
 
-/// Refuses properties of windows in the node above them.
+/// Those of the node above the windows: what the windows choose from, and what the kernel's device
+/// core reads.
+const PARENT: &[&str] = &[
+    "memory-region",
+    "memory-region-names",
+    "ranges",
+    "dma-ranges",
+    "dma-coherent",
+    "dma-noncoherent",
+    "iommus",
+    "interrupt-parent",
+    "power-domains",
+    "power-domain-names",
+];
+
+/// Beginnings of more names that the device core reads.
+const PARENT_PREFIXES: &[&str] = &["pinctrl-", "assigned-clock"];
+
+/// Refuses what the node above the windows cannot have.
 pub(super) fn check_parent(node: &FwNode) -> Result<(), Refusal> {
-    const OWN: &[&CStr] = &[c"memory-region", c"memory-region-names"];
-    let misplaced = of::properties(node).find(|property| {
-        let known = KNOWN.iter().any(|known| known.0 == property.name);
-        let ours = text(property.name).starts_with("fanlight,");
-        (known || ours) && !OWN.contains(&property.name)
-    });
-    match misplaced {
-        Some(property) => {
-            let name = text(property.name);
-            Err(invalid_fmt(fmt!(
-                "{name} belongs into the node of a window, which is a child of this one"
-            )))
+    for property in of::properties(node) {
+        let name = text(property.name);
+        let known = STANDARD.contains(&name)
+            || PARENT.contains(&name)
+            || PARENT_PREFIXES
+                .iter()
+                .any(|prefix| name.starts_with(prefix));
+        if known {
+            continue;
         }
-        None => Ok(()),
+        let of_windows = KNOWN.iter().any(|known| known.0 == property.name);
+        if of_windows || name.starts_with("fanlight,") {
+            return Err(invalid_fmt(fmt!(
+                "{name} belongs into the node of a window, which is a child of this one"
+            )));
+        }
+        let nearest = PARENT.iter().map(|known| (distance(name, known), *known));
+        return Err(match nearest.min_by_key(|(distance, _)| *distance) {
+            Some((0..=3, nearest)) => invalid_fmt(fmt!(
+                "{name} is no property of this node: {nearest} is meant?"
+            )),
+            _ => invalid_fmt(fmt!("{name} is no property of this node: {PARENT:?} are")),
+        });
     }
+    check_names(node)
+}
+
+/// Refuses names of regions that are more or fewer than the regions.
+fn check_names(node: &FwNode) -> Result<(), Refusal> {
+    let Some(names) = of::property(node, c"memory-region-names") else {
+        return Ok(());
+    };
+    // A region is a phandle, which is a cell.
+    let regions = of::property(node, c"memory-region").map_or(0, |list| list.value.len() / 4);
+    let names = names.strings();
+    if names == regions {
+        return Ok(());
+    }
+    Err(invalid_fmt(fmt!(
+        "memory-region-names has {names} names, and memory-region has {regions} regions"
+    )))
 }
 
 fn unknown(name: &str, kinds: Kinds) -> Refusal {

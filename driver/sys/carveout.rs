@@ -23,6 +23,7 @@ use kernel::{
     bindings,
     error::from_err_ptr,
     error::to_result,
+    ffi::c_uint,
     prelude::*, //
 };
 
@@ -41,6 +42,10 @@ pub(crate) enum Refusal {
     SharesPage,
     /// Another window, or another driver, has some of it: its name, where it is known.
     Busy([u8; OWNER_LEN]),
+    /// A window of another memory type has some of the pages that contain it: its name.
+    OtherType([u8; OWNER_LEN]),
+    /// It is not whole pages, and is to be cached.
+    CachedPart,
     /// The kernel has no memory to note it, or no addresses left to map it.
     NoMemory,
 }
@@ -62,16 +67,20 @@ impl Refusal {
                 "its region shares a page with System RAM: make the reserved region whole pages"
             }
             Refusal::Busy(owner) => {
-                let owner = CStr::from_bytes_until_nul(owner)
-                    .ok()
-                    .and_then(|owner| owner.to_str().ok())
-                    .filter(|owner| !owner.is_empty());
-                let text = match owner {
-                    Some(owner) => Text::new(fmt!("its region is already in use by {owner}")),
-                    None => "its region is already in use (see /proc/iomem)".into(),
+                let text = match name(owner) {
+                    "" => "its region is already in use (see /proc/iomem)".into(),
+                    owner => Text::new(fmt!("its region is already in use by {owner}")),
                 };
                 return (text, EBUSY);
             }
+            Refusal::OtherType(owner) => {
+                let owner = name(owner);
+                let text = Text::new(fmt!(
+                    "its region shares a page with {owner}: give both the same fanlight,cache"
+                ));
+                return (text, EBUSY);
+            }
+            Refusal::CachedPart => "fanlight,cache = \"cached\" needs a region of whole pages",
             Refusal::NoMemory => {
                 return (
                     "no memory, or no kernel addresses, for its region".into(),
@@ -81,6 +90,14 @@ impl Refusal {
         };
         (text.into(), EINVAL)
     }
+}
+
+/// The name of an owner, as C wrote it.
+fn name(owner: &[u8; OWNER_LEN]) -> &str {
+    CStr::from_bytes_until_nul(owner)
+        .ok()
+        .and_then(|owner| owner.to_str().ok())
+        .unwrap_or("")
 }
 
 /// A claim on a physical range, exclusive among this driver's windows.
@@ -96,7 +113,7 @@ unsafe impl Send for Claim {}
 unsafe impl Sync for Claim {}
 
 impl Claim {
-    fn new(range: Range, claims: Claims<'_>) -> Result<Self, Refusal> {
+    fn new(range: Range, cache: Cache, claims: Claims<'_>) -> Result<Self, Refusal> {
         let mut owner = [0; OWNER_LEN];
         // SAFETY: the range may be any; the name is a C string, which is copied, and the buffer for
         // the owner has the length that is given.
@@ -106,6 +123,7 @@ impl Claim {
                 range.size,
                 claims.pages,
                 claims.iomem,
+                cache as c_uint,
                 claims.name.as_char_ptr(),
                 owner.as_mut_ptr().cast(),
                 OWNER_LEN,
@@ -115,6 +133,7 @@ impl Claim {
             // INVARIANT: made just now.
             Ok(claim) => NonNull::new(claim).map(Self).ok_or(Refusal::NoMemory),
             Err(e) if e == ENOMEM => Err(Refusal::NoMemory),
+            Err(e) if e == EXDEV => Err(Refusal::OtherType(owner)),
             Err(_) => Err(Refusal::Busy(owner)),
         }
     }
@@ -183,7 +202,11 @@ impl Carveout {
             return Err(Refusal::SharesPage);
         }
         let whole = range.start == start && range.size % PAGE_SIZE as u64 == 0;
-        let claim = Claim::new(range, claims)?;
+        // A cache line at its border has bytes of others, too.
+        if cache == Cache::Cached && !whole {
+            return Err(Refusal::CachedPart);
+        }
+        let claim = Claim::new(range, cache, claims)?;
         if cache == Cache::Cached {
             // What the last owner or the boot loader left in the caches must not be written over
             // the contents later, nor hide them.

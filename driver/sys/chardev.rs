@@ -366,7 +366,7 @@ impl<T: Operations> Vtable<T> {
     /// closed.
     unsafe extern "C" fn flush(file: *mut bindings::file, _id: bindings::fl_owner_t) -> c_int {
         // SAFETY: the core calls this for a file that is open.
-        unsafe { Self::data(file) }.mapping().forget_dead();
+        unsafe { Self::data(file) }.mapping().forget_failed();
         0
     }
 

@@ -38,12 +38,17 @@ struct fanlight_claim {
 	char name[];
 };
 
-/* Whether a window of ours has some of the range, and which one. */
-static bool fanlight_claimed(u64 start, u64 size, char *owner, size_t len)
+/*
+ * Whether a window of ours has some of the range, and which one. Those of the memory type `cache`
+ * do not count, unless it is 0.
+ */
+static bool fanlight_claimed(u64 start, u64 size, unsigned long cache, char *owner, size_t len)
 {
 	struct resource *claim;
 
 	for (claim = fanlight_claims.child; claim; claim = claim->sibling) {
+		if (cache && (claim->flags & IORESOURCE_BITS) == cache)
+			continue;
 		if (claim->start < start + size && start <= claim->end) {
 			strscpy(owner, claim->name, len);
 			return true;
@@ -90,22 +95,33 @@ static void fanlight_iomem_owner(u64 start, u64 size, char *owner, size_t len)
 }
 
 struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, bool iomem,
-					  const char *name, char *owner, size_t len)
+					  unsigned int cache, const char *name, char *owner,
+					  size_t len)
 {
 	size_t name_size = strlen(name) + 1;
 	struct fanlight_claim *claim = kzalloc_flex(*claim, name, name_size);
 	u64 end = start + size;
+	u64 first_page = round_down(start, (u64)PAGE_SIZE);
+	u64 page_bytes = round_up(end, (u64)PAGE_SIZE) - first_page;
+	/* In the bits that a resource has for its bus. */
+	unsigned long flags = cache;
 	int ret = 0;
 
 	owner[0] = '\0';
 	if (!claim)
 		return ERR_PTR(-ENOMEM);
 	memcpy(claim->name, name, name_size);
-	claim->start = pages ? round_down(start, (u64)PAGE_SIZE) : start;
-	claim->size = (pages ? round_up(end, (u64)PAGE_SIZE) : end) - claim->start;
+	claim->start = pages ? first_page : start;
+	claim->size = pages ? page_bytes : size;
 	mutex_lock(&fanlight_claims_lock);
-	if (!__request_region(&fanlight_claims, claim->start, claim->size, claim->name, 0)) {
-		ret = fanlight_claimed(claim->start, claim->size, owner, len) ? -EBUSY : -ENOMEM;
+	if (fanlight_claimed(claim->start, claim->size, 0, owner, len)) {
+		ret = -EBUSY;
+	} else if (fanlight_claimed(first_page, page_bytes, flags, owner, len)) {
+		/* Windows may share a page, but not with two memory types. */
+		ret = -EXDEV;
+	} else if (!__request_region(&fanlight_claims, claim->start, claim->size, claim->name,
+				     flags)) {
+		ret = -ENOMEM;
 	} else if (iomem && !request_mem_region(start, size, claim->name)) {
 		ret = -ENOMEM;
 		if (region_intersects(start, size, IORESOURCE_BUSY, IORES_DESC_NONE) !=

@@ -51,8 +51,11 @@ pub(crate) trait Sink: Send + Sync + 'static {
     /// The wall clock was set. In hard interrupt context.
     fn clock_set(&self);
 
-    /// About a second has passed. In task context.
+    /// About half a second has passed. In task context.
     fn tick(&self);
+
+    /// The last tick has not come to run: tasks may not get to run any more. In a soft interrupt.
+    fn stuck(&self);
 }
 
 /// Why the kernel dumps its log: `enum kmsg_dump_reason`.
@@ -310,4 +313,15 @@ unsafe extern "C" fn fanlight_clock_set(data: *const c_void) {
 unsafe extern "C" fn fanlight_ticking(data: *const c_void) {
     // SAFETY: the caller passes the console's data.
     unsafe { sink(data) }.tick();
+}
+
+/// Called by `kmsg.c`.
+///
+/// # Safety
+///
+/// `data` must be the data of a live [`Console`].
+#[no_mangle]
+unsafe extern "C" fn fanlight_stuck(data: *const c_void) {
+    // SAFETY: the caller passes the console's data.
+    unsafe { sink(data) }.stuck();
 }

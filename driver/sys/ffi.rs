@@ -40,6 +40,7 @@ extern "C" {
         size: u64,
         pages: bool,
         iomem: bool,
+        cache: c_uint,
         name: *const c_char,
         owner: *mut c_char,
         len: usize,
@@ -104,6 +105,7 @@ extern "C" {
         owner: *mut c_char,
     ) -> c_int;
     pub(super) fn fanlight_display_release(display: c_uint);
+    pub(super) fn fanlight_display_take_over_all() -> c_int;
     pub(super) fn fanlight_display_take_over(start: u64, size: u64, rival: *mut c_char) -> c_int;
 
     pub(super) fn fanlight_of_property(

@@ -62,12 +62,14 @@ void fanlight_desc_map_pages(struct vm_area_desc *desc, struct page **pages);
 
 /*
  * A claim on a physical range: of its bytes among this driver's windows, of the pages that contain
- * it if `pages`, and with `iomem` also of its bytes among all drivers. `name` is shown in
- * /proc/iomem. -EBUSY: another window, or with iomem another driver, has some of it, and `owner`,
- * of `len` bytes, has its name or is empty; -ENOMEM: no memory to note it.
+ * it if `pages`, and with `iomem` also of its bytes among all drivers. `cache` is its memory type,
+ * FANLIGHT_CACHE_*. `name` is shown in /proc/iomem. -EBUSY: another window, or with iomem another
+ * driver, has some of it, and `owner`, of `len` bytes, has its name or is empty; -EXDEV: a window of
+ * another memory type, the owner, has some of its pages; -ENOMEM: no memory to note it.
  */
 struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, bool iomem,
-					  const char *name, char *owner, size_t len);
+					  unsigned int cache, const char *name, char *owner,
+					  size_t len);
 void fanlight_claim_free(struct fanlight_claim *claim);
 
 /*
@@ -79,6 +81,7 @@ void fanlight_claim_free(struct fanlight_claim *claim);
 #define FANLIGHT_OWNER_LEN	96
 int fanlight_display_claim(unsigned int display, const char *name, char *owner);
 void fanlight_display_release(unsigned int display);
+int fanlight_display_take_over_all(void);
 int fanlight_display_take_over(u64 start, u64 size, char *rival);
 
 /* Kernel memory. */
@@ -274,13 +277,15 @@ void fanlight_dumper_free(struct fanlight_dumper *fd);
 void fanlight_dumping(const void *data, bool panic, bool shutdown);
 
 /*
- * Calls fanlight_console_passed() and fanlight_ticking() in task context, about once a second while
- * a processor is awake. To be freed before the console.
+ * Calls fanlight_console_passed() and fanlight_ticking() in task context twice a second, and
+ * fanlight_stuck() in a soft interrupt where these do not come to run. To be freed before the
+ * console.
  */
 struct fanlight_tick *fanlight_tick_new(struct fanlight_console *fc);
 void fanlight_tick_free(struct fanlight_tick *tick);
 /* Implemented in Rust (sys/console.rs). */
 void fanlight_ticking(const void *data);
+void fanlight_stuck(const void *data);
 
 /* Where fanlight_log() of fanlight_log.h goes: to the log that was added first of those there. */
 typedef int fanlight_record_fn(const void *log, unsigned int level, const char *text, size_t len);

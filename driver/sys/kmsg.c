@@ -7,6 +7,7 @@
 
 #include <linux/capability.h>
 #include <linux/console.h>
+#include <linux/cpumask.h>
 #include <linux/dcache.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -21,6 +22,7 @@
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <linux/timer.h>
 #include <linux/uuid.h>
 #include <linux/workqueue.h>
 
@@ -132,8 +134,11 @@ struct fanlight_console *fanlight_console_new(void *data, short index)
 		return NULL;
 	strscpy(fc->con.name, "fanlight");
 	fc->con.index = index;
-	/* CON_ENABLED: no console= on the command line is needed. */
-	fc->con.flags = CON_ENABLED | CON_EXTENDED | CON_NBCON;
+	/*
+	 * CON_ENABLED: no console= on the command line is needed. CON_ANYTIME: memory is there also
+	 * for a processor that is not online.
+	 */
+	fc->con.flags = CON_ENABLED | CON_ANYTIME | CON_EXTENDED | CON_NBCON;
 	fc->con.write_thread = fanlight_console_write_thread;
 	fc->con.write_atomic = fanlight_console_write_atomic;
 	fc->con.device_lock = fanlight_console_device_lock;
@@ -234,42 +239,84 @@ void fanlight_dumper_free(struct fanlight_dumper *fd)
 }
 
 /*
- * The tick: once a second, while a processor is awake. printk does not report messages that are too
- * quiet for consoles when it prints directly: in an emergency, or while boot consoles are there.
- * Then the console's position alone says that they were passed over.
+ * The tick: what must not depend on printk's calls, twice a second.
+ *
+ * printk does not report messages that are too quiet for consoles when it prints directly: in an
+ * emergency, or while boot consoles are there. Then the console's position alone says that they were
+ * passed over.
+ *
+ * Nor does it wake the console's thread if the processor that prints takes no interrupts any more:
+ * its wake-up waits for an interrupt there. Such a processor is likely to be reset by a watchdog, and
+ * its last messages say why. So there are two timers, on the first and on the last processor. Where
+ * no task of the work runs either, the timer's interrupt takes the messages.
  */
 
+struct fanlight_tick_timer {
+	struct timer_list timer;
+	struct fanlight_tick *tick;
+	bool last;
+};
+
 struct fanlight_tick {
-	struct delayed_work work;
+	struct work_struct work;
+	struct fanlight_tick_timer timers[2];
 	struct fanlight_console *fc;
 };
 
 static void fanlight_tick_work(struct work_struct *work)
 {
-	struct fanlight_tick *tick;
+	struct fanlight_tick *tick = container_of(work, struct fanlight_tick, work);
 
-	tick = container_of(to_delayed_work(work), struct fanlight_tick, work);
 	scoped_guard(mutex, &tick->fc->lock)
 		fanlight_console_tell_passed(tick->fc, false);
 	fanlight_ticking(tick->fc->data);
-	queue_delayed_work(system_power_efficient_wq, &tick->work, HZ);
+}
+
+static void fanlight_tick_start(struct fanlight_tick_timer *tt, unsigned long delay)
+{
+	unsigned int cpu = tt->last ? cpumask_last(cpu_online_mask) :
+				      cpumask_first(cpu_online_mask);
+
+	tt->timer.expires = jiffies + delay;
+	add_timer_on(&tt->timer, cpu);
+}
+
+static void fanlight_tick_expired(struct timer_list *timer)
+{
+	struct fanlight_tick_timer *tt = timer_container_of(tt, timer, timer);
+	struct fanlight_tick *tick = tt->tick;
+
+	/* Half a second was not enough to begin it. */
+	if (!queue_work(system_dfl_wq, &tick->work))
+		fanlight_stuck(tick->fc->data);
+	fanlight_tick_start(tt, HZ);
 }
 
 struct fanlight_tick *fanlight_tick_new(struct fanlight_console *fc)
 {
 	struct fanlight_tick *tick = kzalloc_obj(*tick);
+	unsigned int i;
 
 	if (!tick)
 		return ERR_PTR(-ENOMEM);
 	tick->fc = fc;
-	INIT_DEFERRABLE_WORK(&tick->work, fanlight_tick_work);
-	queue_delayed_work(system_power_efficient_wq, &tick->work, HZ);
+	INIT_WORK(&tick->work, fanlight_tick_work);
+	for (i = 0; i < ARRAY_SIZE(tick->timers); i++) {
+		tick->timers[i].tick = tick;
+		tick->timers[i].last = i != 0;
+		timer_setup(&tick->timers[i].timer, fanlight_tick_expired, TIMER_PINNED);
+		fanlight_tick_start(&tick->timers[i], i ? HZ : HZ / 2);
+	}
 	return tick;
 }
 
 void fanlight_tick_free(struct fanlight_tick *tick)
 {
-	cancel_delayed_work_sync(&tick->work);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(tick->timers); i++)
+		timer_shutdown_sync(&tick->timers[i].timer);
+	cancel_work_sync(&tick->work);
 	kfree(tick);
 }
 

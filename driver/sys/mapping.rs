@@ -37,8 +37,8 @@
 //!   let other threads touch the pages until `mapped` refuses it.
 //!
 //! A note that is left over holds the `mm_struct` and no page of its owner. It is dropped when the
-//! next mmap is noted, when a descriptor of the window is closed after its owner has exited, which
-//! the exit of a process does last ([`Mapping::forget_dead`]), and by revocation.
+//! next mmap is noted, when its owner closes a descriptor of the window or exits
+//! ([`Mapping::forget_failed`]), and by revocation.
 
 mod piece;
 mod request;
@@ -80,6 +80,7 @@ use kernel::{
             Relaxed,
             Release, //
         },
+        rcu,
         Arc,
         Mutex, //
     }, //
@@ -260,12 +261,13 @@ impl Mapping {
         self.pending.lock().len()
     }
 
-    /// Answers an mmap.
+    /// Answers an mmap. `addresses`: the opener may see physical addresses.
     ///
     /// `EINVAL`: beyond the end, or copies of pages that cannot be copied; `EPERM`: more than
-    /// `protection` allows, or code in memory that is not cached RAM; `EOPNOTSUPP`: the window is
-    /// not whole pages; `ENODEV`: revoked.
-    fn map(&self, request: &MapRequest<'_>, protection: Protection) -> Result {
+    /// `protection` allows, code in memory that is not cached RAM, or copies that would show a
+    /// physical address to an opener who may not see it; `EOPNOTSUPP`: the window is not whole
+    /// pages; `ENODEV`: revoked.
+    fn map(&self, request: &MapRequest<'_>, protection: Protection, addresses: bool) -> Result {
         let desc = request.desc;
         // SAFETY: `desc` is valid while `request` lives, here and below.
         let (start, end, first) = unsafe { ((*desc).start, (*desc).end, (*desc).pgoff) };
@@ -277,7 +279,7 @@ impl Mapping {
         if last > self.pages {
             return Err(EINVAL);
         }
-        let copies = self.limit_write(request, protection)?;
+        let copies = self.limit_write(request, protection, addresses)?;
         self.limit_exec(request, protection)?;
 
         let mut pending = self.pending.lock();
@@ -335,7 +337,12 @@ impl Mapping {
 
     /// Refuses stores that are not allowed, now and by a later mprotect(). Returns whether pages
     /// are copied when they are written to.
-    fn limit_write(&self, request: &MapRequest<'_>, protection: Protection) -> Result<bool> {
+    fn limit_write(
+        &self,
+        request: &MapRequest<'_>,
+        protection: Protection,
+        addresses: bool,
+    ) -> Result<bool> {
         let desc = request.desc;
         // SAFETY: `desc` is valid while `request` lives, here and below.
         let (shared, write) = unsafe {
@@ -344,10 +351,14 @@ impl Mapping {
                 ffi::fanlight_desc_is_writable(desc),
             )
         };
+        // The core keeps the page frame's number as the offset of a mapping whose pages may be
+        // copied, and /proc/PID/maps shows it.
+        let may_copy = addresses || self.by_pages;
         let may_write = match protection {
-            Protection::Any => true,
-            Protection::NoWrite => !shared,
             Protection::ReadOnly => false,
+            _ if !shared => may_copy,
+            Protection::Any => true,
+            Protection::NoWrite => false,
         };
         if write && !may_write {
             return Err(EPERM);
@@ -404,9 +415,22 @@ impl Mapping {
         forget_current(&mut self.pending.lock());
     }
 
-    /// Drops the notes on address spaces that have ended: an mmap that failed early has left them.
-    pub(super) fn forget_dead(&self) {
-        self.pending.lock().retain(|mm| !is_dead(mm));
+    /// Drops the notes that an mmap which failed early has left: on address spaces that have ended,
+    /// and on the current task's.
+    pub(super) fn forget_failed(&self) {
+        let mut pending = self.pending.lock();
+        pending.retain(|mm| !is_dead(mm));
+        let task = kernel::current!();
+        let Some(current) = task.mm() else {
+            return;
+        };
+        if pending.iter().any(|mm| ptr::eq(&**mm, &**current)) {
+            drop(pending);
+            // Nothing of this address space is between `mmap_prepare` and `mapped` while this is
+            // held, which an mmap holds for writing.
+            let _lock = current.mmap_read_lock();
+            forget_current(&mut self.pending.lock());
+        }
     }
 
     /// Inserts the pages around the one that was touched.
@@ -488,7 +512,11 @@ impl Mapping {
             }
         }
         self.faults.wait_for_readers();
-        self.space.unmap();
+        // The address space has the mappings of the other windows as well: those stay where nothing
+        // of this one was ever mapped.
+        if self.counters.mapped.load(Relaxed) != 0 || !pending.is_empty() {
+            self.space.unmap();
+        }
         // Acquire: pairs with the release in `access`, so that the accesses are complete.
         let busy = self.accesses.load(Acquire) != 0;
         // SAFETY: no preconditions.
@@ -508,26 +536,32 @@ impl Mapping {
                 unsafe { ffi::fanlight_rcu_wait(snapshot) };
             }
             // SAFETY: `stop` has cleared `live`, and has taken and released `pending` and `faults`
-            // since, so that no mmap or fault uses `backing`. No task is in `access` that has found
-            // `live` set: it was counted before, and a grace period has passed since. One that
-            // enters it later finds `live` cleared and does not use `backing`.
+            // since, so that no mmap or fault uses `backing`. A task that found `live` set in
+            // `access` was counted, and did so in an RCU read-side critical section that began
+            // before `live` was cleared: a grace period has ended since, and with it the section.
+            // One that enters `access` later finds `live` cleared and does not use `backing`.
             unsafe { self.backing.revoke_nosync() };
         }
     }
 
     /// Calls `f`, which must not sleep, with the memory. `ENODEV`: revoked.
     fn access(&self, f: impl FnOnce(&Backing) -> Result<usize>) -> Result<usize> {
-        // Full: orders it before the load of `live`. Pairs with `revoke`, which either finds the
-        // count or has cleared `live` before.
+        // Full: orders it before the load of `live`. Pairs with `stop`, which either finds the count
+        // or has cleared `live` before.
         self.accesses.fetch_add(1, Full);
-        let result = if self.is_live() {
-            self.backing.try_access_with(f)
+        // Before the look at `live`: whoever finds it set is then waited for by the grace period,
+        // which begins after it was cleared.
+        let guard = rcu::read_lock();
+        let backing = if self.is_live() {
+            self.backing.try_access_with_guard(&guard)
         } else {
             None
         };
-        // Release: pairs with the acquire in `revoke`.
+        let result = backing.map_or(Err(ENODEV), f);
+        drop(guard);
+        // Release: pairs with the acquire in `stop`.
         self.accesses.fetch_sub(1, Release);
-        result.unwrap_or(Err(ENODEV))
+        result
     }
 }
 

@@ -74,6 +74,8 @@ pub(crate) struct Waiters {
     armed: Word,
     seq: Word,
     bytes: Word,
+    /// 1 after a record has asked for a wake-up, until it comes.
+    asked: Word,
     /// When the timer expires, on the clock of `fanlight_now`.
     deadline: Atomic<u64>,
 }
@@ -95,6 +97,7 @@ impl Waiters {
             armed: Word::new(0),
             seq: Word::new(0),
             bytes: Word::new(0),
+            asked: Word::new(0),
             deadline: Atomic::<u64>::new(u64::MAX),
         })
     }
@@ -116,9 +119,15 @@ impl Waiters {
             || armed & SEQ != 0 && !before(seq, self.seq.load())
             || armed & BYTES != 0 && !before(bytes, self.bytes.load());
         if reached {
+            self.asked.store(1);
             // SAFETY: it was initialised in `new`, and `drop` waits for it.
             unsafe { bindings::irq_work_queue(self.work.get()) };
         }
+    }
+
+    /// Whether the wake-up that a record has asked for did not come yet.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.asked.load() != 0
     }
 
     /// Lowers the thresholds to those of a waiter, which is in the queue already. `_lock` is the
@@ -165,6 +174,8 @@ impl Waiters {
 
     /// Wakes everybody now, with these poll events. Not below printk.
     pub(crate) fn wake(&self, events: u32) {
+        // First: a record that asks in between is woken for once more.
+        self.asked.store(0);
         self.armed.store(0);
         self.deadline.store(u64::MAX, Relaxed);
         self.queue.wake(events);

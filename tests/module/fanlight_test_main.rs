@@ -86,6 +86,8 @@ impl kernel::Module for TestModule {
                 files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
                 let file = dir.write_callback_file(c"cont", c.clone(), &flood::cont);
                 files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
+                let file = dir.write_callback_file(c"hang", c.clone(), &flood::hang);
+                files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
                 let file = dir.write_callback_file(c"oops", c.clone(), &flood::oops);
                 files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
                 let file = dir.write_callback_file(c"sysrq", c.clone(), &flood::sysrq);

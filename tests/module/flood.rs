@@ -7,6 +7,7 @@
 //!   well. Returns when all is written. Several processes may do so at once.
 //! - `printk`, the same by printk, from a hard interrupt and under a raw spinlock in turns.
 //! - `cont`, written as the others: a message by printk, and one that continues it.
+//! - `hang`, written as the others: a message by printk, after which the processor does nothing else any more.
 //! - `oops`: ends the process that writes by an oops, while it owns the log's lock if `locked` is written.
 //! - `sysrq`: does what the key that is written does, in an interrupt like that of a serial port.
 //! - `counts`: how many records each context has written, and how many of them were refused, since the module was loaded.
@@ -222,6 +223,13 @@ pub(crate) fn cont(_counts: &Arc<Counts>, from: &mut UserSliceReader) -> Result 
     let order = Order::read(from)?;
     sys::cont(order.mark.get(..order.mark_len).unwrap_or(&[]));
     Ok(())
+}
+
+/// A write to `hang`. `COUNT` is 1 if interrupts are to be off as well.
+pub(crate) fn hang(_counts: &Arc<Counts>, from: &mut UserSliceReader) -> Result {
+    let order = Order::read(from)?;
+    let mark = order.mark.get(..order.mark_len).unwrap_or(&[]);
+    sys::hang(order.count != 0, mark)
 }
 
 /// A write to `oops`.

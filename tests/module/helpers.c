@@ -6,6 +6,7 @@
 #include <linux/bug.h>
 #include <linux/completion.h>
 #include <linux/hrtimer.h>
+#include <linux/irqflags.h>
 #include <linux/irq_work.h>
 #include <linux/lockdep.h>
 #include <linux/mm.h>
@@ -386,6 +387,17 @@ void fanlight_test_cont(const char *text, size_t len)
 void fanlight_test_oops(void)
 {
 	BUG();
+}
+
+void fanlight_test_hang(bool interrupts_off, const char *text, size_t len)
+{
+	if (interrupts_off)
+		local_irq_disable();
+	else
+		preempt_disable();
+	pr_err("%.*s\n", (int)len, text);
+	for (;;)
+		cpu_relax();
 }
 
 void fanlight_test_sysrq(u8 key)

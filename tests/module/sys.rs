@@ -61,6 +61,7 @@ extern "C" {
     fn fanlight_test_printk(text: *const c_char, len: usize);
     fn fanlight_test_cont(text: *const c_char, len: usize);
     fn fanlight_test_oops();
+    fn fanlight_test_hang(interrupts_off: bool, text: *const c_char, len: usize) -> !;
     fn fanlight_test_sysrq(key: u8);
 
     fn fanlight_log(level: c_uint, text: *const c_char, len: usize) -> c_int;
@@ -231,6 +232,12 @@ pub(crate) fn cont(text: &[u8]) {
 pub(crate) fn oops() {
     // SAFETY: no preconditions: the task does not come back, and holds no lock.
     unsafe { fanlight_test_oops() };
+}
+
+/// Prints a message, and keeps this processor until the machine is reset.
+pub(crate) fn hang(interrupts_off: bool, text: &[u8]) -> ! {
+    // SAFETY: the text is valid for its length, and is read before the loop.
+    unsafe { fanlight_test_hang(interrupts_off, text.as_ptr().cast(), text.len()) }
 }
 
 /// Does what the key does.

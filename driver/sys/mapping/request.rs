@@ -41,9 +41,10 @@ impl<'a> MapRequest<'a> {
         }
     }
 
-    /// Lets the core make the mapping; see [`Mapping::map`] for the errors.
-    pub(crate) fn map(self, protection: Protection) -> Result {
-        self.mapping.map(&self, protection)
+    /// Lets the core make the mapping; see [`Mapping::map`] for the errors. `addresses`: the opener
+    /// may see physical addresses.
+    pub(crate) fn map(self, protection: Protection, addresses: bool) -> Result {
+        self.mapping.map(&self, protection, addresses)
     }
 }
 

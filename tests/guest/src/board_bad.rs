@@ -48,6 +48,10 @@ tests! {
         board_bad_not_for_regs_is_refused,
         board_bad_not_for_log_is_refused,
         board_bad_level_without_region_is_refused,
+        board_bad_parent_misspelt_is_refused,
+        board_bad_parent_unknown_is_refused,
+        board_bad_region_names_is_refused,
+        board_bad_grandchild_is_refused,
         board_bad_place_is_refused,
         board_bad_list_dangling_is_refused,
         board_bad_flag_is_refused,
@@ -59,6 +63,7 @@ tests! {
         board_bad_label_number_is_refused,
         board_bad_region_twice_is_had_once,
         board_bad_page_twice_is_had_once,
+        board_bad_type_twice_is_had_once,
         board_bad_name_twice_is_had_once,
         board_bad_name_slash_is_refused,
         board_bad_name_empty_is_refused,
@@ -70,6 +75,7 @@ tests! {
         board_bad_noncached_vmalloc_is_refused,
         board_bad_cached_regs_is_refused,
         board_bad_cached_scanout_is_refused,
+        board_bad_cached_part_is_refused,
         board_bad_noncached_sram_is_refused,
         board_bad_log_cached_is_refused,
         board_bad_log_noncached_is_refused,
@@ -94,6 +100,7 @@ tests! {
         board_bad_scanout_format_is_refused,
         board_bad_io_width_is_refused,
         board_bad_io_width_cached_is_refused,
+        board_bad_io_width_picture_is_refused,
         board_bad_log_odd_is_refused,
         board_bad_log_small_is_refused,
         board_bad_log_level_is_refused,
@@ -212,6 +219,10 @@ bad! {
     board_bad_not_for_regs_is_refused: "not-for-regs", "w", INVALID, "size does not apply";
     board_bad_not_for_log_is_refused: "not-for-log", "log", INVALID, "fanlight,read-only does not apply";
     board_bad_level_without_region_is_refused: "level-without-region", "log", INVALID, "needs memory-region";
+    board_bad_parent_misspelt_is_refused: "parent-misspelt", "", INVALID, "memory-regions is no property of this node: memory-region is meant?";
+    board_bad_parent_unknown_is_refused: "parent-unknown", "", INVALID, "brightness is no property of this node";
+    board_bad_region_names_is_refused: "region-names", "w", INVALID, "memory-region-names has 3 names, and memory-region has 1 regions";
+    board_bad_grandchild_is_refused: "grandchild", "w", INVALID, "inner is a node below it";
     board_bad_place_is_refused: "place", "", INVALID, "fanlight,cache belongs into the node of a window";
     board_bad_list_dangling_is_refused: "list-dangling", "", INVALID, "entry 1 of memory-region points to no node";
     board_bad_flag_is_refused: "flag", "w", INVALID, "leave it out";
@@ -231,6 +242,7 @@ bad! {
     board_bad_noncached_vmalloc_is_refused: "noncached-vmalloc", "w", INVALID, "vmalloc memory is always cached";
     board_bad_cached_regs_is_refused: "cached-regs", "w", INVALID, "registers cannot be cached";
     board_bad_cached_scanout_is_refused: "cached-scanout", "w", INVALID, "not allowed with a scanout";
+    board_bad_cached_part_is_refused: "cached-part", "w", INVALID, "needs a region of whole pages";
     board_bad_noncached_sram_is_refused: "noncached-sram", "w", INVALID, "how the SRAM's driver maps it";
     board_bad_log_cached_is_refused: "log-cached", "log", INVALID, "always writecombine";
     board_bad_log_noncached_is_refused: "log-noncached", "log", INVALID, "always writecombine";
@@ -255,13 +267,14 @@ bad! {
     board_bad_scanout_format_is_refused: "scanout-format", "w", INVALID, "cannot show";
     board_bad_io_width_is_refused: "io-width", "w", INVALID, "reg-io-width is 1, 2 or 4";
     board_bad_io_width_cached_is_refused: "io-width-cached", "w", INVALID, "reg-io-width is for registers";
+    board_bad_io_width_picture_is_refused: "io-width-picture", "w", INVALID, "reg-io-width does not apply";
     board_bad_log_odd_is_refused: "log-odd", "log", INVALID, "size";
     board_bad_log_small_is_refused: "log-small", "log", INVALID, "size";
     board_bad_log_level_is_refused: "log-level", "log", INVALID, "fanlight,persist-level";
 }
 
 /// Nodes of which one window can be had, and the other one can't.
-const TWICE: &[&str] = &["region-twice", "page-twice", "name-twice"];
+const TWICE: &[&str] = &["region-twice", "page-twice", "type-twice", "name-twice"];
 
 /// Checks that a node has one window, and a line about the other one, with this text.
 fn had_once(node: &str, text: &str) {
@@ -290,6 +303,10 @@ fn board_bad_region_twice_is_had_once() {
 fn board_bad_page_twice_is_had_once() {
     // A window that maps whole pages does not share one with another window.
     had_once("fanlight-bad-page-twice", "in use by fanlight");
+}
+
+fn board_bad_type_twice_is_had_once() {
+    had_once("fanlight-bad-type-twice", "shares a page with fanlight");
 }
 
 fn board_bad_name_twice_is_had_once() {

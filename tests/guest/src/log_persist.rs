@@ -7,10 +7,11 @@ use std::path::Path;
 use crate::child::Child;
 use crate::dev::{UnboundLogs, LOG};
 use crate::earlier;
+use crate::host;
 use crate::log::{append, kmsg, number, text, unique, Messages, Reader};
 use crate::log_context::{pin_to, processors};
 use crate::module::TestModule;
-use crate::stages::{go_down, go_down_by, Down, Staged, RESETS_AT_ANY_LEVEL};
+use crate::stages::{go_down, go_down_by, next_stage, Down, Staged, RESETS_AT_ANY_LEVEL};
 use crate::sys;
 use crate::uapi;
 
@@ -42,6 +43,12 @@ pub const STAGED: &[Staged] = &[
     Staged {
         name: "log_persist_survives_a_panic_of_the_locks_owner",
         run: survives_a_panic_of_the_locks_owner,
+        boots: RESETS_AT_ANY_LEVEL,
+        slow: false,
+    },
+    Staged {
+        name: "log_persist_has_the_last_message_of_a_processor_that_hangs",
+        run: last_message_of_a_processor_that_hangs,
         boots: RESETS_AT_ANY_LEVEL,
         slow: false,
     },
@@ -219,4 +226,39 @@ fn survives_a_panic_of_the_locks_owner(stage: u32) {
     }
     panic_is_whole();
     assert!(earlier::PREVIOUS.has(BEFORE));
+}
+
+/// As before a reset by a watchdog. printk cannot wake the console's thread on a processor without
+/// interrupts; and where there is one processor only, no task runs any more.
+fn last_message_of_a_processor_that_hangs(stage: u32) {
+    const LAST: &str = "the last message before the hang";
+    if stage == 0 {
+        let module = TestModule::load();
+        let several = processors() > 1;
+        if several {
+            // The map is read without the driver, which would take the message for a read().
+            let mut log = Reader::at_the_end(&LOG);
+            pin_to(0);
+            let _hung = Child::spawn(|| {
+                pin_to(processors() - 1);
+                module.hang(true, LAST)
+            });
+            log.find(LAST);
+            go_down(Down::Reset);
+        }
+        next_stage();
+        let _asks = Child::spawn(|| {
+            host::ask("reset 10");
+            0
+        });
+        // The request is on its way.
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        module.hang(false, LAST);
+    }
+    let texts: Vec<String> = previous()
+        .all()
+        .iter()
+        .map(|m| text(m).to_owned())
+        .collect();
+    assert!(texts.iter().any(|text| text == LAST), "{:?}", texts.last());
 }

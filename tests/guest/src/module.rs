@@ -154,6 +154,12 @@ impl TestModule {
         order("cont", &format!("0 0 {mark}"));
     }
 
+    /// Has a message printed, and this processor do nothing else any more.
+    pub fn hang(&self, interrupts_off: bool, mark: &str) -> ! {
+        order("hang", &format!("{} 0 {mark}", u32::from(interrupts_off)));
+        unreachable!("the processor hangs");
+    }
+
     /// Ends this process by an oops. The module cannot be removed any more.
     pub fn oops(&self) -> ! {
         order("oops", "1");

@@ -50,3 +50,13 @@ impl Entry {
             .join(" ")
     }
 }
+
+/// The file offset that /proc/self/maps shows of the mapping at this address.
+pub fn offset_of(address: usize) -> u64 {
+    let text = std::fs::read_to_string("/proc/self/maps").expect("maps");
+    let start = format!("{address:08x}-");
+    let line = text.lines().find(|line| line.starts_with(&start));
+    let line = line.unwrap_or_else(|| panic!("no mapping at {address:#x} in maps:\n{text}"));
+    let offset = line.split_whitespace().nth(2).expect("an offset");
+    u64::from_str_radix(offset, 16).expect("a number")
+}

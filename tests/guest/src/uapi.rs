@@ -142,6 +142,7 @@ pub const IOC_LOG_FORM: u32 = ioc(1, 0x10, 4);
 pub const IOC_LOG_WATERMARK: u32 = ioc(1, 0x11, size_of::<Watermark>());
 pub const IOC_LOG_STATS: u32 = ioc(2, 0x12, size_of::<LogStats>());
 pub const IOC_LOG_CLEAR: u32 = ioc(0, 0x13, 0);
+pub const IOC_LOG_FORGET: u32 = ioc(0, 0x14, 0);
 
 const _: () = assert!(size_of::<Info>() == 128);
 const _: () = assert!(size_of::<LogLane>() == 32);

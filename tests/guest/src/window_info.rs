@@ -7,7 +7,7 @@ use std::os::unix::fs::{chown, FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 use std::process::Command;
 
-use libc::O_RDONLY;
+use libc::{MAP_PRIVATE, O_RDONLY};
 
 use crate::board;
 use crate::child::{Child, Signal};
@@ -15,7 +15,8 @@ use crate::dev::{
     copyable, Spec, Window, CARVE_RO, CARVE_WC, CONTIG, FB, LOG, LOG2, MAILBOX, READ_ONLY, REGS,
     SRAM, TABLE, TABLE_NOW, WRITABLE,
 };
-use crate::mem::Map;
+use crate::mem::{Map, PAGE, R, RW};
+use crate::smaps;
 use crate::sys::{self, Ended, Errno};
 use crate::tests;
 use crate::uapi::{self, Info};
@@ -179,6 +180,12 @@ fn window_info_shows_addresses_by_the_opener() {
             let window = spec.open();
             let info = window.info();
             assert_eq!((info.phys, info.size), (0, spec.size as u64));
+            let map = Map::new(window.raw(), PAGE, R, MAP_PRIVATE, 0).expect(spec.name);
+            assert_eq!(smaps::offset_of(map.at), 0, "{}", spec.name);
+            let copies = Map::new(window.raw(), PAGE, RW, MAP_PRIVATE, 0).map(drop);
+            let by_pages = spec.attribute("mapping") == "pages";
+            let expected = if by_pages { Ok(()) } else { Err(Errno::EPERM) };
+            assert_eq!(copies, expected, "{}", spec.name);
             ready.send_value(window.raw() as u64);
             go.wait();
             0
@@ -282,6 +289,7 @@ fn window_ioctl_unknown_is_enotty() {
         uapi::IOC_LOG_FORM,
         uapi::IOC_LOG_STATS,
         uapi::IOC_LOG_CLEAR,
+        uapi::IOC_LOG_FORGET,
         0x4600,
         0x4602,
     ] {

@@ -327,6 +327,9 @@ impl Session<'_> {
                 self.console.expect_panic(true);
             }
             "reset" => {
+                // In some seconds, if the guest says how many: it may be about to hang.
+                let delay = rest.parse().unwrap_or(0);
+                thread::sleep(Duration::from_secs(delay));
                 self.reset_expected = true;
                 self.qmp.execute("system_reset", json!({}))?;
             }

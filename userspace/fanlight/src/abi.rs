@@ -145,6 +145,12 @@ pub const IOC_LOG_STATS: u32 = ioc(READ, 0x12, size_of::<LogStats>());
 /// assert_eq!(fanlight::abi::IOC_LOG_CLEAR, 0xf413);
 /// ```
 pub const IOC_LOG_CLEAR: u32 = ioc(0, 0x13, 0);
+/// `FANLIGHT_IOC_LOG_FORGET`.
+///
+/// ```
+/// assert_eq!(fanlight::abi::IOC_LOG_FORGET, 0xf414);
+/// ```
+pub const IOC_LOG_FORGET: u32 = ioc(0, 0x14, 0);
 
 const WRITE: u32 = 1;
 const READ: u32 = 2;
@@ -166,5 +172,6 @@ mod tests {
         assert_eq!(IOC_LOG_WATERMARK, 0x4010_f411);
         assert_eq!(IOC_LOG_STATS, 0x8040_f412);
         assert_eq!(IOC_LOG_CLEAR, 0x0000_f413);
+        assert_eq!(IOC_LOG_FORGET, 0x0000_f414);
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight log archive`: files the logs of earlier boots, one text file each, and clears them.
+//! `fanlight log archive`: files the logs of earlier boots, one text file each.
 //!
-//! A boot's log is cleared only when all of its records are in a file, and this file and its name
-//! are on the disk. The name is made of the boot, so that a log which could not be cleared is filed
+//! A boot's log is forgotten by the region only when all of its records are in a file, and this file
+//! and its name are on the disk. Its node keeps it until the driver is unbound. The name is made of the boot, so that a log which could not be cleared is filed
 //! under the same name again. Later boots may have taken room from it in the meantime: a file never
 //! loses a record that it has.
 //!
@@ -21,7 +21,7 @@ use rustix::fs::{flock, FlockOperation};
 use super::boot_id::{BootId, Hash};
 use super::boots;
 use super::clock::Clock;
-use super::source::{self, Records, Source};
+use super::source::{self, Header, Records, Source};
 use super::store;
 use crate::args::Matches;
 use crate::error::{plain, Error, Result, FAILURE};
@@ -113,9 +113,15 @@ fn file(archive: &Archive, board: &str, source: &Source) -> Result<Option<(Strin
     if records.is_empty() {
         return Ok(None);
     }
-    let ending = source
-        .salvaged()
-        .map_or(Ending::Unknown, |found| found.ending);
+    let header = Header {
+        boot_id: source.boot_id,
+        offset: source.clock_offset(),
+        ended: source.ended(),
+    };
+    let ending = header
+        .ended
+        .as_ref()
+        .map_or(Ending::Unknown, |ended| ended.ending);
     let boot = match source.boot_id {
         Some(id) => id.to_string(),
         None => nameless(&records),
@@ -126,7 +132,7 @@ fn file(archive: &Archive, board: &str, source: &Source) -> Result<Option<(Strin
         ending: ending.to_string(),
     };
     let group = fs::metadata(log.path()).ok().map(|node| node.gid());
-    let filed = archive.file(name, source.boot_id, source.clock_offset(), records, group);
+    let filed = archive.file(name, header, records, group);
     let (file, count) = filed.map_err(|error| {
         Error::message(format!(
             "cannot file the log of {} in {}: {}",
@@ -135,7 +141,8 @@ fn file(archive: &Archive, board: &str, source: &Source) -> Result<Option<(Strin
             plain(&error)
         ))
     })?;
-    log.clear()?;
+    // Its node keeps it as long as this boot lasts.
+    log.forget()?;
     Ok(Some((file, count)))
 }
 
@@ -280,8 +287,7 @@ impl Archive {
     fn file(
         &self,
         mut name: Name,
-        boot_id: Option<BootId>,
-        mut offset: Option<i64>,
+        mut header: Header,
         records: Vec<Record<'static>>,
         group: Option<u32>,
     ) -> io::Result<(String, usize)> {
@@ -290,10 +296,11 @@ impl Archive {
         for filed in self.files()? {
             if filed.name.is_of_the_boot_of(&name) {
                 let (records, known) = self.read(&filed.file)?;
-                offset = offset.or(known);
+                header.offset = header.offset.or(known.offset);
                 // The note of it is in the region's newest blocks only.
                 if filed.name.ending == Ending::Panic.to_string() {
                     name.ending.clone_from(&filed.name.ending);
+                    header.ended = known.ended.or(header.ended);
                 }
                 all.extend(records.iter().map(|record| (record.seq, record.clone())));
                 before.push((filed, records));
@@ -312,10 +319,10 @@ impl Archive {
             return Ok((filed.file.clone(), all.len()));
         }
         let last = all.last_key_value().map_or(0, |(_, record)| record.ns);
-        let file = name.file(Clock::of_offset(offset).compact_utc(last).as_deref());
+        let file = name.file(Clock::of_offset(header.offset).compact_utc(last).as_deref());
         self.store(&file, &name, |out| {
             protect(out.get_ref(), group)?;
-            out.write_all(source::header(boot_id, &name.ending, offset).as_bytes())?;
+            out.write_all(header.line().as_bytes())?;
             all.values()
                 .try_for_each(|record| record.write_kmsg(true, out))
         })?;
@@ -330,7 +337,7 @@ impl Archive {
     }
 
     /// What a filed log has.
-    fn read(&self, file: &str) -> io::Result<(Vec<Record<'static>>, Option<i64>)> {
+    fn read(&self, file: &str) -> io::Result<(Vec<Record<'static>>, Header)> {
         source::archived(&self.directory.join(file)).map_err(|error| match error {
             Error::Message(text) => io::Error::other(text),
             _ => io::ErrorKind::InvalidData.into(),
@@ -524,6 +531,7 @@ fn unescaped(field: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use super::source::Ended;
     use super::*;
 
     const BOOT: &str = "0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c1";
@@ -691,6 +699,19 @@ mod tests {
             .collect()
     }
 
+    fn header(ending: &str) -> Header {
+        Header {
+            boot_id: None,
+            offset: Some(7),
+            ended: Some(Ended {
+                ending: ending.parse().unwrap(),
+                missing: 0,
+                damaged: 0,
+                reason: None,
+            }),
+        }
+    }
+
     fn numbers(scratch: &Scratch, file: &str) -> Vec<u64> {
         let (records, _) = scratch.0.read(file).unwrap();
         records.iter().map(|record| record.seq).collect()
@@ -702,7 +723,7 @@ mod tests {
         let file = |ending: &str, numbers| {
             let filed = scratch
                 .0
-                .file(name(1, ending), None, Some(7), records(numbers), None);
+                .file(name(1, ending), header(ending), records(numbers), None);
             filed.unwrap()
         };
         let (panic, count) = file("panic", 10..30);

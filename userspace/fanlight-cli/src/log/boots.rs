@@ -193,13 +193,13 @@ fn open(node: &Node) -> Result<Source> {
     Source::of_node(Log::open(node.entry.path())?, Some(node.age))
 }
 
-/// The logs of earlier boots that have records, the oldest first, for the archive. One that cannot
-/// be read does not hide the others.
+/// The logs of earlier boots that have records and were not filed in this boot, the oldest first, for
+/// the archive. One that cannot be read does not hide the others.
 pub fn with_records(board: &Board) -> Result<Vec<Result<Source>>> {
     let with_records = |node: &Node| {
         let source = open(node)?;
-        let records = Extent::of(&source)?.records;
-        Ok((records > 0).then_some(source))
+        let kept = source.salvaged().is_none_or(|found| found.kept);
+        Ok((kept && !source.is_empty()?).then_some(source))
     };
     let nodes = earlier(board)?;
     let sources = nodes.iter().rev().map(with_records);
@@ -239,7 +239,7 @@ pub fn name(source: &Source) -> String {
         }
         Origin::Earlier { age: Some(age), .. } => format!("boot -{age}"),
         Origin::Earlier { age: None, .. } => "that boot".to_owned(),
-        Origin::Image | Origin::Text { .. } => "the boot of the file".to_owned(),
+        Origin::Image | Origin::Text(_) => "the boot of the file".to_owned(),
     }
 }
 

@@ -225,7 +225,7 @@ impl<'a, W: Write> Printer<'a, W> {
         let mut any = false;
         for boot in &self.boots {
             let source = boot.source;
-            let Some(found) = source.salvaged() else {
+            let Some(found) = source.ended() else {
                 continue;
             };
             any = true;
@@ -235,7 +235,7 @@ impl<'a, W: Write> Printer<'a, W> {
                 eprintln!("fanlight: nothing was found of {name}");
                 continue;
             }
-            let ending = match (found.ending, boots::reason(source)) {
+            let ending = match (found.ending, found.reason) {
                 (Ending::Clean, _) => "ended in order".to_owned(),
                 (Ending::Panic, _) => "ended in a panic".to_owned(),
                 (Ending::Reset, Some(reason)) => format!("ended in a reset ({reason})"),

@@ -7,9 +7,10 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-use fanlight::{Log, Record, Salvaged, Start};
+use fanlight::{Ending, Log, Record, Salvaged, Start};
 
 use super::boot_id::{BootId, Cursor};
+use super::boots;
 use super::clock::Clock;
 use crate::error::{plain, Error, Result};
 
@@ -35,8 +36,8 @@ pub enum Origin {
     Earlier { age: Option<u32>, found: Salvaged },
     /// A saved ring's.
     Image,
-    /// A text file's. The offset is that of the boot's clock.
-    Text { offset: Option<i64> },
+    /// A text file's, with what its header says.
+    Text(Header),
 }
 
 impl Source {
@@ -89,7 +90,7 @@ impl Source {
     pub fn clock_offset(&self) -> Option<i64> {
         match (&self.records, &self.origin) {
             (_, Origin::Earlier { found, .. }) => found.clock_offset,
-            (_, Origin::Text { offset }) => *offset,
+            (_, Origin::Text(header)) => header.offset,
             (Records::Ring(log), _) => log.clock_offset(),
             (Records::Text(_), _) => None,
         }
@@ -116,6 +117,20 @@ impl Source {
     pub fn salvaged(&self) -> Option<&Salvaged> {
         match &self.origin {
             Origin::Earlier { found, .. } => Some(found),
+            _ => None,
+        }
+    }
+
+    /// How its boot ended, if it is an earlier one.
+    pub fn ended(&self) -> Option<Ended> {
+        match &self.origin {
+            Origin::Earlier { found, .. } => Some(Ended {
+                ending: found.ending,
+                missing: found.missing,
+                damaged: found.damaged,
+                reason: boots::reason(self),
+            }),
+            Origin::Text(header) => header.ended.clone(),
             _ => None,
         }
     }
@@ -156,16 +171,16 @@ impl Source {
     }
 }
 
-/// The records of a file that was archived, none if there is no text of /dev/kmsg in it; and the
-/// offset of its clock.
-pub fn archived(path: &Path) -> Result<(Vec<Record<'static>>, Option<i64>)> {
+/// The records of a file that was archived, none if there is no text of /dev/kmsg in it; and its
+/// header.
+pub fn archived(path: &Path) -> Result<(Vec<Record<'static>>, Header)> {
     match text(path)? {
         Some(Source {
             records: Records::Text(records),
-            origin: Origin::Text { offset },
+            origin: Origin::Text(header),
             ..
-        }) => Ok((records, offset)),
-        _ => Ok((Vec::new(), None)),
+        }) => Ok((records, header)),
+        _ => Ok((Vec::new(), Header::default())),
     }
 }
 
@@ -175,19 +190,82 @@ const MESSAGE_MAX: usize = 2048;
 const CHUNK: usize = 8192;
 
 /// What `fanlight log archive` writes before the records.
-const HEADER: &str = "# fanlight log: ";
+const HEADER: &str = "# fanlight log:";
 
-/// The line that keeps with the text what only the driver knows.
-pub fn header(boot_id: Option<BootId>, ending: &str, offset: Option<i64>) -> String {
-    let mut line = HEADER.to_owned();
-    if let Some(id) = boot_id {
-        line.push_str(&format!("boot_id={id} "));
+/// What only the driver knows of an earlier boot, and the hardware of its end. A line keeps it with
+/// the text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    pub boot_id: Option<BootId>,
+    /// Nanoseconds from the time of the records to the wall clock.
+    pub offset: Option<i64>,
+    pub ended: Option<Ended>,
+}
+
+/// How a boot ended, and what of its log is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub ending: Ending,
+    /// Records that were kept and are gone.
+    pub missing: u64,
+    /// Places that held no intact record.
+    pub damaged: u64,
+    /// Why the hardware was reset.
+    pub reason: Option<String>,
+}
+
+impl Header {
+    /// The line, with its newline.
+    pub fn line(&self) -> String {
+        let mut line = HEADER.to_owned();
+        if let Some(id) = self.boot_id {
+            line.push_str(&format!(" boot_id={id}"));
+        }
+        if let Some(offset) = self.offset {
+            line.push_str(&format!(" clock_offset={offset}"));
+        }
+        if let Some(ended) = &self.ended {
+            let Ended {
+                ending,
+                missing,
+                damaged,
+                reason,
+            } = ended;
+            line.push_str(&format!(
+                " missing={missing} damaged={damaged} ending={ending}"
+            ));
+            // Last, since it may have blanks.
+            if let Some(reason) = reason {
+                line.push_str(&format!(" reason={reason}"));
+            }
+        }
+        line.push('\n');
+        line
     }
-    if let Some(offset) = offset {
-        line.push_str(&format!("clock_offset={offset} "));
+
+    /// Takes what follows [`HEADER`] apart. What is not known is left out.
+    fn parse(fields: &str) -> Self {
+        let (fields, reason) = match fields.split_once(" reason=") {
+            Some((fields, reason)) => (fields, Some(reason.trim_end().to_owned())),
+            None => (fields, None),
+        };
+        let value = |name: &str| {
+            let fields = fields.split_whitespace();
+            let mut named = fields.filter_map(|field| field.split_once('='));
+            named.find(|(found, _)| *found == name).map(|found| found.1)
+        };
+        let number = |name| value(name).and_then(|value| value.parse().ok());
+        Self {
+            boot_id: value("boot_id").and_then(BootId::parse),
+            offset: value("clock_offset").and_then(|value| value.parse().ok()),
+            ended: value("ending").map(|ending| Ended {
+                ending: ending.parse().unwrap_or(Ending::Unknown),
+                missing: number("missing").unwrap_or(0),
+                damaged: number("damaged").unwrap_or(0),
+                reason,
+            }),
+        }
     }
-    line.push_str(&format!("ending={ending}\n"));
-    line
 }
 
 /// Reads a text file; `None` if it does not begin as one.
@@ -268,7 +346,7 @@ fn parse(bytes: &[u8]) -> Option<Source> {
     if !is_text(bytes) {
         return None;
     }
-    let (mut boot_id, mut offset) = (None, None);
+    let mut header = Header::default();
     let mut records: Vec<Record<'static>> = Vec::new();
     let mut begin = 0;
     let mut at = 0;
@@ -279,13 +357,7 @@ fn parse(bytes: &[u8]) -> Option<Source> {
             .ok()
             .and_then(|line| line.strip_prefix(HEADER))
         {
-            for field in fields.split_whitespace() {
-                match field.split_once('=') {
-                    Some(("boot_id", value)) => boot_id = BootId::parse(value),
-                    Some(("clock_offset", value)) => offset = value.parse().ok(),
-                    _ => {}
-                }
-            }
+            header = Header::parse(fields);
             begin = end;
         } else if lines.get(i + 1).is_none_or(|next| !next.starts_with(b" ")) {
             records.extend(Record::parse_kmsg(&bytes[begin..end]));
@@ -295,8 +367,8 @@ fn parse(bytes: &[u8]) -> Option<Source> {
     }
     Some(Source {
         records: Records::Text(records),
-        origin: Origin::Text { offset },
-        boot_id,
+        boot_id: header.boot_id,
+        origin: Origin::Text(header),
     })
 }
 
@@ -368,7 +440,17 @@ mod tests {
     #[test]
     fn log_text_keeps_what_the_header_says() {
         let id = BootId::parse("0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11");
-        let mut text = header(id, "panic", Some(-7)).into_bytes();
+        let kept = Header {
+            boot_id: id,
+            offset: Some(-7),
+            ended: Some(Ended {
+                ending: Ending::Reset,
+                missing: 3,
+                damaged: 1,
+                reason: Some("watchdog, fan failure".into()),
+            }),
+        };
+        let mut text = kept.line().into_bytes();
         // No record at all is fine where the header is.
         let empty = parse(&text).unwrap();
         assert_eq!(texts(&empty), [""; 0]);
@@ -377,7 +459,8 @@ mod tests {
         assert_eq!(texts(&source), ["1 one"]);
         assert_eq!(source.boot_id, id);
         assert_eq!(source.clock_offset(), Some(-7));
-        let unknown = parse(header(None, "none", None).as_bytes()).unwrap();
+        assert_eq!(source.ended(), kept.ended);
+        let unknown = parse(Header::default().line().as_bytes()).unwrap();
         assert!(unknown.boot_id.is_none() && !unknown.clock().knows_dates());
     }
 }

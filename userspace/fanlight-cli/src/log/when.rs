@@ -181,7 +181,9 @@ impl Date {
             (None, Some(month), Some(day)) => {
                 let year = civil(today).0;
                 let this = checked_days(year, month, day).filter(|day| *day <= today);
-                this.or_else(|| checked_days(year - 1, month, day))?
+                // A leap day may be that of eight years before.
+                let earlier = || (1..=8).find_map(|n| checked_days(year - n, month, day));
+                this.or_else(earlier)?
             }
             _ => return None,
         };

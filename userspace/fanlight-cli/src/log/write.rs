@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `fanlight log write`: appends to the log.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 
 use fanlight::{Facility, Level, LogWriter};
 
@@ -63,6 +63,8 @@ fn lines(
     loop {
         line.clear();
         let read = input
+            .by_ref()
+            .take(LINE_MAX)
             .read_until(b'\n', &mut line)
             .map_err(|error| Error::message(format!("cannot read stdin: {error}")))?;
         if read == 0 {
@@ -87,9 +89,25 @@ fn lines(
     Ok(())
 }
 
+/// Bytes of a line that are written at once. What is longer is a line of its own, so that one
+/// without an end does not fill the memory.
+const LINE_MAX: u64 = 64 << 10;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn log_write_takes_a_line_without_an_end_in_parts() {
+        let mut input = io::BufReader::new(io::repeat(b'x').take(LINE_MAX * 5 / 2));
+        let mut lens = Vec::new();
+        lines(&mut input, |line| {
+            lens.push(line.len() as u64);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(lens, [LINE_MAX, LINE_MAX, LINE_MAX / 2]);
+    }
 
     #[test]
     fn log_write_goes_on_behind_a_line_that_fails() {

@@ -66,7 +66,7 @@ impl Image {
         Self::text(
             name,
             &format!(
-                "# fanlight log: boot_id={BOOT} clock_offset={zero} ending=panic\n\
+                "# fanlight log: boot_id={BOOT} clock_offset={zero}\n\
                  6,7,1500000,-;one\n\
                  4,8,61000000,-;two\\x0alines\n SUBSYSTEM=usb\n\
                  14,12,3600000001,-;\\xe2\\x80\\xaethree\n"
@@ -604,11 +604,26 @@ fn log_zone_that_is_empty_is_utc() {
 fn log_dates_before_1970_are_read() {
     let image = Image::text(
         "unset",
-        "# fanlight log: clock_offset=0 ending=clean\n6,1,56000000,-;one\n",
+        "# fanlight log: clock_offset=0\n6,1,56000000,-;one\n",
     );
     let printed = image.log_in("EST5", &["--time-format=iso"]);
     let date = text(&printed.stdout).split(' ').next().unwrap().to_owned();
     assert_eq!(date, "1969-12-31T19:00:56,000000-05:00");
     let since = image.log_in("EST5", &["--since", &date]);
     assert_eq!((since.status.code(), text(&since.stderr)), (Some(0), ""));
+}
+
+#[test]
+fn log_file_that_was_archived_says_how_its_boot_ended() {
+    let image = Image::text(
+        "ended",
+        "# fanlight log: missing=3 damaged=1 ending=reset reason=watchdog, overheat\n6,1,5,-;one\n",
+    );
+    let printed = image.log(&["-o", "cat"]);
+    assert_eq!(text(&printed.stdout), "one\n");
+    assert_eq!(
+        text(&printed.stderr),
+        "fanlight: the boot of the file ended in a reset (watchdog, overheat); 3 of its records are \
+         missing, 1 places are damaged\n"
+    );
 }

@@ -344,18 +344,45 @@ impl Log {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn clear(&self) -> Result<()> {
-        // Reading needs no right to write; clearing does.
+        self.let_go("clear", sys::ioctl::clear_log)
+    }
+
+    /// Frees the space that the log of an earlier boot has in the persistent region, when its
+    /// records are stored elsewhere: the next boot does not find them any more. They can be read
+    /// until the driver is unbound.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Log::clear`].
+    ///
+    /// ```no_run
+    /// fanlight::Board::open(0)?.previous_log()?.forget()?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn forget(&self) -> Result<()> {
+        self.let_go("forget", sys::ioctl::forget_log)
+    }
+
+    fn let_go(
+        &self,
+        what: &str,
+        request: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<()>,
+    ) -> Result<()> {
+        // Reading needs no right to write; this does.
         let window = Window::open(self.path())?;
         // Unbinding revokes this mapping. So the node that was just opened is still that of this
         // log, and not of another boot's log that has its name since the driver was bound again.
         self.check()?;
-        match sys::ioctl::clear_log(window.as_fd()) {
+        match request(window.as_fd()) {
             Ok(()) => Ok(()),
             Err(rustix::io::Errno::NOTTY) => Err(Error::WrongKind {
                 path: self.path().into(),
                 wanted: "a log of the previous boot",
             }),
-            Err(error) => Err(Error::io(format!("clear {}", self.path().display()), error)),
+            Err(error) => Err(Error::io(
+                format!("{what} {}", self.path().display()),
+                error,
+            )),
         }
     }
 

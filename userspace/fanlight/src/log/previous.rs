@@ -27,6 +27,22 @@ pub enum Ending {
     None,
 }
 
+/// The words that [`Ending`] prints.
+impl std::str::FromStr for Ending {
+    type Err = ();
+
+    fn from_str(text: &str) -> std::result::Result<Self, ()> {
+        match text {
+            "clean" => Ok(Ending::Clean),
+            "panic" => Ok(Ending::Panic),
+            "reset" => Ok(Ending::Reset),
+            "unknown" => Ok(Ending::Unknown),
+            "none" => Ok(Ending::None),
+            _ => Err(()),
+        }
+    }
+}
+
 impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -69,6 +85,9 @@ pub struct Salvaged {
     /// Nanoseconds to add to a record's time to get the time since 1970; `None` if that boot's
     /// clock was never set, or if this is not known.
     pub clock_offset: Option<i64>,
+    /// Whether the region still has its records, so that the next boot finds them, too:
+    /// [`Log::forget`](crate::Log::forget).
+    pub kept: bool,
 }
 
 impl Salvaged {
@@ -85,13 +104,7 @@ impl Salvaged {
         let number = |name: &str| attribute(name)?.parse().ok();
         Some(Self {
             boot_id: attribute("boot_id"),
-            ending: match attribute("ending")?.as_str() {
-                "clean" => Ending::Clean,
-                "panic" => Ending::Panic,
-                "reset" => Ending::Reset,
-                "none" => Ending::None,
-                _ => Ending::Unknown,
-            },
+            ending: attribute("ending")?.parse().unwrap_or(Ending::Unknown),
             boots_ago: attribute("boots_ago")
                 .and_then(|text| text.parse().ok())
                 .filter(|ago| *ago != 0),
@@ -99,6 +112,7 @@ impl Salvaged {
             missing: number("missing")?,
             damaged: number("damaged")?,
             clock_offset: clock_offset(attributes),
+            kept: attribute("persisted").as_deref() == Some("yes"),
         })
     }
 }

@@ -148,6 +148,12 @@ impl LogWriter {
         let mut rest = &*text;
         loop {
             let (piece, more) = rest.split_at(boundary(rest, room));
+            // The driver takes a newline from the end, as /dev/kmsg does.
+            let ends = piece.last() == Some(&b'\n') && !more.is_empty();
+            let (piece, more) = match piece.len() {
+                2.. if ends => rest.split_at(piece.len() - 1),
+                _ => (piece, more),
+            };
             self.write_as(facility, level, piece)?;
             if more.is_empty() {
                 return Ok(());

@@ -33,6 +33,11 @@ pub(crate) fn clear_log(fd: BorrowedFd<'_>) -> Result<()> {
     unsafe { ioctl(fd, NoArg::<{ abi::IOC_LOG_CLEAR }>::new()) }
 }
 
+pub(crate) fn forget_log(fd: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: FANLIGHT_IOC_LOG_FORGET takes no argument.
+    unsafe { ioctl(fd, NoArg::<{ abi::IOC_LOG_FORGET }>::new()) }
+}
+
 pub(crate) fn var_info(fd: BorrowedFd<'_>) -> Result<fbdev::VarInfo> {
     // SAFETY: FBIOGET_VSCREENINFO writes one struct fb_var_screeninfo, whose twin `VarInfo` is.
     unsafe {
