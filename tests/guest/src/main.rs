@@ -27,6 +27,7 @@ mod wait;
 
 mod board_bad;
 mod board_bind;
+mod board_kernel;
 mod board_nodes;
 mod board_zynq;
 
@@ -126,7 +127,6 @@ fn main() {
         log_batch::TESTS,
         log_clients::TESTS,
         log_order::TESTS,
-        log_late::TESTS,
         log_limit::TESTS,
         log_devkmsg::TESTS,
         log_bind::TESTS,
@@ -165,8 +165,11 @@ fn main() {
         window_revoke::TESTS,
         window_race::TESTS,
         board_bind::TESTS,
+        board_kernel::TESTS,
         window_storm::TESTS,
         window_inject::TESTS,
+        // Others look for what the kernel printed at boot, which this pushes out of its buffer.
+        log_late::TESTS,
     ];
     let tests: Vec<&Test> = areas.iter().flat_map(|area| area.iter()).collect();
     let staged: Vec<&Staged> = [

@@ -173,10 +173,11 @@ const WRITE: Command = Command {
 
 const ARCHIVE: Command = Command {
     name: "archive",
-    summary: "File the logs of earlier boots, and clear them",
+    summary: "File the logs of earlier boots, and make room for later ones",
     about: &[
         "Each boot's log becomes a file that --file reads, named by date, boot id and ending. A \
-         log is cleared when all of its records are in a file on the disk; a file that is there \
+         log gives its space in the persistent region back when all of its records are in a file \
+         on the disk; until the driver is unbound, --boot still shows it. A file that is there \
          already never loses a record. Only one run at a time has the directory, and others wait \
          for it. When a limit is exceeded, the oldest files \
          are removed, those of panics last, and never one that was just written.",
