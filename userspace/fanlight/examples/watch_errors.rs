@@ -4,11 +4,11 @@
 //! `cargo run --example watch_errors`
 
 use fanlight::abi::Watermark;
-use fanlight::{Board, Error, Level, Start};
+use fanlight::{Error, Instance, Level, Start};
 
 fn main() -> Result<(), Error> {
     fanlight::survive_revocation()?;
-    let log = Board::open(0)?.log()?;
+    let log = Instance::open(0)?.log()?;
     // At 256 records, or half a second after the first of them.
     log.set_watermark(Watermark {
         records: 256,

@@ -145,9 +145,9 @@ impl core::error::Error for AccessError {}
 /// borrowed: every value is loaded once, by an access of exactly that width.
 ///
 /// ```no_run
-/// use fanlight::Board;
+/// use fanlight::Instance;
 ///
-/// let map = Board::open(0)?.window("sram")?.map()?;
+/// let map = Instance::open(0)?.window("sram")?.map()?;
 /// let status: u32 = map.read(0x10)?;
 /// println!("status {status:#010x}");
 /// # Ok::<(), fanlight::Error>(())
@@ -160,9 +160,9 @@ pub struct Map {
 /// A window mapped for reading and writing.
 ///
 /// ```no_run
-/// use fanlight::Board;
+/// use fanlight::Instance;
 ///
-/// let mut map = Board::open(0)?.window("sram")?.map_mut()?;
+/// let mut map = Instance::open(0)?.window("sram")?.map_mut()?;
 /// map.write(0x10, 1u32)?;
 /// map.update(0x14, |control: u32| control | 1 << 7)?;
 /// # Ok::<(), fanlight::Error>(())
@@ -177,7 +177,7 @@ impl Map {
     /// Bytes that are mapped.
     ///
     /// ```no_run
-    /// # let map = fanlight::Board::open(0)?.window("sram")?.map()?;
+    /// # let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
     /// println!("{} bytes", map.len());
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -196,7 +196,7 @@ impl Map {
     /// Beyond the end, not aligned to its width, not the width of the registers, or revoked.
     ///
     /// ```no_run
-    /// # let map = fanlight::Board::open(0)?.window("sram")?.map()?;
+    /// # let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
     /// let low: u8 = map.read(0x21)?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -207,7 +207,7 @@ impl Map {
     /// The only width of accesses, in bytes: `reg-io-width` in the device tree.
     ///
     /// ```no_run
-    /// # let map = fanlight::Board::open(0)?.window("regs")?.map()?;
+    /// # let map = fanlight::Instance::open(0)?.window("regs")?.map()?;
     /// assert!(map.io_width().is_none_or(|width| [1, 2, 4].contains(&width)));
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -223,7 +223,7 @@ impl Map {
     /// Beyond the end, or revoked.
     ///
     /// ```no_run
-    /// # let map = fanlight::Board::open(0)?.window("sram")?.map()?;
+    /// # let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
     /// let mut block = [0; 512];
     /// map.copy_to(0, &mut block)?;
     /// # Ok::<(), fanlight::Error>(())
@@ -236,7 +236,7 @@ impl Map {
     /// [`survive_revocation`](crate::survive_revocation).
     ///
     /// ```no_run
-    /// # let map = fanlight::Board::open(0)?.window("sram")?.map()?;
+    /// # let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
     /// if map.is_revoked() {
     ///     eprintln!("the device is gone");
     /// }
@@ -266,7 +266,7 @@ impl MapMut {
     /// Beyond the end, not aligned to its width, not the width of the registers, or revoked.
     ///
     /// ```no_run
-    /// # let mut map = fanlight::Board::open(0)?.window("sram")?.map_mut()?;
+    /// # let mut map = fanlight::Instance::open(0)?.window("sram")?.map_mut()?;
     /// map.write(0x20, 0xffu8)?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -281,7 +281,7 @@ impl MapMut {
     /// As [`write`](Self::write).
     ///
     /// ```no_run
-    /// # let mut map = fanlight::Board::open(0)?.window("sram")?.map_mut()?;
+    /// # let mut map = fanlight::Instance::open(0)?.window("sram")?.map_mut()?;
     /// map.update(0x20, |value: u32| value & !1)?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -301,7 +301,7 @@ impl MapMut {
     /// Beyond the end, or revoked.
     ///
     /// ```no_run
-    /// # let mut map = fanlight::Board::open(0)?.window("sram")?.map_mut()?;
+    /// # let mut map = fanlight::Instance::open(0)?.window("sram")?.map_mut()?;
     /// map.copy_from(0, b"hello")?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -316,7 +316,7 @@ impl MapMut {
     /// Beyond the end, or revoked.
     ///
     /// ```no_run
-    /// # let mut map = fanlight::Board::open(0)?.window("sram")?.map_mut()?;
+    /// # let mut map = fanlight::Instance::open(0)?.window("sram")?.map_mut()?;
     /// map.fill(0, 4096, 0)?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```

@@ -10,9 +10,9 @@ use crate::access::AccessError;
 /// Why something did not work. The text says what to do about it, where there is something to do.
 ///
 /// ```
-/// use fanlight::{Board, Error};
+/// use fanlight::{Instance, Error};
 ///
-/// match Board::open("/nonexistent") {
+/// match Instance::open("/nonexistent") {
 ///     Err(Error::NoDevice { path, .. }) => assert_eq!(path.to_str(), Some("/nonexistent")),
 ///     other => panic!("{other:?}"),
 /// }
@@ -27,19 +27,19 @@ pub enum Error {
         /// What is the matter and what to do, as far as the kernel tells.
         hint: String,
     },
-    /// The board has no window of that name.
+    /// The instance has no window of that name.
     NoWindow {
-        /// The board's directory.
-        board: PathBuf,
+        /// The instance's directory.
+        instance: PathBuf,
         /// The name.
         name: String,
         /// The names that there are.
         windows: Vec<String>,
     },
-    /// None of the board's windows is a framebuffer.
+    /// None of the instance's windows is a framebuffer.
     NoFramebuffer {
-        /// The board's directory.
-        board: PathBuf,
+        /// The instance's directory.
+        instance: PathBuf,
     },
     /// The rights of the node or of the kernel are against it.
     Permission {
@@ -144,14 +144,14 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NoDevice { path, hint } => write!(f, "{}: {hint}", path.display()),
-            Error::NoWindow { board, name, windows } if windows.is_empty() => {
-                write!(f, "{} has no window '{name}', nor any other", board.display())
+            Error::NoWindow { instance, name, windows } if windows.is_empty() => {
+                write!(f, "{} has no window '{name}', nor any other", instance.display())
             }
-            Error::NoWindow { board, name, windows } => {
-                write!(f, "{} has no window '{name}'; it has {}", board.display(), windows.join(", "))
+            Error::NoWindow { instance, name, windows } => {
+                write!(f, "{} has no window '{name}'; it has {}", instance.display(), windows.join(", "))
             }
-            Error::NoFramebuffer { board } => {
-                write!(f, "{} has no framebuffer: 'fanlight list' shows what there is", board.display())
+            Error::NoFramebuffer { instance } => {
+                write!(f, "{} has no framebuffer: 'fanlight list' shows what there is", instance.display())
             }
             Error::Permission { path, hint } => write!(f, "{}: permission denied: {hint}", path.display()),
             Error::AbiNewer { path, driver, what } => write!(
@@ -199,8 +199,8 @@ impl std::error::Error for Error {
 /// The result of everything that can fail.
 ///
 /// ```
-/// fn boards() -> fanlight::Result<usize> {
-///     Ok(fanlight::Board::list()?.len())
+/// fn instances() -> fanlight::Result<usize> {
+///     Ok(fanlight::Instance::list()?.len())
 /// }
 /// ```
 pub type Result<T> = std::result::Result<T, Error>;
@@ -227,7 +227,7 @@ mod tests {
             "cannot open x.png: No such file or directory"
         );
         let none = Error::NoWindow {
-            board: "/dev/fanlight0".into(),
+            instance: "/dev/fanlight0".into(),
             name: "sram".into(),
             windows: vec!["fb".into(), "log".into()],
         };

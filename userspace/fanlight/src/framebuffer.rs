@@ -33,7 +33,7 @@ use crate::window::{self, Window};
 /// use embedded_graphics::prelude::*;
 /// use embedded_graphics::primitives::{Circle, PrimitiveStyle};
 ///
-/// let mut screen = fanlight::Board::open(0)?.framebuffer()?;
+/// let mut screen = fanlight::Instance::open(0)?.framebuffer()?;
 /// screen.clear(Rgb888::BLACK)?;
 /// Circle::new(Point::new(20, 20), 200)
 ///     .into_styled(PrimitiveStyle::with_stroke(Rgb888::YELLOW, 3))
@@ -221,7 +221,7 @@ impl Framebuffer {
     /// ```no_run
     /// use embedded_graphics::{pixelcolor::Rgb888, prelude::*};
     ///
-    /// let mut screen = fanlight::Board::open(0)?.framebuffer()?;
+    /// let mut screen = fanlight::Instance::open(0)?.framebuffer()?;
     /// screen.double_buffer();
     /// for shade in 0..=255 {
     ///     screen.clear(Rgb888::new(shade, shade, shade))?;
@@ -242,7 +242,7 @@ impl Framebuffer {
     /// The driver refused, or the device is gone.
     ///
     /// ```no_run
-    /// # let mut screen = fanlight::Board::open(0)?.framebuffer()?;
+    /// # let mut screen = fanlight::Instance::open(0)?.framebuffer()?;
     /// screen.present()?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -263,7 +263,7 @@ impl Framebuffer {
     /// There is no such page, the driver refused, or the device is gone.
     ///
     /// ```no_run
-    /// # let mut screen = fanlight::Board::open(0)?.framebuffer()?;
+    /// # let mut screen = fanlight::Instance::open(0)?.framebuffer()?;
     /// screen.show_page(0)?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -302,7 +302,7 @@ impl Framebuffer {
     /// What shows this framebuffer cannot do that, or the device is gone.
     ///
     /// ```no_run
-    /// # let screen = fanlight::Board::open(0)?.framebuffer()?;
+    /// # let screen = fanlight::Instance::open(0)?.framebuffer()?;
     /// screen.blank(true)?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -331,7 +331,7 @@ impl Framebuffer {
     /// The open window, unless it is a plain file.
     ///
     /// ```no_run
-    /// # let screen = fanlight::Board::open(0)?.framebuffer()?;
+    /// # let screen = fanlight::Instance::open(0)?.framebuffer()?;
     /// if let Some(window) = screen.window() {
     ///     println!("{:?}", window.info()?.scanout);
     /// }
@@ -345,7 +345,7 @@ impl Framebuffer {
     ///
     /// ```no_run
     /// # use embedded_graphics::{pixelcolor::Rgb888, prelude::*};
-    /// let mut screen = fanlight::Board::open(0)?.framebuffer()?;
+    /// let mut screen = fanlight::Instance::open(0)?.framebuffer()?;
     /// screen.clear(Rgb888::BLACK).map_err(|error| screen.name_error(error))?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -359,7 +359,7 @@ impl Framebuffer {
     /// The descriptor of the device.
     ///
     /// ```no_run
-    /// # let screen = fanlight::Board::open(0)?.framebuffer()?;
+    /// # let screen = fanlight::Instance::open(0)?.framebuffer()?;
     /// assert!(screen.device_fd().is_some());
     /// # Ok::<(), fanlight::Error>(())
     /// ```

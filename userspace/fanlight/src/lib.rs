@@ -12,8 +12,6 @@ extern crate alloc;
 
 pub mod abi;
 mod access;
-#[cfg(feature = "std")]
-mod board;
 mod canvas;
 #[cfg(feature = "std")]
 mod diagnose;
@@ -27,6 +25,8 @@ mod geometry;
 #[cfg(feature = "std")]
 mod info;
 #[cfg(feature = "std")]
+mod instance;
+#[cfg(feature = "std")]
 mod log;
 #[cfg(feature = "png")]
 mod picture;
@@ -37,8 +37,6 @@ mod window;
 pub use access::{AccessError, WindowName};
 #[cfg(feature = "std")]
 pub use access::{Map, MapMut};
-#[cfg(feature = "std")]
-pub use board::{Board, Locator, WindowEntry};
 pub use canvas::Canvas;
 #[cfg(feature = "std")]
 pub use error::{Error, Result};
@@ -47,6 +45,8 @@ pub use framebuffer::Framebuffer;
 pub use geometry::{Field, Geometry, PixelFormat};
 #[cfg(feature = "std")]
 pub use info::{Backing, Cache, Info, Kind, Rights, Scanout};
+#[cfg(feature = "std")]
+pub use instance::{Instance, Locator, WindowEntry};
 #[cfg(feature = "std")]
 pub use log::{
     Caller, Ending, Facility, Glimpse, Level, Log, LogWriter, Reader, Record, Records, Salvaged,

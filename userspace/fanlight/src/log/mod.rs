@@ -35,7 +35,7 @@ use crate::window::Window;
 /// that was overwritten while it was copied.
 ///
 /// ```no_run
-/// let log = fanlight::Board::open(0)?.log()?;
+/// let log = fanlight::Instance::open(0)?.log()?;
 /// for record in log.records() {
 ///     let record = record?;
 ///     println!("{:>6} {} {}", record.seq, record.level, record.text_lossy());
@@ -209,7 +209,7 @@ impl Log {
     /// a record has the same date whenever it is printed.
     ///
     /// ```no_run
-    /// let log = fanlight::Board::open(0)?.log()?;
+    /// let log = fanlight::Instance::open(0)?.log()?;
     /// for record in log.records() {
     ///     let ns = record?.ns;
     ///     let unix = log.clock_offset().map(|offset| offset.saturating_add_unsigned(ns));
@@ -325,7 +325,7 @@ impl Log {
     /// What was salvaged of the previous boot; `None` if this is not `log.prev`.
     ///
     /// ```no_run
-    /// let log = fanlight::Board::open(0)?.previous_log()?;
+    /// let log = fanlight::Instance::open(0)?.previous_log()?;
     /// println!("{:?}", log.salvaged());
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -340,7 +340,7 @@ impl Log {
     /// It is not `log.prev`, or it may not be written.
     ///
     /// ```no_run
-    /// fanlight::Board::open(0)?.previous_log()?.clear()?;
+    /// fanlight::Instance::open(0)?.previous_log()?.clear()?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn clear(&self) -> Result<()> {

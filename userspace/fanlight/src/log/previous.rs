@@ -60,7 +60,7 @@ impl fmt::Display for Ending {
 /// ```no_run
 /// use fanlight::Ending;
 ///
-/// let log = fanlight::Board::open(0)?.previous_log()?;
+/// let log = fanlight::Instance::open(0)?.previous_log()?;
 /// if log.salvaged().is_some_and(|salvaged| salvaged.ending == Ending::Panic) {
 ///     println!("the last boot ended in a panic");
 /// }

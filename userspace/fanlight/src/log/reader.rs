@@ -31,7 +31,7 @@ pub enum Start {
 /// ```no_run
 /// use fanlight::Start;
 ///
-/// let log = fanlight::Board::open(0)?.log()?;
+/// let log = fanlight::Instance::open(0)?.log()?;
 /// let mut reader = log.reader(Start::Oldest)?;
 /// while let Some(record) = reader.next_record()? {
 ///     if record.lost > 0 {
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
     /// The device is gone.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// # let mut reader = log.reader(fanlight::Start::Oldest)?;
     /// if let Some(record) = reader.next_record()? {
     ///     println!("{}", record.text_lossy());
@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
     /// The device is gone, or the error of `each`, behind whose record the reader stays.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// # let mut reader = log.reader(fanlight::Start::Oldest)?;
     /// let mut errors = 0;
     /// let all = reader.drain(|record| {
@@ -186,7 +186,7 @@ impl<'a> Reader<'a> {
     /// The device is gone.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// # let mut reader = log.reader(fanlight::Start::Oldest)?;
     /// let errors = reader.fold(0, |errors, record| {
     ///     if record.level() <= fanlight::Level::Err {
@@ -236,7 +236,7 @@ impl<'a> Reader<'a> {
     /// The device is gone.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// # let mut reader = log.reader(fanlight::Start::Newest)?;
     /// if !reader.wait(Some(std::time::Duration::from_secs(5)))? {
     ///     println!("nothing for five seconds");
@@ -290,7 +290,7 @@ impl<'a> Reader<'a> {
     /// The device is gone.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// # let mut reader = log.reader(fanlight::Start::Newest)?;
     /// if !reader.prepare_wait()? {
     ///     // Poll `log.as_fd()` for reading here.
@@ -318,7 +318,7 @@ impl<'a> Reader<'a> {
     /// Records that this reader has lost so far.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// # let reader = log.reader(fanlight::Start::Oldest)?;
     /// assert_eq!(reader.lost(), 0);
     /// # Ok::<(), fanlight::Error>(())
@@ -338,7 +338,7 @@ fn at_the_end(events: PollFlags) -> Option<bool> {
 /// The records of a log, one by one; see [`Log::records`].
 ///
 /// ```no_run
-/// let log = fanlight::Board::open(0)?.log()?;
+/// let log = fanlight::Instance::open(0)?.log()?;
 /// let first = log.records().next().transpose()?;
 /// # Ok::<(), fanlight::Error>(())
 /// ```

@@ -305,7 +305,7 @@ impl<'a> Record<'a> {
     /// A copy that borrows nothing.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// # let mut reader = log.reader(fanlight::Start::Oldest)?;
     /// let first = reader.next_record()?.map(|record| record.into_owned());
     /// # Ok::<(), fanlight::Error>(())
@@ -321,7 +321,7 @@ impl<'a> Record<'a> {
     /// The text, with replacement characters for what is not UTF-8.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// for record in log.records() {
     ///     println!("{}", record?.text_lossy());
     /// }
@@ -334,7 +334,7 @@ impl<'a> Record<'a> {
     /// The pairs of the dictionary.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// for record in log.records() {
     ///     for (key, value) in record?.pairs() {
     ///         println!("{} is {}", String::from_utf8_lossy(key), String::from_utf8_lossy(value));
@@ -362,7 +362,7 @@ impl<'a> Record<'a> {
     /// Those of `out`.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// let with_caller = log.shows_callers();
     /// for record in log.records() {
     ///     record?.write_kmsg(with_caller, &mut std::io::stdout().lock()).expect("stdout");

@@ -20,7 +20,7 @@ impl Log {
     /// The device is gone, or the error of `out`.
     ///
     /// ```no_run
-    /// let log = fanlight::Board::open(0)?.log()?;
+    /// let log = fanlight::Instance::open(0)?.log()?;
     /// let file = std::fs::File::create("saved.log").expect("a writable directory");
     /// println!("{} records saved", log.save_to(file)?);
     /// # Ok::<(), fanlight::Error>(())

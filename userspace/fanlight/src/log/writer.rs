@@ -17,7 +17,7 @@ use crate::sys;
 /// ```no_run
 /// use fanlight::Level;
 ///
-/// let mut log = fanlight::Board::open(0)?.log_writer()?;
+/// let mut log = fanlight::Instance::open(0)?.log_writer()?;
 /// log.write(Level::Warning, b"battery at 10 %")?;
 /// # Ok::<(), fanlight::Error>(())
 /// ```
