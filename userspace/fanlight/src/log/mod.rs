@@ -356,7 +356,7 @@ impl Log {
     /// As those of [`Log::clear`].
     ///
     /// ```no_run
-    /// fanlight::Board::open(0)?.previous_log()?.forget()?;
+    /// fanlight::Instance::open(0)?.previous_log()?.forget()?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn forget(&self) -> Result<()> {
