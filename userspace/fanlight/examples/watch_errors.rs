@@ -8,14 +8,13 @@ use fanlight::{Error, Instance, Level, Start};
 
 fn main() -> Result<(), Error> {
     fanlight::survive_revocation()?;
-    let log = Instance::open(0)?.log()?;
+    let mut reader = Instance::open(0)?.log()?.reader(Start::Oldest)?;
     // At 256 records, or half a second after the first of them.
-    log.set_watermark(Watermark {
+    reader.set_watermark(Watermark {
         records: 256,
         delay_us: 500_000,
         ..Watermark::default()
     })?;
-    let mut reader = log.reader(Start::Oldest)?;
     loop {
         reader.drain(|record| {
             if record.lost > 0 {

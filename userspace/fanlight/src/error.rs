@@ -119,6 +119,35 @@ impl Error {
         }
     }
 
+    fn io_kind(&self) -> io::ErrorKind {
+        match self {
+            Error::NoDevice { .. } | Error::NoWindow { .. } | Error::NoFramebuffer { .. } => {
+                io::ErrorKind::NotFound
+            }
+            Error::Permission { .. }
+            | Error::Access {
+                source: AccessError::ReadOnly,
+                ..
+            } => io::ErrorKind::PermissionDenied,
+            Error::AbiNewer { .. }
+            | Error::Access {
+                source: AccessError::NotCached,
+                ..
+            } => io::ErrorKind::Unsupported,
+            Error::Access {
+                source: AccessError::Revoked | AccessError::BusError { .. },
+                ..
+            } => io::ErrorKind::Other,
+            Error::WrongKind { .. } | Error::Mode { .. } | Error::Access { .. } => {
+                io::ErrorKind::InvalidInput
+            }
+            Error::Log { .. } => io::ErrorKind::InvalidData,
+            #[cfg(feature = "png")]
+            Error::Picture { .. } => io::ErrorKind::InvalidData,
+            Error::Io { source, .. } => source.kind(),
+        }
+    }
+
     pub(crate) fn io(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
         Error::Io {
             what: what.into(),
@@ -131,6 +160,30 @@ impl Error {
             path: Some(path.into()),
             source,
         }
+    }
+}
+
+/// For functions whose error is that of the standard library. The error is kept, with its text:
+/// [`io::Error::get_ref`] has it.
+///
+/// ```
+/// use std::io;
+///
+/// fn open() -> io::Result<fanlight::Instance> {
+///     Ok(fanlight::Instance::open("/nonexistent")?)
+/// }
+/// assert_eq!(open().unwrap_err().kind(), io::ErrorKind::NotFound);
+/// ```
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::new(error.io_kind(), error)
+    }
+}
+
+/// As for [`Error`].
+impl From<AccessError> for io::Error {
+    fn from(error: AccessError) -> Self {
+        Error::from(error).into()
     }
 }
 
@@ -208,6 +261,24 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cli_errors_keep_their_kind_and_text_as_errors_of_io() {
+        let denied = Error::io("open x", io::Error::from_raw_os_error(13));
+        let text = denied.to_string();
+        let error = io::Error::from(denied);
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(error.to_string(), text);
+        assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()));
+        let beyond = AccessError::OutOfBounds {
+            offset: 8,
+            count: 4,
+            size: 8,
+        };
+        let error = io::Error::from(beyond);
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(error.to_string(), beyond.to_string());
+    }
 
     #[test]
     fn cli_errors_say_what_to_do() {

@@ -6,10 +6,10 @@ use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-use embedded_graphics::pixelcolor::Rgb888;
-use embedded_graphics::prelude::{Dimensions, DrawTarget};
-use embedded_graphics::primitives::Rectangle;
-use embedded_graphics::Pixel;
+use embedded_graphics_core::pixelcolor::Rgb888;
+use embedded_graphics_core::prelude::{Dimensions, DrawTarget};
+use embedded_graphics_core::primitives::Rectangle;
+use embedded_graphics_core::Pixel;
 use rustix::io::Errno;
 
 use crate::abi;
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::fbdev;
 use crate::geometry::Geometry;
 use crate::sys::{self, Rules};
-use crate::window::{self, Window};
+use crate::window::{self, Part, Window};
 
 /// A framebuffer, mapped, that embedded-graphics can draw on.
 ///
@@ -40,6 +40,7 @@ use crate::window::{self, Window};
 ///     .draw(&mut screen)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Debug)]
 pub struct Framebuffer {
     canvas: Canvas,
     /// `None`: a plain file, which has one page and nobody who shows it.
@@ -121,10 +122,14 @@ impl Framebuffer {
         let rules = if info.is_some_and(|info| info.cache == abi::CACHE_NONCACHED) {
             Rules::Ordered
         } else {
-            Rules::Any
+            Rules::Uncached
         };
-        let offset = info.map_or(0, |info| info.offset as usize);
-        let memory = window::map(device.file(), &path, len, writable, rules, offset)?;
+        let part = Part {
+            offset: info.map_or(0, |info| info.offset.into()),
+            first: 0,
+            len,
+        };
+        let memory = window::map(device.file(), &path, part, writable, rules)?;
         let shown = (var.yoffset / geometry.height()).min(pages - 1);
         let canvas = Canvas::from_memory(memory, geometry, shown as usize * geometry.bytes());
         Ok(Self {
@@ -166,7 +171,12 @@ impl Framebuffer {
             let what = format!("its {len} bytes are less than one picture of {geometry}");
             return Err(Error::Mode { path, what });
         }
-        let memory = window::map(&file, &path, geometry.bytes(), true, Rules::Any, 0)?;
+        let part = Part {
+            offset: 0,
+            first: 0,
+            len: geometry.bytes(),
+        };
+        let memory = window::map(&file, &path, part, true, Rules::Cached)?;
         let canvas = Canvas::from_memory(memory, geometry, 0);
         Ok(Self {
             canvas,

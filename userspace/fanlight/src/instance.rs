@@ -400,7 +400,7 @@ impl Instance {
     /// ```no_run
     /// use fanlight::Level;
     ///
-    /// fanlight::Instance::open(0)?.log_writer()?.write(Level::Notice, b"door opened")?;
+    /// fanlight::Instance::open(0)?.log_writer()?.append(Level::Notice, b"door opened")?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn log_writer(&self) -> Result<LogWriter> {

@@ -6,7 +6,11 @@
 )]
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
-#![warn(missing_docs, clippy::undocumented_unsafe_blocks)]
+#![warn(
+    missing_debug_implementations,
+    missing_docs,
+    clippy::undocumented_unsafe_blocks
+)]
 
 extern crate alloc;
 
@@ -34,6 +38,13 @@ mod sys;
 #[cfg(feature = "std")]
 mod window;
 
+#[cfg(feature = "log")]
+pub use self::log::Logger;
+#[cfg(feature = "std")]
+pub use self::log::{
+    Caller, Ending, Facility, Glimpse, Level, Log, LogWriter, Reader, Record, Records, Salvaged,
+    Start, UnknownName, WallClock,
+};
 pub use access::{AccessError, WindowName};
 #[cfg(feature = "std")]
 pub use access::{Map, MapMut};
@@ -47,14 +58,13 @@ pub use geometry::{Field, Geometry, PixelFormat};
 pub use info::{Backing, Cache, Info, Kind, Rights, Scanout};
 #[cfg(feature = "std")]
 pub use instance::{Instance, Locator, WindowEntry};
-#[cfg(feature = "std")]
-pub use log::{
-    Caller, Ending, Facility, Glimpse, Level, Log, LogWriter, Reader, Record, Records, Salvaged,
-    Start, UnknownName,
-};
 #[cfg(feature = "png")]
 pub use picture::{Picture, PICTURE_LIMIT};
-pub use sys::memory::Word;
+#[cfg(feature = "std")]
+pub use sys::atomics::{Atomic, Atomics};
+#[cfg(feature = "std")]
+pub use sys::barrier;
+pub use sys::word::Word;
 #[cfg(feature = "std")]
 pub use window::Window;
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// How urgent a record is, from the most to the least.
 ///
@@ -208,7 +209,7 @@ impl fmt::Display for Caller {
 pub struct Record<'a> {
     /// Its number; they go up by one.
     pub seq: u64,
-    /// Nanoseconds since boot.
+    /// Nanoseconds since boot; [`since_boot`](Self::since_boot) has it as a [`Duration`].
     pub ns: u64,
     /// How urgent it is.
     pub level: Level,
@@ -316,6 +317,19 @@ impl<'a> Record<'a> {
             dict: self.dict.into_owned().into(),
             ..self
         }
+    }
+
+    /// The time since boot. [`WallClock`](crate::WallClock) makes the time of day of it.
+    ///
+    /// ```
+    /// use fanlight::{Level, Record};
+    /// use std::time::Duration;
+    ///
+    /// let record = Record::new(7, 1_500_000_000, Level::Info, b"usb 1-1: new device");
+    /// assert_eq!(record.since_boot(), Duration::from_millis(1500));
+    /// ```
+    pub fn since_boot(&self) -> Duration {
+        Duration::from_nanos(self.ns)
     }
 
     /// The text, with replacement characters for what is not UTF-8.

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use fanlight_ring::{Header, Next, Ring, Word, Writer, HEADER_SIZE, RECORD_MAX};
 
+use super::reader::Scan;
 use super::{Log, Start};
 use crate::error::{Error, Result};
 
@@ -26,9 +27,10 @@ impl Log {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn save_to(&self, mut out: impl Write) -> Result<u64> {
-        let ring = self.ring()?;
+        let ring = self.ring();
         let sizes = ring.lanes().map(|lane| lane.size());
-        let mut reader = self.reader(Start::Oldest)?;
+        self.let_driver_catch_up();
+        let mut reader = Scan::new(self.clone(), Start::Oldest);
         let first_seq = match reader.cursor.seq() {
             Some(seq) => seq,
             None => ring.header().first_seq(),
