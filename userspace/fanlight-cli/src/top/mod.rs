@@ -30,7 +30,7 @@ struct View<'a> {
     windows: Vec<(WindowEntry, Info)>,
     picture: Option<Framebuffer>,
     log: Option<&'a Log>,
-    reader: Option<Reader<'a>>,
+    reader: Option<Reader>,
     before: Option<Sample>,
     rates: Option<(u64, u64)>,
     lost: u64,
