@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Registers by a structure of the crate safe-mmio: reads the identification of an ARM PrimeCell,
-//! as every PL011 UART, PL061 GPIO and PL031 clock has it, from a window with `reg`.
+//! Registers by a structure of the crate safe-mmio: reads what an ARM PrimeCell is, as every PL011
+//! UART, PL061 GPIO and PL031 clock has it, from a window with `reg`.
 //!
 //! `cargo run --example registers -- /dev/fanlight0/regs`
 
 use fanlight::Window;
-use safe_mmio::fields::{ReadPure, ReadPureWrite};
+use safe_mmio::fields::ReadPure;
 use safe_mmio::{field_shared, SharedMmioPointer, UniqueMmioPointer};
 
-/// A PrimeCell: its own registers, then what it is.
+/// The last registers of a PrimeCell's page.
 #[repr(C)]
-struct PrimeCell {
-    own: [ReadPureWrite<u32>; 0xfe0 / 4],
+struct Identification {
     peripheral: [ReadPure<u32>; 4],
     cell: [ReadPure<u32>; 4],
 }
@@ -21,9 +20,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let node = node.unwrap_or_else(|| "/dev/fanlight0/regs".into());
     // If nothing answers at the address, that is an error and not the end of the program.
     fanlight::survive_revocation()?;
-    // Only the page that is needed, whatever the size of the window.
-    let mut map = Window::open(&node)?.map_range_mut(..0x1000)?;
-    let pointer = map.ptr_at::<PrimeCell>(0)?;
+    // Only what is needed, whatever the size of the window.
+    let mut map = Window::open(&node)?.map_range_mut(0xfe0..0x1000)?;
+    let pointer = map.ptr_at::<Identification>(0)?;
     // SAFETY: the structure is inside of the map and aligned, and nothing else in this program uses
     // the map.
     let registers = unsafe { UniqueMmioPointer::new(pointer) };
@@ -37,11 +36,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             format!("{node} is not a PrimeCell: its identification is {cell:#010x}").into(),
         );
     }
-    println!(
-        "{node}: part {:#05x}, revision {}",
-        peripheral & 0xfff,
-        peripheral >> 20 & 0xf
-    );
+    let (part, revision) = (peripheral & 0xfff, peripheral >> 20 & 0xf);
+    println!("{node}: part {part:#05x}, revision {revision}");
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::{Facility, Level, LogWriter};
 use crate::error::Result;
 
-/// A backend for the crate [`log`]: every message becomes a record, with the module that wrote it in
-/// front.
+/// A backend for the crate [`log`]: every message becomes a record, with the module that wrote it
+/// in front.
 ///
 /// A message of several lines becomes one record, a long one several. A message that cannot be
 /// written is lost, since [`log::Log`] has no way to report an error; beyond the node's write limit

@@ -186,8 +186,8 @@ impl Log {
 
     /// A reader with a place of its own, which can wait for more.
     ///
-    /// It opens the node once more, so that readers wait independently of each other. A program that
-    /// gives up its rights makes its readers before that.
+    /// It opens the node once more, so that readers wait independently of each other. A program
+    /// that gives up its rights makes its readers before that.
     ///
     /// # Errors
     ///
@@ -255,8 +255,8 @@ impl Log {
         previous::clock_offset(&info::sysfs(self.path())?)
     }
 
-    /// The clock that turns a record's time into the time of day; `None` if that is not known. It is
-    /// what [`clock_offset`](Self::clock_offset) returns now.
+    /// The clock that turns a record's time into the time of day; `None` if that is not known. It
+    /// is what [`clock_offset`](Self::clock_offset) returns now.
     ///
     /// ```no_run
     /// use std::time::SystemTime;

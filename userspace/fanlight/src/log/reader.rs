@@ -418,7 +418,8 @@ impl Reader {
     /// wait then.
     ///
     /// ```no_run
-    /// # let mut reader = fanlight::Instance::open(0)?.previous_log()?.reader(fanlight::Start::Oldest)?;
+    /// # let log = fanlight::Instance::open(0)?.previous_log()?;
+    /// # let mut reader = log.reader(fanlight::Start::Oldest)?;
     /// while let Some(record) = reader.next_record()? {
     ///     println!("{}", record.text_lossy());
     /// }

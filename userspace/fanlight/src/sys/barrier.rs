@@ -6,13 +6,16 @@
 //!
 //! | First | Then | Ordered? |
 //! |---|---|---|
-//! | an access to a noncached window | an access to the same device | yes, always |
-//! | a store to memory | [`MapMut::write`](crate::MapMut::write) to a noncached window | yes, as with writel(): the device sees the store |
-//! | [`Map::read`](crate::Map::read) of a noncached window | a load from memory | yes, as with readl(): what a device wrote before its register said so is seen |
-//! | `MapMut::write` to a noncached window | an access to memory | no: call [`order`] |
-//! | [`copy_to`](crate::Map::copy_to), [`copy_from`](crate::MapMut::copy_from), [`fill`](crate::MapMut::fill) | anything else | no, as with memcpy_toio(): call [`order`] |
-//! | an access to a cached or write-combined window | any access to another address | no: call [`order`] |
-//! | an access by a pointer of [`as_ptr`](crate::Map::as_ptr) | an access to memory | no: call [`order`] |
+//! | an access to a noncached window | an access to the same device | yes |
+//! | a store to memory | [`write`] to a noncached window | yes, as with writel() |
+//! | [`read`] of a noncached window | a load from memory | yes, as with readl() |
+//! | [`write`] to a noncached window | an access to memory | no: call [`order`] |
+//! | [`copy_to`], [`copy_from`], [`fill`] | an access to memory | no: call [`order`] |
+//! | an access by a pointer of [`as_ptr`] | an access to memory | no: call [`order`] |
+//! | an access to memory | an access to memory | no: call [`order`] |
+//!
+//! So a device that is started by `write` sees what was stored to memory before, and what a device
+//! has stored before its register said so is seen after `read`.
 //!
 //! Memory is ordinary memory as well as cached and write-combined windows. An atomic `fence()` of
 //! the standard library orders accesses for other processors only; a device needs [`order`].
@@ -38,6 +41,13 @@
 //! doorbell.write(0, 1u32)?;
 //! # Ok::<(), fanlight::Error>(())
 //! ```
+//!
+//! [`as_ptr`]: crate::Map::as_ptr
+//! [`copy_from`]: crate::MapMut::copy_from
+//! [`copy_to`]: crate::Map::copy_to
+//! [`fill`]: crate::MapMut::fill
+//! [`read`]: crate::Map::read
+//! [`write`]: crate::MapMut::write
 
 /// Orders all accesses before it against all accesses after it, for processors and for devices:
 /// `dmb sy` on ARM. It does not wait.

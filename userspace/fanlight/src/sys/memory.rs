@@ -92,9 +92,9 @@ pub(crate) struct Memory {
 
 // SAFETY: nothing in it is tied to a thread.
 unsafe impl Send for Memory {}
-// SAFETY: as for ordinary memory, only a method with `&mut self` stores, so that no store races with
-// another access by this program. A bus error of one thread is seen by the accesses of the others:
-// see `fault.rs`.
+// SAFETY: as for ordinary memory, only a method with `&mut self` stores, so that no store races
+// with another access by this program. A bus error of one thread is seen by the accesses of the
+// others: see `fault.rs`.
 unsafe impl Sync for Memory {}
 
 impl fmt::Debug for Memory {
