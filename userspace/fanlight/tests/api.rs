@@ -17,11 +17,13 @@ use fanlight::{
 };
 use tokio::io::unix::AsyncFd;
 
-const fn any_thread<T: Send + Sync + Debug>() {}
-const fn own<T: 'static>() {}
-const fn descriptor<T: AsFd + AsRawFd>() {}
+fn any_thread<T: Send + Sync + Debug>() {}
+fn own<T: 'static>() {}
+fn descriptor<T: AsFd + AsRawFd>() {}
 
-const _: () = {
+/// The compiler checks it.
+#[test]
+fn log_and_window_types_can_be_shared_and_printed() {
     any_thread::<AccessError>();
     any_thread::<Atomics<AtomicU32>>();
     any_thread::<Canvas>();
@@ -48,7 +50,7 @@ const _: () = {
     descriptor::<LogWriter>();
     descriptor::<Reader>();
     descriptor::<Window>();
-};
+}
 
 /// A structure with a log and its reader, which can be moved.
 #[derive(Debug)]

@@ -23,6 +23,10 @@ use crate::sys::word::sealed::Word as _;
 use crate::sys::word::Word;
 
 /// What a memory's accesses have to be.
+#[cfg_attr(
+    not(feature = "std"),
+    expect(dead_code, reason = "only a driver has these")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rules {
     /// Ordinary memory, cached: any, atomic ones too.
