@@ -21,7 +21,7 @@ tests! {
         window_example_registers_identifies_a_primecell,
         fb_example_bounce_draws_a_ball;
     regs:
-        window_example_registers_reports_a_bus_error;
+        window_regs_example_reports_a_bus_error;
 }
 
 /// Where the quick image has them.
@@ -151,7 +151,7 @@ fn window_example_registers_identifies_a_primecell() {
     assert!(ran.err.contains("is not a PrimeCell"), "{ran:?}");
 }
 
-fn window_example_registers_reports_a_bus_error() {
+fn window_regs_example_reports_a_bus_error() {
     let hole = crate::window_regs::HOLE;
     let ran = run_example("registers", &[&hole.path()]);
     assert_eq!(ran.status, 1, "{ran:?}");
