@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use fanlight::{Instance, Ending, Log, Start, WindowEntry};
+use fanlight::{Ending, Instance, Log, Start, WindowEntry};
 
 use super::boot_id::{BootId, Cursor, Search};
 use super::clock::Clock;
