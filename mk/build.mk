@@ -27,6 +27,8 @@ export CARGO_TARGET_DIR := $(target)/host
 board-target := $(target)/board
 cargo := cargo build --locked
 programs := build/userspace/fanlight build/userspace/fanlight-guest-tests build/userspace/ask-host
+# Those of the library, which the guest's tests run.
+examples := $(patsubst userspace/fanlight/examples/%.rs,build/userspace/examples/%,$(wildcard userspace/fanlight/examples/*.rs))
 # Not optimized: it waits for QEMU all day, and is built while somebody waits.
 runner := $(CARGO_TARGET_DIR)/debug/fanlight-runner
 
@@ -58,7 +60,7 @@ userspace:
 else
 userspace:
 endif
-$(programs): userspace ;
+$(programs) $(examples): userspace ;
 
 runner:
 	+@$(step) "runner" $(logs)/runner.log $(cargo) -p fanlight-runner

@@ -87,9 +87,20 @@ pub fn run(options: &Options) -> io::Result<i32> {
     fs::create_dir_all(&options.results)?;
     let mut tally = Tally::default();
 
+    let features = ["--features", "fanlight/log"];
     let armv7 = ["-p", "fanlight-ring", "-p", "fanlight", "--target", ARMV7];
-    cargo(&mut tally, options, "host", &["--workspace"])?;
-    cargo(&mut tally, options, "armv7", &armv7)?;
+    cargo(
+        &mut tally,
+        options,
+        "host",
+        &[&["--workspace"][..], &features].concat(),
+    )?;
+    cargo(
+        &mut tally,
+        options,
+        "armv7",
+        &[&armv7[..], &features].concat(),
+    )?;
     scripts(&mut tally, options)?;
     let table = boots::read(Path::new("tests/boots")).map_err(io::Error::other)?;
     for machine in &options.machines {

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use fanlight::{abi, Board};
+use fanlight::{abi, Instance};
 
 use crate::args::Matches;
 use crate::error::Result;
@@ -184,8 +184,8 @@ pub fn version(matches: &Matches) -> Result<()> {
 /// The ABI of the first window that may be opened.
 fn driver_abi(matches: &Matches) -> Option<u32> {
     let boards = match matches.text("device").ok()? {
-        Some(device) => vec![Board::open(device).ok()?],
-        None => Board::list().ok()?,
+        Some(device) => vec![Instance::open(device).ok()?],
+        None => Instance::list().ok()?,
     };
     let mut windows = boards
         .iter()

@@ -153,7 +153,7 @@ fn row(log: &Log, sample: &Sample, rates: Option<(u64, u64)>) -> Result<Vec<Stri
         kernel_missed.to_string(),
         limited.to_string(),
         held(log)?.to_string(),
-        output::human(log.capacity()? as u64),
+        output::human(log.capacity() as u64),
         rate(rates.map(|rates| rates.0)),
         rate(rates.map(|rates| rates.1)),
     ])
@@ -177,7 +177,7 @@ fn object(log: &Log, sample: &Sample, rates: Option<(u64, u64)>) -> Result<Strin
         .raw("kernel_missed", kernel_missed)
         .raw("limited", limited)
         .raw("held", held(log)?)
-        .raw("capacity", log.capacity()?)
+        .raw("capacity", log.capacity())
         .optional(
             "records_per_second",
             rates.map(|rates| number::tenths(rates.0)),

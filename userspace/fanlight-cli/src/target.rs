@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use fanlight::{Board, Framebuffer, Locator, Window};
+use fanlight::{Framebuffer, Instance, Locator, Window};
 
 use crate::args::Matches;
 use crate::error::Result;
@@ -28,23 +28,23 @@ fn node(name: &str) -> Option<PathBuf> {
 }
 
 /// The board that is meant; without any word on it the one with the lowest number.
-pub fn board(matches: &Matches) -> Result<Board> {
+pub fn board(matches: &Matches) -> Result<Instance> {
     if let Some(name) = named(matches, "FANLIGHT")? {
-        return Ok(Board::open(&name)?);
+        return Ok(Instance::open(&name)?);
     }
-    match Board::list()?.into_iter().next() {
+    match Instance::list()?.into_iter().next() {
         Some(board) => Ok(board),
         // For the error, which says why there is none.
-        None => Ok(Board::open(Locator::from(0))?),
+        None => Ok(Instance::open(Locator::from(0))?),
     }
 }
 
 /// All boards, or the one that is meant.
-pub fn boards(matches: &Matches) -> Result<Vec<Board>> {
+pub fn boards(matches: &Matches) -> Result<Vec<Instance>> {
     if named(matches, "FANLIGHT")?.is_some() {
         return Ok(vec![board(matches)?]);
     }
-    let boards = Board::list()?;
+    let boards = Instance::list()?;
     if boards.is_empty() {
         return Ok(vec![board(matches)?]);
     }

@@ -37,12 +37,12 @@ fn write(matches: &Matches, log: &mut LogWriter, facility: Facility, level: Leve
             .iter()
             .map(|word| word.as_encoded_bytes())
             .collect();
-        return Ok(log.write_split(facility, level, &words.join(&b' '))?);
+        return Ok(log.append_split(facility, level, &words.join(&b' '))?);
     }
     let mut nuls = 0;
     let result = lines(&mut io::stdin().lock(), |line| {
         nuls += line.iter().filter(|byte| **byte == 0).count();
-        log.write_split(facility, level, line)
+        log.append_split(facility, level, line)
     });
     if nuls > 0 {
         let s = if nuls == 1 { "" } else { "s" };

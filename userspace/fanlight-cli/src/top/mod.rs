@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use embedded_graphics::prelude::RgbColor;
-use fanlight::{Board, Framebuffer, Info, Level, Log, Reader, Start, WindowEntry};
+use fanlight::{Framebuffer, Info, Instance, Level, Log, Reader, Start, WindowEntry};
 
 use crate::args::Matches;
 use crate::error::{Error, Result};
@@ -26,11 +26,11 @@ const TAIL: usize = 200;
 
 /// What is watched.
 struct View<'a> {
-    board: &'a Board,
+    board: &'a Instance,
     windows: Vec<(WindowEntry, Info)>,
     picture: Option<Framebuffer>,
     log: Option<&'a Log>,
-    reader: Option<Reader<'a>>,
+    reader: Option<Reader>,
     before: Option<Sample>,
     rates: Option<(u64, u64)>,
     lost: u64,
@@ -59,7 +59,7 @@ pub fn run(matches: &Matches) -> Result<()> {
 }
 
 impl<'a> View<'a> {
-    fn new(board: &'a Board, log: Option<&'a Log>) -> Result<Self> {
+    fn new(board: &'a Instance, log: Option<&'a Log>) -> Result<Self> {
         let windows = board
             .windows()?
             .into_iter()
