@@ -20,9 +20,10 @@
 //! Memory is ordinary memory as well as cached and write-combined windows. An atomic `fence()` of
 //! the standard library orders accesses for other processors only; a device needs [`order`].
 //!
-//! A store to a device may still be on its way when the next instruction runs. [`complete`] waits
-//! until it has left the processor. To know that the device has acted on it, read a register of the
-//! same device.
+//! A store to a device may still be on its way when the next instruction runs. [`write`],
+//! [`copy_from`] and [`fill`] wait for their stores to a noncached window, so that a store which no
+//! device takes is an error of the call; for others, [`complete`] waits until they have left the
+//! processor. To know that the device has acted on a store, read a register of it.
 //!
 //! The barrier in the kernel's writel() also drains an outer cache (a PL310 beside a Cortex-A9, as
 //! in Zynq-7000), which a program cannot. There, share descriptors with a device in a noncached

@@ -19,6 +19,7 @@
 //! SIGBUS anywhere else goes to the handler that was there before.
 
 use std::boxed::Box;
+use std::cell::Cell;
 use std::io;
 use std::mem;
 use std::ptr;
@@ -202,6 +203,34 @@ pub(super) fn register(start: usize, len: usize) -> &'static Slot {
     }
 }
 
+thread_local! {
+    /// The mapping and the offset that this thread stores to, if that is a device: where the mapping
+    /// starts, or 0. Without a destructor, so that the handler may look at it.
+    static STORING: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+}
+
+/// Notes that this thread stores to a device, while this lives.
+///
+/// A store is on its way when the processor goes on. A device that does not take it is reported
+/// later, and without the address: an asynchronous abort. Whoever stores therefore waits until it is
+/// complete ([`barrier::complete`](crate::barrier::complete)) before this is dropped.
+pub(super) struct Storing(());
+
+impl Storing {
+    #[inline]
+    pub(super) fn at(slot: &Slot, offset: usize) -> Self {
+        STORING.set((slot.start.load(Ordering::Relaxed), offset));
+        Self(())
+    }
+}
+
+impl Drop for Storing {
+    #[inline]
+    fn drop(&mut self) {
+        STORING.set((0, 0));
+    }
+}
+
 /// What SIGBUS did before.
 static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
 
@@ -261,7 +290,18 @@ pub(super) fn handle(code: libc::c_int, address: usize) -> bool {
         // BUS_ADRALN: an access that is not aligned is a mistake of the program.
         _ => return false,
     };
-    slots().any(|slot| replace(slot, address, fault))
+    // The address of an asynchronous abort is that of anything. 32-bit ARM reports them with
+    // BUS_OBJERR, or with the code 0 if its page table entries are long.
+    let late = match STORING.get() {
+        (0, _) => None,
+        _ if code == libc::BUS_ADRERR => None,
+        (start, offset) => Some(start + offset),
+    };
+    let known = |address| slots().any(|slot| replace(slot, address, fault));
+    if cfg!(target_arch = "arm") && code == libc::BUS_OBJERR {
+        return known(late.unwrap_or(address));
+    }
+    known(address) || late.is_some_and(known)
 }
 
 /// Puts zero pages over the slot's mapping if the address is in it. `fault` makes the fault of the
@@ -304,7 +344,8 @@ pub(super) unsafe fn zero_pages(start: usize, len: usize) -> bool {
             start as *mut libc::c_void,
             len,
             libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
+            // A window may be larger than all memory.
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE,
             -1,
             0,
         )

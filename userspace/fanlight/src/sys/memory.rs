@@ -17,7 +17,7 @@ use crate::access::WindowName;
 #[cfg(feature = "std")]
 use crate::sys::barrier;
 #[cfg(feature = "std")]
-use crate::sys::fault::{Before, Fault, Slot};
+use crate::sys::fault::{Before, Fault, Slot, Storing};
 use crate::sys::word::sealed::Word as _;
 #[cfg(feature = "std")]
 use crate::sys::word::Word;
@@ -386,13 +386,47 @@ impl Memory {
         let pointer = self.at_word::<T>(offset)?;
         self.at_writable(offset, T::BYTES)?;
         let before = self.before();
+        let storing = self.storing(offset);
         if self.rules.is_device() {
             barrier::order();
         }
         // SAFETY: inside, aligned and writable.
         unsafe { T::store_one(pointer, value) };
+        self.complete(storing);
         self.checked(before, ())
     }
+
+    /// Notes that a device is stored to, for [`complete`](Self::complete).
+    #[cfg(feature = "std")]
+    #[inline]
+    fn storing(&self, offset: usize) -> Option<Storing> {
+        match &self.owner {
+            Owner::Mapping(mapping) if self.rules.is_device() => {
+                // The mapping begins with a page, and the window perhaps later.
+                let (start, _) = self.mapped(mapping);
+                let lead = self.base.as_ptr() as usize - start as usize;
+                Some(Storing::at(mapping.slot, lead + offset))
+            }
+            _ => None,
+        }
+    }
+
+    #[cfg(not(feature = "std"))]
+    fn storing(&self, _offset: usize) -> Option<()> {
+        None
+    }
+
+    /// Waits for stores to a device, so that one which it does not take is an error of this call.
+    #[cfg(feature = "std")]
+    #[inline]
+    fn complete(&self, storing: Option<Storing>) {
+        if storing.is_some() {
+            barrier::complete();
+        }
+    }
+
+    #[cfg(not(feature = "std"))]
+    fn complete(&self, _storing: Option<()>) {}
 
     /// The address of the first byte.
     #[cfg(feature = "std")]
@@ -457,6 +491,7 @@ impl Memory {
         let into = self.at_writable(offset, from.len())?;
         self.check_width(offset, from.len())?;
         let before = self.before();
+        let storing = self.storing(offset);
         // SAFETY: `into` has `from.len()` writable bytes; `from` is a slice and therefore
         // elsewhere.
         unsafe {
@@ -467,6 +502,7 @@ impl Memory {
                 rules => store_each(from, into, rules),
             }
         }
+        self.complete(storing);
         self.checked(before, ())
     }
 
@@ -485,8 +521,10 @@ impl Memory {
         let before = self.before();
         if self.rules.is_device() {
             let bytes = |at| core::array::from_fn(|i| pattern[(at + i) % 12]);
+            let storing = self.storing(offset);
             // SAFETY: `count` bytes from `base` are writable.
             unsafe { store_with(base, count, self.rules, bytes) };
+            self.complete(storing);
             return self.checked(before, ());
         }
         let head = base.align_offset(size_of::<u32>()).min(count);
@@ -530,8 +568,22 @@ impl Memory {
         pixels: impl Iterator<Item = u32>,
     ) -> Result<(), AccessError> {
         let base = self.at_writable(offset, bytes * count)?;
+        if self.rules.is_device() {
+            self.check_width(offset, bytes * count)?;
+        }
         let before = self.before();
         let pixels = pixels.take(count);
+        if self.rules.is_device() {
+            // The compiler must not merge these.
+            let storing = self.storing(offset);
+            for (i, pixel) in pixels.enumerate() {
+                let pixel = pixel.to_le_bytes();
+                // SAFETY: `bytes` bytes for each of at most `count` pixels are writable.
+                unsafe { store_each(&pixel[..bytes], base.add(i * bytes), self.rules) };
+            }
+            self.complete(storing);
+            return self.checked(before, ());
+        }
         let align = base as usize % size_of::<u32>();
         // Whole words and halves where they are aligned; lines of an odd stride take the last way.
         match bytes {
@@ -733,6 +785,33 @@ mod tests {
         assert_eq!(memory.load::<u32>(0x1010), Ok(7));
         memory.store(0x1018, 8u32).unwrap();
         assert_eq!(memory.load::<u32>(0x1018), Ok(8));
+    }
+
+    #[test]
+    fn window_bus_error_without_its_address_is_that_of_the_store() {
+        let file = file();
+        let memory = map(&file);
+        let elsewhere = &raw const file as usize;
+        // Nothing is stored: this SIGBUS is somebody else's.
+        assert!(!fault::handle(libc::BUS_OBJERR, elsewhere));
+        let before = memory.before();
+        let storing = memory.storing(0x1014);
+        assert!(fault::handle(libc::BUS_OBJERR, elsewhere));
+        drop(storing);
+        assert_eq!(memory.checked(before, ()), Err(bus_error(0x1014)));
+        assert!(!fault::handle(libc::BUS_OBJERR, elsewhere));
+    }
+
+    #[test]
+    fn window_pixels_on_a_device_are_stored_with_its_width() {
+        let file = file();
+        let mut memory = place_of(&file, 8192, Rules::Width(4), Place::default());
+        memory.store_pixels(8, 4, 2, [1, 2].into_iter()).unwrap();
+        let words = [8, 12].map(|at| memory.load::<u32>(at).unwrap());
+        assert_eq!(words, [1, 2]);
+        // Half-words are not what this device takes.
+        assert!(memory.store_pixels(2, 2, 1, [7].into_iter()).is_err());
+        assert_eq!(memory.load::<u32>(0), Ok(0));
     }
 
     #[test]
