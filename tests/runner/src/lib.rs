@@ -10,6 +10,7 @@
 //!
 //! - [`machine`]: what differs between boards, and how QEMU is called for each;
 //! - [`session`]: one QEMU from start to end, over any number of resets;
+//! - [`shell`]: a machine for a person at a terminal;
 //! - [`files`], [`room`]: what a boot needs and nobody keeps, and whether it fits in memory;
 //! - [`console`]: which kernel messages are failures;
 //! - [`ktap`], [`suite`]: test results, and the run of all tests;
@@ -26,4 +27,5 @@ pub mod picture;
 pub mod qmp;
 pub mod room;
 pub mod session;
+pub mod shell;
 pub mod suite;
