@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight-runner guest|demo|shell|test [OPTION…] [-- COMMAND]`: see [`fanlight_runner::options`].
+//! `fanlight-runner guest|demo|shell|test|docs [OPTION…] [-- COMMAND]`: see [`fanlight_runner::options`].
 //! `fanlight-runner overlay 1|2 FILE`: an overlay of the tests, for a Raspberry Pi whose addresses have so many cells.
 
 use std::fs;
@@ -25,7 +25,10 @@ fn main() -> ExitCode {
             "demo" => demo::run(&options),
             "shell" => shell::run(&options),
             "test" => suite::run(&options),
-            _ => Err(io::Error::other("guest, demo, shell or test, please")),
+            "docs" => suite::run_documents(&options),
+            _ => Err(io::Error::other(
+                "no such verb: choose guest, demo, shell, test or docs",
+            )),
         });
     match result {
         Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(255)),
