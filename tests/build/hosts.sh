@@ -26,7 +26,7 @@ silent() { ! says "$1"; }
 # host NAME...: a PATH with what every host has, and these programs, which succeed
 tools='sh env cat cut sed grep sort head tail id uname stat mkdir rm mv dirname basename realpath sha256sum mktemp printf tr date sleep timeout expr'
 host() {
-	rm -rf "$dir/bin"
+	rm -rf "${dir:?}/bin"
 	mkdir -p "$dir/bin"
 	for tool in $tools; do
 		path=$(command -v "$tool") && case $path in /*) ln -s "$path" "$dir/bin/" ;; esac
