@@ -260,13 +260,36 @@ fn files(pages: &[(String, Page)]) -> Result<(), String> {
     all(faults)
 }
 
+/// Without `..`, by the names alone.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        if part == std::path::Component::ParentDir {
+            normal.pop();
+        } else {
+            normal.push(part);
+        }
+    }
+    normal
+}
+
 fn links(pages: &[(String, Page)]) -> Result<(), String> {
     let mut faults = Vec::new();
     for (path, page) in pages {
         let directory = Path::new(path).parent().unwrap_or(Path::new(""));
         for (place, link) in &page.links {
-            let file = link.split('#').next().unwrap_or_default();
-            if !link.contains("://") && !file.is_empty() && !directory.join(file).exists() {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => PathBuf::from(path),
+                file => normal(&directory.join(file)),
+            };
+            let other = pages.iter().find(|(path, _)| Path::new(path) == target);
+            let anchors = other.map_or(&[][..], |(_, page)| &page.anchors);
+            let named = anchor.is_empty() || anchors.iter().any(|there| there == anchor);
+            if !target.exists() || !named {
                 faults.push(format!("{place}: {link} is not there"));
             }
         }

@@ -43,6 +43,8 @@ pub struct Page {
     pub blocks: Vec<Block>,
     /// Pieces of code in the text, and where they are.
     pub spans: Vec<(String, String)>,
+    /// What a link can name behind a `#`, as web sites make it from the headings.
+    pub anchors: Vec<String>,
     /// Targets of links.
     pub links: Vec<(String, String)>,
     /// What no block may look like.
@@ -74,6 +76,17 @@ fn how(line: &str) -> Option<How> {
         }
         _ => None,
     }
+}
+
+/// The anchor of a heading: letters, digits, `-` and `_` of it, and `-` for each blank.
+fn anchor(title: &str) -> String {
+    let letters = title.trim().to_lowercase();
+    let kept = letters.chars().filter_map(|c| match c {
+        ' ' => Some('-'),
+        c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c),
+        _ => None,
+    });
+    kept.collect()
 }
 
 /// The pieces of a line that are code.
@@ -137,6 +150,7 @@ impl Page {
             blank = line.trim().is_empty();
             if let Some(title) = line.strip_prefix('#') {
                 heading = slug(title);
+                page.anchors.push(anchor(title.trim_start_matches('#')));
             }
             match how(line) {
                 Some(how) => next = how,
@@ -176,6 +190,8 @@ mod tests {
         assert_eq!(page.blocks[2].how, How::PartOf("a/b".into()));
         assert_eq!(page.spans, [("docs/p.md:3".into(), "make run".into())]);
         assert_eq!(page.links, [("docs/p.md:3".into(), "y.md".into())]);
+        assert_eq!(page.anchors, ["a-b"]);
+        assert_eq!(anchor(" virt-arm: QEMU's `virt`"), "virt-arm-qemus-virt");
     }
 
     #[test]
