@@ -20,7 +20,7 @@ use crate::shell::Shell;
 const PROMPT: &str = "~ # ";
 
 /// How long nothing may arrive from a machine that is not hung.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A machine and its console.
 pub struct Terminal {
