@@ -19,7 +19,6 @@ tests! {
         cli_list_takes_the_board_from_the_environment,
         cli_stats_counts_the_log,
         cli_top_prints_a_picture_in_batch_mode,
-        cli_completion_and_man_pages_come_from_the_tool,
         cli_unknown_command_is_one_line_and_a_hint,
         cli_unknown_option_is_one_line_and_a_hint,
         cli_without_a_device_says_what_to_do,
@@ -167,16 +166,6 @@ fn cli_top_prints_a_picture_in_batch_mode() {
         .success()
         .text();
     assert!(text.contains("fb") && text.contains("log"), "{text}");
-}
-
-fn cli_completion_and_man_pages_come_from_the_tool() {
-    let completion = run("fanlight", &["--generate", "bash"]).success().text();
-    assert!(completion.contains("complete -F"), "{completion}");
-    let pages = run("fanlight", &["--generate", "man"]).success().text();
-    assert!(
-        pages.lines().any(|page| page.contains("fanlight-log")),
-        "{pages}"
-    );
 }
 
 fn cli_unknown_command_is_one_line_and_a_hint() {
