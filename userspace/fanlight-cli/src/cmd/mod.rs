@@ -74,6 +74,37 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("TZ", "the time zone of dates"),
 ];
 
+/// The words that an argument of a command may be, where clap does not know them: for the
+/// completions.
+pub fn words() -> Vec<(&'static [&'static str], &'static str, Vec<&'static str>)> {
+    let levels = fanlight::Level::ALL.map(fanlight::Level::name);
+    let facilities = fanlight::Facility::NAMES;
+    let mut all: Vec<(&'static [&'static str], _, _)> = vec![
+        (&["fb", "pattern"], "name", fb::PATTERNS.to_vec()),
+        (&["fb", "fill"], "colour", fb::COLOURS.to_vec()),
+        (&["fb", "blank"], "state", vec!["on", "off"]),
+    ];
+    if cfg!(feature = "png") {
+        all.push((&["fb", "show"], "background", fb::COLOURS.to_vec()));
+    }
+    for command in [&["log"][..], &["log", "write"]] {
+        all.push((command, "level", levels.to_vec()));
+        all.push((command, "facility", facilities.to_vec()));
+    }
+    for command in [
+        &["mem", "dump"][..],
+        &["mem", "read"],
+        &["mem", "write"],
+        &["mem", "set"],
+        &["mem", "clear"],
+        &["mem", "watch"],
+        &["mem", "save"],
+    ] {
+        all.push((command, "width", vec!["1", "2", "4"]));
+    }
+    all
+}
+
 /// A command that clap parses and that can be run.
 trait Run: Args {
     const NAME: &'static str;

@@ -23,8 +23,10 @@ use super::{Entry, Run, Texts};
 use crate::error::{Error, Result};
 use crate::output;
 use crate::target::Target;
+pub use colour::NAMES as COLOURS;
 use draw::Drawn;
 use pattern::Facts;
+pub use pattern::NAMES as PATTERNS;
 
 #[derive(Args)]
 pub struct Fb {}
