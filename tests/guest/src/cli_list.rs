@@ -17,6 +17,8 @@ tests! {
         cli_list_json_has_every_window,
         cli_list_of_one_board,
         cli_list_takes_the_board_from_the_environment,
+        cli_device_of_another_driver_is_not_opened,
+        cli_list_opens_nodes_to_read,
         cli_stats_counts_the_log,
         cli_top_prints_a_picture_in_batch_mode,
         cli_unknown_command_is_one_line_and_a_hint,
@@ -123,13 +125,58 @@ fn cli_list_of_one_board() {
 
 fn cli_list_takes_the_board_from_the_environment() {
     CARVE_WC.needed();
-    let text = run_with(fanlight().arg("list").env("FANLIGHT", "1"), "fanlight", b"")
-        .success()
-        .text();
-    assert!(
-        text.contains("/dev/fanlight1/carve-wc") && !text.contains("/dev/fanlight0/"),
-        "{text}"
-    );
+    for name in ["1", "fanlight1", "/dev/fanlight1"] {
+        let mut command = fanlight();
+        command.arg("list").env("FANLIGHT", name);
+        let text = run_with(&mut command, "fanlight", b"").success().text();
+        assert!(
+            text.contains("/dev/fanlight1/carve-wc") && !text.contains("/dev/fanlight0/"),
+            "{name}: {text}"
+        );
+    }
+}
+
+/// What the tool opens, as strace sees it.
+fn opened(args: &[&str]) -> String {
+    let traced = ["-f", "-e", "trace=open,openat", "fanlight"];
+    run("strace", &[&traced, args].concat()).err
+}
+
+fn cli_device_of_another_driver_is_not_opened() {
+    needs("fanlight");
+    for name in ["/dev", "/etc", "/etc/passwd", "/dev/null", "/tmp"] {
+        let refused = if name == "/dev/null" {
+            "is not a window of fanlight"
+        } else {
+            "is not a fanlight device"
+        };
+        run("fanlight", &["list", "-d", name]).fails_saying(&[name, refused]);
+    }
+    for args in [
+        &["list", "-d", "/dev"][..],
+        &["mem", "read", "/dev/mem", "0"],
+    ] {
+        let opened = opened(args);
+        for node in ["mem", "kmsg", "console", "ptmx", "tty", "null"] {
+            let node = format!("\"/dev/{node}\"");
+            assert!(!opened.contains(&node), "{args:?}: {opened}");
+        }
+    }
+}
+
+fn cli_list_opens_nodes_to_read() {
+    CARVE_WC.needed();
+    for args in [&["list"][..], &["mem", "dump", &CARVE_WC.path(), "0", "16"]] {
+        let opened = opened(args);
+        let nodes = opened
+            .lines()
+            .filter(|line| line.contains("\"/dev/fanlight1/"));
+        let nodes: Vec<&str> = nodes.collect();
+        assert!(!nodes.is_empty(), "{args:?}: {opened}");
+        for line in nodes {
+            assert!(line.contains("O_RDONLY"), "{args:?}: {line}");
+        }
+    }
 }
 
 fn cli_stats_counts_the_log() {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The Gregorian calendar: days since 1970, and dates.
 
+use tz::UtcDateTime;
+
 pub const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
@@ -8,40 +10,33 @@ pub const MONTHS: [&str; 12] = [
 /// By the day since 1970, which was a Thursday, modulo 7.
 pub const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 
-/// Days since 1970 of a date of the Gregorian calendar, for which March is the year's first month.
-pub fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
+const DAY: i64 = 86400;
 
-/// The inverse of [`days`]: year, month and day.
+/// The year, the month and the day of the month of a day since 1970.
 pub fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    (
-        era * 400 + year + i64::from(month <= 2),
-        month,
-        of_year - (153 * shifted + 2) / 5 + 1,
-    )
+    let date = days.checked_mul(DAY);
+    let date = date.and_then(|seconds| UtcDateTime::from_timespec(seconds, 0).ok());
+    // Nanoseconds in 64 bits do not reach beyond the year 2262, which is always a date.
+    date.map_or((1970, 1, 1), |date| {
+        let (month, day) = (date.month(), date.month_day());
+        (date.year().into(), month.into(), day.into())
+    })
 }
 
 /// Days since 1970 of a date that a user wrote; `None` if there is no such day, as 31 April.
 pub fn checked_days(year: i64, month: i64, day: i64) -> Option<i64> {
-    if !(0..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    let days = days(year, month, day);
-    (civil(days) == (year, month, day)).then_some(days)
+    let year = i32::try_from(year)
+        .ok()
+        .filter(|year| (0..=9999).contains(year))?;
+    let (month, day) = (month.try_into().ok()?, day.try_into().ok()?);
+    let date = UtcDateTime::new(year, month, day, 0, 0, 0, 0).ok()?;
+    Some(date.unix_time().div_euclid(DAY))
+}
+
+/// As [`checked_days`], of a day that there is.
+#[cfg(test)]
+pub fn days(year: i64, month: i64, day: i64) -> i64 {
+    checked_days(year, month, day).expect("a date")
 }
 
 #[cfg(test)]

@@ -8,9 +8,17 @@ use fanlight::Canvas;
 use super::super::draw::{fanlight, text, text_size, Drawn, AMBER, DIM, INK, NIGHT};
 use super::Facts;
 
+/// What shows a font: the first of these that there is room for, so that no word is cut.
+const SAMPLES: [&str; 5] = [
+    "The quick brown fox jumps over the lazy dog 0123456789",
+    "The quick brown fox jumps over the lazy dog",
+    "The quick brown fox 0123456789",
+    "The quick brown fox",
+    "Fox 0123",
+];
+
 /// A page of text: what machine this is, and how the fonts look.
 pub fn page(canvas: &mut Canvas, facts: &Facts) -> Drawn {
-    const PANGRAM: &str = "The quick brown fox jumps over the lazy dog 0123456789";
     let geometry = canvas.geometry();
     let (width, height) = (geometry.width() as i32, geometry.height() as i32);
     canvas.clear(NIGHT)?;
@@ -74,9 +82,8 @@ pub fn page(canvas: &mut Canvas, facts: &Facts) -> Drawn {
     y += size.height();
     for height in [10, 13, 20, 40] {
         let size = text_size(height);
-        // As much of it as there is room for.
-        let fits = ((width - 2 * margin) / size.width("x").max(1)).max(0) as usize;
-        let line = PANGRAM.get(..fits.min(PANGRAM.len())).unwrap_or("");
+        let fits = |line: &&&str| size.width(line) <= width - 2 * margin;
+        let line = SAMPLES.iter().find(fits).copied().unwrap_or_default();
         if y + size.height() <= canvas.geometry().height() as i32 - margin / 2 {
             text(
                 canvas,
