@@ -43,6 +43,14 @@ endif
 override CMD := $(value CMD)
 
 .DEFAULT_GOAL := help
+
+# A word that is no target is reported before anything is built: `make test T` for `make test T=...`.
+all-targets := $(shell sed -n 's/^\([a-z-]*\):.*$$/\1/p' Makefile)
+targets := $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' Makefile)
+unknown := $(firstword $(filter-out $(all-targets),$(MAKECMDGOALS)))
+ifneq ($(unknown),)
+$(error no target "$(unknown)": $(if $(filter $(unknown),$(settings)),it is a setting$(comma) write $(unknown)=VALUE,choose one of $(targets)))
+endif
 MAKEFLAGS += --no-print-directory
 MAKEFLAGS += --no-builtin-rules
 
@@ -103,6 +111,9 @@ driver: toolchain ## build fanlight.ko
 userspace: toolchain ## build the command line tool and the guest's test program
 	@$(inside) userspace
 
+manual: toolchain ## make the tool's man pages and completions in build/share, for /usr/share
+	@$(inside) manual
+
 quick-image: toolchain ## build the initramfs that run, guest and test boot
 	@$(inside) quick-image
 
@@ -143,11 +154,8 @@ clean: ## remove build/ and this tree's compiled user space; kernels and the ima
 clean-cache: ## remove the cache as well: everything is built anew next time
 	rm -rf build $(FANLIGHT_CACHE)
 
-.PHONY: help run guest image crates flash test bench bench-table bench-doc model check kernel driver userspace quick-image toolchain host-deps clean clean-cache
+.PHONY: manual help run guest image crates flash test bench bench-table bench-doc model check kernel driver userspace quick-image toolchain host-deps clean clean-cache
 
 # Make's own processes share their job slots with the kernel's and cargo's.
 inside = env -u MAKEFLAGS $(if $(filter none,$(SDK)),,mk/sdk) make -f mk/build.mk -j $$(nproc) --no-print-directory
 target-dir = $(FANLIGHT_CACHE)/target/$(shell pwd | sha256sum | cut -c 1-12)
-
-%:
-	@echo "fanlight: no target \"$@\": choose one of $$(sed -n 's/^\([a-z-]*\):.*## .*/\1/p' Makefile | tr '\n' ' ')" >&2; exit 2

@@ -25,7 +25,7 @@ lines() { [ "$(echo "$said" | wc -l)" -le "$1" ]; }
 says() { echo "$said" | grep -qF "$1"; }
 
 echo "KTAP version 1"
-echo "1..7"
+echo "1..9"
 
 ask BOARD=abacus run && lines 1 && says 'no board "abacus": choose BOARD= one of virt-arm'
 result build_unknown_board_is_one_line_with_the_choices
@@ -36,9 +36,12 @@ result build_unknown_kernel_is_one_line_with_the_choices
 ask KERNEL_VARIANT=fat run && lines 1 && says 'no variant "fat" of the kernel: choose KERNEL_VARIANT= one of lpae rt lean'
 result build_unknown_kernel_variant_is_one_line_with_the_choices
 
-# make itself adds its own line about the failed target.
-ask frobnicate && lines 2 && says 'no target "frobnicate": choose one of help run'
+ask frobnicate && lines 1 && says 'no target "frobnicate": choose one of help run'
 result build_unknown_target_is_one_line_with_the_choices
+
+# Before anything is built.
+ask test T && lines 1 && says 'no target "T": it is a setting, write T=VALUE'
+result build_setting_without_a_value_is_refused
 
 said=$(make -s help 2>&1) && says 'run CMD=' && says 'boot the quick image'
 result build_help_lists_the_targets
