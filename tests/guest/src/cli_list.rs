@@ -256,6 +256,8 @@ fn cli_without_permission_says_which_group() {
 fn cli_unknown_window_lists_the_ones_there_are() {
     FB.needed();
     run("fanlight", &["mem", "dump", "-d", "0", "nonsense"]).fails_saying(&["nonsense", "scratch"]);
+    run("fanlight", &["mem", "dump", "-d", "0", "scrath"])
+        .fails_saying(&["did you mean 'scratch'?"]);
 }
 
 fn cli_write_error_is_reported() {

@@ -21,6 +21,7 @@ mod target;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use error::{Error, Result};
 use target::Target;
 
@@ -39,6 +40,15 @@ fn run(arguments: &[OsString]) -> Result<()> {
     let mut command = cmd::command();
     let matches = match command.try_get_matches_from_mut(arguments) {
         Ok(matches) => matches,
+        // As with getopt_long, whatever else is missing.
+        Err(error)
+            if error.kind() == ErrorKind::MissingRequiredArgument
+                && arguments
+                    .iter()
+                    .any(|word| word == "-V" || word == "--version") =>
+        {
+            return cmd::version::print(&Target::default());
+        }
         Err(error) => return cmd::usage::explain(&error, &command, arguments),
     };
     let target = Target::of(&matches);

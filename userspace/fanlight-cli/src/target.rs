@@ -15,6 +15,7 @@ use fanlight::{Board, Framebuffer, Locator, Window, WindowEntry};
 use crate::error::{Error, Result};
 
 /// The device that --device names.
+#[derive(Default)]
 pub struct Target {
     device: Option<String>,
 }

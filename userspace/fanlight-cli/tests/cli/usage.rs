@@ -89,6 +89,18 @@ fn cli_help_is_on_stdout_and_short_enough_for_a_terminal() {
 
 #[test]
 fn cli_version_tells_both_abis() {
+    for arguments in [
+        &["log", "-V"][..],
+        &["fb", "fill", "--version"],
+        &["-d", "9", "-V"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(
+            text(&output.stdout).starts_with("fanlight "),
+            "{arguments:?}"
+        );
+    }
     let output = run(&["--version"]);
     assert_eq!(output.status.code(), Some(0));
     let expected = format!(

@@ -47,8 +47,7 @@ pub struct ArchiveCommand {
 
 impl Run for ArchiveCommand {
     const NAME: &'static str = "archive";
-    const SUMMARY: &'static str = 
-        "File the logs of earlier boots, and make room for later ones";
+    const SUMMARY: &'static str = "File the logs of earlier boots, and make room for later ones";
     const TEXTS: Texts = Texts {
         about: &[
             "The log of each boot becomes a file that --file reads, named by date, boot id and \

@@ -63,6 +63,10 @@ impl Source {
 
     /// A file: a ring that was saved, or text.
     pub fn of_file(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            let path = path.display();
+            return Err(Error::message(format!("{path}: no such file")));
+        }
         match Log::open_image(path) {
             Ok(log) => Ok(Self {
                 boot_id: BootId::parse(&log.boot_id()?),
@@ -72,9 +76,7 @@ impl Source {
             // Only what exists and may be read can be text.
             Err(
                 error @ (fanlight::Error::NoDevice { .. } | fanlight::Error::Permission { .. }),
-            ) if !path.exists() || OpenOptions::new().read(true).open(path).is_err() => {
-                Err(error.into())
-            }
+            ) if OpenOptions::new().read(true).open(path).is_err() => Err(error.into()),
             Err(error) => match text(path)? {
                 Some(source) => Ok(source),
                 None if matches!(error, fanlight::Error::Log { .. }) => Err(error.into()),
