@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# fanlight's front door. It prepares the toolchain image and hands everything else to mk/build.mk, which runs inside it
-# (or right here, with SDK=none).
+# Checks what it is asked for, prepares the toolchain image, and runs mk/build.mk in it (or on this machine, with
+# SDK=none).
 
 comma := ,
 BOARDS  := virt-arm raspberrypi zynq
@@ -20,12 +20,26 @@ KERNEL ?= 7.2
 FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
 
 # What a user may say on the command line; it reaches the image through the environment.
-settings := BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT ONLY CMD OVERLAY DT SCREEN CLIENTS ICOUNT MEM SMP TIMEOUT LOGLEVEL T SLOW DEMO RESULTS IMAGE BUILDROOT BUILDROOT_EXTRA
-export SDK_PASS := $(settings)
+settings := BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT ONLY CMD OVERLAY APPEND DT SCREEN CLIENTS ICOUNT MEM SMP TIMEOUT LOGLEVEL T SLOW DEMO RESULTS IMAGE BUILDROOT BUILDROOT_EXTRA
+# In SHOW is what DISPLAY= chooses.
+export SDK_PASS := $(settings) SHOW
+# What the other scripts take.
+others := SDK ENGINE CROSS HOST_DEPS FANLIGHT_CACHE DISPLAY FILE DEV FORCE YES
 # Of these, what is outside of this tree has to be shown to the image.
 export SDK_MOUNT := $(BUILDROOT) $(BUILDROOT_EXTRA) $(OVERLAY) $(subst $(comma), ,$(DT)) $(if $(SCREEN),$(dir $(SCREEN)))
 export $(settings) FANLIGHT_CACHE SDK ENGINE
 
+# A setting with a typing error would do nothing; a target with one would be missed when all others are done.
+unknown := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(filter-out $(settings) $(others),$(name))))
+ifneq ($(strip $(unknown)),)
+$(error no setting "$(firstword $(unknown))": choose one of $(settings) $(others))
+endif
+targets := $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
+hidden := sdk-image cross-tool cross-userspace overlays arguments
+unknown := $(firstword $(filter-out $(targets) $(hidden),$(MAKECMDGOALS)))
+ifneq ($(unknown),)
+$(error no target "$(unknown)": $(if $(filter $(unknown),$(settings) $(others)),it is a setting$(comma) write $(unknown)=VALUE,choose one of $(targets)))
+endif
 ifneq ($(filter-out $(BOARDS),$(subst $(comma), ,$(BOARD))),)
 $(error no board "$(BOARD)": choose BOARD= one of $(BOARDS))
 endif
@@ -42,29 +56,37 @@ endif
 # The guest's shell expands what CMD says, not make.
 override CMD := $(value CMD)
 
-.DEFAULT_GOAL := help
-
-# A word that is no target is reported before anything is built: `make test T` for `make test T=...`.
-all-targets := $(shell sed -n 's/^\([a-z-]*\):.*$$/\1/p' Makefile)
-targets := $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' Makefile)
-unknown := $(firstword $(filter-out $(all-targets),$(MAKECMDGOALS)))
-ifneq ($(unknown),)
-$(error no target "$(unknown)": $(if $(filter $(unknown),$(settings)),it is a setting$(comma) write $(unknown)=VALUE,choose one of $(targets)))
+# DISPLAY is X's variable, too: in the environment of a desktop it is ":0" or so. Only gtk, vnc and none are meant for us;
+# without one of them a desktop has a display that can be looked at by a viewer, or by QEMU's window where QEMU runs here
+# and has one. What X needs is in the environment that make was called with.
+displays := gtk vnc none
+ifneq ($(filter command,$(origin DISPLAY)),)
+ifeq ($(filter $(displays),$(DISPLAY)),)
+$(error no display "$(DISPLAY)": choose DISPLAY= one of $(displays))
 endif
+endif
+export X_DISPLAY := $(shell tr '\0' '\n' </proc/$$PPID/environ | sed -n 's/^DISPLAY=//p' | grep -vxE 'gtk|vnc|none')
+desktop := $(or $(X_DISPLAY),$(WAYLAND_DISPLAY))
+window := $(if $(filter none,$(SDK)),$(shell qemu-system-arm -display help 2>/dev/null | grep -x gtk))
+export SHOW := $(or $(filter $(displays),$(DISPLAY)),$(if $(desktop),$(or $(window),vnc),none))
+
+.DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 MAKEFLAGS += --no-builtin-rules
 
 help: ## list the targets
 	@echo 'fanlight: board memory and the kernel log, mapped. Targets:'
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
-	@echo 'Settings: BOARD=$(subst $() ,|,$(BOARDS)), IMAGE=$(subst $() ,|,$(IMAGES)), KERNEL=$(subst $() ,|,$(KERNELS)), KERNEL_DEBUG=1,'
-	@echo '          KERNEL_VARIANT=$(subst $() ,|,$(VARIANTS)), SMP=n, MEM=MiB, LOGLEVEL=n, TIMEOUT=s, SDK=none,'
-	@echo '          CROSS=no, FANLIGHT_CACHE=directory (now $(FANLIGHT_CACHE))'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' Makefile | while read -r target what; do printf '  %-12s %s\n' "$$target" "$$what"; done
+	@echo 'Settings: BOARD=$(subst $() ,|,$(BOARDS)), IMAGE=$(subst $() ,|,$(IMAGES)), SDK=none (build without a container), CROSS=no (do'
+	@echo '          not use the cargo of this machine), FANLIGHT_CACHE=directory (now $(FANLIGHT_CACHE))'
+	@echo 'The kernel: KERNEL=$(subst $() ,|,$(KERNELS)), KERNEL_DEBUG=1, KERNEL_VARIANT=$(subst $() ,|,$(VARIANTS))'
+	@echo 'Each boot: OVERLAY=directory (files for the guest), DT=file.dtso[,file.dtso], APPEND="words of the command line",'
+	@echo '          SMP=n, MEM=MiB, LOGLEVEL=n, TIMEOUT=seconds'
 
-run: toolchain ## boot the quick image: a shell on a terminal, else the demonstration (DEMO=1 forces it)
+run: toolchain ## boot the quick image: a shell on a terminal [DISPLAY=gtk|vnc|none], else the demonstration (DEMO=1 forces it)
 	@$(inside) run
 
-guest: toolchain ## run CMD='...' in a booted guest [OVERLAY=dir DT=extra.dtso SCREEN=file.png CLIENTS=1 ICOUNT=1]
+guest: toolchain ## run CMD='...' in a booted guest [SCREEN=file.png CLIENTS=1 ICOUNT=1]; mk/guest exits with its status
 	@$(inside) guest
 
 image: export SDK_FOR := buildroot
@@ -77,21 +99,19 @@ crates: toolchain ## put user space and its crates into build/crates, for a Buil
 flash: ## write build/image/raspberrypi/sdcard.img (or FILE=) to the SD card DEV=/dev/sdX
 	@mk/flash "$(or $(FILE),build/image/raspberrypi/sdcard.img)" "$(DEV)"
 
-test: toolchain ## run the tests; T=pattern chooses by name, SLOW=1 adds the ones that take minutes
+test: toolchain ## run the tests; T=text runs those with it in their names, SLOW=1 also those that take minutes
 	@$(inside) test
 
-bench: toolchain ## fanlight and its peers doing the same work in one boot, instructions counted; BOARD=raspberrypi: for a card
-	@case $(BOARD) in virt-arm | raspberrypi) ;; *) echo 'fanlight: no benchmarks for the board "$(BOARD)": choose BOARD= one of virt-arm raspberrypi' >&2; exit 2 ;; esac
+bench: toolchain ## run the benchmarks (instruction counts in QEMU); BOARD=raspberrypi also prepares files for an SD card
 	@KERNEL_BENCH=1 $(inside) bench
 
-bench-table: toolchain ## the table of what a board's card has measured, FILE=fanlight-bench.tsv
-	@[ -n "$(FILE)" ] || { echo "fanlight: say which results: make bench-table FILE=fanlight-bench.tsv" >&2; exit 2; }
+bench-table: toolchain ## print the table of results that a board has measured, FILE=fanlight-bench.tsv
 	@FILE="$(abspath $(FILE))" SDK_MOUNT="$(FILE)" SDK_PASS="$$SDK_PASS FILE" $(inside) bench-table
 
-bench-doc: toolchain ## write docs/benchmarks.md from what `make bench` has measured
+bench-doc: toolchain ## write docs/benchmarks.md from the results of `make bench`
 	@$(inside) bench-doc
 
-model: toolchain ## the log's ring under loom, and under miri where rustup's nightly has it; takes half an hour
+model: toolchain ## run the log's ring under loom, and under Miri if rustup's nightly has it; takes half an hour
 	@$(inside) model
 	@if cargo +nightly miri --version >/dev/null 2>&1; then \
 		mk/step "ring under miri" build/log/miri.log cargo +nightly miri test --locked --target-dir $(target-dir)/miri -p fanlight-ring; \
@@ -99,7 +119,7 @@ model: toolchain ## the log's ring under loom, and under miri where rustup's nig
 		echo "fanlight: SKIPPED: miri, which rustup's nightly toolchain has (rustup component add miri --toolchain nightly)"; \
 	fi
 
-check: toolchain ## formatting, lints, licences, device-tree bindings
+check: toolchain ## check formatting, lints, licences and device-tree bindings
 	@$(inside) check
 
 kernel: toolchain ## build the kernel
@@ -131,22 +151,33 @@ ifeq ($(CROSS),yes)
 export USERSPACE := cross
 export SDK_PASS += USERSPACE
 endif
-run guest test userspace quick-image: cross-userspace
+# Buildroot's images have a user space of their own.
+$(if $(filter buildroot,$(IMAGE)),,run guest) test userspace quick-image: cross-userspace
 
 cross-tool:
 	@mk/cross --install
 
-cross-userspace: toolchain
-ifeq ($(USERSPACE),cross)
+# Device trees of the user are tried before anything is built.
+overlays: toolchain
+ifneq ($(DT),)
+	@$(if $(filter none,$(SDK)),,mk/sdk) mk/arguments --trees
+endif
+run guest test: overlays
+
+cross-userspace: toolchain overlays
+ifeq ($(CROSS),yes)
 	@mkdir -p build && flock build/lock mk/step "user space, by cross" build/log/userspace.log mk/cross $(target-dir)/cross
 endif
 
-.PHONY: sdk-image cross-tool cross-userspace
+.PHONY: sdk-image cross-tool cross-userspace overlays arguments
 
-host-deps: ## install what the host lacks (HOST_DEPS=check only names it)
+host-deps: arguments ## install what the host lacks (HOST_DEPS=check only names it)
 ifneq ($(SDK),none)
 	@HOST_DEPS=$(HOST_DEPS) mk/host-deps
 endif
+
+arguments:
+	@mk/arguments $(MAKECMDGOALS)
 
 clean: ## remove build/ and this tree's compiled user space; kernels and the image stay cached
 	rm -rf build $(target-dir)
@@ -154,7 +185,7 @@ clean: ## remove build/ and this tree's compiled user space; kernels and the ima
 clean-cache: ## remove the cache as well: everything is built anew next time
 	rm -rf build $(FANLIGHT_CACHE)
 
-.PHONY: manual help run guest image crates flash test bench bench-table bench-doc model check kernel driver userspace quick-image toolchain host-deps clean clean-cache
+.PHONY: help run guest image crates flash test bench bench-table bench-doc model check kernel driver userspace manual quick-image toolchain host-deps clean clean-cache
 
 # Make's own processes share their job slots with the kernel's and cargo's.
 inside = env -u MAKEFLAGS $(if $(filter none,$(SDK)),,mk/sdk) make -f mk/build.mk -j $$(nproc) --no-print-directory

@@ -27,6 +27,8 @@ export CARGO_TARGET_DIR := $(target)/host
 board-target := $(target)/board
 cargo := cargo build --locked
 programs := build/userspace/fanlight build/userspace/fanlight-guest-tests build/userspace/ask-host
+# Those of the library, which the guest's tests run.
+examples := $(patsubst userspace/fanlight/examples/%.rs,build/userspace/examples/%,$(wildcard userspace/fanlight/examples/*.rs))
 # Not optimized: it waits for QEMU all day, and is built while somebody waits.
 runner := $(CARGO_TARGET_DIR)/debug/fanlight-runner
 
@@ -58,7 +60,7 @@ userspace:
 else
 userspace:
 endif
-$(programs): userspace ;
+$(programs) $(examples): userspace ;
 
 runner:
 	+@$(step) "runner" $(logs)/runner.log $(cargo) -p fanlight-runner
@@ -80,25 +82,29 @@ $(image): $(module) $(programs) $(test-programs) $(test-files) mk/quick-image $(
 
 # --- booting it
 
-boot = $(runner) $(1) --board $(BOARD) $(media) \
-	$(if $(SMP),--smp $(SMP)) $(if $(MEM),--memory $(MEM)) $(if $(ICOUNT),--icount) $(if $(TIMEOUT),--timeout $(TIMEOUT)) $(if $(LOGLEVEL),--loglevel $(LOGLEVEL)) --results build/$(2)
+# What every boot can have: see mk/arguments.
+option = $(if $(2),$(1) $(2))
+boot = $(runner) $(1) --board $(BOARD) $(media) $(call option,--smp,$(SMP)) $(call option,--memory,$(MEM)) \
+	$(if $(ICOUNT),--icount) $(call option,--timeout,$(TIMEOUT)) $(call option,--loglevel,$(LOGLEVEL)) \
+	$(call option,--files,$(OVERLAY)) $(addprefix --dt ,$(subst $(comma), ,$(DT))) $(if $(APPEND),--append "$$APPEND") --results build/$(2)
 
 # One build at a time in this tree; any number of machines may run from what it made.
 ready = mkdir -p build && { flock -n build/lock true || echo "fanlight: another build is at work in this tree: waiting for it" >&2; } && \
 	flock build/lock $(MAKE) -f mk/build.mk $(media-ready)
 
+# Where QEMU's own window is to be, DISPLAY is X's again.
 run:
 	+@$(ready)
 	@if [ -t 0 ] && [ -t 1 ] && [ -z "$(DEMO)" ]; then \
-		exec $(call boot,shell,shell); \
+		[ -z "$$X_DISPLAY" ] || export DISPLAY="$$X_DISPLAY"; \
+		exec $(call boot,shell,shell) --display $(or $(SHOW),none); \
 	else \
 		exec $(call boot,demo,demo); \
 	fi
 
 guest: $(if $(CLIENTS),clients)
-	@[ -n "$$CMD" ] || { echo "fanlight: say what to run: make guest CMD='uname -a'" >&2; exit 2; }
 	+@$(ready)
-	@exec $(call boot,guest,$(or $(RESULTS),guest)) $(if $(OVERLAY),--files $(OVERLAY)) $(addprefix --dt ,$(subst $(comma), ,$(DT))) $(if $(SCREEN),--screen $(SCREEN)) $(if $(CLIENTS),--data $(clients)) -- "$$CMD"
+	@exec $(call boot,guest,$(or $(RESULTS),guest)) $(call option,--screen,$(SCREEN)) $(if $(CLIENTS),--data $(clients)) -- "$$CMD"
 
 check: $(kernel)/ready
 	@mk/check $(kernel)

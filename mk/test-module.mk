@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
 # What only tests use, for the quick image's /lib/fanlight-test: a kernel module, and device trees that are applied to
-# the running system; and C programs: ours that uses nothing but the ABI's header, and the kernel's own test of maps
-# like ours. Part of mk/build.mk.
+# the running system; the examples of the library; and C programs: ours that uses nothing but the ABI's header, and the
+# kernel's own test of maps like ours. Part of mk/build.mk.
 
 test-module := build/$(flavour)/fanlight_test.ko
-test-files := $(test-module) build/runtime.dtbo
+test-files := $(test-module) build/runtime.dtbo $(examples) build/userspace/examples/read_log
 
 $(test-module): $(module) $(wildcard tests/module/*)
 	+@mkdir -p $(@D)/test-module
@@ -31,6 +31,10 @@ build/userspace/fanlight-comment.h: driver/uapi/fanlight.h
 
 build/userspace/fanlight-log: tests/c/fanlight-log.c build/userspace/fanlight-comment.h driver/uapi/fanlight.h
 	@$(armv7-cc) -Wall -Wextra -Werror -I driver/uapi -I build/userspace -o $@ $<
+
+build/userspace/examples/%: userspace/fanlight/examples/%.c driver/uapi/fanlight.h
+	@mkdir -p $(@D)
+	@$(armv7-cc) -std=gnu99 -Wall -Wextra -Werror -I driver/uapi -o $@ $<
 
 selftests = $(kernel)/source/tools/testing/selftests
 build/$(flavour)/pfnmap: $(kernel)/ready

@@ -9,6 +9,7 @@ common=$here/..
 
 install -D -m 0755 "$here/S05data" "$target/etc/init.d/S05data"
 install -D -m 0755 "$common/rootfs/usr/bin/fanlight-demo" "$target/usr/bin/fanlight-demo"
+install -D -m 0644 "$common/rootfs/root/picture.png" "$target/root/picture.png"
 install -D -m 0755 "$common/rootfs/etc/mdev/fanlight" "$target/etc/mdev/fanlight"
 mkdir -p "$target/data"
 

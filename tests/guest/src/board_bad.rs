@@ -41,6 +41,7 @@ tests! {
         board_bad_sram_exec_is_refused,
         board_bad_sram_list_is_refused,
         board_bad_reg_list_is_refused,
+        board_bad_no_ranges_is_refused,
         board_bad_misspelt_is_refused,
         board_bad_unknown_is_refused,
         board_bad_not_for_pages_is_refused,
@@ -212,6 +213,7 @@ bad! {
     board_bad_sram_exec_is_refused: "sram-exec", "w", INVALID, "protect-exec";
     board_bad_sram_list_is_refused: "sram-list", "w", INVALID, "sram is one phandle";
     board_bad_reg_list_is_refused: "reg-list", "w", INVALID, "reg is one range";
+    board_bad_no_ranges_is_refused: "no-ranges", "w", INVALID, "#size-cells or ranges";
     board_bad_misspelt_is_refused: "misspelt", "w", INVALID, "fanlight,read-only is meant";
     board_bad_unknown_is_refused: "unknown", "w", INVALID, "interrupts-extended-by-us is no property";
     board_bad_not_for_pages_is_refused: "not-for-pages", "w", INVALID, "fanlight,prefault does not apply";

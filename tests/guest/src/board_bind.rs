@@ -27,7 +27,8 @@ tests! {
         board_quick_rebinds_keep_every_node,
         board_nodes_have_the_group_of_their_kind,
         board_bind_and_unbind_200_times_leaks_nothing,
-        board_rmmod_without_users_works_and_insmod_brings_all_back;
+        board_rmmod_without_users_works_and_insmod_brings_all_back,
+        board_modprobe_loads_the_driver;
 }
 
 fn board_unbind_takes_the_nodes_away_and_bind_brings_them_back() {
@@ -295,14 +296,19 @@ fn users() -> Vec<String> {
     users
 }
 
-/// Removes the module and inserts it again.
-pub fn reload() {
-    crate::kernel::needs_driver_as_module();
-    let file = module_file();
+/// Removes the module.
+fn remove() {
     // Somebody may be looking at a node just now (mdev, say).
     let removed = wait::until(|| sys::delete_module("fanlight") == Ok(0));
     assert!(removed, "in use for {:?}: {:?}", wait::LIMIT, users());
     assert!(dev::bound().is_empty());
+}
+
+/// Removes the module and inserts it again.
+pub fn reload() {
+    crate::kernel::needs_driver_as_module();
+    let file = module_file();
+    remove();
     let image = sys::open(file.to_str().unwrap(), libc::O_RDONLY).unwrap();
     assert_eq!(sys::init_module(image.as_raw_fd()), Ok(0));
     for node in dev::bound() {
@@ -320,4 +326,20 @@ fn board_rmmod_without_users_works_and_insmod_brings_all_back() {
         wait::until(|| std::path::Path::new("/dev/fanlight0/fb").exists()),
         "the nodes do not come back"
     );
+}
+
+/// What the errors of the library and of the tool advise.
+fn board_modprobe_loads_the_driver() {
+    crate::kernel::needs_driver_as_module();
+    module_file();
+    let before = dev::bound();
+    remove();
+    let status = std::process::Command::new("modprobe")
+        .arg("fanlight")
+        .status();
+    assert!(status.expect("modprobe").success());
+    assert_eq!(dev::bound(), before);
+    for node in before {
+        dev::wait_for_node(&node);
+    }
 }

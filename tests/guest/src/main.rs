@@ -13,6 +13,7 @@ mod board;
 mod child;
 mod dev;
 mod earlier;
+mod examples;
 mod fbdev;
 mod io_uring;
 mod kernel;
@@ -164,6 +165,7 @@ fn main() {
         window_overlay::TESTS,
         window_revoke::TESTS,
         window_race::TESTS,
+        examples::TESTS,
         board_bind::TESTS,
         board_kernel::TESTS,
         window_storm::TESTS,

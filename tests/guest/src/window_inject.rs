@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use libc::{MAP_SHARED, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
 
 use crate::child::Child;
-use crate::dev::{self, Spec, CARVE_WC, CONTIG, EACH_BACKING, LOG, LOG2, LOG3, TABLE};
+use crate::dev::{self, Spec, Window, CARVE_WC, CONTIG, EACH_BACKING, LOG, LOG2, LOG3, TABLE};
 use crate::log::Messages;
 use crate::log_bind;
 use crate::mem::{Map, PAGE, R};
@@ -345,12 +345,25 @@ fn window_inject_mmap_that_fails_pins_no_address_space() {
     drop(injector);
 }
 
+/// A mapping of a window in addresses for which there are no page tables yet, and these addresses.
+fn alone(window: &Window) -> (Map, Map) {
+    const TABLE_SPAN: usize = 4 << 20;
+    let len = window.spec.size;
+    let room = Map::nothing(len + 2 * TABLE_SPAN);
+    let at = room.at.next_multiple_of(TABLE_SPAN);
+    let flags = MAP_SHARED | libc::MAP_FIXED;
+    let mapped = sys::mmap(at, len, R, flags, window.raw(), 0);
+    assert_eq!(mapped, Ok(at));
+    // What is mapped goes before the room around it.
+    (room, Map { at, len })
+}
+
 fn window_inject_fault_is_out_of_memory_and_no_oops() {
     let injector = Injector::new();
     for spec in [TABLE, LOG] {
         let window = spec.open();
         let sites = injector.fail_each(1, |fail| {
-            let map = Map::shared(window.raw(), spec.size, R).unwrap();
+            let (_room, map) = alone(&window);
             let mut result = Ok(0);
             let failed =
                 fail(&mut || result = sys::madvise(map.at, map.len, libc::MADV_POPULATE_READ));
@@ -368,7 +381,7 @@ fn window_inject_fault_is_out_of_memory_and_no_oops() {
         assert!(sites >= 1, "{}: {sites} allocations", spec.name);
         // The core calls the handler again after it was out of memory: the touch just takes longer.
         let touched = injector.fail_each(1, |fail| {
-            let map = Map::shared(window.raw(), spec.size, R).unwrap();
+            let (_room, map) = alone(&window);
             let mut all = true;
             fail(&mut || all = map.pages().all(|page| map.load32(page).is_ok()));
             assert!(all, "{}", spec.name);

@@ -54,7 +54,7 @@ const fn registers(child: &'static str, name: &'static str, size: usize, read_on
 
 /// The GICv2m frame responds; the page behind it does not.
 const HALF: Spec = registers("half@8020000", "half", 0x2000, false);
-const HOLE: Spec = registers("hole@b000000", "hole", 0x1000, false);
+pub const HOLE: Spec = registers("hole@b000000", "hole", 0x1000, false);
 const HOLE_RO: Spec = registers("hole-ro@b001000", "hole-ro", 0x1000, true);
 const TABLE: Spec = Spec {
     node: NODE,

@@ -81,7 +81,7 @@ impl Boot {
         options.data = common.data.clone().filter(|_| self.data);
         options.smp = self.smp.unwrap_or(common.smp);
         options.memory = self.memory.unwrap_or(common.memory);
-        options.loglevel = self.loglevel.unwrap_or(common.loglevel);
+        options.loglevel = self.loglevel.or(common.loglevel);
         options.overlays.extend(self.overlays.iter().cloned());
         for word in &self.append {
             options.append.push(' ');

@@ -10,20 +10,26 @@
 //!
 //! - [`machine`]: what differs between boards, and how QEMU is called for each;
 //! - [`session`]: one QEMU from start to end, over any number of resets;
+//! - [`shell`], [`terminal`]: a machine for a person at a terminal, and a stand-in for that person;
 //! - [`files`], [`room`]: what a boot needs and nobody keeps, and whether it fits in memory;
 //! - [`console`]: which kernel messages are failures;
 //! - [`ktap`], [`suite`]: test results, and the run of all tests;
-//! - [`picture`]: captured screens.
+//! - [`docs`]: what the documents tell the reader to do, done;
+//! - [`picture`], [`rfb`]: captured screens, and what a viewer sees of them.
 
 pub mod boots;
 pub mod console;
 pub mod demo;
+pub mod docs;
 pub mod files;
 pub mod ktap;
 pub mod machine;
 pub mod options;
 pub mod picture;
 pub mod qmp;
+pub mod rfb;
 pub mod room;
 pub mod session;
+pub mod shell;
 pub mod suite;
+pub mod terminal;

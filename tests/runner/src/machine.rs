@@ -107,10 +107,44 @@ pub const MACHINES: &[Machine] = &[
     },
 ];
 
+/// Where a person sees the guest's screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Display {
+    /// Nowhere, until it is captured.
+    None,
+    /// In a window of QEMU's own.
+    Gtk,
+    /// In a viewer, by a port of this machine only.
+    Vnc,
+}
+
+impl Display {
+    /// Reads the word of DISPLAY=.
+    pub fn read(word: &str) -> Result<Self, String> {
+        match word {
+            "none" => Ok(Self::None),
+            "gtk" => Ok(Self::Gtk),
+            "vnc" => Ok(Self::Vnc),
+            _ => Err(format!("no display {word}: choose gtk, vnc or none")),
+        }
+    }
+
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::None => &["-display", "none"],
+            Self::Gtk => &["-display", "gtk"],
+            // The first port that is free, from 5900 on.
+            Self::Vnc => &["-vnc", "127.0.0.1:0,to=99"],
+        }
+    }
+}
+
 /// How the guest's console and control channel are connected.
 pub enum Wiring<'a> {
-    /// Console and keyboard are this terminal; no control channel.
-    Terminal,
+    /// Console and keyboard are standard input and output; no control channel. Somebody listens on
+    /// the socket `qmp` in the directory. QEMU waits for its command to begin, and stays when the
+    /// guest has powered off.
+    Terminal(&'a Path),
     /// Unix sockets in a directory: `console`, `control`, `qmp`. Somebody listens on each.
     Sockets(&'a Path),
 }
@@ -168,7 +202,8 @@ impl Machine {
         qemu.arg("-M").args(self.qemu);
         qemu.args(["-smp", &self.processors(options.smp).to_string()]);
         qemu.args(["-m", &options.memory.to_string()]);
-        qemu.args(["-nodefaults", "-nic", "none", "-display", "none"]);
+        qemu.args(["-nodefaults", "-nic", "none"]);
+        qemu.args(options.display.arguments());
         if options.icount {
             qemu.args(["-icount", "shift=0,sleep=off"]).args(SAME_TWICE);
         }
@@ -196,15 +231,18 @@ impl Machine {
                 root = format!(" root=PARTUUID={SIGNATURE}-{:02} rootwait", self.root);
             }
         }
-        let mut append = format!(
-            "console={} loglevel={} panic=1",
-            self.logged_console, options.loglevel
-        );
+        let (console, loglevel) = match wiring {
+            // The prompt belongs to the user: of the kernel's messages only the grave ones.
+            Wiring::Terminal(_) => (self.console, 4),
+            Wiring::Sockets(_) => (self.logged_console, 8),
+        };
+        let loglevel = options.loglevel.unwrap_or(loglevel);
+        let mut append = format!("console={console} loglevel={loglevel} panic=1");
         match wiring {
-            Wiring::Terminal => {
-                // The prompt belongs to the user: of the kernel's messages only the grave ones.
-                append = format!("console={} loglevel=4 panic=1", self.console);
-                qemu.args(self.terminal).arg("-no-reboot");
+            Wiring::Terminal(directory) => {
+                qemu.args(self.terminal).args(["-no-shutdown", "-S"]);
+                qemu.arg("-qmp")
+                    .arg(format!("unix:{}", directory.join("qmp").display()));
             }
             Wiring::Sockets(directory) => {
                 for name in ["console", "control"] {

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::machine::{Machine, MACHINES};
+use crate::machine::{Display, Machine, MACHINES};
 
 /// The command line, read.
 #[derive(Clone)]
@@ -28,8 +28,10 @@ pub struct Options {
     pub memory: u32,
     /// Count instructions instead of time: every run is the same to the digit.
     pub icount: bool,
-    /// The console's loglevel.
-    pub loglevel: u32,
+    /// The console's loglevel: 8, and 4 for a person at a terminal, unless another one is asked for.
+    pub loglevel: Option<u32>,
+    /// Where a person sees the screen.
+    pub display: Display,
     pub append: String,
     pub timeout: Duration,
     /// How long the guest may take until it asks for its command.
@@ -74,7 +76,8 @@ impl Options {
             smp: 0,
             memory: 0,
             icount: false,
-            loglevel: 8,
+            loglevel: None,
+            display: Display::None,
             append: String::new(),
             timeout: Duration::from_secs(60),
             boot_limit: Duration::from_secs(600),
@@ -107,7 +110,8 @@ impl Options {
                 "--smp" => options.smp = number(&name, &value()?)?,
                 "--memory" => options.memory = number(&name, &value()?)?,
                 "--icount" => options.icount = true,
-                "--loglevel" => options.loglevel = number(&name, &value()?)?,
+                "--loglevel" => options.loglevel = Some(number(&name, &value()?)?),
+                "--display" => options.display = Display::read(&value()?)?,
                 "--append" => options.append = value()?,
                 "--timeout" => {
                     options.timeout = Duration::from_secs(number(&name, &value()?)?.into());

@@ -107,19 +107,6 @@ pub fn run_session(
     Ok(Outcome { status, trouble })
 }
 
-/// Puts console and keyboard on this terminal, until the guest powers off.
-pub fn run_shell(options: &Options) -> io::Result<i32> {
-    let scratch = Scratch::new()?;
-    let media = Media::new(options, &scratch.0)?;
-    let tree = options.machine.tree(options, &scratch.0)?;
-    room::check(options, &media, &tree)?;
-    let status = options
-        .machine
-        .command(options, &Wiring::Terminal, &tree, &media)
-        .status()?;
-    Ok(status.code().unwrap_or(1))
-}
-
 struct Session<'a> {
     options: &'a Options,
     environment: &'a [(&'a str, &'a str)],
@@ -367,11 +354,11 @@ impl Session<'_> {
 }
 
 /// QEMU, which never outlives the runner.
-struct Machine(Child);
+pub(crate) struct Machine(pub Child);
 
 impl Machine {
     /// Waits for QEMU to connect, or to give up: then its own words are the error.
-    fn accept(&mut self, listener: &UnixListener, options: &Options) -> io::Result<UnixStream> {
+    pub fn accept(&mut self, listener: &UnixListener, options: &Options) -> io::Result<UnixStream> {
         listener.set_nonblocking(true)?;
         loop {
             match listener.accept() {

@@ -10,9 +10,11 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::boots::{self, Boot};
+use crate::docs;
 use crate::ktap::{Ktap, Libtest, Report, Verdict};
 use crate::options::Options;
 use crate::session::{run_session, Sink};
+use crate::terminal;
 
 const ARMV7: &str = "armv7-unknown-linux-gnueabihf";
 
@@ -87,10 +89,22 @@ pub fn run(options: &Options) -> io::Result<i32> {
     fs::create_dir_all(&options.results)?;
     let mut tally = Tally::default();
 
+    let features = ["--features", "fanlight/log"];
     let armv7 = ["-p", "fanlight-ring", "-p", "fanlight", "--target", ARMV7];
-    cargo(&mut tally, options, "host", &["--workspace"])?;
-    cargo(&mut tally, options, "armv7", &armv7)?;
+    cargo(
+        &mut tally,
+        options,
+        "host",
+        &[&["--workspace"][..], &features].concat(),
+    )?;
+    cargo(
+        &mut tally,
+        options,
+        "armv7",
+        &[&armv7[..], &features].concat(),
+    )?;
     scripts(&mut tally, options)?;
+    documents(&mut tally, options);
     let table = boots::read(Path::new("tests/boots")).map_err(io::Error::other)?;
     for machine in &options.machines {
         let options = options.on(machine);
@@ -99,6 +113,18 @@ pub fn run(options: &Options) -> io::Result<i32> {
         }
     }
 
+    finish(&tally, options)
+}
+
+/// Only the tests of the documents and of the machine for a person.
+pub fn run_documents(options: &Options) -> io::Result<i32> {
+    fs::create_dir_all(&options.results)?;
+    let mut tally = Tally::default();
+    documents(&mut tally, options);
+    finish(&tally, options)
+}
+
+fn finish(tally: &Tally, options: &Options) -> io::Result<i32> {
     tally.save(&options.results.join("results.json"))?;
     let [passed, failed, skipped] =
         [Verdict::Passed, Verdict::Failed, Verdict::Skipped].map(|verdict| tally.count(verdict));
@@ -189,6 +215,25 @@ fn scripts(tally: &mut Tally, options: &Options) -> io::Result<()> {
     }
     tally.add("build", start, reports);
     Ok(())
+}
+
+/// What the documents say, and what a person at a terminal sees. Buildroot's image asks for a login.
+fn documents(tally: &mut Tally, options: &Options) {
+    if options.disk.is_some() {
+        return;
+    }
+    let mut options = options.clone();
+    options.results = options.results.join("docs");
+    for (group, run) in [
+        ("documents", docs::run as fn(&Options) -> Vec<Report>),
+        ("terminal", terminal::run),
+    ] {
+        let start = Instant::now();
+        let reports = run(&options);
+        if !reports.is_empty() {
+            tally.add(group, start, reports);
+        }
+    }
 }
 
 /// One boot's tests.

@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
-use fanlight::{Board, Framebuffer, Locator, Window, WindowEntry};
+use fanlight::{Framebuffer, Instance, Locator, Window, WindowEntry};
 
 use crate::error::{Error, Result};
 
@@ -34,19 +34,19 @@ impl Target {
     }
 
     /// The device that is meant. The default is the one with the lowest number.
-    pub fn board(&self) -> Result<Board> {
+    pub fn board(&self) -> Result<Instance> {
         if let Some(name) = self.named("FANLIGHT") {
             return open(&name);
         }
-        match Board::list()?.into_iter().next() {
+        match Instance::list()?.into_iter().next() {
             Some(board) => Ok(board),
             // For the error, which reports why there is none.
-            None => Ok(Board::open(Locator::from(0))?),
+            None => Ok(Instance::open(Locator::from(0))?),
         }
     }
 
     /// All devices, or the one that is meant.
-    pub fn boards(&self) -> Result<Vec<Board>> {
+    pub fn boards(&self) -> Result<Vec<Instance>> {
         let boards = self.boards_that_exist()?;
         match boards.is_empty() {
             true => Ok(vec![self.board()?]),
@@ -55,10 +55,10 @@ impl Target {
     }
 
     /// As [`boards`](Self::boards), but without an error if there is none.
-    pub fn boards_that_exist(&self) -> Result<Vec<Board>> {
+    pub fn boards_that_exist(&self) -> Result<Vec<Instance>> {
         match self.named("FANLIGHT") {
             Some(name) => Ok(vec![open(&name)?]),
-            None => Ok(Board::list()?),
+            None => Ok(Instance::list()?),
         }
     }
 
@@ -119,11 +119,11 @@ impl Target {
 }
 
 /// The device that a user has named by a number, its directory or a node in it.
-fn open(name: &str) -> Result<Board> {
+fn open(name: &str) -> Result<Instance> {
     if let Some(path) = node(name) {
         check(&path)?;
     }
-    let board = Board::open(name)?;
+    let board = Instance::open(name)?;
     let windows = board.windows()?;
     match windows.iter().find(|entry| !is_window(entry.path())) {
         None if !windows.is_empty() => Ok(board),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{Circle, PrimitiveStyle};
-use fanlight::{Board, Error};
+use fanlight::{Error, Instance};
 
 fn main() -> Result<(), Error> {
     let frames: u32 = std::env::args()
@@ -17,7 +17,7 @@ fn main() -> Result<(), Error> {
         .unwrap_or(600);
     // If the driver is unbound meanwhile, drawing fails with an error.
     fanlight::survive_revocation()?;
-    let mut screen = Board::open(0)?.framebuffer()?;
+    let mut screen = Instance::open(0)?.framebuffer()?;
     if !screen.double_buffer() {
         eprintln!("this framebuffer has one page: the ball will flicker");
     }

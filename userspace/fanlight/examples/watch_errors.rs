@@ -4,18 +4,17 @@
 //! `cargo run --example watch_errors`
 
 use fanlight::abi::Watermark;
-use fanlight::{Board, Error, Level, Start};
+use fanlight::{Error, Instance, Level, Start};
 
 fn main() -> Result<(), Error> {
     fanlight::survive_revocation()?;
-    let log = Board::open(0)?.log()?;
+    let mut reader = Instance::open(0)?.log()?.reader(Start::Oldest)?;
     // At 256 records, or half a second after the first of them.
-    log.set_watermark(Watermark {
+    reader.set_watermark(Watermark {
         records: 256,
         delay_us: 500_000,
         ..Watermark::default()
     })?;
-    let mut reader = log.reader(Start::Oldest)?;
     loop {
         reader.drain(|record| {
             if record.lost > 0 {

@@ -4,7 +4,12 @@
 use core::fmt;
 
 #[cfg(feature = "std")]
-use crate::sys::memory::Word;
+use core::ptr::NonNull;
+
+#[cfg(feature = "std")]
+use crate::sys::atomics::{Atomic, Atomics};
+#[cfg(feature = "std")]
+use crate::sys::word::Word;
 #[cfg(feature = "std")]
 use crate::sys::Memory;
 
@@ -42,6 +47,9 @@ pub enum AccessError {
     },
     /// A store into what is mapped read-only.
     ReadOnly,
+    /// Atomic operations on memory that is not cached, where the processor's exclusive accesses may
+    /// fail for ever.
+    NotCached,
     /// The driver has taken the memory away: it was unbound. What was read is not the window's.
     Revoked,
     /// No device responds at this address: its clock is off, it is in reset, or there is none. Of a
@@ -125,6 +133,10 @@ impl fmt::Display for AccessError {
                  (reg-io-width)"
             ),
             AccessError::ReadOnly => f.write_str("it is mapped read-only"),
+            AccessError::NotCached => f.write_str(
+                "atomic operations need cached memory, and it is not cached \
+                 (fanlight,cache = \"cached\" in its device-tree node makes it so)",
+            ),
             AccessError::Revoked => {
                 f.write_str("the device is gone: its driver was unbound while it was mapped; bind it and open it again")
             }
@@ -145,14 +157,17 @@ impl core::error::Error for AccessError {}
 /// borrowed: every value is loaded once, by an access of exactly that width.
 ///
 /// ```no_run
-/// use fanlight::Board;
+/// use fanlight::Instance;
 ///
-/// let map = Board::open(0)?.window("sram")?.map()?;
+/// let map = Instance::open(0)?.window("sram")?.map()?;
 /// let status: u32 = map.read(0x10)?;
 /// println!("status {status:#010x}");
 /// # Ok::<(), fanlight::Error>(())
 /// ```
+///
+/// Threads can share it. [`barrier`](crate::barrier) describes in which order accesses are seen.
 #[cfg(feature = "std")]
+#[derive(Debug)]
 pub struct Map {
     pub(crate) memory: Memory,
 }
@@ -160,14 +175,15 @@ pub struct Map {
 /// A window mapped for reading and writing.
 ///
 /// ```no_run
-/// use fanlight::Board;
+/// use fanlight::Instance;
 ///
-/// let mut map = Board::open(0)?.window("sram")?.map_mut()?;
+/// let mut map = Instance::open(0)?.window("sram")?.map_mut()?;
 /// map.write(0x10, 1u32)?;
 /// map.update(0x14, |control: u32| control | 1 << 7)?;
 /// # Ok::<(), fanlight::Error>(())
 /// ```
 #[cfg(feature = "std")]
+#[derive(Debug)]
 pub struct MapMut {
     map: Map,
 }
@@ -177,7 +193,7 @@ impl Map {
     /// Bytes that are mapped.
     ///
     /// ```no_run
-    /// # let map = fanlight::Board::open(0)?.window("sram")?.map()?;
+    /// # let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
     /// println!("{} bytes", map.len());
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -186,17 +202,18 @@ impl Map {
         self.memory.len()
     }
 
-    /// Loads a `u8`, `u16` or `u32`, in the byte order of the machine, by one instruction.
+    /// Loads a `u8`, `u16`, `u32` or `u64`, in the byte order of the machine, by one instruction;
+    /// a `u64` on a 32-bit processor by two, see [`Word`](crate::Word).
     ///
     /// Of a noncached window, this is what readl() is in the kernel: loads and stores keep their
-    /// order, and what is read of memory later is not older.
+    /// order, and what is read of memory later is not older. See [`barrier`](crate::barrier).
     ///
     /// # Errors
     ///
     /// Beyond the end, not aligned to its width, not the width of the registers, or revoked.
     ///
     /// ```no_run
-    /// # let map = fanlight::Board::open(0)?.window("sram")?.map()?;
+    /// # let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
     /// let low: u8 = map.read(0x21)?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -207,7 +224,7 @@ impl Map {
     /// The only width of accesses, in bytes: `reg-io-width` in the device tree.
     ///
     /// ```no_run
-    /// # let map = fanlight::Board::open(0)?.window("regs")?.map()?;
+    /// # let map = fanlight::Instance::open(0)?.window("regs")?.map()?;
     /// assert!(map.io_width().is_none_or(|width| [1, 2, 4].contains(&width)));
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -223,7 +240,7 @@ impl Map {
     /// Beyond the end, or revoked.
     ///
     /// ```no_run
-    /// # let map = fanlight::Board::open(0)?.window("sram")?.map()?;
+    /// # let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
     /// let mut block = [0; 512];
     /// map.copy_to(0, &mut block)?;
     /// # Ok::<(), fanlight::Error>(())
@@ -236,7 +253,7 @@ impl Map {
     /// [`survive_revocation`](crate::survive_revocation).
     ///
     /// ```no_run
-    /// # let map = fanlight::Board::open(0)?.window("sram")?.map()?;
+    /// # let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
     /// if map.is_revoked() {
     ///     eprintln!("the device is gone");
     /// }
@@ -244,6 +261,41 @@ impl Map {
     /// ```
     pub fn is_revoked(&self) -> bool {
         self.memory.is_revoked()
+    }
+
+    /// The address of the first byte, for code that makes accesses of its own. It is valid for
+    /// [`len`](Self::len) bytes and until the map is dropped; what is behind it may change at any
+    /// time, and is never to be borrowed.
+    ///
+    /// Use volatile loads for registers, and [`check`](Self::check) the map behind them.
+    ///
+    /// ```no_run
+    /// # let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
+    /// // SAFETY: the window has four bytes at least, and begins with a page.
+    /// let first = unsafe { map.as_ptr().cast::<u32>().read_volatile() };
+    /// map.check()?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn as_ptr(&self) -> *const u8 {
+        self.memory.as_ptr()
+    }
+
+    /// Whether every access by a pointer of [`as_ptr`](Self::as_ptr) or
+    /// [`ptr_at`](MapMut::ptr_at) has reached the window since the last error was reported. What
+    /// was loaded is not the window's otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Revoked, or a bus error; only ever after
+    /// [`survive_revocation`](crate::survive_revocation).
+    ///
+    /// ```no_run
+    /// # let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
+    /// map.check()?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn check(&self) -> Result<(), AccessError> {
+        self.memory.check()
     }
 }
 
@@ -256,17 +308,18 @@ impl MapMut {
         }
     }
 
-    /// Stores a `u8`, `u16` or `u32`, in the byte order of the machine, by one instruction.
+    /// Stores a `u8`, `u16`, `u32` or `u64`, in the byte order of the machine, by one instruction;
+    /// a `u64` on a 32-bit processor by two, see [`Word`](crate::Word).
     ///
     /// To a noncached window, this is what writel() is in the kernel: a device that it reaches sees
-    /// what was written to memory before.
+    /// what was written to memory before. See [`barrier`](crate::barrier).
     ///
     /// # Errors
     ///
     /// Beyond the end, not aligned to its width, not the width of the registers, or revoked.
     ///
     /// ```no_run
-    /// # let mut map = fanlight::Board::open(0)?.window("sram")?.map_mut()?;
+    /// # let mut map = fanlight::Instance::open(0)?.window("sram")?.map_mut()?;
     /// map.write(0x20, 0xffu8)?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -281,7 +334,7 @@ impl MapMut {
     /// As [`write`](Self::write).
     ///
     /// ```no_run
-    /// # let mut map = fanlight::Board::open(0)?.window("sram")?.map_mut()?;
+    /// # let mut map = fanlight::Instance::open(0)?.window("sram")?.map_mut()?;
     /// map.update(0x20, |value: u32| value & !1)?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -301,12 +354,71 @@ impl MapMut {
     /// Beyond the end, or revoked.
     ///
     /// ```no_run
-    /// # let mut map = fanlight::Board::open(0)?.window("sram")?.map_mut()?;
+    /// # let mut map = fanlight::Instance::open(0)?.window("sram")?.map_mut()?;
     /// map.copy_from(0, b"hello")?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn copy_from(&mut self, offset: usize, from: &[u8]) -> Result<(), AccessError> {
         self.map.memory.write(offset, from)
+    }
+
+    /// As [`as_ptr`](Map::as_ptr), for stores too.
+    ///
+    /// ```no_run
+    /// # let mut map = fanlight::Instance::open(0)?.window("sram")?.map_mut()?;
+    /// // SAFETY: the window has four bytes at least, and begins with a page.
+    /// unsafe { map.as_mut_ptr().cast::<u32>().write_volatile(1) };
+    /// map.check()?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.map.memory.as_ptr()
+    }
+
+    /// A pointer to a `T` that begins at `offset`: for crates that describe registers by a
+    /// structure, as safe-mmio, tock-registers and volatile do. It is valid until the map is
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// Beyond the end, or not aligned as a `T` is.
+    ///
+    /// ```no_run
+    /// use core::ptr::NonNull;
+    ///
+    /// #[repr(C)]
+    /// struct Registers {
+    ///     control: u32,
+    ///     status: u32,
+    /// }
+    ///
+    /// let mut map = fanlight::Instance::open(0)?.window("regs")?.map_mut()?;
+    /// let registers: NonNull<Registers> = map.ptr_at(0x100)?;
+    /// // SAFETY: inside of the map, and aligned.
+    /// let status = unsafe { (&raw const (*registers.as_ptr()).status).read_volatile() };
+    /// map.check()?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn ptr_at<T>(&mut self, offset: usize) -> Result<NonNull<T>, AccessError> {
+        self.map.memory.pointer(offset)
+    }
+
+    /// Makes a slice of atomics of the map, for structures that programs share. Every operation of
+    /// the standard library's atomics can be used, by any number of threads.
+    ///
+    /// # Errors
+    ///
+    /// The window is not cached: [`AccessError::NotCached`].
+    ///
+    /// ```no_run
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// let map = fanlight::Instance::open(0)?.window("shared")?.map_mut()?;
+    /// map.into_atomics::<AtomicU32>()?[0].fetch_add(1, Ordering::Relaxed);
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn into_atomics<A: Atomic>(self) -> Result<Atomics<A>, AccessError> {
+        Atomics::new(self.map.memory)
     }
 
     /// Sets bytes to one value.
@@ -316,7 +428,7 @@ impl MapMut {
     /// Beyond the end, or revoked.
     ///
     /// ```no_run
-    /// # let mut map = fanlight::Board::open(0)?.window("sram")?.map_mut()?;
+    /// # let mut map = fanlight::Instance::open(0)?.window("sram")?.map_mut()?;
     /// map.fill(0, 4096, 0)?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```

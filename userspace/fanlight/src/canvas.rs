@@ -4,10 +4,10 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
-use embedded_graphics::prelude::{Dimensions, DrawTarget, Point, Size};
-use embedded_graphics::primitives::Rectangle;
-use embedded_graphics::Pixel;
+use embedded_graphics_core::pixelcolor::{Rgb888, RgbColor};
+use embedded_graphics_core::prelude::{Dimensions, DrawTarget, Point, Size};
+use embedded_graphics_core::primitives::Rectangle;
+use embedded_graphics_core::Pixel;
 
 use crate::access::AccessError;
 use crate::geometry::Geometry;
@@ -31,6 +31,7 @@ use crate::sys::Memory;
 /// assert_eq!(canvas.pixel(0, 0)?, Rgb888::BLACK);
 /// # Ok::<(), fanlight::AccessError>(())
 /// ```
+#[derive(Debug)]
 pub struct Canvas {
     memory: Memory,
     geometry: Geometry,

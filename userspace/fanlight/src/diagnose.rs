@@ -33,7 +33,7 @@ pub(crate) fn explain(path: &Path, error: io::Error) -> Error {
     }
 }
 
-/// What to say where there is no node, or no directory of a board.
+/// What to say where there is no node, or no directory of an instance.
 pub(crate) fn no_device(path: &Path) -> String {
     let mut hint = if Path::new("/sys/module/fanlight").exists() {
         String::from("no such device, though the fanlight driver is loaded: it serves what the device tree names, see 'fanlight list'")
@@ -49,26 +49,28 @@ pub(crate) fn no_device(path: &Path) -> String {
     hint
 }
 
-/// The board that a path is in, or that it is.
-fn board_of(path: &Path) -> Option<&str> {
-    let is_board = |name: &&str| {
+/// The instance that a path is in, or that it is.
+fn instance_of(path: &Path) -> Option<&str> {
+    let is_instance = |name: &&str| {
         name.strip_prefix("fanlight")
             .is_some_and(|number| number.parse::<u32>().is_ok())
     };
-    path.iter().filter_map(|part| part.to_str()).find(is_board)
+    path.iter()
+        .filter_map(|part| part.to_str())
+        .find(is_instance)
 }
 
-/// What the kernel calls the device of a board: while it has windows, sysfs says it; otherwise the
+/// What the kernel calls the device of an instance: while it has windows, sysfs says it; otherwise the
 /// alias does.
-fn device_of(board: &str) -> Option<String> {
-    let prefix = format!("{board}-");
+fn device_of(instance: &str) -> Option<String> {
+    let prefix = format!("{instance}-");
     let mut windows = fs::read_dir("/sys/class/misc").ok()?.flatten();
     let window = windows.find(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
     if let Some(window) = window {
         let device = fs::canonicalize(window.path().join("device")).ok()?;
         return Some(device.file_name()?.to_str()?.to_owned());
     }
-    let alias = fs::read_to_string(format!("/proc/device-tree/aliases/{board}")).ok()?;
+    let alias = fs::read_to_string(format!("/proc/device-tree/aliases/{instance}")).ok()?;
     Some(alias.trim_end_matches('\0').rsplit('/').next()?.to_owned())
 }
 
@@ -88,14 +90,14 @@ fn is_about(message: &str, device: Option<&str>, window: Option<&str>) -> bool {
 
 /// The last message of the kernel about what should be at this path, if we may read it.
 fn kernel_says(path: &Path) -> Option<String> {
-    let board = board_of(path);
-    let device = board.and_then(device_of);
+    let instance = instance_of(path);
+    let device = instance.and_then(device_of);
     if device.is_none() && Path::new("/dev/fanlight0").exists() {
         // Whatever the kernel says of other devices is not the reason.
         return None;
     }
     let window = path.file_name().and_then(|name| name.to_str());
-    let window = window.filter(|name| Some(*name) != board);
+    let window = window.filter(|name| Some(*name) != instance);
     let nonblocking = OFlags::NONBLOCK.bits() as i32;
     let mut kmsg = OpenOptions::new()
         .read(true)
@@ -214,8 +216,11 @@ mod tests {
 
     #[test]
     fn board_of_a_path_is_found() {
-        assert_eq!(board_of(Path::new("/dev/fanlight9/w")), Some("fanlight9"));
-        assert_eq!(board_of(Path::new("/dev/fanlight9")), Some("fanlight9"));
-        assert_eq!(board_of(Path::new("/dev/fb0")), None);
+        assert_eq!(
+            instance_of(Path::new("/dev/fanlight9/w")),
+            Some("fanlight9")
+        );
+        assert_eq!(instance_of(Path::new("/dev/fanlight9")), Some("fanlight9"));
+        assert_eq!(instance_of(Path::new("/dev/fb0")), None);
     }
 }

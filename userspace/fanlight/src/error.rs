@@ -10,9 +10,9 @@ use crate::access::AccessError;
 /// Why something did not work. The text says what to do about it, where there is something to do.
 ///
 /// ```
-/// use fanlight::{Board, Error};
+/// use fanlight::{Instance, Error};
 ///
-/// match Board::open("/nonexistent") {
+/// match Instance::open("/nonexistent") {
 ///     Err(Error::NoDevice { path, .. }) => assert_eq!(path.to_str(), Some("/nonexistent")),
 ///     other => panic!("{other:?}"),
 /// }
@@ -27,19 +27,19 @@ pub enum Error {
         /// What is the matter and what to do, as far as the kernel tells.
         hint: String,
     },
-    /// The board has no window of that name.
+    /// The instance has no window of that name.
     NoWindow {
-        /// The board's directory.
-        board: PathBuf,
+        /// The instance's directory.
+        instance: PathBuf,
         /// The name.
         name: String,
         /// The names that there are.
         windows: Vec<String>,
     },
-    /// None of the board's windows is a framebuffer.
+    /// None of the instance's windows is a framebuffer.
     NoFramebuffer {
-        /// The board's directory.
-        board: PathBuf,
+        /// The instance's directory.
+        instance: PathBuf,
     },
     /// The rights of the node or of the kernel are against it.
     Permission {
@@ -119,6 +119,35 @@ impl Error {
         }
     }
 
+    fn io_kind(&self) -> io::ErrorKind {
+        match self {
+            Error::NoDevice { .. } | Error::NoWindow { .. } | Error::NoFramebuffer { .. } => {
+                io::ErrorKind::NotFound
+            }
+            Error::Permission { .. }
+            | Error::Access {
+                source: AccessError::ReadOnly,
+                ..
+            } => io::ErrorKind::PermissionDenied,
+            Error::AbiNewer { .. }
+            | Error::Access {
+                source: AccessError::NotCached,
+                ..
+            } => io::ErrorKind::Unsupported,
+            Error::Access {
+                source: AccessError::Revoked | AccessError::BusError { .. },
+                ..
+            } => io::ErrorKind::Other,
+            Error::WrongKind { .. } | Error::Mode { .. } | Error::Access { .. } => {
+                io::ErrorKind::InvalidInput
+            }
+            Error::Log { .. } => io::ErrorKind::InvalidData,
+            #[cfg(feature = "png")]
+            Error::Picture { .. } => io::ErrorKind::InvalidData,
+            Error::Io { source, .. } => source.kind(),
+        }
+    }
+
     pub(crate) fn io(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
         Error::Io {
             what: what.into(),
@@ -134,6 +163,30 @@ impl Error {
     }
 }
 
+/// For functions whose error is that of the standard library. The error is kept, with its text:
+/// [`io::Error::get_ref`] has it.
+///
+/// ```
+/// use std::io;
+///
+/// fn open() -> io::Result<fanlight::Instance> {
+///     Ok(fanlight::Instance::open("/nonexistent")?)
+/// }
+/// assert_eq!(open().unwrap_err().kind(), io::ErrorKind::NotFound);
+/// ```
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::new(error.io_kind(), error)
+    }
+}
+
+/// As for [`Error`].
+impl From<AccessError> for io::Error {
+    fn from(error: AccessError) -> Self {
+        Error::from(error).into()
+    }
+}
+
 impl From<AccessError> for Error {
     fn from(source: AccessError) -> Self {
         Error::Access { path: None, source }
@@ -144,14 +197,14 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NoDevice { path, hint } => write!(f, "{}: {hint}", path.display()),
-            Error::NoWindow { board, name, windows } if windows.is_empty() => {
-                write!(f, "{} has no window '{name}', nor any other", board.display())
+            Error::NoWindow { instance, name, windows } if windows.is_empty() => {
+                write!(f, "{} has no window '{name}', nor any other", instance.display())
             }
-            Error::NoWindow { board, name, windows } => {
-                write!(f, "{} has no window '{name}'; it has {}", board.display(), windows.join(", "))
+            Error::NoWindow { instance, name, windows } => {
+                write!(f, "{} has no window '{name}'; it has {}", instance.display(), windows.join(", "))
             }
-            Error::NoFramebuffer { board } => {
-                write!(f, "{} has no framebuffer: 'fanlight list' shows what there is", board.display())
+            Error::NoFramebuffer { instance } => {
+                write!(f, "{} has no framebuffer: 'fanlight list' shows what there is", instance.display())
             }
             Error::Permission { path, hint } => write!(f, "{}: permission denied: {hint}", path.display()),
             Error::AbiNewer { path, driver, what } => write!(
@@ -199,8 +252,8 @@ impl std::error::Error for Error {
 /// The result of everything that can fail.
 ///
 /// ```
-/// fn boards() -> fanlight::Result<usize> {
-///     Ok(fanlight::Board::list()?.len())
+/// fn instances() -> fanlight::Result<usize> {
+///     Ok(fanlight::Instance::list()?.len())
 /// }
 /// ```
 pub type Result<T> = std::result::Result<T, Error>;
@@ -208,6 +261,24 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cli_errors_keep_their_kind_and_text_as_errors_of_io() {
+        let denied = Error::io("open x", io::Error::from_raw_os_error(13));
+        let text = denied.to_string();
+        let error = io::Error::from(denied);
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(error.to_string(), text);
+        assert!(error.get_ref().is_some_and(|inner| inner.is::<Error>()));
+        let beyond = AccessError::OutOfBounds {
+            offset: 8,
+            count: 4,
+            size: 8,
+        };
+        let error = io::Error::from(beyond);
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(error.to_string(), beyond.to_string());
+    }
 
     #[test]
     fn cli_errors_say_what_to_do() {
@@ -227,7 +298,7 @@ mod tests {
             "cannot open x.png: No such file or directory"
         );
         let none = Error::NoWindow {
-            board: "/dev/fanlight0".into(),
+            instance: "/dev/fanlight0".into(),
             name: "sram".into(),
             windows: vec!["fb".into(), "log".into()],
         };

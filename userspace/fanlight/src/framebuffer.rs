@@ -6,10 +6,10 @@ use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-use embedded_graphics::pixelcolor::Rgb888;
-use embedded_graphics::prelude::{Dimensions, DrawTarget};
-use embedded_graphics::primitives::Rectangle;
-use embedded_graphics::Pixel;
+use embedded_graphics_core::pixelcolor::Rgb888;
+use embedded_graphics_core::prelude::{Dimensions, DrawTarget};
+use embedded_graphics_core::primitives::Rectangle;
+use embedded_graphics_core::Pixel;
 use rustix::io::Errno;
 
 use crate::abi;
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::fbdev;
 use crate::geometry::Geometry;
 use crate::sys::{self, Rules};
-use crate::window::{self, Window};
+use crate::window::{self, Part, Window};
 
 /// A framebuffer, mapped, that embedded-graphics can draw on.
 ///
@@ -33,13 +33,14 @@ use crate::window::{self, Window};
 /// use embedded_graphics::prelude::*;
 /// use embedded_graphics::primitives::{Circle, PrimitiveStyle};
 ///
-/// let mut screen = fanlight::Board::open(0)?.framebuffer()?;
+/// let mut screen = fanlight::Instance::open(0)?.framebuffer()?;
 /// screen.clear(Rgb888::BLACK)?;
 /// Circle::new(Point::new(20, 20), 200)
 ///     .into_styled(PrimitiveStyle::with_stroke(Rgb888::YELLOW, 3))
 ///     .draw(&mut screen)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Debug)]
 pub struct Framebuffer {
     canvas: Canvas,
     /// `None`: a plain file, which has one page and nobody who shows it.
@@ -121,10 +122,14 @@ impl Framebuffer {
         let rules = if info.is_some_and(|info| info.cache == abi::CACHE_NONCACHED) {
             Rules::Ordered
         } else {
-            Rules::Any
+            Rules::Uncached
         };
-        let offset = info.map_or(0, |info| info.offset as usize);
-        let memory = window::map(device.file(), &path, len, writable, rules, offset)?;
+        let part = Part {
+            offset: info.map_or(0, |info| info.offset.into()),
+            first: 0,
+            len,
+        };
+        let memory = window::map(device.file(), &path, part, writable, rules)?;
         let shown = (var.yoffset / geometry.height()).min(pages - 1);
         let canvas = Canvas::from_memory(memory, geometry, shown as usize * geometry.bytes());
         Ok(Self {
@@ -166,7 +171,12 @@ impl Framebuffer {
             let what = format!("its {len} bytes are less than one picture of {geometry}");
             return Err(Error::Mode { path, what });
         }
-        let memory = window::map(&file, &path, geometry.bytes(), true, Rules::Any, 0)?;
+        let part = Part {
+            offset: 0,
+            first: 0,
+            len: geometry.bytes(),
+        };
+        let memory = window::map(&file, &path, part, true, Rules::Cached)?;
         let canvas = Canvas::from_memory(memory, geometry, 0);
         Ok(Self {
             canvas,
@@ -221,7 +231,7 @@ impl Framebuffer {
     /// ```no_run
     /// use embedded_graphics::{pixelcolor::Rgb888, prelude::*};
     ///
-    /// let mut screen = fanlight::Board::open(0)?.framebuffer()?;
+    /// let mut screen = fanlight::Instance::open(0)?.framebuffer()?;
     /// screen.double_buffer();
     /// for shade in 0..=255 {
     ///     screen.clear(Rgb888::new(shade, shade, shade))?;
@@ -242,7 +252,7 @@ impl Framebuffer {
     /// The driver refused, or the device is gone.
     ///
     /// ```no_run
-    /// # let mut screen = fanlight::Board::open(0)?.framebuffer()?;
+    /// # let mut screen = fanlight::Instance::open(0)?.framebuffer()?;
     /// screen.present()?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -263,7 +273,7 @@ impl Framebuffer {
     /// There is no such page, the driver refused, or the device is gone.
     ///
     /// ```no_run
-    /// # let mut screen = fanlight::Board::open(0)?.framebuffer()?;
+    /// # let mut screen = fanlight::Instance::open(0)?.framebuffer()?;
     /// screen.show_page(0)?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -302,7 +312,7 @@ impl Framebuffer {
     /// What shows this framebuffer cannot do that, or the device is gone.
     ///
     /// ```no_run
-    /// # let screen = fanlight::Board::open(0)?.framebuffer()?;
+    /// # let screen = fanlight::Instance::open(0)?.framebuffer()?;
     /// screen.blank(true)?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -331,7 +341,7 @@ impl Framebuffer {
     /// The open window, unless it is a plain file.
     ///
     /// ```no_run
-    /// # let screen = fanlight::Board::open(0)?.framebuffer()?;
+    /// # let screen = fanlight::Instance::open(0)?.framebuffer()?;
     /// if let Some(window) = screen.window() {
     ///     println!("{:?}", window.info()?.scanout);
     /// }
@@ -345,7 +355,7 @@ impl Framebuffer {
     ///
     /// ```no_run
     /// # use embedded_graphics::{pixelcolor::Rgb888, prelude::*};
-    /// let mut screen = fanlight::Board::open(0)?.framebuffer()?;
+    /// let mut screen = fanlight::Instance::open(0)?.framebuffer()?;
     /// screen.clear(Rgb888::BLACK).map_err(|error| screen.name_error(error))?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -359,7 +369,7 @@ impl Framebuffer {
     /// The descriptor of the device.
     ///
     /// ```no_run
-    /// # let screen = fanlight::Board::open(0)?.framebuffer()?;
+    /// # let screen = fanlight::Instance::open(0)?.framebuffer()?;
     /// assert!(screen.device_fd().is_some());
     /// # Ok::<(), fanlight::Error>(())
     /// ```

@@ -3,9 +3,9 @@
 
 use core::fmt;
 
-use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
-use embedded_graphics::prelude::{Point, Size};
-use embedded_graphics::primitives::Rectangle;
+use embedded_graphics_core::pixelcolor::{Rgb888, RgbColor};
+use embedded_graphics_core::prelude::{Point, Size};
+use embedded_graphics_core::primitives::Rectangle;
 
 /// How a pixel lies in memory. The names are those of the simple-framebuffer device-tree binding;
 /// pixels are little-endian.

@@ -159,7 +159,7 @@ impl fmt::Display for Rights {
 /// What the driver tells of a window.
 ///
 /// ```no_run
-/// let info = fanlight::Board::open(0)?.window("fb")?.info()?;
+/// let info = fanlight::Instance::open(0)?.window("fb")?.info()?;
 /// println!("{}: {} bytes of {} memory, {}", info.name, info.size, info.backing, info.cache);
 /// # Ok::<(), fanlight::Error>(())
 /// ```
@@ -233,7 +233,7 @@ impl Info {
     /// What sysfs says of the node's window; everybody may read that.
     pub(crate) fn from_sysfs(node: &Path) -> Option<Self> {
         let name = node.file_name()?.to_str()?;
-        let board = node.parent()?.file_name()?.to_str()?;
+        let instance = node.parent()?.file_name()?.to_str()?;
         let directory = sysfs(node)?;
         let attribute = |name: &str| {
             fs::read_to_string(directory.join(name))
@@ -247,7 +247,7 @@ impl Info {
         Some(Self {
             abi: None,
             name: name.into(),
-            instance: board.strip_prefix("fanlight")?.parse().ok()?,
+            instance: instance.strip_prefix("fanlight")?.parse().ok()?,
             kind,
             backing: Backing::from_text(&attribute("backing")),
             cache: Cache::from_text(&attribute("cache")),
@@ -275,8 +275,8 @@ impl Info {
 /// Where sysfs tells of a node.
 pub(crate) fn sysfs(node: &Path) -> Option<PathBuf> {
     let name = node.file_name()?.to_str()?;
-    let board = node.parent()?.file_name()?.to_str()?;
-    Some(Path::new("/sys/class/misc").join(format!("{board}-{name}")))
+    let instance = node.parent()?.file_name()?.to_str()?;
+    Some(Path::new("/sys/class/misc").join(format!("{instance}-{name}")))
 }
 
 /// Reads `1024x600 4096 x8r8g8b8`.

@@ -6,14 +6,16 @@
 )]
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
-#![warn(missing_docs, clippy::undocumented_unsafe_blocks)]
+#![warn(
+    missing_debug_implementations,
+    missing_docs,
+    clippy::undocumented_unsafe_blocks
+)]
 
 extern crate alloc;
 
 pub mod abi;
 mod access;
-#[cfg(feature = "std")]
-mod board;
 mod canvas;
 #[cfg(feature = "std")]
 mod diagnose;
@@ -27,6 +29,8 @@ mod geometry;
 #[cfg(feature = "std")]
 mod info;
 #[cfg(feature = "std")]
+mod instance;
+#[cfg(feature = "std")]
 mod log;
 #[cfg(feature = "png")]
 mod picture;
@@ -34,11 +38,16 @@ mod sys;
 #[cfg(feature = "std")]
 mod window;
 
+#[cfg(feature = "log")]
+pub use self::log::Logger;
+#[cfg(feature = "std")]
+pub use self::log::{
+    Caller, Ending, Facility, Glimpse, Level, Log, LogWriter, Reader, Record, Records, Salvaged,
+    Start, UnknownName, WallClock,
+};
 pub use access::{AccessError, WindowName};
 #[cfg(feature = "std")]
 pub use access::{Map, MapMut};
-#[cfg(feature = "std")]
-pub use board::{Board, Locator, WindowEntry};
 pub use canvas::Canvas;
 #[cfg(feature = "std")]
 pub use error::{Error, Result};
@@ -48,13 +57,14 @@ pub use geometry::{Field, Geometry, PixelFormat};
 #[cfg(feature = "std")]
 pub use info::{Backing, Cache, Info, Kind, Rights, Scanout};
 #[cfg(feature = "std")]
-pub use log::{
-    Caller, Ending, Facility, Glimpse, Level, Log, LogWriter, Reader, Record, Records, Salvaged,
-    Start, UnknownName,
-};
+pub use instance::{Instance, Locator, WindowEntry};
 #[cfg(feature = "png")]
 pub use picture::{Picture, PICTURE_LIMIT};
-pub use sys::memory::Word;
+#[cfg(feature = "std")]
+pub use sys::atomics::{Atomic, Atomics};
+#[cfg(feature = "std")]
+pub use sys::barrier;
+pub use sys::word::Word;
 #[cfg(feature = "std")]
 pub use window::Window;
 

@@ -216,7 +216,7 @@ impl Picture {
     /// The file cannot be written.
     ///
     /// ```no_run
-    /// let screen = fanlight::Board::open(0)?.framebuffer()?;
+    /// let screen = fanlight::Instance::open(0)?.framebuffer()?;
     /// let (width, height) = (screen.geometry().width(), screen.geometry().height());
     /// let picture = fanlight::Picture::new(width, height, screen.to_rgb()?).expect("a screen has pixels");
     /// picture.save("screen.png".as_ref())?;

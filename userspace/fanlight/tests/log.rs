@@ -34,7 +34,7 @@ fn log_image_gives_every_record_in_order() {
     }
     let image = Image::of("all", &ring.bytes());
     let log = Log::open_image(&image.0).unwrap();
-    assert_eq!(log.capacity().unwrap(), 48 << 10);
+    assert_eq!(log.capacity(), 48 << 10);
     assert_eq!(
         log.boot_id().unwrap(),
         "30313233-3435-3637-3839-616263646566"
@@ -319,7 +319,7 @@ fn log_saved_copy_gives_the_same_records() {
             assert_eq!(records(&copy), original);
             assert_eq!(count, original.len() as u64);
             assert_eq!(copy.boot_id().unwrap(), log.boot_id().unwrap());
-            assert_eq!(copy.capacity().unwrap(), log.capacity().unwrap());
+            assert_eq!(copy.capacity(), log.capacity());
             // What was overwritten before it was saved is not lost.
             assert!(original.iter().all(|record| record.lost == 0));
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight-runner guest|demo|shell|test [OPTION…] [-- COMMAND]`: see [`fanlight_runner::options`].
+//! `fanlight-runner guest|demo|shell|test|docs [OPTION…] [-- COMMAND]`: see [`fanlight_runner::options`].
 //! `fanlight-runner overlay 1|2 FILE`: an overlay of the tests, for a Raspberry Pi whose addresses have so many cells.
 
 use std::fs;
@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use fanlight_runner::machine::{translate, Cells};
 use fanlight_runner::options::Options;
-use fanlight_runner::session::{run_session, run_shell, Outcome, Sink};
-use fanlight_runner::{demo, suite};
+use fanlight_runner::session::{run_session, Outcome, Sink};
+use fanlight_runner::{demo, shell, suite};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -23,9 +23,12 @@ fn main() -> ExitCode {
         .and_then(|options| match verb.as_str() {
             "guest" => guest(&options),
             "demo" => demo::run(&options),
-            "shell" => run_shell(&options),
+            "shell" => shell::run(&options),
             "test" => suite::run(&options),
-            _ => Err(io::Error::other("guest, demo, shell or test, please")),
+            "docs" => suite::run_documents(&options),
+            _ => Err(io::Error::other(
+                "no such verb: choose guest, demo, shell, test or docs",
+            )),
         });
     match result {
         Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(255)),
@@ -77,9 +80,12 @@ fn guest(options: &Options) -> io::Result<i32> {
         "fanlight: guest ended after {:.1} s; console: {results}/console.log",
         start.elapsed().as_secs_f32()
     );
-    Ok(match status {
+    let status = match status {
         Some(0) | None if !trouble.is_empty() => 124,
         Some(status) => status,
         None => 124,
-    })
+    };
+    // make exits with 2 whatever the status is; mk/guest reads it here.
+    fs::write(options.results.join("status"), format!("{status}\n"))?;
+    Ok(status)
 }

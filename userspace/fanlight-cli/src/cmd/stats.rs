@@ -186,7 +186,7 @@ fn row(log: &Log, sample: &Sample, rates: Option<(u64, u64)>) -> Result<Vec<Stri
         kernel_missed.to_string(),
         limited.to_string(),
         held(log)?.to_string(),
-        output::human(log.capacity()? as u64),
+        output::human(log.capacity() as u64),
         rate(rates.map(|rates| rates.0)),
         rate(rates.map(|rates| rates.1)),
     ])
@@ -231,7 +231,7 @@ impl Object {
             kernel_missed,
             limited,
             held: held(log)?,
-            capacity: log.capacity()?,
+            capacity: log.capacity(),
             records_per_second: rates.map(|(records, _)| Tenths(records)),
             bytes_per_second: rates.map(|(_, bytes)| Tenths(bytes)),
         })

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A record as it lies in the ring, not copied.
 
+use std::time::Duration;
+
 use fanlight_ring::RecordRef;
 
 use super::{Caller, Facility, Level};
@@ -15,6 +17,7 @@ use super::{Caller, Facility, Level};
 ///     record.level() <= Level::Err
 /// }
 /// ```
+#[derive(Debug)]
 pub struct Glimpse<'a>(pub(super) RecordRef<'a>);
 
 impl Glimpse<'_> {
@@ -28,6 +31,12 @@ impl Glimpse<'_> {
     #[inline]
     pub fn ns(&self) -> u64 {
         self.0.ns()
+    }
+
+    /// The time since boot.
+    #[inline]
+    pub fn since_boot(&self) -> Duration {
+        Duration::from_nanos(self.ns())
     }
 
     /// How urgent it is.

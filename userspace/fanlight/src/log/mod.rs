@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The log: its mapped ring, its writer, and what is known of an earlier boot.
 
+mod clock;
 mod glimpse;
+#[cfg(feature = "log")]
+mod logger;
 mod previous;
 mod reader;
 mod record;
@@ -13,19 +16,23 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fanlight_ring::{AttachError, Ring, VERSION};
 
+pub use clock::WallClock;
 pub use glimpse::Glimpse;
+#[cfg(feature = "log")]
+pub use logger::Logger;
 pub use previous::{Ending, Salvaged};
 pub use reader::{Reader, Records, Start};
 pub use record::{Caller, Facility, Level, Record, UnknownName};
 pub use writer::LogWriter;
 
-use crate::abi::{LogStats, Watermark};
+use crate::abi::LogStats;
 use crate::error::{Error, Result};
 use crate::info;
-use crate::sys::{self, Memory};
+use crate::sys::{self, MappedRing, Memory};
 use crate::window::Window;
 
 /// A log ring, mapped for reading.
@@ -35,16 +42,25 @@ use crate::window::Window;
 /// that was overwritten while it was copied.
 ///
 /// ```no_run
-/// let log = fanlight::Board::open(0)?.log()?;
+/// let log = fanlight::Instance::open(0)?.log()?;
 /// for record in log.records() {
 ///     let record = record?;
 ///     println!("{:>6} {} {}", record.seq, record.level, record.text_lossy());
 /// }
 /// # Ok::<(), fanlight::Error>(())
 /// ```
+///
+/// A clone is the same log: it shares the mapping, which stays until the last clone, [`Reader`] and
+/// [`Records`] is dropped. Threads can use one log, or clones of it, at the same time.
+#[derive(Clone, Debug)]
 pub struct Log {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     window: Window,
-    memory: Memory,
+    ring: MappedRing,
     /// A ring in a file: nothing comes to it, or at least nobody says so.
     image: bool,
 }
@@ -63,13 +79,7 @@ impl Log {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let window = Window::open_read_only(path)?;
         let memory = window.memory(false)?;
-        let log = Self {
-            window,
-            memory,
-            image: false,
-        };
-        log.ring()?;
-        Ok(log)
+        Self::attach(window, memory, false)
     }
 
     /// Opens a ring that was saved to a file: a copy of the window's memory, as a debugger or a
@@ -85,40 +95,54 @@ impl Log {
     pub fn open_image(path: impl Into<PathBuf>) -> Result<Self> {
         let window = Window::open_read_only(path)?;
         let memory = window.file_memory()?;
-        let log = Self {
-            window,
-            memory,
-            image: true,
-        };
-        log.ring()?;
-        Ok(log)
+        Self::attach(window, memory, true)
     }
 
-    fn ring(&self) -> Result<Ring<'_>> {
-        let path = || self.path().to_owned();
-        let Some((header, data)) = self.memory.ring() else {
-            return Err(Error::WrongKind {
-                path: path(),
-                wanted: "a log",
-            });
+    fn attach(window: Window, memory: Memory, image: bool) -> Result<Self> {
+        let path = || window.path().to_owned();
+        let log_error = |what: &str| Error::Log {
+            path: path(),
+            what: what.to_owned(),
         };
-        Ring::attach(header, data).map_err(|error| match error {
-            AttachError::Magic => Error::WrongKind {
+        let ring = MappedRing::attach(memory).map_err(|error| match error {
+            None | Some(AttachError::Magic) => Error::WrongKind {
                 path: path(),
                 wanted: "a log",
             },
-            AttachError::Version(version) => {
-                let hint = match (self.image, version > VERSION) {
+            Some(AttachError::Version(version)) => {
+                let hint = match (image, version > VERSION) {
                     (_, true) => "update the program",
                     (true, false) => "read it with the release of fanlight that it was saved with",
                     (false, false) => "update the driver",
                 };
-                self.error(&format!(
+                log_error(&format!(
                     "a ring of format {version}; this program reads {VERSION}: {hint}"
                 ))
             }
-            AttachError::Size => self.error("its header has sizes that no ring has"),
+            Some(AttachError::Size) => log_error("its header has sizes that no ring has"),
+        })?;
+        let shared = Shared {
+            window,
+            ring,
+            image,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
         })
+    }
+
+    fn ring(&self) -> Ring<'_> {
+        self.shared.ring.ring()
+    }
+
+    fn is_image(&self) -> bool {
+        self.shared.image
+    }
+
+    /// The file of the log itself. It is shared by all clones, so nothing may depend on its
+    /// position: each reader that waits has a file of its own.
+    fn window(&self) -> &Window {
+        &self.shared.window
     }
 
     fn error(&self, what: &str) -> Error {
@@ -136,7 +160,7 @@ impl Log {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn path(&self) -> &Path {
-        self.window.path()
+        self.window().path()
     }
 
     /// The records from the oldest to the newest that there are now. Records that come later are
@@ -148,15 +172,26 @@ impl Log {
     /// let errors = log.records().filter(|record| record.as_ref().is_ok_and(is_error)).count();
     /// # Ok::<(), fanlight::Error>(())
     /// ```
-    pub fn records(&self) -> Records<'_> {
-        Records::new(self.reader(Start::Oldest))
+    pub fn records(&self) -> Records {
+        self.let_driver_catch_up();
+        Records::new(self.clone())
+    }
+
+    /// The driver waits until the log has what printk has. What it answers does not matter.
+    fn let_driver_catch_up(&self) {
+        if !self.is_image() {
+            let _ = rustix::fs::seek(self.window().as_fd(), rustix::fs::SeekFrom::Start(0));
+        }
     }
 
     /// A reader with a place of its own, which can wait for more.
     ///
+    /// It opens the node once more, so that readers wait independently of each other. A program
+    /// that gives up its rights makes its readers before that.
+    ///
     /// # Errors
     ///
-    /// The device is gone.
+    /// The device is gone, or the node may not be opened any more.
     ///
     /// ```no_run
     /// use fanlight::Start;
@@ -172,12 +207,8 @@ impl Log {
     /// # #[allow(unreachable_code)]
     /// # Ok::<(), fanlight::Error>(())
     /// ```
-    pub fn reader(&self, start: Start) -> Result<Reader<'_>> {
-        if !self.image {
-            // The driver first waits until the log has what printk has. What it answers does not matter.
-            let _ = rustix::fs::seek(self.as_fd(), rustix::fs::SeekFrom::Start(0));
-        }
-        Ok(Reader::new(self, self.ring()?, start))
+    pub fn reader(&self, start: Start) -> Result<Reader> {
+        Reader::new(self.clone(), start)
     }
 
     /// The boot whose records these are, as /proc/sys/kernel/random/boot_id writes it.
@@ -192,7 +223,7 @@ impl Log {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn boot_id(&self) -> Result<String> {
-        let id = self.ring()?.header().boot_id();
+        let id = self.ring().header().boot_id();
         self.check()?;
         let mut text = String::new();
         for (i, byte) in id.iter().enumerate() {
@@ -209,7 +240,7 @@ impl Log {
     /// a record has the same date whenever it is printed.
     ///
     /// ```no_run
-    /// let log = fanlight::Board::open(0)?.log()?;
+    /// let log = fanlight::Instance::open(0)?.log()?;
     /// for record in log.records() {
     ///     let ns = record?.ns;
     ///     let unix = log.clock_offset().map(|offset| offset.saturating_add_unsigned(ns));
@@ -217,11 +248,30 @@ impl Log {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn clock_offset(&self) -> Option<i64> {
-        if self.image {
-            let offset = self.ring().ok()?.header().clock_offset();
+        if self.is_image() {
+            let offset = self.ring().header().clock_offset();
             return Some(offset).filter(|offset| *offset != 0);
         }
         previous::clock_offset(&info::sysfs(self.path())?)
+    }
+
+    /// The clock that turns a record's time into the time of day; `None` if that is not known. It
+    /// is what [`clock_offset`](Self::clock_offset) returns now.
+    ///
+    /// ```no_run
+    /// use std::time::SystemTime;
+    ///
+    /// let log = fanlight::Instance::open(0)?.log()?;
+    /// let clock = log.wall_clock();
+    /// for record in log.records() {
+    ///     let record = record?;
+    ///     let time: Option<SystemTime> = clock.map(|clock| clock.time_of(record.since_boot()));
+    ///     println!("{time:?} {}", record.text_lossy());
+    /// }
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn wall_clock(&self) -> Option<WallClock> {
+        self.clock_offset().map(WallClock::from_offset)
     }
 
     /// Whether this kernel shows in its text form who wrote a record (`CONFIG_PRINTK_CALLER`), as a
@@ -239,7 +289,7 @@ impl Log {
             .read(true)
             .custom_flags(nonblocking)
             .open(self.path());
-        let (Ok(file), false) = (file, self.image) else {
+        let (Ok(file), false) = (file, self.is_image()) else {
             return false;
         };
         has_caller(file)
@@ -247,17 +297,13 @@ impl Log {
 
     /// Bytes of records that the ring can hold.
     ///
-    /// # Errors
-    ///
-    /// The device is gone.
-    ///
     /// ```no_run
     /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
-    /// assert!(log.capacity()?.is_power_of_two());
+    /// println!("{} bytes", log.capacity());
     /// # Ok::<(), fanlight::Error>(())
     /// ```
-    pub fn capacity(&self) -> Result<usize> {
-        Ok(self.ring()?.size())
+    pub fn capacity(&self) -> usize {
+        self.ring().size()
     }
 
     /// Bytes of records ever written, modulo 2^64.
@@ -274,7 +320,7 @@ impl Log {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn position(&self) -> Result<u64> {
-        let written = self.ring()?.written_bytes();
+        let written = self.ring().written_bytes();
         self.check()?;
         Ok(written)
     }
@@ -291,32 +337,9 @@ impl Log {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn stats(&self) -> Result<LogStats> {
-        sys::ioctl::log_stats(self.as_fd()).map_err(|error| {
+        sys::ioctl::log_stats(self.window().as_fd()).map_err(|error| {
             Error::io(
                 format!("ask {} for its counters", self.path().display()),
-                error,
-            )
-        })
-    }
-
-    /// Says when `poll` is to report records, so that a busy log wakes its reader seldom.
-    ///
-    /// # Errors
-    ///
-    /// The device is gone.
-    ///
-    /// ```no_run
-    /// use fanlight::abi::Watermark;
-    ///
-    /// let log = fanlight::Log::open("/dev/fanlight0/log")?;
-    /// // At a hundred records, or a quarter of a second after the first.
-    /// log.set_watermark(Watermark { records: 100, delay_us: 250_000, ..Default::default() })?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
-    pub fn set_watermark(&self, mark: Watermark) -> Result<()> {
-        sys::ioctl::set_watermark(self.as_fd(), mark).map_err(|error| {
-            Error::io(
-                format!("set the watermark of {}", self.path().display()),
                 error,
             )
         })
@@ -325,7 +348,7 @@ impl Log {
     /// What was salvaged of the previous boot; `None` if this is not `log.prev`.
     ///
     /// ```no_run
-    /// let log = fanlight::Board::open(0)?.previous_log()?;
+    /// let log = fanlight::Instance::open(0)?.previous_log()?;
     /// println!("{:?}", log.salvaged());
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -340,7 +363,7 @@ impl Log {
     /// It is not `log.prev`, or it may not be written.
     ///
     /// ```no_run
-    /// fanlight::Board::open(0)?.previous_log()?.clear()?;
+    /// fanlight::Instance::open(0)?.previous_log()?.clear()?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn clear(&self) -> Result<()> {
@@ -356,7 +379,7 @@ impl Log {
     /// As those of [`Log::clear`].
     ///
     /// ```no_run
-    /// fanlight::Board::open(0)?.previous_log()?.forget()?;
+    /// fanlight::Instance::open(0)?.previous_log()?.forget()?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn forget(&self) -> Result<()> {
@@ -370,9 +393,7 @@ impl Log {
     ) -> Result<()> {
         // Reading needs no right to write; this does.
         let window = Window::open(self.path())?;
-        // Unbinding revokes this mapping. So the node that was just opened is still that of this
-        // log, and not of another boot's log that has its name since the driver was bound again.
-        self.check()?;
+        self.check_same_node()?;
         match request(window.as_fd()) {
             Ok(()) => Ok(()),
             Err(rustix::io::Errno::NOTTY) => Err(Error::WrongKind {
@@ -386,15 +407,21 @@ impl Log {
         }
     }
 
-    /// An error if the mapping was revoked.
+    /// An error if the mapping is gone, so that what was read of it is zeroes.
+    #[inline]
     fn check(&self) -> Result<()> {
-        if self.memory.is_revoked() {
-            return Err(Error::access(
-                self.path(),
-                crate::access::AccessError::Revoked,
-            ));
+        match self.shared.ring.memory().error() {
+            None => Ok(()),
+            Some(error) => Err(Error::access(self.path(), error)),
         }
-        Ok(())
+    }
+
+    /// To be called after the node was opened again. Unbinding revokes the mapping, which a load
+    /// from it shows. So if it is there, the node is still that of this log, and not of another log
+    /// that has its name since the driver was bound again.
+    fn check_same_node(&self) -> Result<()> {
+        let _ = self.ring().written_bytes();
+        self.check()
     }
 
     fn gone(&self) -> Error {
@@ -422,13 +449,6 @@ fn has_caller(mut file: impl Read) -> bool {
         }
     }
     false
-}
-
-/// For `poll` and for asynchronous runtimes; see [`Reader::prepare_wait`].
-impl AsFd for Log {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.window.as_fd()
-    }
 }
 
 #[cfg(test)]

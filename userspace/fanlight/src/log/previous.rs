@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
+use super::WallClock;
 use crate::info;
 
 /// How an earlier boot ended.
@@ -60,7 +61,7 @@ impl fmt::Display for Ending {
 /// ```no_run
 /// use fanlight::Ending;
 ///
-/// let log = fanlight::Board::open(0)?.previous_log()?;
+/// let log = fanlight::Instance::open(0)?.previous_log()?;
 /// if log.salvaged().is_some_and(|salvaged| salvaged.ending == Ending::Panic) {
 ///     println!("the last boot ended in a panic");
 /// }
@@ -94,6 +95,20 @@ impl Salvaged {
     /// Reads the attributes of a node; `None` if it is not that of an earlier boot's log.
     pub(crate) fn of(node: &Path) -> Option<Self> {
         Self::read(&info::sysfs(node)?)
+    }
+
+    /// The clock that turns a record's time into the time of day of that boot; `None` if it is not
+    /// known.
+    ///
+    /// ```no_run
+    /// for entry in fanlight::Instance::open(0)?.earlier_logs()? {
+    ///     let clock = entry.salvaged().and_then(|salvaged| salvaged.wall_clock());
+    ///     println!("{} began at {:?}", entry.name(), clock);
+    /// }
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn wall_clock(&self) -> Option<WallClock> {
+        self.clock_offset.map(WallClock::from_offset)
     }
 
     fn read(attributes: &Path) -> Option<Self> {

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A place in a log: record after record by map, and waiting for more by poll.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use fanlight_ring::{Cursor, End, Next, Read, Ring};
+use fanlight_ring::{Cursor, End, Next, Read};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::fs::{seek, SeekFrom};
+use rustix::io::Errno;
 
 use super::{Glimpse, Log, Record};
+use crate::abi::Watermark;
 use crate::error::{Error, Result};
+use crate::sys;
+use crate::window::Window;
 
 /// Where a reader begins.
 ///
@@ -28,11 +32,14 @@ pub enum Start {
 
 /// One reader's place in a log.
 ///
+/// It keeps the log open, so it can be kept in a structure, moved to a thread or to a task of an
+/// asynchronous runtime. Any number of readers of one log may wait at the same time: each has a
+/// descriptor of its own. For asynchronous runtimes, see [`prepare_wait`](Self::prepare_wait).
+///
 /// ```no_run
 /// use fanlight::Start;
 ///
-/// let log = fanlight::Board::open(0)?.log()?;
-/// let mut reader = log.reader(Start::Oldest)?;
+/// let mut reader = fanlight::Instance::open(0)?.log()?.reader(Start::Oldest)?;
 /// while let Some(record) = reader.next_record()? {
 ///     if record.lost > 0 {
 ///         eprintln!("{} records lost", record.lost);
@@ -41,12 +48,20 @@ pub enum Start {
 /// }
 /// # Ok::<(), fanlight::Error>(())
 /// ```
-pub struct Reader<'a> {
-    log: &'a Log,
-    ring: Ring<'a>,
-    pub(super) cursor: Cursor,
+#[derive(Debug)]
+pub struct Reader {
+    scan: Scan,
+    /// The node once more. The position of its file is behind the records that this reader does not
+    /// wait for. `None`: an image, which has nothing to wait for.
+    file: Option<Window>,
     /// Whether nothing more comes: it is the log of an earlier boot.
     ends: bool,
+}
+
+/// A place in a ring, without the means to wait.
+pub(super) struct Scan {
+    log: Log,
+    pub(super) cursor: Cursor,
     /// Lost, and not told yet because no record has come since.
     lost: u64,
     buffer: Box<[u8; BUFFER]>,
@@ -56,8 +71,19 @@ pub struct Reader<'a> {
 const BUFFER: usize = 16 << 10;
 const _: () = assert!(BUFFER >= fanlight_ring::RECORD_MAX);
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(log: &'a Log, ring: Ring<'a>, start: Start) -> Self {
+impl std::fmt::Debug for Scan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scan")
+            .field("log", &self.log)
+            .field("cursor", &self.cursor)
+            .field("lost", &self.lost)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Scan {
+    pub(super) fn new(log: Log, start: Start) -> Self {
+        let ring = log.ring();
         let cursor = match start {
             Start::Oldest => Cursor::oldest(&ring),
             Start::Newest => Cursor::newest(&ring),
@@ -65,38 +91,17 @@ impl<'a> Reader<'a> {
         };
         Self {
             log,
-            ring,
             cursor,
-            ends: false,
             lost: 0,
             buffer: Box::new([0; BUFFER]),
         }
     }
 
-    /// The next record, copied out of the ring and whole; `None` when there is none yet.
-    ///
-    /// # Errors
-    ///
-    /// The device is gone.
-    ///
-    /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
-    /// # let mut reader = log.reader(fanlight::Start::Oldest)?;
-    /// if let Some(record) = reader.next_record()? {
-    ///     println!("{}", record.text_lossy());
-    /// }
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
-    pub fn next_record(&mut self) -> Result<Option<Record<'_>>> {
-        self.next_before(None)
-    }
-
-    /// As [`next_record`](Self::next_record), but `None` behind `end`.
+    /// The next record; `None` when there is none yet, or none before `end`.
     fn next_before(&mut self, end: Option<&End>) -> Result<Option<Record<'_>>> {
+        let ring = self.log.ring();
         loop {
-            let next = self
-                .cursor
-                .next_before(&self.ring, &mut self.buffer[..], end);
+            let next = self.cursor.next_before(&ring, &mut self.buffer[..], end);
             // What was read of a revoked mapping is zeros, and not the log's.
             self.log.check()?;
             match next {
@@ -112,6 +117,82 @@ impl<'a> Reader<'a> {
         let lost = std::mem::take(&mut self.lost);
         Ok(record.map(|record| Record::from_ring(&record, lost)))
     }
+}
+
+impl Reader {
+    pub(super) fn new(log: Log, start: Start) -> Result<Self> {
+        let (mut file, mut ends) = (None, false);
+        if !log.is_image() {
+            let own = Window::open_read_only(log.path()).and_then(|own| {
+                log.check_same_node()?;
+                Ok(own)
+            });
+            let own = own.map_err(|error| match log.check_same_node() {
+                // The node has gone with the driver.
+                Err(gone) => gone,
+                Ok(()) => error,
+            })?;
+            // The driver first waits until the log has what printk has. The position stays at the
+            // oldest record, so that a poll without `prepare_wait` reports what there is.
+            ends = matches!(seek(own.as_fd(), SeekFrom::End(0)), Err(Errno::SPIPE));
+            let _ = seek(own.as_fd(), SeekFrom::Start(0));
+            file = Some(own);
+        }
+        let scan = Scan::new(log, start);
+        scan.log.check()?;
+        Ok(Self { scan, file, ends })
+    }
+
+    /// The log that it reads.
+    ///
+    /// ```no_run
+    /// # let reader = fanlight::Instance::open(0)?.log()?.reader(fanlight::Start::Oldest)?;
+    /// println!("{}", reader.log().path().display());
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn log(&self) -> &Log {
+        &self.scan.log
+    }
+
+    /// Says when a wait of this reader is over, and when `poll` reports its descriptor, so that a
+    /// busy log wakes it seldom.
+    ///
+    /// # Errors
+    ///
+    /// The device is gone, or it is a file, which wakes no reader.
+    ///
+    /// ```no_run
+    /// use fanlight::abi::Watermark;
+    ///
+    /// let reader = fanlight::Instance::open(0)?.log()?.reader(fanlight::Start::Newest)?;
+    /// // At a hundred records, or a quarter of a second after the first.
+    /// reader.set_watermark(Watermark { records: 100, delay_us: 250_000, ..Default::default() })?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn set_watermark(&self, mark: Watermark) -> Result<()> {
+        sys::ioctl::set_watermark(self.as_fd(), mark).map_err(|error| {
+            let path = self.log().path().display();
+            Error::io(format!("set the watermark of {path}"), error)
+        })
+    }
+
+    /// The next record, copied out of the ring and whole; `None` when there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// The device is gone.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Instance::open(0)?.log()?;
+    /// # let mut reader = log.reader(fanlight::Start::Oldest)?;
+    /// if let Some(record) = reader.next_record()? {
+    ///     println!("{}", record.text_lossy());
+    /// }
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn next_record(&mut self) -> Result<Option<Record<'_>>> {
+        self.scan.next_before(None)
+    }
 
     /// Gives every record that there is now to `each`, and returns their number. Records that come
     /// later are left for the next call. Many records are copied out of the ring at once, which
@@ -122,7 +203,7 @@ impl<'a> Reader<'a> {
     /// The device is gone, or the error of `each`, behind whose record the reader stays.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// # let mut reader = log.reader(fanlight::Start::Oldest)?;
     /// let mut errors = 0;
     /// let all = reader.drain(|record| {
@@ -136,40 +217,42 @@ impl<'a> Reader<'a> {
         &mut self,
         mut each: impl FnMut(&Record<'_>) -> std::result::Result<(), E>,
     ) -> std::result::Result<u64, E> {
-        let end = End::now(&self.ring);
+        let scan = &mut self.scan;
+        let ring = scan.log.ring();
+        let end = End::now(&ring);
         let mut count = 0;
         loop {
-            let span = match self.cursor.read(&self.ring, BUFFER, Some(&end)) {
+            let span = match scan.cursor.read(&ring, BUFFER, Some(&end)) {
                 Read::Empty => break,
                 Read::Lost(lost) => {
-                    self.lost = self.lost.saturating_add(lost);
+                    scan.lost = scan.lost.saturating_add(lost);
                     continue;
                 }
                 Read::Records(span) => span,
             };
-            let copy = span.copy(&mut self.buffer[..]);
+            let copy = span.copy(&mut scan.buffer[..]);
             // If the mapping was revoked meanwhile, a part of the copy is zeros.
-            self.log.check()?;
+            scan.log.check()?;
             // If there is none, the records were overwritten, and the next turn counts them.
             let mut rest = copy.unwrap_or_default();
             while !rest.is_empty() {
                 let record = fanlight_ring::Record::parse(rest);
                 rest = fanlight_ring::Record::behind(rest);
                 let Some(record) = record else {
-                    self.cursor.damage();
-                    self.lost = self.lost.saturating_add(1);
+                    scan.cursor.damage();
+                    scan.lost = scan.lost.saturating_add(1);
                     continue;
                 };
-                let lost = std::mem::take(&mut self.lost);
+                let lost = std::mem::take(&mut scan.lost);
                 if let Err(error) = each(&Record::from_ring(&record, lost)) {
-                    self.cursor
+                    scan.cursor
                         .step_back(rest.len(), record.seq.wrapping_add(1));
                     return Err(error);
                 }
                 count += 1;
             }
         }
-        self.log.check()?;
+        scan.log.check()?;
         Ok(count)
     }
 
@@ -186,7 +269,7 @@ impl<'a> Reader<'a> {
     /// The device is gone.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// # let mut reader = log.reader(fanlight::Start::Oldest)?;
     /// let errors = reader.fold(0, |errors, record| {
     ///     if record.level() <= fanlight::Level::Err {
@@ -201,14 +284,16 @@ impl<'a> Reader<'a> {
         state: T,
         mut each: impl FnMut(&mut T, Glimpse<'_>),
     ) -> Result<T> {
+        let scan = &mut self.scan;
+        let ring = scan.log.ring();
         // The fewer at once, the fewer are void when the writer comes round.
-        let limit = self.ring.lanes()[0].size() / 8;
-        let end = End::now(&self.ring);
+        let limit = ring.lanes()[0].size() / 8;
+        let end = End::now(&ring);
         let mut state = state;
         loop {
-            match self.cursor.read(&self.ring, limit, Some(&end)) {
+            match scan.cursor.read(&ring, limit, Some(&end)) {
                 Read::Empty => break,
-                Read::Lost(count) => self.lost = self.lost.saturating_add(count),
+                Read::Lost(count) => scan.lost = scan.lost.saturating_add(count),
                 Read::Records(mut span) => {
                     let mut next = state.clone();
                     for record in span.by_ref() {
@@ -218,11 +303,11 @@ impl<'a> Reader<'a> {
                         state = next;
                     }
                     // What was read of a revoked mapping is zeros, and not the log's.
-                    self.log.check()?;
+                    scan.log.check()?;
                 }
             }
         }
-        self.log.check()?;
+        scan.log.check()?;
         Ok(state)
     }
 
@@ -236,7 +321,7 @@ impl<'a> Reader<'a> {
     /// The device is gone.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// # let mut reader = log.reader(fanlight::Start::Newest)?;
     /// if !reader.wait(Some(std::time::Duration::from_secs(5)))? {
     ///     println!("nothing for five seconds");
@@ -249,30 +334,30 @@ impl<'a> Reader<'a> {
             if self.ends {
                 return Ok(false);
             }
-            if self.log.image {
+            let Some(file) = &self.file else {
                 // A file is always ready to be read, so there is nothing to poll.
                 if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     return Ok(false);
                 }
                 std::thread::sleep(Duration::from_millis(50));
                 continue;
-            }
+            };
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let left = left.map(|left| Timespec {
                 tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
                 tv_nsec: left.subsec_nanos().into(),
             });
-            let mut fds = [PollFd::new(self.log, PollFlags::IN)];
+            let mut fds = [PollFd::new(file, PollFlags::IN)];
             match poll(&mut fds, left.as_ref()) {
                 Ok(0) => return Ok(false),
                 Ok(_) if fds[0].revents().contains(PollFlags::HUP) => {
-                    return at_the_end(fds[0].revents()).map_or_else(|| Err(self.log.gone()), Ok)
+                    return at_the_end(fds[0].revents()).map_or_else(|| Err(self.log().gone()), Ok)
                 }
                 // An interrupted wait is one that found nothing yet.
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => {
                     return Err(Error::io(
-                        format!("wait for {}", self.log.path().display()),
+                        format!("wait for {}", self.log().path().display()),
                         error,
                     ))
                 }
@@ -281,50 +366,98 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// What has to be done before the log's descriptor is polled by somebody else, as an
+    /// What has to be done before the reader's descriptor is polled by something else, as an
     /// asynchronous runtime does: tells the driver that all records up to now are seen, so that
-    /// only newer ones wake. Says whether there is an unread one already; then do not wait.
+    /// only newer ones wake. Returns whether there is an unread one already; then do not wait.
     ///
     /// # Errors
     ///
     /// The device is gone.
     ///
+    /// With tokio, a reader goes into an `AsyncFd`:
+    ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
-    /// # let mut reader = log.reader(fanlight::Start::Newest)?;
-    /// if !reader.prepare_wait()? {
-    ///     // Poll `log.as_fd()` for reading here.
+    /// use fanlight::{Instance, Start};
+    /// use tokio::io::unix::AsyncFd;
+    ///
+    /// # async fn follow() -> std::io::Result<()> {
+    /// let reader = Instance::open(0)?.log()?.reader(Start::Oldest)?;
+    /// // SAFETY: a reader owns its descriptor, and keeps it until it is dropped.
+    /// let mut reader = unsafe { AsyncFd::register(reader)? };
+    /// while !reader.get_ref().is_over() {
+    ///     while let Some(record) = reader.get_mut().next_record()? {
+    ///         println!("{}", record.text_lossy());
+    ///     }
+    ///     if !reader.get_mut().prepare_wait()? {
+    ///         reader.readable().await?.clear_ready();
+    ///     }
     /// }
-    /// # Ok::<(), fanlight::Error>(())
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn prepare_wait(&mut self) -> Result<bool> {
         // The descriptor has a cursor of its own, for read(), by which poll judges. First that one
         // is moved to the end, then the ring is looked at: what comes in between is seen here, and
         // what comes later wakes.
-        match seek(self.log.as_fd(), SeekFrom::End(0)) {
-            Ok(_) => {}
-            // The log of an earlier boot: nothing comes later.
-            Err(rustix::io::Errno::SPIPE) => self.ends = true,
-            Err(error) => {
-                let what = format!("follow {}", self.log.path().display());
+        if let (Some(file), false) = (&self.file, self.ends) {
+            if let Err(error) = seek(file.as_fd(), SeekFrom::End(0)) {
+                let what = format!("follow {}", self.log().path().display());
                 return Err(Error::io(what, error));
             }
         }
-        let unread = self.cursor.unread_bytes(&self.ring) > 0;
-        self.log.check()?;
+        let unread = self.has_unread();
+        self.log().check()?;
         Ok(unread)
+    }
+
+    fn has_unread(&self) -> bool {
+        self.scan.cursor.unread_bytes(&self.log().ring()) > 0
+    }
+
+    /// Whether all records are read and no more will come: it is the log of an earlier boot. Do not
+    /// wait then.
+    ///
+    /// ```no_run
+    /// # let log = fanlight::Instance::open(0)?.previous_log()?;
+    /// # let mut reader = log.reader(fanlight::Start::Oldest)?;
+    /// while let Some(record) = reader.next_record()? {
+    ///     println!("{}", record.text_lossy());
+    /// }
+    /// assert!(reader.is_over());
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn is_over(&self) -> bool {
+        self.ends && !self.has_unread()
     }
 
     /// Records that this reader has lost so far.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// # let reader = log.reader(fanlight::Start::Oldest)?;
     /// assert_eq!(reader.lost(), 0);
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn lost(&self) -> u64 {
-        self.cursor.lost()
+        self.scan.cursor.lost()
+    }
+}
+
+/// For `poll` and for asynchronous runtimes; see [`prepare_wait`](Reader::prepare_wait). The
+/// descriptor of a ring in a file is always ready.
+impl AsFd for Reader {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.file {
+            Some(file) => file.as_fd(),
+            None => self.log().window().as_fd(),
+        }
+    }
+}
+
+/// As [`AsFd`].
+impl AsRawFd for Reader {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 
@@ -338,49 +471,38 @@ fn at_the_end(events: PollFlags) -> Option<bool> {
 /// The records of a log, one by one; see [`Log::records`].
 ///
 /// ```no_run
-/// let log = fanlight::Board::open(0)?.log()?;
+/// let log = fanlight::Instance::open(0)?.log()?;
 /// let first = log.records().next().transpose()?;
 /// # Ok::<(), fanlight::Error>(())
 /// ```
-pub struct Records<'a> {
-    state: State<'a>,
+#[derive(Debug)]
+pub struct Records {
+    /// `None` behind an error, too.
+    state: Option<(Scan, End)>,
 }
 
-enum State<'a> {
-    Reading(Reader<'a>, End),
-    Failed(Error),
-    Done,
-}
-
-impl<'a> Records<'a> {
-    pub(super) fn new(reader: Result<Reader<'a>>) -> Self {
-        let state = match reader {
-            Ok(reader) => {
-                let end = End::now(&reader.ring);
-                State::Reading(reader, end)
-            }
-            Err(error) => State::Failed(error),
-        };
-        Self { state }
+impl Records {
+    pub(super) fn new(log: Log) -> Self {
+        let scan = Scan::new(log, Start::Oldest);
+        let end = End::now(&scan.log.ring());
+        Self {
+            state: Some((scan, end)),
+        }
     }
 }
 
-impl Iterator for Records<'_> {
+impl Iterator for Records {
     type Item = Result<Record<'static>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let result = match &mut self.state {
-            State::Reading(reader, end) => match reader.next_before(Some(end)) {
-                Ok(record) => return record.map(|record| Ok(record.into_owned())),
-                Err(error) => Some(Err(error)),
-            },
-            State::Failed(_) => match std::mem::replace(&mut self.state, State::Done) {
-                State::Failed(error) => Some(Err(error)),
-                _ => None,
-            },
-            State::Done => None,
-        };
-        self.state = State::Done;
+        let (scan, end) = self.state.as_mut()?;
+        let result = scan
+            .next_before(Some(end))
+            .map(|record| record.map(Record::into_owned))
+            .transpose();
+        if !matches!(result, Some(Ok(_))) {
+            self.state = None;
+        }
         result
     }
 }

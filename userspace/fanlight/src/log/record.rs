@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// How urgent a record is, from the most to the least.
 ///
@@ -208,7 +209,7 @@ impl fmt::Display for Caller {
 pub struct Record<'a> {
     /// Its number; they go up by one.
     pub seq: u64,
-    /// Nanoseconds since boot.
+    /// Nanoseconds since boot; [`since_boot`](Self::since_boot) has it as a [`Duration`].
     pub ns: u64,
     /// How urgent it is.
     pub level: Level,
@@ -305,7 +306,7 @@ impl<'a> Record<'a> {
     /// A copy that borrows nothing.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// # let mut reader = log.reader(fanlight::Start::Oldest)?;
     /// let first = reader.next_record()?.map(|record| record.into_owned());
     /// # Ok::<(), fanlight::Error>(())
@@ -318,10 +319,23 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// The time since boot. [`WallClock`](crate::WallClock) makes the time of day of it.
+    ///
+    /// ```
+    /// use fanlight::{Level, Record};
+    /// use std::time::Duration;
+    ///
+    /// let record = Record::new(7, 1_500_000_000, Level::Info, b"usb 1-1: new device");
+    /// assert_eq!(record.since_boot(), Duration::from_millis(1500));
+    /// ```
+    pub fn since_boot(&self) -> Duration {
+        Duration::from_nanos(self.ns)
+    }
+
     /// The text, with replacement characters for what is not UTF-8.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// for record in log.records() {
     ///     println!("{}", record?.text_lossy());
     /// }
@@ -334,7 +348,7 @@ impl<'a> Record<'a> {
     /// The pairs of the dictionary.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// for record in log.records() {
     ///     for (key, value) in record?.pairs() {
     ///         println!("{} is {}", String::from_utf8_lossy(key), String::from_utf8_lossy(value));
@@ -362,7 +376,7 @@ impl<'a> Record<'a> {
     /// Those of `out`.
     ///
     /// ```no_run
-    /// # let log = fanlight::Board::open(0)?.log()?;
+    /// # let log = fanlight::Instance::open(0)?.log()?;
     /// let with_caller = log.shows_callers();
     /// for record in log.records() {
     ///     record?.write_kmsg(with_caller, &mut std::io::stdout().lock()).expect("stdout");

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use fanlight_ring::{Header, Next, Ring, Word, Writer, HEADER_SIZE, RECORD_MAX};
 
+use super::reader::Scan;
 use super::{Log, Start};
 use crate::error::{Error, Result};
 
@@ -20,15 +21,16 @@ impl Log {
     /// The device is gone, or the error of `out`.
     ///
     /// ```no_run
-    /// let log = fanlight::Board::open(0)?.log()?;
+    /// let log = fanlight::Instance::open(0)?.log()?;
     /// let file = std::fs::File::create("saved.log").expect("a writable directory");
     /// println!("{} records saved", log.save_to(file)?);
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn save_to(&self, mut out: impl Write) -> Result<u64> {
-        let ring = self.ring()?;
+        let ring = self.ring();
         let sizes = ring.lanes().map(|lane| lane.size());
-        let mut reader = self.reader(Start::Oldest)?;
+        self.let_driver_catch_up();
+        let mut reader = Scan::new(self.clone(), Start::Oldest);
         let first_seq = match reader.cursor.seq() {
             Some(seq) => seq,
             None => ring.header().first_seq(),

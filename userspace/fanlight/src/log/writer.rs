@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use super::{Facility, Level};
@@ -17,14 +17,30 @@ use crate::sys;
 /// ```no_run
 /// use fanlight::Level;
 ///
-/// let mut log = fanlight::Board::open(0)?.log_writer()?;
-/// log.write(Level::Warning, b"battery at 10 %")?;
+/// let mut log = fanlight::Instance::open(0)?.log_writer()?;
+/// log.append(Level::Warning, b"battery at 10 %")?;
 /// # Ok::<(), fanlight::Error>(())
+/// ```
+///
+/// It is a [`Write`], too: each line becomes a record of the facility and the level that the writer
+/// was given, `user` and `info` at first. The text behind the last newline is appended when it gets
+/// its newline, by `flush()`, before the next record, or when the writer is dropped.
+///
+/// ```no_run
+/// use std::io::Write;
+///
+/// let mut log = fanlight::Instance::open(0)?.log_writer()?.with_level(fanlight::Level::Notice);
+/// writeln!(log, "battery at {} %", 10)?;
+/// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct LogWriter {
     file: File,
     path: PathBuf,
+    facility: Facility,
+    level: Level,
+    /// A line without its end.
+    line: Vec<u8>,
 }
 
 impl LogWriter {
@@ -41,9 +57,39 @@ impl LogWriter {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         match OpenOptions::new().write(true).open(&path) {
-            Ok(file) => Ok(Self { file, path }),
+            Ok(file) => Ok(Self {
+                file,
+                path,
+                facility: Facility::USER,
+                level: Level::Info,
+                line: Vec::new(),
+            }),
             Err(error) => Err(diagnose::explain(&path, error)),
         }
+    }
+
+    /// The writer with this level for [`Write`].
+    ///
+    /// ```no_run
+    /// # let log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
+    /// let mut log = log.with_level(fanlight::Level::Debug);
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn with_level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// The writer with this facility for [`Write`].
+    ///
+    /// ```no_run
+    /// # let log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
+    /// let mut log = log.with_facility("daemon".parse().expect("a name of syslog's"));
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn with_facility(mut self, facility: Facility) -> Self {
+        self.facility = facility;
+        self
     }
 
     /// Its node.
@@ -84,11 +130,11 @@ impl LogWriter {
     ///
     /// ```no_run
     /// # let mut log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
-    /// log.write(fanlight::Level::Info, b"started")?;
+    /// log.append(fanlight::Level::Info, b"started")?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
-    pub fn write(&mut self, level: Level, text: &[u8]) -> Result<()> {
-        self.write_as(Facility::USER, level, text)
+    pub fn append(&mut self, level: Level, text: &[u8]) -> Result<()> {
+        self.append_as(Facility::USER, level, text)
     }
 
     /// Appends a record of any facility. The driver turns `kern` into `user`, as the kernel does:
@@ -96,18 +142,29 @@ impl LogWriter {
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write).
+    /// As [`append`](Self::append).
     ///
     /// ```no_run
     /// # let mut log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
-    /// log.write_as("daemon".parse().unwrap(), fanlight::Level::Err, b"no configuration")?;
+    /// log.append_as("daemon".parse().unwrap(), fanlight::Level::Err, b"no configuration")?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
-    pub fn write_as(&mut self, facility: Facility, level: Level, text: &[u8]) -> Result<()> {
+    pub fn append_as(&mut self, facility: Facility, level: Level, text: &[u8]) -> Result<()> {
+        self.append_line()?;
+        self.append_record(facility, level, text)
+    }
+
+    /// One record by one call, which any thread may make at any time.
+    pub(super) fn append_record(
+        &self,
+        facility: Facility,
+        level: Level,
+        text: &[u8],
+    ) -> Result<()> {
         let mut record = prefix(facility, level);
         record.extend_from_slice(&without_nul(text));
         // A record is one call: the rest of a short write would be a record of its own.
-        match self.file.write(&record) {
+        match (&self.file).write(&record) {
             Ok(written) if written == record.len() => Ok(()),
             Ok(written) => Err(Error::Log {
                 path: self.path.clone(),
@@ -116,7 +173,7 @@ impl LogWriter {
                     record.len()
                 ),
             }),
-            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(Error::Log {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Err(Error::Log {
                 path: self.path.clone(),
                 what: format!("a record of {} bytes is too long", text.len()),
             }),
@@ -139,12 +196,23 @@ impl LogWriter {
     /// ```no_run
     /// # let mut log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
     /// # let answer = Vec::new();
-    /// log.write_split(fanlight::Facility::USER, fanlight::Level::Debug, &answer)?;
+    /// log.append_split(fanlight::Facility::USER, fanlight::Level::Debug, &answer)?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
-    pub fn write_split(&mut self, facility: Facility, level: Level, text: &[u8]) -> Result<()> {
-        let room = (WRITE_MAX - prefix(facility, level).len()).min(TEXT_MAX);
+    pub fn append_split(&mut self, facility: Facility, level: Level, text: &[u8]) -> Result<()> {
+        self.append_line()?;
+        self.append_pieces(facility, level, text)
+    }
+
+    /// The pieces of a text, as many records as it needs.
+    pub(super) fn append_pieces(
+        &self,
+        facility: Facility,
+        level: Level,
+        text: &[u8],
+    ) -> Result<()> {
         let text = without_nul(text);
+        let room = room(facility, level);
         let mut rest = &*text;
         loop {
             let (piece, more) = rest.split_at(boundary(rest, room));
@@ -154,12 +222,61 @@ impl LogWriter {
                 2.. if ends => rest.split_at(piece.len() - 1),
                 _ => (piece, more),
             };
-            self.write_as(facility, level, piece)?;
+            self.append_record(facility, level, piece)?;
             if more.is_empty() {
                 return Ok(());
             }
             rest = more;
         }
+    }
+
+    /// Appends what was written behind the last newline.
+    fn append_line(&mut self) -> Result<()> {
+        if self.line.is_empty() {
+            return Ok(());
+        }
+        // An error does not bring it back.
+        let line = std::mem::take(&mut self.line);
+        self.append_pieces(self.facility, self.level, &line)
+    }
+}
+
+/// Lines become records.
+impl Write for LogWriter {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        // One line at most, so that an error is that of the text that was not written.
+        let end = text.iter().position(|byte| *byte == b'\n');
+        let taken = end.map_or(text.len(), |end| end + 1);
+        match end {
+            // An empty line is a record, too.
+            Some(0) if self.line.is_empty() => {
+                self.append_record(self.facility, self.level, b"")?
+            }
+            Some(end) => {
+                self.line.extend_from_slice(&text[..end]);
+                self.append_line()?;
+            }
+            None => self.line.extend_from_slice(text),
+        }
+        // A line of any length does not fill the memory.
+        let room = room(self.facility, self.level);
+        while self.line.len() > room {
+            let rest = self.line.split_off(boundary(&self.line, room));
+            let piece = std::mem::replace(&mut self.line, rest);
+            self.append_pieces(self.facility, self.level, &piece)?;
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(self.append_line()?)
+    }
+}
+
+impl Drop for LogWriter {
+    fn drop(&mut self) {
+        // As for a BufWriter, there is nothing that an error could be returned to.
+        let _ = self.append_line();
     }
 }
 
@@ -167,6 +284,11 @@ impl LogWriter {
 const WRITE_MAX: usize = 1024;
 /// Bytes of a record's text at most.
 const TEXT_MAX: usize = 1023;
+
+/// Bytes of a record's text with this prefix at most.
+fn room(facility: Facility, level: Level) -> usize {
+    (WRITE_MAX - prefix(facility, level).len()).min(TEXT_MAX)
+}
 
 /// `<30>`, by which the driver knows level and facility.
 fn prefix(facility: Facility, level: Level) -> Vec<u8> {
@@ -202,6 +324,13 @@ impl AsFd for LogWriter {
     }
 }
 
+/// For interfaces that want the number.
+impl AsRawFd for LogWriter {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,8 +349,9 @@ mod tests {
         let path = std::env::temp_dir().join(format!("fanlight-nul-{}", std::process::id()));
         std::fs::write(&path, "").unwrap();
         let mut log = LogWriter::open(&path).unwrap();
-        log.write(Level::Err, b"before\0after\0").unwrap();
-        log.write_split(Facility::USER, Level::Err, b"\0x").unwrap();
+        log.append(Level::Err, b"before\0after\0").unwrap();
+        log.append_split(Facility::USER, Level::Err, b"\0x")
+            .unwrap();
         let written = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert_eq!(written, r"<11>before\x00after\x00<11>\x00x");
@@ -233,14 +363,42 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         let mut log = LogWriter::open(&path).unwrap();
         let text = "0123456789".repeat(210);
-        log.write_split(Facility(3), Level::Err, text.as_bytes())
+        log.append_split(Facility(3), Level::Err, text.as_bytes())
             .unwrap();
-        log.write_split(Facility(3), Level::Err, b"").unwrap();
+        log.append_split(Facility(3), Level::Err, b"").unwrap();
         let written = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         let pieces: Vec<&str> = written.split("<27>").skip(1).collect();
         assert_eq!(pieces.len(), 4);
         assert_eq!(pieces.concat(), text);
         assert!(pieces.iter().all(|piece| piece.len() + 4 <= WRITE_MAX));
+    }
+
+    #[test]
+    fn log_lines_that_are_written_become_records() {
+        let path = std::env::temp_dir().join(format!("fanlight-lines-{}", std::process::id()));
+        std::fs::write(&path, "").unwrap();
+        let mut log = LogWriter::open(&path).unwrap().with_facility(Facility(3));
+        write!(log, "one {}\n\ntwo", 1).unwrap();
+        writeln!(log, " three").unwrap();
+        log.write_all(b"four").unwrap();
+        // Before the next record, and in order.
+        log.append(Level::Err, b"five").unwrap();
+        log.write_all(b"six").unwrap();
+        log.flush().unwrap();
+        log.flush().unwrap();
+        let long = "0123456789".repeat(210);
+        log.write_all(long.as_bytes()).unwrap();
+        assert!(log.line.len() <= TEXT_MAX);
+        drop(log);
+        let written = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let records: Vec<&str> = written.split("<30>").collect();
+        assert_eq!(
+            records[..6],
+            ["", "one 1", "", "two three", "four<11>five", "six"]
+        );
+        assert_eq!(records[6..].concat(), long);
+        assert!(records[6..].iter().all(|piece| piece.len() <= TEXT_MAX));
     }
 }

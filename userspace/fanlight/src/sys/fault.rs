@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! SIGBUS on a mapping: the driver has taken it away, or no device responds at the address.
 //!
-//! Unbinding the driver revokes every mapping: the next touch raises SIGBUS. A program that asked for it survives that: the
-//! handler puts zero pages over the whole mapping, marks it revoked, and lets the access run again. Everything that uses the
-//! mapping looks at the mark afterwards and reports the revocation as an error.
+//! Unbinding the driver revokes every mapping: the next touch raises SIGBUS. A program that asked
+//! for it survives that: the handler marks the mapping as revoked, puts zero pages over all of it,
+//! and lets the access run again. Everything that uses the mapping looks at the mark afterwards and
+//! reports the revocation as an error.
 //!
 //! An access to a register that does not respond raises SIGBUS too, with another `si_code`. The
-//! handler does the same and notes the offset. The thread that uses the mapping then reports a bus
-//! error, and maps the device again: see `Mapping::restore` in `memory.rs`.
+//! handler does the same and notes the offset. A thread that uses the mapping then reports a bus
+//! error, and maps the device again: see `Memory::restore`.
 //!
-//! The handler only reads atomics and makes one system call (mmap), so it is async-signal-safe. A SIGBUS anywhere else goes
-//! to the handler that was there before.
+//! Other threads may use the mapping while zero pages are in its place, and while it is mapped
+//! again. So each change of the state makes it a number that it never was before ([`Slot::state`]):
+//! an access reads the state before and after, and may be believed if the mapping was intact and
+//! the state is the same. The handler changes the state before it puts the zero pages there.
+//!
+//! The handler only uses atomics and makes one system call (mmap), so it is async-signal-safe. A
+//! SIGBUS anywhere else goes to the handler that was there before.
 
 use std::boxed::Box;
+use std::cell::Cell;
 use std::io;
 use std::mem;
 use std::ptr;
@@ -25,12 +32,22 @@ pub(crate) struct Slot {
     /// 0 while there is no mapping.
     start: AtomicUsize,
     len: AtomicUsize,
-    /// [`INTACT`], [`REVOKED`], or the offset of a bus error plus one.
+    /// One of [`INTACT`], [`ABORTED`] and [`REVOKED`], and the number of changes times [`CHANGE`].
     state: AtomicUsize,
+    /// Where the last bus error was.
+    offset: AtomicUsize,
+    /// Handlers that are between the change of the state and the end of their system call.
+    handlers: AtomicUsize,
 }
 
+/// The device is mapped.
 const INTACT: usize = 0;
-const REVOKED: usize = usize::MAX;
+/// Zero pages are mapped after a bus error.
+const ABORTED: usize = 1;
+/// Zero pages are mapped for good.
+const REVOKED: usize = 2;
+const KIND: usize = 3;
+const CHANGE: usize = 4;
 
 /// What happened to a mapping, in place of which there are zero pages now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +58,10 @@ pub(crate) enum Fault {
     BusError(usize),
 }
 
+/// The state of a mapping before an access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Before(usize);
+
 impl Slot {
     const fn new() -> Self {
         Self {
@@ -48,26 +69,75 @@ impl Slot {
             start: AtomicUsize::new(0),
             len: AtomicUsize::new(0),
             state: AtomicUsize::new(INTACT),
+            offset: AtomicUsize::new(0),
+            handlers: AtomicUsize::new(0),
         }
     }
 
-    /// What happened to the mapping, if zero pages are in its place.
-    pub(crate) fn fault(&self) -> Option<Fault> {
-        match self.state.load(Ordering::Acquire) {
-            INTACT => None,
+    /// To be called before an access whose result is checked by [`fault`](Self::fault).
+    #[inline]
+    pub(crate) fn before(&self) -> Before {
+        Before(self.state.load(Ordering::Acquire))
+    }
+
+    /// What happened to the mapping, if an access since `before` may have seen zero pages.
+    #[inline]
+    pub(crate) fn fault(&self, before: Before) -> Option<Fault> {
+        let state = self.state.load(Ordering::Acquire);
+        match state & KIND {
+            INTACT if state == before.0 => None,
             REVOKED => Some(Fault::Revoked),
-            state => Some(Fault::BusError(state - 1)),
+            _ => Some(Fault::BusError(self.offset.load(Ordering::Acquire))),
         }
     }
 
-    /// The device is mapped again.
-    pub(super) fn restored(&self) {
-        self.state.store(INTACT, Ordering::Release);
+    /// What happened to the mapping, if zero pages are in its place now.
+    pub(crate) fn fault_now(&self) -> Option<Fault> {
+        self.fault(self.before())
     }
 
-    /// The device cannot be mapped any more, and zero pages are in its place.
-    pub(super) fn revoked(&self) {
-        self.state.store(REVOKED, Ordering::Release);
+    /// Changes the state. Nothing follows a revocation.
+    fn mark(&self, kind: usize) {
+        let mut state = self.state.load(Ordering::SeqCst);
+        while state & KIND != REVOKED {
+            let next = (state & !KIND).wrapping_add(CHANGE) | kind;
+            match self
+                .state
+                .compare_exchange(state, next, Ordering::SeqCst, Ordering::SeqCst)
+            {
+                Ok(_) => break,
+                Err(other) => state = other,
+            }
+        }
+    }
+
+    /// Maps the device again after a bus error, by `map`, which returns whether it has.
+    ///
+    /// Any number of threads may do so at the same time, and handlers may run.
+    pub(super) fn restore(&self, mut map: impl FnMut() -> bool) {
+        loop {
+            let state = self.state.load(Ordering::SeqCst);
+            if state & KIND != ABORTED {
+                return;
+            }
+            // A handler that changed the state before it was read may still put zero pages there.
+            // It makes one system call.
+            if self.handlers.load(Ordering::SeqCst) != 0 {
+                std::thread::yield_now();
+                continue;
+            }
+            if !map() {
+                return self.mark(REVOKED);
+            }
+            let intact = (state & !KIND).wrapping_add(CHANGE) | INTACT;
+            // If a handler came in between, zero pages may be there again.
+            let stored =
+                self.state
+                    .compare_exchange(state, intact, Ordering::SeqCst, Ordering::SeqCst);
+            if stored.is_ok() {
+                return;
+            }
+        }
     }
 
     /// The mapping is about to go.
@@ -112,6 +182,8 @@ pub(super) fn register(start: usize, len: usize) -> &'static Slot {
                 .compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok()
             {
+                // A number that no earlier mapping of the slot had is not needed: none of its
+                // accesses is left.
                 slot.state.store(INTACT, Ordering::Relaxed);
                 slot.len.store(len, Ordering::Relaxed);
                 // Last: from here on the handler takes the slot for real.
@@ -128,6 +200,34 @@ pub(super) fn register(start: usize, len: usize) -> &'static Slot {
             // SAFETY: not null, and made as above by another thread.
             last = unsafe { &*other };
         }
+    }
+}
+
+thread_local! {
+    /// The mapping and the offset that this thread stores to, if that is a device: where the mapping
+    /// starts, or 0. Without a destructor, so that the handler may look at it.
+    static STORING: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+}
+
+/// Notes that this thread stores to a device, while this lives.
+///
+/// A store is on its way when the processor goes on. A device that does not take it is reported
+/// later, and without the address: an asynchronous abort. Whoever stores therefore waits until it is
+/// complete ([`barrier::complete`](crate::barrier::complete)) before this is dropped.
+pub(super) struct Storing(());
+
+impl Storing {
+    #[inline]
+    pub(super) fn at(slot: &Slot, offset: usize) -> Self {
+        STORING.set((slot.start.load(Ordering::Relaxed), offset));
+        Self(())
+    }
+}
+
+impl Drop for Storing {
+    #[inline]
+    fn drop(&mut self) {
+        STORING.set((0, 0));
     }
 }
 
@@ -190,7 +290,18 @@ pub(super) fn handle(code: libc::c_int, address: usize) -> bool {
         // BUS_ADRALN: an access that is not aligned is a mistake of the program.
         _ => return false,
     };
-    slots().any(|slot| replace(slot, address, fault))
+    // The address of an asynchronous abort is that of anything. 32-bit ARM reports them with
+    // BUS_OBJERR, or with the code 0 if its page table entries are long.
+    let late = match STORING.get() {
+        (0, _) => None,
+        _ if code == libc::BUS_ADRERR => None,
+        (start, offset) => Some(start + offset),
+    };
+    let known = |address| slots().any(|slot| replace(slot, address, fault));
+    if cfg!(target_arch = "arm") && code == libc::BUS_OBJERR {
+        return known(late.unwrap_or(address));
+    }
+    known(address) || late.is_some_and(known)
 }
 
 /// Puts zero pages over the slot's mapping if the address is in it. `fault` makes the fault of the
@@ -201,21 +312,22 @@ fn replace(slot: &Slot, address: usize, fault: fn(usize) -> Fault) -> bool {
     if start == 0 || address < start || address - start >= len {
         return false;
     }
+    slot.handlers.fetch_add(1, Ordering::SeqCst);
+    slot.mark(match fault(address - start) {
+        Fault::Revoked => REVOKED,
+        Fault::BusError(offset) => {
+            slot.offset.store(offset, Ordering::SeqCst);
+            ABORTED
+        }
+    });
     // SAFETY: errno of this thread; the interrupted code may be about to read it.
     let errno = unsafe { *libc::__errno_location() };
     // SAFETY: the range is a live mapping of ours that only `Memory` uses.
     let mapped = unsafe { zero_pages(start, len) };
-    // SAFETY: as above.
+    // SAFETY: as for the load of errno.
     unsafe { *libc::__errno_location() = errno };
-    if !mapped {
-        return false;
-    }
-    let state = match fault(address - start) {
-        Fault::Revoked => REVOKED,
-        Fault::BusError(offset) => offset + 1,
-    };
-    slot.state.store(state, Ordering::Release);
-    true
+    slot.handlers.fetch_sub(1, Ordering::SeqCst);
+    mapped
 }
 
 /// Puts zero pages over a mapping. Returns false if the kernel refuses.
@@ -232,7 +344,8 @@ pub(super) unsafe fn zero_pages(start: usize, len: usize) -> bool {
             start as *mut libc::c_void,
             len,
             libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
+            // A window may be larger than all memory.
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE,
             -1,
             0,
         )

@@ -7,6 +7,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec;
+use core::fmt;
 use core::mem::size_of;
 use core::ptr::NonNull;
 
@@ -14,152 +15,36 @@ use crate::access::AccessError;
 #[cfg(feature = "std")]
 use crate::access::WindowName;
 #[cfg(feature = "std")]
-use crate::sys::fault::{Fault, Slot};
-
-mod sealed {
-    /// One load or store instruction of this width, which the compiler neither repeats, leaves out
-    /// nor reorders among others.
-    ///
-    /// A volatile access would be that, too, but may become an instruction that also changes the
-    /// address register (writeback). A hypervisor that emulates the device cannot decode such an
-    /// instruction from its trap, and ends the guest; so the kernel's readl() and writel() are
-    /// assembly for the same reason.
-    pub trait Word: Copy {
-        /// # Safety
-        ///
-        /// `from` is readable and aligned, or a bus error there is handled.
-        unsafe fn load_one(from: *const Self) -> Self;
-
-        /// # Safety
-        ///
-        /// `into` is writable and aligned, or a bus error there is handled.
-        unsafe fn store_one(into: *mut Self, value: Self);
-    }
-
-    macro_rules! word {
-        ($type:ty, $arm_load:literal, $arm_store:literal, $arm64_load:literal, $arm64_store:literal) => {
-            impl Word for $type {
-                #[inline(always)]
-                unsafe fn load_one(from: *const Self) -> Self {
-                    #[cfg(any(target_arch = "arm", target_arch = "aarch64"))]
-                    {
-                        let value: u32;
-                        // SAFETY: one load of the width of `Self`, by the function's precondition.
-                        unsafe {
-                            #[cfg(target_arch = "arm")]
-                            core::arch::asm!(
-                                $arm_load, value = out(reg) value, at = in(reg) from,
-                                options(nostack, preserves_flags)
-                            );
-                            #[cfg(target_arch = "aarch64")]
-                            core::arch::asm!(
-                                $arm64_load, value = out(reg) value, at = in(reg) from,
-                                options(nostack, preserves_flags)
-                            );
-                        }
-                        value as Self
-                    }
-                    #[cfg(not(any(target_arch = "arm", target_arch = "aarch64")))]
-                    // SAFETY: by the function's precondition.
-                    unsafe {
-                        from.read_volatile()
-                    }
-                }
-
-                #[inline(always)]
-                unsafe fn store_one(into: *mut Self, value: Self) {
-                    // SAFETY: one store of the width of `Self`, by the function's precondition.
-                    unsafe {
-                        #[cfg(target_arch = "arm")]
-                        core::arch::asm!(
-                            $arm_store, value = in(reg) u32::from(value), at = in(reg) into,
-                            options(nostack, preserves_flags)
-                        );
-                        #[cfg(target_arch = "aarch64")]
-                        core::arch::asm!(
-                            $arm64_store, value = in(reg) u32::from(value), at = in(reg) into,
-                            options(nostack, preserves_flags)
-                        );
-                        #[cfg(not(any(target_arch = "arm", target_arch = "aarch64")))]
-                        into.write_volatile(value);
-                    }
-                }
-            }
-        };
-    }
-    word!(
-        u8,
-        "ldrb {value}, [{at}]",
-        "strb {value}, [{at}]",
-        "ldrb {value:w}, [{at}]",
-        "strb {value:w}, [{at}]"
-    );
-    word!(
-        u16,
-        "ldrh {value}, [{at}]",
-        "strh {value}, [{at}]",
-        "ldrh {value:w}, [{at}]",
-        "strh {value:w}, [{at}]"
-    );
-    word!(
-        u32,
-        "ldr {value}, [{at}]",
-        "str {value}, [{at}]",
-        "ldr {value:w}, [{at}]",
-        "str {value:w}, [{at}]"
-    );
-}
-
-/// Orders accesses to a device's registers against those to memory that it reads and writes, as the
-/// barriers in readl() and writel() do. `fence()` would do so for processors only.
+use crate::sys::barrier;
 #[cfg(feature = "std")]
-#[inline(always)]
-fn device_barrier() {
-    // SAFETY: a barrier has no preconditions. ARMv7 has the instruction, and an ARMv6 program that
-    // has it still runs on the ARMv7 that the driver needs.
-    #[cfg(target_arch = "arm")]
-    unsafe {
-        core::arch::asm!(".arch armv7-a", "dmb sy", options(nostack, preserves_flags));
-    }
-    // SAFETY: a barrier has no preconditions.
-    #[cfg(target_arch = "aarch64")]
-    unsafe {
-        core::arch::asm!("dmb sy", options(nostack, preserves_flags));
-    }
-    #[cfg(not(any(target_arch = "arm", target_arch = "aarch64")))]
-    core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
-}
+use crate::sys::fault::{Before, Fault, Slot, Storing};
+use crate::sys::word::sealed::Word as _;
+#[cfg(feature = "std")]
+use crate::sys::word::Word;
 
 /// What a memory's accesses have to be.
+#[cfg_attr(
+    not(feature = "std"),
+    expect(dead_code, reason = "only a driver has these")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rules {
-    /// Ordinary memory: any.
-    Any,
+    /// Ordinary memory, cached: any, atomic ones too.
+    Cached,
+    /// Ordinary memory that is not cached: any, but no atomic ones.
+    Uncached,
     /// Device memory, perhaps registers: single ones in order, aligned to their width.
     Ordered,
     /// Registers that are accessed with this many bytes only (`reg-io-width`).
     Width(usize),
 }
 
-/// What can be loaded and stored in one access: `u8`, `u16` and `u32`.
-///
-/// ```
-/// fn width<T: fanlight::Word>() -> usize {
-///     T::BYTES
-/// }
-/// assert_eq!(width::<u16>(), 2);
-/// ```
-pub trait Word: sealed::Word + Into<u32> + Default {
-    /// Bytes of it.
-    ///
-    /// ```
-    /// assert_eq!(<u32 as fanlight::Word>::BYTES, 4);
-    /// ```
-    const BYTES: usize = size_of::<Self>();
+impl Rules {
+    /// Whether each access is one of its own.
+    fn is_device(self) -> bool {
+        matches!(self, Rules::Ordered | Rules::Width(_))
+    }
 }
-impl Word for u8 {}
-impl Word for u16 {}
-impl Word for u32 {}
 
 /// Who gives the memory back.
 enum Owner {
@@ -180,8 +65,19 @@ struct Mapping {
     /// To map it again after a bus error.
     fd: rustix::fd::OwnedFd,
     name: WindowName,
-    /// Bytes of the mapping before the memory.
-    lead: usize,
+    place: Place,
+}
+
+/// Where memory is in a mapping, in a file and in a window.
+#[cfg(feature = "std")]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    /// Where the mapping begins in the file: a multiple of the page size.
+    pub(crate) offset: u64,
+    /// Bytes of the mapping before the memory: a multiple of four.
+    pub(crate) lead: usize,
+    /// Where the memory begins in the window.
+    pub(crate) first: u64,
 }
 
 /// A piece of memory with a beginning and an end.
@@ -198,9 +94,23 @@ pub(crate) struct Memory {
     owner: Owner,
 }
 
-// SAFETY: nothing in it is tied to a thread. It is not `Sync`, so that its plain stores never race
-// with one another.
+// SAFETY: nothing in it is tied to a thread.
 unsafe impl Send for Memory {}
+// SAFETY: as for ordinary memory, only a method with `&mut self` stores, so that no store races
+// with another access by this program. A bus error of one thread is seen by the accesses of the
+// others: see `fault.rs`.
+unsafe impl Sync for Memory {}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("base", &self.base)
+            .field("len", &self.len)
+            .field("writable", &self.writable)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
 
 impl Memory {
     /// Zeroed ordinary memory.
@@ -213,7 +123,7 @@ impl Memory {
             base: words.cast::<u8>(),
             len,
             writable: true,
-            rules: Rules::Any,
+            rules: Rules::Cached,
             owner: Owner::Heap(words),
         }
     }
@@ -235,8 +145,7 @@ impl Memory {
         }
     }
 
-    /// `len` bytes of a file or device, from byte `lead` of a mapping on, shared. `lead` is a
-    /// multiple of four.
+    /// `len` bytes of a file or device, shared. `place.lead` is a multiple of four.
     #[cfg(feature = "std")]
     pub(crate) fn map(
         fd: rustix::fd::BorrowedFd<'_>,
@@ -244,12 +153,13 @@ impl Memory {
         len: usize,
         writable: bool,
         rules: Rules,
-        lead: usize,
+        place: Place,
     ) -> rustix::io::Result<Self> {
+        let lead = place.lead;
         let whole = lead.checked_add(len).filter(|_| lead % 4 == 0);
         let whole = whole.ok_or(rustix::io::Errno::INVAL)?;
         let again = rustix::io::fcntl_dupfd_cloexec(fd, 0)?;
-        let start = map_shared(fd, whole, writable)?;
+        let start = map_shared(fd, whole, writable, place.offset)?;
         let slot = crate::sys::fault::register(start.as_ptr() as usize, whole);
         // SAFETY: the mapping has `lead + len` bytes.
         let base = unsafe { start.add(lead) };
@@ -264,7 +174,7 @@ impl Memory {
                 slot,
                 fd: again,
                 name,
-                lead,
+                place,
             }),
         })
     }
@@ -279,6 +189,11 @@ impl Memory {
         self.writable
     }
 
+    #[cfg(feature = "std")]
+    pub(crate) fn rules(&self) -> Rules {
+        self.rules
+    }
+
     /// The only width that accesses may have, in bytes.
     #[cfg(feature = "std")]
     pub(crate) fn width(&self) -> Option<usize> {
@@ -291,34 +206,61 @@ impl Memory {
     /// Whether the driver has taken the memory away, and zeroes have been put in its place.
     #[cfg(feature = "std")]
     pub(crate) fn is_revoked(&self) -> bool {
-        match &self.owner {
-            #[cfg(feature = "std")]
-            Owner::Mapping(mapping) => mapping.slot.fault().is_some(),
-            _ => false,
+        matches!(self.fault_now(), Some(Fault::Revoked))
+    }
+
+    /// The error of the mapping while zeroes are in its place. After a bus error they stay there.
+    #[cfg(feature = "std")]
+    pub(crate) fn error(&self) -> Option<AccessError> {
+        match (&self.owner, self.fault_now()?) {
+            (Owner::Mapping(mapping), fault) => Some(self.error_of(mapping, fault)),
+            _ => None,
         }
     }
 
-    /// The error of an access after which the handler of SIGBUS had noted this fault.
+    /// Checks accesses by pointer: whether all of them since the last error have reached the
+    /// memory. If not, the device is mapped again.
+    #[cfg(feature = "std")]
+    pub(crate) fn check(&self) -> Result<(), AccessError> {
+        self.checked(self.before(), ())
+    }
+
+    #[cfg(feature = "std")]
+    fn fault_now(&self) -> Option<Fault> {
+        match &self.owner {
+            Owner::Mapping(mapping) => mapping.slot.fault_now(),
+            _ => None,
+        }
+    }
+
+    /// The error of an access during which the handler of SIGBUS had noted this fault.
     #[cfg(feature = "std")]
     #[cold]
     fn failed(&self, mapping: &Mapping, fault: Fault) -> AccessError {
+        if let Fault::BusError(_) = fault {
+            self.restore(mapping);
+        }
+        self.error_of(mapping, fault)
+    }
+
+    #[cfg(feature = "std")]
+    fn error_of(&self, mapping: &Mapping, fault: Fault) -> AccessError {
+        let Place { lead, first, .. } = mapping.place;
         match fault {
             Fault::Revoked => AccessError::Revoked,
-            Fault::BusError(offset) => {
-                self.restore(mapping);
-                AccessError::BusError {
-                    window: mapping.name,
-                    offset: offset.saturating_sub(mapping.lead) as u64,
-                }
-            }
+            Fault::BusError(offset) => AccessError::BusError {
+                window: mapping.name,
+                offset: first + offset.saturating_sub(lead) as u64,
+            },
         }
     }
 
     /// Where the mapping begins, and how long it is.
     #[cfg(feature = "std")]
     fn mapped(&self, mapping: &Mapping) -> (*mut core::ffi::c_void, usize) {
-        let start = self.base.as_ptr().wrapping_sub(mapping.lead);
-        (start.cast(), mapping.lead + self.len)
+        let lead = mapping.place.lead;
+        let start = self.base.as_ptr().wrapping_sub(lead);
+        (start.cast(), lead + self.len)
     }
 
     /// Maps the device again in place of the zero pages that the handler of SIGBUS has put there.
@@ -330,19 +272,22 @@ impl Memory {
         use rustix::mm::{mremap_fixed, munmap, MremapFlags};
 
         let (start, len) = self.mapped(mapping);
-        if let Ok(new) = map_shared(mapping.fd.as_fd(), len, self.writable) {
+        mapping.slot.restore(|| {
+            let fd = mapping.fd.as_fd();
+            let Ok(new) = map_shared(fd, len, self.writable, mapping.place.offset) else {
+                return false;
+            };
             let new = new.as_ptr().cast();
             // SAFETY: `new` is a mapping made just now that nothing else uses. `start` is the
-            // mapping that only `self` uses, by the type invariant, and it has the same length.
+            // mapping of `self`, by the type invariant, and it has the same length. Accesses of
+            // other threads see zero pages, the device, or wait in the kernel in between.
             let moved = unsafe { mremap_fixed(new, len, len, MremapFlags::MAYMOVE, start) };
-            if moved.is_ok() {
-                mapping.slot.restored();
-                return;
+            if moved.is_err() {
+                // SAFETY: nothing else uses the mapping, which mremap() has left where it was.
+                let _ = unsafe { munmap(new, len) };
             }
-            // SAFETY: nothing else uses the mapping, which mremap() has left where it was.
-            let _ = unsafe { munmap(new, len) };
-        }
-        mapping.slot.revoked();
+            moved.is_ok()
+        });
     }
 
     /// The pointer to `count` bytes at `offset`, if they are all inside.
@@ -387,44 +332,119 @@ impl Memory {
         Ok(pointer.cast())
     }
 
-    fn checked<T>(&self, value: T) -> Result<T, AccessError> {
-        // The accesses before have to have happened when the flag is looked at.
-        core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
+    /// The state of the mapping, for [`checked`](Self::checked).
+    #[cfg(feature = "std")]
+    #[inline]
+    fn before(&self) -> Option<Before> {
         match &self.owner {
-            #[cfg(feature = "std")]
-            Owner::Mapping(mapping) => match mapping.slot.fault() {
-                None => Ok(value),
-                Some(fault) => Err(self.failed(mapping, fault)),
-            },
-            _ => Ok(value),
+            Owner::Mapping(mapping) => Some(mapping.slot.before()),
+            _ => None,
         }
     }
 
+    #[cfg(not(feature = "std"))]
+    fn before(&self) {}
+
+    /// The value, or the error if not all accesses since `before` have reached the memory.
     #[cfg(feature = "std")]
+    #[inline]
+    fn checked<T>(&self, before: Option<Before>, value: T) -> Result<T, AccessError> {
+        // The accesses have to have happened when the state is looked at again.
+        core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
+        let (Owner::Mapping(mapping), Some(before)) = (&self.owner, before) else {
+            return Ok(value);
+        };
+        match mapping.slot.fault(before) {
+            None => Ok(value),
+            Some(fault) => Err(self.failed(mapping, fault)),
+        }
+    }
+
+    #[cfg(not(feature = "std"))]
+    fn checked<T>(&self, _before: (), value: T) -> Result<T, AccessError> {
+        Ok(value)
+    }
+
     /// One load. What is read of memory after it is not older than what it has read of a register,
     /// as with readl().
+    #[cfg(feature = "std")]
     pub(crate) fn load<T: Word>(&self, offset: usize) -> Result<T, AccessError> {
         let pointer = self.at_word::<T>(offset)?;
+        let before = self.before();
         // SAFETY: inside, and aligned, since the base is aligned to four bytes.
         let value = unsafe { T::load_one(pointer) };
-        if self.rules != Rules::Any {
-            device_barrier();
+        if self.rules.is_device() {
+            barrier::order();
         }
-        self.checked(value)
+        self.checked(before, value)
     }
 
-    #[cfg(feature = "std")]
     /// One store. A device that it reaches sees what was written to memory before, as with
     /// writel().
-    pub(crate) fn store<T: Word>(&self, offset: usize, value: T) -> Result<(), AccessError> {
+    #[cfg(feature = "std")]
+    pub(crate) fn store<T: Word>(&mut self, offset: usize, value: T) -> Result<(), AccessError> {
         let pointer = self.at_word::<T>(offset)?;
         self.at_writable(offset, T::BYTES)?;
-        if self.rules != Rules::Any {
-            device_barrier();
+        let before = self.before();
+        let storing = self.storing(offset);
+        if self.rules.is_device() {
+            barrier::order();
         }
         // SAFETY: inside, aligned and writable.
         unsafe { T::store_one(pointer, value) };
-        self.checked(())
+        self.complete(storing);
+        self.checked(before, ())
+    }
+
+    /// Notes that a device is stored to, for [`complete`](Self::complete).
+    #[cfg(feature = "std")]
+    #[inline]
+    fn storing(&self, offset: usize) -> Option<Storing> {
+        match &self.owner {
+            Owner::Mapping(mapping) if self.rules.is_device() => {
+                // The mapping begins with a page, and the window perhaps later.
+                let (start, _) = self.mapped(mapping);
+                let lead = self.base.as_ptr() as usize - start as usize;
+                Some(Storing::at(mapping.slot, lead + offset))
+            }
+            _ => None,
+        }
+    }
+
+    #[cfg(not(feature = "std"))]
+    fn storing(&self, _offset: usize) -> Option<()> {
+        None
+    }
+
+    /// Waits for stores to a device, so that one which it does not take is an error of this call.
+    #[cfg(feature = "std")]
+    #[inline]
+    fn complete(&self, storing: Option<Storing>) {
+        if storing.is_some() {
+            barrier::complete();
+        }
+    }
+
+    #[cfg(not(feature = "std"))]
+    fn complete(&self, _storing: Option<()>) {}
+
+    /// The address of the first byte.
+    #[cfg(feature = "std")]
+    pub(crate) fn as_ptr(&self) -> *mut u8 {
+        self.base.as_ptr()
+    }
+
+    /// A pointer to a value at `offset` that is inside and aligned.
+    #[cfg(feature = "std")]
+    pub(crate) fn pointer<T>(&self, offset: usize) -> Result<NonNull<T>, AccessError> {
+        let pointer = self.at(offset, size_of::<T>())?.cast::<T>();
+        match NonNull::new(pointer).filter(|pointer| pointer.is_aligned()) {
+            Some(pointer) => Ok(pointer),
+            None => Err(AccessError::Misaligned {
+                offset: offset as u64,
+                width: align_of::<T>(),
+            }),
+        }
     }
 
     /// Checks a range that is accessed with the only width there may be.
@@ -444,70 +464,68 @@ impl Memory {
         }
     }
 
-    /// The log ring that the memory holds: its header, and the words of its data.
-    #[cfg(feature = "std")]
-    pub(crate) fn ring(&self) -> Option<(&fanlight_ring::Header, &[fanlight_ring::Word])> {
-        use fanlight_ring::{Header, Word, HEADER_SIZE};
-
-        let words = self.len.checked_sub(HEADER_SIZE)? / size_of::<Word>();
-        let header = self.at(0, HEADER_SIZE).ok()?.cast::<Header>();
-        let data = self
-            .at(HEADER_SIZE, words * size_of::<Word>())
-            .ok()?
-            .cast::<Word>();
-        if !header.is_aligned() || !data.is_aligned() {
-            return None;
-        }
-        // SAFETY: both are inside and aligned, and live as long as `self`. They consist of atomics
-        // alone, which may change under a shared reference, and for which every bit pattern is a
-        // value.
-        Some(unsafe { (&*header, core::slice::from_raw_parts(data, words)) })
-    }
-
     /// Copies out. Words that are aligned on both sides are loaded whole.
     pub(crate) fn read(&self, offset: usize, into: &mut [u8]) -> Result<(), AccessError> {
         let from = self.at(offset, into.len())?;
         self.check_width(offset, into.len())?;
+        let before = self.before();
         // SAFETY: `from` has `into.len()` readable bytes; `into` is ours and therefore elsewhere.
         unsafe {
             match self.rules {
-                Rules::Any => core::ptr::copy_nonoverlapping(from, into.as_mut_ptr(), into.len()),
+                Rules::Cached | Rules::Uncached => {
+                    core::ptr::copy_nonoverlapping(from, into.as_mut_ptr(), into.len());
+                }
                 rules => load_all(from, into, rules),
             }
         }
-        self.checked(())
+        #[cfg(feature = "std")]
+        if self.rules.is_device() {
+            // Before the state is looked at again: another thread may have had a bus error.
+            barrier::order();
+        }
+        self.checked(before, ())
     }
 
     /// Copies in. Words that are aligned on both sides are stored whole.
-    pub(crate) fn write(&self, offset: usize, from: &[u8]) -> Result<(), AccessError> {
+    pub(crate) fn write(&mut self, offset: usize, from: &[u8]) -> Result<(), AccessError> {
         let into = self.at_writable(offset, from.len())?;
         self.check_width(offset, from.len())?;
+        let before = self.before();
+        let storing = self.storing(offset);
         // SAFETY: `into` has `from.len()` writable bytes; `from` is a slice and therefore
         // elsewhere.
         unsafe {
             match self.rules {
-                Rules::Any => core::ptr::copy_nonoverlapping(from.as_ptr(), into, from.len()),
+                Rules::Cached | Rules::Uncached => {
+                    core::ptr::copy_nonoverlapping(from.as_ptr(), into, from.len());
+                }
                 rules => store_each(from, into, rules),
             }
         }
-        self.checked(())
+        self.complete(storing);
+        self.checked(before, ())
     }
 
     /// Repeats the twelve bytes of `pattern` over `count` bytes: whole pixels of two, three and
     /// four bytes all fit in it.
     pub(crate) fn fill(
-        &self,
+        &mut self,
         offset: usize,
         count: usize,
         pattern: [u8; 12],
     ) -> Result<(), AccessError> {
         let base = self.at_writable(offset, count)?;
-        if self.rules != Rules::Any {
+        if self.rules.is_device() {
             self.check_width(offset, count)?;
+        }
+        let before = self.before();
+        if self.rules.is_device() {
             let bytes = |at| core::array::from_fn(|i| pattern[(at + i) % 12]);
+            let storing = self.storing(offset);
             // SAFETY: `count` bytes from `base` are writable.
             unsafe { store_with(base, count, self.rules, bytes) };
-            return self.checked(());
+            self.complete(storing);
+            return self.checked(before, ());
         }
         let head = base.align_offset(size_of::<u32>()).min(count);
         let words = (count - head) / size_of::<u32>();
@@ -537,20 +555,35 @@ impl Memory {
             unsafe { first.add(i).write(block[i % block.len()]) };
         }
         store_bytes(head + words * size_of::<u32>()..count);
-        self.checked(())
+        self.checked(before, ())
     }
 
     /// Stores pixels of `bytes` (2, 3 or 4) bytes each, one after the other from `offset`, at most
     /// `count` of them.
     pub(crate) fn store_pixels(
-        &self,
+        &mut self,
         offset: usize,
         bytes: usize,
         count: usize,
         pixels: impl Iterator<Item = u32>,
     ) -> Result<(), AccessError> {
         let base = self.at_writable(offset, bytes * count)?;
+        if self.rules.is_device() {
+            self.check_width(offset, bytes * count)?;
+        }
+        let before = self.before();
         let pixels = pixels.take(count);
+        if self.rules.is_device() {
+            // The compiler must not merge these.
+            let storing = self.storing(offset);
+            for (i, pixel) in pixels.enumerate() {
+                let pixel = pixel.to_le_bytes();
+                // SAFETY: `bytes` bytes for each of at most `count` pixels are writable.
+                unsafe { store_each(&pixel[..bytes], base.add(i * bytes), self.rules) };
+            }
+            self.complete(storing);
+            return self.checked(before, ());
+        }
         let align = base as usize % size_of::<u32>();
         // Whole words and halves where they are aligned; lines of an odd stride take the last way.
         match bytes {
@@ -569,7 +602,7 @@ impl Memory {
                 )
             },
         }
-        self.checked(())
+        self.checked(before, ())
     }
 }
 
@@ -603,12 +636,13 @@ impl Drop for Memory {
     }
 }
 
-/// Maps the first `len` bytes of a file or device, shared, wherever there is room.
+/// Maps `len` bytes of a file or device from `offset` on, shared, wherever there is room.
 #[cfg(feature = "std")]
 fn map_shared(
     fd: rustix::fd::BorrowedFd<'_>,
     len: usize,
     writable: bool,
+    offset: u64,
 ) -> rustix::io::Result<NonNull<u8>> {
     use rustix::mm::{MapFlags, ProtFlags};
 
@@ -619,8 +653,16 @@ fn map_shared(
     };
     // SAFETY: without MAP_FIXED the kernel picks a free range; no memory of this program is
     // touched.
-    let base =
-        unsafe { rustix::mm::mmap(core::ptr::null_mut(), len, prot, MapFlags::SHARED, fd, 0)? };
+    let base = unsafe {
+        rustix::mm::mmap(
+            core::ptr::null_mut(),
+            len,
+            prot,
+            MapFlags::SHARED,
+            fd,
+            offset,
+        )?
+    };
     NonNull::new(base.cast::<u8>()).ok_or(rustix::io::Errno::FAULT)
 }
 
@@ -640,8 +682,6 @@ fn step(at: usize, left: usize, rules: Rules) -> usize {
 ///
 /// `from` is readable for the length of `into`, and they do not overlap.
 unsafe fn load_all(from: *const u8, into: &mut [u8], rules: Rules) {
-    use sealed::Word;
-
     let count = into.len();
     let mut i = 0;
     while i < count {
@@ -651,8 +691,8 @@ unsafe fn load_all(from: *const u8, into: &mut [u8], rules: Rules) {
         let value = unsafe {
             let from = from.add(i);
             match step {
-                1 => u8::load_one(from).into(),
-                2 => u16::load_one(from.cast()).into(),
+                1 => u32::from(u8::load_one(from)),
+                2 => u32::from(u16::load_one(from.cast())),
                 _ => u32::load_one(from.cast()),
             }
         };
@@ -679,8 +719,6 @@ unsafe fn store_each(from: &[u8], into: *mut u8, rules: Rules) {
 ///
 /// `into` is writable for `count` bytes.
 unsafe fn store_with(into: *mut u8, count: usize, rules: Rules, bytes: impl Fn(usize) -> [u8; 4]) {
-    use sealed::Word;
-
     let mut i = 0;
     while i < count {
         let step = step(into as usize + i, count - i, rules);
@@ -717,8 +755,16 @@ mod tests {
     }
 
     fn map_from(file: &std::fs::File, lead: usize) -> Memory {
+        let place = Place {
+            lead,
+            ..Place::default()
+        };
+        place_of(file, 8192 - lead, Rules::Ordered, place)
+    }
+
+    fn place_of(file: &std::fs::File, len: usize, rules: Rules, place: Place) -> Memory {
         let name = WindowName::new("regs");
-        Memory::map(file.as_fd(), name, 8192 - lead, true, Rules::Ordered, lead).unwrap()
+        Memory::map(file.as_fd(), name, len, true, rules, place).unwrap()
     }
 
     fn bus_error(offset: u64) -> AccessError {
@@ -731,7 +777,7 @@ mod tests {
     #[test]
     fn window_bus_error_names_the_offset_and_leaves_the_window_usable() {
         let file = file();
-        let memory = map(&file);
+        let mut memory = map(&file);
         memory.store(0x1010, 7u32).unwrap();
         // What the handler of SIGBUS does: 32-bit ARM reports an external abort with the code 0.
         assert!(fault::handle(0, memory.base.as_ptr() as usize + 0x1014));
@@ -742,9 +788,36 @@ mod tests {
     }
 
     #[test]
-    fn window_bus_error_of_a_store_or_a_copy_is_an_error() {
+    fn window_bus_error_without_its_address_is_that_of_the_store() {
         let file = file();
         let memory = map(&file);
+        let elsewhere = &raw const file as usize;
+        // Nothing is stored: this SIGBUS is somebody else's.
+        assert!(!fault::handle(libc::BUS_OBJERR, elsewhere));
+        let before = memory.before();
+        let storing = memory.storing(0x1014);
+        assert!(fault::handle(libc::BUS_OBJERR, elsewhere));
+        drop(storing);
+        assert_eq!(memory.checked(before, ()), Err(bus_error(0x1014)));
+        assert!(!fault::handle(libc::BUS_OBJERR, elsewhere));
+    }
+
+    #[test]
+    fn window_pixels_on_a_device_are_stored_with_its_width() {
+        let file = file();
+        let mut memory = place_of(&file, 8192, Rules::Width(4), Place::default());
+        memory.store_pixels(8, 4, 2, [1, 2].into_iter()).unwrap();
+        let words = [8, 12].map(|at| memory.load::<u32>(at).unwrap());
+        assert_eq!(words, [1, 2]);
+        // Half-words are not what this device takes.
+        assert!(memory.store_pixels(2, 2, 1, [7].into_iter()).is_err());
+        assert_eq!(memory.load::<u32>(0), Ok(0));
+    }
+
+    #[test]
+    fn window_bus_error_of_a_store_or_a_copy_is_an_error() {
+        let file = file();
+        let mut memory = map(&file);
         let base = memory.base.as_ptr() as usize;
         assert!(fault::handle(libc::BUS_OBJERR, base));
         assert_eq!(memory.store(0, 1u8), Err(bus_error(0)));
@@ -758,7 +831,7 @@ mod tests {
     #[test]
     fn window_that_does_not_begin_with_a_page_is_used_as_one_that_does() {
         let file = file();
-        let (memory, whole) = (map_from(&file, 0x204), map(&file));
+        let (mut memory, whole) = (map_from(&file, 0x204), map(&file));
         memory.store(0, 7u32).unwrap();
         assert_eq!(whole.load::<u32>(0x204), Ok(7));
         assert_eq!(memory.len(), 8192 - 0x204);
@@ -766,6 +839,107 @@ mod tests {
         assert!(fault::handle(0, memory.base.as_ptr() as usize + 16));
         assert_eq!(memory.load::<u32>(16), Err(bus_error(16)));
         assert_eq!(memory.load::<u32>(0), Ok(7));
+    }
+
+    #[test]
+    fn window_bus_error_behind_a_range_counts_from_the_window() {
+        let file = file();
+        let place = Place {
+            offset: 4096,
+            lead: 8,
+            first: 4096 + 8 - 4,
+        };
+        let mut memory = place_of(&file, 64, Rules::Ordered, place);
+        memory.store(0, 7u32).unwrap();
+        assert_eq!(map(&file).load::<u32>(4096 + 8), Ok(7));
+        assert!(fault::handle(0, memory.base.as_ptr() as usize + 16));
+        assert_eq!(memory.load::<u32>(0), Err(bus_error(4096 + 8 - 4 + 16)));
+        // It is the same part of the file that is mapped again.
+        assert_eq!(memory.load::<u32>(0), Ok(7));
+    }
+
+    /// While one thread has bus errors, the others get an error or the device's value, and never
+    /// the zeroes that stand in for it.
+    #[test]
+    fn window_bus_error_of_one_thread_gives_no_zero_to_another() {
+        let file = file();
+        let mut memory = map(&file);
+        memory.fill(0, 8192, [0x5a; 12]).unwrap();
+        let memory = &memory;
+        let done = &std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = (0..3)
+                .map(|_| {
+                    scope.spawn(move || {
+                        let (mut good, mut bad) = (0u32, 0u32);
+                        while !done.load(std::sync::atomic::Ordering::Relaxed) || good == 0 {
+                            // Long enough for the device to go and to come again meanwhile.
+                            let mut bytes = [0; 8192];
+                            match memory.read(0, &mut bytes) {
+                                Ok(()) => {
+                                    assert_eq!(bytes.iter().position(|byte| *byte != 0x5a), None);
+                                    good += 1;
+                                }
+                                Err(AccessError::BusError { .. }) => bad += 1,
+                                Err(other) => panic!("{other}"),
+                            }
+                        }
+                        (good, bad)
+                    })
+                })
+                .collect();
+            let faults: Vec<_> = (0..2)
+                .map(|_| {
+                    scope.spawn(move || {
+                        for _ in 0..2000 {
+                            assert!(fault::handle(0, memory.base.as_ptr() as usize + 64));
+                            // One of the threads reports it, and maps the device again.
+                            let _ = memory.load::<u32>(128);
+                        }
+                    })
+                })
+                .collect();
+            faults.into_iter().for_each(|thread| thread.join().unwrap());
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            for reader in readers {
+                assert!(reader.join().unwrap().0 > 0);
+            }
+        });
+        let _ = memory.check();
+        assert_eq!(memory.load::<u32>(256), Ok(0x5a5a_5a5a));
+    }
+
+    #[test]
+    fn window_bus_error_by_pointer_is_reported_once() {
+        let file = file();
+        let mut memory = map(&file);
+        memory.store(32, 7u32).unwrap();
+        assert_eq!(memory.check(), Ok(()));
+        assert!(fault::handle(0, memory.base.as_ptr() as usize + 32));
+        assert_eq!(memory.check(), Err(bus_error(32)));
+        assert_eq!(memory.check(), Ok(()));
+        assert_eq!(memory.load::<u32>(32), Ok(7));
+    }
+
+    #[test]
+    fn window_pointers_are_inside_and_aligned() {
+        let memory = map(&file());
+        let out_of_bounds = |offset, count| AccessError::OutOfBounds {
+            offset,
+            count,
+            size: 8192,
+        };
+        assert_eq!(
+            memory.pointer::<[u32; 2]>(8188),
+            Err(out_of_bounds(8188, 8))
+        );
+        let wrong = AccessError::Misaligned {
+            offset: 2,
+            width: 4,
+        };
+        assert_eq!(memory.pointer::<u32>(2), Err(wrong));
+        let inside = memory.pointer::<[u32; 2]>(8184).unwrap();
+        assert_eq!(inside.as_ptr() as usize - memory.as_ptr() as usize, 8184);
     }
 
     #[test]
@@ -782,9 +956,7 @@ mod tests {
     fn window_of_a_register_width_is_accessed_with_it_only() {
         let file = file();
         for width in [1, 2, 4] {
-            let name = WindowName::new("regs");
-            let rules = Rules::Width(width);
-            let memory = Memory::map(file.as_fd(), name, 8192, true, rules, 0).unwrap();
+            let mut memory = place_of(&file, 8192, Rules::Width(width), Place::default());
             let wrong = |wanted| AccessError::Width { wanted, width };
             let misaligned = |offset| AccessError::Misaligned { offset, width };
             for wanted in [1, 2, 4] {
@@ -816,7 +988,7 @@ mod tests {
 
     #[test]
     fn window_of_ordered_memory_is_copied_at_any_alignment() {
-        let memory = map(&file());
+        let mut memory = map(&file());
         let bytes: Vec<u8> = (0..32).collect();
         for at in 0..4 {
             for count in 0..16 {

@@ -1,16 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The one place with `unsafe`: memory that others change, the ioctls, and the signal that a revoked mapping raises.
 //!
-//! What is exported from here is safe, checks its bounds, and never makes a reference to shared memory.
+//! What is exported from here is safe, checks its bounds, and never makes a reference to shared
+//! memory, except to atomics.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "std")]
+pub(crate) mod atomics;
+#[cfg(feature = "std")]
+pub mod barrier;
 #[cfg(feature = "std")]
 pub(crate) mod fault;
 #[cfg(feature = "std")]
 pub(crate) mod ioctl;
 pub(crate) mod memory;
 mod raw;
+#[cfg(feature = "std")]
+mod ring;
+pub(crate) mod word;
 
 pub(crate) use memory::Memory;
 #[cfg(feature = "std")]
-pub(crate) use memory::Rules;
+pub(crate) use memory::{Place, Rules};
+#[cfg(feature = "std")]
+pub(crate) use ring::MappedRing;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueHint};
-use fanlight::{Board, Ending, Record, Start};
+use fanlight::{Ending, Instance, Record, Start};
 use rustix::fs::{flock, FlockOperation};
 
 use super::super::{Run, Texts};
@@ -113,7 +113,7 @@ impl Run for ArchiveCommand {
 }
 
 /// The logs of earlier boots that have records or cannot be read, each with its board's name.
-fn sources(boards: &[Board]) -> Result<Vec<(String, Result<Source>)>> {
+fn sources(boards: &[Instance]) -> Result<Vec<(String, Result<Source>)>> {
     let mut sources = Vec::new();
     for board in boards {
         let directory = board.path().file_name().unwrap_or_default();

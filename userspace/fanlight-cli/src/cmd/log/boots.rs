@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use fanlight::{Board, Ending, Log, Start, WindowEntry};
+use fanlight::{Ending, Instance, Log, Start, WindowEntry};
 
 use super::boot_id::{BootId, Cursor, Search};
 use super::clock::Clock;
@@ -194,13 +194,13 @@ struct Node {
 }
 
 /// The nodes of earlier boots, the most recent first.
-fn earlier(board: &Board) -> Result<Vec<Node>> {
+fn earlier(board: &Instance) -> Result<Vec<Node>> {
     let nodes = (1..).zip(board.earlier_logs()?);
     Ok(nodes.map(|(age, entry)| Node { entry, age }).collect())
 }
 
 /// The nodes of all boots, the running one first.
-fn all(board: &Board) -> Result<Vec<Node>> {
+fn all(board: &Instance) -> Result<Vec<Node>> {
     let mut nodes = earlier(board)?;
     let entry = board.entry("log")?;
     nodes.insert(0, Node { entry, age: 0 });
@@ -213,7 +213,7 @@ fn open(node: &Node) -> Result<Source> {
 
 /// The logs of earlier boots that have records and were not filed in this boot, the oldest first, for
 /// the archive. One that cannot be read does not hide the others.
-pub fn with_records(board: &Board) -> Result<Vec<Result<Source>>> {
+pub fn with_records(board: &Instance) -> Result<Vec<Result<Source>>> {
     let with_records = |node: &Node| {
         let source = open(node)?;
         let kept = source.salvaged().is_none_or(|found| found.kept);

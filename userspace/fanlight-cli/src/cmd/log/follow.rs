@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use fanlight::{Log, Reader};
+use fanlight::Reader;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Waits until there is a record. A program that only waits would not notice that nothing reads its
 /// output any more, so standard output is polled as well.
-pub fn wait(reader: &mut Reader<'_>, log: &Log, is_file: bool) -> Result<()> {
+pub fn wait(reader: &mut Reader, is_file: bool) -> Result<()> {
     while !reader.prepare_wait()? {
         let stdout = io::stdout();
         // Without events poll() reports errors only: the reader of a pipe is gone.
@@ -29,7 +29,7 @@ pub fn wait(reader: &mut Reader<'_>, log: &Log, is_file: bool) -> Result<()> {
                 return Ok(());
             }
         } else {
-            let mut fds = [PollFd::new(log, PollFlags::IN), output];
+            let mut fds = [PollFd::new(&*reader, PollFlags::IN), output];
             match poll(&mut fds, None) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(failed(error)),

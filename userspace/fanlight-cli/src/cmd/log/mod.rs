@@ -148,9 +148,9 @@ impl Run for Log {
             }
         }
         printer.flush()?;
-        if let (true, Some(mut reader), Records::Ring(log)) = (follow, reader, &last.records) {
+        if let (true, Some(mut reader)) = (follow, reader) {
             loop {
-                follow::wait(&mut reader, log, !last.is_running())?;
+                follow::wait(&mut reader, !last.is_running())?;
                 // Somebody may have set the clock while this program waited.
                 printer.update_clock();
                 reader.drain(|record| printer.record(record))?;
@@ -217,7 +217,7 @@ impl<'a, W: Write> Printer<'a, W> {
     }
 
     /// Prints what there is now, and returns the reader for what comes later, if this is a ring.
-    fn print(&mut self, source: &'a Source, start: Start) -> Result<Option<Reader<'a>>> {
+    fn print(&mut self, source: &'a Source, start: Start) -> Result<Option<Reader>> {
         let Records::Ring(log) = &source.records else {
             source.each(start, |record| self.record(record))?;
             return Ok(None);

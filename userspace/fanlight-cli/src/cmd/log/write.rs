@@ -70,12 +70,12 @@ fn write(text: &[OsString], log: &mut LogWriter, facility: Facility, level: Leve
     if !text.is_empty() {
         // No argument has a NUL in it.
         let words: Vec<&[u8]> = text.iter().map(|word| word.as_encoded_bytes()).collect();
-        return Ok(log.write_split(facility, level, &words.join(&b' '))?);
+        return Ok(log.append_split(facility, level, &words.join(&b' '))?);
     }
     let mut nuls = 0;
     let result = lines(&mut io::stdin().lock(), |line| {
         nuls += line.iter().filter(|byte| **byte == 0).count();
-        log.write_split(facility, level, line)
+        log.append_split(facility, level, line)
     });
     if nuls > 0 {
         let s = if nuls == 1 { "" } else { "s" };

@@ -30,7 +30,8 @@ impl Run for Dump {
     const TEXTS: Texts = Texts {
         about: &[
             "Without --width the output is bytes, as of xxd -g1; memory is loaded by words, or by \
-             the width that the registers need. With --width the output is numbers of that width, \
+             the width that the registers need, and the last bytes of a window that are no whole \
+             word by less. With --width the output is numbers of that width, \
              as of xxd -e.",
         ],
         examples: &[],

@@ -76,10 +76,10 @@ impl Place {
     /// How many bytes: an operand, or what there is up to `default`.
     pub fn length(&self, text: Option<&str>, map: &Map, default: usize) -> Result<usize> {
         let left = map.len().saturating_sub(self.offset);
-        let Some(text) = text else {
-            return Ok(left.min(default));
+        let length = match text {
+            Some(text) => usize::try_from(number::integer(text)?).unwrap_or(usize::MAX),
+            None => left.min(default),
         };
-        let length = usize::try_from(number::integer(text)?).unwrap_or(usize::MAX);
         if length > left {
             let (offset, count, size) = (self.offset as u64, length as u64, map.len() as u64);
             return Err(self.failed(AccessError::OutOfBounds {
@@ -95,6 +95,25 @@ impl Place {
             )));
         }
         Ok(length)
+    }
+
+    /// Bytes of the access at an offset. The last bytes of a window need not be a whole word: where
+    /// nobody has asked for a width, and registers need none, accesses become narrower there.
+    fn width_at(&self, map: &Map, offset: usize) -> usize {
+        let left = map.len().saturating_sub(offset);
+        match self.asked.or(map.io_width()) {
+            Some(width) => width,
+            None => narrower(self.width, |width| width <= left),
+        }
+    }
+
+    /// Makes accesses so narrow that they end with the window, as [`width_at`](Self::width_at) does,
+    /// but all of them: of values in columns, each has the same width.
+    pub fn narrow(&mut self, map: &Map, most: usize) {
+        let length = map.len().saturating_sub(self.offset).min(most);
+        if self.asked.or(map.io_width()).is_none() {
+            self.width = narrower(self.width, |width| length % width == 0);
+        }
     }
 
     pub fn load(&self, map: &Map, offset: usize) -> Result<u32> {
@@ -181,13 +200,30 @@ impl Place {
     pub fn bytes(&self, map: &Map, start: usize, end: usize) -> Result<Vec<u32>> {
         let first = start - start % self.width;
         let mut bytes = Vec::with_capacity(end - first);
-        for at in (first..end).step_by(self.width) {
-            let value = self.load(map, at)?.to_le_bytes();
-            bytes.extend(value.iter().take(self.width).copied().map(u32::from));
+        let mut at = first;
+        while at < end {
+            let width = self.width_at(map, at);
+            let value = load(map, at, width).map_err(|error| self.failed(error))?;
+            bytes.extend(
+                value
+                    .to_le_bytes()
+                    .iter()
+                    .take(width)
+                    .map(|byte| u32::from(*byte)),
+            );
+            at += width;
         }
         bytes.truncate(end - first);
         Ok(bytes.split_off(start - first))
     }
+}
+
+/// The widest access of at most `width` bytes that fits.
+fn narrower(mut width: usize, fits: impl Fn(usize) -> bool) -> usize {
+    while width > 1 && !fits(width) {
+        width /= 2;
+    }
+    width
 }
 
 fn load(map: &Map, offset: usize, width: usize) -> std::result::Result<u32, AccessError> {
@@ -214,6 +250,13 @@ fn store(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cli_access_at_the_end_of_a_window_is_narrower() {
+        let widths = [4, 3, 2, 1].map(|left| narrower(4, |width| width <= left));
+        assert_eq!(widths, [4, 2, 2, 1]);
+        assert_eq!(narrower(2, |_| true), 2);
+    }
 
     /// What xxd 2024 prints with -g1, -e -g2 and -e -g4.
     #[test]

@@ -13,6 +13,9 @@ use crate::error::Result;
 use crate::target::Target;
 use crate::{number, output};
 
+/// Bytes that are watched where no length is given.
+const MOST: usize = 64;
+
 #[derive(Args)]
 pub struct Watch {
     /// The window's name, or the path of its node
@@ -46,7 +49,10 @@ impl Run for Watch {
         let count = number::count::<u64>("count", self.count.as_deref())?;
         let map = target.open_window_read_only(&place.name)?.map()?;
         place.fit(&map);
-        let length = place.length(self.length.as_deref(), &map, 64)?;
+        if self.length.is_none() {
+            place.narrow(&map, MOST);
+        }
+        let length = place.length(self.length.as_deref(), &map, MOST)?;
         let load = || -> Result<Vec<u32>> {
             (place.offset..place.offset + length)
                 .step_by(place.width)

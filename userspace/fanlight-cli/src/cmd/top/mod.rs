@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use embedded_graphics::prelude::RgbColor;
-use fanlight::{Board, Framebuffer, Info, Level, Log, Reader, Start, WindowEntry};
+use fanlight::{Framebuffer, Info, Instance, Level, Log, Reader, Start, WindowEntry};
 
 use super::stats::Sample;
 use super::{Run, Texts};
@@ -28,11 +28,11 @@ const TAIL: usize = 200;
 
 /// What is watched.
 struct View<'a> {
-    board: &'a Board,
+    board: &'a Instance,
     windows: Vec<(WindowEntry, Info)>,
     picture: Option<Framebuffer>,
     log: Option<&'a Log>,
-    reader: Option<Reader<'a>>,
+    reader: Option<Reader>,
     before: Option<Sample>,
     rates: Option<(u64, u64)>,
     lost: u64,
@@ -87,7 +87,7 @@ impl Run for Top {
 }
 
 impl<'a> View<'a> {
-    fn new(board: &'a Board, log: Option<&'a Log>) -> Result<Self> {
+    fn new(board: &'a Instance, log: Option<&'a Log>) -> Result<Self> {
         let windows = board
             .windows()?
             .into_iter()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Boards: the instances of the driver, each a directory of windows.
+//! Instances of the driver, each a directory of windows.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::window::Window;
 const DEV: &str = "/dev";
 const PREFIX: &str = "fanlight";
 
-/// Which board: its number, its directory, or a node in it.
+/// Which instance: its number, its directory, or a node in it.
 ///
 /// ```
 /// use fanlight::Locator;
@@ -32,7 +32,7 @@ pub struct Locator {
 }
 
 impl Locator {
-    /// The board's directory.
+    /// The instance's directory.
     ///
     /// ```
     /// assert_eq!(fanlight::Locator::from(0).directory().to_str(), Some("/dev/fanlight0"));
@@ -76,24 +76,24 @@ impl From<&String> for Locator {
 /// One instance of the driver: the windows of one device-tree node.
 ///
 /// ```no_run
-/// use fanlight::Board;
+/// use fanlight::Instance;
 ///
-/// let board = Board::open(0)?;
-/// for window in board.windows()? {
+/// let instance = Instance::open(0)?;
+/// for window in instance.windows()? {
 ///     println!("{} is {}", window.name(), window.path().display());
 /// }
 /// # Ok::<(), fanlight::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Board {
+pub struct Instance {
     directory: PathBuf,
 }
 
 /// A window that has not been opened.
 ///
 /// ```no_run
-/// # let board = fanlight::Board::open(0)?;
-/// let entry = board.entry("fb")?;
+/// # let instance = fanlight::Instance::open(0)?;
+/// let entry = instance.entry("fb")?;
 /// println!("{} bytes", entry.info()?.size);
 /// # Ok::<(), fanlight::Error>(())
 /// ```
@@ -107,8 +107,8 @@ impl WindowEntry {
     /// Its name.
     ///
     /// ```no_run
-    /// # let board = fanlight::Board::open(0)?;
-    /// assert_eq!(board.entry("fb")?.name(), "fb");
+    /// # let instance = fanlight::Instance::open(0)?;
+    /// assert_eq!(instance.entry("fb")?.name(), "fb");
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn name(&self) -> &str {
@@ -118,8 +118,8 @@ impl WindowEntry {
     /// Its node.
     ///
     /// ```no_run
-    /// # let board = fanlight::Board::open(0)?;
-    /// assert!(board.entry("fb")?.path().ends_with("fanlight0/fb"));
+    /// # let instance = fanlight::Instance::open(0)?;
+    /// assert!(instance.entry("fb")?.path().ends_with("fanlight0/fb"));
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn path(&self) -> &Path {
@@ -133,8 +133,8 @@ impl WindowEntry {
     /// Neither the node nor sysfs can be read.
     ///
     /// ```no_run
-    /// # let board = fanlight::Board::open(0)?;
-    /// println!("{}", board.entry("fb")?.info()?.backing);
+    /// # let instance = fanlight::Instance::open(0)?;
+    /// println!("{}", instance.entry("fb")?.info()?.backing);
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn info(&self) -> Result<Info> {
@@ -150,7 +150,7 @@ impl WindowEntry {
     /// of one. The node need not be readable.
     ///
     /// ```no_run
-    /// for entry in fanlight::Board::open(0)?.earlier_logs()? {
+    /// for entry in fanlight::Instance::open(0)?.earlier_logs()? {
     ///     println!("{}: {:?}", entry.name(), entry.salvaged());
     /// }
     /// # Ok::<(), fanlight::Error>(())
@@ -160,18 +160,18 @@ impl WindowEntry {
     }
 }
 
-impl Board {
-    /// The board with that number (`0` is `/dev/fanlight0`), or the one in that directory.
+impl Instance {
+    /// The instance with that number (`0` is `/dev/fanlight0`), or the one in that directory.
     ///
     /// # Errors
     ///
     /// [`Error::NoDevice`] where there is none; it says whether the driver is loaded and what the kernel said last.
     ///
     /// ```no_run
-    /// use fanlight::Board;
+    /// use fanlight::Instance;
     ///
-    /// let by_number = Board::open(0)?;
-    /// let by_path = Board::open("/dev/fanlight0")?;
+    /// let by_number = Instance::open(0)?;
+    /// let by_path = Instance::open("/dev/fanlight0")?;
     /// assert_eq!(by_number.path(), by_path.path());
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -189,15 +189,15 @@ impl Board {
         }
     }
 
-    /// All boards, by number.
+    /// All instances, by number.
     ///
     /// # Errors
     ///
-    /// /dev cannot be read. No board at all is no error.
+    /// /dev cannot be read. No instance at all is no error.
     ///
     /// ```
-    /// for board in fanlight::Board::list()? {
-    ///     println!("{}", board.path().display());
+    /// for instance in fanlight::Instance::list()? {
+    ///     println!("{}", instance.path().display());
     /// }
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -222,7 +222,7 @@ impl Board {
     /// The directory with its nodes.
     ///
     /// ```no_run
-    /// assert_eq!(fanlight::Board::open(0)?.path().to_str(), Some("/dev/fanlight0"));
+    /// assert_eq!(fanlight::Instance::open(0)?.path().to_str(), Some("/dev/fanlight0"));
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn path(&self) -> &Path {
@@ -236,7 +236,7 @@ impl Board {
     /// The directory cannot be read.
     ///
     /// ```no_run
-    /// let count = fanlight::Board::open(0)?.windows()?.len();
+    /// let count = fanlight::Instance::open(0)?.windows()?.len();
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn windows(&self) -> Result<Vec<WindowEntry>> {
@@ -257,7 +257,7 @@ impl Board {
     /// [`Error::NoWindow`], which names those that there are.
     ///
     /// ```no_run
-    /// let entry = fanlight::Board::open(0)?.entry("log")?;
+    /// let entry = fanlight::Instance::open(0)?.entry("log")?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn entry(&self, name: &str) -> Result<WindowEntry> {
@@ -265,7 +265,7 @@ impl Board {
         match windows.iter().position(|window| window.name == name) {
             Some(at) => Ok(windows.swap_remove(at)),
             None => Err(Error::NoWindow {
-                board: self.directory.clone(),
+                instance: self.directory.clone(),
                 name: name.into(),
                 windows: windows.into_iter().map(|window| window.name).collect(),
             }),
@@ -279,7 +279,7 @@ impl Board {
     /// There is none of that name, or it may not be opened.
     ///
     /// ```no_run
-    /// let map = fanlight::Board::open(0)?.window("sram")?.map()?;
+    /// let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn window(&self, name: &str) -> Result<Window> {
@@ -293,7 +293,7 @@ impl Board {
     /// There is none, or it may not be opened.
     ///
     /// ```no_run
-    /// let framebuffer = fanlight::Board::open(0)?.framebuffer()?;
+    /// let framebuffer = fanlight::Instance::open(0)?.framebuffer()?;
     /// println!("{}", framebuffer.geometry());
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -308,7 +308,7 @@ impl Board {
     /// There is none.
     ///
     /// ```no_run
-    /// let node = fanlight::Board::open(0)?.framebuffer_node()?;
+    /// let node = fanlight::Instance::open(0)?.framebuffer_node()?;
     /// let screen = fanlight::Framebuffer::open_read_only(node.path())?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
@@ -320,7 +320,7 @@ impl Board {
         };
         let found = self.windows()?.into_iter().find(framebuffer);
         found.ok_or_else(|| Error::NoFramebuffer {
-            board: self.directory.clone(),
+            instance: self.directory.clone(),
         })
     }
 
@@ -331,7 +331,7 @@ impl Board {
     /// There is none, or it may not be opened.
     ///
     /// ```no_run
-    /// let log = fanlight::Board::open(0)?.log()?;
+    /// let log = fanlight::Instance::open(0)?.log()?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn log(&self) -> Result<Log> {
@@ -342,10 +342,10 @@ impl Board {
     ///
     /// # Errors
     ///
-    /// The board keeps none, or it may not be opened.
+    /// The instance keeps none, or it may not be opened.
     ///
     /// ```no_run
-    /// for record in fanlight::Board::open(0)?.previous_log()?.records() {
+    /// for record in fanlight::Instance::open(0)?.previous_log()?.records() {
     ///     println!("{}", record?.text_lossy());
     /// }
     /// # Ok::<(), fanlight::Error>(())
@@ -355,14 +355,14 @@ impl Board {
     }
 
     /// The logs of earlier boots, the most recent first: the first is that of the boot before this
-    /// one. If the board keeps no log over a reboot, there are none.
+    /// one. If the instance keeps no log over a reboot, there are none.
     ///
     /// # Errors
     ///
     /// The directory cannot be read.
     ///
     /// ```no_run
-    /// for entry in fanlight::Board::open(0)?.earlier_logs()? {
+    /// for entry in fanlight::Instance::open(0)?.earlier_logs()? {
     ///     let log = fanlight::Log::open(entry.path())?;
     ///     println!("{}: {} records", entry.name(), log.records().count());
     /// }
@@ -382,7 +382,7 @@ impl Board {
     /// driver does not report it.
     ///
     /// ```no_run
-    /// println!("{:?}", fanlight::Board::open(0)?.persisted());
+    /// println!("{:?}", fanlight::Instance::open(0)?.persisted());
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn persisted(&self) -> Option<String> {
@@ -400,7 +400,7 @@ impl Board {
     /// ```no_run
     /// use fanlight::Level;
     ///
-    /// fanlight::Board::open(0)?.log_writer()?.write(Level::Notice, b"door opened")?;
+    /// fanlight::Instance::open(0)?.log_writer()?.append(Level::Notice, b"door opened")?;
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn log_writer(&self) -> Result<LogWriter> {
@@ -437,7 +437,8 @@ mod tests {
 
     #[test]
     fn log_nodes_of_earlier_boots_come_by_age() {
-        let directory = std::env::temp_dir().join(format!("fanlight-board-{}", std::process::id()));
+        let directory =
+            std::env::temp_dir().join(format!("fanlight-instance-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         for name in [
             "log",
@@ -449,8 +450,8 @@ mod tests {
         ] {
             fs::write(directory.join(name), "").unwrap();
         }
-        let board = Board::open(directory.as_path()).unwrap();
-        let logs = board.earlier_logs().unwrap();
+        let instance = Instance::open(directory.as_path()).unwrap();
+        let logs = instance.earlier_logs().unwrap();
         let names: Vec<&str> = logs.iter().map(WindowEntry::name).collect();
         assert_eq!(names, ["log.prev", "log.prev2", "log.prev10"]);
         fs::remove_dir_all(&directory).unwrap();

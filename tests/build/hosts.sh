@@ -1,0 +1,120 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# What is asked of a host, and how its container engine is called. There is no engine where the tests run: files of these
+# names print what they are called with, as far as that decides anything. KTAP.
+set -u
+root=$PWD
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+number=0
+unset ENGINE CONTAINERS_CONF HOST_DEPS SDK_FOR
+
+result() {
+	status=$?
+	number=$((number + 1))
+	if [ "$status" -eq 0 ]; then
+		echo "ok $number $1"
+	else
+		echo "$said" | sed 's/^/# /'
+		echo "not ok $number $1"
+	fi
+}
+says() { echo "$said" | grep -qF -- "$1"; }
+silent() { ! says "$1"; }
+
+# host NAME...: a PATH with what every host has, and these programs, which succeed
+tools='sh env cat cut sed grep sort head tail id uname stat mkdir rm mv dirname basename realpath sha256sum mktemp printf tr date sleep timeout expr'
+host() {
+	rm -rf "${dir:?}/bin"
+	mkdir -p "$dir/bin"
+	for tool in $tools; do
+		path=$(command -v "$tool") && case $path in /*) ln -s "$path" "$dir/bin/" ;; esac
+	done
+	for name; do
+		printf '#!/bin/sh\nexit 0\n' >"$dir/bin/$name"
+		chmod +x "$dir/bin/$name"
+	done
+}
+# on COMMAND...: with that PATH only. /usr/sbin is looked into as well, so that what is there is on every host.
+on() { said=$(env PATH="$dir/bin" FANLIGHT_CACHE="$dir/cache" "$@" 2>&1 </dev/null); }
+# program NAME, with a script on standard input
+program() { cat >"$dir/bin/$1"; chmod +x "$dir/bin/$1"; }
+
+echo "KTAP version 1"
+echo "1..12"
+
+host git podman runc newuidmap fuse-overlayfs
+on mk/host-deps && [ -z "$said" ]
+result build_host_with_git_and_podman_needs_nothing_more
+
+! on mk/host-deps mmdebstrap && says "this host lacks: mmdebstrap" && says "it has no apt-get" && [ "$(echo "$said" | wc -l)" -eq 1 ]
+result build_host_without_apt_get_is_told_what_it_lacks
+
+host git runc newuidmap fuse-overlayfs dnf
+! on mk/host-deps && says 'lacks: podman' && says '`dnf install PACKAGE...` installs them' && silent mmdebstrap
+result build_host_with_dnf_is_told_how_to_install
+
+host git podman docker
+printf '#!/bin/sh\n[ "$*" != -u ] || { echo 1000; exit; }\n' | program id
+on mk/engine && [ "$said" = docker ]
+result build_engine_is_docker_where_podman_lacks_parts
+
+host git podman docker newuidmap
+on mk/engine && [ "$said" = podman ]
+result build_engine_is_podman_where_it_is_complete
+
+host git docker
+printf '#!/bin/sh\nexit 1\n' | program docker
+! on mk/engine && [ -z "$said" ]
+result build_engine_is_not_a_docker_without_a_daemon
+
+host git podman apt-get runc
+rm "$dir/bin/id"
+printf '#!/bin/sh\necho 1000\n' | program id
+! on mk/host-deps && says 'lacks: newuidmap' && says 'there is no sudo: as root, `apt-get install uidmap'
+result build_host_without_sudo_is_told_what_root_has_to_do
+
+host
+rm "$dir/bin/uname"
+printf '#!/bin/sh\necho Darwin arm64\n' | program uname
+! on mk/host-deps && says 'x86-64 Linux only, and this is Darwin arm64' && says SDK=none
+result build_host_of_another_kind_is_refused
+
+# engine docker [buildx]: a docker, with that plugin or without, that prints its arguments, and for a build its recipe
+engine() {
+	host git
+	program "$1" <<-END
+		#!/bin/sh
+		case "\$*" in
+		info) exit 0 ;;
+		"buildx version") [ "${2:-}" = buildx ]; exit ;;
+		*SecurityOptions*) echo "[name=seccomp\${ROOTLESS:+ name=rootless}]"; exit ;;
+		build*) echo "kit=\$DOCKER_BUILDKIT" ;;
+		esac
+		echo "\$*"
+		while [ \$# -gt 1 ]; do
+			[ "\$1" != -f ] || cat "\$2"
+			shift
+		done
+	END
+}
+
+engine docker buildx
+on mk/sdk --build && says kit=1 && says "-f $root/board/toolchain/Containerfile" && says '--mount=type=cache'
+result build_docker_with_buildx_builds_with_the_cache_mount
+
+engine docker
+on mk/sdk --build && says kit=0 && says ' -f - ' && silent '--mount' && says 'setup.sh'
+result build_docker_without_buildx_builds_without_mounts
+
+engine docker
+on mk/sdk true && says "-u $(id -u):$(id -g)" && on env ROOTLESS=1 mk/sdk true && silent ' -u '
+result build_rootless_docker_runs_as_its_root
+
+engine docker
+mkdir -p "$dir/selinux"
+on env SELINUX="$dir/selinux" mk/sdk true && silent label && touch "$dir/selinux/enforce" &&
+	on env SELINUX="$dir/selinux" mk/sdk true && says 'run --rm --security-opt label=disable' &&
+	on env SELINUX="$dir/selinux" mk/sdk --settings && says 'label=disable'
+result build_containers_have_no_label_where_selinux_is

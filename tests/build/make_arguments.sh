@@ -1,0 +1,121 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# The Makefile answers mistakes with one line that says what would be right. KTAP.
+set -u
+number=0
+
+# result NAME: reports the status of the command before it, with what make said
+result() {
+	status=$?
+	number=$((number + 1))
+	if [ "$status" -eq 0 ]; then
+		echo "ok $number $1"
+	else
+		echo "$said" | sed 's/^/# /'
+		echo "not ok $number $1"
+	fi
+}
+# ask ARGUMENT...: what make says, into $said; fails where make succeeds
+ask() {
+	said=$(SDK='' MAKEFLAGS='' make -s "$@" 2>&1 </dev/null) && return 1
+	return 0
+}
+# refused TEXT ARGUMENT...: that make says TEXT and no more, before it builds or installs anything. make itself adds its own
+# line about the failed target.
+refused() {
+	text=$1
+	shift
+	ask BOARD=virt-arm "$@" && lines 2 && says "$text"
+}
+lines() { [ "$(echo "$said" | wc -l)" -le "$1" ]; }
+says() { echo "$said" | grep -qF "$1"; }
+
+echo "KTAP version 1"
+# The machine that the tests run on has these settings in its environment.
+unset DT OVERLAY SCREEN APPEND CMD IMAGE SMP MEM TIMEOUT LOGLEVEL ICOUNT DISPLAY WAYLAND_DISPLAY
+plan=21
+echo "1..$plan"
+
+ask BOARD=abacus run && lines 1 && says 'no board "abacus": choose BOARD= one of virt-arm'
+result build_unknown_board_is_one_line_with_the_choices
+
+ask KERNEL=2.4 run && lines 1 && says 'no kernel "2.4": choose KERNEL= one of 7.2 7.3'
+result build_unknown_kernel_is_one_line_with_the_choices
+
+ask KERNEL_VARIANT=fat run && lines 1 && says 'no variant "fat" of the kernel: choose KERNEL_VARIANT= one of lpae rt lean'
+result build_unknown_kernel_variant_is_one_line_with_the_choices
+
+ask frobnicate && lines 1 && says 'no target "frobnicate": choose one of help run'
+result build_unknown_target_is_one_line_with_the_choices
+
+# A forgotten "=" is no target that is found missing when all others are done.
+ask test T && lines 1 && says 'no target "T": it is a setting, write T=VALUE'
+result build_second_target_that_is_unknown_is_refused_first
+
+refused 'no setting "OVERLY": choose one of BOARD' guest CMD=true OVERLY=/tmp
+result build_setting_with_a_typing_error_is_refused
+
+refused "say what to run: make guest CMD='uname -a'" guest
+result build_guest_without_command_is_refused
+
+refused 'OVERLAY=/nowhere: no such directory' guest CMD=true OVERLAY=/nowhere
+result build_overlay_that_is_not_there_is_refused
+
+refused 'DT=nowhere.dtso: no such file' run DT=dts/virt-arm.dtso,nowhere.dtso
+result build_device_tree_that_is_not_there_is_refused
+
+refused 'SMP=many: choose a number' guest CMD=true SMP=many && refused 'MEM=1: choose a number of MiB from 64' guest CMD=true MEM=1
+result build_number_that_is_none_is_refused
+
+refused 'there is no Buildroot image of virt-arm yet' run IMAGE=buildroot || [ -e build/image/virt-arm/disk.img ]
+result build_buildroot_image_that_is_not_there_is_refused
+
+refused 'BOARD=virt-arm,zynq: choose one board' guest CMD=true BOARD=virt-arm,zynq
+result build_guest_on_two_boards_is_refused
+
+refused 'DISPLAY=gtk needs the QEMU of this machine (SDK=none)' run DISPLAY=gtk && refused 'no display "x11": choose DISPLAY= one of gtk vnc none' run DISPLAY=x11
+result build_display_that_cannot_be_is_refused
+
+# What X has in DISPLAY is no setting of ours: then there is a desktop, which has viewers.
+shows() { # VALUE [ARGUMENT...]
+	wanted=$1
+	shift
+	said=$(MAKEFLAGS='' make -n -p BOARD=virt-arm "$@" run 2>/dev/null | grep -m 1 '^SHOW ') && says "SHOW := $wanted"
+}
+(DISPLAY=:0 && export DISPLAY && shows vnc && shows none DISPLAY=none) && shows none && shows vnc DISPLAY=vnc
+result build_display_of_x_is_a_desktop_and_no_setting
+
+tree=$(mktemp --suffix .dtso)
+printf '/dts-v1/;\n/plugin/;\n&{/} {\n\tfanlight {\n\t\tsize = <0x1000>\n\t};\n};\n' >"$tree"
+said=$(DT="dts/virt-arm.dtso,$tree" mk/arguments --trees 2>&1) || lines 1 && says "DT: $tree does not compile" && says "$tree:6"
+result build_device_tree_that_does_not_compile_is_named
+rm -f "$tree"
+
+status() { # STATUS COMMAND
+	said=$(MAKEFLAGS='' mk/guest SDK=none BOARD=virt-arm RESULTS=arguments "$2" 2>&1 </dev/null)
+	[ $? -eq "$1" ]
+}
+status 3 'exit 3' && status 0 true
+result build_mk_guest_exits_with_the_status_of_the_command
+
+status 125 ''
+result build_mk_guest_without_a_command_is_125
+
+said=$(make -s help 2>&1) && says 'run CMD=' && says 'DISPLAY=gtk|vnc|none' && says 'boot the quick image'
+result build_help_lists_the_targets
+
+# Here, in the image, there is no engine: it must be named, and nothing installed.
+said=$(SDK='' HOST_DEPS=check MAKEFLAGS='' make -s host-deps 2>&1) && says 'host packages missing:' && lines 1
+result build_host_deps_check_only_names
+
+log=$(mktemp)
+said=$(HINT='try the other way' mk/step brewing "$log" sh -c 'echo "error: no water"; echo more; exit 3' 2>&1)
+[ $? -eq 3 ] && lines 1 && says 'brewing failed after' && says 'error: no water' && says 'try the other way' && says "$log"
+result build_failed_step_says_which_why_what_to_do_and_where
+
+# Buildroot explains, and then make adds its lines.
+said=$(mk/step brewing "$log" sh -c 'echo "make: Entering directory"; echo "OpenMP is not selected"; echo "make: *** [pkg.mk:2: stamp] Error 1"; echo "make: Leaving directory"; exit 2' 2>&1)
+[ $? -eq 2 ] && lines 1 && says 'OpenMP is not selected;'
+result build_failed_step_says_what_was_said_before_make_gave_up
+rm -f "$log"

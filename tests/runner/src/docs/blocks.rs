@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a Markdown file has for a test: its code blocks, the commands in its text, and the files
+//! that it names.
+//!
+//! A comment in the line above a block says how the block is tested, if its language does not:
+//!
+//! ```text
+//! <!-- tested: on BOARD -->        in a guest of that board
+//! <!-- tested: part of FILE -->    the block's lines are in FILE, in this order
+//! <!-- not tested: REASON -->      skipped
+//! ```
+
+use std::collections::HashMap;
+
+/// How a block is tested.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum How {
+    /// By its language.
+    Usual,
+    /// In a guest of this board.
+    On(String),
+    /// Its lines are those of a file.
+    PartOf(String),
+    /// Not at all, and why.
+    Not(String),
+}
+
+/// A code block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// What its test is called.
+    pub name: String,
+    /// Where it begins.
+    pub place: String,
+    pub language: String,
+    pub text: String,
+    pub how: How,
+}
+
+/// What was found in a file.
+#[derive(Default)]
+pub struct Page {
+    pub blocks: Vec<Block>,
+    /// Pieces of code in the text, and where they are.
+    pub spans: Vec<(String, String)>,
+    /// What a link can name behind a `#`, as web sites make it from the headings.
+    pub anchors: Vec<String>,
+    /// Targets of links.
+    pub links: Vec<(String, String)>,
+    /// What no block may look like.
+    pub faults: Vec<String>,
+}
+
+fn slug(text: &str) -> String {
+    let letters = text.to_lowercase();
+    let words = letters.split(|c: char| !c.is_ascii_alphanumeric());
+    words
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join("_")
+}
+
+fn how(line: &str) -> Option<How> {
+    let comment = line.trim().strip_prefix("<!--")?.strip_suffix("-->")?;
+    let (word, rest) = comment.split_once(':')?;
+    let rest = rest.trim();
+    match word.trim() {
+        "not tested" => Some(How::Not(rest.to_owned())),
+        "tested" => {
+            let (verb, file) = rest.split_once(' ')?;
+            match (verb, file.strip_prefix("of ")) {
+                ("on", _) => Some(How::On(file.to_owned())),
+                ("part", Some(file)) => Some(How::PartOf(file.to_owned())),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The anchor of a heading: letters, digits, `-` and `_` of it, and `-` for each blank.
+fn anchor(title: &str) -> String {
+    let letters = title.trim().to_lowercase();
+    let kept = letters.chars().filter_map(|c| match c {
+        ' ' => Some('-'),
+        c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c),
+        _ => None,
+    });
+    kept.collect()
+}
+
+/// The pieces of a line that are code.
+fn spans(line: &str) -> impl Iterator<Item = &str> {
+    line.split('`').skip(1).step_by(2)
+}
+
+/// The targets of a line's links.
+fn links(line: &str) -> impl Iterator<Item = &str> {
+    line.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+}
+
+impl Page {
+    /// Reads a file; `path` names it.
+    pub fn read(path: &str, text: &str) -> Self {
+        let stem = path.rsplit('/').next().unwrap_or(path);
+        let stem = slug(stem.strip_suffix(".md").unwrap_or(stem));
+        let mut page = Self::default();
+        let mut heading = String::new();
+        let mut names: HashMap<String, u32> = HashMap::new();
+        let mut open: Option<Block> = None;
+        let mut next = How::Usual;
+        let mut blank = true;
+        let mut indented = false;
+        for (number, line) in text.lines().enumerate() {
+            let place = format!("{path}:{}", number + 1);
+            if let Some(block) = &mut open {
+                if line.trim() == "```" {
+                    page.blocks.extend(open.take());
+                } else {
+                    block.text.push_str(line);
+                    block.text.push('\n');
+                }
+                continue;
+            }
+            if let Some(language) = line.trim_start().strip_prefix("```") {
+                let parts = ["docs", &stem, &heading, language];
+                let parts: Vec<&str> = parts.into_iter().filter(|p| !p.is_empty()).collect();
+                let mut name = parts.join("_");
+                let count = names.entry(name.clone()).or_insert(0);
+                *count += 1;
+                if *count > 1 {
+                    name = format!("{name}_{count}");
+                }
+                open = Some(Block {
+                    name,
+                    place,
+                    language: language.to_owned(),
+                    text: String::new(),
+                    how: std::mem::replace(&mut next, How::Usual),
+                });
+                continue;
+            }
+            if line.starts_with("    ") && blank && !indented {
+                let fault = "a block of code without ``` and a language is not tested";
+                page.faults.push(format!("{place}: {fault}"));
+            }
+            indented = line.starts_with("    ");
+            blank = line.trim().is_empty();
+            if let Some(title) = line.strip_prefix('#') {
+                heading = slug(title);
+                page.anchors.push(anchor(title.trim_start_matches('#')));
+            }
+            match how(line) {
+                Some(how) => next = how,
+                None if line.trim().starts_with("<!-- tested") => {
+                    page.faults
+                        .push(format!("{place}: no such way to test: {}", line.trim()));
+                }
+                None => {}
+            }
+            let here = |text: &str| (place.clone(), text.to_owned());
+            page.spans.extend(spans(line).map(here));
+            page.links.extend(links(line).map(here));
+        }
+        if let Some(block) = open {
+            page.faults
+                .push(format!("{}: the block has no end", block.place));
+        }
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn build_blocks_of_a_page_are_found() {
+        let text = "# A b\n\nSay `make run`, see [x](y.md).\n\n```sh\nmake\n```\n\
+                    <!-- not tested: why -->\n```sh\nrm\n```\n<!-- tested: part of a/b -->\n```\nc\n```\n";
+        let page = Page::read("docs/p.md", text);
+        assert!(page.faults.is_empty(), "{:?}", page.faults);
+        let names: Vec<_> = page.blocks.iter().map(|b| b.name.as_str()).collect();
+        assert_eq!(names, ["docs_p_a_b_sh", "docs_p_a_b_sh_2", "docs_p_a_b"]);
+        assert_eq!(page.blocks[0].place, "docs/p.md:5");
+        assert_eq!(page.blocks[0].text, "make\n");
+        assert_eq!(page.blocks[1].how, How::Not("why".into()));
+        assert_eq!(page.blocks[2].how, How::PartOf("a/b".into()));
+        assert_eq!(page.spans, [("docs/p.md:3".into(), "make run".into())]);
+        assert_eq!(page.links, [("docs/p.md:3".into(), "y.md".into())]);
+        assert_eq!(page.anchors, ["a-b"]);
+        assert_eq!(anchor(" virt-arm: QEMU's `virt`"), "virt-arm-qemus-virt");
+    }
+
+    #[test]
+    fn build_blocks_that_would_be_missed_are_faults() {
+        let faults = |text: &str| Page::read("p.md", text).faults.len();
+        assert_eq!(faults("Type\n\n    make run\n    make test\n"), 1);
+        assert_eq!(faults("```sh\nmake\n"), 1);
+        assert_eq!(faults("<!-- tested: sometimes -->\n"), 1);
+    }
+}

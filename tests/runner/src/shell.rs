@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A machine for a person: console and keyboard are standard input and output, the screen is where
+//! the options say, and its last picture is kept. The guest may reboot and panic as often as it
+//! likes: memory stays as it is.
+
+use std::fs;
+use std::io;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::mpsc::{channel, Receiver};
+
+use serde_json::json;
+
+use crate::files::Scratch;
+use crate::machine::{Display, Media, Wiring};
+use crate::options::Options;
+use crate::qmp::Qmp;
+use crate::room;
+use crate::session::Machine;
+
+/// A machine that has been made and does not run yet.
+pub struct Shell {
+    pub(crate) machine: Machine,
+    qmp: Qmp,
+    events: Receiver<String>,
+    results: PathBuf,
+    /// What a person types to see the screen, if it is shown by a port.
+    pub viewer: Option<String>,
+    _scratch: Scratch,
+}
+
+impl Shell {
+    /// Makes the machine, with its console on the two ends.
+    pub fn new(options: &Options, input: Stdio, output: Stdio) -> io::Result<Self> {
+        fs::create_dir_all(&options.results)?;
+        let scratch = Scratch::new()?;
+        let media = Media::new(options, &scratch.0)?;
+        let tree = options.machine.tree(options, &scratch.0)?;
+        room::check(options, &media, &tree)?;
+
+        let listener = UnixListener::bind(scratch.0.join("qmp"))?;
+        let mut command =
+            options
+                .machine
+                .command(options, &Wiring::Terminal(&scratch.0), &tree, &media);
+        let child = command
+            .stdin(input)
+            .stdout(output)
+            .stderr(fs::File::create(options.results.join("qemu.log"))?)
+            .spawn()
+            .map_err(|error| io::Error::other(format!("qemu-system-arm: {error}")))?;
+        let mut machine = Machine(child);
+        let stream = machine.accept(&listener, options)?;
+        let (sender, events) = channel();
+        let mut qmp = Qmp::new(stream, move |event| {
+            let _ = sender.send(event);
+        })?;
+        let viewer = if options.display == Display::Vnc {
+            let answer = qmp.execute("query-vnc", json!({}))?;
+            let port = answer["service"].as_str().unwrap_or("?").to_owned();
+            Some(format!("vncviewer localhost:{port}"))
+        } else {
+            None
+        };
+        Ok(Self {
+            machine,
+            qmp,
+            events,
+            results: options.results.clone(),
+            viewer,
+            _scratch: scratch,
+        })
+    }
+
+    /// Lets the machine run.
+    pub fn start(&mut self) -> io::Result<()> {
+        self.qmp.execute("cont", json!({})).map(drop)
+    }
+
+    /// Captures what the screen shows.
+    pub fn capture(&mut self, path: &Path) -> io::Result<()> {
+        let path = std::path::absolute(path)?;
+        let arguments = json!({ "filename": path, "format": "png" });
+        self.qmp.execute("screendump", arguments).map(drop)
+    }
+
+    /// Waits for the guest to power off, and keeps its screen. Gives the picture's path, or nothing
+    /// where QEMU was left by its own key (Ctrl-A X), which ends it at once.
+    pub fn wait(mut self) -> io::Result<Option<PathBuf>> {
+        let path = self.results.join("screen.png");
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let off = self.events.iter().any(|event| event == "SHUTDOWN");
+        let picture = (off && self.capture(&path).is_ok()).then_some(path);
+        let _ = self.qmp.execute("quit", json!({}));
+        let status = self.machine.0.wait()?;
+        if status.success() {
+            return Ok(picture);
+        }
+        let log = fs::read_to_string(self.results.join("qemu.log")).unwrap_or_default();
+        Err(io::Error::other(format!("QEMU: {status}: {}", log.trim())))
+    }
+}
+
+/// Puts console and keyboard on this terminal, until the guest powers off.
+pub fn run(options: &Options) -> io::Result<i32> {
+    let mut shell = Shell::new(options, Stdio::inherit(), Stdio::inherit())?;
+    let at_the_end = options.results.join("screen.png");
+    match (&shell.viewer, options.display) {
+        (Some(viewer), _) => eprintln!("fanlight: to see the screen: {viewer}"),
+        (None, Display::Gtk) => {}
+        (None, _) => eprintln!(
+            "fanlight: no display: the screen is saved as {} when you leave with poweroff \
+             (DISPLAY=vnc shows it)",
+            at_the_end.display()
+        ),
+    }
+    shell.start()?;
+    if let Some(path) = shell.wait()? {
+        eprintln!(
+            "fanlight: the last picture on the screen: {}",
+            path.display()
+        );
+    }
+    Ok(0)
+}
