@@ -561,7 +561,7 @@ fn window_region_sram_comes_and_goes_with_its_driver() {
     // It is bound before its probe ends.
     let windows = || dev::misc_of(SRAM_NODE).len();
     assert!(
-        wait::until(|| windows() == 2),
+        wait::until(|| windows() == 3),
         "the windows do not come back"
     );
     dev::wait_for_node(SRAM_NODE);
