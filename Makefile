@@ -36,8 +36,9 @@ $(error no setting "$(firstword $(unknown))": choose one of $(settings) $(others
 endif
 targets := $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 hidden := sdk-image cross-tool cross-userspace overlays arguments
-ifneq ($(filter-out $(targets) $(hidden),$(MAKECMDGOALS)),)
-$(error no target "$(firstword $(filter-out $(targets) $(hidden),$(MAKECMDGOALS)))": choose one of $(targets))
+unknown := $(firstword $(filter-out $(targets) $(hidden),$(MAKECMDGOALS)))
+ifneq ($(unknown),)
+$(error no target "$(unknown)": $(if $(filter $(unknown),$(settings) $(others)),it is a setting$(comma) write $(unknown)=VALUE,choose one of $(targets)))
 endif
 ifneq ($(filter-out $(BOARDS),$(subst $(comma), ,$(BOARD))),)
 $(error no board "$(BOARD)": choose BOARD= one of $(BOARDS))
@@ -130,6 +131,9 @@ driver: toolchain ## build fanlight.ko
 userspace: toolchain ## build the command line tool and the guest's test program
 	@$(inside) userspace
 
+manual: toolchain ## make the tool's man pages and completions in build/share, for /usr/share
+	@$(inside) manual
+
 quick-image: toolchain ## build the initramfs that run, guest and test boot
 	@$(inside) quick-image
 
@@ -181,7 +185,7 @@ clean: ## remove build/ and this tree's compiled user space; kernels and the ima
 clean-cache: ## remove the cache as well: everything is built anew next time
 	rm -rf build $(FANLIGHT_CACHE)
 
-.PHONY: help run guest image crates flash test bench bench-table bench-doc model check kernel driver userspace quick-image toolchain host-deps clean clean-cache
+.PHONY: help run guest image crates flash test bench bench-table bench-doc model check kernel driver userspace manual quick-image toolchain host-deps clean clean-cache
 
 # Make's own processes share their job slots with the kernel's and cargo's.
 inside = env -u MAKEFLAGS $(if $(filter none,$(SDK)),,mk/sdk) make -f mk/build.mk -j $$(nproc) --no-print-directory

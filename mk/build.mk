@@ -65,6 +65,12 @@ $(programs) $(examples): userspace ;
 runner:
 	+@$(step) "runner" $(logs)/runner.log $(cargo) -p fanlight-runner
 
+# --- the tool's man pages and completions, as a package installs them in /usr/share
+
+.PHONY: manual
+manual:
+	@$(step) "man pages and completions" $(logs)/manual.log cargo run --locked -p fanlight-manual -- build/share
+
 # --- the quick image
 
 include mk/test-module.mk

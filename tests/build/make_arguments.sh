@@ -50,7 +50,7 @@ ask frobnicate && lines 1 && says 'no target "frobnicate": choose one of help ru
 result build_unknown_target_is_one_line_with_the_choices
 
 # A forgotten "=" is no target that is found missing when all others are done.
-ask test T && lines 1 && says 'no target "T"'
+ask test T && lines 1 && says 'no target "T": it is a setting, write T=VALUE'
 result build_second_target_that_is_unknown_is_refused_first
 
 refused 'no setting "OVERLY": choose one of BOARD' guest CMD=true OVERLY=/tmp

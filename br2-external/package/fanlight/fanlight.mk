@@ -27,6 +27,21 @@ FANLIGHT_CARGO_ENV = \
 	CARGO_PROFILE_RELEASE_LTO=true \
 	CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
 
+# Man pages and completions, made by a program that runs here. Buildroot removes
+# what the image has no shell or reader for.
+define FANLIGHT_BUILD_MANUAL
+	cd $(@D) && $(HOST_MAKE_ENV) $(HOST_CONFIGURE_OPTS) $(HOST_PKG_CARGO_ENV) \
+		cargo run --offline --locked --target-dir target/manual \
+			-p fanlight-manual -- share
+endef
+FANLIGHT_POST_BUILD_HOOKS += FANLIGHT_BUILD_MANUAL
+
+define FANLIGHT_INSTALL_MANUAL
+	mkdir -p $(TARGET_DIR)/usr/share
+	cp -R $(@D)/share/. $(TARGET_DIR)/usr/share/
+endef
+FANLIGHT_POST_INSTALL_TARGET_HOOKS += FANLIGHT_INSTALL_MANUAL
+
 define FANLIGHT_INSTALL_TARGET_CMDS
 	$(foreach program,$(FANLIGHT_PROGRAMS), \
 		$(INSTALL) -D -m 0755 \

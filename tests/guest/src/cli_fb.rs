@@ -20,6 +20,7 @@ tests! {
         cli_fb_pattern_reads_back_in_every_format,
         cli_fb_shot_equals_the_pattern,
         cli_fb_shot_to_stdout_is_a_png,
+        cli_fb_shot_into_a_closed_pipe_is_silent,
         cli_fb_show_brings_a_shot_back,
         cli_fb_show_fits_centers_and_scales,
         cli_fb_fill_and_clear_fill_every_pixel,
@@ -153,6 +154,16 @@ fn cli_fb_shot_to_stdout_is_a_png() {
     assert_eq!(&png[png.len() - 8..png.len() - 4], b"IEND");
 }
 
+fn cli_fb_shot_into_a_closed_pipe_is_silent() {
+    FB.needed();
+    let line = format!(
+        "export FRAMEBUFFER={}; fanlight fb pattern text; fanlight fb shot - | head -c 8 | wc -c",
+        FB.path()
+    );
+    let ran = shell(&line).success();
+    assert_eq!((ran.text().trim(), ran.err.as_str()), ("8", ""));
+}
+
 fn cli_fb_show_brings_a_shot_back() {
     fb(&FB, &["pattern", "gradient"]).success();
     let drawn = crc_of(
@@ -163,6 +174,14 @@ fn cli_fb_show_brings_a_shot_back() {
     fb(&FB, &["clear"]).success();
     assert_ne!(crc_in_memory(&FB), drawn);
     fb(&FB, &["show", "/tmp/back.png"]).success();
+    assert_eq!(crc_in_memory(&FB), drawn);
+    // And by a pipe.
+    fb(&FB, &["clear"]).success();
+    let line = format!(
+        "FRAMEBUFFER={} fanlight fb show - </tmp/back.png",
+        FB.path()
+    );
+    shell(&line).success();
     assert_eq!(crc_in_memory(&FB), drawn);
 }
 

@@ -17,9 +17,10 @@ tests! {
         cli_list_json_has_every_window,
         cli_list_of_one_board,
         cli_list_takes_the_board_from_the_environment,
+        cli_device_of_another_driver_is_not_opened,
+        cli_list_opens_nodes_to_read,
         cli_stats_counts_the_log,
         cli_top_prints_a_picture_in_batch_mode,
-        cli_completion_and_man_pages_come_from_the_tool,
         cli_unknown_command_is_one_line_and_a_hint,
         cli_unknown_option_is_one_line_and_a_hint,
         cli_without_a_device_says_what_to_do,
@@ -124,13 +125,58 @@ fn cli_list_of_one_board() {
 
 fn cli_list_takes_the_board_from_the_environment() {
     CARVE_WC.needed();
-    let text = run_with(fanlight().arg("list").env("FANLIGHT", "1"), "fanlight", b"")
-        .success()
-        .text();
-    assert!(
-        text.contains("/dev/fanlight1/carve-wc") && !text.contains("/dev/fanlight0/"),
-        "{text}"
-    );
+    for name in ["1", "fanlight1", "/dev/fanlight1"] {
+        let mut command = fanlight();
+        command.arg("list").env("FANLIGHT", name);
+        let text = run_with(&mut command, "fanlight", b"").success().text();
+        assert!(
+            text.contains("/dev/fanlight1/carve-wc") && !text.contains("/dev/fanlight0/"),
+            "{name}: {text}"
+        );
+    }
+}
+
+/// What the tool opens, as strace sees it.
+fn opened(args: &[&str]) -> String {
+    let traced = ["-f", "-e", "trace=open,openat", "fanlight"];
+    run("strace", &[&traced, args].concat()).err
+}
+
+fn cli_device_of_another_driver_is_not_opened() {
+    needs("fanlight");
+    for name in ["/dev", "/etc", "/etc/passwd", "/dev/null", "/tmp"] {
+        let refused = if name == "/dev/null" {
+            "is not a window of fanlight"
+        } else {
+            "is not a fanlight device"
+        };
+        run("fanlight", &["list", "-d", name]).fails_saying(&[name, refused]);
+    }
+    for args in [
+        &["list", "-d", "/dev"][..],
+        &["mem", "read", "/dev/mem", "0"],
+    ] {
+        let opened = opened(args);
+        for node in ["mem", "kmsg", "console", "ptmx", "tty", "null"] {
+            let node = format!("\"/dev/{node}\"");
+            assert!(!opened.contains(&node), "{args:?}: {opened}");
+        }
+    }
+}
+
+fn cli_list_opens_nodes_to_read() {
+    CARVE_WC.needed();
+    for args in [&["list"][..], &["mem", "dump", &CARVE_WC.path(), "0", "16"]] {
+        let opened = opened(args);
+        let nodes = opened
+            .lines()
+            .filter(|line| line.contains("\"/dev/fanlight1/"));
+        let nodes: Vec<&str> = nodes.collect();
+        assert!(!nodes.is_empty(), "{args:?}: {opened}");
+        for line in nodes {
+            assert!(line.contains("O_RDONLY"), "{args:?}: {line}");
+        }
+    }
 }
 
 fn cli_stats_counts_the_log() {
@@ -167,16 +213,6 @@ fn cli_top_prints_a_picture_in_batch_mode() {
         .success()
         .text();
     assert!(text.contains("fb") && text.contains("log"), "{text}");
-}
-
-fn cli_completion_and_man_pages_come_from_the_tool() {
-    let completion = run("fanlight", &["--generate", "bash"]).success().text();
-    assert!(completion.contains("complete -F"), "{completion}");
-    let pages = run("fanlight", &["--generate", "man"]).success().text();
-    assert!(
-        pages.lines().any(|page| page.contains("fanlight-log")),
-        "{pages}"
-    );
 }
 
 fn cli_unknown_command_is_one_line_and_a_hint() {
@@ -220,6 +256,8 @@ fn cli_without_permission_says_which_group() {
 fn cli_unknown_window_lists_the_ones_there_are() {
     FB.needed();
     run("fanlight", &["mem", "dump", "-d", "0", "nonsense"]).fails_saying(&["nonsense", "scratch"]);
+    run("fanlight", &["mem", "dump", "-d", "0", "scrath"])
+        .fails_saying(&["did you mean 'scratch'?"]);
 }
 
 fn cli_write_error_is_reported() {

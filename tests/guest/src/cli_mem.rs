@@ -13,6 +13,9 @@ tests! {
         cli_mem_unaligned_is_refused,
         cli_mem_value_that_does_not_fit_is_refused,
         cli_mem_write_of_a_read_only_window_is_refused,
+        cli_mem_set_and_clear_change_their_bits_only,
+        cli_mem_write_reads_back,
+        cli_mem_save_is_the_memory,
         cli_mem_watch_prints_a_line_a_change;
 }
 
@@ -135,4 +138,55 @@ fn cli_mem_watch_prints_a_line_a_change() {
         .text();
     writer.wait();
     assert!(text.lines().count() >= 3, "{text}");
+}
+
+fn cli_mem_set_and_clear_change_their_bits_only() {
+    let path = REGS.path();
+    let map = REGS.open().map();
+    map.store32(0x20, 0x1100_0001).unwrap();
+    let set = mem(&["set", &path, "0x20", "0x80"]).success().text();
+    assert_eq!(map.load32(0x20), Ok(0x1100_0081));
+    assert_eq!(
+        set,
+        format!("{path} 0x20, 32 bits: 0x11000001 -> 0x11000081\n")
+    );
+    let clear = mem(&["clear", &path, "0x20", "0x81"]).success().text();
+    assert_eq!(map.load32(0x20), Ok(0x1100_0000));
+    assert!(clear.ends_with(": 0x11000081 -> 0x11000000\n"), "{clear}");
+    // Only the byte that is named is loaded and stored.
+    let set = mem(&["set", &path, "0x21", "0xff", "--width", "1"])
+        .success()
+        .text();
+    assert_eq!(map.load32(0x20), Ok(0x1100_ff00));
+    assert!(set.contains("0x21, 8 bits: 0x00 -> 0xff"), "{set}");
+    mem(&["set", &path, "0x20", "0x100", "-w", "1"]).fails_saying(&["0x100"]);
+    mem(&["set", &path, "0x2000", "1"]).fails_saying(&["regs"]);
+    mem(&["clear", &CARVE_RO.path(), "0", "1"]).fails_saying(&[&CARVE_RO.path()]);
+    assert_eq!(map.load32(0x20), Ok(0x1100_ff00));
+}
+
+fn cli_mem_write_reads_back() {
+    let path = REGS.path();
+    let read_back = ["write", &path, "0x30", "0x12", "0x34", "-w", "2", "-r"];
+    let text = mem(&read_back).success().text();
+    let expected = format!("{path} 0x30, 16 bits: 0x0012\n{path} 0x32, 16 bits: 0x0034\n");
+    assert_eq!(text, expected);
+    assert_eq!(REGS.open().map().load32(0x30), Ok(0x0034_0012));
+}
+
+fn cli_mem_save_is_the_memory() {
+    const SAVED: &str = "/tmp/fanlight-memory";
+    let path = REGS.path();
+    let map = REGS.open().map();
+    for at in (0..0x40).step_by(4) {
+        map.store32(at, 0x0101_0101 * at as u32).unwrap();
+    }
+    mem(&["save", &path, SAVED, "4", "41"]).success();
+    let saved = std::fs::read(SAVED).expect("the file");
+    assert_eq!(saved, map.copy(4, 44)[..41]);
+    assert_eq!(mem(&["save", &path, "-", "4", "41"]).success().out, saved);
+    mem(&["save", &path, SAVED]).success();
+    assert_eq!(std::fs::metadata(SAVED).expect("the file").len(), 0x2000);
+    let _ = std::fs::remove_file(SAVED);
+    mem(&["save", &path, "/dev/full"]).fails_saying(&["/dev/full: No space left"]);
 }

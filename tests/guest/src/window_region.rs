@@ -32,6 +32,7 @@ tests! {
         window_region_of_a_part_of_a_page_tells_its_offset,
         window_region_of_registers_in_a_part_of_a_page_is_mapped,
         window_region_of_less_than_pages_is_used_by_the_tool,
+        window_region_that_ends_within_a_word_is_printed_whole,
         window_region_of_a_picture_is_as_long_as_the_picture,
         window_region_is_named_in_proc_iomem,
         window_region_of_a_pool_gives_the_pages_of_its_node,
@@ -74,6 +75,10 @@ const ODD: Spec = Spec {
 const MAPPED: Spec = Spec {
     node: SRAM_NODE,
     ..region("mapped", uapi::CACHE_NONCACHED, 0x1000)
+};
+const RAGGED: Spec = Spec {
+    node: SRAM_NODE,
+    ..region("ragged", uapi::CACHE_NONCACHED, 0x17)
 };
 
 fn window_region_larger_than_the_kernel_has_addresses_for_is_used() {
@@ -406,6 +411,24 @@ fn window_region_of_less_than_pages_is_used_by_the_tool() {
     run("fanlight", &["mem", "read", &ODD.path(), "0"]).fails_saying(&["whole pages"]);
 }
 
+fn window_region_that_ends_within_a_word_is_printed_whole() {
+    let path = RAGGED.path();
+    let bytes: Vec<u8> = (b'a'..).take(RAGGED.size).collect();
+    assert_eq!(sys::pwrite(RAGGED.open().raw(), &bytes, 0), Ok(RAGGED.size));
+    let mem = |args: &[&str]| run("fanlight", &[&["mem", args[0], &path], &args[1..]].concat());
+    let text = mem(&["dump"]).success().text();
+    let expected = "00000000: 61 62 63 64 65 66 67 68 69 6a 6b 6c 6d 6e 6f 70  abcdefghijklmnop\n\
+                    00000010: 71 72 73 74 75 76 77                             qrstuvw\n";
+    assert_eq!(text, expected);
+    let text = mem(&["dump", "0x15", "1"]).success().text();
+    assert!(text.starts_with("00000015: 76 "), "{text}");
+    assert_eq!(mem(&["save", "-"]).success().text().as_bytes(), bytes);
+    let text = mem(&["watch", "0x14", "-n", "1"]).success().text();
+    assert!(text.starts_with("00000014: 75 76 77 "), "{text}");
+    // A width that was asked for is kept.
+    mem(&["dump", "--width", "4"]).fails_saying(&["23 bytes", "multiple of the width"]);
+}
+
 fn window_region_of_a_picture_is_as_long_as_the_picture() {
     let window = PICTURE.open();
     let info = window.info();
@@ -538,7 +561,7 @@ fn window_region_sram_comes_and_goes_with_its_driver() {
     // It is bound before its probe ends.
     let windows = || dev::misc_of(SRAM_NODE).len();
     assert!(
-        wait::until(|| windows() == 2),
+        wait::until(|| windows() == 3),
         "the windows do not come back"
     );
     dev::wait_for_node(SRAM_NODE);

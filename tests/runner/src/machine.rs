@@ -301,9 +301,7 @@ impl Machine {
             run(&mut qemu)?;
             base
         };
-        let tree = directory.join("tree.dtb");
-        let mut merge = Command::new("fdtoverlay");
-        merge.arg("-i").arg(base).arg("-o").arg(&tree);
+        let mut tree = base;
         let board = PathBuf::from(format!("dts/{}.dtso", self.name));
         let own = [board]
             .into_iter()
@@ -312,6 +310,7 @@ impl Machine {
             let compiled = directory.join(format!("overlay{number}.dtbo"));
             let mut dtc = Command::new("dtc");
             let translated;
+            let name = source.display().to_string();
             let source = if self.one_cell && source.starts_with("tests") {
                 translated = directory.join(format!("overlay{number}.dtso"));
                 fs::write(
@@ -326,9 +325,19 @@ impl Machine {
                 .arg(&compiled)
                 .arg(source);
             run(&mut dtc)?;
-            merge.arg(compiled);
+            // One by one, because fdtoverlay does not report which of them failed.
+            let merged = directory.join(format!("tree{number}.dtb"));
+            let mut merge = Command::new("fdtoverlay");
+            merge.arg("-i").arg(&tree).arg("-o").arg(&merged);
+            run(merge.arg(compiled)).map_err(|error| {
+                io::Error::other(format!(
+                    "{name} does not apply to the device tree of {} (does it name a label or a path \
+                     that is not there?): {error}",
+                    self.name
+                ))
+            })?;
+            tree = merged;
         }
-        run(&mut merge)?;
         Ok(tree)
     }
 }

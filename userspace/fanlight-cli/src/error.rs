@@ -3,6 +3,8 @@
 
 use std::io;
 
+use crate::nearest;
+
 /// Why a command did not do what was asked.
 #[derive(Debug)]
 pub enum Error {
@@ -48,6 +50,16 @@ pub fn plain(error: &io::Error) -> String {
     text
 }
 
+/// The window that may be meant.
+fn window_hint(error: &fanlight::Error) -> String {
+    match error {
+        fanlight::Error::NoWindow { name, windows, .. } => {
+            nearest::hint(name, windows.iter().map(String::as_str))
+        }
+        _ => String::new(),
+    }
+}
+
 impl Error {
     /// A message.
     pub fn message(text: impl Into<String>) -> Self {
@@ -61,7 +73,7 @@ impl Error {
                 eprintln!("fanlight: {text}\nTry '{help} --help' for more information.")
             }
             Error::Message(text) => eprintln!("fanlight: {text}"),
-            Error::Library(error) => eprintln!("fanlight: {error}"),
+            Error::Library(error) => eprintln!("fanlight: {error}{}", window_hint(&error)),
             Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 return BROKEN_PIPE
             }

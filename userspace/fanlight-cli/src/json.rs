@@ -1,105 +1,115 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! JSON, written as it comes.
+//! JSON by serde_json, with two things of ours: no character that hides something from a reader
+//! comes out as it is, and times and rates are decimals with a fixed number of digits, which
+//! binary floating point has not.
 
-use std::fmt::Write;
+use std::io::{self, Write};
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::ser::Formatter;
 
 use crate::printable;
 
-/// An object that is being written.
-pub struct Object {
-    text: String,
+/// Writes a value as one line.
+pub fn line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Safe))?;
+    out.write_all(b"\n")
 }
 
-impl Object {
-    pub fn new() -> Self {
-        Self {
-            text: String::from("{"),
+/// Nanoseconds, printed as seconds: `2.500000000`.
+pub struct Seconds(pub u64);
+
+/// Tenths, printed as a decimal: `2.5`.
+#[derive(Clone, Copy)]
+pub struct Tenths(pub u64);
+
+/// An object whose keys are not known before.
+pub struct Pairs<'a>(pub Vec<(String, &'a [u8])>);
+
+// 128-bit integers reach the formatter as they are, and nothing else of ours is that wide.
+impl Serialize for Seconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u128(self.0.into())
+    }
+}
+
+impl Serialize for Tenths {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i128(self.0.into())
+    }
+}
+
+impl Serialize for Pairs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, value) in &self.0 {
+            map.serialize_entry(key, &String::from_utf8_lossy(value))?;
         }
-    }
-
-    fn key(&mut self, key: &str) -> &mut String {
-        if self.text.len() > 1 {
-            self.text.push(',');
-        }
-        string(&mut self.text, key);
-        self.text.push(':');
-        &mut self.text
-    }
-
-    pub fn text(mut self, key: &str, value: &str) -> Self {
-        string(self.key(key), value);
-        self
-    }
-
-    /// A number, `true`, `false`, an array or an object: what is JSON already.
-    pub fn raw(mut self, key: &str, value: impl std::fmt::Display) -> Self {
-        // Writing to a string does not fail.
-        let _ = write!(self.key(key), "{value}");
-        self
-    }
-
-    /// `null` where there is none.
-    pub fn optional(self, key: &str, value: Option<impl std::fmt::Display>) -> Self {
-        match value {
-            Some(value) => self.raw(key, value),
-            None => self.raw(key, "null"),
-        }
-    }
-
-    pub fn end(mut self) -> String {
-        self.text.push('}');
-        self.text
+        map.end()
     }
 }
 
-/// An array of what is JSON already.
-pub fn array(items: impl IntoIterator<Item = String>) -> String {
-    let items: Vec<String> = items.into_iter().collect();
-    format!("[{}]", items.join(","))
-}
+struct Safe;
 
-/// A string as JSON, for [`Object::raw`] and [`Object::optional`].
-pub fn quoted(value: &str) -> String {
-    let mut text = String::new();
-    string(&mut text, value);
-    text
-}
+impl Formatter for Safe {
+    fn write_u128<W: ?Sized + Write>(&mut self, out: &mut W, ns: u128) -> io::Result<()> {
+        let ns = ns as u64;
+        write!(out, "{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000)
+    }
 
-fn string(out: &mut String, value: &str) {
-    out.push('"');
-    for c in value.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            '\r' => out.push_str("\\r"),
-            // Valid JSON would not need it for all of these, but JSON is looked at as well.
-            c if printable::is_unsafe(c) => {
+    fn write_i128<W: ?Sized + Write>(&mut self, out: &mut W, tenths: i128) -> io::Result<()> {
+        let tenths = tenths as u64;
+        write!(out, "{}.{}", tenths / 10, tenths % 10)
+    }
+
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(printable::is_unsafe) {
+            out.write_all(&rest.as_bytes()[..at])?;
+            let mut after = rest[at..].chars();
+            if let Some(c) = after.next() {
                 for unit in c.encode_utf16(&mut [0; 2]) {
-                    let _ = write!(out, "\\u{unit:04x}");
+                    write!(out, "\\u{unit:04x}")?;
                 }
             }
-            c => out.push(c),
+            rest = after.as_str();
         }
+        out.write_all(rest.as_bytes())
     }
-    out.push('"');
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn text(value: &impl Serialize) -> String {
+        let mut out = Vec::new();
+        line(&mut out, value).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
     #[test]
     fn cli_json_escapes_what_it_must() {
-        let text = Object::new()
-            .text("a\"b", "x\n\u{1}\\é")
-            .raw("n", 7)
-            .optional("o", None::<u8>)
-            .end();
-        assert_eq!(text, r#"{"a\"b":"x\n\u0001\\é","n":7,"o":null}"#);
-        let text = Object::new().text("k", "\u{202e}\u{9b}\u{e0041}").end();
-        assert_eq!(text, r#"{"k":"\u202e\u009b\udb40\udc41"}"#);
-        assert_eq!(array(["1".to_owned(), "{}".to_owned()]), "[1,{}]");
+        assert_eq!(
+            text(&"x\n\t\r\u{1}\\\"é"),
+            "\"x\\n\\t\\r\\u0001\\\\\\\"é\"\n"
+        );
+        let hidden = text(&"\u{202e}\u{9b}\u{e0041}\u{7f}");
+        assert_eq!(hidden, "\"\\u202e\\u009b\\udb40\\udc41\\u007f\"\n");
+        let pairs = Pairs(vec![("k\u{200b}".into(), b"v\xff")]);
+        assert_eq!(text(&pairs), "{\"k\\u200b\":\"v\u{fffd}\"}\n");
+    }
+
+    #[test]
+    fn cli_json_decimals_are_exact() {
+        assert_eq!(text(&Seconds(2_500_000_001)), "2.500000001\n");
+        assert_eq!(text(&Seconds(u64::MAX)), "18446744073.709551615\n");
+        assert_eq!(text(&[Tenths(7), Tenths(100)]), "[0.7,10.0]\n");
+        assert_eq!(text(&None::<Tenths>), "null\n");
     }
 }

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use crate::args::Matches;
 use crate::error::{Error, Result};
 
 /// What a decimal is multiplied with.
@@ -30,7 +29,7 @@ pub fn integer(text: &str) -> Result<u64> {
     };
     value
         .and_then(|value| value.checked_mul(factor))
-        .ok_or_else(|| Error::Usage(format!("'{text}' is no number; say 256, 0x100, 4K or 1M")))
+        .ok_or_else(|| Error::Usage(format!("'{text}' is no number; write 256, 0x100, 4K or 1M")))
 }
 
 /// Reads `12` or `12.5`, in billionths.
@@ -59,10 +58,7 @@ pub fn tenths(value: u64) -> String {
 }
 
 /// --interval, in seconds.
-pub fn interval(matches: &Matches, default: Duration) -> Result<Duration> {
-    let Some(text) = matches.text("interval")? else {
-        return Ok(default);
-    };
+pub fn interval(text: &str) -> Result<Duration> {
     match decimal(text) {
         Some(nanos) if (ONE / 1000..=86400 * ONE).contains(&nanos) => {
             Ok(Duration::from_nanos(nanos))
@@ -71,6 +67,15 @@ pub fn interval(matches: &Matches, default: Duration) -> Result<Duration> {
             "--interval takes seconds, from 0.001 to 86400".into(),
         )),
     }
+}
+
+/// --count and the like: a decimal number.
+pub fn count<T: std::str::FromStr>(name: &str, text: Option<&str>) -> Result<Option<T>> {
+    text.map(|text| {
+        text.parse()
+            .map_err(|_| Error::Usage(format!("invalid argument for --{name}: '{text}'")))
+    })
+    .transpose()
 }
 
 #[cfg(test)]

@@ -1,11 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Standard output, and columns.
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+
+use crate::error::{Error, Result};
 
 /// Standard output with a buffer. What fails comes back as an error, a closed pipe included.
 pub fn stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::with_capacity(16 << 10, io::stdout().lock())
+}
+
+/// Standard output for binary data, which is not for terminals.
+pub fn data(what: &str) -> Result<BufWriter<StdoutLock<'static>>> {
+    if io::stdout().is_terminal() {
+        return Err(Error::message(format!(
+            "{what} is binary data, which is not written to a terminal: name a file, or use a pipe"
+        )));
+    }
+    Ok(stdout())
 }
 
 /// Prints rows in columns that are as wide as they have to be; the last one is not padded.

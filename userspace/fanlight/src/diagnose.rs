@@ -104,7 +104,7 @@ fn kernel_says(path: &Path) -> Option<String> {
         .custom_flags(nonblocking)
         .open("/dev/kmsg")
         .ok()?;
-    let mut last = None;
+    let mut said = Reason::default();
     let mut record = [0; 8192];
     loop {
         match kmsg.read(&mut record) {
@@ -117,7 +117,7 @@ fn kernel_says(path: &Path) -> Option<String> {
                     .and_then(|line| line.split_once(';'))
                     .map_or("", |(_, text)| text);
                 if is_about(text, device.as_deref(), window) {
-                    last = Some(text.to_owned());
+                    said.take(text);
                 }
             }
             // Records were overwritten while we read; the next read goes on behind them.
@@ -125,7 +125,25 @@ fn kernel_says(path: &Path) -> Option<String> {
             Err(_) => break,
         }
     }
-    last
+    said.text
+}
+
+/// The last message that gives a reason, or the last one of all if there is no such message: when a
+/// probe fails, the kernel prints the number of the error behind the driver's line.
+#[derive(Default)]
+struct Reason {
+    text: Option<String>,
+    given: bool,
+}
+
+impl Reason {
+    fn take(&mut self, message: &str) {
+        let given = !message.contains(": probe with driver ");
+        if given || !self.given {
+            self.text = Some(message.to_owned());
+            self.given = given;
+        }
+    }
 }
 
 fn no_permission(path: &Path, error: &io::Error) -> String {
@@ -179,6 +197,21 @@ mod tests {
         assert!(!is_about(refused, Some("fanlight-b"), Some("v")));
         let failed = "fanlight fanlight-b: probe with driver fanlight failed with error -22";
         assert!(is_about(failed, Some("fanlight-b"), Some("v")));
+    }
+
+    #[test]
+    fn board_reason_is_the_line_that_has_one() {
+        let refused = "fanlight fanlight: window regs: cannot translate reg";
+        let failed = "fanlight fanlight: probe with driver fanlight failed with error -22";
+        let said = |messages: &[&str]| {
+            let mut reason = Reason::default();
+            messages.iter().for_each(|message| reason.take(message));
+            reason.text
+        };
+        assert_eq!(said(&[refused, failed]).as_deref(), Some(refused));
+        assert_eq!(said(&[failed, refused]).as_deref(), Some(refused));
+        assert_eq!(said(&[failed]).as_deref(), Some(failed));
+        assert_eq!(said(&[]), None);
     }
 
     #[test]

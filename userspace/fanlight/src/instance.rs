@@ -138,7 +138,7 @@ impl WindowEntry {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn info(&self) -> Result<Info> {
-        match Window::open(&self.path).and_then(|window| window.info()) {
+        match Window::open_read_only(&self.path).and_then(|window| window.info()) {
             Err(error @ Error::Permission { .. }) => Info::from_sysfs(&self.path).ok_or(error),
             result => result,
         }

@@ -92,9 +92,27 @@ impl Picture {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn load(path: &Path, progress: impl FnMut(u32, u32)) -> Result<Self> {
+        Self::load_over(path, [0; 3], progress)
+    }
+
+    /// As [`load`](Self::load), with transparent pixels laid over a colour: red, green, blue.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    ///
+    /// ```no_run
+    /// let picture = fanlight::Picture::load_over("logo.png".as_ref(), [255; 3], |_, _| ())?;
+    /// # Ok::<(), fanlight::Error>(())
+    /// ```
+    pub fn load_over(
+        path: &Path,
+        background: [u8; 3],
+        progress: impl FnMut(u32, u32),
+    ) -> Result<Self> {
         let file = File::open(path)
             .map_err(|error| Error::io(format!("open {}", path.display()), error))?;
-        Self::decode(file, progress).map_err(|error| match error {
+        Self::decode_over(file, background, progress).map_err(|error| match error {
             Error::Picture { what } => Error::Picture {
                 what: format!("{}: {what}", path.display()),
             },
@@ -113,7 +131,25 @@ impl Picture {
     /// let error = fanlight::Picture::decode(b"GIF89a".as_slice(), |_, _| ()).unwrap_err();
     /// assert_eq!(error.to_string(), "not a PNG picture");
     /// ```
-    pub fn decode(mut from: impl Read, mut progress: impl FnMut(u32, u32)) -> Result<Self> {
+    pub fn decode(from: impl Read, progress: impl FnMut(u32, u32)) -> Result<Self> {
+        Self::decode_over(from, [0; 3], progress)
+    }
+
+    /// As [`load_over`](Self::load_over), from anything that can be read.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    ///
+    /// ```
+    /// let error = fanlight::Picture::decode_over(&b""[..], [255; 3], |_, _| ()).unwrap_err();
+    /// assert_eq!(error.to_string(), "not a PNG picture");
+    /// ```
+    pub fn decode_over(
+        mut from: impl Read,
+        background: [u8; 3],
+        mut progress: impl FnMut(u32, u32),
+    ) -> Result<Self> {
         const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
         let limits = Limits {
             bytes: PICTURE_LIMIT,
@@ -156,11 +192,11 @@ impl Picture {
                 .ok_or_else(|| too_large(&format!("{width}x{height}")))?;
             let mut frame = vec![0; size];
             reader.next_frame(&mut frame).map_err(explain)?;
-            append(&mut rgb, &frame, colour);
+            append(&mut rgb, &frame, colour, background);
         } else {
             let mut line = 0u32;
             while let Some(row) = reader.next_row().map_err(explain)? {
-                append(&mut rgb, row.data(), colour);
+                append(&mut rgb, row.data(), colour, background);
                 line += 1;
                 if line % 64 == 0 {
                     progress(line, height);
@@ -223,21 +259,23 @@ impl Picture {
     }
 }
 
-/// Appends decoded pixels; transparent ones over black.
-fn append(rgb: &mut Vec<u8>, pixels: &[u8], colour: ColorType) {
-    let over_black =
-        |value: u8, alpha: u8| ((u16::from(value) * u16::from(alpha) + 127) / 255) as u8;
+/// Appends decoded pixels; transparent ones over the background.
+fn append(rgb: &mut Vec<u8>, pixels: &[u8], colour: ColorType, background: [u8; 3]) {
+    let over = |i: usize, value: u8, alpha: u8| {
+        let (alpha, behind) = (u16::from(alpha), u16::from(background[i]));
+        ((u16::from(value) * alpha + behind * (255 - alpha) + 127) / 255) as u8
+    };
     match colour {
         ColorType::Rgb => rgb.extend_from_slice(pixels),
         ColorType::Rgba => rgb.extend(
             pixels
                 .chunks_exact(4)
-                .flat_map(|p| [0, 1, 2].map(|i| over_black(p[i], p[3]))),
+                .flat_map(|p| [0, 1, 2].map(|i| over(i, p[i], p[3]))),
         ),
         ColorType::GrayscaleAlpha => rgb.extend(
             pixels
                 .chunks_exact(2)
-                .flat_map(|p| [over_black(p[0], p[1]); 3]),
+                .flat_map(|p| [0, 1, 2].map(|i| over(i, p[0], p[1]))),
         ),
         // Indexed pictures have been expanded.
         ColorType::Grayscale | ColorType::Indexed => {
@@ -265,7 +303,20 @@ fn explain(error: png::DecodingError) -> Error {
         }
         png::DecodingError::LimitsExceeded => too_large("the picture"),
         other => Error::Picture {
-            what: format!("the PNG picture is damaged: {other}"),
+            what: format!("the PNG picture is damaged: {}", plain(&other.to_string())),
         },
+    }
+}
+
+/// The decoder's words, where a chunk's type is printed as Rust code.
+fn plain(text: &str) -> String {
+    const CODE: &str = "ChunkType { type: ";
+    match text.split_once(CODE) {
+        Some((before, chunk)) => {
+            let (name, rest) = chunk.split_once(',').unwrap_or((chunk, ""));
+            let rest = rest.split_once('}').map_or("", |(_, rest)| rest);
+            format!("{before}{name}{}", plain(rest))
+        }
+        None => text.to_owned(),
     }
 }

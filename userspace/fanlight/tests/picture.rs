@@ -98,3 +98,29 @@ fn fb_picture_that_is_huge_is_refused_before_it_takes_memory() {
         .contains("too large"));
     assert!(decode(&header(0, 5, 8, 2)).is_err());
 }
+
+/// A picture of one line, by the crate that the library uses.
+fn line(colour: png::ColorType, pixels: &[u8], width: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, 1);
+    encoder.set_color(colour);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(pixels).unwrap();
+    writer.finish().unwrap();
+    bytes
+}
+
+#[test]
+fn fb_picture_that_is_transparent_shows_the_background() {
+    let lime = [0, 255, 0];
+    let rgba = [255, 0, 0, 255, 255, 0, 0, 0, 255, 0, 0, 128];
+    let png = line(png::ColorType::Rgba, &rgba, 3);
+    let over = Picture::decode_over(&png[..], lime, |_, _| ()).unwrap();
+    assert_eq!(over.rgb(), [255, 0, 0, 0, 255, 0, 128, 127, 0]);
+    let black = Picture::decode(&png[..], |_, _| ()).unwrap();
+    assert_eq!(black.rgb(), [255, 0, 0, 0, 0, 0, 128, 0, 0]);
+    let png = line(png::ColorType::GrayscaleAlpha, &[200, 0, 200, 255], 2);
+    let over = Picture::decode_over(&png[..], lime, |_, _| ()).unwrap();
+    assert_eq!(over.rgb(), [0, 255, 0, 200, 200, 200]);
+}

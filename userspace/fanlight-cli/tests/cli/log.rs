@@ -187,7 +187,10 @@ fn log_filters_and_says_when_nothing_is_left() {
         &["log", "-F", file, "--raw", "--json"],
         "exclude each other",
     );
-    fails(&["log", "-F", "/nonexistent"], "/nonexistent: no such");
+    fails(
+        &["log", "-F", "/nonexistent"],
+        "/nonexistent: no such file\n",
+    );
     fails(&["log", "-F", "/etc/passwd"], "/etc/passwd is not a log");
 }
 

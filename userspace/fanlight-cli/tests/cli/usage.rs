@@ -57,10 +57,6 @@ fn cli_usage_errors_are_util_linuxs() {
         "--interval takes seconds",
     );
     fails(&["top"], "this is not a terminal: use --batch");
-    fails(
-        &["--generate", "nonsense"],
-        "nothing to generate as 'nonsense'",
-    );
 }
 
 #[test]
@@ -72,7 +68,7 @@ fn cli_help_is_on_stdout_and_short_enough_for_a_terminal() {
     for command in ["info", "shot", "show", "pattern", "fill", "blank", "clear"] {
         all.push(vec!["fb", command]);
     }
-    for command in ["dump", "read", "write", "watch"] {
+    for command in ["dump", "read", "write", "set", "clear", "watch", "save"] {
         all.push(vec!["mem", command]);
     }
     all.push(vec!["log", "write"]);
@@ -93,6 +89,18 @@ fn cli_help_is_on_stdout_and_short_enough_for_a_terminal() {
 
 #[test]
 fn cli_version_tells_both_abis() {
+    for arguments in [
+        &["log", "-V"][..],
+        &["fb", "fill", "--version"],
+        &["-d", "9", "-V"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(
+            text(&output.stdout).starts_with("fanlight "),
+            "{arguments:?}"
+        );
+    }
     let output = run(&["--version"]);
     assert_eq!(output.status.code(), Some(0));
     let expected = format!(
@@ -222,4 +230,157 @@ fn cli_show_says_what_is_wrong_with_a_picture() {
         &["fb", "show", file],
         &format!("cannot open {file}: No such file"),
     );
+}
+
+#[test]
+fn cli_mistyped_words_are_answered_with_what_may_be_meant() {
+    for (arguments, meant) in [
+        (&["lgo"][..], "unknown command 'lgo'; did you mean 'log'?"),
+        (
+            &["mem", "raed"],
+            "unknown command 'raed'; did you mean 'read'?",
+        ),
+        (
+            &["log", "--folow"],
+            "unrecognized option '--folow'; did you mean '--follow'?",
+        ),
+        (&["fb", "pattern", "gird"], "did you mean 'grid'?"),
+        (&["fb", "fill", "yelow"], "did you mean 'yellow'?"),
+        (&["log", "write", "-l", "wran", "x"], "did you mean 'warn'?"),
+        (
+            &["log", "write", "-f", "deamon", "x"],
+            "did you mean 'daemon'?",
+        ),
+        (
+            &["log", "-o", "jsno"],
+            "it is one of short, cat, json, raw, export; did you mean 'json'?",
+        ),
+    ] {
+        fails(arguments, meant);
+    }
+    // What is like nothing gets no suggestion.
+    let output = run(&["nonsense"]);
+    assert!(!text(&output.stderr).contains("did you mean"));
+}
+
+#[test]
+fn cli_help_is_of_the_command_wherever_it_is_asked_for() {
+    let help = run(&["fb", "fill", "--help"]);
+    for arguments in [
+        &["fb", "fill", "-h"][..],
+        &["-h", "fb", "fill"],
+        &["fb", "--help", "fill"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(
+            text(&output.stdout).starts_with("\nUsage:\n fanlight"),
+            "{arguments:?}"
+        );
+    }
+    assert!(text(&help.stdout).contains("#rrggbb"));
+    // The width that an access has is documented with each command that makes one.
+    for command in ["dump", "read", "write", "set", "clear", "watch", "save"] {
+        let output = run(&["mem", command, "--help"]);
+        let words: Vec<&str> = text(&output.stdout).split_whitespace().collect();
+        let words = words.join(" ");
+        assert!(
+            words.contains("The default is the width that the registers need"),
+            "{command}"
+        );
+        assert!(words.contains("else 4"), "{command}");
+    }
+}
+
+#[test]
+fn cli_device_is_only_one_of_fanlights() {
+    // None of these is opened: a device may do something when it is.
+    let empty = std::env::temp_dir().join(format!("fanlight-cli-empty-{}", std::process::id()));
+    fs::create_dir_all(&empty).unwrap();
+    let empty = empty.to_str().unwrap();
+    for name in ["/dev", "/etc", "/etc/passwd", "/dev/null", empty] {
+        let refused = if name == "/dev/null" {
+            "/dev/null is not a window of fanlight".to_owned()
+        } else {
+            format!("{name} is not a fanlight device: ")
+        };
+        for arguments in [
+            &["list", "-d", name][..],
+            &["-d", name, "stats"],
+            &["log", "-d", name],
+            &["fb", "info", "-d", name],
+            &["mem", "dump", "-d", name, "sram"],
+        ] {
+            fails(arguments, &refused);
+        }
+        let output = tool().arg("list").env("FANLIGHT", name).output().unwrap();
+        assert!(text(&output.stderr).contains(&refused), "{name}");
+    }
+    fs::remove_dir(empty).unwrap();
+    for command in ["dump", "read", "watch", "write", "set", "clear", "save"] {
+        let arguments = ["mem", command, "/dev/null", "0", "1"];
+        fails(&arguments, "/dev/null is not a window of fanlight");
+    }
+}
+
+#[test]
+fn cli_device_has_the_names_that_it_has_in_dev() {
+    for name in ["7", "fanlight7", "/dev/fanlight7"] {
+        fails(&["list", "-d", name], "/dev/fanlight7: no such device");
+        let output = tool().arg("list").env("FANLIGHT", name).output().unwrap();
+        assert!(
+            text(&output.stderr).contains("/dev/fanlight7: no such device"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn cli_mem_width_is_one_that_the_bus_has() {
+    fails(
+        &["mem", "read", "sram", "0", "-w", "8"],
+        "--width 8: a 32-bit bus makes two accesses of 8 bytes; use --width 4",
+    );
+    fails(
+        &["mem", "set", "sram", "0", "0x100", "-w", "1"],
+        "0x100 does not fit in 1 byte",
+    );
+    fails(&["mem", "set", "sram", "0"], "BITS is missing");
+}
+
+#[cfg(feature = "png")]
+#[test]
+fn cli_show_reads_standard_input() {
+    let mut child = tool()
+        .args(["fb", "show", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    use std::io::Write;
+    child.stdin.take().unwrap().write_all(b"GIF89a").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        text(&output.stderr),
+        "fanlight: standard input: not a PNG picture\n"
+    );
+}
+
+#[cfg(feature = "png")]
+#[test]
+fn cli_show_names_a_damaged_chunk_without_code() {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/bars-r5g6b5.png");
+    let mut bytes = fs::read(golden).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let path = std::env::temp_dir().join(format!("fanlight-cli-bad-{}.png", std::process::id()));
+    fs::write(&path, bytes).unwrap();
+    let output = run(&["fb", "show", path.to_str().unwrap()]);
+    fs::remove_file(&path).unwrap();
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("the PNG picture is damaged: ") && said.contains("IDAT"),
+        "{said}"
+    );
+    assert!(!said.contains(['{', '}']), "{said}");
 }

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `fanlight log`: the log, out of its ring.
+
+mod archive;
+mod boot_id;
+mod boots;
+mod calendar;
+mod clock;
+mod export;
+mod filter;
+mod follow;
+mod format;
+mod reset;
+mod save;
+mod source;
+mod stamp;
+mod store;
+mod when;
+mod write;
+mod zone;
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+use fanlight::{Ending, Reader, Record, Start};
+
+use super::{Entry, Run, Texts};
+use crate::error::{Error, Result, NOTHING};
+use crate::target::Target;
+use crate::{number, output};
+use boots::Choice;
+use clock::Clock;
+use filter::{Filter, Filters};
+use format::{Format, Forms};
+use source::{Origin, Records, Source};
+
+#[derive(Args)]
+pub struct Log {
+    /// Wait for more records, and print them as they come
+    #[arg(short = 'w', long)]
+    follow: bool,
+    /// As --follow, but print only new records
+    #[arg(short = 'W', long)]
+    follow_new: bool,
+    /// Only the last N records
+    #[arg(short = 'n', long, value_name = "N")]
+    lines: Option<String>,
+    #[command(flatten)]
+    choice: Choice,
+    /// List the boots that there are logs of
+    #[arg(long)]
+    list_boots: bool,
+    /// With --boot: forget that earlier boot's log
+    #[arg(short = 'C', long)]
+    clear: bool,
+    /// Save the ring for --file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    save: Option<PathBuf>,
+    #[command(flatten)]
+    filters: Filters,
+    #[command(flatten)]
+    forms: Forms,
+}
+
+impl Run for Log {
+    const NAME: &'static str = "log";
+    const SUMMARY: &'static str = "Print the log";
+    const TEXTS: Texts = Texts {
+        about: &[
+            "The letters of options are dmesg's, and journalctl's where dmesg has none. Records that \
+             were overwritten before they could be read are counted on standard error.",
+            "LIST is names or numbers with commas between them. For levels err+ is err and all that \
+             is more severe, and +err is err and all that is less severe.",
+            "BOOT is 0 for the running boot, -1 for the newest earlier boot that there is a log of, \
+             -2 for the one before that and so on, or a boot id.",
+            "CURSOR is printed with each record by --json and --output=export. It stays valid when \
+             the driver is bound again, which gives the kernel's messages other numbers.",
+            "WHEN is a date in any form that is printed here, with or without an offset or Z behind \
+             it (2026-11-20, '2026-11-20 13:36:33+01:00', 13:36), now, today, yesterday, tomorrow, \
+             '5 min ago', -5min, +5min, @SECONDS since 1970, or +SECONDS since boot, which is the \
+             only form for a log whose dates are not known.",
+        ],
+        examples: &[
+            (
+                "fanlight log -w -l warn+",
+                "print warnings and more severe records as they come",
+            ),
+            (
+                "fanlight log --since '5 min ago' --grep 'usb.*error'",
+                "search",
+            ),
+            (
+                "fanlight log -b -1 -T -n 20",
+                "print the end of the previous boot",
+            ),
+            ("fanlight log --boot=-1 --json", "print it for a program"),
+        ],
+        statuses: &[(2, "no record matched, or nothing was found of that boot")],
+    };
+    const COMMANDS: &'static [Entry] = &[
+        Entry::of::<write::Write>(),
+        Entry::of::<archive::ArchiveCommand>(),
+    ];
+
+    fn run(self, target: &Target) -> Result<()> {
+        if self.list_boots {
+            return boots::list(self.forms.json, target);
+        }
+        let format = Format::new(&self.forms)?;
+        let lines = lines(self.lines.as_deref())?;
+        let selection = boots::select(&self.choice, target)?;
+        let Some(last) = selection.sources.last() else {
+            return Ok(());
+        };
+        if self.clear {
+            return clear(last);
+        }
+        if let Some(path) = &self.save {
+            return save::run(last, path);
+        }
+        let follow = self.follow || self.follow_new;
+        // An earlier boot's log has no writer, and neither has text.
+        let grows = matches!(last.records, Records::Ring(_)) && last.salvaged().is_none();
+        if follow && !grows {
+            return Err(Error::Usage(
+                "only the running boot's log and a saved ring can be followed".into(),
+            ));
+        }
+        let mut start = match self.follow_new {
+            true => Start::Newest,
+            false => selection.start,
+        };
+        let mut printer = Printer {
+            format,
+            out: output::stdout(),
+            boots: Vec::new(),
+            printed: false,
+            last: lines.map(|most| (most, VecDeque::new())),
+        };
+        let mut reader = None;
+        for source in &selection.sources {
+            printer.begin(&self.filters, source)?;
+            reader = printer.print(source, start)?;
+            if start != Start::Newest {
+                start = Start::Oldest;
+            }
+        }
+        printer.flush()?;
+        if let (true, Some(mut reader)) = (follow, reader) {
+            loop {
+                follow::wait(&mut reader, !last.is_running())?;
+                // Somebody may have set the clock while this program waited.
+                printer.update_clock();
+                reader.drain(|record| printer.record(record))?;
+                printer.flush()?;
+            }
+        }
+        let earlier = printer.summarize()?;
+        let filtered = printer.boots.iter().any(|boot| boot.filter.is_asked_for());
+        if !printer.printed && (filtered || earlier) {
+            return Err(Error::Status(NOTHING));
+        }
+        Ok(())
+    }
+}
+
+/// --lines: how many records at most, counted from the newest.
+fn lines(text: Option<&str>) -> Result<Option<usize>> {
+    number::count("lines", text.filter(|text| *text != "all"))
+}
+
+fn clear(source: &Source) -> Result<()> {
+    match (&source.records, &source.origin) {
+        (Records::Ring(log), Origin::Earlier { .. }) => Ok(log.clear()?),
+        _ => Err(Error::Usage(
+            "--clear forgets an earlier boot's log: say which by --boot=-1".into(),
+        )),
+    }
+}
+
+/// One boot's log that is printed.
+struct Boot<'a> {
+    source: &'a Source,
+    clock: Clock,
+    filter: Filter,
+    callers: bool,
+}
+
+/// Prints records.
+struct Printer<'a, W: Write> {
+    format: Format,
+    out: W,
+    /// The last one is that of the records that come.
+    boots: Vec<Boot<'a>>,
+    printed: bool,
+    /// The newest records, as many as --lines asks for, each with the number of its boot.
+    last: Option<(usize, VecDeque<(usize, Record<'static>)>)>,
+}
+
+impl<'a, W: Write> Printer<'a, W> {
+    fn begin(&mut self, filters: &Filters, source: &'a Source) -> Result<()> {
+        let clock = source.clock();
+        let filter = Filter::new(filters, &clock)?;
+        if let (false, Some(text)) = (clock.knows_dates(), self.format.without_dates()) {
+            eprintln!("fanlight: {text}");
+        }
+        let callers = self.format.shows_callers() && source.shows_callers();
+        self.boots.push(Boot {
+            source,
+            clock,
+            filter,
+            callers,
+        });
+        Ok(())
+    }
+
+    /// Prints what there is now, and returns the reader for what comes later, if this is a ring.
+    fn print(&mut self, source: &'a Source, start: Start) -> Result<Option<Reader>> {
+        let Records::Ring(log) = &source.records else {
+            source.each(start, |record| self.record(record))?;
+            return Ok(None);
+        };
+        let mut reader = log.reader(start)?;
+        reader.drain(|record| self.record(record))?;
+        Ok(Some(reader))
+    }
+
+    fn record(&mut self, record: &Record<'_>) -> Result<()> {
+        let Some(boot) = self.boots.last() else {
+            return Ok(());
+        };
+        // Records that an earlier boot's log leaves out are not lost, and a file lost nothing
+        // either: they were not kept, or have been overwritten long ago.
+        if record.lost > 0 && boot.source.is_running() {
+            self.out.flush()?;
+            let s = if record.lost == 1 { "" } else { "s" };
+            let (lost, seq) = (record.lost, record.seq);
+            eprintln!("fanlight: {lost} record{s} lost before number {seq}");
+        }
+        if !boot.filter.passes(record) {
+            return Ok(());
+        }
+        self.printed = true;
+        let number = self.boots.len() - 1;
+        if let Some((most, last)) = &mut self.last {
+            last.push_back((number, record.clone().into_owned()));
+            if last.len() > *most {
+                last.pop_front();
+            }
+            return Ok(());
+        }
+        self.write(number, record)
+    }
+
+    fn write(&mut self, number: usize, record: &Record<'_>) -> Result<()> {
+        if let Some(boot) = self.boots.get(number) {
+            self.format.write(
+                &mut self.out,
+                boot.source,
+                &boot.clock,
+                boot.callers,
+                record,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Prints what --lines has kept, and all that is in the buffer: nobody waits for that.
+    fn flush(&mut self) -> Result<()> {
+        // From now on records are printed as they come.
+        if let Some((_, last)) = self.last.take() {
+            for (number, record) in last {
+                self.write(number, &record)?;
+            }
+        }
+        Ok(self.out.flush()?)
+    }
+
+    fn update_clock(&mut self) {
+        if let Some(boot) = self.boots.last_mut() {
+            boot.clock.set_offset(boot.source.clock_offset());
+        }
+    }
+
+    /// Reports on stderr how each earlier boot ended; returns whether there was one.
+    fn summarize(&self) -> Result<bool> {
+        let mut any = false;
+        for boot in &self.boots {
+            let source = boot.source;
+            let Some(found) = source.ended() else {
+                continue;
+            };
+            any = true;
+            let name = boots::name(source);
+            // What was cleared is gone, whatever its node still says.
+            if found.ending == Ending::None || source.is_empty()? {
+                eprintln!("fanlight: nothing was found of {name}");
+                continue;
+            }
+            let ending = match (found.ending, found.reason) {
+                (Ending::Clean, _) => "ended in order".to_owned(),
+                (Ending::Panic, _) => "ended in a panic".to_owned(),
+                (Ending::Reset, Some(reason)) => format!("ended in a reset ({reason})"),
+                (Ending::Reset, None) => {
+                    "ended without notice: a watchdog, a reset, or its supply failed".to_owned()
+                }
+                _ => "ended in a way that is not known".to_owned(),
+            };
+            let gone = match (found.missing, found.damaged) {
+                (0, 0) => String::new(),
+                (missing, damaged) => {
+                    format!("; {missing} of its records are missing, {damaged} places are damaged")
+                }
+            };
+            eprintln!("fanlight: {name} {ending}{gone}");
+        }
+        Ok(any)
+    }
+}

@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where records come from: the log of this boot or of an earlier one, a saved ring, or a file with
+//! the text of /dev/kmsg.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+use fanlight::{Ending, Log, Record, Salvaged, Start};
+
+use super::boot_id::{BootId, Cursor};
+use super::boots;
+use super::clock::Clock;
+use crate::error::{plain, Error, Result};
+
+/// The records of one boot, and what is known about that boot.
+pub struct Source {
+    pub records: Records,
+    pub origin: Origin,
+    pub boot_id: Option<BootId>,
+}
+
+pub enum Records {
+    /// A node's ring, or one in a file.
+    Ring(Log),
+    /// What a text file holds.
+    Text(Vec<Record<'static>>),
+}
+
+/// Whose records these are.
+pub enum Origin {
+    /// The running boot's.
+    Running,
+    /// An earlier boot's: how many boots ago, if the node's name says so.
+    Earlier { age: Option<u32>, found: Salvaged },
+    /// A saved ring's.
+    Image,
+    /// A text file's, with what its header says.
+    Text(Header),
+}
+
+impl Source {
+    /// The log of a node.
+    pub fn of_node(log: Log, age: Option<u32>) -> Result<Self> {
+        let Some(found) = log.salvaged() else {
+            return Ok(Self {
+                boot_id: BootId::parse(&log.boot_id()?),
+                records: Records::Ring(log),
+                origin: Origin::Running,
+            });
+        };
+        let boot_id = match &found.boot_id {
+            Some(text) => BootId::parse(text),
+            None => BootId::parse(&log.boot_id()?),
+        };
+        Ok(Self {
+            records: Records::Ring(log),
+            origin: Origin::Earlier { age, found },
+            boot_id,
+        })
+    }
+
+    /// A file: a ring that was saved, or text.
+    pub fn of_file(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            let path = path.display();
+            return Err(Error::message(format!("{path}: no such file")));
+        }
+        match Log::open_image(path) {
+            Ok(log) => Ok(Self {
+                boot_id: BootId::parse(&log.boot_id()?),
+                records: Records::Ring(log),
+                origin: Origin::Image,
+            }),
+            // Only what exists and may be read can be text.
+            Err(
+                error @ (fanlight::Error::NoDevice { .. } | fanlight::Error::Permission { .. }),
+            ) if OpenOptions::new().read(true).open(path).is_err() => Err(error.into()),
+            Err(error) => match text(path)? {
+                Some(source) => Ok(source),
+                None if matches!(error, fanlight::Error::Log { .. }) => Err(error.into()),
+                None => Err(Error::message(format!(
+                    "{} is not a log: neither a saved ring nor the text of /dev/kmsg",
+                    path.display()
+                ))),
+            },
+        }
+    }
+
+    /// Nanoseconds from the time of its records to the wall clock, as far as that is known now.
+    pub fn clock_offset(&self) -> Option<i64> {
+        match (&self.records, &self.origin) {
+            (_, Origin::Earlier { found, .. }) => found.clock_offset,
+            (_, Origin::Text(header)) => header.offset,
+            (Records::Ring(log), _) => log.clock_offset(),
+            (Records::Text(_), _) => None,
+        }
+    }
+
+    /// The clock for its dates.
+    pub fn clock(&self) -> Clock {
+        Clock::of_offset(self.clock_offset())
+    }
+
+    pub fn is_running(&self) -> bool {
+        matches!(self.origin, Origin::Running)
+    }
+
+    /// Whether it has no record at all.
+    pub fn is_empty(&self) -> Result<bool> {
+        match &self.records {
+            Records::Ring(log) => Ok(log.reader(Start::Oldest)?.next_record()?.is_none()),
+            Records::Text(records) => Ok(records.is_empty()),
+        }
+    }
+
+    /// What the driver found of it, if it is an earlier boot.
+    pub fn salvaged(&self) -> Option<&Salvaged> {
+        match &self.origin {
+            Origin::Earlier { found, .. } => Some(found),
+            _ => None,
+        }
+    }
+
+    /// How its boot ended, if it is an earlier one.
+    pub fn ended(&self) -> Option<Ended> {
+        match &self.origin {
+            Origin::Earlier { found, .. } => Some(Ended {
+                ending: found.ending,
+                missing: found.missing,
+                damaged: found.damaged,
+                reason: boots::reason(self),
+            }),
+            Origin::Text(header) => header.ended.clone(),
+            _ => None,
+        }
+    }
+
+    /// Whether its records say who wrote, as the kernel's own text does.
+    pub fn shows_callers(&self) -> bool {
+        match &self.records {
+            Records::Ring(log) => log.shows_callers(),
+            Records::Text(records) => records.iter().any(|record| record.caller.0 != 0),
+        }
+    }
+
+    /// A record's place, for --after-cursor.
+    pub fn cursor(&self, record: &Record<'_>) -> Option<Cursor> {
+        self.boot_id.map(|boot| Cursor::of(boot, record))
+    }
+
+    /// Gives the records that there are now to `each`, from `start` on.
+    pub fn each(
+        &self,
+        start: Start,
+        mut each: impl FnMut(&Record<'_>) -> Result<()>,
+    ) -> Result<()> {
+        match &self.records {
+            Records::Ring(log) => log.reader(start)?.drain(each).map(drop),
+            Records::Text(records) => {
+                let first = match start {
+                    Start::Oldest => 0,
+                    Start::Sequence(seq) => seq,
+                    Start::Newest => return Ok(()),
+                };
+                records
+                    .iter()
+                    .filter(|record| record.seq >= first)
+                    .try_for_each(&mut each)
+            }
+        }
+    }
+}
+
+/// The records of a file that was archived, none if there is no text of /dev/kmsg in it; and its
+/// header.
+pub fn archived(path: &Path) -> Result<(Vec<Record<'static>>, Header)> {
+    match text(path)? {
+        Some(Source {
+            records: Records::Text(records),
+            origin: Origin::Text(header),
+            ..
+        }) => Ok((records, header)),
+        _ => Ok((Vec::new(), Header::default())),
+    }
+}
+
+/// Bytes of one read of /dev/kmsg at most.
+const MESSAGE_MAX: usize = 2048;
+/// More than these.
+const CHUNK: usize = 8192;
+
+/// What `fanlight log archive` writes before the records.
+const HEADER: &str = "# fanlight log:";
+
+/// What only the driver knows of an earlier boot, and the hardware of its end. A line keeps it with
+/// the text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    pub boot_id: Option<BootId>,
+    /// Nanoseconds from the time of the records to the wall clock.
+    pub offset: Option<i64>,
+    pub ended: Option<Ended>,
+}
+
+/// How a boot ended, and what of its log is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub ending: Ending,
+    /// Records that were kept and are gone.
+    pub missing: u64,
+    /// Places that held no intact record.
+    pub damaged: u64,
+    /// Why the hardware was reset.
+    pub reason: Option<String>,
+}
+
+impl Header {
+    /// The line, with its newline.
+    pub fn line(&self) -> String {
+        let mut line = HEADER.to_owned();
+        if let Some(id) = self.boot_id {
+            line.push_str(&format!(" boot_id={id}"));
+        }
+        if let Some(offset) = self.offset {
+            line.push_str(&format!(" clock_offset={offset}"));
+        }
+        if let Some(ended) = &self.ended {
+            let Ended {
+                ending,
+                missing,
+                damaged,
+                reason,
+            } = ended;
+            line.push_str(&format!(
+                " missing={missing} damaged={damaged} ending={ending}"
+            ));
+            // Last, since it may have blanks.
+            if let Some(reason) = reason {
+                line.push_str(&format!(" reason={reason}"));
+            }
+        }
+        line.push('\n');
+        line
+    }
+
+    /// Takes what follows [`HEADER`] apart. What is not known is left out.
+    fn parse(fields: &str) -> Self {
+        let (fields, reason) = match fields.split_once(" reason=") {
+            Some((fields, reason)) => (fields, Some(reason.trim_end().to_owned())),
+            None => (fields, None),
+        };
+        let value = |name: &str| {
+            let fields = fields.split_whitespace();
+            let mut named = fields.filter_map(|field| field.split_once('='));
+            named.find(|(found, _)| *found == name).map(|found| found.1)
+        };
+        let number = |name| value(name).and_then(|value| value.parse().ok());
+        Self {
+            boot_id: value("boot_id").and_then(BootId::parse),
+            offset: value("clock_offset").and_then(|value| value.parse().ok()),
+            ended: value("ending").map(|ending| Ended {
+                ending: ending.parse().unwrap_or(Ending::Unknown),
+                missing: number("missing").unwrap_or(0),
+                damaged: number("damaged").unwrap_or(0),
+                reason,
+            }),
+        }
+    }
+}
+
+/// Reads a text file; `None` if it does not begin as one.
+fn text(path: &Path) -> Result<Option<Source>> {
+    let failed = |error| {
+        let error: io::Error = error;
+        Error::message(format!("cannot read {}: {}", path.display(), plain(&error)))
+    };
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // /dev/kmsg itself: to the end that it has now.
+    let device = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_char_device());
+    if device {
+        // The value is positive on every architecture.
+        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
+        options.custom_flags(nonblocking.try_into().unwrap_or(0));
+    }
+    let file = options.open(path).map_err(failed)?;
+    let Some((bytes, cut)) = read(file, device).map_err(failed)? else {
+        return Ok(None);
+    };
+    if cut > 0 {
+        let s = if cut == 1 { "" } else { "s" };
+        eprintln!(
+            "fanlight: {cut} record{s} of {} cut: a read returns {MESSAGE_MAX} bytes at most",
+            path.display()
+        );
+    }
+    Ok(parse(&bytes))
+}
+
+/// Reads all that there is now, and counts the records that are cut; `None` if it does not begin as
+/// text of /dev/kmsg.
+fn read(mut file: impl Read, device: bool) -> io::Result<Option<(Vec<u8>, u64)>> {
+    let mut bytes = Vec::new();
+    let mut cut = 0;
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => {
+                let begins = bytes.is_empty();
+                bytes.extend_from_slice(&chunk[..count]);
+                // One read() of a node is one record. The next one must not become a part of it.
+                if device {
+                    let newline = bytes.ends_with(b"\n");
+                    cut += u64::from(count == MESSAGE_MAX || !newline);
+                    if !newline {
+                        bytes.push(b'\n');
+                    }
+                }
+                // Not all of a large file that is something else.
+                if begins && !is_text(&bytes) {
+                    return Ok(None);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if device && error.kind() == io::ErrorKind::WouldBlock => break,
+            // The kernel overwrote records before they were read.
+            Err(error) if device && error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some((bytes, cut)))
+}
+
+/// Whether the first line is a record, or the header.
+fn is_text(bytes: &[u8]) -> bool {
+    let first = bytes.split_inclusive(|byte| *byte == b'\n').next();
+    first.is_some_and(|line| {
+        line.starts_with(HEADER.as_bytes()) || Record::parse_kmsg(line).is_some()
+    })
+}
+
+/// Takes text apart. A record begins with a line and goes on as long as lines begin with a space.
+/// A line that is neither is skipped: the kernel cuts records that are too long.
+fn parse(bytes: &[u8]) -> Option<Source> {
+    if !is_text(bytes) {
+        return None;
+    }
+    let mut header = Header::default();
+    let mut records: Vec<Record<'static>> = Vec::new();
+    let mut begin = 0;
+    let mut at = 0;
+    let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+    for (i, line) in lines.iter().enumerate() {
+        let end = at + line.len();
+        if let Some(fields) = std::str::from_utf8(line)
+            .ok()
+            .and_then(|line| line.strip_prefix(HEADER))
+        {
+            header = Header::parse(fields);
+            begin = end;
+        } else if lines.get(i + 1).is_none_or(|next| !next.starts_with(b" ")) {
+            records.extend(Record::parse_kmsg(&bytes[begin..end]));
+            begin = end;
+        }
+        at = end;
+    }
+    Some(Source {
+        records: Records::Text(records),
+        boot_id: header.boot_id,
+        origin: Origin::Text(header),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(source: &Source) -> Vec<String> {
+        let mut all = Vec::new();
+        source
+            .each(Start::Oldest, |record| {
+                all.push(format!("{} {}", record.seq, record.text_lossy()));
+                Ok(())
+            })
+            .unwrap();
+        all
+    }
+
+    #[test]
+    fn log_text_of_kmsg_is_read() {
+        let text = b"6,1,500000,-;one\n4,2,1500000,-,caller=T7;two\\x0alines\n SUBSYSTEM=usb\n \
+            DEVICE=+usb:1\n<garbage\n3,9,2000000,c;three\n";
+        let source = parse(text).unwrap();
+        assert_eq!(texts(&source), ["1 one", "2 two\nlines", "9 three"]);
+        assert!(source.shows_callers());
+        let Records::Text(records) = &source.records else {
+            panic!("not text");
+        };
+        assert_eq!(&*records[1].dict, b"SUBSYSTEM=usb\nDEVICE=+usb:1");
+        assert!(records[2].continuation);
+        for other in [
+            "",
+            "root:x:0:0",
+            "# a comment\n",
+            " \n",
+            "[    0.5] hello\n",
+        ] {
+            assert!(parse(other.as_bytes()).is_none(), "{other}");
+        }
+    }
+
+    /// Returns a record per read(), as a node does.
+    struct Node(Vec<&'static [u8]>);
+
+    impl Read for Node {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.0.remove(0).read(buffer)
+        }
+    }
+
+    #[test]
+    fn log_text_of_a_node_is_a_record_per_read() {
+        let node = Node(vec![
+            b"6,1,500000,-;one\n",
+            b"6,2,500000,-;cut\\x0",
+            b"6,3,500000,-;behind it\n KEY=cut",
+            b"6,4,500000,-;last\n",
+        ]);
+        let (bytes, cut) = read(node, true).unwrap().unwrap();
+        assert_eq!(cut, 2);
+        let source = parse(&bytes).unwrap();
+        assert_eq!(texts(&source), ["1 one", "2 cut", "3 behind it", "4 last"]);
+        assert!(read(Node(vec![b"root:x:0:0\n"]), true).unwrap().is_none());
+    }
+
+    #[test]
+    fn log_text_keeps_what_the_header_says() {
+        let id = BootId::parse("0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11");
+        let kept = Header {
+            boot_id: id,
+            offset: Some(-7),
+            ended: Some(Ended {
+                ending: Ending::Reset,
+                missing: 3,
+                damaged: 1,
+                reason: Some("watchdog, fan failure".into()),
+            }),
+        };
+        let mut text = kept.line().into_bytes();
+        // No record at all is fine where the header is.
+        let empty = parse(&text).unwrap();
+        assert_eq!(texts(&empty), [""; 0]);
+        text.extend(b"6,1,500000,-;one\n");
+        let source = parse(&text).unwrap();
+        assert_eq!(texts(&source), ["1 one"]);
+        assert_eq!(source.boot_id, id);
+        assert_eq!(source.clock_offset(), Some(-7));
+        assert_eq!(source.ended(), kept.ended);
+        let unknown = parse(Header::default().line().as_bytes()).unwrap();
+        assert!(unknown.boot_id.is_none() && !unknown.clock().knows_dates());
+    }
+}

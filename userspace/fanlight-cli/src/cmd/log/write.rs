@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `fanlight log write`: appends to the log.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, Read};
+
+use clap::Args;
+use fanlight::{Facility, Level, LogWriter};
+
+use super::super::{Run, Texts};
+use super::filter::{unknown_facility, unknown_level};
+use crate::error::{Error, Result, FAILURE};
+use crate::target::Target;
+
+#[derive(Args)]
+pub struct Write {
+    /// The text of the record
+    text: Vec<OsString>,
+    /// The level; the default is notice
+    #[arg(short, long)]
+    level: Option<String>,
+    /// The facility; the default is user
+    #[arg(short, long)]
+    facility: Option<String>,
+}
+
+impl Run for Write {
+    const NAME: &'static str = "write";
+    const SUMMARY: &'static str = "Append to the log";
+    const TEXTS: Texts = Texts {
+        about: &[
+            "Without TEXT every line of standard input becomes a record, and a line that is too \
+             long for one becomes several. A NUL byte is written as \\x00, because a record ends at \
+             one.",
+            "Records that exceed the write limit are counted on standard error, and the exit status \
+             is 1.",
+        ],
+        examples: &[],
+        statuses: &[],
+    };
+
+    fn run(self, target: &Target) -> Result<()> {
+        let level = match &self.level {
+            Some(name) => name.parse().map_err(|_| unknown_level(name))?,
+            None => Level::Notice,
+        };
+        let facility = match &self.facility {
+            Some(name) => name.parse().map_err(|_| unknown_facility(name))?,
+            None => Facility::USER,
+        };
+        let mut log = LogWriter::open(target.log_to_write()?)?;
+        // A file that is no log has no such counter.
+        let before = log.suppressed().ok();
+        write(&self.text, &mut log, facility, level)?;
+        match (before, log.suppressed().ok()) {
+            (Some(before), Some(after)) if after > before => {
+                eprintln!(
+                    "fanlight: {} of these records were suppressed by the write limit \
+                     (see the attribute write_limit of the log)",
+                    after - before
+                );
+                Err(Error::Status(FAILURE))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn write(text: &[OsString], log: &mut LogWriter, facility: Facility, level: Level) -> Result<()> {
+    if !text.is_empty() {
+        // No argument has a NUL in it.
+        let words: Vec<&[u8]> = text.iter().map(|word| word.as_encoded_bytes()).collect();
+        return Ok(log.append_split(facility, level, &words.join(&b' '))?);
+    }
+    let mut nuls = 0;
+    let result = lines(&mut io::stdin().lock(), |line| {
+        nuls += line.iter().filter(|byte| **byte == 0).count();
+        log.append_split(facility, level, line)
+    });
+    if nuls > 0 {
+        let s = if nuls == 1 { "" } else { "s" };
+        eprintln!("fanlight: {nuls} NUL byte{s} written as \\x00, because a record ends at one");
+    }
+    result
+}
+
+/// Writes every line. A line that cannot be written does not keep back those behind it, unless the
+/// device is gone. The first error is printed as it happens, and the number of such lines at the
+/// end.
+fn lines(
+    input: &mut impl BufRead,
+    mut write: impl FnMut(&[u8]) -> fanlight::Result<()>,
+) -> Result<()> {
+    let mut line = Vec::new();
+    let (mut all, mut failed) = (0u64, 0u64);
+    loop {
+        line.clear();
+        let read = input
+            .by_ref()
+            .take(LINE_MAX)
+            .read_until(b'\n', &mut line)
+            .map_err(|error| Error::message(format!("cannot read stdin: {error}")))?;
+        if read == 0 {
+            break;
+        }
+        all += 1;
+        match write(line.strip_suffix(b"\n").unwrap_or(&line)) {
+            Ok(()) => {}
+            Err(error) if error.is_gone() => return Err(error.into()),
+            Err(error) => {
+                if failed == 0 {
+                    eprintln!("fanlight: line {all}: {error}");
+                }
+                failed += 1;
+            }
+        }
+    }
+    if failed > 0 {
+        eprintln!("fanlight: {failed} of {all} lines could not be written");
+        return Err(Error::Status(FAILURE));
+    }
+    Ok(())
+}
+
+/// Bytes of a line that are written at once. What is longer is a line of its own, so that one
+/// without an end does not fill the memory.
+const LINE_MAX: u64 = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_write_takes_a_line_without_an_end_in_parts() {
+        let mut input = io::BufReader::new(io::repeat(b'x').take(LINE_MAX * 5 / 2));
+        let mut lens = Vec::new();
+        lines(&mut input, |line| {
+            lens.push(line.len() as u64);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(lens, [LINE_MAX, LINE_MAX, LINE_MAX / 2]);
+    }
+
+    #[test]
+    fn log_write_goes_on_behind_a_line_that_fails() {
+        let mut written = Vec::new();
+        let result = lines(&mut &b"one\nbad\n\nbad\nlast"[..], |line| {
+            if line == b"bad" {
+                return Err(fanlight::Error::Log {
+                    path: "/dev/null".into(),
+                    what: "refused".into(),
+                });
+            }
+            written.push(String::from_utf8_lossy(line).into_owned());
+            Ok(())
+        });
+        assert_eq!(written, ["one", "", "last"]);
+        assert!(matches!(result, Err(Error::Status(1))));
+        assert!(lines(&mut &b""[..], |_| unreachable!()).is_ok());
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `fanlight-manual DIRECTORY`: makes what a package of the tool installs in /usr/share: man pages,
+//! and the completions of bash, zsh and fish. It runs where the package is built, and defines the
+//! command line by the library of the tool itself.
+
+#![forbid(unsafe_code)]
+
+mod completion;
+mod page;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs, io};
+
+fn main() -> ExitCode {
+    let mut arguments = env::args_os().skip(1);
+    let (Some(directory), None) = (arguments.next(), arguments.next()) else {
+        eprintln!("fanlight-manual: usage: fanlight-manual DIRECTORY");
+        return ExitCode::FAILURE;
+    };
+    for (name, text) in files() {
+        let path = Path::new(&directory).join(name);
+        if let Err(error) = write(&path, &text) {
+            eprintln!("fanlight-manual: cannot write {}: {error}", path.display());
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    fs::write(path, text)
+}
+
+/// Everything, with its path below /usr/share.
+fn files() -> Vec<(PathBuf, String)> {
+    let man = Path::new("man/man1");
+    let mut files: Vec<(PathBuf, String)> = page::all()
+        .into_iter()
+        .map(|(name, text)| (man.join(format!("{name}.1")), text))
+        .collect();
+    files.push((
+        "bash-completion/completions/fanlight".into(),
+        completion::bash(),
+    ));
+    files.push(("zsh/site-functions/_fanlight".into(), completion::zsh()));
+    files.push((
+        "fish/vendor_completions.d/fanlight.fish".into(),
+        completion::fish(),
+    ));
+    files
+}
