@@ -64,8 +64,8 @@ void fanlight_desc_map_pages(struct vm_area_desc *desc, struct page **pages);
  * A claim on a physical range: of its bytes among this driver's windows, of the pages that contain
  * it if `pages`, and with `iomem` also of its bytes among all drivers. `cache` is its memory type,
  * FANLIGHT_CACHE_*. `name` is shown in /proc/iomem. -EBUSY: another window, or with iomem another
- * driver, has some of it, and `owner`, of `len` bytes, has its name or is empty; -EXDEV: a window of
- * another memory type, the owner, has some of its pages; -ENOMEM: no memory to note it.
+ * driver, has some of it, and `owner`, of `len` bytes, has its name or is empty; -EXDEV: a window
+ * of another memory type, the owner, has some of its pages; -ENOMEM: no memory to note it.
  */
 struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, bool iomem,
 					  unsigned int cache, const char *name, char *owner,

@@ -242,13 +242,13 @@ void fanlight_dumper_free(struct fanlight_dumper *fd)
  * The tick: what must not depend on printk's calls, twice a second.
  *
  * printk does not report messages that are too quiet for consoles when it prints directly: in an
- * emergency, or while boot consoles are there. Then the console's position alone says that they were
- * passed over.
+ * emergency, or while boot consoles are there. Then the console's position alone says that they
+ * were passed over.
  *
  * Nor does it wake the console's thread if the processor that prints takes no interrupts any more:
- * its wake-up waits for an interrupt there. Such a processor is likely to be reset by a watchdog, and
- * its last messages say why. So there are two timers, on the first and on the last processor. Where
- * no task of the work runs either, the timer's interrupt takes the messages.
+ * its wake-up waits for an interrupt there. Such a processor is likely to be reset by a watchdog,
+ * and its last messages say why. So there are two timers, on the first and on the last processor.
+ * Where no task of the work runs either, the timer's interrupt takes the messages.
  */
 
 struct fanlight_tick_timer {

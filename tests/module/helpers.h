@@ -81,7 +81,7 @@ void fanlight_test_printk(const char *text, size_t len);
 void fanlight_test_cont(const char *text, size_t len);
 /* Ends the task by an oops. */
 void fanlight_test_oops(void);
-/* Prints a message, and keeps this processor for ever, without interrupts or without other tasks. */
+/* Prints a message, and keeps this processor for ever, without interrupts or other tasks. */
 void fanlight_test_hang(bool interrupts_off, const char *text, size_t len);
 void fanlight_test_sysrq(u8 key);
 

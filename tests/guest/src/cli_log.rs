@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::child::{Child, Signal};
 use crate::dev::{LOG, LOG2};
-use crate::log::{append, kmsg, unique, unlimited, Messages, Reader, Record};
+use crate::log::{append, kernel_has_arrived, kmsg, unique, unlimited, Messages, Reader, Record};
 use crate::program::{run, run_with, shell, Follower};
 use crate::tests;
 use crate::wait;
@@ -576,7 +576,9 @@ fn cli_log_saves_a_ring_that_is_written() {
     const SAVED: &str = "/tmp/fanlight-saved";
     let _unlimited = unlimited(&LOG);
     let mark = unique("to be saved");
-    append(&LOG.open(), &mark);
+    // The kernel's records are not displaced by those that the writer writes meanwhile.
+    kmsg(&mark);
+    kernel_has_arrived(&LOG);
     let stop = Signal::new();
     let child = writer(&stop);
     let saved = run("fanlight", &["log", "-d", "0", "--save", SAVED]);

@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             format!("{node} is not a PrimeCell: its identification is {cell:#010x}").into(),
         );
     }
-    let (part, revision) = (peripheral & 0xfff, peripheral >> 20 & 0xf);
+    let (part, revision) = (peripheral & 0xfff, (peripheral >> 20) & 0xf);
     println!("{node}: part {part:#05x}, revision {revision}");
     Ok(())
 }
