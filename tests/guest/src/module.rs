@@ -294,7 +294,7 @@ impl Remap {
     /// B4.1.104: MAIR0 and MAIR1, of which AttrIndx chooses a byte.
     fn long(&self, hardware: u64) -> Memory {
         let n = (hardware >> 2) & 7;
-        let attributes = ((self.nmrr << 32 | self.prrr) >> (8 * n)) & 0xff;
+        let attributes = (((self.nmrr << 32) | self.prrr) >> (8 * n)) & 0xff;
         let policy = |bits| match bits {
             4 => Policy::NonCacheable,
             0b1000..=0b1011 => Policy::WriteThrough,
