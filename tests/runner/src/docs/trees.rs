@@ -45,7 +45,10 @@ fn complaints(tree: &Path, scratch: &Path) -> Result<Vec<String>, String> {
         .map_err(|error| format!("dt-validate: {error}"))?;
     let said = [said.stdout, said.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    Ok(said.lines().map(str::to_owned).collect())
+    // Two trees are compared, whose files have other names.
+    let file = format!("{}: ", tree.display());
+    let said = said.lines().map(|line| line.trim_start_matches(&file));
+    Ok(said.map(str::to_owned).collect())
 }
 
 /// What a command printed.
