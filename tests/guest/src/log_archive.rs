@@ -6,7 +6,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use crate::dev::{Unbound, LOG};
+use crate::dev::{Unbound, LOG, SCRATCH};
 use crate::earlier::{self, arrived, Earlier, PREVIOUS};
 use crate::log::{append, kmsg};
 use crate::log_boots::forget_all;
@@ -204,8 +204,10 @@ fn log_archive_files_the_others_when_one_log_cannot_be_opened(stage: u32) {
     let id = other.attribute("boot_id");
     let _disk = Disk::new("size=1m");
     let ran = shell(&format!(
-        "exec unshare -m sh -c 'mount --bind /dev/null {} && \
+        "exec unshare -m sh -c 'mount --bind {} {} && \
          exec fanlight log archive --volatile -d 0 {DIRECTORY}'",
+        // A window, but no log.
+        SCRATCH.path(),
         hidden.path()
     ));
     assert_eq!((ran.status, ran.err.lines().count()), (1, 1), "{ran:?}");

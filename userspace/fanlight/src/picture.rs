@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 
-use png::{BitDepth, ColorType, Decoder, Encoder, Limits, Transformations};
+use png::{BitDepth, ColorType, Decoder, Encoder, EncodingError, Limits, Transformations};
 
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
@@ -252,8 +252,13 @@ impl Picture {
             writer.write_image_data(&self.rgb)?;
             writer.finish()
         });
+        // The library's own conversion forgets what kind of error it was.
+        let of_io = |error| match error {
+            EncodingError::IoError(error) => error,
+            other => std::io::Error::other(other.to_string()),
+        };
         written
-            .map_err(std::io::Error::from)
+            .map_err(of_io)
             .and_then(|()| to.flush())
             .map_err(|error| Error::io("write the picture", error))
     }

@@ -124,3 +124,38 @@ fn fb_picture_that_is_transparent_shows_the_background() {
     let over = Picture::decode_over(&png[..], lime, |_, _| ()).unwrap();
     assert_eq!(over.rgb(), [0, 255, 0, 200, 200, 200]);
 }
+
+/// A pipe whose reader has gone after the first bytes.
+struct Closed(usize);
+
+impl std::io::Write for Closed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0 == 0 {
+            return Err(std::io::ErrorKind::BrokenPipe.into());
+        }
+        self.0 -= 1;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn fb_picture_into_a_closed_pipe_is_that_error() {
+    // More than fits into any buffer, so that it fails at each place.
+    let noise = (0..300_000u32).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 24) as u8);
+    let picture = Picture::new(1000, 100, noise.collect()).unwrap();
+    let failed = (0..).map_while(|writes| picture.encode(Closed(writes)).err());
+    let kinds: Vec<_> = failed
+        .map(|error| match error {
+            fanlight::Error::Io { source, .. } => source.kind(),
+            other => panic!("{other}"),
+        })
+        .collect();
+    assert!(kinds.len() > 1, "{kinds:?}");
+    assert!(kinds
+        .iter()
+        .all(|kind| *kind == std::io::ErrorKind::BrokenPipe));
+}
