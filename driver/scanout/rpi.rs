@@ -14,10 +14,7 @@ use crate::{
     geometry::Geometry,
     spec::Refusal,
     sys::{
-        display::{
-            self,
-            DisplayClaim, //
-        },
+        display::DisplayClaim,
         firmware::property_list,
         of::Range,
         PAGE_SIZE, //
@@ -66,8 +63,6 @@ impl Firmware {
         geometry: Geometry,
     ) -> Result<(Self, Range, Geometry), Refusal> {
         let claim = claim(&geometry, name)?;
-        // The firmware frees the buffer that it shows now.
-        display::take_over_all().map_err(|error| failed(&geometry, error))?;
         let (range, geometry) =
             Self::allocate(geometry).map_err(|error| failed(&geometry, error))?;
         Ok((Self { _claim: claim }, range, geometry))

@@ -52,11 +52,6 @@ static bool fanlight_shows(struct device_node *np, u64 start, u64 size)
 	return res.start < start + size && start <= res.end;
 }
 
-int fanlight_display_take_over_all(void)
-{
-	return aperture_remove_all_conflicting_devices("fanlight");
-}
-
 int fanlight_display_take_over(u64 start, u64 size, char *rival)
 {
 	struct platform_device *pdev;

@@ -72,13 +72,6 @@ pub(crate) enum Rival {
     Bound(Owner),
 }
 
-/// Removes the drivers of all framebuffers that the bootloader has set up, before the firmware frees
-/// their memory.
-pub(crate) fn take_over_all() -> Result {
-    // SAFETY: no preconditions in task context.
-    to_result(unsafe { ffi::fanlight_display_take_over_all() })
-}
-
 /// Removes the driver of the bootloader's framebuffer in `range`, as a display's own driver does.
 pub(crate) fn take_over(range: Range) -> Rival {
     let mut owner = Owner::new();

@@ -81,7 +81,6 @@ void fanlight_claim_free(struct fanlight_claim *claim);
 #define FANLIGHT_OWNER_LEN	96
 int fanlight_display_claim(unsigned int display, const char *name, char *owner);
 void fanlight_display_release(unsigned int display);
-int fanlight_display_take_over_all(void);
 int fanlight_display_take_over(u64 start, u64 size, char *rival);
 
 /* Kernel memory. */
