@@ -260,7 +260,7 @@ fn check_names(node: &FwNode) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(invalid_fmt(fmt!(
-        "memory-region-names has {names} names, and memory-region has {regions} regions"
+        "the number of memory-region-names is {names}, but that of regions in memory-region is {regions}"
     )))
 }
 

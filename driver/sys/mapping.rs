@@ -129,6 +129,8 @@ pub(crate) struct Mapping {
     by_pages: bool,
     /// Cleared when revocation begins.
     live: AtomicFlag,
+    /// Set when the first mmap is let through. A count could come round to 0.
+    used: AtomicFlag,
     /// Tasks that are in [`Mapping::access`]. One that had an oops there is counted for ever.
     accesses: Atomic<i32>,
     /// Revoked only after `live` was cleared, and after `pending` and `faults` were taken and
@@ -196,6 +198,7 @@ impl Mapping {
             mapped,
             by_pages,
             live: AtomicFlag::new(true),
+            used: AtomicFlag::new(false),
             accesses: Atomic::<i32>::new(0),
             backing <- Revocable::new(backing),
             faults <- RwSemaphore::new(),
@@ -286,6 +289,8 @@ impl Mapping {
         if !self.is_live() {
             return Err(ENODEV);
         }
+        // Under `pending`, which `stop` takes before it looks.
+        self.used.store(true, Relaxed);
         // SAFETY: `backing` is revoked only after `live` was cleared and `pending` was released
         // since. It was not cleared under `pending`, which is held as long as `backing` is used.
         let backing = unsafe { self.backing.access() };
@@ -514,7 +519,7 @@ impl Mapping {
         self.faults.wait_for_readers();
         // The address space has the mappings of the other windows as well: those stay where nothing
         // of this one was ever mapped.
-        if self.counters.mapped.load(Relaxed) != 0 || !pending.is_empty() {
+        if self.used.load(Relaxed) {
             self.space.unmap();
         }
         // Acquire: pairs with the release in `access`, so that the accesses are complete.

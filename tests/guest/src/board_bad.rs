@@ -223,7 +223,7 @@ bad! {
     board_bad_level_without_region_is_refused: "level-without-region", "log", INVALID, "needs memory-region";
     board_bad_parent_misspelt_is_refused: "parent-misspelt", "", INVALID, "memory-regions is no property of this node: memory-region is meant?";
     board_bad_parent_unknown_is_refused: "parent-unknown", "", INVALID, "brightness is no property of this node";
-    board_bad_names_of_regions_is_refused: "names-of-regions", "w", INVALID, "memory-region-names has 3 names, and memory-region has 1 regions";
+    board_bad_names_of_regions_is_refused: "names-of-regions", "w", INVALID, "the number of memory-region-names is 3, but that of regions in memory-region is 1";
     board_bad_grandchild_is_refused: "grandchild", "w", INVALID, "inner is a node below it";
     board_bad_place_is_refused: "place", "", INVALID, "fanlight,cache belongs into the node of a window";
     board_bad_list_dangling_is_refused: "list-dangling", "", INVALID, "entry 1 of memory-region points to no node";

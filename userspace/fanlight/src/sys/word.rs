@@ -14,12 +14,12 @@ pub(super) mod sealed {
     pub trait Word: Copy {
         /// # Safety
         ///
-        /// `from` is readable and aligned, or a bus error there is handled.
+        /// `from` is readable and aligned (`u64`: to four bytes), or a bus error there is handled.
         unsafe fn load_one(from: *const Self) -> Self;
 
         /// # Safety
         ///
-        /// `into` is writable and aligned, or a bus error there is handled.
+        /// `into` is writable and aligned (`u64`: to four bytes), or a bus error there is handled.
         unsafe fn store_one(into: *mut Self, value: Self);
     }
     macro_rules! word {
