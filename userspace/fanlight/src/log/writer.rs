@@ -215,13 +215,13 @@ impl LogWriter {
         let room = room(facility, level);
         let mut rest = &*text;
         loop {
-            let (piece, more) = rest.split_at(boundary(rest, room));
-            // The driver takes a newline from the end, as /dev/kmsg does.
-            let ends = piece.last() == Some(&b'\n') && !more.is_empty();
-            let (piece, more) = match piece.len() {
-                2.. if ends => rest.split_at(piece.len() - 1),
-                _ => (piece, more),
-            };
+            let mut end = boundary(rest, room);
+            if end < rest.len() {
+                // The driver drops a newline at the end of a record, as /dev/kmsg does.
+                let text = rest[..end].iter().rposition(|byte| *byte != b'\n');
+                end = text.map_or(end, |last| last + 1);
+            }
+            let (piece, more) = rest.split_at(end);
             self.append_record(facility, level, piece)?;
             if more.is_empty() {
                 return Ok(());
@@ -372,6 +372,22 @@ mod tests {
         assert_eq!(pieces.len(), 4);
         assert_eq!(pieces.concat(), text);
         assert!(pieces.iter().all(|piece| piece.len() + 4 <= WRITE_MAX));
+    }
+
+    #[test]
+    fn log_long_texts_keep_the_newlines_where_they_are_cut() {
+        let path = std::env::temp_dir().join(format!("fanlight-cut-{}", std::process::id()));
+        std::fs::write(&path, "").unwrap();
+        let mut log = LogWriter::open(&path).unwrap();
+        // What the driver makes of each piece loses one newline at its end.
+        let text = format!("{}\n\n\nrest", "x".repeat(TEXT_MAX - 5));
+        log.append_split(Facility(3), Level::Err, text.as_bytes())
+            .unwrap();
+        let written = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let pieces = written.split("<27>").skip(1);
+        let kept = pieces.map(|piece| piece.strip_suffix('\n').unwrap_or(piece));
+        assert_eq!(kept.collect::<String>(), text);
     }
 
     #[test]
