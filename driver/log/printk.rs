@@ -143,8 +143,8 @@ impl Intake {
         }
     }
 
-    /// Whether newer messages have overwritten message `next`, which printk's buffer was found not to
-    /// have: it was not cleared, then.
+    /// Whether newer messages have overwritten message `next`, which printk's buffer was found not
+    /// to have: it was not cleared, then.
     fn is_overwritten(&self, next: u64) -> bool {
         self.begun.load() != 0 && kmsg_range().cleared <= next
     }

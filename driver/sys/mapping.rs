@@ -551,8 +551,8 @@ impl Mapping {
 
     /// Calls `f`, which must not sleep, with the memory. `ENODEV`: revoked.
     fn access(&self, f: impl FnOnce(&Backing) -> Result<usize>) -> Result<usize> {
-        // Full: orders it before the load of `live`. Pairs with `stop`, which either finds the count
-        // or has cleared `live` before.
+        // Full: orders it before the load of `live`. Pairs with `stop`, which either finds the
+        // count or has cleared `live` before.
         self.accesses.fetch_add(1, Full);
         // Before the look at `live`: whoever finds it set is then waited for by the grace period,
         // which begins after it was cleared.

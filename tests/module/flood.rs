@@ -7,7 +7,8 @@
 //!   well. Returns when all is written. Several processes may do so at once.
 //! - `printk`, the same by printk, from a hard interrupt and under a raw spinlock in turns.
 //! - `cont`, written as the others: a message by printk, and one that continues it.
-//! - `hang`, written as the others: a message by printk, after which the processor does nothing else any more.
+//! - `hang`, written as the others: a message by printk, after which the processor does nothing
+//!   else any more.
 //! - `oops`: ends the process that writes by an oops, while it owns the log's lock if `locked` is written.
 //! - `sysrq`: does what the key that is written does, in an interrupt like that of a serial port.
 //! - `counts`: how many records each context has written, and how many of them were refused, since the module was loaded.

@@ -3,8 +3,8 @@
 //! `large2.tsv`, `barriers.tsv`, `reboots.tsv`, `cores.tsv`, `host.tsv`) say. `fanlight-bench-report --clock FILE`: what a board has measured.
 //!
 //! Prints a table and writes `results.json` and the charts beside the runs. Fails if the two runs differ by more than
-//! 0.5 % anywhere. With `--doc` it writes the page instead. By a board's clock there is one run, and
-//! the table is all.
+//! 0.5 % anywhere. With `--doc` it writes the page instead. By a board's clock there is one run,
+//! and the table is all.
 
 mod chart;
 mod doc;

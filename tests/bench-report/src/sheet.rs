@@ -134,8 +134,8 @@ impl Sheet {
 }
 
 /// Whether the result depends on scheduling: how many stores land, how often a reader that keeps up
-/// has to wait and what that costs, and how long binding goes without yielding, which depends on the
-/// tick. Only whether it is zero is a result.
+/// has to wait and what that costs, and how long binding goes without yielding, which depends on
+/// the tick. Only whether it is zero is a result.
 pub fn is_race(row: &Row) -> bool {
     let scheduled = row.metric == "stores after unbind returned"
         || row.metric == "waits of all readers"

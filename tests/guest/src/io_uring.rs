@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One request at a time by io_uring, as its runtimes make them. Layout: include/uapi/linux/io_uring.h.
+//! One request at a time by io_uring, as its runtimes make them. Layout:
+//! include/uapi/linux/io_uring.h.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{fence, Ordering};

@@ -48,7 +48,8 @@ fn pages() -> Result<Vec<(String, Page)>, String> {
     paths.into_iter().map(page).collect()
 }
 
-/// Tries what the filter names; gives a report per block, and one for each kind of thing in the text.
+/// Tries what the filter names; gives a report per block, and one for each kind of thing in the
+/// text.
 pub fn run(options: &Options) -> Vec<Report> {
     let pages = match pages() {
         Ok(pages) => pages,

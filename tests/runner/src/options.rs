@@ -28,7 +28,8 @@ pub struct Options {
     pub memory: u32,
     /// Count instructions instead of time: every run is the same to the digit.
     pub icount: bool,
-    /// The console's loglevel: 8, and 4 for a person at a terminal, unless another one is asked for.
+    /// The console's loglevel: 8, and 4 for a person at a terminal, unless another one is asked
+    /// for.
     pub loglevel: Option<u32>,
     /// Where a person sees the screen.
     pub display: Display,

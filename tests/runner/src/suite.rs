@@ -217,7 +217,8 @@ fn scripts(tally: &mut Tally, options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// What the documents say, and what a person at a terminal sees. Buildroot's image asks for a login.
+/// What the documents say, and what a person at a terminal sees. Buildroot's image asks for a
+/// login.
 fn documents(tally: &mut Tally, options: &Options) {
     if options.disk.is_some() {
         return;

@@ -110,8 +110,8 @@ impl Terminal {
         sent.map_err(|error| format!("the console: {error}"))
     }
 
-    /// Types a line at the prompt and gives what was printed until the next one. A command that does
-    /// not end by itself gets `key` as soon as it has printed something.
+    /// Types a line at the prompt and gives what was printed until the next one. A command that
+    /// does not end by itself gets `key` as soon as it has printed something.
     pub fn run(&mut self, line: &str, key: Option<&str>) -> Result<(String, End), String> {
         self.send(&format!("{line}\n"))?;
         let mut text = String::new();

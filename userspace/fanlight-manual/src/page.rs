@@ -100,8 +100,8 @@ fn page(command: &Command, texts: &Texts) -> io::Result<String> {
     Ok(tidy(&text))
 }
 
-/// Each section begins with the definition of an apostrophe, which one of them has to, and lines may
-/// end with a space.
+/// Each section begins with the definition of an apostrophe, which one of them has to, and lines
+/// may end with a space.
 fn tidy(text: &str) -> String {
     let mut lines: Vec<&str> = Vec::new();
     for line in text.lines().map(str::trim_end) {

@@ -60,8 +60,8 @@ fn instance_of(path: &Path) -> Option<&str> {
         .find(is_instance)
 }
 
-/// What the kernel calls the device of an instance: while it has windows, sysfs says it; otherwise the
-/// alias does.
+/// What the kernel calls the device of an instance: while it has windows, sysfs says it; otherwise
+/// the alias does.
 fn device_of(instance: &str) -> Option<String> {
     let prefix = format!("{instance}-");
     let mut windows = fs::read_dir("/sys/class/misc").ok()?.flatten();

@@ -147,8 +147,8 @@ impl Window {
     ///
     /// # Errors
     ///
-    /// As [`map`](Self::map), or the range is beyond the end of the window, empty, or does not begin
-    /// with a multiple of four.
+    /// As [`map`](Self::map), or the range is beyond the end of the window, empty, or does not
+    /// begin with a multiple of four.
     ///
     /// ```no_run
     /// # let window = fanlight::Window::open("/dev/fanlight0/sram")?;

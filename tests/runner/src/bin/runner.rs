@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight-runner guest|demo|shell|test|docs [OPTION…] [-- COMMAND]`: see [`fanlight_runner::options`].
-//! `fanlight-runner overlay 1|2 FILE`: an overlay of the tests, for a Raspberry Pi whose addresses have so many cells.
+//! - `fanlight-runner guest|demo|shell|test|docs [OPTION…] [-- COMMAND]`: see
+//!   [`fanlight_runner::options`].
+//! - `fanlight-runner overlay 1|2 FILE`: an overlay of the tests, for a Raspberry Pi whose addresses
+//!   have so many cells.
 
 use std::fs;
 use std::io::{self, Write};

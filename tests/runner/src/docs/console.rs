@@ -39,8 +39,8 @@ pub fn steps(text: &str) -> Result<Vec<Step>, String> {
     Ok(steps)
 }
 
-/// The first line of `wanted` that is not in `got`, in this order. `...` stands for anything, blanks
-/// for any blanks.
+/// The first line of `wanted` that is not in `got`, in this order. `...` stands for anything,
+/// blanks for any blanks.
 pub fn missing<'a>(wanted: &'a [String], got: &str) -> Option<&'a str> {
     let squeeze = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut lines = got.lines().map(squeeze);

@@ -204,16 +204,16 @@ pub(super) fn register(start: usize, len: usize) -> &'static Slot {
 }
 
 thread_local! {
-    /// The mapping and the offset that this thread stores to, if that is a device: where the mapping
-    /// starts, or 0. Without a destructor, so that the handler may look at it.
+    /// The mapping and the offset that this thread stores to, if that is a device: where the
+    /// mapping starts, or 0. Without a destructor, so that the handler may look at it.
     static STORING: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
 /// Notes that this thread stores to a device, while this lives.
 ///
 /// A store is on its way when the processor goes on. A device that does not take it is reported
-/// later, and without the address: an asynchronous abort. Whoever stores therefore waits until it is
-/// complete ([`barrier::complete`](crate::barrier::complete)) before this is dropped.
+/// later, and without the address: an asynchronous abort. Whoever stores therefore waits until it
+/// is complete ([`barrier::complete`](crate::barrier::complete)) before this is dropped.
 pub(super) struct Storing(());
 
 impl Storing {

@@ -61,8 +61,8 @@ impl Run for Fb {
     }
 }
 
-/// Draws on a page that is not shown, where there is one, and flips, so that no half of a picture is
-/// shown.
+/// Draws on a page that is not shown, where there is one, and flips, so that no half of a picture
+/// is shown.
 ///
 /// In the end the first page is shown, even if that takes a second drawing: programs that know of
 /// one page only, such as `cat`, write to that one.

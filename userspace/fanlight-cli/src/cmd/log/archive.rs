@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `fanlight log archive`: files the logs of earlier boots, one text file each.
 //!
-//! A boot's log is forgotten by the region only when all of its records are in a file, and this file
-//! and its name are on the disk. Its node keeps it until the driver is unbound. The name is made of the boot, so that a log which could not be cleared is filed
-//! under the same name again. Later boots may have taken room from it in the meantime: a file never
-//! loses a record that it has.
+//! A boot's log is forgotten by the region only when all of its records are in a file, and this
+//! file and its name are on the disk. Its node keeps it until the driver is unbound. The name is
+//! made of the boot, so that a log which could not be cleared is filed under the same name again.
+//! Later boots may have taken room from it in the meantime: a file never loses a record that it
+//! has.
 //!
 //! One run at a time has the directory; others wait.
 
@@ -485,7 +486,8 @@ fn lock(directory: &Path) -> io::Result<Option<fs::File>> {
 fn in_memory(path: &Path) -> bool {
     const OVERLAYFS: u32 = 0x794c_7630;
     match kind_of(path) {
-        // Files are written to the upper directory, which is often in memory, over a read-only root.
+        // Files are written to the upper directory, which is often in memory, over a read-only
+        // root.
         Some(OVERLAYFS) => {
             let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
             let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

@@ -211,8 +211,8 @@ fn open(node: &Node) -> Result<Source> {
     Source::of_node(Log::open(node.entry.path())?, Some(node.age))
 }
 
-/// The logs of earlier boots that have records and were not filed in this boot, the oldest first, for
-/// the archive. One that cannot be read does not hide the others.
+/// The logs of earlier boots that have records and were not filed in this boot, the oldest first,
+/// for the archive. One that cannot be read does not hide the others.
 pub fn with_records(board: &Instance) -> Result<Vec<Result<Source>>> {
     let with_records = |node: &Node| {
         let source = open(node)?;

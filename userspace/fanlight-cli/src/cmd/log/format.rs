@@ -274,7 +274,8 @@ impl<'a> Object<'a> {
             user: record.user,
             continuation: record.continuation,
             emergency: record.emergency,
-            // Numbers that an earlier boot's log leaves out were not lost: see `missing` of the node.
+            // Numbers that an earlier boot's log leaves out were not lost: see `missing` of the
+            // node.
             lost: Some(record.lost).filter(|lost| *lost > 0 && source.is_running()),
         }
     }

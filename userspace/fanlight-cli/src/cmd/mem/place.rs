@@ -107,8 +107,8 @@ impl Place {
         }
     }
 
-    /// Makes accesses so narrow that they end with the window, as [`width_at`](Self::width_at) does,
-    /// but all of them: of values in columns, each has the same width.
+    /// Makes accesses so narrow that they end with the window, as [`width_at`](Self::width_at)
+    /// does, but all of them: of values in columns, each has the same width.
     pub fn narrow(&mut self, map: &Map, most: usize) {
         let length = map.len().saturating_sub(self.offset).min(most);
         if self.asked.or(map.io_width()).is_none() {
