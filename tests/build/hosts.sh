@@ -7,19 +7,10 @@ set -u
 root=$PWD
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-number=0
+# shellcheck source=tests/ktap.sh
+. tests/ktap.sh
 unset ENGINE CONTAINERS_CONF HOST_DEPS SDK_FOR
 
-result() {
-	status=$?
-	number=$((number + 1))
-	if [ "$status" -eq 0 ]; then
-		echo "ok $number $1"
-	else
-		echo "$said" | sed 's/^/# /'
-		echo "not ok $number $1"
-	fi
-}
 says() { echo "$said" | grep -qF -- "$1"; }
 silent() { ! says "$1"; }
 

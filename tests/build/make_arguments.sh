@@ -3,19 +3,9 @@
 #
 # The Makefile answers mistakes with one line that says what would be right. KTAP.
 set -u
-number=0
+# shellcheck source=tests/ktap.sh
+. tests/ktap.sh
 
-# result NAME: reports the status of the command before it, with what make said
-result() {
-	status=$?
-	number=$((number + 1))
-	if [ "$status" -eq 0 ]; then
-		echo "ok $number $1"
-	else
-		echo "$said" | sed 's/^/# /'
-		echo "not ok $number $1"
-	fi
-}
 # ask ARGUMENT...: what make says, into $said; fails where make succeeds
 ask() {
 	said=$(SDK='' MAKEFLAGS='' make -s "$@" 2>&1 </dev/null) && return 1

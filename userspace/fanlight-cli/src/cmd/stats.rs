@@ -103,21 +103,17 @@ impl Run for Stats {
         let mut done = 0u64;
         loop {
             let mut objects = Vec::new();
-            let mut rows = Vec::new();
             for (log, before) in logs.iter().zip(&mut before) {
                 let sample = Sample::of(log)?;
                 let rates = before.as_ref().map(|before| sample.rates(before));
-                if self.json {
-                    objects.push(Object::of(log, &sample, rates)?);
-                } else {
-                    rows.push(row(log, &sample, rates)?);
-                }
+                objects.push(Object::of(log, &sample, rates)?);
                 *before = Some(sample);
             }
             if self.json {
                 json::line(&mut out, &Document { logs: objects })?;
             } else {
                 // The head comes again now and then, as with vmstat.
+                let rows: Vec<_> = objects.iter().map(Object::row).collect();
                 lines(&mut out, done % 20 == 0, &rows)?;
             }
             out.flush()?;
@@ -168,30 +164,6 @@ fn held(log: &Log) -> Result<u64> {
     log.reader(Start::Oldest)?.drain(|_| Ok::<(), Error>(()))
 }
 
-fn row(log: &Log, sample: &Sample, rates: Option<(u64, u64)>) -> Result<Vec<String>> {
-    let LogStats {
-        written,
-        overwritten,
-        dropped,
-        kernel_missed,
-        limited,
-        ..
-    } = sample.stats;
-    let rate = |rate: Option<u64>| rate.map_or("-".to_owned(), number::tenths);
-    Ok(vec![
-        log.path().display().to_string(),
-        written.to_string(),
-        overwritten.to_string(),
-        dropped.to_string(),
-        kernel_missed.to_string(),
-        limited.to_string(),
-        held(log)?.to_string(),
-        output::human(log.capacity() as u64),
-        rate(rates.map(|rates| rates.0)),
-        rate(rates.map(|rates| rates.1)),
-    ])
-}
-
 #[derive(Serialize)]
 struct Document {
     logs: Vec<Object>,
@@ -235,5 +207,23 @@ impl Object {
             records_per_second: rates.map(|(records, _)| Tenths(records)),
             bytes_per_second: rates.map(|(_, bytes)| Tenths(bytes)),
         })
+    }
+
+    /// The cells under [`HEAD`].
+    fn row(&self) -> Vec<String> {
+        let rate =
+            |rate: Option<Tenths>| rate.map_or("-".to_owned(), |rate| number::tenths(rate.0));
+        vec![
+            self.log.clone(),
+            self.written.to_string(),
+            self.overwritten.to_string(),
+            self.dropped.to_string(),
+            self.kernel_missed.to_string(),
+            self.limited.to_string(),
+            self.held.to_string(),
+            output::human(self.capacity as u64),
+            rate(self.records_per_second),
+            rate(self.bytes_per_second),
+        ]
     }
 }
