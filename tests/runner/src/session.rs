@@ -42,6 +42,8 @@ enum Event {
     Console(Vec<u8>),
     Control(Vec<u8>),
     Machine(String),
+    /// The machine is to be reset, as the guest has asked.
+    Reset,
 }
 
 /// Boots the machine, runs the command in it, and powers it off. Errors are of this side: QEMU missing, a bad overlay.
@@ -76,6 +78,7 @@ pub fn run_session(
     let qmp = qemu.accept(&qmp?, options)?;
     pump(console, events.clone(), Event::Console);
     pump(control.try_clone()?, events.clone(), Event::Control);
+    let later = events.clone();
     let qmp = Qmp::new(qmp, move |event| {
         let _ = events.send(Event::Machine(event));
     })?;
@@ -86,6 +89,7 @@ pub fn run_session(
         sink,
         control,
         qmp,
+        events: later,
         console: Console::default(),
         decoder: Decoder::default(),
         trouble: Vec::new(),
@@ -113,6 +117,7 @@ struct Session<'a> {
     sink: &'a mut dyn Sink,
     control: UnixStream,
     qmp: Qmp,
+    events: Sender<Event>,
     console: Console,
     decoder: Decoder,
     trouble: Vec<String>,
@@ -189,6 +194,12 @@ impl Session<'_> {
                     return status.flatten();
                 }
                 Event::Machine(_) => {}
+                Event::Reset => {
+                    if let Err(error) = self.qmp.execute("system_reset", json!({})) {
+                        self.trouble.push(format!("no reset: {error}"));
+                        return None;
+                    }
+                }
             }
         }
     }
@@ -314,11 +325,17 @@ impl Session<'_> {
                 self.console.expect_panic(true);
             }
             "reset" => {
-                // In some seconds, if the guest says how many: it may be about to hang.
-                let delay = rest.parse().unwrap_or(0);
-                thread::sleep(Duration::from_secs(delay));
                 self.reset_expected = true;
-                self.qmp.execute("system_reset", json!({}))?;
+                // In some seconds, if the guest says how many: it is about to hang.
+                let Ok(seconds) = rest.parse() else {
+                    self.qmp.execute("system_reset", json!({}))?;
+                    return Ok("ok".into());
+                };
+                let events = self.events.clone();
+                thread::spawn(move || {
+                    thread::sleep(Duration::from_secs(seconds));
+                    let _ = events.send(Event::Reset);
+                });
             }
             _ => return Err(io::Error::other(format!("no such request: {line}"))),
         }
