@@ -14,7 +14,10 @@ use crate::{
     geometry::Geometry,
     spec::Refusal,
     sys::{
-        display::DisplayClaim,
+        display::{
+            self,
+            DisplayClaim, //
+        },
         firmware::property_list,
         of::Range,
         PAGE_SIZE, //
@@ -63,6 +66,8 @@ impl Firmware {
         geometry: Geometry,
     ) -> Result<(Self, Range, Geometry), Refusal> {
         let claim = claim(&geometry, name)?;
+        // The firmware frees what it shows now, into which their drivers would go on drawing.
+        display::take_over_bootloader().map_err(|error| failed(&geometry, error))?;
         let (range, geometry) =
             Self::allocate(geometry).map_err(|error| failed(&geometry, error))?;
         Ok((Self { _claim: claim }, range, geometry))

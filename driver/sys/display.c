@@ -43,13 +43,41 @@ void fanlight_display_release(unsigned int display)
 	mutex_unlock(&fanlight_display_lock);
 }
 
+static int fanlight_framebuffer_range(struct device_node *np, struct resource *res)
+{
+	if (!of_reserved_mem_region_to_resource(np, 0, res))
+		return 0;
+	return of_address_to_resource(np, 0, res);
+}
+
 static bool fanlight_shows(struct device_node *np, u64 start, u64 size)
 {
 	struct resource res;
 
-	if (of_reserved_mem_region_to_resource(np, 0, &res) && of_address_to_resource(np, 0, &res))
+	if (fanlight_framebuffer_range(np, &res))
 		return false;
 	return res.start < start + size && start <= res.end;
+}
+
+int fanlight_display_take_over_bootloader(void)
+{
+	struct device_node *np;
+	struct resource res;
+	int ret;
+
+	for_each_available_child_of_node(of_chosen, np) {
+		if (!of_device_is_compatible(np, "simple-framebuffer"))
+			continue;
+		if (fanlight_framebuffer_range(np, &res))
+			continue;
+		ret = aperture_remove_conflicting_devices(res.start, resource_size(&res),
+							  "fanlight");
+		if (ret) {
+			of_node_put(np);
+			return ret;
+		}
+	}
+	return 0;
 }
 
 int fanlight_display_take_over(u64 start, u64 size, char *rival)

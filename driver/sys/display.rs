@@ -72,6 +72,12 @@ pub(crate) enum Rival {
     Bound(Owner),
 }
 
+/// Removes the drivers of the framebuffers that the bootloader has described in /chosen.
+pub(crate) fn take_over_bootloader() -> Result {
+    // SAFETY: no preconditions in task context.
+    to_result(unsafe { ffi::fanlight_display_take_over_bootloader() })
+}
+
 /// Removes the driver of the bootloader's framebuffer in `range`, as a display's own driver does.
 pub(crate) fn take_over(range: Range) -> Rival {
     let mut owner = Owner::new();

@@ -105,6 +105,7 @@ extern "C" {
         owner: *mut c_char,
     ) -> c_int;
     pub(super) fn fanlight_display_release(display: c_uint);
+    pub(super) fn fanlight_display_take_over_bootloader() -> c_int;
     pub(super) fn fanlight_display_take_over(start: u64, size: u64, rival: *mut c_char) -> c_int;
 
     pub(super) fn fanlight_of_property(

@@ -76,11 +76,13 @@ void fanlight_claim_free(struct fanlight_claim *claim);
  * Displays. A claim fails with -EBUSY and the name of the owner. fanlight_display_take_over()
  * removes the driver of a bootloader's framebuffer in the range. The path of a simple-framebuffer
  * node that still has a device in the range goes to "rival"; where a driver has it, this is -EBUSY.
+ * fanlight_display_take_over_bootloader() removes the drivers of those in /chosen.
  */
 #define FANLIGHT_DISPLAYS	3
 #define FANLIGHT_OWNER_LEN	96
 int fanlight_display_claim(unsigned int display, const char *name, char *owner);
 void fanlight_display_release(unsigned int display);
+int fanlight_display_take_over_bootloader(void);
 int fanlight_display_take_over(u64 start, u64 size, char *rival);
 
 /* Kernel memory. */

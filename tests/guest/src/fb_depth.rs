@@ -4,6 +4,7 @@
 use crate::dev::{Spec, FB};
 use crate::fbdev;
 use crate::host::{self, Screen};
+use crate::log::{text, Messages};
 use crate::skip;
 use crate::sys::{self, Errno};
 use crate::tests;
@@ -11,7 +12,8 @@ use crate::tests;
 tests! {
     depth:
         fb_depth_colours_are_right_on_the_screen,
-        fb_depth_two_pages_are_shown_in_turn;
+        fb_depth_two_pages_are_shown_in_turn,
+        fb_depth_bootloaders_framebuffer_has_no_driver_any_more;
 }
 
 const LINE: usize = 2048;
@@ -75,4 +77,15 @@ fn fb_depth_two_pages_are_shown_in_turn() {
     assert_eq!(sys::ioctl_at(fb.raw(), fbdev::BLANK, 4), Ok(0));
     assert_eq!(sys::ioctl_at(fb.raw(), fbdev::BLANK, 0), Ok(0));
     assert_eq!(host::screen("unblanked"), filled([false; 3], [0; 3]));
+}
+
+/// The firmware has freed its memory.
+fn fb_depth_bootloaders_framebuffer_has_no_driver_any_more() {
+    const NODE: &str = "30100000.framebuffer";
+    drop(open());
+    let messages = Messages::of_kernel().all();
+    let had_one = |m: &String| text(m).contains(NODE) && text(m).contains("framebuffer at");
+    assert!(messages.iter().any(had_one), "simplefb had it");
+    let left = crate::dev::names_in("/sys/bus/platform/drivers/simple-framebuffer");
+    assert!(!left.iter().any(|name| name == NODE), "{left:?}");
 }
