@@ -5,7 +5,7 @@
 //! Described in docs/abi/sysfs-class-misc-fanlight.
 
 use crate::{
-    fbdev::Framebuffer,
+    framebuffer::Framebuffer,
     log::previous::Summary,
     ring::{
         persist::Ending,

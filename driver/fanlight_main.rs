@@ -6,28 +6,28 @@
 //! device `/dev/fanlight<N>/<window>`. The layers, from the top:
 //!
 //! - [`driver`]: probe and unbind; [`instance`]: one node's windows, numbering;
-//! - [`spec`], [`geometry`]: what the device tree asks for, checked; [`window`]: one window and its files' operations;
-//!   [`attributes`], [`stats`]: what sysfs and debugfs say of it;
-//! - [`memory`], [`fbdev`], [`scanout`]: plain memory and the framebuffer; [`log`], [`log_file`]: the log;
-//! - [`ring`]: the log's format, shared with user space; [`sys`]: safe types over the kernel's C interfaces, the only
-//!   place with `unsafe`.
+//! - [`spec`]: what the device tree asks for, checked; [`refusal`]: why it cannot be had;
+//! - [`window`]: one window and its files' operations; [`attributes`], [`stats`]: what sysfs and debugfs say of it;
+//! - what a window can be: [`memory`], [`framebuffer`], [`log`];
+//! - [`uapi`], [`ring`]: the ABI and the log's format, shared with user space; [`sys`]: safe types over the kernel's C
+//!   interfaces, the only place with `unsafe`.
 
 mod attributes;
 mod driver;
-mod fbdev;
-mod geometry;
+mod framebuffer;
 mod instance;
 mod log;
-mod log_file;
 mod memory;
 mod refusal;
 #[allow(dead_code, unreachable_pub, unused_imports)]
 // Shared with user space: not everybody uses all of it.
 mod ring;
-mod scanout;
 mod spec;
 mod stats;
 mod sys;
+#[allow(dead_code, unreachable_pub)]
+// As ring.
+mod uapi;
 mod window;
 
 kernel::module_platform_driver! {

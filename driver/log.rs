@@ -7,6 +7,7 @@
 
 mod cleared;
 mod clock;
+pub(crate) mod file;
 pub(crate) mod intake;
 pub(crate) mod kept;
 pub(crate) mod limit;

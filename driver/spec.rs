@@ -7,7 +7,7 @@
 mod properties;
 
 use crate::{
-    geometry::{
+    framebuffer::geometry::{
         Geometry,
         ScanoutKind, //
     },

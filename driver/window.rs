@@ -3,26 +3,21 @@
 //! A window: its memory, what it is, and the operations of its files.
 
 use crate::{
-    fbdev::{
+    framebuffer::{
         self,
+        geometry::ScanoutKind,
         Framebuffer, //
     },
-    geometry::ScanoutKind,
     log::{
+        file::LogFile,
         intake::Intake,
         previous::Previous, //
     },
-    log_file::LogFile,
     memory,
     refusal::Text,
     ring::Digits,
     spec::Name,
     sys::{
-        abi::{
-            Info,
-            Watermark,
-            ABI, //
-        },
         chardev::Operations,
         file::{
             may_clear_log,
@@ -38,16 +33,17 @@ use crate::{
         sysfs::Attribute,
         wait::Waiters,
         Cache, //
+    },
+    uapi::{
+        self,
+        Info,
+        LogStats,
+        Watermark, //
     }, //
 };
 use core::mem::size_of;
 use kernel::{
     bindings,
-    ioctl::{
-        _IO,
-        _IOR,
-        _IOW, //
-    },
     iov::{
         IovIterDest,
         IovIterSource, //
@@ -64,19 +60,6 @@ use kernel::{
         UserSlice, //
     }, //
 };
-
-const MAGIC: u32 = 0xf4;
-const IOC_INFO: u32 = _IOR::<Info>(MAGIC, 0x00);
-const IOC_LOG_FORM: u32 = _IOW::<u32>(MAGIC, 0x10);
-const IOC_LOG_WATERMARK: u32 = _IOW::<Watermark>(MAGIC, 0x11);
-const IOC_LOG_STATS: u32 = _IOR::<crate::sys::abi::LogStats>(MAGIC, 0x12);
-const IOC_LOG_CLEAR: u32 = _IO(MAGIC, 0x13);
-const IOC_LOG_FORGET: u32 = _IO(MAGIC, 0x14);
-
-const RIGHT_READ: u32 = 1 << 0;
-const RIGHT_WRITE: u32 = 1 << 1;
-const RIGHT_MAP_READ: u32 = 1 << 2;
-const RIGHT_MAP_WRITE: u32 = 1 << 3;
 
 /// What a window is.
 pub(crate) enum Content {
@@ -125,9 +108,9 @@ impl Content {
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub(crate) enum BackingKind {
-    Carveout = 1,
-    Contiguous = 2,
-    Vmalloc = 3,
+    Carveout = uapi::BACKING_CARVEOUT,
+    Contiguous = uapi::BACKING_CONTIGUOUS,
+    Vmalloc = uapi::BACKING_VMALLOC,
 }
 
 /// How a window may be accessed.
@@ -196,12 +179,12 @@ impl Window {
 
     /// `addresses`: with physical addresses.
     fn info(&self, addresses: bool) -> Info {
-        let mut name = [0; 32];
+        let mut name = [0; uapi::NAME_LEN];
         let bytes = self.name.as_str().as_bytes();
         name[..bytes.len()].copy_from_slice(bytes);
         let mut info = Info {
-            abi: ABI,
-            kind: 1,
+            abi: uapi::ABI,
+            kind: uapi::KIND_MEMORY,
             backing: self.backing as u32,
             cache: self.mapping.cache() as u32,
             size: self.mapping.size() as u64,
@@ -213,23 +196,23 @@ impl Window {
             ..Info::default()
         };
         if self.mapping.is_mappable() {
-            info.rights |= RIGHT_MAP_READ;
+            info.rights |= uapi::RIGHT_MAP_READ;
             if !self.read_only {
-                info.rights |= RIGHT_MAP_WRITE;
+                info.rights |= uapi::RIGHT_MAP_WRITE;
             }
         }
         if !self.mapping.is_map_only() {
             info.rights |= if self.read_only {
-                RIGHT_READ
+                uapi::RIGHT_READ
             } else {
-                RIGHT_READ | RIGHT_WRITE
+                uapi::RIGHT_READ | uapi::RIGHT_WRITE
             };
         }
         match &self.content {
             Content::Memory => {}
             Content::Framebuffer(fb) => {
                 let g = &fb.geometry;
-                info.kind = 2;
+                info.kind = uapi::KIND_FRAMEBUFFER;
                 info.scanout = g.scanout as u32;
                 info.width = g.width;
                 info.height = g.height;
@@ -238,10 +221,10 @@ impl Window {
                 info.pages = g.pages;
             }
             Content::Log(..) => {
-                info.kind = 3;
-                info.rights |= RIGHT_WRITE;
+                info.kind = uapi::KIND_LOG;
+                info.rights |= uapi::RIGHT_WRITE;
             }
-            Content::Previous(..) => info.kind = 3,
+            Content::Previous(..) => info.kind = uapi::KIND_LOG,
         }
         info
     }
@@ -401,34 +384,36 @@ impl Operations for Window {
         // The memory of a log has no physical address.
         let addresses = matches!(state, FileState::Memory { addresses: true });
         match (cmd, state, &self.content) {
-            (IOC_INFO, ..) => user(size_of::<Info>())
+            (uapi::IOC_INFO, ..) => user(size_of::<Info>())
                 .writer()
                 .write(&self.info(addresses))?,
             (cmd, _, Content::Framebuffer(fb)) if Framebuffer::knows(cmd) => {
-                let rights = fbdev::Rights {
+                let rights = framebuffer::Rights {
                     addresses,
                     write: file.is_writable(),
                 };
                 return fb.ioctl(cmd, arg, self.mapping.size(), rights);
             }
-            (IOC_LOG_FORM, FileState::Log(log), _) => {
+            (uapi::IOC_LOG_FORM, FileState::Log(log), _) => {
                 log.set_form(user(4).reader().read()?, file)?;
             }
-            (IOC_LOG_WATERMARK, FileState::Log(log), _) => {
+            (uapi::IOC_LOG_WATERMARK, FileState::Log(log), _) => {
                 log.set_watermark(user(size_of::<Watermark>()).reader().read()?)?;
             }
-            (IOC_LOG_STATS, FileState::Log(log), _) => {
+            (uapi::IOC_LOG_STATS, FileState::Log(log), _) => {
                 let stats = log.stats()?;
-                user(size_of::<crate::sys::abi::LogStats>())
-                    .writer()
-                    .write(&stats)?;
+                user(size_of::<LogStats>()).writer().write(&stats)?;
             }
             // This boot's log can't be cleared: others read it.
-            (IOC_LOG_CLEAR | IOC_LOG_FORGET, _, Content::Previous(previous, intake)) => {
+            (
+                uapi::IOC_LOG_CLEAR | uapi::IOC_LOG_FORGET,
+                _,
+                Content::Previous(previous, intake),
+            ) => {
                 if !may_clear_log() {
                     return Err(EPERM);
                 }
-                if cmd == IOC_LOG_CLEAR {
+                if cmd == uapi::IOC_LOG_CLEAR {
                     previous.clear(intake)?;
                 } else {
                     previous.forget(intake)?;

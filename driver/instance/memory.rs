@@ -3,9 +3,11 @@
 //! Making a window of memory or registers, or a framebuffer, as its node describes it.
 
 use crate::{
-    fbdev::Framebuffer,
+    framebuffer::{
+        scanout,
+        Framebuffer, //
+    },
     refusal::Text,
-    scanout,
     spec::{
         self,
         Kind,

@@ -1,78 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The structures of `uapi/fanlight.h` and of the fbdev interface, as plain bytes for user space.
+//! The structures of the ABI and of the fbdev interface, as plain bytes for user space.
 //!
 //! C headers: `uapi/fanlight.h`, [`include/uapi/linux/fb.h`](srctree/include/uapi/linux/fb.h)
 
+use crate::uapi::{
+    self,
+    Info,
+    LogStats,
+    Watermark, //
+};
 use core::mem::size_of;
 use kernel::{
     build_assert::static_assert,
+    ioctl::{
+        _IO,
+        _IOR,
+        _IOW, //
+    },
     transmute::{
         AsBytes,
         FromBytes, //
     }, //
 };
 
-/// Version of the ABI: `FANLIGHT_ABI`.
-pub(crate) const ABI: u32 = 2;
-
-/// `struct fanlight_info`.
-#[repr(C)]
-#[derive(Default, Clone, Copy)]
-pub(crate) struct Info {
-    pub(crate) abi: u32,
-    pub(crate) kind: u32,
-    pub(crate) backing: u32,
-    pub(crate) cache: u32,
-    pub(crate) rights: u32,
-    pub(crate) scanout: u32,
-    pub(crate) size: u64,
-    pub(crate) phys: u64,
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    pub(crate) stride: u32,
-    pub(crate) format: u32,
-    pub(crate) pages: u32,
-    pub(crate) instance: u32,
-    pub(crate) name: [u8; 32],
-    pub(crate) reg_io_width: u32,
-    pub(crate) offset: u32,
-    pub(crate) reserved: [u32; 6],
-}
-static_assert!(size_of::<Info>() == 128);
-
-/// `struct fanlight_watermark`.
-#[repr(C)]
-#[derive(Default, Clone, Copy)]
-pub(crate) struct Watermark {
-    pub(crate) records: u32,
-    pub(crate) bytes: u32,
-    pub(crate) delay_us: u32,
-    pub(crate) reserved: u32,
-}
-static_assert!(size_of::<Watermark>() == 16);
-
-impl Watermark {
-    /// Whether it asks for more than one record.
-    pub(crate) fn is_modest(&self) -> bool {
-        self.records > 1 || self.bytes > 0 || self.delay_us > 0
-    }
-}
-
-/// `struct fanlight_log_stats`.
-#[repr(C)]
-#[derive(Default, Clone, Copy)]
-pub(crate) struct LogStats {
-    pub(crate) written: u64,
-    pub(crate) overwritten: u64,
-    pub(crate) dropped: u64,
-    pub(crate) kernel_missed: u64,
-    pub(crate) lost: u64,
-    pub(crate) limited: u64,
-    pub(crate) own_limited: u64,
-    pub(crate) reserved: [u64; 1],
-}
-static_assert!(size_of::<LogStats>() == 64);
+// The kernel's own macros give the same numbers.
+static_assert!(uapi::IOC_INFO == _IOR::<Info>(0xf4, 0x00));
+static_assert!(uapi::IOC_LOG_FORM == _IOW::<u32>(0xf4, 0x10));
+static_assert!(uapi::IOC_LOG_CLEAR == _IO(0xf4, 0x13));
 
 /// `struct fb_bitfield`.
 #[repr(C)]

@@ -92,9 +92,9 @@ void fanlight_desc_set_prot(struct vm_area_desc *desc, int prot)
 	 * These are the types of the kernel's own mappings: of ioremap_wc() and dma_alloc_attrs(),
 	 * and of ioremap(). pgprot_noncached() is Strongly-ordered, which ioremap() is not.
 	 */
-	if (prot == FANLIGHT_PROT_WRITECOMBINE)
+	if (prot == FANLIGHT_CACHE_WRITECOMBINE)
 		desc->page_prot = pgprot_writecombine(desc->page_prot);
-	else if (prot == FANLIGHT_PROT_NONCACHED)
+	else if (prot == FANLIGHT_CACHE_NONCACHED)
 		desc->page_prot = pgprot_device(desc->page_prot);
 }
 

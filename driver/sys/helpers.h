@@ -10,6 +10,8 @@
 #include <linux/spinlock_types.h>
 #include <linux/types.h>
 
+#include "../uapi/fanlight.h"
+
 struct cma;
 struct device;
 struct fanlight_claim;
@@ -30,11 +32,6 @@ struct rw_semaphore;
 struct vfsmount;
 struct vm_area_desc;
 struct wait_queue_head;
-
-/* Memory types: the values of FANLIGHT_CACHE_* in uapi/fanlight.h. */
-#define FANLIGHT_PROT_WRITECOMBINE	1
-#define FANLIGHT_PROT_NONCACHED		2
-#define FANLIGHT_PROT_CACHED		3
 
 /* VMA descriptors, while mmap_prepare runs. */
 bool fanlight_desc_is_shared(const struct vm_area_desc *desc);

@@ -33,6 +33,7 @@ pub(crate) mod vmalloc;
 pub(crate) mod wait;
 pub(crate) mod wait_queue;
 
+use crate::uapi;
 use kernel::{
     bindings,
     error::Error, //
@@ -50,11 +51,11 @@ pub(crate) fn not_supported() -> Error {
 #[repr(u32)]
 pub(crate) enum Cache {
     /// Normal, non-cacheable: writes may be merged.
-    WriteCombine = 1,
+    WriteCombine = uapi::CACHE_WRITECOMBINE,
     /// Device: every access happens once, as written, and must be aligned. Never executable.
-    Noncached = 2,
+    Noncached = uapi::CACHE_NONCACHED,
     /// Normal, write-back.
-    Cached = 3,
+    Cached = uapi::CACHE_CACHED,
 }
 
 /// Makes a value with raw pointers usable in a `static`.

@@ -7,6 +7,8 @@ use embedded_graphics_core::pixelcolor::{Rgb888, RgbColor};
 use embedded_graphics_core::prelude::{Point, Size};
 use embedded_graphics_core::primitives::Rectangle;
 
+use crate::abi::{PixelLayout, FORMATS};
+
 /// How a pixel lies in memory. The names are those of the simple-framebuffer device-tree binding;
 /// pixels are little-endian.
 ///
@@ -19,6 +21,7 @@ use embedded_graphics_core::primitives::Rectangle;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+// In the order of FORMATS.
 pub enum PixelFormat {
     /// 16 bits: red in the top five, green six, blue five.
     R5G6B5,
@@ -107,19 +110,7 @@ impl PixelFormat {
     /// assert_eq!(fanlight::PixelFormat::X8R8G8B8.name(), "x8r8g8b8");
     /// ```
     pub const fn name(self) -> &'static str {
-        match self {
-            PixelFormat::R5G6B5 => "r5g6b5",
-            PixelFormat::R5G5B5A1 => "r5g5b5a1",
-            PixelFormat::X1R5G5B5 => "x1r5g5b5",
-            PixelFormat::A1R5G5B5 => "a1r5g5b5",
-            PixelFormat::R8G8B8 => "r8g8b8",
-            PixelFormat::X8R8G8B8 => "x8r8g8b8",
-            PixelFormat::A8R8G8B8 => "a8r8g8b8",
-            PixelFormat::X8B8G8R8 => "x8b8g8r8",
-            PixelFormat::A8B8G8R8 => "a8b8g8r8",
-            PixelFormat::X2R10G10B10 => "x2r10g10b10",
-            PixelFormat::A2R10G10B10 => "a2r10g10b10",
-        }
+        self.layout().name
     }
 
     /// The format of that name.
@@ -137,19 +128,7 @@ impl PixelFormat {
     /// assert_eq!(fanlight::PixelFormat::R5G6B5.fourcc().to_le_bytes(), *b"RG16");
     /// ```
     pub const fn fourcc(self) -> u32 {
-        u32::from_le_bytes(match self {
-            PixelFormat::R5G6B5 => *b"RG16",
-            PixelFormat::R5G5B5A1 => *b"RA15",
-            PixelFormat::X1R5G5B5 => *b"XR15",
-            PixelFormat::A1R5G5B5 => *b"AR15",
-            PixelFormat::R8G8B8 => *b"RG24",
-            PixelFormat::X8R8G8B8 => *b"XR24",
-            PixelFormat::A8R8G8B8 => *b"AR24",
-            PixelFormat::X8B8G8R8 => *b"XB24",
-            PixelFormat::A8B8G8R8 => *b"AB24",
-            PixelFormat::X2R10G10B10 => *b"XR30",
-            PixelFormat::A2R10G10B10 => *b"AR30",
-        })
+        self.layout().fourcc
     }
 
     /// The format of that DRM fourcc.
@@ -184,23 +163,11 @@ impl PixelFormat {
     /// assert_eq!(fanlight::PixelFormat::A8R8G8B8.fields()[3].offset, 24);
     /// ```
     pub const fn fields(self) -> [Field; 4] {
-        const fn field(offset: u32, length: u32) -> Field {
+        const fn field((offset, length): (u32, u32)) -> Field {
             Field { offset, length }
         }
-        const NONE: Field = field(0, 0);
-        match self {
-            PixelFormat::R5G6B5 => [field(11, 5), field(5, 6), field(0, 5), NONE],
-            PixelFormat::R5G5B5A1 => [field(11, 5), field(6, 5), field(1, 5), field(0, 1)],
-            PixelFormat::X1R5G5B5 => [field(10, 5), field(5, 5), field(0, 5), NONE],
-            PixelFormat::A1R5G5B5 => [field(10, 5), field(5, 5), field(0, 5), field(15, 1)],
-            PixelFormat::R8G8B8 => [field(16, 8), field(8, 8), field(0, 8), NONE],
-            PixelFormat::X8R8G8B8 => [field(16, 8), field(8, 8), field(0, 8), NONE],
-            PixelFormat::A8R8G8B8 => [field(16, 8), field(8, 8), field(0, 8), field(24, 8)],
-            PixelFormat::X8B8G8R8 => [field(0, 8), field(8, 8), field(16, 8), NONE],
-            PixelFormat::A8B8G8R8 => [field(0, 8), field(8, 8), field(16, 8), field(24, 8)],
-            PixelFormat::X2R10G10B10 => [field(20, 10), field(10, 10), field(0, 10), NONE],
-            PixelFormat::A2R10G10B10 => [field(20, 10), field(10, 10), field(0, 10), field(30, 2)],
-        }
+        let [red, green, blue, alpha] = self.layout().fields;
+        [field(red), field(green), field(blue), field(alpha)]
     }
 
     /// Bytes of a pixel.
@@ -209,14 +176,11 @@ impl PixelFormat {
     /// assert_eq!(fanlight::PixelFormat::R8G8B8.bytes(), 3);
     /// ```
     pub const fn bytes(self) -> usize {
-        match self {
-            PixelFormat::R5G6B5
-            | PixelFormat::R5G5B5A1
-            | PixelFormat::X1R5G5B5
-            | PixelFormat::A1R5G5B5 => 2,
-            PixelFormat::R8G8B8 => 3,
-            _ => 4,
-        }
+        self.layout().bits as usize / 8
+    }
+
+    const fn layout(self) -> &'static PixelLayout {
+        &FORMATS[self as usize]
     }
 
     /// A colour as it is stored. Unused bits are set: hardware that takes them for alpha then shows
@@ -444,6 +408,15 @@ impl fmt::Display for Geometry {
 mod tests {
     use super::*;
     use embedded_graphics::pixelcolor::{raw::RawU16, Rgb555, Rgb565};
+
+    #[test]
+    fn fb_formats_are_in_the_order_of_the_abi() {
+        assert_eq!(PixelFormat::ALL.len(), FORMATS.len());
+        for (format, layout) in PixelFormat::ALL.into_iter().zip(FORMATS) {
+            assert_eq!(format!("{format:?}").to_lowercase(), layout.name);
+            assert_eq!(format.name(), layout.name);
+        }
+    }
 
     /// embedded-graphics has these layouts. It rounds where we repeat bits.
     #[test]

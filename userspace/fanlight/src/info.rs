@@ -10,7 +10,7 @@ use crate::geometry::{Geometry, PixelFormat};
 
 /// Makes an enum of the driver's numbers, with sysfs's names for them.
 macro_rules! numbered {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal, $text:literal;)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:path, $text:literal;)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
@@ -55,11 +55,11 @@ numbered! {
     /// ```
     Kind {
         /// Plain memory or registers.
-        Memory = 1, "memory";
+        Memory = abi::KIND_MEMORY, "memory";
         /// A picture, which may be on a screen.
-        Framebuffer = 2, "framebuffer";
+        Framebuffer = abi::KIND_FRAMEBUFFER, "framebuffer";
         /// A log ring.
-        Log = 3, "log";
+        Log = abi::KIND_LOG, "log";
     }
 }
 
@@ -71,11 +71,11 @@ numbered! {
     /// ```
     Backing {
         /// Reserved memory, SRAM, or registers.
-        Carveout = 1, "carveout";
+        Carveout = abi::BACKING_CARVEOUT, "carveout";
         /// Contiguous pages of the kernel.
-        Contiguous = 2, "contiguous";
+        Contiguous = abi::BACKING_CONTIGUOUS, "contiguous";
         /// Scattered pages of the kernel.
-        Vmalloc = 3, "vmalloc";
+        Vmalloc = abi::BACKING_VMALLOC, "vmalloc";
     }
 }
 
@@ -87,40 +87,27 @@ numbered! {
     /// ```
     Cache {
         /// Not cached; stores may be gathered. Reading is slow.
-        WriteCombine = 1, "writecombine";
+        WriteCombine = abi::CACHE_WRITECOMBINE, "writecombine";
         /// Device memory: every access as the program does it, and aligned ones only.
-        NonCached = 2, "noncached";
+        NonCached = abi::CACHE_NONCACHED, "noncached";
         /// Cached as any memory.
-        Cached = 3, "cached";
+        Cached = abi::CACHE_CACHED, "cached";
     }
 }
 
-/// Who shows a framebuffer.
-///
-/// ```
-/// assert_eq!(fanlight::Scanout::Ramfb.to_string(), "ramfb");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Scanout {
-    /// Nobody: it is memory with a geometry.
-    None,
-    /// QEMU's ramfb device.
-    Ramfb,
-    /// The Raspberry Pi's firmware.
-    Rpi,
-    /// A number that this library does not know: the driver is newer.
-    Unknown(u32),
-}
-
-impl fmt::Display for Scanout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Scanout::None => "none",
-            Scanout::Ramfb => "ramfb",
-            Scanout::Rpi => "rpi",
-            Scanout::Unknown(_) => "unknown",
-        })
+numbered! {
+    /// Who shows a framebuffer.
+    ///
+    /// ```
+    /// assert_eq!(fanlight::Scanout::Ramfb.to_string(), "ramfb");
+    /// ```
+    Scanout {
+        /// Nobody: it is memory with a geometry.
+        None = abi::SCANOUT_NONE, "none";
+        /// QEMU's ramfb device.
+        Ramfb = abi::SCANOUT_RAMFB, "ramfb";
+        /// The Raspberry Pi's firmware.
+        Rpi = abi::SCANOUT_RPI, "rpi";
     }
 }
 
@@ -200,7 +187,7 @@ impl Info {
     /// What the structure of the ABI says.
     pub(crate) fn from_abi(raw: &abi::Info) -> Self {
         let name = raw.name.split(|byte| *byte == 0).next().unwrap_or_default();
-        let right = |bit: u32| raw.rights & (1 << bit) != 0;
+        let right = |bit: u32| raw.rights & bit != 0;
         Self {
             abi: Some(raw.abi),
             name: String::from_utf8_lossy(name).into_owned(),
@@ -209,10 +196,10 @@ impl Info {
             backing: Backing::from_number(raw.backing),
             cache: Cache::from_number(raw.cache),
             rights: Rights {
-                read: right(0),
-                write: right(1),
-                map_read: right(2),
-                map_write: right(3),
+                read: right(abi::RIGHT_READ),
+                write: right(abi::RIGHT_WRITE),
+                map_read: right(abi::RIGHT_MAP_READ),
+                map_write: right(abi::RIGHT_MAP_WRITE),
             },
             size: raw.size,
             offset: raw.offset,
@@ -220,12 +207,7 @@ impl Info {
             geometry: PixelFormat::from_fourcc(raw.format)
                 .and_then(|format| Geometry::new(raw.width, raw.height, raw.stride, format)),
             pages: raw.pages,
-            scanout: match raw.scanout {
-                0 => Scanout::None,
-                1 => Scanout::Ramfb,
-                2 => Scanout::Rpi,
-                other => Scanout::Unknown(other),
-            },
+            scanout: Scanout::from_number(raw.scanout),
             reg_io_width: Some(raw.reg_io_width).filter(|width| [1, 2, 4].contains(width)),
         }
     }
@@ -262,11 +244,7 @@ impl Info {
             phys: None,
             geometry: geometry_from_text(&attribute("geometry")),
             pages: 1,
-            scanout: match attribute("scanout").as_str() {
-                "ramfb" => Scanout::Ramfb,
-                "rpi" => Scanout::Rpi,
-                _ => Scanout::None,
-            },
+            scanout: Scanout::from_text(&attribute("scanout")),
             reg_io_width: None,
         })
     }

@@ -4,9 +4,14 @@
 //!
 //! C header: [`include/uapi/linux/fb.h`](srctree/include/uapi/linux/fb.h)
 
-use crate::{
+pub(crate) mod geometry;
+pub(crate) mod scanout;
+
+use self::{
     geometry::Geometry,
-    scanout::Scanout,
+    scanout::Scanout, //
+};
+use crate::{
     sys::{
         abi::{
             FbBitfield,

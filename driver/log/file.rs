@@ -6,7 +6,7 @@
 //! differences: a buffer too short for a record loses no record, and the log of an earlier boot
 //! ends: read() returns 0 there, and a gap in its numbers is no error.
 
-mod watch;
+mod poll;
 
 use crate::{
     log::{
@@ -23,10 +23,6 @@ use crate::{
         USER, //
     },
     sys::{
-        abi::{
-            LogStats,
-            Watermark, //
-        },
         file::{
             may_read_kmsg,
             OpenFile,
@@ -38,6 +34,11 @@ use crate::{
             TryCell, //
         },
         wait::Waiters, //
+    },
+    uapi::{
+        self,
+        LogStats,
+        Watermark, //
     }, //
 };
 use kernel::{
@@ -273,9 +274,9 @@ impl LogFile {
     /// Chooses the form of what read() delivers.
     pub(crate) fn set_form(&self, form: u32, file: OpenFile<'_>) -> Result {
         let form = match form {
-            0 => Form::Kmsg,
-            1 => Form::Text,
-            2 => Form::Binary,
+            uapi::FORM_KMSG => Form::Kmsg,
+            uapi::FORM_TEXT => Form::Text,
+            uapi::FORM_BINARY => Form::Binary,
             _ => return Err(EINVAL),
         };
         let mut buffers = self.claim_buffers(file)?;

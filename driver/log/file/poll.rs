@@ -20,7 +20,8 @@ use crate::{
             should_stop, //
         },
         wait::Threshold, //
-    }, //
+    },
+    uapi::Watermark, //
 };
 use kernel::bindings;
 
@@ -35,6 +36,11 @@ enum Seen {
     /// A record of this time.
     Record(u64),
     Loss,
+}
+
+/// Whether it asks for more than one record.
+fn waits_for_more(watermark: &Watermark) -> bool {
+    watermark.records > 1 || watermark.bytes > 0 || watermark.delay_us > 0
 }
 
 impl LogFile {
@@ -56,7 +62,7 @@ impl LogFile {
             };
         };
         let events = if file.is_writable() { WRITABLE } else { 0 };
-        if !watermark.is_modest() {
+        if !waits_for_more(&watermark) {
             // Set before the look, so that a record that comes in between wakes.
             self.log.arm(&Threshold::ANY);
             if self.log.is_gone() {

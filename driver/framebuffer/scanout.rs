@@ -8,7 +8,7 @@ mod ramfb;
 mod rpi;
 
 use crate::{
-    geometry::{
+    framebuffer::geometry::{
         Geometry,
         ScanoutKind, //
     },

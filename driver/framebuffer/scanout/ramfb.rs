@@ -8,7 +8,7 @@ use super::{
     Scanout, //
 };
 use crate::{
-    geometry::Geometry,
+    framebuffer::geometry::Geometry,
     spec::Refusal,
     sys::{
         contiguous::zero_page,

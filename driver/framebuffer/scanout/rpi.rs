@@ -11,7 +11,7 @@ use super::{
     Scanout, //
 };
 use crate::{
-    geometry::Geometry,
+    framebuffer::geometry::Geometry,
     spec::Refusal,
     sys::{
         display::{

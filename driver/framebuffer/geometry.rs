@@ -4,12 +4,19 @@
 //!
 //! The property names and formats are those of simple-framebuffer.
 
-use crate::spec::{
-    invalid,
-    read_choice,
-    read_string,
-    read_u32,
-    Refusal, //
+use crate::{
+    spec::{
+        invalid,
+        read_choice,
+        read_string,
+        read_u32,
+        Refusal, //
+    },
+    uapi::{
+        self,
+        PixelLayout,
+        FORMATS, //
+    }, //
 };
 use core::fmt::Write;
 use kernel::{
@@ -17,60 +24,13 @@ use kernel::{
     prelude::*, //
 };
 
-/// The order of a pixel's bits.
-#[derive(Clone, Copy)]
-pub(crate) struct PixelFormat {
-    /// As simple-framebuffer names it.
-    pub(crate) name: &'static str,
-    /// As DRM does.
-    pub(crate) fourcc: u32,
-    /// Bits of a pixel.
-    pub(crate) bits: u32,
-    /// First bit and number of bits of red, green, blue and alpha.
-    pub(crate) fields: [(u32, u32); 4],
-}
-
-const fn fourcc(code: &[u8; 4]) -> u32 {
-    u32::from_le_bytes(*code)
-}
-
-const fn format(
-    name: &'static str,
-    code: &[u8; 4],
-    bits: u32,
-    fields: [(u32, u32); 4],
-) -> PixelFormat {
-    PixelFormat {
-        name,
-        fourcc: fourcc(code),
-        bits,
-        fields,
-    }
-}
-
-/// The formats there are; names and layouts as in include/linux/platform_data/simplefb.h.
-#[rustfmt::skip]
-const FORMATS: [PixelFormat; 11] = [
-    format("r5g6b5", b"RG16", 16, [(11, 5), (5, 6), (0, 5), (0, 0)]),
-    format("r5g5b5a1", b"RA15", 16, [(11, 5), (6, 5), (1, 5), (0, 1)]),
-    format("x1r5g5b5", b"XR15", 16, [(10, 5), (5, 5), (0, 5), (0, 0)]),
-    format("a1r5g5b5", b"AR15", 16, [(10, 5), (5, 5), (0, 5), (15, 1)]),
-    format("r8g8b8", b"RG24", 24, [(16, 8), (8, 8), (0, 8), (0, 0)]),
-    format("x8r8g8b8", b"XR24", 32, [(16, 8), (8, 8), (0, 8), (0, 0)]),
-    format("a8r8g8b8", b"AR24", 32, [(16, 8), (8, 8), (0, 8), (24, 8)]),
-    format("x8b8g8r8", b"XB24", 32, [(0, 8), (8, 8), (16, 8), (0, 0)]),
-    format("a8b8g8r8", b"AB24", 32, [(0, 8), (8, 8), (16, 8), (24, 8)]),
-    format("x2r10g10b10", b"XR30", 32, [(20, 10), (10, 10), (0, 10), (0, 0)]),
-    format("a2r10g10b10", b"AR30", 32, [(20, 10), (10, 10), (0, 10), (30, 2)]),
-];
-
 /// What hardware shows a framebuffer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum ScanoutKind {
-    None = 0,
-    Ramfb = 1,
-    RpiFirmware = 2,
+    None = uapi::SCANOUT_NONE,
+    Ramfb = uapi::SCANOUT_RAMFB,
+    RpiFirmware = uapi::SCANOUT_RPI,
 }
 
 impl ScanoutKind {
@@ -95,7 +55,7 @@ pub(crate) struct Geometry {
     pub(crate) stride: u32,
     /// Screens that the window holds, one below the other.
     pub(crate) pages: u32,
-    pub(crate) format: PixelFormat,
+    pub(crate) format: PixelLayout,
     pub(crate) scanout: ScanoutKind,
 }
 
