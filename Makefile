@@ -122,6 +122,9 @@ model: toolchain ## run the log's ring under loom, and under Miri if rustup's ni
 check: toolchain ## check formatting, lints, licences and device-tree bindings
 	@$(inside) check
 
+rust-analyzer: toolchain ## write driver/rust-project.json, by which an editor understands the driver
+	@$(inside) rust-analyzer
+
 kernel: toolchain ## build the kernel
 	@$(inside) kernel
 
@@ -185,7 +188,7 @@ clean: ## remove build/ and this tree's compiled user space; kernels and the ima
 clean-cache: ## remove the cache as well: everything is built anew next time
 	rm -rf build $(FANLIGHT_CACHE)
 
-.PHONY: help run guest image crates flash test bench bench-table bench-doc model check kernel driver userspace manual quick-image toolchain host-deps clean clean-cache
+.PHONY: help run guest image crates flash test bench bench-table bench-doc model check rust-analyzer kernel driver userspace manual quick-image toolchain host-deps clean clean-cache
 
 # Make's own processes share their job slots with the kernel's and cargo's.
 inside = env -u MAKEFLAGS $(if $(filter none,$(SDK)),,mk/sdk) make -f mk/build.mk -j $$(nproc) --no-print-directory

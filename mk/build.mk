@@ -32,7 +32,7 @@ examples := $(patsubst userspace/fanlight/examples/%.rs,build/userspace/examples
 # Not optimized: it waits for QEMU all day, and is built while somebody waits.
 runner := $(CARGO_TARGET_DIR)/debug/fanlight-runner
 
-.PHONY: run guest test model check kernel driver userspace quick-image runner
+.PHONY: run guest test model check rust-analyzer kernel driver userspace quick-image runner
 kernel: $(kernel)/ready
 driver: $(module)
 quick-image: $(image)
@@ -108,6 +108,14 @@ guest: $(if $(CLIENTS),clients)
 
 check: $(kernel)/ready
 	@mk/check $(kernel)
+
+# By the kernel's own script, which writes to the directory of the objects.
+rust-analyzer: $(module)
+	@$(step) "rust-analyzer" $(logs)/rust-analyzer.log \
+		$(MAKE) -C $(kernel) ARCH=arm LLVM=1 M=$(CURDIR)/driver MO=$(CURDIR)/$(dir $(module))driver rust-analyzer
+	@python3 -c 'import json, sys; p = json.load(sys.stdin); \
+		[c["cfg"].append("fanlight_driver") for c in p["crates"] if c["display_name"] == "fanlight_main"]; \
+		json.dump(p, sys.stdout)' <$(dir $(module))driver/rust-project.json >driver/rust-project.json
 
 model:
 	@RUSTFLAGS='--cfg loom' $(step) "ring under loom" $(logs)/loom.log \

@@ -21,7 +21,7 @@
 //! # What makes a record valid
 //!
 //! Word 1 of a record is a sum over its other words, seeded by the salt and the serial of its
-//! block: see [`Sum`]. It follows that
+//! block: see `Sum`. It follows that
 //!
 //! - a record that is half written, or of which some stores were lost, is not valid, in whatever
 //!   order they arrived; so appending needs neither a barrier nor an invalid mark;

@@ -1,0 +1,30 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# driver/Makefile, for those who build the driver for their own kernel. KTAP.
+set -u
+# shellcheck source=tests/ktap.sh
+. tests/ktap.sh
+kernel=$(mk/kernel dir)
+out=build/driver-makefile
+
+echo "KTAP version 1"
+echo "1..2"
+
+said=$(make -C driver KDIR=/nowhere 2>&1)
+echo "$said" | grep -q 'KDIR=/nowhere is no kernel that was built with CONFIG_RUST=y'
+result build_driver_makefile_names_a_directory_that_is_no_kernel
+
+name=build_driver_makefile_builds_the_module_for_any_kernel
+if [ -e "$kernel/ready" ]; then
+	# A copy: it builds where the sources are.
+	rm -rf "$out"
+	mkdir -p build
+	cp -r driver "$out"
+	said=$(env -u MAKEFLAGS make -C "$out" KDIR="$kernel" ARCH=arm LLVM=1 2>&1 | tail -n 5)
+	[ -s "$out/fanlight.ko" ]
+	result "$name"
+	rm -rf "$out"
+else
+	echo "ok 2 $name # SKIP no kernel was built: run \`make kernel\`"
+fi
