@@ -2,15 +2,16 @@
 
 //! fanlight: a window on board memory and on the kernel's log.
 //!
-//! One platform driver, matched from a device-tree node; each child of the node is a window, served as a character
-//! device `/dev/fanlight<N>/<window>`. The layers, from the top:
+//! One platform driver, matched from a device-tree node; each child of the node is a window, served
+//! as a character device `/dev/fanlight<N>/<window>`. The layers, from the top:
 //!
 //! - [`driver`]: probe and unbind; [`instance`]: one node's windows, numbering;
 //! - [`spec`]: what the device tree asks for, checked; [`refusal`]: why it cannot be had;
-//! - [`window`]: one window and its files' operations; [`attributes`], [`stats`]: what sysfs and debugfs say of it;
+//! - [`window`]: one window and its files' operations; [`attributes`], [`stats`]: what sysfs and
+//!   debugfs say of it;
 //! - what a window can be: [`memory`], [`framebuffer`], [`log`];
-//! - [`uapi`], [`ring`]: the ABI and the log's format, shared with user space; [`sys`]: safe types over the kernel's C
-//!   interfaces, the only place with `unsafe`.
+//! - [`uapi`], [`ring`]: the ABI and the log's format, shared with user space; [`sys`]: safe types
+//!   over the kernel's C interfaces, the only place with `unsafe`.
 
 mod attributes;
 mod driver;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! One address space for all of a device's files, so that all their mappings can be found and taken back at once.
+//! One address space for all of a device's files, so that all their mappings can be found and taken
+//! back at once.
 //!
-//! Every device node has an inode of its own, and a second `mknod` makes another: a mapping is found through the address
-//! space of the file it was made from. DRM and vfio give their devices one anonymous inode for this
-//! (`drivers/gpu/drm/drm_drv.c`, `drivers/vfio/device_cdev.c`), and so does this.
+//! Every device node has an inode of its own, and a second `mknod` makes another: a mapping is
+//! found through the address space of the file it was made from. DRM and vfio give their devices
+//! one anonymous inode for this (`drivers/gpu/drm/drm_drv.c`, `drivers/vfio/device_cdev.c`), and so
+//! does this.
 
 use super::ffi;
 use core::ptr::NonNull;

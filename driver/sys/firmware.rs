@@ -2,7 +2,8 @@
 
 //! The Raspberry Pi's firmware, through its mailbox.
 //!
-//! C header: [`include/soc/bcm2835/raspberrypi-firmware.h`](srctree/include/soc/bcm2835/raspberrypi-firmware.h)
+//! C header:
+//! [`include/soc/bcm2835/raspberrypi-firmware.h`](srctree/include/soc/bcm2835/raspberrypi-firmware.h)
 
 use super::ffi;
 use kernel::{
@@ -10,10 +11,11 @@ use kernel::{
     prelude::*, //
 };
 
-/// Sends a list of property tags, each `[tag, bytes, bytes, values…]`, and takes the answers in the same place.
+/// Sends a list of property tags, each `[tag, bytes, bytes, values…]`, and takes the answers in the
+/// same place.
 ///
-/// `ENODEV` where there is no such firmware, `EPROBE_DEFER` where its driver is not there yet, `EINVAL` where it did not
-/// understand a tag. May sleep.
+/// `ENODEV` where there is no such firmware, `EPROBE_DEFER` where its driver is not there yet,
+/// `EINVAL` where it did not understand a tag. May sleep.
 pub(crate) fn property_list(tags: &mut [u32]) -> Result {
     let bytes = core::mem::size_of_val(tags);
     // SAFETY: `tags` may be read and written for `bytes` bytes.

@@ -21,7 +21,8 @@
 
 #define FW_CFG_DMA	16	/* the register for the address of a request, big-endian */
 #define FW_CFG_SIZE	(FW_CFG_DMA + 8)
-#define FW_CFG_ERROR	BIT(0)	/* in the control word, when the device has done its work */
+/* in the control word, when the device has done its work */
+#define FW_CFG_ERROR	BIT(0)
 
 struct fw_cfg_request {
 	__be32 control;

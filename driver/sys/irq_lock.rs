@@ -2,8 +2,9 @@
 
 //! A spinlock that may be taken in any context but NMI: `raw_spin_lock_irqsave`.
 //!
-//! C header: [`include/linux/spinlock.h`](srctree/include/linux/spinlock.h). The kernel crate's `SpinLock` has no form that
-//! masks interrupts before 7.3, and is not raw, as a lock taken below printk has to be.
+//! C header: [`include/linux/spinlock.h`](srctree/include/linux/spinlock.h). The kernel crate's
+//! `SpinLock` has no form that masks interrupts before 7.3, and is not raw, as a lock taken below
+//! printk has to be.
 
 use super::ffi;
 use core::marker::PhantomData;
@@ -44,7 +45,8 @@ impl IrqLock {
         IrqGuard::new(self, flags)
     }
 
-    /// The same without waiting: `None` when somebody has it, perhaps the context that this one interrupted.
+    /// The same without waiting: `None` when somebody has it, perhaps the context that this one
+    /// interrupted.
     pub(crate) fn try_lock(&self) -> Option<IrqGuard<'_>> {
         let mut flags = 0;
         // SAFETY: `raw` was initialised in `new`.

@@ -2,8 +2,9 @@
 
 //! Safe types over the kernel interfaces that the kernel crate does not cover.
 //!
-//! All of the driver's `unsafe` is below this module. Each file is one interface: what it takes from C is declared in
-//! [`ffi`] or comes from `kernel::bindings`; what it gives to the rest of the driver needs no `unsafe` to use.
+//! All of the driver's `unsafe` is below this module. Each file is one interface: what it takes
+//! from C is declared in [`ffi`] or comes from `kernel::bindings`; what it gives to the rest of the
+//! driver needs no `unsafe` to use.
 
 pub(crate) mod abi;
 pub(crate) mod address_space;

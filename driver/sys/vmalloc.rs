@@ -24,14 +24,15 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `addr` is the start of a live vmalloc area of `pages.len()` pages, one at least, and `pages[i]` is the page behind its
-/// `i`th page.
+/// `addr` is the start of a live vmalloc area of `pages.len()` pages, one at least, and `pages[i]`
+/// is the page behind its `i`th page.
 pub(crate) struct VmallocArea {
     addr: NonNull<u8>,
     pages: KVVec<*mut bindings::page>,
 }
 
-// SAFETY: the area is plain memory; all accesses to its contents are by atomics or by raw copies that allow for races.
+// SAFETY: the area is plain memory; all accesses to its contents are by atomics or by raw copies
+// that allow for races.
 unsafe impl Send for VmallocArea {}
 // SAFETY: as above.
 unsafe impl Sync for VmallocArea {}
@@ -74,7 +75,8 @@ impl VmallocArea {
     /// The header of the log ring at the start of the area.
     pub(crate) fn ring_header(&self) -> &Header {
         static_assert!(core::mem::size_of::<Header>() <= PAGE_SIZE);
-        // SAFETY: there is at least a page; the header is made of atomics, for which any bits are valid.
+        // SAFETY: there is at least a page; the header is made of atomics, for which any bits are
+        // valid.
         unsafe { self.addr.cast().as_ref() }
     }
 
@@ -83,8 +85,8 @@ impl VmallocArea {
         let Some(len) = self.size().checked_sub(offset) else {
             return &[];
         };
-        // SAFETY: the range is inside the area by the check above, `Word` is an atomic `u32` for which any bits are
-        // valid, and `offset` is rounded down to its alignment.
+        // SAFETY: the range is inside the area by the check above, `Word` is an atomic `u32` for
+        // which any bits are valid, and `offset` is rounded down to its alignment.
         unsafe { core::slice::from_raw_parts(self.addr.as_ptr().add(offset & !3).cast(), len / 4) }
     }
 

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! fanlight_bench: the producers that `make bench` compares, which exist only inside the kernel. Never shipped.
+//! fanlight_bench: the producers that `make bench` compares, which exist only inside the kernel.
+//! Never shipped.
 //!
 //! Files below `/sys/kernel/debug/fanlight_bench/`, one user at a time:
 //!
-//! - `run`, written `KIND LEN COUNT`: does the work `COUNT` times; then `result` holds the nanoseconds it took;
+//! - `run`, written `KIND LEN COUNT`: does the work `COUNT` times; then `result` holds the
+//!   nanoseconds it took;
 //! - `worst`, written the same: then `result` holds the nanoseconds that the slowest of them took;
-//! - `emit`, written `KIND LEN FIRST COUNT PAUSE`: makes records that tell their numbers, from `FIRST` on, and sleeps for
-//!   `PAUSE` microseconds after each;
+//! - `emit`, written `KIND LEN FIRST COUNT PAUSE`: makes records that tell their numbers, from
+//!   `FIRST` on, and sleeps for `PAUSE` microseconds after each;
 //! - `console`, written `1` or `0`: registers a console that discards messages, or unregisters it;
 //! - `result`, read: the result of the last `run` or `worst`;
 //! - `idle`, read: nanoseconds that the processor was idle for since boot.
 //!
 //! Both are hexadecimal: 32-bit ARM kernels have no division of 64-bit numbers for Rust's decimals.
-//! The kinds are in `helpers.h`. Loading the module also makes a UIO device of 1 MiB of scattered pages.
+//! The kinds are in `helpers.h`. Loading the module also makes a UIO device of 1 MiB of scattered
+//! pages.
 
 mod sys;
 

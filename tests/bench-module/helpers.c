@@ -42,7 +42,7 @@ static void *uio_memory, *uio_large_memory;
 static void *table;
 static struct trace_array *trace;
 
-/* relay ---------------------------------------------------------------------------------------------------------- */
+/* relay */
 
 static struct dentry *create_buf_file(const char *name, struct dentry *parent, umode_t mode, struct rchan_buf *buf,
 				      int *is_global)
@@ -97,7 +97,7 @@ static void relay_write_header(size_t len)
 	relay_write(relay, record, sizeof(record->header) + len);
 }
 
-/* The ring buffer that ftrace is made of ------------------------------------------------------------------------- */
+/* The ring buffer that ftrace is made of */
 
 static void ring_buffer_put(size_t len)
 {
@@ -109,7 +109,7 @@ static void ring_buffer_put(size_t len)
 	ring_buffer_unlock_commit(ring);
 }
 
-/* The instance that trace_instance=boot_map@... on the command line maps to reserved memory ---------------------- */
+/* The instance that trace_instance=boot_map@... on the command line maps to reserved memory */
 
 static int boot_map_init(void)
 {
@@ -119,7 +119,7 @@ static int boot_map_init(void)
 	return trace ? 0 : -ENODEV;
 }
 
-/* A console that discards what it is called for: the least that any console can cost -------------------------- */
+/* A console that discards what it is called for: the least that any console can cost */
 
 static void discard(struct console *con, struct nbcon_write_context *wctxt)
 {
@@ -226,8 +226,8 @@ static __always_inline void once(int kind, size_t len)
 }
 
 /*
- * Mark the instructions between the two for tests/bench/plugin/count.c, which looks for the pair. No
- * compiler generates the first instruction of it.
+ * Mark the instructions between the two for tests/bench/plugin/count.c, which looks for the pair.
+ * No compiler generates the first instruction of it.
  */
 #define MARK(number) asm volatile("and r4, r4, r4\n\tmovw ip, %0" :: "i" (0xb300 + (number)) : "ip", "memory")
 #define MARK_END 0xff
@@ -339,7 +339,7 @@ void fanlight_bench_emit(int kind, size_t len, size_t first, size_t count, size_
 	}
 }
 
-/* Idle time, which the kernel itself counts in ticks or microseconds ------------------------------------------------ */
+/* Idle time, which the kernel itself counts in ticks or microseconds */
 
 static bool idle_probed;
 static DEFINE_PER_CPU(u64, idle_since);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The loops that are measured. They are C because what they call is inline or a macro; each works on one record of `len`
- * bytes, `count` times, with interrupts off a thousand records at a time, and returns the nanoseconds that took or a
- * negative errno.
+ * The loops that are measured. They are C because what they call is inline or a macro; each works
+ * on one record of `len` bytes, `count` times, with interrupts off a thousand records at a time,
+ * and returns the nanoseconds that took or a negative errno.
  */
 #ifndef FANLIGHT_BENCH_HELPERS_H
 #define FANLIGHT_BENCH_HELPERS_H
@@ -30,8 +30,8 @@ s64 fanlight_bench_run(int kind, size_t len, size_t count);
 s64 fanlight_bench_worst(int kind, size_t len, size_t count);
 
 /*
- * The text of records: `len` bytes that name the record's number, so that a reader can check it. Interrupts are on; after
- * each record it sleeps for `pause` microseconds, if that is not 0.
+ * The text of records: `len` bytes that name the record's number, so that a reader can check it.
+ * Interrupts are on; after each record it sleeps for `pause` microseconds, if that is not 0.
  */
 void fanlight_bench_emit(int kind, size_t len, size_t first, size_t count, size_t pause);
 

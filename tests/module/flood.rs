@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Records and messages from every context, so that who reads them can tell whether each came, once, whole and in order.
+//! Records and messages from every context, so that who reads them can tell whether each came,
+//! once, whole and in order.
 //!
-//! - `flood`, written `COUNT WRITER MARK`: `COUNT` records by `fanlight_log()` from task context on the writer's processor,
-//!   some of them under a raw spinlock or as in an NMI, while a hard and a soft interrupt on the same processor write as
-//!   well. Returns when all is written. Several processes may do so at once.
+//! - `flood`, written `COUNT WRITER MARK`: `COUNT` records by `fanlight_log()` from task context on
+//!   the writer's processor, some of them under a raw spinlock or as in an NMI, while a hard and a
+//!   soft interrupt on the same processor write as well. Returns when all is written. Several
+//!   processes may do so at once.
 //! - `printk`, the same by printk, from a hard interrupt and under a raw spinlock in turns.
 //! - `cont`, written as the others: a message by printk, and one that continues it.
 //! - `hang`, written as the others: a message by printk, after which the processor does nothing
 //!   else any more.
-//! - `oops`: ends the process that writes by an oops, while it owns the log's lock if `locked` is written.
+//! - `oops`: ends the process that writes by an oops, while it owns the log's lock if `locked` is
+//!   written.
 //! - `sysrq`: does what the key that is written does, in an interrupt like that of a serial port.
-//! - `counts`: how many records each context has written, and how many of them were refused, since the module was loaded.
+//! - `counts`: how many records each context has written, and how many of them were refused, since
+//!   the module was loaded.
 //!
-//! The text of a record is `MARK STREAM N LETTERS`. The stream is `WRITER * 8 +` the number of the context; its `N` counts
-//! from 0, and says which letter it is and how often it comes: `fanlight-guest-tests` checks it.
+//! The text of a record is `MARK STREAM N LETTERS`. The stream is `WRITER * 8 +` the number of the
+//! context; its `N` counts from 0, and says which letter it is and how often it comes:
+//! `fanlight-guest-tests` checks it.
 
 use crate::sys::{
     self,

@@ -212,7 +212,8 @@ pub(crate) fn log(level: u32, text: &[u8]) -> Result {
 /// Appends a record whose text cannot be read: an oops while the log is locked.
 pub(crate) fn log_from_nowhere() {
     const NOWHERE: usize = 64;
-    // SAFETY: there is nothing at the address, so that the task ends by an oops, which is what the caller wants.
+    // SAFETY: there is nothing at the address, so that the task ends by an oops, which is what the
+    // caller wants.
     unsafe { fanlight_log(6, core::ptr::without_provenance(NOWHERE), 64) };
 }
 

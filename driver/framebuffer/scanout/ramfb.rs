@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! QEMU's `-device ramfb`: a display that shows guest memory as the file `etc/ramfb` of fw_cfg says.
+//! QEMU's `-device ramfb`: a display that shows guest memory as the file `etc/ramfb` of fw_cfg
+//! says.
 
 use super::{
     claim,
@@ -79,14 +80,16 @@ impl Scanout for Ramfb {
     }
 
     fn blank(&mut self) -> Result {
-        // There is no switch to turn it off. The smallest picture it takes fits the page of zeros, which is for ever.
+        // There is no switch to turn it off. The smallest picture it takes fits the page of zeros,
+        // which is for ever.
         self.configure(zero_page(), 16, 16, 16 * self.geometry.format.bits / 8)
     }
 }
 
 impl Drop for Ramfb {
     fn drop(&mut self) {
-        // Nobody can be told of an error here, and the device gives none for a picture that it took before.
+        // Nobody can be told of an error here, and the device gives none for a picture that it took
+        // before.
         let _ = self.blank();
     }
 }

@@ -40,8 +40,9 @@ pub fn write(directory: &Path, page: &Path, notes: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Behind this line the notes explain why goals are missed: each part begins with `### ` and the goals' names, with `; ` between
-/// them. The page has the parts of the goals that this sheet misses.
+/// Behind this line the notes explain why goals are missed: each part begins with `### ` and the
+/// goals' names, with `; ` between them. The page has the parts of the goals that this sheet
+/// misses.
 const EXPLANATIONS: &str = "<!-- explanations of missed goals -->";
 
 fn missed(sheet: &Sheet, explanations: &str) -> Result<String, Error> {

@@ -111,7 +111,8 @@ impl Sheet {
         Some(row.values[0])
     }
 
-    /// Results that are not the same twice, the worst first. Where what is counted is a race, that is said beside it.
+    /// Results that are not the same twice, the worst first. Where what is counted is a race, that
+    /// is said beside it.
     pub fn differences(&self) -> Vec<String> {
         let mut rows: Vec<&Row> = self
             .rows
@@ -144,7 +145,8 @@ pub fn is_race(row: &Row) -> bool {
     scheduled && row.values.iter().all(|value| *value > 0.0)
 }
 
-/// Of the times that one to four processors took for the same work each: how many times the work of one they do in a time.
+/// Of the times that one to four processors took for the same work each: how many times the work of
+/// one they do in a time.
 fn speeds(mut rows: Vec<Row>) -> Vec<Row> {
     let alone: Vec<(String, f64)> = rows
         .iter()

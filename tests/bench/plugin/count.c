@@ -4,13 +4,14 @@
  *
  *     qemu-system-arm ... -plugin count.so,out=counts.txt
  *
- * It counts between the two marks that MARK() in tests/bench-module/helpers.c puts around each loop of 1000 records, on
- * the only processor, with interrupts off. At QEMU's end it writes a line for each kind of work:
+ * It counts between the two marks that MARK() in tests/bench-module/helpers.c puts around each loop
+ * of 1000 records, on the only processor, with interrupts off. At QEMU's end it writes a line for
+ * each kind of work:
  *
  *     KIND LOOPS BARRIERS LDREX STREX
  *
- * An exclusive store under a condition counts also if the condition is false. Debian's packages have no
- * qemu-plugin.h: what is needed of it (API version 4, QEMU 9.2 and later) is declared here.
+ * An exclusive store under a condition counts also if the condition is false. Debian's packages
+ * have no qemu-plugin.h: what is needed of it (API version 4, QEMU 9.2 and later) is declared here.
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! All processors at work: how writers and readers get into each other's way. Booted with one to four of them, by the clock on
-//! the wall, and therefore only to be compared with each other: not a part of what counts instructions.
+//! All processors at work: how writers and readers get into each other's way. Booted with one to
+//! four of them, by the clock on the wall, and therefore only to be compared with each other: not a
+//! part of what counts instructions.
 
 use std::fs::File;
 use std::io::{Read, Write};

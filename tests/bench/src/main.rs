@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `fanlight-bench [--clock] [PART…]`: fanlight and its peers doing the same work in one boot.
 //!
-//! Made for QEMU's `-icount shift=0,sleep=off -smp 1`, where the guest's nanoseconds are instructions; with `--clock` they are
-//! what they are, as on a board. Prints lines of four fields with a tab between them: part, case, metric, value.
-//! `fanlight-bench-report` on the host makes a table of them.
+//! Made for QEMU's `-icount shift=0,sleep=off -smp 1`, where the guest's nanoseconds are
+//! instructions; with `--clock` they are what they are, as on a board. Prints lines of four fields
+//! with a tab between them: part, case, metric, value. `fanlight-bench-report` on the host makes a
+//! table of them.
 
 mod cores;
 mod device;
@@ -42,7 +43,8 @@ const PARTS: &[(&str, Part)] = &[
     ("frame", frame::frame),
     ("revoke", revoke::revoke),
     ("footprint", footprint::footprint),
-    // From here on there are many messages in printk's buffer, which every fanlight that is bound takes over.
+    // From here on there are many messages in printk's buffer, which every fanlight that is bound
+    // takes over.
     ("scale", scale::scale),
     ("drain", drain::drain),
     ("produce", produce::produce),
@@ -86,7 +88,8 @@ fn main() {
     device::prepare(!clock);
     PARTS.iter().for_each(|part| run(*part, true));
     UNASKED.iter().for_each(|part| run(*part, false));
-    // At the end: the host takes output when it has time, and the guest would hear of that in the middle of other work.
+    // At the end: the host takes output when it has time, and the guest would hear of that in the
+    // middle of other work.
     print!("{text}");
     if !failed.is_empty() {
         eprintln!("fanlight-bench: failed: {}", failed.join(", "));
@@ -94,8 +97,8 @@ fn main() {
     }
 }
 
-/// Does a part in a process of its own, which has nothing open or mapped from the parts before; and if it fails, it fails
-/// alone. Whether it succeeded, and its results.
+/// Does a part in a process of its own, which has nothing open or mapped from the parts before; and
+/// if it fails, it fails alone. Whether it succeeded, and its results.
 fn in_child(name: &'static str, part: Part, unit: &'static str) -> (bool, String) {
     let (mut from, mut to) = sys::pipe();
     let pid = sys::child(|| {

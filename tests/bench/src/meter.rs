@@ -14,7 +14,8 @@ pub struct Sheet {
 }
 
 impl Sheet {
-    /// Notes a result of the current part. What is `instructions` in the metric is written as the unit that it has.
+    /// Notes a result of the current part. What is `instructions` in the metric is written as the
+    /// unit that it has.
     pub fn put(&mut self, case: &str, metric: &str, value: f64) {
         let metric = metric.replace("instructions", self.unit);
         let _ = writeln!(self.text, "{}\t{case}\t{metric}\t{value:.4}", self.part);
@@ -40,7 +41,8 @@ pub fn time(work: impl FnOnce()) -> u64 {
 
 /// What the processor did, in whatever process, during `work`: without the time when it was idle.
 pub fn busy(work: impl FnOnce()) -> u64 {
-    // Between the instruction that waits for an interrupt and the next one; the interrupt itself is work.
+    // Between the instruction that waits for an interrupt and the next one; the interrupt itself is
+    // work.
     let idle = device::idle();
     let start = sys::now();
     work();
@@ -49,7 +51,8 @@ pub fn busy(work: impl FnOnce()) -> u64 {
     took.saturating_sub(idle)
 }
 
-/// What this process did itself in `work`, in the kernel and outside of it. Where it waits, others run or none does.
+/// What this process did itself in `work`, in the kernel and outside of it. Where it waits, others
+/// run or none does.
 pub fn own(work: impl FnOnce()) -> u64 {
     let start = sys::own_time();
     work();

@@ -40,8 +40,8 @@ pub fn produce(sheet: &mut Sheet) {
     device::put(PERSIST_LEVEL, &kept);
 }
 
-/// What tests/bench/plugin/count.c counts: each kind of work a thousand times, and the kind's number, by which mk/bench puts
-/// the plugin's counts into this sheet.
+/// What tests/bench/plugin/count.c counts: each kind of work a thousand times, and the kind's
+/// number, by which mk/bench puts the plugin's counts into this sheet.
 pub fn barriers(sheet: &mut Sheet) {
     let kept = device::get(PERSIST_LEVEL);
     device::put(PERSIST_LEVEL, "6");

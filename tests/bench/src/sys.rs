@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! System calls and mapped memory, as thin as they can be. Whatever fails ends the program: a benchmark that did something
-//! else than it says is worse than none.
+//! System calls and mapped memory, as thin as they can be. Whatever fails ends the program: a
+//! benchmark that did something else than it says is worse than none.
 
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
@@ -243,8 +243,8 @@ impl Map {
 
     /// The mapping as words that others may change.
     pub fn words(&self) -> &[fanlight_ring::Word] {
-        // SAFETY: The mapping is aligned to a page and has `len` bytes. A `Word` is an atomic word, of which any value is
-        // valid.
+        // SAFETY: The mapping is aligned to a page and has `len` bytes. A `Word` is an atomic word,
+        // of which any value is valid.
         unsafe { std::slice::from_raw_parts(self.address.cast(), self.len / 4) }
     }
 
@@ -252,7 +252,8 @@ impl Map {
     pub fn ring(&self) -> fanlight_ring::Ring<'_> {
         use fanlight_ring::{Header, Ring, Word, HEADER_SIZE};
         assert!(self.len > HEADER_SIZE);
-        // SAFETY: inside and aligned to a page; header and words are atomics, for which any bits are good.
+        // SAFETY: inside and aligned to a page; header and words are atomics, for which any bits
+        // are good.
         let (header, words) = unsafe {
             let words = self.address.cast::<u8>().add(HEADER_SIZE).cast::<Word>();
             (

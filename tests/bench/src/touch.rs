@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! 1 and 2: pages that are touched for the first time, and mappings that are made, touched and unmade.
+//! 1 and 2: pages that are touched for the first time, and mappings that are made, touched and
+//! unmade.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -9,7 +10,8 @@ use crate::meter::{least, time, Sheet};
 use crate::sys::{self, Map};
 
 pub const MIB: usize = 1 << 20;
-/// The clock has steps of 16 instructions: so many samples that it does not matter where they begin.
+/// The clock has steps of 16 instructions: so many samples that it does not matter where they
+/// begin.
 const ROUNDS: usize = 500;
 /// Ftrace's ring of the one processor.
 pub const TRACE: &str = "/sys/kernel/tracing/per_cpu/cpu0/trace_pipe_raw";
@@ -68,7 +70,8 @@ pub fn map(sheet: &mut Sheet) {
     for (name, file) in peers() {
         measure(name, &file, 0, MIB);
     }
-    // Two pages of positions come first, of which a reader maps one for itself; the data are there twice.
+    // Two pages of positions come first, of which a reader maps one for itself; the data are there
+    // twice.
     if let Some(ringbuf) = sys::bpf_ringbuf(MIB as u32) {
         measure("BPF ring buffer", &ringbuf, 4096, 4096 + MIB);
     }

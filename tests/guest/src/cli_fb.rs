@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight fb`: what it says it drew, what is in memory, what is on the screen and what it reads back are one.
+//! `fanlight fb`: what it says it drew, what is in memory, what is on the screen and what it reads
+//! back are one.
 
 use std::fs;
 use std::process::Command;
@@ -74,7 +75,8 @@ fn crc_in_memory(spec: &Spec) -> u32 {
                 .rev()
                 .fold(0_u32, |pixel, &byte| (pixel << 8) | u32::from(byte));
             for field in [var.red, var.green, var.blue] {
-                // Fewer bits are made eight as the screen's controller does it: the top ones are repeated below.
+                // Fewer bits are made eight as the screen's controller does it: the top ones are
+                // repeated below.
                 let value = (pixel >> field.offset) & ((1 << field.length) - 1);
                 rgb.push(((value << (8 - field.length)) | (value >> (2 * field.length - 8))) as u8);
             }

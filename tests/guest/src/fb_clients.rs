@@ -103,7 +103,8 @@ fn fb_client_fbcat_copies_r5g6b5() {
     let (width, height, pixels) = ppm(&picture);
     assert_eq!((width, height), (800, 480));
     for (number, rgb) in pixels.chunks(3).enumerate() {
-        // Some versions scale five bits up, some shift: what is full must be bright, and what is not must be black.
+        // Some versions scale five bits up, some shift: what is full must be bright, and what is
+        // not must be black.
         let lit = rgb.iter().map(|&sample| sample >= 0xf8).collect::<Vec<_>>();
         let dark = rgb.iter().map(|&sample| sample == 0).collect::<Vec<_>>();
         let full = [

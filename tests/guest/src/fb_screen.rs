@@ -100,7 +100,8 @@ fn fb_screen_comes_back_after_unbind_and_bind() {
     host::screen("before-unbind");
     {
         let _unbound = Unbound::new("fanlight");
-        // The window is no longer shown, whatever is: what is drawn there now is somebody else's memory.
+        // The window is no longer shown, whatever is: what is drawn there now is somebody else's
+        // memory.
         host::screen("unbound");
     }
     let fb = FB.open();

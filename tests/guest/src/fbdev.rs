@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The part of the fbdev ABI that a framebuffer window answers, as include/uapi/linux/fb.h has it on a 32-bit machine.
+//! The part of the fbdev ABI that a framebuffer window answers, as include/uapi/linux/fb.h has it
+//! on a 32-bit machine.
 
 use crate::sys::{self, Result};
 

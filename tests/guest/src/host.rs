@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Asks the host that booted this guest: for a picture of the screen, to keep a note over a reset, and so on.
+//! Asks the host that booted this guest: for a picture of the screen, to keep a note over a reset,
+//! and so on.
 //!
-//! The runner serves a Unix socket: a line goes out, a line comes back that begins with `ok` or `error`.
+//! The runner serves a Unix socket: a line goes out, a line comes back that begins with `ok` or
+//! `error`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;

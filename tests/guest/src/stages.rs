@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tests that go on after a reset of the machine.
 //!
-//! The host resets one and the same QEMU, so that memory survives, and runs the same command again. Which test is on,
-//! and in which of its stages, is kept by the host as a note. A test's result is printed in its last stage.
+//! The host resets one and the same QEMU, so that memory survives, and runs the same command again.
+//! Which test is on, and in which of its stages, is kept by the host as a note. A test's result is
+//! printed in its last stage.
 
 use std::fs;
 use std::time::Duration;
@@ -18,7 +19,8 @@ pub struct Staged {
     pub slow: bool,
 }
 
-/// The boots that may be reset: with two processors, four and one; in the second no message is suppressed.
+/// The boots that may be reset: with two processors, four and one; in the second no message is
+/// suppressed.
 pub const RESETS: &[&str] = &["resets"];
 pub const RESETS_AT_ANY_LEVEL: &[&str] = &["resets", "loud-resets", "lone-resets"];
 
@@ -58,7 +60,8 @@ pub fn run(tests: &[&Staged], options: &Options) -> Option<i32> {
         chosen.iter().for_each(|test| println!("{}", test.name));
         return None;
     }
-    // Without the host there is nobody to bring the machine back: they belong to a boot of their own.
+    // Without the host there is nobody to bring the machine back: they belong to a boot of their
+    // own.
     if chosen.is_empty() || options.boot.is_none() {
         return None;
     }

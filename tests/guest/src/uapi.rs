@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The ABI as driver/uapi/fanlight.h has it, written down a second time on purpose: a change of the driver's or the
-//! library's layout shows as a failed test, not as an agreement between the two.
+//! The ABI as driver/uapi/fanlight.h has it, written down a second time on purpose: a change of the
+//! driver's or the library's layout shows as a failed test, not as an agreement between the two.
 
 #![allow(dead_code, reason = "the ABI is written down whole")]
 

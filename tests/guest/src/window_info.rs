@@ -268,7 +268,8 @@ fn window_info_from_a_c_program_that_knows_only_the_header() {
 fn window_ioctl_unknown_is_enotty() {
     for spec in all().chain([&FB, &LOG]) {
         let window = spec.open();
-        // Our magic with a number that is not taken, the right number with a wrong size, a terminal's, a disk's.
+        // Our magic with a number that is not taken, the right number with a wrong size, a
+        // terminal's, a disk's.
         for request in [
             uapi::IOC_INFO | 0x7f,
             uapi::IOC_INFO ^ (4 << 16),

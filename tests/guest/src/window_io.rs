@@ -251,7 +251,8 @@ fn window_lseek_stays_within_the_window() {
                 spec.name
             );
         }
-        // Wherever a refused or a far seek leaves the position, nothing comes from there but what belongs there.
+        // Wherever a refused or a far seek leaves the position, nothing comes from there but what
+        // belongs there.
         assert_eq!(sys::lseek(fd, 0, SEEK_CUR), Ok(4), "{}", spec.name);
     }
 }

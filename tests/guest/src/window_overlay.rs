@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A node that comes with a device-tree overlay and goes with it: going is a revocation like any other.
+//! A node that comes with a device-tree overlay and goes with it: going is a revocation like any
+//! other.
 
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;

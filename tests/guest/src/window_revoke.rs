@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Revocation (rows 17 to 19): once the device is unbound, nobody reaches its memory, however it was mapped.
+//! Revocation (rows 17 to 19): once the device is unbound, nobody reaches its memory, however it
+//! was mapped.
 
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -250,8 +251,9 @@ fn window_revoke_gives_pollers_err_and_hup() {
     }
 }
 
-/// Opens the second log and reads all there is in it. It was just bound, perhaps: the boot's messages may still be on
-/// their way, or be lost to printk's own readers before they came. Behind a new one of ours there are none of those.
+/// Opens the second log and reads all there is in it. It was just bound, perhaps: the boot's
+/// messages may still be on their way, or be lost to printk's own readers before they came. Behind
+/// a new one of ours there are none of those.
 fn drained_log() -> dev::Window {
     let log = LOG2.open_with(libc::O_RDONLY);
     let mark = unique("drained");
@@ -429,7 +431,8 @@ fn window_revoke_lands_no_store_after_unbind_returned() {
 }
 
 fn window_revoke_says_revoked_in_info_or_enodev() {
-    // The attributes go with the device; if a reader holds one open, it reads an error or "revoked", never "live".
+    // The attributes go with the device; if a reader holds one open, it reads an error or
+    // "revoked", never "live".
     let path = CARVE_WC.sysfs().join("state");
     let file = sys::open(path.to_str().unwrap(), libc::O_RDONLY).unwrap();
     let _unbound = Unbound::new(NODE);

@@ -30,8 +30,8 @@ fn window_storm_of_1000_revocations_under_8_processes() {
     storm(1000);
 }
 
-/// What one of the processes does, as fast as it can: map, fault, store, fork, read, poll, unmap. Every access either works
-/// or is a SIGBUS; anything else ends the process.
+/// What one of the processes does, as fast as it can: map, fault, store, fork, read, poll, unmap.
+/// Every access either works or is a SIGBUS; anything else ends the process.
 fn trouble(first: usize, stop: &Signal) -> i32 {
     let specs = [CARVE_WC, CONTIG, TABLE, TABLE_NOW, LOG2];
     let mut n = first;
@@ -162,7 +162,8 @@ fn window_storm_of_random_system_calls_by_trinity() {
             .current_dir("/tmp")
             .output()
             .unwrap_or_else(|_| crate::skip!("trinity is not installed"));
-        // Its own exit status says little: the kernel's log, which the harness watches, says it all.
+        // Its own exit status says little: the kernel's log, which the harness watches, says it
+        // all.
         println!("{}: {:?}", spec.name, output.status);
     }
     assert!(FB.open().info().size > 0);

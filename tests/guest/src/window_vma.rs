@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What becomes of a mapping afterwards: flags, mremap, munmap, mprotect, madvise, mlock (rows 7 to 10, 12 to 14).
+//! What becomes of a mapping afterwards: flags, mremap, munmap, mprotect, madvise, mlock (rows 7 to
+//! 10, 12 to 14).
 
 use std::os::fd::AsRawFd;
 
@@ -299,7 +300,8 @@ fn window_madvise_dontneed_of_pfn_mapping_is_einval() {
 }
 
 fn window_madvise_dontneed_of_page_mapping_refaults_the_same_data() {
-    // The prefaulted table included: once its pages are gone from the map, the fault handler brings them back.
+    // The prefaulted table included: once its pages are gone from the map, the fault handler brings
+    // them back.
     for spec in PAGE_MAPPED {
         let map = spec.open().map();
         map.fill(41);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Readers of different ways and speeds under a flood: for each, delivered and lost are all that was written, nothing that is
-//! delivered is torn, and every writer's records are in order.
+//! Readers of different ways and speeds under a flood: for each, delivered and lost are all that
+//! was written, nothing that is delivered is torn, and every writer's records are in order.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use crate::dev::Spec;
 use crate::log::{append, number, stats, text, unique, Messages, Reader};
 use crate::sys::{Ended, Errno};
 
-/// A body from which a reader can tell that it is whole: as many letters as its number says, all the same.
+/// A body from which a reader can tell that it is whole: as many letters as its number says, all
+/// the same.
 pub fn body(mark: &str, writer: usize, n: usize) -> String {
     let letter = (b'a' + (n % 26) as u8) as char;
     format!(
@@ -67,7 +68,8 @@ impl Witnesses {
         }
     }
 
-    /// Writes the last record, and fails the test unless all of them have accounted for everything before it.
+    /// Writes the last record, and fails the test unless all of them have accounted for everything
+    /// before it.
     pub fn end(self) {
         append(&self.spec.open(), &self.last);
         for reader in self.readers {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Numbers as people write them. All of them are integers inside: floating point would be a tenth of this program.
+//! Numbers as people write them. All of them are integers inside: floating point would be a tenth
+//! of this program.
 
 use std::time::Duration;
 

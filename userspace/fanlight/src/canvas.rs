@@ -16,8 +16,8 @@ use crate::sys::Memory;
 /// A picture in memory that embedded-graphics can draw on: a page of a `Framebuffer`, or ordinary
 /// memory for pictures that are not, or not yet, on a screen.
 ///
-/// Colours are [`Rgb888`] whatever the format, and are converted as they are stored; a rectangle is converted once.
-/// What lies outside is not drawn.
+/// Colours are [`Rgb888`] whatever the format, and are converted as they are stored; a rectangle is
+/// converted once. What lies outside is not drawn.
 ///
 /// ```
 /// use embedded_graphics::pixelcolor::Rgb888;
@@ -230,10 +230,11 @@ impl Canvas {
         Ok(())
     }
 
-    /// Copies lines in that are already in the picture's own format, as many as there are in `pixels`.
+    /// Copies lines in that are already in the picture's own format, as many as there are in
+    /// `pixels`.
     ///
-    /// This is the fast way for a program that keeps its own picture: whole lines, one copy each, or a single copy where the
-    /// strides agree.
+    /// This is the fast way for a program that keeps its own picture: whole lines, one copy each,
+    /// or a single copy where the strides agree.
     ///
     /// # Errors
     ///
@@ -314,7 +315,8 @@ impl DrawTarget for Canvas {
             return Ok(());
         }
         let mut colours = colours.into_iter();
-        // Colours come for the whole area: those to the left, to the right and above are taken and dropped.
+        // Colours come for the whole area: those to the left, to the right and above are taken and
+        // dropped.
         let left = (visible.top_left.x - area.top_left.x) as usize;
         let above = (visible.top_left.y - area.top_left.y) as usize;
         let width = visible.size.width as usize;

@@ -23,10 +23,12 @@ use crate::window::{self, Part, Window};
 
 /// A framebuffer, mapped, that embedded-graphics can draw on.
 ///
-/// It is opened through the fbdev ioctls, so that any framebuffer with packed pixels in one of the formats of
-/// [`PixelFormat`](crate::PixelFormat) will do, be it fanlight's or another driver's `/dev/fb0`.
+/// It is opened through the fbdev ioctls, so that any framebuffer with packed pixels in one of the
+/// formats of [`PixelFormat`](crate::PixelFormat) will do, be it fanlight's or another driver's
+/// `/dev/fb0`.
 ///
-/// Drawing goes straight to the screen, until [`double_buffer`](Self::double_buffer) sends it to a hidden page.
+/// Drawing goes straight to the screen, until [`double_buffer`](Self::double_buffer) sends it to a
+/// hidden page.
 ///
 /// ```no_run
 /// use embedded_graphics::pixelcolor::Rgb888;
@@ -56,7 +58,8 @@ impl Framebuffer {
     ///
     /// # Errors
     ///
-    /// There is no such node, it may not be opened, or it is no framebuffer that this library can draw on.
+    /// There is no such node, it may not be opened, or it is no framebuffer that this library can
+    /// draw on.
     ///
     /// ```no_run
     /// let screen = fanlight::Framebuffer::open("/dev/fanlight0/fb")?;
@@ -142,7 +145,8 @@ impl Framebuffer {
         })
     }
 
-    /// Maps a plain file as if it were a framebuffer: for tests, and for pictures that other programs watch.
+    /// Maps a plain file as if it were a framebuffer: for tests, and for pictures that other
+    /// programs watch.
     ///
     /// # Errors
     ///
@@ -223,8 +227,9 @@ impl Framebuffer {
         self.shown
     }
 
-    /// Lets drawing go to a page that is not on the screen, until [`present`](Self::present) shows it. Says whether that is
-    /// so: with a single page drawing stays on the screen, and `present` does nothing.
+    /// Lets drawing go to a page that is not on the screen, until [`present`](Self::present) shows
+    /// it. Says whether that is so: with a single page drawing stays on the screen, and `present`
+    /// does nothing.
     ///
     /// The hidden page holds an older picture; draw all of it.
     ///

@@ -126,7 +126,8 @@ impl WindowEntry {
         &self.path
     }
 
-    /// What the driver tells of it; where the node may not be opened, what sysfs tells to everybody.
+    /// What the driver tells of it; where the node may not be opened, what sysfs tells to
+    /// everybody.
     ///
     /// # Errors
     ///
@@ -165,7 +166,8 @@ impl Instance {
     ///
     /// # Errors
     ///
-    /// [`Error::NoDevice`] where there is none; it says whether the driver is loaded and what the kernel said last.
+    /// [`Error::NoDevice`] where there is none; it says whether the driver is loaded and what the
+    /// kernel said last.
     ///
     /// ```no_run
     /// use fanlight::Instance;

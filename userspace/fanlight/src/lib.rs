@@ -70,10 +70,12 @@ pub use window::Window;
 
 /// Lets this program live on when a device goes away under its mappings.
 ///
-/// Unbinding the driver revokes every mapping, and the next touch of one raises SIGBUS, which ends a program that did not
-/// expect it. After this call it does not: a handler puts zero pages in place of the mapping, and every access, drawing
-/// operation and record read from then on fails with [`AccessError::Revoked`]. SIGBUS from elsewhere goes to the handler that
-/// was there before. Once for a process is enough; a handler that is installed later should pass on what it does not know.
+/// Unbinding the driver revokes every mapping, and the next touch of one raises SIGBUS, which ends
+/// a program that did not expect it. After this call it does not: a handler puts zero pages in
+/// place of the mapping, and every access, drawing operation and record read from then on fails
+/// with [`AccessError::Revoked`]. SIGBUS from elsewhere goes to the handler that was there before.
+/// Once for a process is enough; a handler that is installed later should pass on what it does not
+/// know.
 ///
 /// The same handler makes an error of a bus error: an access to an address of a register window at
 /// which no device responds fails with [`AccessError::BusError`], and later accesses to the window

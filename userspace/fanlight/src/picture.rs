@@ -36,8 +36,8 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A picture of pixels; `None` if they are not `width * height` times three bytes, or a side is above
-    /// [`Geometry::LIMIT`].
+    /// A picture of pixels; `None` if they are not `width * height` times three bytes, or a side is
+    /// above [`Geometry::LIMIT`].
     ///
     /// ```
     /// assert!(fanlight::Picture::new(2, 2, vec![0; 11]).is_none());
@@ -158,7 +158,8 @@ impl Picture {
             let part = from.by_ref().take(limit as u64).read_to_end(bytes);
             part.map_err(|error| Error::io("read the picture", error))
         };
-        // The decoder wants to seek, which a pipe cannot do. What is no picture is not read to its end.
+        // The decoder wants to seek, which a pipe cannot do. What is no picture is not read to its
+        // end.
         let mut bytes = Vec::new();
         read(&mut bytes, SIGNATURE.len())?;
         if bytes != SIGNATURE {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Pictures in ordinary memory: the same drawing by different ways. Small enough for miri, which judges the raw pointers.
+//! Pictures in ordinary memory: the same drawing by different ways. Small enough for miri, which
+//! judges the raw pointers.
 
 use core::ptr::NonNull;
 
@@ -47,7 +48,8 @@ fn fb_rectangles_and_single_pixels_agree() {
 fn fb_memory_of_others_is_drawn_on_by_words_and_bytes() {
     for geometry in geometries() {
         let mut memory = [0u32; 19 * 5 * 4 / 4 + 5 * 3];
-        // SAFETY: the array is aligned, longer than any of the geometries, and not used until the canvas is gone.
+        // SAFETY: the array is aligned, longer than any of the geometries, and not used until the
+        // canvas is gone.
         let mut canvas = unsafe { Canvas::from_raw(NonNull::from(&mut memory).cast(), geometry) };
         let colours = (0..19 * 5).map(colour);
         canvas.fill_contiguous(&geometry.area(), colours).unwrap();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Drawing into mapped files: the bytes that arrive, for every format, against a plain model of them.
+//! Drawing into mapped files: the bytes that arrive, for every format, against a plain model of
+//! them.
 #![cfg(feature = "std")]
 
 use std::fs::{self, File, OpenOptions};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Mappings whose memory goes away: a file that is cut short raises the same SIGBUS as an unbound driver.
+//! Mappings whose memory goes away: a file that is cut short raises the same SIGBUS as an unbound
+//! driver.
 #![cfg(feature = "std")]
 
 mod common;

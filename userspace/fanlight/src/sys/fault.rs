@@ -162,7 +162,8 @@ impl Block {
     }
 
     fn next(&self) -> Option<&'static Block> {
-        // SAFETY: it is null, or was made from a leaked box by `register` and stored with release order.
+        // SAFETY: it is null, or was made from a leaked box by `register` and stored with release
+        // order.
         unsafe { self.next.load(Ordering::Acquire).as_ref() }
     }
 }
@@ -245,7 +246,8 @@ pub(crate) fn install() -> io::Result<()> {
     if unsafe { libc::sigaction(libc::SIGBUS, ptr::null(), &mut previous) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // Kept before the handler is there, because the handler may need it at once. Of two threads the first one goes on.
+    // Kept before the handler is there, because the handler may need it at once. Of two threads the
+    // first one goes on.
     if PREVIOUS.set(previous).is_err() {
         return Ok(());
     }

@@ -9,17 +9,20 @@ use crate::abi;
 use crate::fbdev;
 
 pub(crate) fn info(fd: BorrowedFd<'_>) -> Result<abi::Info> {
-    // SAFETY: FANLIGHT_IOC_INFO writes one struct fanlight_info, whose twin `Info` is: integers only, same size.
+    // SAFETY: FANLIGHT_IOC_INFO writes one struct fanlight_info, whose twin `Info` is: integers
+    // only, same size.
     unsafe { ioctl(fd, Getter::<{ abi::IOC_INFO }, abi::Info>::new()) }
 }
 
 pub(crate) fn log_stats(fd: BorrowedFd<'_>) -> Result<abi::LogStats> {
-    // SAFETY: FANLIGHT_IOC_LOG_STATS writes one struct fanlight_log_stats, whose twin `LogStats` is.
+    // SAFETY: FANLIGHT_IOC_LOG_STATS writes one struct fanlight_log_stats, whose twin `LogStats`
+    // is.
     unsafe { ioctl(fd, Getter::<{ abi::IOC_LOG_STATS }, abi::LogStats>::new()) }
 }
 
 pub(crate) fn set_watermark(fd: BorrowedFd<'_>, mark: abi::Watermark) -> Result<()> {
-    // SAFETY: FANLIGHT_IOC_LOG_WATERMARK reads one struct fanlight_watermark, whose twin `Watermark` is.
+    // SAFETY: FANLIGHT_IOC_LOG_WATERMARK reads one struct fanlight_watermark, whose twin
+    // `Watermark` is.
     unsafe {
         ioctl(
             fd,

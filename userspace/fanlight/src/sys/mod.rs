@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The one place with `unsafe`: memory that others change, the ioctls, and the signal that a revoked mapping raises.
+//! The one place with `unsafe`: memory that others change, the ioctls, and the signal that a
+//! revoked mapping raises.
 //!
 //! What is exported from here is safe, checks its bounds, and never makes a reference to shared
 //! memory, except to atomics.

@@ -8,12 +8,13 @@ use crate::geometry::Geometry;
 use crate::sys::Memory;
 
 impl Canvas {
-    /// A picture in memory that the caller answers for, for programs that have no driver: a boot loader, firmware.
+    /// A picture in memory that the caller answers for, for programs that have no driver: a boot
+    /// loader, firmware.
     ///
     /// # Safety
     ///
-    /// `base` is aligned to four bytes, and [`Geometry::bytes`] bytes from it can be read and written for as long as the
-    /// canvas lives.
+    /// `base` is aligned to four bytes, and [`Geometry::bytes`] bytes from it can be read and
+    /// written for as long as the canvas lives.
     ///
     /// ```
     /// use core::ptr::NonNull;

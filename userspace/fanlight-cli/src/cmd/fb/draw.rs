@@ -55,7 +55,8 @@ impl Size2 {
         (self.font.character_size.height * self.factor) as i32
     }
 
-    /// The largest size up to this one in which the text is at most `width` pixels wide, if there is one.
+    /// The largest size up to this one in which the text is at most `width` pixels wide, if there
+    /// is one.
     pub fn fitting(self, text: &str, width: i32) -> Option<Size2> {
         let smaller = (1..=self.height()).rev().map(text_size);
         std::iter::once(self)
@@ -92,7 +93,8 @@ pub fn text(
     Ok(())
 }
 
-/// Draws text in the middle of an area, smaller where it does not fit, and not at all where nothing fits.
+/// Draws text in the middle of an area, smaller where it does not fit, and not at all where nothing
+/// fits.
 pub fn text_in(
     canvas: &mut Canvas,
     string: &str,

@@ -170,12 +170,13 @@ fn size(picture: &Picture, screen: Size, scale: Scale) -> Size {
     }
 }
 
-/// The source pixels under one of the result, and how much of it each covers. The sum of what they cover is the side of the
-/// source, at most 65535, so that 255 times it fits in 32 bits.
+/// The source pixels under one of the result, and how much of it each covers. The sum of what they
+/// cover is the side of the source, at most 65535, so that 255 times it fits in 32 bits.
 type Weights = Vec<(u32, u32)>;
 
-/// Weights of `count` pixels from `skip` on, where `from` pixels become `to`. A source pixel counts by the area that it has in
-/// the result's pixel: enlarging by a whole number only repeats pixels, and shrinking loses none.
+/// Weights of `count` pixels from `skip` on, where `from` pixels become `to`. A source pixel counts
+/// by the area that it has in the result's pixel: enlarging by a whole number only repeats pixels,
+/// and shrinking loses none.
 fn weights(from: u32, to: u32, skip: u32, count: u32) -> Vec<Weights> {
     let (from, to) = (u64::from(from), u64::from(to));
     (u64::from(skip)..u64::from(skip) + u64::from(count))
@@ -236,7 +237,8 @@ impl Scaler<'_> {
     fn narrow(&self, source: &[u8], into: &mut [u8]) {
         for (weights, pixel) in self.columns.iter().zip(into.chunks_exact_mut(3)) {
             if let [(x, _)] = weights.as_slice() {
-                // One source pixel is all there is in it, as always when the scale is a whole number.
+                // One source pixel is all there is in it, as always when the scale is a whole
+                // number.
                 pixel.copy_from_slice(&source[*x as usize * 3..][..3]);
                 continue;
             }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight top`: windows, rates, the log's tail and a small picture of the screen, again and again.
+//! `fanlight top`: windows, rates, the log's tail and a small picture of the screen, again and
+//! again.
 
 mod screen;
 mod terminal;
@@ -300,8 +301,8 @@ impl<'a> View<'a> {
     }
 }
 
-/// Two pixels in each character: the upper half in the fore colour, the lower in the back colour. Without colours, by how
-/// bright they are.
+/// Two pixels in each character: the upper half in the fore colour, the lower in the back colour.
+/// Without colours, by how bright they are.
 fn draw_picture(
     screen: &mut Screen,
     picture: &Framebuffer,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A grid of characters that is sent to a terminal by its changes alone, and no faster than a serial
-//! line takes them.
+//! A grid of characters that is sent to a terminal by its changes alone, and no faster than a
+//! serial line takes them.
 
 use std::io::{self, Write};
 
@@ -83,7 +83,8 @@ impl Screen {
         }
     }
 
-    /// Sends what has changed, but no more than about `budget` bytes; the rest comes with the next call.
+    /// Sends what has changed, but no more than about `budget` bytes; the rest comes with the next
+    /// call.
     pub fn send(&mut self, out: &mut impl Write, budget: usize) -> io::Result<()> {
         let mut sent = Vec::new();
         let mut pen = BLANK;

@@ -39,7 +39,8 @@ impl Terminal {
     /// Bytes that the line takes in a time; plenty where it is no serial line.
     pub fn budget(&self, time: Duration) -> usize {
         match self.before.output_speed() {
-            // Pseudo-terminals say 38400 by default and mean nothing by it; on a serial line a bit less than all is ours.
+            // Pseudo-terminals say 38400 by default and mean nothing by it; on a serial line a bit
+            // less than all is ours.
             speed if speed >= 9600 && !self.is_pseudo() => {
                 (u64::from(speed) * 8 / 100 * time.as_millis() as u64 / 1000) as usize
             }

@@ -9,7 +9,8 @@ use fanlight::Canvas;
 use super::super::draw::{area, columns, text, text_size, Drawn, INK, NIGHT};
 use super::bars::{ramp, shade, RAMPS};
 
-/// Ramps of each colour, smooth and in steps; where a format has fewer bits, the smooth one has bands too.
+/// Ramps of each colour, smooth and in steps; where a format has fewer bits, the smooth one has
+/// bands too.
 pub fn gradient(canvas: &mut Canvas) -> Drawn {
     let geometry = canvas.geometry();
     let (width, height) = (geometry.width() as i32, geometry.height() as i32);

@@ -9,7 +9,8 @@ use fanlight::Canvas;
 
 use super::super::draw::{area, ring, text, text_in, text_size, Drawn, AMBER, DIM, INK, NIGHT};
 
-/// One-pixel lines, a circle, and marks in the corners: is every pixel there, square, and in its place?
+/// One-pixel lines, a circle, and marks in the corners: is every pixel there, square, and in its
+/// place?
 pub fn grid(canvas: &mut Canvas) -> Drawn {
     const CELL: usize = 32;
     const FINE: Rgb888 = Rgb888::new(0x2c, 0x3a, 0x52);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Test pictures. Each is drawn from the geometry and the facts alone, so that drawing it twice gives the same pixels.
+//! Test pictures. Each is drawn from the geometry and the facts alone, so that drawing it twice
+//! gives the same pixels.
 
 mod bars;
 mod gradient;

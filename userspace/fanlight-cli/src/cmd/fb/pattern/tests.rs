@@ -33,7 +33,8 @@ fn drawn(name: &str, geometry: Geometry) -> Picture {
     .unwrap()
 }
 
-/// The screen is what it was, pixel for pixel. FANLIGHT_BLESS=1 makes the pictures anew; look at them then.
+/// The screen is what it was, pixel for pixel. FANLIGHT_BLESS=1 makes the pictures anew; look at
+/// them then.
 #[test]
 fn fb_patterns_are_the_golden_ones() {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
@@ -105,7 +106,8 @@ fn fb_patterns_fit_every_screen() {
     }
 }
 
-/// Makes the pictures in the sizes of real screens, for a person to look at: FANLIGHT_PICTURES says where.
+/// Makes the pictures in the sizes of real screens, for a person to look at: FANLIGHT_PICTURES says
+/// where.
 #[test]
 #[ignore = "for a person to look at"]
 fn fb_patterns_to_look_at() {
