@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Declarations of `helpers.c`. Each is described there.
+//! Declarations of the functions in C, which `helpers.h` describes.
 
 #![allow(improper_ctypes)] // As rust/bindings/lib.rs: kernel structures with zero-sized fields.
 

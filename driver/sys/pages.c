@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Contiguous kernel pages, which contiguous.rs makes safe; see helpers.h.
+ * Kernel memory, which contiguous.rs and vmalloc.rs make safe; see helpers.h.
  */
 
 #include <linux/cma.h>
@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/scatterlist.h>
 #include <linux/sched.h>
+#include <linux/vmalloc.h>
 
 #include "helpers.h"
 
@@ -132,4 +133,15 @@ void fanlight_page_unmap(const void *addr)
 phys_addr_t fanlight_zero_page(void)
 {
 	return page_to_phys(ZERO_PAGE(0));
+}
+
+/* Kernel memory */
+
+void *fanlight_vmalloc(unsigned long size)
+{
+	/*
+	 * A tree that asks for too much gets one line from us: not a dump of all memory, and no
+	 * victim of the OOM killer.
+	 */
+	return __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 }

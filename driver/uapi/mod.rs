@@ -66,25 +66,42 @@ pub const FORM_BINARY: u32 = 2;
 /// What `FANLIGHT_IOC_INFO` tells of a window.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(missing_docs, reason = "the header documents each member")]
 pub struct Info {
+    /// [`ABI`] of the driver.
     pub abi: u32,
+    /// `KIND_*`.
     pub kind: u32,
+    /// `BACKING_*`.
     pub backing: u32,
+    /// `CACHE_*`, as it was obtained.
     pub cache: u32,
+    /// `RIGHT_*`.
     pub rights: u32,
+    /// `SCANOUT_*`.
     pub scanout: u32,
+    /// Bytes of the window.
     pub size: u64,
+    /// Physical address; 0 for those who opened it without `CAP_SYS_ADMIN`, and for vmalloc.
     pub phys: u64,
+    /// Visible pixels; 0 where there is no geometry.
     pub width: u32,
+    /// Visible lines.
     pub height: u32,
+    /// Bytes from a line to the next.
     pub stride: u32,
+    /// DRM fourcc: [`PixelLayout::fourcc`].
     pub format: u32,
+    /// How many screens of `height` lines the window holds.
     pub pages: u32,
+    /// The N of /dev/fanlightN.
     pub instance: u32,
+    /// The name of the window, with NULs behind it.
     pub name: [u8; NAME_LEN],
+    /// Bytes of every access to registers; 0: any.
     pub reg_io_width: u32,
+    /// Where the first byte is in a mapping, which begins with a page.
     pub offset: u32,
+    /// 0.
     pub reserved: [u32; 6],
 }
 const _: () = assert!(size_of::<Info>() == 128);
