@@ -142,7 +142,11 @@ mod tests {
         });
         assert_eq!(words[7].load(Ordering::Relaxed), 4000);
         assert_eq!(words.check(), Ok(()));
-        assert!(fault::handle(libc::BUS_ADRERR, words.as_ptr() as usize));
+        assert!(fault::handle(
+            libc::BUS_ADRERR,
+            words.as_ptr() as usize,
+            false
+        ));
         assert_eq!(words[7].load(Ordering::Relaxed), 0);
         assert_eq!(words.check(), Err(AccessError::Revoked));
     }

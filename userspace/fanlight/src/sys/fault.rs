@@ -49,6 +49,17 @@ const REVOKED: usize = 2;
 const KIND: usize = 3;
 const CHANGE: usize = 4;
 
+/// How mapping the device again went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Restored {
+    /// It is mapped.
+    Done,
+    /// It cannot be mapped at the moment, for want of memory.
+    Later,
+    /// It cannot be mapped any more.
+    Never,
+}
+
 /// What happened to a mapping, in place of which there are zero pages now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -111,10 +122,11 @@ impl Slot {
         }
     }
 
-    /// Maps the device again after a bus error, by `map`, which returns whether it has.
+    /// Maps the device again after a bus error, by `map`. If that is not possible at the moment, the
+    /// next access tries again.
     ///
     /// Any number of threads may do so at the same time, and handlers may run.
-    pub(super) fn restore(&self, mut map: impl FnMut() -> bool) {
+    pub(super) fn restore(&self, mut map: impl FnMut() -> Restored) {
         loop {
             let state = self.state.load(Ordering::SeqCst);
             if state & KIND != ABORTED {
@@ -126,8 +138,10 @@ impl Slot {
                 std::thread::yield_now();
                 continue;
             }
-            if !map() {
-                return self.mark(REVOKED);
+            match map() {
+                Restored::Done => {}
+                Restored::Later => return,
+                Restored::Never => return self.mark(REVOKED),
             }
             let intact = (state & !KIND).wrapping_add(CHANGE) | INTACT;
             // If a handler came in between, zero pages may be there again.
@@ -215,20 +229,20 @@ thread_local! {
 /// A store is on its way when the processor goes on. A device that does not take it is reported
 /// later, and without the address: an asynchronous abort. Whoever stores therefore waits until it
 /// is complete ([`barrier::complete`](crate::barrier::complete)) before this is dropped.
-pub(super) struct Storing(());
+pub(super) struct Storing((usize, usize));
 
 impl Storing {
     #[inline]
     pub(super) fn at(slot: &Slot, offset: usize) -> Self {
-        STORING.set((slot.start.load(Ordering::Relaxed), offset));
-        Self(())
+        // A handler of another signal may store while this thread does.
+        Self(STORING.replace((slot.start.load(Ordering::Relaxed), offset)))
     }
 }
 
 impl Drop for Storing {
     #[inline]
     fn drop(&mut self) {
-        STORING.set((0, 0));
+        STORING.set(self.0);
     }
 }
 
@@ -273,15 +287,47 @@ unsafe extern "C" fn on_sigbus(
 ) {
     // SAFETY: the kernel passes a siginfo_t, whose address is filled in for SIGBUS.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
-    if handle(code, address) {
+    // SAFETY: by our own precondition.
+    let late = code == libc::BUS_OBJERR || unsafe { is_asynchronous(context) };
+    if handle(code, address, cfg!(target_arch = "arm") && late) {
         return;
     }
     // SAFETY: by our own precondition.
     unsafe { pass_on(signal, info, context) };
 }
 
-/// Handles a SIGBUS at an address. Returns false if it is not one of a mapping of ours.
-pub(super) fn handle(code: libc::c_int, address: usize) -> bool {
+/// Whether the kernel reports an abort that came later than its access, and therefore without its
+/// address. 32-bit ARM has the code BUS_OBJERR for these if its page table entries are short; the
+/// fault status tells it with both formats (`arch/arm/mm/fsr-2level.c`, `fsr-3level.c`).
+///
+/// # Safety
+///
+/// `context` is what the kernel passes to a handler of SIGBUS.
+#[cfg(all(target_arch = "arm", target_os = "linux"))]
+unsafe fn is_asynchronous(context: *const libc::c_void) -> bool {
+    // SAFETY: the kernel passes a ucontext_t.
+    let status = unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.error_code };
+    let long_format = status & (1 << 9) != 0;
+    if long_format {
+        status & 0x3f == 0x11
+    } else {
+        status & 0x40f == 0x406
+    }
+}
+
+/// Elsewhere the code tells.
+///
+/// # Safety
+///
+/// None.
+#[cfg(not(all(target_arch = "arm", target_os = "linux")))]
+unsafe fn is_asynchronous(_context: *const libc::c_void) -> bool {
+    false
+}
+
+/// Handles a SIGBUS at an address, which an abort that comes `late` does not have. Returns false if
+/// it is not one of a mapping of ours.
+pub(super) fn handle(code: libc::c_int, address: usize, late: bool) -> bool {
     let fault: fn(usize) -> Fault = match code {
         // The driver's fault handler, and the kernel's for a mapping without one, find no page.
         libc::BUS_ADRERR => |_| Fault::Revoked,
@@ -292,18 +338,12 @@ pub(super) fn handle(code: libc::c_int, address: usize) -> bool {
         // BUS_ADRALN: an access that is not aligned is a mistake of the program.
         _ => return false,
     };
-    // The address of an asynchronous abort is that of anything. 32-bit ARM reports them with
-    // BUS_OBJERR, or with the code 0 if its page table entries are long.
-    let late = match STORING.get() {
-        (0, _) => None,
-        _ if code == libc::BUS_ADRERR => None,
-        (start, offset) => Some(start + offset),
+    let address = match STORING.get() {
+        // It is that of the store which this thread waits for.
+        (start, offset) if late && start != 0 && code != libc::BUS_ADRERR => start + offset,
+        _ => address,
     };
-    let known = |address| slots().any(|slot| replace(slot, address, fault));
-    if cfg!(target_arch = "arm") && code == libc::BUS_OBJERR {
-        return known(late.unwrap_or(address));
-    }
-    known(address) || late.is_some_and(known)
+    slots().any(|slot| replace(slot, address, fault))
 }
 
 /// Puts zero pages over the slot's mapping if the address is in it. `fault` makes the fault of the
@@ -379,4 +419,22 @@ unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut
     }
     // SAFETY: the access that faulted runs again and the process ends as it would have.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn window_that_cannot_be_mapped_again_now_is_mapped_later() {
+        let slot = Slot::new();
+        slot.mark(ABORTED);
+        slot.restore(|| Restored::Later);
+        assert_eq!(slot.fault_now(), Some(Fault::BusError(0)));
+        slot.restore(|| Restored::Done);
+        assert_eq!(slot.fault_now(), None);
+        slot.mark(ABORTED);
+        slot.restore(|| Restored::Never);
+        assert_eq!(slot.fault_now(), Some(Fault::Revoked));
+    }
 }

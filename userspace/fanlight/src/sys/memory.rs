@@ -17,7 +17,7 @@ use crate::access::WindowName;
 #[cfg(feature = "std")]
 use crate::sys::barrier;
 #[cfg(feature = "std")]
-use crate::sys::fault::{Before, Fault, Slot, Storing};
+use crate::sys::fault::{Before, Fault, Restored, Slot, Storing};
 use crate::sys::word::sealed::Word as _;
 #[cfg(feature = "std")]
 use crate::sys::word::Word;
@@ -274,19 +274,21 @@ impl Memory {
         let (start, len) = self.mapped(mapping);
         mapping.slot.restore(|| {
             let fd = mapping.fd.as_fd();
-            let Ok(new) = map_shared(fd, len, self.writable, mapping.place.offset) else {
-                return false;
+            let new = match map_shared(fd, len, self.writable, mapping.place.offset) {
+                Ok(new) => new.as_ptr().cast(),
+                Err(error) => return later_or_never(error),
             };
-            let new = new.as_ptr().cast();
             // SAFETY: `new` is a mapping made just now that nothing else uses. `start` is the
             // mapping of `self`, by the type invariant, and it has the same length. Accesses of
             // other threads see zero pages, the device, or wait in the kernel in between.
-            let moved = unsafe { mremap_fixed(new, len, len, MremapFlags::MAYMOVE, start) };
-            if moved.is_err() {
-                // SAFETY: nothing else uses the mapping, which mremap() has left where it was.
-                let _ = unsafe { munmap(new, len) };
+            match unsafe { mremap_fixed(new, len, len, MremapFlags::MAYMOVE, start) } {
+                Ok(_) => Restored::Done,
+                Err(error) => {
+                    // SAFETY: nothing else uses the mapping, which mremap() has left where it was.
+                    let _ = unsafe { munmap(new, len) };
+                    later_or_never(error)
+                }
             }
-            moved.is_ok()
         });
     }
 
@@ -638,6 +640,17 @@ impl Drop for Memory {
 
 /// Maps `len` bytes of a file or device from `offset` on, shared, wherever there is room.
 #[cfg(feature = "std")]
+/// What a failure to map the device again means.
+#[cfg(feature = "std")]
+fn later_or_never(error: rustix::io::Errno) -> Restored {
+    use rustix::io::Errno;
+
+    match error {
+        Errno::NOMEM | Errno::AGAIN | Errno::INTR => Restored::Later,
+        _ => Restored::Never,
+    }
+}
+
 fn map_shared(
     fd: rustix::fd::BorrowedFd<'_>,
     len: usize,
@@ -780,7 +793,11 @@ mod tests {
         let mut memory = map(&file);
         memory.store(0x1010, 7u32).unwrap();
         // What the handler of SIGBUS does: 32-bit ARM reports an external abort with the code 0.
-        assert!(fault::handle(0, memory.base.as_ptr() as usize + 0x1014));
+        assert!(fault::handle(
+            0,
+            memory.base.as_ptr() as usize + 0x1014,
+            false
+        ));
         assert_eq!(memory.load::<u32>(0x1014), Err(bus_error(0x1014)));
         assert_eq!(memory.load::<u32>(0x1010), Ok(7));
         memory.store(0x1018, 8u32).unwrap();
@@ -791,15 +808,22 @@ mod tests {
     fn window_bus_error_without_its_address_is_that_of_the_store() {
         let file = file();
         let memory = map(&file);
-        let elsewhere = &raw const file as usize;
+        let nowhere = &raw const file as usize;
         // Nothing is stored: this SIGBUS is somebody else's.
-        assert!(!fault::handle(libc::BUS_OBJERR, elsewhere));
+        assert!(!fault::handle(libc::BUS_OBJERR, nowhere, true));
+        // The address is that of anything, another window for example.
+        let other = map(&file);
+        let elsewhere = other.base.as_ptr() as usize;
+        let others = other.before();
         let before = memory.before();
         let storing = memory.storing(0x1014);
-        assert!(fault::handle(libc::BUS_OBJERR, elsewhere));
+        // What a handler of another signal stores meanwhile.
+        drop(other.storing(0x20));
+        assert!(fault::handle(0, elsewhere, true));
         drop(storing);
+        assert_eq!(other.checked(others, ()), Ok(()));
         assert_eq!(memory.checked(before, ()), Err(bus_error(0x1014)));
-        assert!(!fault::handle(libc::BUS_OBJERR, elsewhere));
+        assert!(!fault::handle(libc::BUS_OBJERR, nowhere, true));
     }
 
     #[test]
@@ -819,11 +843,11 @@ mod tests {
         let file = file();
         let mut memory = map(&file);
         let base = memory.base.as_ptr() as usize;
-        assert!(fault::handle(libc::BUS_OBJERR, base));
+        assert!(fault::handle(libc::BUS_OBJERR, base, false));
         assert_eq!(memory.store(0, 1u8), Err(bus_error(0)));
-        assert!(fault::handle(0, base + 64));
+        assert!(fault::handle(0, base + 64, false));
         assert_eq!(memory.read(0, &mut [0; 128]), Err(bus_error(64)));
-        assert!(fault::handle(0, base + 8191));
+        assert!(fault::handle(0, base + 8191, false));
         assert_eq!(memory.write(8000, &[1; 192]), Err(bus_error(8191)));
         assert_eq!(memory.read(0, &mut [0; 128]), Ok(()));
     }
@@ -836,7 +860,7 @@ mod tests {
         assert_eq!(whole.load::<u32>(0x204), Ok(7));
         assert_eq!(memory.len(), 8192 - 0x204);
         assert!(memory.load::<u32>(8192 - 0x204).is_err());
-        assert!(fault::handle(0, memory.base.as_ptr() as usize + 16));
+        assert!(fault::handle(0, memory.base.as_ptr() as usize + 16, false));
         assert_eq!(memory.load::<u32>(16), Err(bus_error(16)));
         assert_eq!(memory.load::<u32>(0), Ok(7));
     }
@@ -852,7 +876,7 @@ mod tests {
         let mut memory = place_of(&file, 64, Rules::Ordered, place);
         memory.store(0, 7u32).unwrap();
         assert_eq!(map(&file).load::<u32>(4096 + 8), Ok(7));
-        assert!(fault::handle(0, memory.base.as_ptr() as usize + 16));
+        assert!(fault::handle(0, memory.base.as_ptr() as usize + 16, false));
         assert_eq!(memory.load::<u32>(0), Err(bus_error(4096 + 8 - 4 + 16)));
         // It is the same part of the file that is mapped again.
         assert_eq!(memory.load::<u32>(0), Ok(7));
@@ -892,7 +916,7 @@ mod tests {
                 .map(|_| {
                     scope.spawn(move || {
                         for _ in 0..2000 {
-                            assert!(fault::handle(0, memory.base.as_ptr() as usize + 64));
+                            assert!(fault::handle(0, memory.base.as_ptr() as usize + 64, false));
                             // One of the threads reports it, and maps the device again.
                             let _ = memory.load::<u32>(128);
                         }
@@ -915,7 +939,7 @@ mod tests {
         let mut memory = map(&file);
         memory.store(32, 7u32).unwrap();
         assert_eq!(memory.check(), Ok(()));
-        assert!(fault::handle(0, memory.base.as_ptr() as usize + 32));
+        assert!(fault::handle(0, memory.base.as_ptr() as usize + 32, false));
         assert_eq!(memory.check(), Err(bus_error(32)));
         assert_eq!(memory.check(), Ok(()));
         assert_eq!(memory.load::<u32>(32), Ok(7));
@@ -947,8 +971,8 @@ mod tests {
         let file = file();
         let memory = map(&file);
         let base = memory.base.as_ptr() as usize;
-        assert!(!fault::handle(0, 1234));
-        assert!(!fault::handle(libc::BUS_ADRALN, base));
+        assert!(!fault::handle(0, 1234, false));
+        assert!(!fault::handle(libc::BUS_ADRALN, base, false));
         assert_eq!(memory.load::<u32>(0), Ok(0));
     }
 
