@@ -395,19 +395,6 @@ impl KernelWatch {
     }
 
     pub fn complaints(&mut self) -> Vec<String> {
-        const SIGNS: [&str; 10] = [
-            "WARNING: ",
-            "BUG: ",
-            "Oops",
-            "INFO: possible",
-            "INFO: task",
-            "Unable to handle kernel",
-            "Internal error",
-            "kernel BUG at",
-            "rcu_preempt detected stalls",
-            // What was claimed twice, or released twice.
-            "Trying to free nonexistent resource",
-        ];
         let mut found = Vec::new();
         let Some(kmsg) = &mut self.0 else {
             return found;
@@ -418,7 +405,7 @@ impl KernelWatch {
                 Ok(n) if n > 0 => {
                     let text = String::from_utf8_lossy(&record[..n]);
                     let text = text.split_once(';').map_or("", |(_, text)| text);
-                    if SIGNS.iter().any(|sign| text.contains(sign)) {
+                    if fanlight_runner_link::is_trouble(text) {
                         found.push(format!("kernel: {}", text.lines().next().unwrap_or("")));
                     }
                 }

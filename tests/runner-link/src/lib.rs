@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The frames on the control channel between the runner and the guest.
+//! The frames on the control channel between the runner and the guest, and what both look for in the
+//! kernel's log.
 //!
-//! A frame is a kind (one byte), the length of its payload (four bytes, little-endian) and the payload. The guest opens
-//! with [`Kind::Hello`], after every boot; the runner answers with [`Kind::Job`].
+//! A frame is a kind (one byte), the length of its payload (four bytes, little-endian) and the
+//! payload. The guest opens with [`Kind::Hello`], after every boot; the runner answers with
+//! [`Kind::Job`].
+
+mod trouble;
+
+pub use trouble::is_trouble;
 
 use std::io::{self, Read, Write};
 

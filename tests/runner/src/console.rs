@@ -1,35 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The guest's console: cut into lines, kept, and judged. Some lines make a run fail whatever its command said.
+//! The guest's console: cut into lines, kept, and judged. Some lines make a run fail whatever its
+//! command said.
 
-/// What the kernel prints when it is not well. Text of the kernel source, so a change there must be followed here.
-const TROUBLE: &[&str] = &[
-    "BUG: ",
-    "WARNING: ",
-    "Internal error: ",
-    "Unable to handle kernel",
-    "Kernel panic - not syncing",
-    "kernel BUG at ",
-    "possible circular locking dependency",
-    "possible recursive locking",
-    "inconsistent lock state",
-    "suspicious RCU usage",
-    "sleeping function called from invalid context",
-    "scheduling while atomic",
-    "blocked for more than",
-    "soft lockup",
-    "workqueue lockup",
-    "detected stalls on CPUs",
-    "self-detected stall",
-    "new suspected memory leaks",
-    "rust_kernel: panicked",
-    "refcount_t: ",
-    "Bad page state",
-    "Trying to free nonexistent resource",
-];
-
-/// What is in such a line and is no fault: a static property of the tree that an overlay changes is
-/// never freed, and the kernel says so each time.
-const NO_TROUBLE: &[&str] = &["OF: overlay: WARNING: memory leak will occur"];
+use fanlight_runner_link::is_trouble;
 
 /// The word that every panic prints, whatever came before it.
 const PANIC: &str = "Kernel panic - not syncing";
@@ -65,8 +38,7 @@ impl Console {
         if self.panic_expected || self.allowed.iter().any(|text| line.contains(text)) {
             return;
         }
-        let is_trouble = TROUBLE.iter().any(|text| line.contains(text))
-            && !NO_TROUBLE.iter().any(|text| line.contains(text));
+        let is_trouble = is_trouble(line);
         if is_trouble {
             self.trouble.push(line.to_owned());
         }
