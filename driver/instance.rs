@@ -217,7 +217,15 @@ impl Instance {
                 // Another driver that is not there yet is no error: probe is called again.
                 Err(refusal) if refusal.error == EPROBE_DEFER => {
                     refusal.note_deferred(dev, &name);
-                    return Err(Failure::Printed(EPROBE_DEFER));
+                    // It may never come, and the other windows do not wait for it forever.
+                    if !of::deferral_is_over(dev) {
+                        return Err(Failure::Printed(EPROBE_DEFER));
+                    }
+                    *refused = Some(refusal.report(dev, &name, &child));
+                }
+                // A window that can come later decides whether the node is tried again.
+                Err(refusal) if *refused == Some(EPROBE_DEFER) => {
+                    refusal.report(dev, &name, &child);
                 }
                 Err(refusal) => *refused = Some(refusal.report(dev, &name, &child)),
             }

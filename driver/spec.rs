@@ -484,8 +484,8 @@ fn read_sram(dev: &Device<Core<'_>>, node: &FwNode) -> Result<Range, Refusal> {
         e if e == EXDEV => invalid("sram points to no partition (child) of a mmio-sram node"),
         e if e == ENODEV => invalid("sram points to a partition whose status is not okay"),
         e if e == EBUSY => invalid(
-            "sram points to a partition with pool, export or protect-exec, which the SRAM's driver \
-             gives to others",
+            "sram points to a partition with pool, export, protect-exec or compatible, which is in \
+             use by others",
         ),
         _ => invalid("sram points to a partition without a range"),
     }

@@ -73,6 +73,7 @@ pub(crate) fn failed(geometry: &Geometry, error: Error) -> Refusal {
             "{display} is in use by another driver (qemu_fw_cfg?): unload that one"
         )),
         e if e == ENODEV => Text::new(fmt!("there is no {display} in this machine")),
+        e if e == EPROBE_DEFER => Text::new(fmt!("the driver of {display} is not bound")),
         _ => Text::new(fmt!("{display} does not accept the geometry: error {code}")),
     };
     Refusal::new(reason, error)
@@ -87,7 +88,8 @@ pub(crate) fn check(geometry: &Geometry) -> Result<(), Refusal> {
     }
 }
 
-/// A display for the window `name` at physical address `start`; `None` where there is none to be.
+/// A display for the window `name` at physical address `start`, which shows nothing yet; `None`
+/// where there is none to be.
 pub(crate) fn new(
     name: &CString,
     geometry: Geometry,
@@ -112,9 +114,14 @@ pub(crate) struct WithMemory {
     pub(crate) geometry: Geometry,
 }
 
-/// The display of the Raspberry Pi's firmware, for the window `name`.
-pub(crate) fn with_memory(name: &CString, geometry: Geometry) -> Result<WithMemory, Refusal> {
-    let (firmware, range, geometry) = rpi::Firmware::new(name, geometry)?;
+/// The display of the Raspberry Pi's firmware, for the window `name`. `take_over` is told of all of
+/// the firmware's memory before the firmware frees any of it.
+pub(crate) fn with_memory(
+    name: &CString,
+    geometry: Geometry,
+    take_over: impl FnOnce(Range) -> Result<(), Refusal>,
+) -> Result<WithMemory, Refusal> {
+    let (firmware, range, geometry) = rpi::Firmware::new(name, geometry, take_over)?;
     Ok(WithMemory {
         display: KBox::new(firmware, GFP_KERNEL)?,
         range,

@@ -97,8 +97,19 @@ pub(super) fn make(
             let Kind::Framebuffer(geometry) = &mut kind else {
                 return Err(spec::invalid("a display shows framebuffers only"));
             };
-            let found = scanout::with_memory(&owner, *geometry)?;
-            take_over(dev, name.as_str(), found.range)?;
+            let found = scanout::with_memory(&owner, *geometry, |memory| {
+                take_over(dev, name.as_str(), memory)
+            })?;
+            if found.geometry.stride != geometry.stride {
+                let (theirs, ours) = (geometry.stride, found.geometry.stride);
+                dev_info!(
+                    dev,
+                    "window {}: stride is {}, as the firmware chose, not {}\n",
+                    name.as_str(),
+                    ours,
+                    theirs
+                );
+            }
             *geometry = found.geometry;
             display = Some(found.display);
             let carveout = Carveout::new(found.range, carveout_cache, claims(true, false))?;
@@ -109,11 +120,16 @@ pub(super) fn make(
             shared,
             pages,
         } => {
-            if let Kind::Framebuffer(_) = kind {
+            let reserved = Carveout::reserve(range, carveout_cache, claims(!shared, pages))?;
+            if let Kind::Framebuffer(geometry) = kind {
+                display = scanout::new(&owner, geometry, range.start)?;
+                // Last, so that a window that is refused takes the screen from nobody.
                 take_over(dev, name.as_str(), range)?;
             }
-            let carveout = Carveout::new(range, carveout_cache, claims(!shared, pages))?;
-            (Backing::Carveout(carveout), BackingKind::Carveout)
+            (
+                Backing::Carveout(reserved.acquire()?),
+                BackingKind::Carveout,
+            )
         }
         Source::Contiguous { size } => {
             let area = ContiguousArea::new(dev, size, cache, mapped_as)?;
@@ -180,7 +196,7 @@ impl From<contiguous::Refusal> for Refusal {
     }
 }
 
-/// Takes `range` over from the driver of the bootloader's framebuffer.
+/// Takes `range` over from the drivers of bootloaders' framebuffers.
 fn take_over(dev: &Device, name: &str, range: Range) -> Result<(), Refusal> {
     match display::take_over(range) {
         Rival::None => Ok(()),
@@ -198,6 +214,13 @@ fn take_over(dev: &Device, name: &str, range: Range) -> Result<(), Refusal> {
             let node = node.as_str();
             let reason = Text::new(fmt!(
                 "the driver of {node} shows its region: disable that node"
+            ));
+            Err(Refusal::new(reason, EBUSY))
+        }
+        Rival::Open(node) => {
+            let node = node.as_str();
+            let reason = Text::new(fmt!(
+                "a program has the framebuffer of {node} open: end it and bind this device again"
             ));
             Err(Refusal::new(reason, EBUSY))
         }

@@ -54,7 +54,11 @@ const MEMORY: Kinds = CARVEOUT.or(Kinds::PAGES).or(Kinds::DISPLAY);
 const GEOMETRY: &str = "framebuffers (width, height, stride and format)";
 
 const KNOWN: &[Known] = &[
-    Known(c"memory-region", REGION, "windows without sram and reg"),
+    Known(
+        c"memory-region",
+        REGION,
+        "windows without sram, reg and the scanout rpi-firmware",
+    ),
     Known(c"memory-region-names", REGION, "windows with memory-region"),
     Known(
         c"fanlight,region-index",
@@ -69,9 +73,13 @@ const KNOWN: &[Known] = &[
     Known(
         c"sram",
         Kinds::SRAM,
-        "windows without memory-region and reg",
+        "windows without memory-region, reg and the scanout rpi-firmware",
     ),
-    Known(c"reg", Kinds::REG, "windows without memory-region and sram"),
+    Known(
+        c"reg",
+        Kinds::REG,
+        "windows without memory-region, sram and the scanout rpi-firmware",
+    ),
     Known(
         c"size",
         Kinds::PAGES.or(REGION),
@@ -93,7 +101,7 @@ const KNOWN: &[Known] = &[
         "logs, and windows with fanlight,backing = \"vmalloc\"",
     ),
     Known(c"fanlight,cache", MEMORY.or(Kinds::LOG), "all windows"),
-    Known(c"reg-io-width", CARVEOUT, "registers"),
+    Known(c"reg-io-width", Kinds::REG, "registers (reg)"),
     Known(c"fanlight,read-only", MEMORY, "all windows but logs"),
     Known(
         c"fanlight,map-whole-pages",
@@ -132,6 +140,10 @@ fn kinds_of(node: &FwNode, is_log: bool) -> Result<Kinds, Refusal> {
     if is_log {
         return Ok(Kinds::LOG);
     }
+    let scanout = of::property(node, c"fanlight,scanout");
+    if scanout.is_some_and(|p| p.value == b"rpi-firmware\0") {
+        return Ok(Kinds::DISPLAY.or(Kinds::FRAMEBUFFER));
+    }
     let mut kinds = Kinds(0);
     for (properties, kind) in [
         (
@@ -155,13 +167,9 @@ fn kinds_of(node: &FwNode, is_log: bool) -> Result<Kinds, Refusal> {
         }
     }
     if !kinds.meets(CARVEOUT) {
-        let vmalloc = is_vmalloc(node)?;
-        let from_display =
-            of::property(node, c"fanlight,scanout").is_some_and(|p| p.value == b"rpi-firmware\0");
-        kinds = kinds.or(match (from_display, vmalloc) {
-            (true, _) => Kinds::DISPLAY,
-            (_, true) => Kinds::PAGES.or(Kinds::VMALLOC),
-            _ => Kinds::PAGES,
+        kinds = kinds.or(match is_vmalloc(node)? {
+            true => Kinds::PAGES.or(Kinds::VMALLOC),
+            false => Kinds::PAGES,
         });
     }
     Ok(kinds)

@@ -23,6 +23,10 @@ int fanlight_flush_cache(phys_addr_t start, size_t size)
 	size_t piece;
 	void *addr;
 
+	/* The outer cache's operations compare addresses with the end, which would be 0. */
+	if ((phys_addr_t)(start + size) < start)
+		return -ERANGE;
+
 	for (; size; start += piece, size -= piece) {
 		/* Kernel addresses may be scarce: in pieces, and page by page if need be. */
 		piece = min_t(size_t, size, SZ_1M);

@@ -46,6 +46,8 @@ pub(crate) enum Refusal {
     OtherType([u8; OWNER_LEN]),
     /// It is not whole pages, and is to be cached.
     CachedPart,
+    /// It ends where the kernel's addresses end, and is to be cached.
+    CachedEnd,
     /// The kernel has no memory to note it, or no addresses left to map it.
     NoMemory,
 }
@@ -81,6 +83,9 @@ impl Refusal {
                 return (text, EBUSY);
             }
             Refusal::CachedPart => "fanlight,cache = \"cached\" needs a region of whole pages",
+            Refusal::CachedEnd => {
+                "fanlight,cache = \"cached\" is not possible for the last page before 4 GiB"
+            }
             Refusal::NoMemory => {
                 return (
                     "no memory, or no kernel addresses, for its region".into(),
@@ -122,7 +127,6 @@ impl Claim {
                 range.start,
                 range.size,
                 claims.pages,
-                claims.iomem,
                 cache as c_uint,
                 claims.name.as_char_ptr(),
                 owner.as_mut_ptr().cast(),
@@ -136,6 +140,25 @@ impl Claim {
             Err(e) if e == EXDEV => Err(Refusal::OtherType(owner)),
             Err(_) => Err(Refusal::Busy(owner)),
         }
+    }
+
+    /// Claims `range` among all drivers, too.
+    fn acquire(&mut self, range: Range) -> Result<(), Refusal> {
+        let mut owner = [0; OWNER_LEN];
+        // SAFETY: the claim is live and only here; the buffer has the length that is given.
+        let acquired = to_result(unsafe {
+            ffi::fanlight_claim_iomem(
+                self.0.as_ptr(),
+                range.start,
+                range.size,
+                owner.as_mut_ptr().cast(),
+                OWNER_LEN,
+            )
+        });
+        acquired.map_err(|error| match error {
+            e if e == ENOMEM => Refusal::NoMemory,
+            _ => Refusal::Busy(owner),
+        })
     }
 }
 
@@ -157,6 +180,39 @@ pub(crate) struct Claims<'a> {
     pub(crate) pages: bool,
 }
 
+/// A range that is claimed among this driver's windows only: another driver may use it still.
+pub(crate) struct Reserved {
+    range: Range,
+    cache: Cache,
+    pages: bool,
+    iomem: bool,
+    claim: Claim,
+}
+
+impl Reserved {
+    /// Claims the range among all drivers.
+    pub(crate) fn acquire(mut self) -> Result<Carveout, Refusal> {
+        if self.iomem {
+            self.claim.acquire(self.range)?;
+        }
+        if self.cache == Cache::Cached {
+            // What the last owner or the boot loader left in the caches must not be written over
+            // the contents later, nor hide them.
+            flush_cache(self.range).map_err(|error| match error {
+                e if e == ERANGE => Refusal::CachedEnd,
+                _ => Refusal::NoMemory,
+            })?;
+        }
+        // INVARIANT: `Carveout::reserve` has checked the range.
+        Ok(Carveout {
+            range: self.range,
+            cache: self.cache,
+            pages: self.pages,
+            _claim: self.claim,
+        })
+    }
+}
+
 /// A physical range outside of System RAM, claimed.
 ///
 /// # Invariants
@@ -173,6 +229,15 @@ pub(crate) struct Carveout {
 impl Carveout {
     /// Claims `range`, which need not be whole pages.
     pub(crate) fn new(range: Range, cache: Cache, claims: Claims<'_>) -> Result<Self, Refusal> {
+        Self::reserve(range, cache, claims)?.acquire()
+    }
+
+    /// Checks `range`, and claims it among this driver's windows.
+    pub(crate) fn reserve(
+        range: Range,
+        cache: Cache,
+        claims: Claims<'_>,
+    ) -> Result<Reserved, Refusal> {
         if range.size == 0 {
             return Err(Refusal::Empty);
         }
@@ -180,7 +245,10 @@ impl Carveout {
             .start
             .checked_add(range.size - 1)
             .ok_or(Refusal::Unaddressable)?;
-        let addressable = bindings::resource_size_t::try_from(last).is_ok()
+        // SAFETY: no preconditions.
+        let highest = unsafe { ffi::fanlight_phys_max() };
+        let addressable = last <= highest
+            && bindings::resource_size_t::try_from(last).is_ok()
             && usize::try_from(last / PAGE_SIZE as u64).is_ok()
             && usize::try_from(range.size.next_multiple_of(PAGE_SIZE as u64)).is_ok();
         if !addressable {
@@ -206,18 +274,12 @@ impl Carveout {
         if cache == Cache::Cached && !whole {
             return Err(Refusal::CachedPart);
         }
-        let claim = Claim::new(range, cache, claims)?;
-        if cache == Cache::Cached {
-            // What the last owner or the boot loader left in the caches must not be written over
-            // the contents later, nor hide them.
-            flush_cache(range).map_err(|_| Refusal::NoMemory)?;
-        }
-        // INVARIANT: as checked above.
-        Ok(Self {
+        Ok(Reserved {
             range,
             cache,
             pages: whole || claims.pages,
-            _claim: claim,
+            iomem: claims.iomem,
+            claim: Claim::new(range, cache, claims)?,
         })
     }
 

@@ -94,9 +94,8 @@ static void fanlight_iomem_owner(u64 start, u64 size, char *owner, size_t len)
 	}
 }
 
-struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, bool iomem,
-					  unsigned int cache, const char *name, char *owner,
-					  size_t len)
+struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, unsigned int cache,
+					  const char *name, char *owner, size_t len)
 {
 	size_t name_size = strlen(name) + 1;
 	struct fanlight_claim *claim = kzalloc_flex(*claim, name, name_size);
@@ -122,17 +121,6 @@ struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, bool 
 	} else if (!__request_region(&fanlight_claims, claim->start, claim->size, claim->name,
 				     flags)) {
 		ret = -ENOMEM;
-	} else if (iomem && !request_mem_region(start, size, claim->name)) {
-		ret = -ENOMEM;
-		if (region_intersects(start, size, IORESOURCE_BUSY, IORES_DESC_NONE) !=
-		    REGION_DISJOINT) {
-			ret = -EBUSY;
-			fanlight_iomem_owner(start, size, owner, len);
-		}
-		__release_region(&fanlight_claims, claim->start, claim->size);
-	} else if (iomem) {
-		claim->iomem_start = start;
-		claim->iomem_size = size;
 	}
 	mutex_unlock(&fanlight_claims_lock);
 	if (ret) {
@@ -140,6 +128,20 @@ struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, bool 
 		return ERR_PTR(ret);
 	}
 	return claim;
+}
+
+int fanlight_claim_iomem(struct fanlight_claim *claim, u64 start, u64 size, char *owner, size_t len)
+{
+	owner[0] = '\0';
+	if (request_mem_region(start, size, claim->name)) {
+		claim->iomem_start = start;
+		claim->iomem_size = size;
+		return 0;
+	}
+	if (region_intersects(start, size, IORESOURCE_BUSY, IORES_DESC_NONE) == REGION_DISJOINT)
+		return -ENOMEM;
+	fanlight_iomem_owner(start, size, owner, len);
+	return -EBUSY;
 }
 
 void fanlight_claim_free(struct fanlight_claim *claim)

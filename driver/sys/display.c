@@ -4,6 +4,9 @@
  */
 
 #include <linux/aperture.h>
+#include <linux/ioport.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/of.h>
 #include <linux/of_address.h>
@@ -43,60 +46,61 @@ void fanlight_display_release(unsigned int display)
 	mutex_unlock(&fanlight_display_lock);
 }
 
-static int fanlight_framebuffer_range(struct device_node *np, struct resource *res)
+/* Which part of the range a framebuffer of the device tree has; false: none. */
+static bool fanlight_shared_part(struct device_node *np, u64 start, u64 size, struct resource *res)
 {
-	if (!of_reserved_mem_region_to_resource(np, 0, res))
-		return 0;
-	return of_address_to_resource(np, 0, res);
-}
-
-static bool fanlight_shows(struct device_node *np, u64 start, u64 size)
-{
-	struct resource res;
-
-	if (fanlight_framebuffer_range(np, &res))
+	if (!of_device_is_available(np))
 		return false;
-	return res.start < start + size && start <= res.end;
+	if (of_reserved_mem_region_to_resource(np, 0, res) && of_address_to_resource(np, 0, res))
+		return false;
+	if (res->start >= start + size || res->end < start)
+		return false;
+	res->start = max_t(u64, res->start, start);
+	res->end = min_t(u64, res->end, start + size - 1);
+	return true;
 }
 
-int fanlight_display_take_over_bootloader(void)
+static bool fanlight_is_busy(u64 start, u64 size)
 {
+	return region_intersects(start, size, IORESOURCE_BUSY, IORES_DESC_NONE) != REGION_DISJOINT;
+}
+
+/*
+ * aperture_remove_conflicting_devices() also removes the EFI framebuffer, wherever that is: it is
+ * called only where somebody has some of the range.
+ */
+static int fanlight_remove_framebuffers(u64 start, u64 size)
+{
+	bool found = fanlight_is_busy(start, size);
 	struct device_node *np;
 	struct resource res;
-	int ret;
 
-	for_each_available_child_of_node(of_chosen, np) {
-		if (!of_device_is_compatible(np, "simple-framebuffer"))
-			continue;
-		if (fanlight_framebuffer_range(np, &res))
-			continue;
-		ret = aperture_remove_conflicting_devices(res.start, resource_size(&res),
-							  "fanlight");
-		if (ret) {
-			of_node_put(np);
-			return ret;
-		}
-	}
-	return 0;
+	for_each_compatible_node(np, NULL, "simple-framebuffer")
+		found |= fanlight_shared_part(np, start, size, &res);
+	return found ? aperture_remove_conflicting_devices(start, size, "fanlight") : 0;
 }
 
 int fanlight_display_take_over(u64 start, u64 size, char *rival)
 {
 	struct platform_device *pdev;
 	struct device_node *np;
+	struct resource res;
 	int ret;
 
-	ret = aperture_remove_conflicting_devices(start, size, "fanlight");
+	ret = fanlight_remove_framebuffers(start, size);
 	if (ret)
 		return ret;
 	/* A driver may bind a node later, or may not be one of those that can be removed. */
 	for_each_compatible_node(np, NULL, "simple-framebuffer") {
-		if (!of_device_is_available(np) || !fanlight_shows(np, start, size))
+		if (!fanlight_shared_part(np, start, size, &res))
 			continue;
 		pdev = of_find_device_by_node(np);
-		if (!pdev)
+		if (pdev)
+			ret = device_is_bound(&pdev->dev) ? -EBUSY : 0;
+		else if (fanlight_is_busy(res.start, resource_size(&res)))
+			ret = -ETXTBSY;
+		else
 			continue;
-		ret = device_is_bound(&pdev->dev) ? -EBUSY : 0;
 		platform_device_put(pdev);
 		snprintf(rival, FANLIGHT_OWNER_LEN, "%pOF", np);
 		of_node_put(np);

@@ -70,15 +70,12 @@ pub(crate) enum Rival {
     Unbound(Owner),
     /// One that a driver has bound.
     Bound(Owner),
+    /// One whose driver is gone, but a program has its framebuffer open.
+    Open(Owner),
 }
 
-/// Removes the drivers of the framebuffers that the bootloader has described in /chosen.
-pub(crate) fn take_over_bootloader() -> Result {
-    // SAFETY: no preconditions in task context.
-    to_result(unsafe { ffi::fanlight_display_take_over_bootloader() })
-}
-
-/// Removes the driver of the bootloader's framebuffer in `range`, as a display's own driver does.
+/// Removes the drivers of bootloaders' framebuffers that have some of `range`, as a display's own
+/// driver does.
 pub(crate) fn take_over(range: Range) -> Rival {
     let mut owner = Owner::new();
     // SAFETY: the range may be any, and `owner` has `OWNER_LEN` bytes.
@@ -88,6 +85,7 @@ pub(crate) fn take_over(range: Range) -> Rival {
     match taken {
         0 if owner.0[0] == 0 => Rival::None,
         0 => Rival::Unbound(owner),
+        error if Err(ETXTBSY) == to_result(error) => Rival::Open(owner),
         _ => Rival::Bound(owner),
     }
 }

@@ -39,13 +39,20 @@ extern "C" {
         start: u64,
         size: u64,
         pages: bool,
-        iomem: bool,
         cache: c_uint,
         name: *const c_char,
         owner: *mut c_char,
         len: usize,
     ) -> *mut Claim;
+    pub(super) fn fanlight_claim_iomem(
+        claim: *mut Claim,
+        start: u64,
+        size: u64,
+        owner: *mut c_char,
+        len: usize,
+    ) -> c_int;
     pub(super) fn fanlight_claim_free(claim: *mut Claim);
+    pub(super) fn fanlight_phys_max() -> u64;
     pub(super) fn fanlight_vmalloc(size: c_ulong) -> *mut c_void;
     pub(super) fn vfree(addr: *const c_void);
     pub(super) fn fanlight_may_show_addresses() -> bool;
@@ -105,7 +112,6 @@ extern "C" {
         owner: *mut c_char,
     ) -> c_int;
     pub(super) fn fanlight_display_release(display: c_uint);
-    pub(super) fn fanlight_display_take_over_bootloader() -> c_int;
     pub(super) fn fanlight_display_take_over(start: u64, size: u64, rival: *mut c_char) -> c_int;
 
     pub(super) fn fanlight_of_property(
@@ -127,6 +133,7 @@ extern "C" {
         consumer: *mut bindings::device,
         res: *mut bindings::resource,
     ) -> c_int;
+    pub(super) fn fanlight_deferral_is_over(dev: *mut bindings::device) -> bool;
     pub(super) fn fanlight_defer_reason(dev: *mut bindings::device, reason: *const c_char);
     pub(super) fn fanlight_of_sram_is_device(fwnode: *mut bindings::fwnode_handle) -> bool;
     pub(super) fn fanlight_of_reg(

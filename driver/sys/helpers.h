@@ -59,36 +59,40 @@ void fanlight_desc_map_pages(struct vm_area_desc *desc, struct page **pages);
 
 /*
  * A claim on a physical range: of its bytes among this driver's windows, of the pages that contain
- * it if `pages`, and with `iomem` also of its bytes among all drivers. `cache` is its memory type,
- * FANLIGHT_CACHE_*. `name` is shown in /proc/iomem. -EBUSY: another window, or with iomem another
+ * it if `pages`. `cache` is its memory type, FANLIGHT_CACHE_*. fanlight_claim_iomem() claims the bytes
+ * among all drivers as well; /proc/iomem then shows `name`. -EBUSY: another window, or another
  * driver, has some of it, and `owner`, of `len` bytes, has its name or is empty; -EXDEV: a window
  * of another memory type, the owner, has some of its pages; -ENOMEM: no memory to note it.
  */
-struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, bool iomem,
-					  unsigned int cache, const char *name, char *owner,
-					  size_t len);
+struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, unsigned int cache,
+					  const char *name, char *owner, size_t len);
+int fanlight_claim_iomem(struct fanlight_claim *claim, u64 start, u64 size, char *owner,
+			 size_t len);
 void fanlight_claim_free(struct fanlight_claim *claim);
 
 /*
  * Displays. A claim fails with -EBUSY and the name of the owner. fanlight_display_take_over()
- * removes the driver of a bootloader's framebuffer in the range. The path of a simple-framebuffer
- * node that still has a device in the range goes to "rival"; where a driver has it, this is -EBUSY.
- * fanlight_display_take_over_bootloader() removes the drivers of those in /chosen.
+ * removes the drivers of bootloaders' framebuffers that have some of the range. The path of a
+ * simple-framebuffer node that has some of it afterwards goes to "rival": -EBUSY where a driver has
+ * its device, -ETXTBSY where the driver is gone but a program has its framebuffer open, 0 where it
+ * has a device without a driver.
  */
 #define FANLIGHT_DISPLAYS	3
 #define FANLIGHT_OWNER_LEN	96
 int fanlight_display_claim(unsigned int display, const char *name, char *owner);
 void fanlight_display_release(unsigned int display);
-int fanlight_display_take_over_bootloader(void);
 int fanlight_display_take_over(u64 start, u64 size, char *rival);
 
 /* Kernel memory. */
 void *fanlight_vmalloc(unsigned long size);
+/* The highest physical address that a page table entry can have. */
+u64 fanlight_phys_max(void);
 bool fanlight_may_show_addresses(void);
 
 /*
  * Writes what the caches have of a physical range to memory, and forgets it. The range has no
- * mapping but cached ones. -ENOMEM: no kernel addresses to map it.
+ * mapping but cached ones. -ENOMEM: no kernel addresses to map it; -ERANGE: it ends where the
+ * addresses of the kernel end.
  */
 int fanlight_flush_cache(phys_addr_t start, size_t size);
 
@@ -165,6 +169,8 @@ void fanlight_of_pool_release(struct device *dev);
 int fanlight_of_sram(struct fwnode_handle *fwnode, struct device *consumer, struct resource *res);
 /* Whether the driver of the SRAM that "sram" points into maps it as Device memory. */
 bool fanlight_of_sram_is_device(struct fwnode_handle *fwnode);
+/* Whether a probe need not wait for other drivers any more: their time is up. */
+bool fanlight_deferral_is_over(struct device *dev);
 /* Shown in devices_deferred of debugfs. */
 void fanlight_defer_reason(struct device *dev, const char *reason);
 /* The node's own reg. -E2BIG: it is not one range; another error: it cannot be translated. */

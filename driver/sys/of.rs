@@ -170,6 +170,13 @@ pub(crate) fn property<'a>(node: &'a FwNode, name: &CStr) -> Option<Property<'a>
     properties(node).find(|property| property.name == name)
 }
 
+/// Whether the probe of `dev` need not wait for other drivers any more: the time that the kernel
+/// gives them is over.
+pub(crate) fn deferral_is_over(dev: &Device) -> bool {
+    // SAFETY: `dev` is valid.
+    unsafe { ffi::fanlight_deferral_is_over(device_as_raw(dev)) }
+}
+
 /// Notes why the probe of `dev` is deferred, for `devices_deferred` in debugfs.
 pub(crate) fn defer_reason(dev: &Device, reason: &CStr) {
     // SAFETY: `dev` is valid, and `reason` is a C string, which is copied.

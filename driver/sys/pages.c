@@ -137,6 +137,11 @@ phys_addr_t fanlight_zero_page(void)
 
 /* Kernel memory */
 
+u64 fanlight_phys_max(void)
+{
+	return PHYS_MASK;
+}
+
 void *fanlight_vmalloc(unsigned long size)
 {
 	/*

@@ -3,12 +3,15 @@
  * The device tree, which of.rs makes safe; see helpers.h.
  */
 
+#include <linux/cleanup.h>
 #include <linux/device.h>
+#include <linux/kstrtox.h>
 #include <linux/of.h>
 #include <linux/of_address.h>
 #include <linux/of_platform.h>
 #include <linux/of_reserved_mem.h>
 #include <linux/platform_device.h>
+#include <linux/string.h>
 
 #include "helpers.h"
 
@@ -89,8 +92,10 @@ int fanlight_of_sram(struct fwnode_handle *fwnode, struct device *consumer, stru
 		return -EXDEV;
 	if (!of_device_is_available(target) || !of_device_is_available(parent))
 		return -ENODEV;
+	/* A partition with "compatible" has a driver: it is memory that firmware uses, for example. */
 	if (of_property_present(target, "pool") || of_property_present(target, "export") ||
-	    of_property_present(target, "protect-exec"))
+	    of_property_present(target, "protect-exec") ||
+	    of_property_present(target, "compatible"))
 		return -EBUSY;
 	ret = of_address_to_resource(target, 0, res);
 	if (ret)
@@ -100,13 +105,18 @@ int fanlight_of_sram(struct fwnode_handle *fwnode, struct device *consumer, stru
 		return -EPROBE_DEFER;
 	/*
 	 * With this link, the SRAM's driver is unbound after this one. The state of the link is the
-	 * same while that driver is in its probe, so that this is asked as well.
+	 * same while that driver is in its probe, so that this is asked as well; and before, since
+	 * a link to a device without a driver would stay after a probe that does without the SRAM.
 	 */
-	link = device_link_add(consumer, &pdev->dev, DL_FLAG_AUTOREMOVE_CONSUMER);
-	if (!link)
-		ret = -ENOMEM;
-	else if (READ_ONCE(link->status) != DL_STATE_CONSUMER_PROBE || !device_is_bound(&pdev->dev))
-		ret = -EPROBE_DEFER;
+	ret = -EPROBE_DEFER;
+	if (device_is_bound(&pdev->dev)) {
+		link = device_link_add(consumer, &pdev->dev, DL_FLAG_AUTOREMOVE_CONSUMER);
+		if (!link)
+			ret = -ENOMEM;
+		else if (READ_ONCE(link->status) == DL_STATE_CONSUMER_PROBE &&
+			 device_is_bound(&pdev->dev))
+			ret = 0;
+	}
 	platform_device_put(pdev);
 	return ret;
 }
@@ -121,9 +131,29 @@ int fanlight_of_reg(struct fwnode_handle *fwnode, struct resource *res)
 	return of_address_to_resource(np, 0, res);
 }
 
+/* The kernel's own list of aliases is made at boot, and knows nothing of overlays. */
 int fanlight_of_alias(struct fwnode_handle *fwnode, const char *stem)
 {
-	return of_alias_get_id(to_of_node(fwnode), stem);
+	struct device_node *aliases __free(device_node) = of_find_node_by_path("/aliases");
+	size_t len = strlen(stem);
+	struct property *property;
+
+	if (!aliases)
+		return -ENODEV;
+	for_each_property_of_node(aliases, property) {
+		struct device_node *np __free(device_node) = NULL;
+		unsigned int number;
+
+		if (strncmp(property->name, stem, len) ||
+		    kstrtouint(property->name + len, 10, &number) || number > INT_MAX)
+			continue;
+		if (!property->value || strnlen(property->value, property->length) == property->length)
+			continue;
+		np = of_find_node_by_path(property->value);
+		if (np == to_of_node(fwnode))
+			return number;
+	}
+	return -ENODEV;
 }
 
 bool fanlight_of_has_alias(const char *stem, unsigned int number)
@@ -153,6 +183,11 @@ bool fanlight_of_is_memory(u64 start, u64 size)
 		}
 	}
 	return false;
+}
+
+bool fanlight_deferral_is_over(struct device *dev)
+{
+	return driver_deferred_probe_check_state(dev) != -EPROBE_DEFER;
 }
 
 void fanlight_defer_reason(struct device *dev, const char *reason)

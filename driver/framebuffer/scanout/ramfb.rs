@@ -33,6 +33,8 @@ pub(super) struct Ramfb {
     geometry: Geometry,
     /// Physical address of the window.
     window: u64,
+    /// Whether it has shown the window. Before, it may show what the bootloader has set up.
+    shown: bool,
     // Last: the display is free when it shows nothing of the window.
     _claim: DisplayClaim,
 }
@@ -50,6 +52,7 @@ impl Ramfb {
             file,
             geometry,
             window,
+            shown: false,
             _claim: claim,
         })
     }
@@ -76,6 +79,7 @@ impl Scanout for Ramfb {
             stride,
             ..
         } = self.geometry;
+        self.shown = true;
         self.configure(start, width, height, stride)
     }
 
@@ -90,6 +94,8 @@ impl Drop for Ramfb {
     fn drop(&mut self) {
         // Nobody can be told of an error here, and the device gives none for a picture that it took
         // before.
-        let _ = self.blank();
+        if self.shown {
+            let _ = self.blank();
+        }
     }
 }

@@ -14,10 +14,7 @@ use crate::{
     framebuffer::geometry::Geometry,
     spec::Refusal,
     sys::{
-        display::{
-            self,
-            DisplayClaim, //
-        },
+        display::DisplayClaim,
         firmware::property_list,
         of::Range,
         PAGE_SIZE, //
@@ -33,6 +30,7 @@ pub(super) const FORMATS: &[&str] = &[
     "r5g6b5", "r8g8b8", "x8r8g8b8", "a8r8g8b8", "x8b8g8r8", "a8b8g8r8",
 ];
 
+const GET_VC_MEMORY: u32 = 0x0001_0006;
 const ALLOCATE: u32 = 0x0004_0001;
 const BLANK: u32 = 0x0004_0002;
 const GET_PITCH: u32 = 0x0004_0008;
@@ -61,16 +59,31 @@ pub(super) struct Firmware {
 impl Firmware {
     /// Asks for a buffer of `geometry` for the window `name`. Returns where it is, and the geometry
     /// with the stride that the firmware chose.
+    ///
+    /// The firmware frees the buffer that it shows until then, into which a driver of the
+    /// bootloader's framebuffer would go on drawing: `take_over` is to remove that one first.
     pub(super) fn new(
         name: &CString,
         geometry: Geometry,
+        take_over: impl FnOnce(Range) -> Result<(), Refusal>,
     ) -> Result<(Self, Range, Geometry), Refusal> {
         let claim = claim(&geometry, name)?;
-        // The firmware frees what it shows now, into which their drivers would go on drawing.
-        display::take_over_bootloader().map_err(|error| failed(&geometry, error))?;
+        take_over(Self::memory().map_err(|error| failed(&geometry, error))?)?;
         let (range, geometry) =
             Self::allocate(geometry).map_err(|error| failed(&geometry, error))?;
         Ok((Self { _claim: claim }, range, geometry))
+    }
+
+    /// The memory that the firmware keeps for itself, from which its buffers are.
+    fn memory() -> Result<Range> {
+        let mut tags = [GET_VC_MEMORY, 8, 0, 0, 0];
+        property_list(&mut tags)?;
+        let [_, _, _, base, size] = tags;
+        Ok(Range {
+            start: base.into(),
+            size: size.into(),
+            registers: false,
+        })
     }
 
     /// `EINVAL`: it gave another size or depth.
@@ -109,13 +122,13 @@ impl Firmware {
             stride: pitch,
             ..geometry
         };
-        let needed = geometry.bytes();
+        let needed = geometry.bytes().next_multiple_of(PAGE_SIZE as u64);
         if base == 0 || pitch < width * format.bits / 8 || u64::from(size) < needed {
             return Err(EINVAL);
         }
         let range = Range {
             start: (base & BUS_MASK).into(),
-            size: needed.next_multiple_of(PAGE_SIZE as u64),
+            size: needed,
             registers: false,
         };
         Ok((range, geometry))

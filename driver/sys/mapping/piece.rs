@@ -32,7 +32,7 @@ impl Mapping {
         if !self.mapped && offset < end {
             let first = self.phys.ok_or(EIO)? + offset as u64;
             let in_page = (first % PAGE_SIZE as u64) as usize;
-            end = end.min(offset + PIECE - in_page);
+            end = end.min(offset.saturating_add(PIECE - in_page));
             let pages = (in_page + end - offset).next_multiple_of(PAGE_SIZE);
             let mapping = KernelMapping::new(first - in_page as u64, pages, self.cache)?;
             memory = Some((mapping, in_page));

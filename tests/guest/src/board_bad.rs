@@ -100,7 +100,13 @@ tests! {
         board_bad_scanout_of_memory_is_refused,
         board_bad_scanout_format_is_refused,
         board_bad_io_width_is_refused,
-        board_bad_io_width_cached_is_refused,
+        board_bad_io_width_gathered_is_refused,
+        board_bad_io_width_memory_is_refused,
+        board_bad_beyond_lpae_is_refused,
+        board_bad_region_beyond_lpae_is_refused,
+        board_bad_display_region_is_refused,
+        board_bad_display_backing_is_refused,
+        board_bad_sram_owned_is_refused,
         board_bad_io_width_picture_is_refused,
         board_bad_log_odd_is_refused,
         board_bad_log_small_is_refused,
@@ -211,6 +217,7 @@ bad! {
     board_bad_sram_pool_is_refused: "sram-pool", "w", INVALID, "pool";
     board_bad_sram_export_is_refused: "sram-export", "w", INVALID, "export";
     board_bad_sram_exec_is_refused: "sram-exec", "w", INVALID, "protect-exec";
+    board_bad_sram_owned_is_refused: "sram-owned", "w", INVALID, "compatible";
     board_bad_sram_list_is_refused: "sram-list", "w", INVALID, "sram is one phandle";
     board_bad_reg_list_is_refused: "reg-list", "w", INVALID, "reg is one range";
     board_bad_no_ranges_is_refused: "no-ranges", "w", INVALID, "#size-cells or ranges";
@@ -268,7 +275,12 @@ bad! {
     board_bad_scanout_of_memory_is_refused: "scanout-of-memory", "w", INVALID, "fanlight,scanout";
     board_bad_scanout_format_is_refused: "scanout-format", "w", INVALID, "cannot show";
     board_bad_io_width_is_refused: "io-width", "w", INVALID, "reg-io-width is 1, 2 or 4";
-    board_bad_io_width_cached_is_refused: "io-width-cached", "w", INVALID, "reg-io-width is for registers";
+    board_bad_io_width_gathered_is_refused: "io-width-gathered", "w", INVALID, "reg-io-width is for registers";
+    board_bad_io_width_memory_is_refused: "io-width-memory", "w", INVALID, "it is for registers (reg)";
+    board_bad_beyond_lpae_is_refused: "beyond-lpae", "w", INVALID, "above 4 GiB";
+    board_bad_region_beyond_lpae_is_refused: "region-beyond-lpae", "w", INVALID, "address";
+    board_bad_display_region_is_refused: "display-region", "w", INVALID, "memory-region does not apply";
+    board_bad_display_backing_is_refused: "display-backing", "w", INVALID, "fanlight,backing does not apply";
     board_bad_io_width_picture_is_refused: "io-width-picture", "w", INVALID, "reg-io-width does not apply";
     board_bad_log_odd_is_refused: "log-odd", "log", INVALID, "size";
     board_bad_log_small_is_refused: "log-small", "log", INVALID, "size";

@@ -44,6 +44,7 @@ tests! {
         fb_sysfs_is_there_for_programs_of_fbdev,
         fb_answers_are_those_of_the_kernels_simplefb,
         fb_memory_is_taken_over_from_simplefb,
+        fb_refused_window_takes_the_screen_from_nobody,
         fb_display_shows_one_window,
         fb_ioctl_unknown_is_enotty,
         fb_ioctl_into_a_bad_pointer_is_efault;
@@ -677,31 +678,85 @@ fn fb_memory_is_taken_over_from_simplefb() {
     assert_eq!(FB_A2R10.open().map().load32(0), Ok(0x1234_5678));
 }
 
-fn fb_display_shows_one_window() {
-    let node = "fanlight-second-display";
-    if !dev::node_exists(node) {
-        skip!("the device tree has no {node}: boot with tests/dts/windows.dtso");
+const SECOND_DISPLAY: &str = "fanlight-second-display";
+
+/// Binds the window that wants the display a second time; it is not bound when the driver is
+/// loaded.
+struct SecondDisplay;
+
+impl SecondDisplay {
+    fn needed() -> Self {
+        if !dev::node_exists(SECOND_DISPLAY) {
+            skip!("the device tree has no {SECOND_DISPLAY}: boot with tests/dts/windows.dtso");
+        }
+        if board::is_raspberry_pi() {
+            skip!("the second window wants ramfb, which this board does not have");
+        }
+        FB.needed();
+        Self::set_driver("fanlight");
+        Self
     }
-    if board::is_raspberry_pi() {
-        skip!("the second window wants ramfb, which this board does not have");
+
+    fn set_driver(driver: &str) {
+        let device = format!("/sys/bus/platform/devices/{SECOND_DISPLAY}");
+        fs::write(format!("{device}/driver_override"), driver).expect("driver_override");
     }
-    FB.needed();
-    let device = format!("/sys/bus/platform/devices/{node}");
-    fs::write(format!("{device}/driver_override"), "fanlight").expect("driver_override");
-    let bind = || fs::write("/sys/bus/platform/drivers/fanlight/bind", node);
-    assert!(bind().is_err(), "{node} was accepted");
-    let log = run("dmesg", &[]).success().text();
-    let line = "window w: ramfb already shows the window fanlight0/fb";
-    assert_eq!(log.matches(line).count(), 1, "{log}");
-    // It is free when its window is gone.
+
+    fn bind(&self) -> std::io::Result<()> {
+        fs::write("/sys/bus/platform/drivers/fanlight/bind", SECOND_DISPLAY)
+    }
+
+    fn unbind(&self) {
+        dev::unbind(SECOND_DISPLAY);
+    }
+}
+
+impl Drop for SecondDisplay {
+    fn drop(&mut self) {
+        Self::set_driver("\n");
+    }
+}
+
+fn fb_refused_window_takes_the_screen_from_nobody() {
+    let simple = "framebuffer@51590000";
+    let device = simple_framebuffer(simple);
+    if !std::path::Path::new(SIMPLEFB).exists() {
+        skip!("the kernel has no simplefb");
+    }
+    let second = SecondDisplay::needed();
+    let theirs = std::path::Path::new(SIMPLEFB).join(&device);
+    assert!(theirs.exists(), "simplefb has {simple} from boot on");
+    second.bind().expect_err("the display is not free");
+    assert!(theirs.exists(), "{simple} has lost its driver");
+    // What a program may go on drawing into is not given away.
+    let graphics = dev::names_in(theirs.join("graphics").to_str().unwrap());
+    let open = sys::open(&format!("/dev/{}", graphics[0]), libc::O_RDWR).expect("/dev/fbN");
     let unbound = dev::Unbound::new(FB.node);
-    bind().expect("the display is free");
-    dev::unbind(node);
+    second.bind().expect_err("the framebuffer is open");
+    let log = run("dmesg", &[]).success().text();
+    let line = format!("window w: a program has the framebuffer of /{simple} open");
+    assert_eq!(log.matches(&line).count(), 1, "{log}");
+    drop(open);
+    second.bind().expect("nobody has the framebuffer any more");
+    second.unbind();
     drop(unbound);
     assert_eq!(FB.open().info().scanout, board::scanout());
-    assert!(bind().is_err(), "{node} was accepted");
-    // Or it would be bound whenever the driver is loaded.
-    fs::write(format!("{device}/driver_override"), "\n").expect("driver_override");
+}
+
+fn fb_display_shows_one_window() {
+    let second = SecondDisplay::needed();
+    let line = "window w: ramfb already shows the window fanlight0/fb";
+    let lines = || run("dmesg", &[]).success().text().matches(line).count();
+    let before = lines();
+    second.bind().expect_err("the display is not free");
+    assert_eq!(lines(), before + 1);
+    // It is free when its window is gone.
+    let unbound = dev::Unbound::new(FB.node);
+    second.bind().expect("the display is free");
+    second.unbind();
+    drop(unbound);
+    assert_eq!(FB.open().info().scanout, board::scanout());
+    second.bind().expect_err("the display is not free");
 }
 
 fn fb_ioctl_unknown_is_enotty() {

@@ -13,7 +13,8 @@ tests! {
     depth:
         fb_depth_colours_are_right_on_the_screen,
         fb_depth_two_pages_are_shown_in_turn,
-        fb_depth_bootloaders_framebuffer_has_no_driver_any_more;
+        fb_depth_bootloaders_framebuffer_has_no_driver_any_more,
+        fb_depth_stride_is_the_firmwares;
 }
 
 const LINE: usize = 2048;
@@ -81,11 +82,22 @@ fn fb_depth_two_pages_are_shown_in_turn() {
 
 /// The firmware has freed its memory.
 fn fb_depth_bootloaders_framebuffer_has_no_driver_any_more() {
-    const NODE: &str = "30100000.framebuffer";
+    const NODE: &str = "3e000000.framebuffer";
     drop(open());
     let messages = Messages::of_kernel().all();
     let had_one = |m: &String| text(m).contains(NODE) && text(m).contains("framebuffer at");
     assert!(messages.iter().any(had_one), "simplefb had it");
     let left = crate::dev::names_in("/sys/bus/platform/drivers/simple-framebuffer");
     assert!(!left.iter().any(|name| name == NODE), "{left:?}");
+}
+
+/// The tree asks for another one.
+fn fb_depth_stride_is_the_firmwares() {
+    assert_eq!(fbdev::fix(open().raw()).line_length as usize, LINE);
+    let line = "window fb: stride is 2048, as the firmware chose, not 2304";
+    let messages = Messages::of_kernel().all();
+    assert!(
+        messages.iter().any(|m| text(m).contains(line)),
+        "no {line:?}"
+    );
 }

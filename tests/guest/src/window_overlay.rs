@@ -21,6 +21,7 @@ use crate::wait;
 tests! {
     quick:
         window_overlay_brings_the_windows_of_its_node,
+        window_overlay_alias_is_the_number_of_its_node,
         window_overlay_removal_revokes_mappings_of_every_process,
         window_overlay_removal_revokes_a_map_through_a_second_inode,
         window_overlay_removal_wakes_readers_and_pollers,
@@ -72,6 +73,12 @@ fn mapped() -> Vec<(Spec, Map)> {
     ALL.into_iter()
         .map(|spec| (spec, spec.open().map()))
         .collect()
+}
+
+fn window_overlay_alias_is_the_number_of_its_node() {
+    let module = TestModule::load_for_overlays();
+    let _overlay = Overlay::apply(&module);
+    assert_eq!(CARVE.open().info().instance, 30);
 }
 
 fn window_overlay_brings_the_windows_of_its_node() {

@@ -39,7 +39,8 @@ tests! {
         window_region_of_a_pool_is_not_mapped_as_pages,
         window_region_in_use_names_its_owner,
         window_region_above_4_gib_needs_lpae,
-        window_region_sram_comes_and_goes_with_its_driver;
+        window_region_sram_comes_and_goes_with_its_driver,
+        window_region_without_its_driver_costs_only_itself;
 }
 
 const NODE: &str = "fanlight-regions";
@@ -531,9 +532,12 @@ fn window_region_above_4_gib_needs_lpae() {
     assert!(line.contains("address"), "{line:?}");
 }
 
+const DRIVER: &str = "/sys/bus/platform/drivers/sram";
+const DEVICE: &str = "60800000.sram";
+/// A node with a window of the SRAM, and another one.
+const LATE: &str = "fanlight-late";
+
 fn window_region_sram_comes_and_goes_with_its_driver() {
-    const DRIVER: &str = "/sys/bus/platform/drivers/sram";
-    const DEVICE: &str = "60800000.sram";
     ODD.needed();
     assert!(dev::is_bound(SRAM_NODE));
     fs::write(format!("{DRIVER}/unbind"), DEVICE).expect("unbind the SRAM");
@@ -566,4 +570,38 @@ fn window_region_sram_comes_and_goes_with_its_driver() {
     );
     dev::wait_for_node(SRAM_NODE);
     assert_eq!(sys::pwrite(ODD.open().raw(), &[7; 8], 0), Ok(8));
+}
+
+/// The kernel gives drivers some seconds after boot to come; until then the whole node waits.
+fn window_region_without_its_driver_costs_only_itself() {
+    if !dev::node_exists(LATE) {
+        crate::skip!("the device tree has no {LATE}: boot with tests/dts/regs.dtso");
+    }
+    if !dev::is_bound(LATE) {
+        bind(LATE);
+    }
+    assert_eq!(dev::misc_of(LATE).len(), 2);
+    fs::write(format!("{DRIVER}/unbind"), DEVICE).expect("unbind the SRAM");
+    assert!(!dev::is_bound(LATE), "it outlived the driver of its memory");
+    let probe = || {
+        let _ = fs::write("/sys/bus/platform/drivers_probe", LATE);
+        dev::is_bound(LATE)
+    };
+    assert!(wait::until(probe), "it waits for the SRAM forever");
+    let misc = dev::misc_of(LATE);
+    assert_eq!(misc.len(), 1, "{misc:?}");
+    assert!(misc[0].ends_with("-other"), "{misc:?}");
+    let lines = lines_of(LATE);
+    let line = "window late: the SRAM's driver is not bound";
+    assert!(lines.iter().any(|l| l.starts_with(line)), "{lines:?}");
+
+    fs::write(format!("{DRIVER}/bind"), DEVICE).expect("bind the SRAM");
+    dev::unbind(LATE);
+    bind(LATE);
+    assert_eq!(dev::misc_of(LATE).len(), 2);
+    bind(SRAM_NODE);
+}
+
+fn bind(node: &str) {
+    fs::write("/sys/bus/platform/drivers/fanlight/bind", node).expect("bind");
 }
