@@ -4,19 +4,23 @@
 # SDK=none).
 
 comma := ,
-BOARDS  := virt-arm raspberrypi zynq
+# A board is a directory that describes a machine.
+BOARDS  := $(patsubst board/%/machine.conf,%,$(wildcard board/*/machine.conf))
+BOARDS  := virt-arm $(filter-out virt-arm,$(BOARDS))
 IMAGES  := quick buildroot
-KERNELS := 7.2 7.3
+KERNELS := $(shell mk/kernel versions)
 # board/VARIANT/kernel.config says what each one is.
 VARIANTS := lpae rt lean
 
-# `make test` is for every board, unless one is named.
+# `make test` is for every board that can run the kernel, unless one is named.
 ifneq ($(filter test,$(MAKECMDGOALS)),)
-BOARD  ?= $(subst $() ,$(comma),$(if $(filter buildroot,$(IMAGE)),$(firstword $(BOARDS)),$(BOARDS)))
+wanted := $(if $(KERNEL_DEBUG),debug) $(KERNEL_VARIANT)
+able   := $(foreach board,$(BOARDS),$(if $(filter-out $(shell sed -n 's/^variants = //p' board/$(board)/machine.conf),$(wanted)),,$(board)))
+BOARD  ?= $(subst $() ,$(comma),$(if $(filter buildroot,$(IMAGE)),$(firstword $(BOARDS)),$(able)))
 endif
 BOARD  ?= virt-arm
 IMAGE  ?= quick
-KERNEL ?= 7.2
+KERNEL ?= $(firstword $(KERNELS))
 FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
 
 # What a user may say on the command line; it reaches the image through the environment.

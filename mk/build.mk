@@ -7,19 +7,24 @@ MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 
 comma := ,
-KERNEL ?= 7.2
+KERNEL ?= $(firstword $(shell mk/kernel versions))
 BOARD ?= virt-arm
 FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
-export KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT FANLIGHT_CACHE
+export BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT FANLIGHT_CACHE
 
 step := mk/step
 logs := build/log
-# What depends on the kernel lives under the kernel's name.
-flavour := $(KERNEL)$(if $(KERNEL_DEBUG),-debug)$(if $(KERNEL_BENCH),-bench)$(addprefix -,$(KERNEL_VARIANT))
-kernel := $(shell mk/kernel dir)
-zimage := $(kernel)/arch/arm/boot/zImage
+# `make test` may have several boards. What is built here is for the first; see `media` for the others.
+boards := $(subst $(comma), ,$(BOARD))
+board := $(firstword $(boards))
+# What depends on the kernel lives under the kernel's name: version, board and variants.
+flavour-of = $(KERNEL)-$(1)$(if $(KERNEL_DEBUG),-debug)$(if $(KERNEL_BENCH),-bench)$(addprefix -,$(KERNEL_VARIANT))
+kernel-of = $(shell BOARD=$(1) mk/kernel dir)
+image-of = build/$(call flavour-of,$(1))/quick.cpio
+flavour := $(call flavour-of,$(board))
+kernel := $(call kernel-of,$(board))
 module := build/$(flavour)/fanlight.ko
-image := build/$(flavour)/quick.cpio
+image := $(call image-of,$(board))
 
 target := $(FANLIGHT_CACHE)/target/$(shell pwd | sha256sum | cut -c 1-12)
 # Two directories: cargo locks one while it builds, and these two build at the same time.
@@ -32,7 +37,7 @@ examples := $(patsubst userspace/fanlight/examples/%.rs,build/userspace/examples
 # Not optimized: it waits for QEMU all day, and is built while somebody waits.
 runner := $(CARGO_TARGET_DIR)/debug/fanlight-runner
 
-.PHONY: run guest test model check rust-analyzer kernel driver userspace quick-image runner
+.PHONY: run guest test model check rust-analyzer kernel driver userspace quick-image runner media
 kernel: $(kernel)/ready
 driver: $(module)
 quick-image: $(image)
@@ -84,13 +89,14 @@ $(image): $(module) $(programs) $(test-programs) $(test-files) mk/quick-image $(
 
 # What every boot can have: see mk/arguments.
 option = $(if $(2),$(1) $(2))
-boot = $(runner) $(1) --board $(BOARD) $(media) $(call option,--smp,$(SMP)) $(call option,--memory,$(MEM)) \
+boot = $(runner) $(1) $(foreach board,$(boards),--board $(board) $(call media-of,$(board))) $(call option,--smp,$(SMP)) $(call option,--memory,$(MEM)) \
 	$(if $(ICOUNT),--icount) $(call option,--timeout,$(TIMEOUT)) $(call option,--loglevel,$(LOGLEVEL)) \
 	$(call option,--files,$(OVERLAY)) $(addprefix --dt ,$(subst $(comma), ,$(DT))) $(if $(APPEND),--append "$$APPEND") --results build/$(2)
 
-# One build at a time in this tree; any number of machines may run from what it made.
+# One build at a time in this tree; any number of machines may run from what it made. The boards follow each other: the
+# kernel of each takes all processors.
 ready = mkdir -p build && { flock -n build/lock true || echo "fanlight: another build is at work in this tree: waiting for it" >&2; } && \
-	flock build/lock $(MAKE) -f mk/build.mk $(media-ready)
+	flock build/lock sh -ec 'for board in $(boards); do $(MAKE) -f mk/build.mk BOARD=$$board media; done'
 
 # Where QEMU's own window is to be, DISPLAY is X's again.
 run:

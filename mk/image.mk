@@ -13,14 +13,14 @@ image:
 
 ifeq ($(IMAGE),buildroot)
 # A kernel and a disk; both are taken as they are.
-image-dir := build/image/$(firstword $(BOARD))
-image-disk := $(image-dir)/$(if $(filter raspberrypi,$(BOARD)),sdcard.img,disk.img)
-media := --kernel $(image-dir)/zImage --disk $(image-disk) --trees $(image-dir)
-media-ready := runner $(image-disk)
+disk-of = build/image/$(1)/$(shell sed -n 's/^image = //p' board/$(1)/machine.conf)
+media-of = --kernel build/image/$(1)/zImage --disk $(call disk-of,$(1)) --trees build/image/$(1)
+media: runner $(call disk-of,$(board))
 
-$(image-disk):
-	@echo "fanlight: there is no Buildroot image of $(BOARD) yet: \`make image BOARD=$(BOARD)\` builds it" >&2; exit 2
+$(call disk-of,$(board)):
+	@echo "fanlight: there is no Buildroot image of $(board) yet: \`make image BOARD=$(board)\` builds it" >&2; exit 2
 else
-media := --kernel $(zimage) --initrd $(image) --trees $(kernel)/arch/arm/boot/dts
-media-ready := quick-image runner
+boot-of = $(call kernel-of,$(1))/arch/arm/boot
+media-of = --kernel $(call boot-of,$(1))/zImage --initrd $(call image-of,$(1)) --trees $(call boot-of,$(1))/dts
+media: quick-image runner
 endif

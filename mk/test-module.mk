@@ -5,7 +5,7 @@
 # kernel's own test of maps like ours. Part of mk/build.mk.
 
 test-module := build/$(flavour)/fanlight_test.ko
-test-files := $(test-module) build/runtime.dtbo $(examples) build/userspace/examples/read_log
+test-files := $(test-module) build/$(flavour)/runtime.dtbo $(examples) build/userspace/examples/read_log
 
 $(test-module): $(module) $(wildcard tests/module/*)
 	+@mkdir -p $(@D)/test-module
@@ -14,8 +14,9 @@ $(test-module): $(module) $(wildcard tests/module/*)
 		KBUILD_EXTRA_SYMBOLS=$(CURDIR)/$(@D)/driver/Module.symvers modules
 	@cp $(@D)/test-module/fanlight_test.ko $@
 
-build/%.dtbo: tests/dts/%.dtso
-	@dtc -q -@ -I dts -O dtb -o $@ $<
+build/$(flavour)/%.dtbo: tests/dts/%.dtso board/$(board)/machine.conf dts/board.h
+	@mkdir -p $(@D)
+	@mk/dtc $(board) $< $@
 
 test-programs := build/userspace/fanlight-uapi build/userspace/fanlight-log build/$(flavour)/pfnmap
 armv7-cc := arm-linux-gnueabihf-gcc -O1

@@ -52,7 +52,7 @@ result build_guest_without_command_is_refused
 refused 'OVERLAY=/nowhere: no such directory' guest CMD=true OVERLAY=/nowhere
 result build_overlay_that_is_not_there_is_refused
 
-refused 'DT=nowhere.dtso: no such file' run DT=dts/virt-arm.dtso,nowhere.dtso
+refused 'DT=nowhere.dtso: no such file' run DT=board/virt-arm/dts/virt-arm.dtso,nowhere.dtso
 result build_device_tree_that_is_not_there_is_refused
 
 refused 'SMP=many: choose a number' guest CMD=true SMP=many && refused 'MEM=1: choose a number of MiB from 64' guest CMD=true MEM=1
@@ -78,7 +78,7 @@ result build_display_of_x_is_a_desktop_and_no_setting
 
 tree=$(mktemp --suffix .dtso)
 printf '/dts-v1/;\n/plugin/;\n&{/} {\n\tfanlight {\n\t\tsize = <0x1000>\n\t};\n};\n' >"$tree"
-said=$(DT="dts/virt-arm.dtso,$tree" mk/arguments --trees 2>&1) || lines 1 && says "DT: $tree does not compile" && says "$tree:6"
+said=$(DT="board/virt-arm/dts/virt-arm.dtso,$tree" mk/arguments --trees 2>&1) || lines 1 && says "DT: $tree does not compile" && says "$tree:6"
 result build_device_tree_that_does_not_compile_is_named
 rm -f "$tree"
 

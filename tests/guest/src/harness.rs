@@ -36,8 +36,8 @@ pub const BOTH_LEVELS: &[&str] = &["windows", "quiet"];
 /// What depends on both.
 pub const EVERYWHERE: &[&str] = &["windows", "quiet", "one-core", "four-cores", "boot-console"];
 
-/// The smallest board has a boot of its own.
-pub const ZYNQ: &[&str] = &["zynq"];
+/// What every board has: a board with nothing but its own overlay has a boot of its own.
+pub const BOARD: &[&str] = &["board", "windows"];
 
 /// Where registers do not respond.
 pub const REGS: &[&str] = &["regs"];
@@ -68,7 +68,7 @@ macro_rules! tests {
     (@one regs $test:ident) => { $crate::tests!(@make $test, 300, false, REGS) };
     (@one depth $test:ident) => { $crate::tests!(@make $test, 300, false, DEPTH) };
     (@one clients $test:ident) => { $crate::tests!(@make $test, 1800, false, CLIENTS) };
-    (@one zynq $test:ident) => { $crate::tests!(@make $test, 300, false, ZYNQ) };
+    (@one board $test:ident) => { $crate::tests!(@make $test, 300, false, BOARD) };
     (@one slow $test:ident) => { $crate::tests!(@make $test, 1800, true, USUAL) };
     (@make $test:ident, $limit:expr, $slow:expr, $boots:ident) => {
         $crate::harness::Test {

@@ -68,7 +68,7 @@ fn log_bind_works_while_a_stopped_program_follows_it() {
 /// The third log's region, from outside of the driver.
 pub fn region(size: usize) -> Map {
     LOG3.needed();
-    memory(crate::board::carveout(0x5162_0000), size)
+    memory(crate::board::reserved("persist@51620000"), size)
 }
 
 /// Physical memory.

@@ -124,18 +124,19 @@ fn log_region_phandle_to_no_region_costs_persistence_only() {
     works_without("fanlight-region-node");
 }
 
-/// Its node has a display whose driver never comes.
+/// Its node has a window of SRAM whose driver cannot bind.
 fn log_region_is_left_alone_by_a_probe_that_is_deferred() {
     const NODE: &str = "fanlight-region-deferred";
     if !dev::node_exists(NODE) {
         crate::skip!("the device tree has no {NODE}: boot with tests/dts/regions.dtso");
     }
     crate::kernel::needs_debugfs();
-    let region = crate::log_bind::memory(0x5220_0000, 0x1_0000);
+    let region =
+        crate::log_bind::memory(crate::board::reserved("region-deferred@52200000"), 0x1_0000);
     region.fill(29);
     for _ in 0..3 {
         let bound = std::fs::write("/sys/bus/platform/drivers/fanlight/bind", NODE);
-        assert!(bound.is_err(), "its display is there");
+        assert!(bound.is_err(), "the SRAM has its driver");
         // A probe that succeeds is a reason to try those that were deferred again.
         drop(Unbound::new("fanlight-region-least"));
     }

@@ -34,7 +34,6 @@ pub const STAGED: &[Staged] = staged! {
     log_salvage_of_a_torn_record_loses_that_one_alone,
 };
 
-const REGION: usize = 0x5162_0000;
 const REGION_SIZE: usize = 0x1_0000;
 
 /// The carve-out, from outside of the driver.
@@ -48,7 +47,7 @@ fn region() -> Map {
         REGION_SIZE,
         RW,
         MAP_SHARED,
-        crate::board::carveout(REGION) / PAGE,
+        crate::board::reserved("persist@51620000") / PAGE,
     )
     .expect("mmap of /dev/mem")
 }

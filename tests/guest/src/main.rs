@@ -30,7 +30,7 @@ mod board_bad;
 mod board_bind;
 mod board_kernel;
 mod board_nodes;
-mod board_zynq;
+mod board_windows;
 
 mod cli_fb;
 mod cli_list;
@@ -121,7 +121,7 @@ fn main() {
     }
     let areas: &[&[Test]] = &[
         board_nodes::TESTS,
-        board_zynq::TESTS,
+        board_windows::TESTS,
         board_bad::TESTS,
         log_map::TESTS,
         log_read::TESTS,

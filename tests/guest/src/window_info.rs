@@ -127,8 +127,8 @@ fn window_info_physical_address_is_the_trees() {
     if let Some(address) = board::framebuffer() {
         assert_eq!(phys(FB), address);
     }
-    assert_eq!(phys(CARVE_WC), board::carveout(0x5100_0000));
-    assert_eq!(phys(SRAM), board::carveout(0x5120_4000));
+    assert_eq!(phys(CARVE_WC), board::reserved("carve-wc@51000000"));
+    assert_eq!(phys(SRAM), board::reserved("sram@51200000") + 0x4000);
     assert_ne!(CONTIG.open().info().phys, 0);
     for spec in [TABLE, TABLE_NOW, LOG] {
         assert_eq!(spec.open().info().phys, 0, "{}", spec.name);

@@ -301,32 +301,30 @@ fn window_mmap_fixed_replaces_what_was_there() {
     }
 }
 
-/// The same memory through /dev/mem, to see where a window really is; `address` is virt-arm's.
+/// A page through /dev/mem, to see where a window really is.
 fn physical(address: usize) -> Map {
     let Ok(mem) = sys::open("/dev/mem", O_RDWR | libc::O_SYNC) else {
         crate::skip!("no /dev/mem")
     };
-    Map::new(
-        mem.as_raw_fd(),
-        PAGE,
-        RW,
-        MAP_SHARED,
-        board::carveout(address) / PAGE,
-    )
-    .expect("mmap of /dev/mem")
+    Map::new(mem.as_raw_fd(), PAGE, RW, MAP_SHARED, address / PAGE).expect("mmap of /dev/mem")
 }
 
 fn window_sram_partition_begins_where_the_partition_does() {
     let map = SRAM.open().map();
     map.store32(0, 0x5a5a_0001).unwrap();
     map.store32(SRAM.size - 4, 0x5a5a_0002).unwrap();
-    assert_eq!(physical(0x5120_4000).load32(0), Ok(0x5a5a_0001));
-    assert_eq!(physical(0x5120_7000).load32(PAGE - 4), Ok(0x5a5a_0002));
+    let start = board::reserved("sram@51200000") + 0x4000;
+    assert_eq!(physical(start).load32(0), Ok(0x5a5a_0001));
+    let last = physical(start + SRAM.size - PAGE);
+    assert_eq!(last.load32(PAGE - 4), Ok(0x5a5a_0002));
 }
 
 fn window_regs_window_begins_at_its_reg() {
     assert!(PFN_MAPPED.iter().any(|spec| spec.name == REGS.name));
     let map = REGS.open().map();
     map.store32(0, 0x3e65_0001).unwrap();
-    assert_eq!(physical(0x5130_2000).load32(0), Ok(0x3e65_0001));
+    assert_eq!(
+        physical(board::reserved("regs@51300000") + 0x2000).load32(0),
+        Ok(0x3e65_0001)
+    );
 }

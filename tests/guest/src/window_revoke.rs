@@ -407,7 +407,7 @@ fn window_revoke_lands_no_store_after_unbind_returned() {
         PAGE,
         RW,
         MAP_SHARED,
-        board::carveout(0x5100_0000) / PAGE,
+        board::reserved("carve-wc@51000000") / PAGE,
     )
     .expect("mmap of /dev/mem");
     let ready = Signal::new();

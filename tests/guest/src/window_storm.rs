@@ -94,7 +94,7 @@ fn storm(cycles: usize) {
         CARVE_WC.size,
         R,
         MAP_SHARED,
-        crate::board::carveout(0x5100_0000) / PAGE,
+        crate::board::reserved("carve-wc@51000000") / PAGE,
     )
     .expect("mmap of /dev/mem");
     let contents = || {

@@ -4,11 +4,11 @@
 //! A line names a boot and what is special about it:
 //!
 //! ```text
-//! NAME [smp=2] [memory=512] [loglevel=4] [append=quiet] [dt=a.dtso,b.dtso] [tests=window_,fb_] [boards=virt-arm]
-//!      [timeout=1800] [slow=yes] [data=yes]
+//! NAME [smp=2] [memory=512] [loglevel=4] [append=quiet] [dt=a.dtso,b.dtso] [tests=window_,fb_] [timeout=1800]
+//!      [slow=yes] [data=yes]
 //! ```
 //!
-//! With `data=yes`, a boot has the disk that `--data` names; the others have a blank one.
+//! Which boots a board joins is in its machine description. With `data=yes`, a boot has the disk that `--data` names; the others have a blank one.
 //! `loglevel` is the console's: 8 unless a boot has another one, so that the console's file has
 //! every message. `append` adds a word to the kernel's command line, and may be given several
 //! times.
@@ -29,8 +29,6 @@ pub struct Boot {
     append: Vec<String>,
     /// What the names of its tests begin with; empty: anything.
     prefixes: Vec<String>,
-    /// Where it makes sense; empty: everywhere.
-    boards: Vec<String>,
     timeout: Option<u64>,
     slow: bool,
     data: bool,
@@ -54,7 +52,6 @@ impl Boot {
                 "dt" => boot.overlays = list().map(PathBuf::from).collect(),
                 "append" => boot.append.push(value.to_owned()),
                 "tests" => boot.prefixes = list().collect(),
-                "boards" => boot.boards = list().collect(),
                 "timeout" => boot.timeout = Some(number()?.into()),
                 "data" => boot.data = value == "yes",
                 "slow" => boot.slow = value == "yes",
@@ -70,7 +67,7 @@ impl Boot {
         let meets = |prefix: &String| prefix.starts_with(filter) || filter.starts_with(prefix);
         let named =
             self.prefixes.is_empty() || !filter.contains('_') || self.prefixes.iter().any(meets);
-        let here = self.boards.is_empty() || self.boards.iter().any(|b| b == options.machine.name);
+        let here = options.target.machine.boots.contains(&self.name);
         named && here && (options.slow || !self.slow) && (options.data.is_some() || !self.data)
     }
 

@@ -17,6 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::ktap::{Report, Verdict};
+use crate::machine::USUAL;
 use crate::options::Options;
 use crate::terminal::{End, Terminal};
 use blocks::{Block, How, Page};
@@ -74,9 +75,9 @@ pub fn run(options: &Options) -> Vec<Report> {
             reports.push(report);
         }
     }
-    for machine in &options.machines {
-        let options = options.on(machine);
-        let here = |block: &&Block| board(block) == Some(options.machine.name);
+    for target in &options.targets {
+        let options = options.on(target);
+        let here = |block: &&Block| board(block) == Some(options.target.machine.name.as_str());
         let mine: Vec<&Block> = blocks()
             .filter(here)
             .filter(|block| wanted(&block.name))
@@ -113,7 +114,7 @@ fn board(block: &Block) -> Option<&str> {
         return None;
     }
     match &block.how {
-        How::Usual => Some("virt-arm"),
+        How::Usual => Some(USUAL),
         How::On(board) => Some(board),
         How::PartOf(_) | How::Not(_) => None,
     }

@@ -12,7 +12,7 @@ use crate::options::Options;
 /// The initrd of a boot: the image, and the caller's files appended as an archive of their own.
 pub fn initrd(options: &Options, scratch: &Path) -> io::Result<PathBuf> {
     let Some(files) = &options.files else {
-        return Ok(options.initrd.clone());
+        return Ok(options.target.initrd.clone());
     };
     let archive = scratch.join("files.cpio");
     let pack = "cd \"$0\" && find . -mindepth 1 | cpio --quiet -o -H newc -R 0:0 > \"$1\"";
@@ -21,7 +21,7 @@ pub fn initrd(options: &Options, scratch: &Path) -> io::Result<PathBuf> {
         .arg(files)
         .arg(&archive))?;
     let whole = scratch.join("initrd");
-    fs::copy(&options.initrd, &whole)?;
+    fs::copy(&options.target.initrd, &whole)?;
     let mut file = fs::OpenOptions::new().append(true).open(&whole)?;
     file.write_all(&fs::read(archive)?)?;
     Ok(whole)

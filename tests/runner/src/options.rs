@@ -2,24 +2,44 @@
 //! What the runner is asked to do.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::machine::{Display, Machine, MACHINES};
+use crate::machine::{Display, Machine, USUAL};
 
-/// The command line, read.
+/// A board, and what was built for it.
 #[derive(Clone)]
-pub struct Options {
-    pub machine: &'static Machine,
-    /// All the boards that were named; `machine` is the first of them.
-    pub machines: Vec<&'static Machine>,
+pub struct Target {
+    pub machine: Arc<Machine>,
     pub kernel: PathBuf,
     /// What the guest's root is made from: an initramfs, or a disk's image, which stays as it is.
     pub initrd: PathBuf,
     pub disk: Option<PathBuf>,
+    /// Where the board's own device trees are, if QEMU makes none for it.
+    pub trees: PathBuf,
+}
+
+impl Target {
+    fn new(board: &str) -> Result<Self, String> {
+        Ok(Self {
+            machine: Arc::new(Machine::read(board)?),
+            kernel: PathBuf::new(),
+            initrd: PathBuf::new(),
+            disk: None,
+            trees: PathBuf::new(),
+        })
+    }
+}
+
+/// The command line, read.
+#[derive(Clone)]
+pub struct Options {
+    /// The board of this boot.
+    pub target: Target,
+    /// All the boards that were named; `target` is the first of them.
+    pub targets: Vec<Target>,
     /// A disk that some boots have beside an initramfs. It stays as it is.
     pub data: Option<PathBuf>,
-    /// Where the boards' own device trees are, for those that QEMU makes none for.
-    pub trees: PathBuf,
     /// Device-tree overlays in source form, applied in this order over the board's own.
     pub overlays: Vec<PathBuf>,
     /// A directory whose files are laid over the guest's root.
@@ -51,27 +71,25 @@ pub struct Options {
 
 impl Options {
     /// The same on another board, with its results apart and as many processors as it has.
-    pub fn on(&self, machine: &'static Machine) -> Self {
+    pub fn on(&self, target: &Target) -> Self {
         let mut options = self.clone();
-        if machine.name != self.machine.name {
-            options.machine = machine;
+        let machine = &target.machine;
+        if machine.name != self.target.machine.name {
             options.smp = machine.smp;
             options.memory = machine.memory;
-            options.results = self.results.join(machine.name);
+            options.results = self.results.join(&machine.name);
+            options.target = target.clone();
         }
         options
     }
 
-    /// Reads `--name value` pairs; everything after `--` is the command.
+    /// Reads `--name value` pairs; everything after `--` is the command. `--kernel` and the like are
+    /// of the board that was named before them.
     pub fn read(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
-            machine: &MACHINES[0],
-            machines: Vec::new(),
-            kernel: PathBuf::new(),
-            initrd: PathBuf::new(),
-            disk: None,
+            target: Target::new(USUAL)?,
+            targets: Vec::new(),
             data: None,
-            trees: PathBuf::new(),
             overlays: Vec::new(),
             files: None,
             smp: 0,
@@ -95,17 +113,15 @@ impl Options {
                 break;
             }
             let mut value = || arguments.next().ok_or(format!("{name} needs a value"));
+            let target = options.targets.last_mut();
+            let target = target.unwrap_or(&mut options.target);
             match name.as_str() {
-                "--board" => {
-                    options.machines =
-                        value()?.split(',').map(machine).collect::<Result<_, _>>()?;
-                    options.machine = options.machines[0];
-                }
-                "--kernel" => options.kernel = value()?.into(),
-                "--initrd" => options.initrd = value()?.into(),
-                "--disk" => options.disk = Some(value()?.into()),
+                "--board" => options.targets.push(Target::new(&value()?)?),
+                "--kernel" => target.kernel = value()?.into(),
+                "--initrd" => target.initrd = value()?.into(),
+                "--disk" => target.disk = Some(value()?.into()),
+                "--trees" => target.trees = value()?.into(),
                 "--data" => options.data = Some(value()?.into()),
-                "--trees" => options.trees = value()?.into(),
                 "--dt" => options.overlays.push(value()?.into()),
                 "--files" => options.files = Some(value()?.into()),
                 "--smp" => options.smp = number(&name, &value()?)?,
@@ -127,12 +143,13 @@ impl Options {
                 _ => return Err(format!("unknown option {name}")),
             }
         }
-        let machine = options.machine;
-        if options.disk.is_some() && options.files.is_some() {
-            return Err("OVERLAY lays files over the quick image only".into());
+        match options.targets.first() {
+            Some(first) => options.target = first.clone(),
+            None => options.targets.push(options.target.clone()),
         }
-        if options.machines.is_empty() {
-            options.machines.push(machine);
+        let machine = &options.target.machine;
+        if options.target.disk.is_some() && options.files.is_some() {
+            return Err("OVERLAY lays files over the quick image only".into());
         }
         if options.smp == 0 {
             options.smp = if options.icount { 1 } else { machine.smp };
@@ -145,16 +162,6 @@ impl Options {
         }
         Ok(options)
     }
-}
-
-fn machine(name: &str) -> Result<&'static Machine, String> {
-    MACHINES
-        .iter()
-        .find(|machine| machine.name == name)
-        .ok_or_else(|| {
-            let names: Vec<_> = MACHINES.iter().map(|machine| machine.name).collect();
-            format!("no board {name}: choose one of {}", names.join(", "))
-        })
 }
 
 fn number(name: &str, value: &str) -> Result<u32, String> {

@@ -18,7 +18,7 @@ pub fn check(options: &Options, media: &Media, tree: &Path) -> io::Result<()> {
     let Media::Initrd(initrd, _) = media else {
         return Ok(());
     };
-    let start = options.machine.initrd_start(options);
+    let start = options.target.machine.initrd_start(options);
     let size = fs::metadata(initrd)?.len();
     let tree_size = fs::metadata(tree)?.len();
     overlap(start, size, tree_size, &reserved(tree)?).map_err(io::Error::other)

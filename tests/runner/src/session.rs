@@ -55,7 +55,7 @@ pub fn run_session(
     fs::create_dir_all(&options.results)?;
     let scratch = Scratch::new()?;
     let media = Media::new(options, &scratch.0)?;
-    let tree = options.machine.tree(options, &scratch.0)?;
+    let tree = options.target.machine.tree(options, &scratch.0)?;
     room::check(options, &media, &tree)?;
 
     let (events, inbox) = channel();
@@ -63,9 +63,11 @@ pub fn run_session(
         ["console", "control", "qmp"].map(|name| UnixListener::bind(scratch.0.join(name)));
     let [console, control, qmp] = listeners;
     let qemu_log = fs::File::create(options.results.join("qemu.log"))?;
-    let mut command = options
-        .machine
-        .command(options, &Wiring::Sockets(&scratch.0), &tree, &media);
+    let mut command =
+        options
+            .target
+            .machine
+            .command(options, &Wiring::Sockets(&scratch.0), &tree, &media);
     let child = command
         .stdin(Stdio::null())
         .stdout(qemu_log.try_clone()?)

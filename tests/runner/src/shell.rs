@@ -36,12 +36,13 @@ impl Shell {
         fs::create_dir_all(&options.results)?;
         let scratch = Scratch::new()?;
         let media = Media::new(options, &scratch.0)?;
-        let tree = options.machine.tree(options, &scratch.0)?;
+        let tree = options.target.machine.tree(options, &scratch.0)?;
         room::check(options, &media, &tree)?;
 
         let listener = UnixListener::bind(scratch.0.join("qmp"))?;
         let mut command =
             options
+                .target
                 .machine
                 .command(options, &Wiring::Terminal(&scratch.0), &tree, &media);
         let child = command

@@ -106,8 +106,8 @@ pub fn run(options: &Options) -> io::Result<i32> {
     scripts(&mut tally, options)?;
     documents(&mut tally, options);
     let table = boots::read(Path::new("tests/boots")).map_err(io::Error::other)?;
-    for machine in &options.machines {
-        let options = options.on(machine);
+    for target in &options.targets {
+        let options = options.on(target);
         for boot in table.iter().filter(|boot| boot.wanted(&options)) {
             guest(&mut tally, boot, &options)?;
         }
@@ -225,7 +225,7 @@ fn scripts(tally: &mut Tally, options: &Options) -> io::Result<()> {
 /// What the documents say, and what a person at a terminal sees. Buildroot's image asks for a
 /// login.
 fn documents(tally: &mut Tally, options: &Options) {
-    if options.disk.is_some() {
+    if options.target.disk.is_some() {
         return;
     }
     let mut options = options.clone();
@@ -309,7 +309,7 @@ fn guest(tally: &mut Tally, boot: &Boot, common: &Options) -> io::Result<()> {
     }
     let clean = format!(
         "board_{}_{name}_clean",
-        options.machine.name.replace('-', "_")
+        options.target.machine.name.replace('-', "_")
     );
     // The boot itself is a test: the kernel had nothing to complain about, and every test came to an end.
     if !trouble.is_empty() {
@@ -325,6 +325,10 @@ fn guest(tally: &mut Tally, boot: &Boot, common: &Options) -> io::Result<()> {
             detail: String::new(),
         });
     }
-    tally.add(&format!("{} {name}", options.machine.name), start, reports);
+    tally.add(
+        &format!("{} {name}", options.target.machine.name),
+        start,
+        reports,
+    );
     Ok(())
 }

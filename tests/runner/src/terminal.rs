@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::ktap::{Report, Verdict};
-use crate::machine::{Display, MACHINES};
+use crate::machine::{Display, USUAL};
 use crate::options::Options;
 use crate::picture::Picture;
 use crate::rfb;
@@ -154,7 +154,7 @@ impl Terminal {
 /// The tests of the machine for a person: what their names contain is chosen by the filter.
 pub fn run(options: &Options) -> Vec<Report> {
     let name = "run_display_vnc_shows_the_screen_and_poweroff_keeps_it";
-    if !name.contains(&options.filter) || options.machine.name != MACHINES[0].name {
+    if !name.contains(&options.filter) || options.target.machine.name != USUAL {
         return Vec::new();
     }
     let mut options = options.clone();

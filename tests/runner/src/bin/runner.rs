@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! - `fanlight-runner guest|demo|shell|test|docs [OPTION…] [-- COMMAND]`: see
-//!   [`fanlight_runner::options`].
-//! - `fanlight-runner overlay 1|2 FILE`: an overlay of the tests, for a Raspberry Pi whose addresses
-//!   have so many cells.
+//! `fanlight-runner guest|demo|shell|test|docs [OPTION…] [-- COMMAND]`: see
+//! [`fanlight_runner::options`].
 
 use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use fanlight_runner::machine::{translate, Cells};
 use fanlight_runner::options::Options;
 use fanlight_runner::session::{run_session, Outcome, Sink};
 use fanlight_runner::{demo, shell, suite};
@@ -17,9 +14,6 @@ use fanlight_runner::{demo, shell, suite};
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let verb = arguments.next().unwrap_or_default();
-    if verb == "overlay" {
-        return overlay(arguments);
-    }
     let result = Options::read(arguments)
         .map_err(io::Error::other)
         .and_then(|options| match verb.as_str() {
@@ -36,25 +30,6 @@ fn main() -> ExitCode {
         Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(255)),
         Err(error) => {
             eprintln!("fanlight: {error}");
-            ExitCode::from(125)
-        }
-    }
-}
-
-/// Prints the translated overlay.
-fn overlay(mut arguments: impl Iterator<Item = String>) -> ExitCode {
-    let cells = match arguments.next().as_deref() {
-        Some("1") => Cells::One,
-        _ => Cells::Two,
-    };
-    let source = arguments.next().unwrap_or_default();
-    match fs::read_to_string(&source) {
-        Ok(text) => {
-            print!("{}", translate(&text, cells));
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("fanlight: {source}: {error}");
             ExitCode::from(125)
         }
     }

@@ -72,7 +72,7 @@ pub fn check(options: &Options, text: &str) -> Result<(), String> {
         let source = scratch.0.join("docs.dtso");
         fs::write(&source, overlay(text)).map_err(|error| error.to_string())?;
         let tree = |options: &Options| {
-            let tree = options.machine.tree(options, &scratch.0);
+            let tree = options.target.machine.tree(options, &scratch.0);
             tree.map_err(|error| error.to_string())
         };
         // Nodes of the board's own tree are not ours to judge.
