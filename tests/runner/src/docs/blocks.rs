@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! <!-- tested: on BOARD -->        in a guest of that board
+//! <!-- tested: with FILE -->       in a guest with that device-tree overlay
 //! <!-- tested: part of FILE -->    the block's lines are in FILE, in this order
 //! <!-- not tested: REASON -->      skipped
 //! ```
@@ -19,6 +20,8 @@ pub enum How {
     Usual,
     /// In a guest of this board.
     On(String),
+    /// In a guest with this device-tree overlay.
+    With(String),
     /// Its lines are those of a file.
     PartOf(String),
     /// Not at all, and why.
@@ -47,6 +50,10 @@ pub struct Page {
     pub anchors: Vec<String>,
     /// Targets of links.
     pub links: Vec<(String, String)>,
+    /// Figures in thousands and millions, `1.2 k` and `3.45 M`, and where they are.
+    pub figures: Vec<(String, String)>,
+    /// Links whose text is a name of the code, with where they are, the name and the target.
+    pub names: Vec<(String, String, String)>,
     /// What no block may look like.
     pub faults: Vec<String>,
 }
@@ -70,6 +77,7 @@ fn how(line: &str) -> Option<How> {
             let (verb, file) = rest.split_once(' ')?;
             match (verb, file.strip_prefix("of ")) {
                 ("on", _) => Some(How::On(file.to_owned())),
+                ("with", _) => Some(How::With(file.to_owned())),
                 ("part", Some(file)) => Some(How::PartOf(file.to_owned())),
                 _ => None,
             }
@@ -99,6 +107,28 @@ fn links(line: &str) -> impl Iterator<Item = &str> {
     line.split("](")
         .skip(1)
         .filter_map(|rest| rest.split(')').next())
+}
+
+/// The names of the code that a line links, with the targets of the links.
+fn code_links(line: &str) -> impl Iterator<Item = (&str, &str)> {
+    line.split("[`").skip(1).filter_map(|rest| {
+        let (name, rest) = rest.split_once("`](")?;
+        Some((name, rest.split(')').next()?))
+    })
+}
+
+/// The figures of a line in thousands or millions: a number, a blank, and `k` or `M`.
+fn figures(line: &str) -> impl Iterator<Item = &str> {
+    let unit = |at: usize| line[at + 1..].starts_with(['k', 'M']);
+    let ends = move |at: usize| !line[at + 2..].starts_with(|c: char| c.is_ascii_alphanumeric());
+    let blanks = line.match_indices(' ').map(|(at, _)| at);
+    blanks
+        .filter(move |at| unit(*at) && ends(*at))
+        .filter_map(|at| {
+            let number = |c: char| c.is_ascii_digit() || c == '.';
+            let start = at - line[..at].chars().rev().take_while(|c| number(*c)).count();
+            (start < at).then(|| &line[start..at + 2])
+        })
 }
 
 impl Page {
@@ -163,6 +193,10 @@ impl Page {
             let here = |text: &str| (place.clone(), text.to_owned());
             page.spans.extend(spans(line).map(here));
             page.links.extend(links(line).map(here));
+            page.figures.extend(figures(line).map(here));
+            page.names.extend(
+                code_links(line).map(|(name, target)| (place.clone(), name.into(), target.into())),
+            );
         }
         if let Some(block) = open {
             page.faults
@@ -191,7 +225,21 @@ mod tests {
         assert_eq!(page.spans, [("docs/p.md:3".into(), "make run".into())]);
         assert_eq!(page.links, [("docs/p.md:3".into(), "y.md".into())]);
         assert_eq!(page.anchors, ["a-b"]);
+        let line = "11.5 k for 1 MiB, a 2.25 M, 3 kB, 4k, 7 M";
+        assert_eq!(
+            figures(line).collect::<Vec<_>>(),
+            ["11.5 k", "2.25 M", "7 M"]
+        );
+        let line = "by [`A::b()`](../c.rs), [c](d.md)";
+        assert_eq!(
+            code_links(line).collect::<Vec<_>>(),
+            [("A::b()", "../c.rs")]
+        );
         assert_eq!(anchor(" virt-arm: QEMU's `virt`"), "virt-arm-qemus-virt");
+        assert_eq!(
+            how("<!-- tested: with a/b.dtso -->"),
+            Some(How::With("a/b.dtso".into()))
+        );
     }
 
     #[test]
