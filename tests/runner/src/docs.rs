@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The documents, tried: every command and every device tree in README.md and docs/ is executed, so
-//! that none of them can go stale.
+//! The documents, tried: every command and every device tree in README.md, CONTRIBUTING.md and docs/
+//! is executed, so that none of them can go stale.
 //!
 //! - [`blocks`]: what a page has;
 //! - [`host`]: commands for the host (`sh`);
@@ -22,7 +22,10 @@ use crate::options::Options;
 use crate::terminal::{End, Terminal};
 use blocks::{Block, How, Page};
 
-/// README.md and all Markdown files below docs/.
+/// The pages outside of docs/. CHANGELOG.md has commands of earlier days.
+const TOP: [&str; 3] = ["README.md", "CONTRIBUTING.md", "SECURITY.md"];
+
+/// [`TOP`], and all Markdown files below docs/.
 fn pages() -> Result<Vec<(String, Page)>, String> {
     fn collect(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), String> {
         let error = |error| format!("{}: {error}", directory.display());
@@ -39,7 +42,7 @@ fn pages() -> Result<Vec<(String, Page)>, String> {
     let mut paths = Vec::new();
     collect(Path::new("docs"), &mut paths)?;
     paths.sort();
-    paths.insert(0, "README.md".into());
+    paths.splice(0..0, TOP.map(PathBuf::from));
     let page = |path: PathBuf| {
         let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         let path = path.to_string_lossy().into_owned();

@@ -69,14 +69,21 @@ fn edit(command: &str) -> Result<(), String> {
     result
 }
 
-/// Whether the files of this repository that a command or a text names are there.
+/// Whether the files of this repository that a command or a text names are there. What `.gitignore`
+/// names by its whole path is made by a command.
 pub fn paths(text: &str) -> Result<(), String> {
+    let made = fs::read_to_string(".gitignore").unwrap_or_default();
+    let is_made = |word: &str| {
+        made.lines()
+            .any(|line| line.strip_prefix('/') == Some(word))
+    };
     for word in text.split_whitespace() {
-        let word = word.trim_matches(|c: char| "'\"(),;:".contains(c));
+        let word = word.trim_matches(|c: char| "'\"()[],;:".contains(c));
         let top = word.split('/').next().unwrap_or_default();
         let ours = word.contains('/') && Path::new(top).is_dir() && !top.starts_with('.');
         let exact = !word.contains(['*', '<', '{', '$', '…', '=', '#']) && top != "build";
-        if ours && exact && !top.is_empty() && !Path::new(word).exists() {
+        let there = Path::new(word).exists() || is_made(word);
+        if ours && exact && !top.is_empty() && !there {
             return Err(format!("{word} is not there"));
         }
     }
