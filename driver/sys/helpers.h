@@ -59,10 +59,10 @@ void fanlight_desc_map_pages(struct vm_area_desc *desc, struct page **pages);
 
 /*
  * A claim on a physical range: of its bytes among this driver's windows, of the pages that contain
- * it if `pages`. `cache` is its memory type, FANLIGHT_CACHE_*. fanlight_claim_iomem() claims the bytes
- * among all drivers as well; /proc/iomem then shows `name`. -EBUSY: another window, or another
- * driver, has some of it, and `owner`, of `len` bytes, has its name or is empty; -EXDEV: a window
- * of another memory type, the owner, has some of its pages; -ENOMEM: no memory to note it.
+ * it if `pages`. `cache` is its memory type, FANLIGHT_CACHE_*. fanlight_claim_iomem() claims the
+ * bytes among all drivers as well; /proc/iomem then shows `name`. -EBUSY: another window, or
+ * another driver, has some of it, and `owner`, of `len` bytes, has its name or is empty; -EXDEV: a
+ * window of another memory type, the owner, has some of its pages; -ENOMEM: no memory to note it.
  */
 struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, unsigned int cache,
 					  const char *name, char *owner, size_t len);

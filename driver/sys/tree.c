@@ -92,7 +92,7 @@ int fanlight_of_sram(struct fwnode_handle *fwnode, struct device *consumer, stru
 		return -EXDEV;
 	if (!of_device_is_available(target) || !of_device_is_available(parent))
 		return -ENODEV;
-	/* A partition with "compatible" has a driver: it is memory that firmware uses, for example. */
+	/* A partition with "compatible" has a driver: firmware may share it. */
 	if (of_property_present(target, "pool") || of_property_present(target, "export") ||
 	    of_property_present(target, "protect-exec") ||
 	    of_property_present(target, "compatible"))
@@ -143,13 +143,15 @@ int fanlight_of_alias(struct fwnode_handle *fwnode, const char *stem)
 	for_each_property_of_node(aliases, property) {
 		struct device_node *np __free(device_node) = NULL;
 		unsigned int number;
+		const char *path;
 
 		if (strncmp(property->name, stem, len) ||
 		    kstrtouint(property->name + len, 10, &number) || number > INT_MAX)
 			continue;
-		if (!property->value || strnlen(property->value, property->length) == property->length)
+		path = property->value;
+		if (!path || strnlen(path, property->length) == property->length)
 			continue;
-		np = of_find_node_by_path(property->value);
+		np = of_find_node_by_path(path);
 		if (np == to_of_node(fwnode))
 			return number;
 	}

@@ -638,8 +638,6 @@ impl Drop for Memory {
     }
 }
 
-/// Maps `len` bytes of a file or device from `offset` on, shared, wherever there is room.
-#[cfg(feature = "std")]
 /// What a failure to map the device again means.
 #[cfg(feature = "std")]
 fn later_or_never(error: rustix::io::Errno) -> Restored {
@@ -651,6 +649,8 @@ fn later_or_never(error: rustix::io::Errno) -> Restored {
     }
 }
 
+/// Maps `len` bytes of a file or device from `offset` on, shared, wherever there is room.
+#[cfg(feature = "std")]
 fn map_shared(
     fd: rustix::fd::BorrowedFd<'_>,
     len: usize,
