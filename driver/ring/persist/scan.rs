@@ -41,8 +41,8 @@ pub struct Boot {
     pub boot_id: [u8; 16],
     /// How it ended.
     pub ending: Ending,
-    /// Wall clock minus the log's clock in ns; 0: not known.
-    pub clock_offset: i64,
+    /// What the offsets of its clock entries have in common, in ns; 0: dates are not known.
+    pub clock: i64,
     /// Valid records.
     pub intact: u32,
     /// Records that are gone from between those that were kept.
@@ -69,7 +69,7 @@ impl Boot {
     const EMPTY: Self = Self {
         boot_id: [0; 16],
         ending: Ending::Unknown,
-        clock_offset: 0,
+        clock: 0,
         intact: 0,
         missing: 0,
         damaged: 0,
@@ -88,7 +88,7 @@ impl Boot {
         if state.clock != 0 && header.serial >= self.clock_serial {
             self.clock_serial = header.serial;
             // The same bits.
-            self.clock_offset = state.clock as i64;
+            self.clock = state.clock as i64;
         }
         let newest = header.serial >= self.serial;
         // No boot goes on after a panic. So one header that knows of it is enough.
@@ -169,9 +169,10 @@ impl Scan {
 
         let table = &*table;
         for index in 0..=THIS_BOOT {
-            let mut merge = self.merge(index, copy, table);
+            let mut no_clock = |_, _| ();
+            let mut merge = self.merge(index, copy, table, &mut no_clock);
             let (mut intact, mut words) = (0u32, 0u32);
-            while let Some(place) = merge.next() {
+            while let Some(place) = merge.next(&mut no_clock) {
                 intact = intact.saturating_add(1);
                 words = words.saturating_add(place.len as u32);
             }
@@ -217,7 +218,9 @@ impl Scan {
         self.other_version
     }
 
-    /// Passes the intact records of a boot to `sink`; their numbers grow.
+    /// Passes the intact records of a boot to `sink`; their numbers grow. Passes its clock entries
+    /// to `clock`, in any order: the time of the first record for which it holds, and the offset
+    /// less [`Boot::clock`].
     ///
     /// `boot` is an index of [`Scan::boots`] or [`THIS_BOOT`]. `copy` and `table` are those of
     /// [`Scan::run`].
@@ -228,9 +231,10 @@ impl Scan {
         table: &[Block],
         buffer: &mut [u8; RECORD_MAX],
         mut sink: impl FnMut(&Record<'_>),
+        mut clock: impl FnMut(u64, i64),
     ) {
-        let mut merge = self.merge(boot, copy, table);
-        while let Some(place) = merge.next() {
+        let mut merge = self.merge(boot, copy, table, &mut clock);
+        while let Some(place) = merge.next(&mut clock) {
             let words = copy.get(place.at..).and_then(|w| w.get(..place.len));
             for (to, word) in buffer.chunks_exact_mut(4).zip(words.unwrap_or(&[])) {
                 to.copy_from_slice(&word.to_ne_bytes());
@@ -253,8 +257,15 @@ impl Scan {
         table.get(..self.used).unwrap_or(&[])
     }
 
-    fn merge<'t>(&self, boot: usize, copy: &'t [u32], table: &'t [Block]) -> Merge<'t> {
-        Merge::new([0, 1].map(|share| Walk::new(copy, self.blocks(boot, share, table), self.pause)))
+    fn merge<'t>(
+        &self,
+        boot: usize,
+        copy: &'t [u32],
+        table: &'t [Block],
+        clock: &mut impl FnMut(u64, i64),
+    ) -> Merge<'t> {
+        let walk = |share| Walk::new(copy, self.blocks(boot, share, table), self.pause);
+        Merge::new([0, 1].map(walk), clock)
     }
 
     /// Chooses the boots that are listed: the newest one, those that panicked, and the newest of

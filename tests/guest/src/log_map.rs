@@ -34,9 +34,7 @@ fn log_map_header_is_as_the_abi_has_it() {
         assert_eq!(header.version, uapi::LOG_VERSION);
         assert_eq!(header.header_size, 4096);
         assert_eq!(header.data_size as usize, spec.size - 4096);
-        assert_eq!(header.reserved, [0; 16]);
-        // A mapping has it in sysfs.
-        assert_eq!(header.clock_offset, 0);
+        assert_eq!(header.reserved, [0; 24]);
         let mut offset = header.header_size;
         for (number, lane) in header.lanes.iter().enumerate() {
             assert!(lane.size.is_power_of_two() && lane.size >= [0x8000, 0x4000][number]);
@@ -48,6 +46,11 @@ fn log_map_header_is_as_the_abi_has_it() {
             assert_eq!((head % 8, tail % 8), (0, 0));
         }
         assert_eq!(offset as usize, spec.size);
+        let clocks = reader.clocks();
+        assert_eq!((clocks.changes % 2, clocks.reserved), (0, [0; 2]));
+        let used = &clocks.entries[..clocks.count as usize];
+        assert!(used.is_sorted_by(|a, b| a.ns < b.ns), "{used:?}");
+        assert_eq!(used.first().map(|entry| entry.ns), Some(0), "{used:?}");
     }
 }
 

@@ -7,6 +7,7 @@ mod boots;
 mod calendar;
 mod clock;
 mod export;
+mod filed;
 mod filter;
 mod follow;
 mod format;
@@ -239,7 +240,7 @@ impl<'a, W: Write> Printer<'a, W> {
             let (lost, seq) = (record.lost, record.seq);
             eprintln!("fanlight: {lost} record{s} lost before number {seq}");
         }
-        if !boot.filter.passes(record) {
+        if !boot.filter.passes(&boot.clock, record) {
             return Ok(());
         }
         self.printed = true;
@@ -280,7 +281,7 @@ impl<'a, W: Write> Printer<'a, W> {
 
     fn update_clock(&mut self) {
         if let Some(boot) = self.boots.last_mut() {
-            boot.clock.set_offset(boot.source.clock_offset());
+            boot.clock.set(boot.source.wall_clock());
         }
     }
 
