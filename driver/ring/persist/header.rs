@@ -12,7 +12,7 @@
 //! | 8, 9   | clock: what the offsets of the boot's clock entries have in common, in ns; 0: not known |
 //! | 10, 11 | the printk number that follows after the driver was unbound; all ones: not known |
 //! | 12, 13 | the log's number that follows, likewise |
-//! | 14     | generation: one more than that of any boot that was in the region |
+//! | 14     | generation: one more than that of any boot that was in the region and is believed |
 //! | 15     | records that the share kept before this block |
 //! | 16     | records that the block held, at least, when the header was written |
 //! | 17     | sum of the words before |

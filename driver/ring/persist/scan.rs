@@ -137,6 +137,8 @@ pub struct Scan {
     /// The generation and the first serial of this boot.
     pub(super) generation: u32,
     pub(super) serial: u32,
+    /// Generations from here on are not believed.
+    limit: u32,
     /// Called by every loop over the blocks, or over a table of them.
     pub(super) pause: fn(),
 }
@@ -153,6 +155,7 @@ impl Scan {
         tails: [None; 2],
         generation: 1,
         serial: 1,
+        limit: u32::MAX,
         pause: || (),
     };
 
@@ -271,12 +274,11 @@ impl Scan {
     /// Chooses the boots that are listed: the newest one, those that panicked, and the newest of
     /// the others.
     fn choose(&mut self, copy: &[u32], this_boot: &[u32; 4], blocks: usize) {
-        let mut generation = 0;
+        self.number(copy, blocks);
         for page in 0..(copy.len() / BLOCK_WORDS).min(blocks) {
             (self.pause)();
-            match Header::find(block_of(copy, page)) {
+            match self.find(copy, page) {
                 Found::Header(header) => {
-                    generation = header.generation.max(generation);
                     if header.boot_id != *this_boot {
                         self.propose(&header);
                     }
@@ -285,9 +287,49 @@ impl Scan {
                 Found::Nothing => {}
             }
         }
-        self.generation = generation.saturating_add(1);
         if let Some(boots) = self.boots.get_mut(..self.len) {
             sort(boots, |boot| u64::from(!boot.generation), self.pause);
+        }
+    }
+
+    /// Finds the number of this boot: one more than the highest that is believed.
+    ///
+    /// Generations count boots, so that they stay far below 2^31. A header with a higher one, and
+    /// the right sum, is forged, or damaged in several bits. Were it believed, no boot could follow
+    /// it. For the same reason the highest one below the limit is not believed either: the limit is
+    /// halved then. So at most the boots that are there have a wrong order, and those that follow
+    /// have the right one.
+    fn number(&mut self, copy: &[u32], blocks: usize) {
+        // The highest generation of each number of bits.
+        let mut highest = [0u32; u32::BITS as usize + 1];
+        for page in 0..(copy.len() / BLOCK_WORDS).min(blocks) {
+            (self.pause)();
+            if let Found::Header(header) = Header::find(block_of(copy, page)) {
+                let bits = u32::BITS - header.generation.leading_zeros();
+                if let Some(highest) = highest.get_mut(bits as usize) {
+                    *highest = header.generation.max(*highest);
+                }
+            }
+        }
+        for bits in (1..u32::BITS).rev() {
+            self.limit = 1 << bits;
+            // Those with up to so many bits are below the limit.
+            let below = highest.iter().take(bits as usize + 1);
+            self.generation = below.max().map_or(1, |generation| generation + 1);
+            if self.generation < self.limit {
+                return;
+            }
+        }
+    }
+
+    /// What is at the beginning of a block. A boot whose generation is not believed is the oldest.
+    fn find(&self, copy: &[u32], page: usize) -> Found {
+        match Header::find(block_of(copy, page)) {
+            Found::Header(header) if header.generation >= self.limit => Found::Header(Header {
+                generation: 0,
+                ..header
+            }),
+            found => found,
         }
     }
 
@@ -339,7 +381,7 @@ impl Scan {
                 boot: SPARE as u8,
                 ..Block::default()
             };
-            match Header::find(block_of(copy, page)) {
+            match self.find(copy, page) {
                 Found::Header(header) => {
                     block.serial = header.serial;
                     block.salt = header.salt;
@@ -391,7 +433,10 @@ impl Scan {
                 continued.next_message = next_message;
                 continued.next_seq = next_seq;
             }
-            self.generation = continued.boot.generation;
+            // Its own, if it is believed.
+            if continued.boot.generation != 0 {
+                self.generation = continued.boot.generation;
+            }
             self.serial = continued.boot.serial.saturating_add(1);
             return THIS_BOOT;
         }
