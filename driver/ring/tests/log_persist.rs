@@ -173,9 +173,17 @@ fn log_persist_clock_entries_are_kept_over_blocks_and_binds() {
     let found = view(&memory).remove(0);
     assert!(!found.seqs.contains(&61));
     assert_eq!(found.clocks, all);
-    // A clock that was never set.
-    live.appender.set_clock(0, 90, 7);
+}
+
+#[test]
+fn log_persist_clock_that_was_never_set_gives_no_dates() {
+    let memory = region(12);
+    let live = Live::bind(&memory, 1);
+    live.appender.set_clock(0, 0, 5);
+    live.kernel(0..60, 60);
     assert_eq!(view(&memory)[0].clocks, []);
+    live.appender.set_clock(7, 0, 5);
+    assert_eq!(view(&memory)[0].clocks, [(0, 12)]);
 }
 
 #[test]
