@@ -245,7 +245,15 @@ struct fanlight_info {
  *		return count < FANLIGHT_LOG_CLOCKS ? count : FANLIGHT_LOG_CLOCKS;
  *	}
  *
- * (In a file, clock_changes may be odd for ever, and the times may not be in order.)
+ * (In a file, clock_changes may be odd for ever, and the times may not be in order.) The
+ * nanoseconds from 1970 to a record, where count is not 0:
+ *
+ *	static __s64 date(const struct fanlight_log_clock *clocks, __u32 count, __u64 ns)
+ *	{
+ *		while (count > 1 && clocks[count - 1].ns > ns)
+ *			count--;
+ *		return (__s64)(ns + clocks[count - 1].offset);
+ *	}
  */
 #define FANLIGHT_LOG_MAGIC		0x474c4e46	/* "FNLG" in memory, little-endian */
 #define FANLIGHT_LOG_VERSION		3

@@ -286,6 +286,12 @@ fn log_map_is_read_by_the_code_in_the_header() {
         let line = printed.lines().find(|line| line.ends_with(mark.as_str()));
         let line = line.unwrap_or_else(|| panic!("{mark:?} in\n{printed}"));
         assert_eq!(line.split(' ').nth(1), Some(lane), "{line}");
+        let ns: i64 = line.split(' ').nth(2).unwrap().parse().expect(line);
+        let path = path.to_string();
+        let args = ["log", "-d", &path, "-o", "export", "-Q", "-g", mark];
+        let tool = crate::program::run("fanlight", &args).success().text();
+        let micros = format!("__REALTIME_TIMESTAMP={}\n", ns / 1000);
+        assert!(tool.contains(&micros), "{line}\n{tool}");
     }
     // Nobody writes fewer: what was in the ring before is there, but for what was overwritten.
     let ring: Vec<u64> = Reader::new(&LOG2).all().iter().map(|r| r.seq).collect();
