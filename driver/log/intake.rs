@@ -421,9 +421,10 @@ impl Intake {
 /// The number of the oldest message that printk has, as far as it can be known before a console
 /// sees it.
 fn oldest_message() -> u64 {
-    // The dumper does not find what `dmesg -C` has cleared.
-    if kmsg_range().cleared != 0 {
-        return 0;
+    // The dumper does not find what `dmesg -C` has cleared. printk's buffer does not hold that many.
+    let range = kmsg_range();
+    if range.cleared != 0 {
+        return range.next.saturating_sub(1 << 30);
     }
     dumped(0, &mut [0; 64]).map_or(0, |(seq, _)| seq)
 }

@@ -271,7 +271,7 @@ fn log_map_is_read_by_the_code_in_the_header() {
     kmsg(&last);
     let path = LOG2.path();
     let output = std::process::Command::new("fanlight-log")
-        .arg(path)
+        .arg(&path)
         .output();
     let output = output.unwrap_or_else(|_| crate::skip!("fanlight-log (tests/c) is not installed"));
     let printed = String::from_utf8_lossy(&output.stdout);
@@ -287,7 +287,6 @@ fn log_map_is_read_by_the_code_in_the_header() {
         let line = line.unwrap_or_else(|| panic!("{mark:?} in\n{printed}"));
         assert_eq!(line.split(' ').nth(1), Some(lane), "{line}");
         let ns: i64 = line.split(' ').nth(2).unwrap().parse().expect(line);
-        let path = path.to_string();
         let args = ["log", "-d", &path, "-o", "export", "-Q", "-g", mark];
         let tool = crate::program::run("fanlight", &args).success().text();
         let micros = format!("__REALTIME_TIMESTAMP={}\n", ns / 1000);
