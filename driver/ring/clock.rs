@@ -141,19 +141,18 @@ impl Clocks {
     /// The memory may hold anything, and may be changed at the same time. What is behind an entry
     /// that is not in order is left out.
     pub fn copy(&self, to: &mut [(u64, i64); CLOCKS]) -> usize {
-        for _ in 0..TRIES {
-            let before = self.changes.load_acquire();
-            if before & 1 == 0 {
-                let count = self.copy_once(to);
-                // LMM(clocks_read:A) pairs with LMM(clocks_change:A).
-                fence_acquire();
-                if self.changes.load() == before {
-                    return count;
-                }
-            }
-        }
-        // A writer that was stopped by a panic, or a file.
-        self.copy_once(to)
+        // If it never works: a writer that was stopped by a panic, or a file.
+        let copied = (0..TRIES).find_map(|_| self.try_copy(to));
+        copied.unwrap_or_else(|| self.copy_once(to))
+    }
+
+    /// As [`Clocks::copy`]; `None` if the list has changed meanwhile.
+    pub fn try_copy(&self, to: &mut [(u64, i64); CLOCKS]) -> Option<usize> {
+        let before = self.changes.load_acquire();
+        let count = self.copy_once(to);
+        // LMM(clocks_read:A) pairs with LMM(clocks_change:A).
+        fence_acquire();
+        (before & 1 == 0 && self.changes.load() == before).then_some(count)
     }
 
     fn copy_once(&self, to: &mut [(u64, i64); CLOCKS]) -> usize {

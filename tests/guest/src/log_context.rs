@@ -56,7 +56,9 @@ struct Hotplug(Vec<String>);
 impl Hotplug {
     fn new() -> Self {
         let files = (1..).map(|cpu| format!("/sys/devices/system/cpu/cpu{cpu}/online"));
-        let files: Vec<_> = files.take_while(|path| fs::exists(path).is_ok_and(|is| is)).collect();
+        let files: Vec<_> = files
+            .take_while(|path| fs::exists(path).is_ok_and(|is| is))
+            .collect();
         if files.is_empty() {
             crate::skip!("no processor can be taken away: one core, or no CONFIG_HOTPLUG_CPU");
         }

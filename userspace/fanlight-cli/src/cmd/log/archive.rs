@@ -52,8 +52,9 @@ impl Run for ArchiveCommand {
     const SUMMARY: &'static str = "File the logs of earlier boots, and make room for later ones";
     const TEXTS: Texts = Texts {
         about: &[
-            "The log of each boot becomes a file that --file reads, named by date, boot id and \
-             ending. A log gives its space in the persistent region back when all of its records \
+            "The log of each boot becomes a text file, named by date, boot id and ending, with a \
+             line about the boot and then its records as /dev/kmsg prints them; --file prints it \
+             as --boot did. A log gives its space in the persistent region back when all of its records \
              are in a file on the disk. Until the driver is unbound, --boot still shows it. A file \
              that exists never loses a record. If another run has the directory, this one waits \
              for it. If a limit is exceeded, the oldest files are removed, those of panics last, \

@@ -11,7 +11,6 @@
 //! | `module=yes` | by a module of the kernel, not through printk |
 //! | `emergency=yes` | written during a panic or an oops |
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -135,7 +134,13 @@ pub fn merge(now: Option<WallClock>, filed: Option<WallClock>) -> Option<WallClo
         (Some(now), Some(filed)) => (now, filed),
         (now, filed) => return now.or(filed),
     };
-    let all: BTreeMap<_, _> = filed.offsets().chain(now.offsets()).collect();
+    let mut all: Vec<(Duration, i64)> = now.offsets().collect();
+    for (from, offset) in filed.offsets() {
+        let at = all.partition_point(|(other, _)| *other < from);
+        if all.get(at).is_none_or(|(other, _)| *other != from) {
+            all.insert(at, (from, offset));
+        }
+    }
     WallClock::from_offsets(all)
 }
 
@@ -236,6 +241,10 @@ mod tests {
         for text in ["-7", "5,1000:6", "5,1000:6,2000:-7"] {
             assert_eq!(offsets(&wall_clock(text).unwrap()), text);
         }
+        let merged = |now, filed| offsets(&merge(wall_clock(now), wall_clock(filed)).unwrap());
+        assert_eq!(merged("6,2000:7", "5,1000:6,2000:8"), "6,1000:6,2000:7");
+        assert_eq!(merged("5", ""), "5");
+        assert_eq!(merged("", "6"), "6");
         for text in ["", "x", "5,6", "5,7:", "5,x:6", "1:"] {
             assert_eq!(wall_clock(text), None, "{text}");
         }

@@ -82,6 +82,8 @@ impl Run for Log {
              it (2026-11-20, '2026-11-20 13:36:33+01:00', 13:36), now, today, yesterday, tomorrow, \
              '5 min ago', -5min, +5min, @SECONDS since 1970, or +SECONDS since boot, which is the \
              only form for a log whose dates are not known.",
+            "A record has the same date whenever it is printed. Only if the clock was wrong and is set \
+             do the records of the running boot get the dates of the clock that is right.",
         ],
         examples: &[
             (
