@@ -258,3 +258,36 @@ fn log_clock_list_that_is_no_list_is_cut() {
     assert_eq!(from(&list(2, u32::MAX)), [(0, 5), (9, 6)]);
     assert_eq!(from(&[u32::MAX; 300]).len(), 1);
 }
+
+/// A list is read as it was before a change or after it.
+#[test]
+fn log_clock_list_is_read_whole_while_it_changes() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let clocks = Clocks::empty();
+    let done = AtomicBool::new(false);
+    let rounds = if cfg!(miri) { 50 } else { 20_000 };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let keeper = Keeper::new(0);
+            for round in 0..rounds {
+                let offset = round * 1000 * SECOND;
+                keeper.note(&clocks, || Sample {
+                    ns: 0,
+                    low: offset,
+                    high: offset,
+                    to_boot_time: 0,
+                });
+            }
+            done.store(true, Ordering::Release);
+        });
+        let mut newest = i64::MIN;
+        while !done.load(Ordering::Acquire) {
+            let mut list = [(0, 0); CLOCKS];
+            if let Some(1) = clocks.try_copy(&mut list) {
+                let found = list[0].1;
+                assert!(found >= newest && found % (1000 * SECOND) == 0, "{found}");
+                newest = found;
+            }
+        }
+    });
+}
