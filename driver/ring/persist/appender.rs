@@ -287,7 +287,7 @@ impl<'a> Appender<'a> {
         let entry = self.entry.load();
         let words = clock_words(entry.0, entry.1);
         let place = self.memory.get(at as usize..);
-        let place = place.and_then(|place| place.get(..words.len()));
+        let place: Option<&[Word; CLOCK_WORDS]> = place.and_then(<[_]>::first_chunk);
         let (Some(place), true) = (place, is_room(at, RECORD_HEADER / 4)) else {
             return;
         };

@@ -105,8 +105,10 @@ impl Header {
     pub(super) fn store(&self, block: &[Word]) {
         let words = self.words();
         for at in COPIES {
-            for (to, word) in block.iter().skip(at).zip(words) {
-                to.store(word);
+            // As an array, so that nothing is checked per word.
+            let copy: Option<&[Word; WORDS]> = block.get(at..).and_then(<[_]>::first_chunk);
+            for (to, word) in copy.into_iter().flatten().zip(&words) {
+                to.store(*word);
             }
             fence_release();
         }

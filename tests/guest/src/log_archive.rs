@@ -6,7 +6,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use crate::dev::{Unbound, LOG, SCRATCH};
+use crate::dev::{Unbound, LOG, LOG2, SCRATCH};
 use crate::earlier::{self, arrived, Earlier, PREVIOUS};
 use crate::log::{append, kmsg};
 use crate::log_boots::forget_all;
@@ -85,6 +85,8 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
         shell("date -u -s '2026-11-20 13:36:33'").success();
         kmsg(&format!("<5>{MARK}"));
         arrived();
+        // Modules' records go to the log that was bound first.
+        drop(Unbound::new(LOG2.node));
         let module = TestModule::load();
         module.cont(CONTINUED);
         module.flood(3, 0, FLOOD);
