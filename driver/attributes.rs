@@ -237,10 +237,10 @@ pub(crate) const ATTRIBUTES: &[Attribute<Window>] = &[
         c"clock_offset",
         |w| w.content.intake().is_some() || w.content.previous().is_some(),
         |w, f| {
-            let offset = match w.content.intake() {
-                Some(intake) => Some(intake.clock_offset()),
-                // 0: that boot did not note it.
-                None => summary(w).map(|s| s.clock_offset).filter(|&o| o != 0),
+            let offset = match (w.content.intake(), w.content.previous()) {
+                (Some(intake), _) => intake.clock_offset(),
+                (None, Some(previous)) => previous.clock_offset(),
+                (None, None) => None,
             };
             let Some(offset) = offset else {
                 return Ok(());

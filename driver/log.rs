@@ -6,7 +6,6 @@
 //! to which nothing writes.
 
 mod cleared;
-mod clock;
 pub(crate) mod file;
 pub(crate) mod intake;
 pub(crate) mod kept;

@@ -7,7 +7,6 @@
 
 use super::{
     cleared::Cleared,
-    clock,
     limit::DEFAULT_LIMIT,
     printk::{
         Context,
@@ -26,6 +25,7 @@ use crate::{
         Cursor,
         Entry,
         Final,
+        Keeper,
         Refused,
         Word,
         Writer,
@@ -43,7 +43,7 @@ use crate::{
             Region, //
         },
         time::{
-            clock_bracket,
+            clock_sample,
             drain_stores,
             panic_in_progress,
             panic_on_this_cpu, //
@@ -103,9 +103,8 @@ pub(crate) struct Intake {
     runs: Atomic<i32>,
     /// 1 after it was noted in the region that this boot panics.
     panicked: Atomic<i32>,
-    /// Nanoseconds from the clock of the records to the wall clock; see [`clock`](super::clock).
-    /// Changed under the lock.
-    clock: Atomic<i64>,
+    /// Keeps the ring's list of clock entries. Used under the lock.
+    clock: Keeper,
     /// Messages before this number were kept in the region by an earlier bind in this boot.
     pub(super) kept_before: u64,
     /// Messages that printk had, or still has, and that could not be taken.
@@ -177,8 +176,13 @@ impl Intake {
         });
         let cell = || Ok::<_, Error>(TryCell::new(Scratch::new()?));
         // Dates do not change by binding the driver again.
-        let clock = continued.map_or(0, |continued| continued.boot.clock_offset);
-        let clock = if clock == 0 { clock::UNKNOWN } else { clock };
+        let clocks = &log.ring().header().clocks;
+        let base = match recovered {
+            Some(recovered) => recovered.continue_clocks(clocks)?,
+            None => 0,
+        };
+        let clock = Keeper::new(base);
+        clock.note(clocks, clock_sample);
         let (thread, atomic, panic, task) = (cell()?, cell()?, cell()?, Scratch::new()?);
         let Begin { first_seq, message } = begin;
         let writer = Writer::new(first_seq);
@@ -200,7 +204,7 @@ impl Intake {
             emergency_since: Atomic::<u64>::new(0),
             runs: Atomic::<i32>::new(0),
             panicked: Atomic::<i32>::new(0),
-            clock: Atomic::<i64>::new(clock),
+            clock,
             kept_before,
             missed: Atomic::<u64>::new(0),
             limited: Atomic::<u64>::new(0),
@@ -333,23 +337,25 @@ impl Intake {
         self.put(entry, &mut access, true).map(drop).map_err(errno)
     }
 
-    /// Notes the wall clock, here and in the region. `set`: it was set just now.
-    pub(super) fn note_clock(&self, set: bool, context: Context) {
-        let Some(_access) = self.access(context) else {
-            return;
-        };
-        let offset = clock::offset(self.clock.load(Relaxed), set, clock_bracket);
-        self.clock.store(offset, Relaxed);
+    /// Measures the clocks, and notes the result in the ring and in the region. Returns the offset
+    /// of the newest entry.
+    pub(super) fn note_clock(&self, context: Context) -> Option<i64> {
+        let _access = self.access(context)?;
+        let clocks = &self.log.ring().header().clocks;
+        self.clock.note(clocks, clock_sample);
+        let (ns, offset) = clocks.last()?;
         if let Some(region) = &self.region {
+            let base = self.clock.base();
             // After a reset, nothing else tells a date of a clock that was never set from another.
-            region.set_clock(if offset >= YEAR_2000_NS { offset } else { 0 });
+            let known = if offset >= YEAR_2000_NS { base } else { 0 };
+            region.set_clock(known, ns, offset.wrapping_sub(base));
         }
+        Some(offset)
     }
 
-    /// Nanoseconds from the clock of the records to the wall clock, as it is set now.
-    pub(crate) fn clock_offset(&self) -> i64 {
-        self.note_clock(false, Context::Normal);
-        self.clock.load(Relaxed)
+    /// Nanoseconds from the time of the newest records to the wall clock, as it is set now.
+    pub(crate) fn clock_offset(&self) -> Option<i64> {
+        self.note_clock(Context::Normal)
     }
 
     /// Notes in the region how this boot ends.
@@ -382,6 +388,11 @@ impl Intake {
     /// Lets the nodes use the region. Nothing is written there before one of them does, or before
     /// [`Intake::run`].
     pub(crate) fn start(&self) {
+        self.start_region();
+        self.note_clock(Context::Normal);
+    }
+
+    pub(super) fn start_region(&self) {
         if let Some(region) = &self.region {
             region.start();
         }
@@ -410,9 +421,10 @@ impl Intake {
 /// The number of the oldest message that printk has, as far as it can be known before a console
 /// sees it.
 fn oldest_message() -> u64 {
-    // The dumper does not find what `dmesg -C` has cleared.
-    if kmsg_range().cleared != 0 {
-        return 0;
+    // The dumper does not find what `dmesg -C` has cleared. printk's buffer does not hold that many.
+    let range = kmsg_range();
+    if range.cleared != 0 {
+        return range.next.saturating_sub(1 << 30);
     }
     dumped(0, &mut [0; 64]).map_or(0, |(seq, _)| seq)
 }

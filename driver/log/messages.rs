@@ -191,7 +191,7 @@ impl Intake {
         let ticks = self.ticks.load(Relaxed);
         self.ticks.store((ticks + 1) % CLOCK_TICKS, Relaxed);
         if ticks == 0 {
-            self.note_clock(false, Context::Normal);
+            self.note_clock(Context::Normal);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
             Boot,
             Ending, //
         },
+        Record,
         Writer, //
     },
     sys::persistent::Recovered, //
@@ -30,8 +31,6 @@ use kernel::{
 pub(crate) struct Summary {
     pub(crate) boot_id: [u8; 16],
     pub(crate) ending: Ending,
-    /// Nanoseconds from the clock of its records to the wall clock; 0: not known.
-    pub(crate) clock_offset: i64,
     /// How many boots ago it was.
     pub(crate) boots_ago: u64,
     /// Records that are there.
@@ -73,18 +72,26 @@ impl Previous {
         let boot_id = boot.map_or([0; 16], |boot| boot.boot_id);
         let mut first = None;
         if boot.is_some() {
-            recovered.records(index, |record| {
+            let sink = |record: &Record<'_>| {
                 first.get_or_insert(record.seq);
-            })?;
+            };
+            recovered.records(index, sink, |_, _| ())?;
         }
         let first = first.unwrap_or(0);
         let log = Arc::pin_init(Log::new([size, 0], &boot_id, first)?, GFP_KERNEL)?;
         let writer = Writer::new(first);
-        if boot.is_some() {
-            recovered.records(index, |record| {
+        if let Some(boot) = boot {
+            let sink = |record: &Record<'_>| {
                 // The ring is large enough for all of them.
                 let _ = writer.append_with_seq(log.ring(), &record.entry, record.seq);
-            })?;
+            };
+            let clock = |ns, offset| {
+                if boot.clock != 0 {
+                    let clocks = &log.ring().header().clocks;
+                    clocks.insert(ns, boot.clock.wrapping_add(offset));
+                }
+            };
+            recovered.records(index, sink, clock)?;
         }
         let state = State {
             summary: boot.map(Summary::of),
@@ -101,6 +108,13 @@ impl Previous {
     /// What is known of the boot; `None`: nothing was found, or it was cleared.
     pub(crate) fn summary(&self) -> Option<Summary> {
         self.state.lock().summary
+    }
+
+    /// Nanoseconds from the time of its newest records to the wall clock; `None`: not known.
+    pub(crate) fn clock_offset(&self) -> Option<i64> {
+        let _state = self.state.lock();
+        let (_, offset) = self.log.ring().header().clocks.last()?;
+        Some(offset)
     }
 
     /// Whether the region still has its records, so that they outlive another reboot.
@@ -129,6 +143,7 @@ impl Previous {
         state.summary = None;
         // Under the mutex: nothing else writes to this ring.
         self.writer.clear(self.log.ring());
+        self.log.ring().header().clocks.clear();
         Ok(())
     }
 }
@@ -138,7 +153,6 @@ impl Summary {
         Self {
             boot_id: boot.boot_id,
             ending: boot.ending,
-            clock_offset: boot.clock_offset,
             boots_ago: boot.ago.into(),
             intact: boot.intact.into(),
             missing: boot.missing.into(),

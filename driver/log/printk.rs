@@ -244,7 +244,7 @@ impl Sink for Intake {
     fn dumping(&self, reason: Reason) {
         match (reason, &self.region) {
             // It may panic before the probe has come to that.
-            (Reason::Panic, _) => self.start(),
+            (Reason::Panic, _) => self.start_region(),
             // What is taken before the region is used would not be kept. printk still has it then.
             (_, Some(region)) if region.is_new() => return,
             _ => {}
@@ -252,7 +252,7 @@ impl Sink for Intake {
         if let Some(mut scratch) = self.claim_atomic() {
             self.take_until(kmsg_range().next, false, &mut scratch.dump, Context::Atomic);
         }
-        self.note_clock(false, Context::Atomic);
+        self.note_clock(Context::Atomic);
         match reason {
             Reason::Panic => self.note_ending(Ending::Panic),
             Reason::Shutdown => self.note_ending(Ending::Clean),
@@ -267,7 +267,7 @@ impl Sink for Intake {
     }
 
     fn clock_set(&self) {
-        self.note_clock(true, Context::Normal);
+        self.note_clock(Context::Normal);
     }
 
     fn tick(&self) {

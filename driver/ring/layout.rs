@@ -6,12 +6,13 @@
 #![forbid(unsafe_code)]
 
 use super::atomic::Word;
+use super::clock::{Clocks, CLOCKS};
 use super::record::halves;
 
 /// First word of the header: `FANLIGHT_LOG_MAGIC`.
 pub const MAGIC: u32 = 0x474c_4e46;
 /// Version of the format: `FANLIGHT_LOG_VERSION`.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Bytes from the header to the data.
 pub const HEADER_SIZE: usize = 4096;
 /// The number of lanes: `FANLIGHT_LOG_LANES`.
@@ -60,23 +61,27 @@ pub struct Header {
     pub first_seq: [Word; 2],
     /// The boot whose records these are.
     pub boot_id: [Word; 4],
-    /// In a ring that was saved: nanoseconds to the wall clock, a 64-bit number; 0: not known.
-    pub clock_offset: [Word; 2],
     /// 0.
-    pub reserved: [Word; 4],
+    pub reserved: [Word; 6],
     /// The kernel's lane, and the programs'.
     pub lanes: [LaneHeader; LANES],
+    /// From when on which offset to the wall clock holds.
+    pub clocks: Clocks,
 }
+
+/// Bytes of a [`Header`].
+pub const HEADER_USED: usize = 128 + 16 + CLOCKS * 16;
 
 #[cfg(not(loom))]
 const _: () = {
     use core::mem::{offset_of, size_of};
     assert!(size_of::<LaneHeader>() == 32);
-    assert!(size_of::<Header>() == 128);
+    assert!(size_of::<Header>() == HEADER_USED && HEADER_USED <= HEADER_SIZE);
     assert!(offset_of!(Header, data_size) == 12);
     assert!(offset_of!(Header, first_seq) == 16);
     assert!(offset_of!(Header, boot_id) == 24);
     assert!(offset_of!(Header, lanes) == 64);
+    assert!(offset_of!(Header, clocks) == 128);
     assert!(offset_of!(LaneHeader, epoch) == 8);
     assert!(offset_of!(LaneHeader, size) == 16);
 };
@@ -95,7 +100,6 @@ impl Header {
             data_size: zero(),
             first_seq: zeros(),
             boot_id: zeros(),
-            clock_offset: zeros(),
             reserved: zeros(),
             lanes: core::array::from_fn(|_| LaneHeader {
                 head: zero(),
@@ -105,6 +109,7 @@ impl Header {
                 size: zero(),
                 reserved: zeros(),
             }),
+            clocks: Clocks::empty(),
         }
     }
 
@@ -124,7 +129,7 @@ impl Header {
     }
 
     /// The header as it is in memory.
-    pub fn to_bytes(&self) -> [u8; 128] {
+    pub fn to_bytes(&self) -> [u8; HEADER_USED] {
         let Self {
             magic,
             version,
@@ -132,13 +137,13 @@ impl Header {
             data_size,
             first_seq,
             boot_id,
-            clock_offset,
             reserved,
             lanes,
+            clocks,
         } = self;
         let words = [magic, version, header_size, data_size].into_iter();
         let words = words.chain(first_seq).chain(boot_id);
-        let words = words.chain(clock_offset).chain(reserved);
+        let words = words.chain(reserved);
         let lanes = lanes.iter().flat_map(|lane| {
             let words = [
                 &lane.head,
@@ -149,8 +154,9 @@ impl Header {
             ];
             words.into_iter().chain(&lane.reserved)
         });
-        let mut bytes = [0; 128];
-        for (to, word) in bytes.chunks_exact_mut(4).zip(words.chain(lanes)) {
+        let words = words.chain(lanes).chain(clocks.words());
+        let mut bytes = [0; HEADER_USED];
+        for (to, word) in bytes.chunks_exact_mut(4).zip(words) {
             to.copy_from_slice(&word.load().to_ne_bytes());
         }
         bytes
@@ -163,20 +169,6 @@ impl Header {
             to.copy_from_slice(&word.load().to_ne_bytes());
         }
         id
-    }
-
-    /// Nanoseconds to the wall clock, in a ring that was saved; 0: not known.
-    pub fn clock_offset(&self) -> i64 {
-        // The same bits.
-        wide(&self.clock_offset, 0) as i64
-    }
-
-    /// Notes them.
-    pub fn set_clock_offset(&self, offset_ns: i64) {
-        // The same bits.
-        for (word, half) in self.clock_offset.iter().zip(halves(offset_ns as u64)) {
-            word.store(half);
-        }
     }
 
     /// The sequence number of the first record that was ever written.

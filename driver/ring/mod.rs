@@ -91,6 +91,7 @@
 
 #[cfg_attr(fanlight_driver, path = "../sys/atomic.rs")]
 mod atomic;
+mod clock;
 mod count;
 mod cursor;
 mod dump;
@@ -103,12 +104,13 @@ mod record;
 mod writer;
 
 pub use atomic::Word;
+pub use clock::{Clock, Clocks, Keeper, Sample, CLOCKS};
 pub use count::Count;
 pub use cursor::{About, Cursor, End, Next, Read, RecordRef, Span};
 pub use dump::parse_dump;
 pub use layout::{
     distance, position, sizes_ok, AttachError, Header, Lane, LaneHeader, Ring, HEADER_SIZE,
-    KERNEL_LANE_MIN, LANES, LANE_MAX, MAGIC, USER_LANE_MIN, VERSION,
+    HEADER_USED, KERNEL_LANE_MIN, LANES, LANE_MAX, MAGIC, USER_LANE_MIN, VERSION,
 };
 pub use number::Digits;
 pub use record::{

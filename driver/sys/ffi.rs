@@ -200,7 +200,7 @@ extern "C" {
     pub(super) fn fanlight_comm(buffer: *mut c_char);
     pub(super) fn fanlight_default_level() -> c_int;
     pub(super) fn fanlight_in_emergency() -> bool;
-    pub(super) fn fanlight_clock_bracket(low: *mut i64, high: *mut i64);
+    pub(super) fn fanlight_clock_sample(sample: *mut Sample);
 
     pub(super) fn fanlight_console_new(data: *mut c_void, index: c_short) -> *mut Console;
     pub(super) fn fanlight_console_register(console: *mut Console) -> c_int;
@@ -234,6 +234,15 @@ pub(super) struct Moment {
     pub(super) ns: u64,
     pub(super) caller: u32,
     pub(super) context: u32,
+}
+
+/// `struct fanlight_sample`.
+#[repr(C)]
+pub(super) struct Sample {
+    pub(super) ns: u64,
+    pub(super) low: i64,
+    pub(super) high: i64,
+    pub(super) to_boot_time: i64,
 }
 
 /// `FANLIGHT_CONTEXT_EMERGENCY` in [`Moment::context`].
@@ -273,6 +282,7 @@ mod generated {
         Dumper as fanlight_dumper,
         Moment as fanlight_moment,
         RecordFn as fanlight_record_fn,
+        Sample as fanlight_sample,
         Target as fanlight_target,
         Tick as fanlight_tick, //
     };

@@ -94,12 +94,15 @@ void fanlight_clock_free(struct fanlight_clock *clock)
 	kfree(clock);
 }
 
-void fanlight_clock_bracket(s64 *low, s64 *high)
+void fanlight_clock_sample(struct fanlight_sample *sample)
 {
 	u64 before = local_clock();
 	u64 wall = ktime_get_real_fast_ns();
+	u64 boot = ktime_get_boot_fast_ns();
 	u64 after = local_clock();
 
-	*low = wall - after;
-	*high = wall - before;
+	sample->ns = before;
+	sample->low = wall - after;
+	sample->high = wall - before;
+	sample->to_boot_time = boot - before;
 }

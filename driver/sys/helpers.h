@@ -301,8 +301,19 @@ struct fanlight_clock *fanlight_clock_new(const void *data);
 void fanlight_clock_free(struct fanlight_clock *clock);
 /* Implemented in Rust (sys/console.rs). In hard interrupt context. */
 void fanlight_clock_set(const void *data);
-/* Between which nanoseconds from the clock of the records to the wall clock are. Any context. */
-void fanlight_clock_bracket(s64 *low, s64 *high);
+/* The clocks, read one after the other. */
+struct fanlight_sample {
+	/* local_clock(), which stamps records */
+	u64 ns;
+	/* between which nanoseconds from it to the wall clock are */
+	s64 low;
+	s64 high;
+	/* nanoseconds from it to CLOCK_BOOTTIME, as exact as that */
+	s64 to_boot_time;
+};
+
+/* Any context. */
+void fanlight_clock_sample(struct fanlight_sample *sample);
 
 /* Whether the current task may read what /dev/kmsg shows: 0 or a negative errno. */
 int fanlight_may_read_kmsg(void);

@@ -159,14 +159,22 @@ int fanlight_console_register(struct fanlight_console *fc)
 
 void fanlight_console_start(struct fanlight_console *fc)
 {
+	u64 cleared, next;
+
 	/*
 	 * Begin with the oldest message that printk has. A new console begins at the end, or where
 	 * syslog(2) has read to (CON_PRINTBUFFER). printk updates the position by compare and
 	 * exchange, so an emergency that is printing right now does not undo this.
+	 *
+	 * printk goes on with its oldest message if that of the position is gone. The position has
+	 * 32 bits only, and has to be within 2^31 messages of that one, or it would be taken for one
+	 * that is still to come: __ulseq_to_u64seq().
 	 */
+	fanlight_kmsg_range(&cleared, &next);
 	scoped_guard(mutex, &fc->lock) {
 		WRITE_ONCE(fc->started, true);
-		atomic_long_set(&ACCESS_PRIVATE(&fc->con, nbcon_seq), 0);
+		atomic_long_set(&ACCESS_PRIVATE(&fc->con, nbcon_seq),
+				(u32)(next - min_t(u64, next, BIT(30))));
 	}
 	rcuwait_wake_up(&fc->con.rcuwait);
 }
@@ -274,9 +282,15 @@ static void fanlight_tick_work(struct work_struct *work)
 
 static void fanlight_tick_start(struct fanlight_tick_timer *tt, unsigned long delay)
 {
-	unsigned int cpu = tt->last ? cpumask_last(cpu_online_mask) :
-				      cpumask_first(cpu_online_mask);
+	unsigned int cpu;
 
+	/*
+	 * A processor that goes away stops all others before it leaves the mask, which cannot happen
+	 * here, and hands its timers to another one afterwards. So a timer cannot be left behind on
+	 * a processor that is gone.
+	 */
+	guard(preempt)();
+	cpu = tt->last ? cpumask_last(cpu_online_mask) : cpumask_first(cpu_online_mask);
 	tt->timer.expires = jiffies + delay;
 	add_timer_on(&tt->timer, cpu);
 }

@@ -19,8 +19,10 @@ use crate::ring::{
         Continued,
         Ending,
         Scan,
-        Share, //
+        Share,
+        THIS_BOOT, //
     },
+    Clocks,
     Record,
     Word,
     RECORD_MAX, //
@@ -84,12 +86,33 @@ impl Recovered {
         self.scan.other_version()
     }
 
-    /// Passes the records of earlier boot `boot` to `sink`, in order.
-    pub(crate) fn records(&self, boot: usize, sink: impl FnMut(&Record<'_>)) -> Result {
+    /// Passes the records of earlier boot `boot` to `sink`, in order, and its clock entries to
+    /// `clock`, in any order.
+    pub(crate) fn records(
+        &self,
+        boot: usize,
+        sink: impl FnMut(&Record<'_>),
+        clock: impl FnMut(u64, i64),
+    ) -> Result {
         let mut buffer = KBox::new([0; RECORD_MAX], GFP_KERNEL)?;
         self.scan
-            .records(boot, &self.copy, &self.table, &mut buffer, sink);
+            .records(boot, &self.copy, &self.table, &mut buffer, sink, clock);
         Ok(())
+    }
+
+    /// Adds the clock entries of this boot to `clocks`. Returns their base; 0: there are none.
+    pub(crate) fn continue_clocks(&self, clocks: &Clocks) -> Result<i64> {
+        let base = self.continued().map_or(0, |continued| continued.boot.clock);
+        if base != 0 {
+            self.records(
+                THIS_BOOT,
+                |_| (),
+                |ns, offset| {
+                    clocks.insert(ns, base.wrapping_add(offset));
+                },
+            )?;
+        }
+        Ok(base)
     }
 }
 
@@ -195,10 +218,11 @@ impl Region {
         }
     }
 
-    /// Notes how far the wall clock is from the clock of the records, in nanoseconds.
-    pub(crate) fn set_clock(&self, offset_ns: i64) {
+    /// Notes the base of the log's clock entries, or 0, and the newest entry: its time, and its
+    /// offset less the base.
+    pub(crate) fn set_clock(&self, base: i64, ns: u64, offset: i64) {
         if let Some(appender) = self.attached() {
-            appender.set_clock(offset_ns);
+            appender.set_clock(base, ns, offset);
         }
     }
 

@@ -4,6 +4,7 @@
 //! the kernel is dying.
 
 use super::ffi;
+use crate::ring::Sample;
 use core::mem::MaybeUninit;
 use kernel::{
     error::to_result,
@@ -17,13 +18,25 @@ pub(crate) fn local_clock() -> u64 {
     unsafe { ffi::fanlight_local_clock() }
 }
 
-/// Nanoseconds from [`local_clock`] to the wall clock: the lowest and the highest number that they
-/// can be. Safe in any context.
-pub(crate) fn clock_bracket() -> (i64, i64) {
-    let (mut low, mut high) = (0, 0);
-    // SAFETY: the function writes to both numbers, which live until it returns.
-    unsafe { ffi::fanlight_clock_bracket(&mut low, &mut high) };
-    (low, high)
+/// Measures the clocks: [`local_clock`], the wall clock and CLOCK_BOOTTIME. Safe in any context.
+pub(crate) fn clock_sample() -> Sample {
+    let mut sample = MaybeUninit::uninit();
+    // SAFETY: `sample` may be written for the call, which initialises all of it.
+    let ffi::Sample {
+        ns,
+        low,
+        high,
+        to_boot_time,
+    } = unsafe {
+        ffi::fanlight_clock_sample(sample.as_mut_ptr());
+        sample.assume_init()
+    };
+    Sample {
+        ns,
+        low,
+        high,
+        to_boot_time,
+    }
 }
 
 /// Who writes a record, when, and in which context.

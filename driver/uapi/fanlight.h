@@ -212,9 +212,51 @@ struct fanlight_info {
  * records in order, take the lower one of the lanes' next numbers. Records are published in the
  * order of their numbers. So when one lane is empty and the other one has a record, look at the
  * empty one again before you take that record.
+ *
+ * The date of a record is its time plus an offset, which is in the list `clocks`: that of the last
+ * entry whose time is not later than the record's, or of the first entry if all are later. The
+ * list has the offsets of records that are printed from then on, so that a record has the same date
+ * whenever it is printed. An entry is added
+ *
+ *	when the clocks have drifted apart by a second: the clock of the records is not slewed;
+ *	when the system was suspended: the clock of the records stops then;
+ *	when the wall clock was set by no more than it may have drifted, which is a second and 122
+ *	millionths of the time since it was set before.
+ *
+ * If the wall clock is set by more, it was wrong before. All entries are corrected then, so that
+ * all records of the boot get the dates of the clock that is right now. A board without a
+ * battery-backed clock, which begins in 1970 and learns the date from a server, so gets the right
+ * dates for what it logged before. If the list is full, the two neighbours become one whose
+ * offsets differ least.
+ *
+ * The list may change while it is read:
+ *
+ *	static __u32 load_clocks(const struct fanlight_log_header *header,
+ *				 struct fanlight_log_clock *clocks)
+ *	{
+ *		__u32 changes, count;
+ *
+ *		do {
+ *			changes = acquire(&header->clock_changes);
+ *			count = header->clock_count;
+ *			memcpy(clocks, header->clocks, sizeof(header->clocks));
+ *			__atomic_thread_fence(__ATOMIC_ACQUIRE);
+ *		} while ((changes & 1) || changes != acquire(&header->clock_changes));
+ *		return count < FANLIGHT_LOG_CLOCKS ? count : FANLIGHT_LOG_CLOCKS;
+ *	}
+ *
+ * (In a file, clock_changes may be odd for ever, and the times may not be in order.) The
+ * nanoseconds from 1970 to a record, where count is not 0:
+ *
+ *	static __s64 date(const struct fanlight_log_clock *clocks, __u32 count, __u64 ns)
+ *	{
+ *		while (count > 1 && clocks[count - 1].ns > ns)
+ *			count--;
+ *		return (__s64)(ns + clocks[count - 1].offset);
+ *	}
  */
 #define FANLIGHT_LOG_MAGIC		0x474c4e46	/* "FNLG" in memory, little-endian */
-#define FANLIGHT_LOG_VERSION		2
+#define FANLIGHT_LOG_VERSION		3
 
 /* struct fanlight_log_header.lanes */
 #define FANLIGHT_LOG_LANE_KERNEL	0
@@ -233,6 +275,14 @@ struct fanlight_log_lane {
 	__u32 reserved[3];		/* 0 */
 };
 
+/* see above */
+#define FANLIGHT_LOG_CLOCKS		60
+
+struct fanlight_log_clock {
+	__u64 ns;			/* the time of the first record that it holds for */
+	__s64 offset;			/* nanoseconds from a record's time to the wall clock */
+};
+
 struct fanlight_log_header {
 	__u32 magic;			/* FANLIGHT_LOG_MAGIC */
 	__u32 version;			/* FANLIGHT_LOG_VERSION */
@@ -242,14 +292,14 @@ struct fanlight_log_header {
 	__u64 first_seq;
 	/* the boot whose records these are: /proc/sys/kernel/random/boot_id, in binary */
 	__u8 boot_id[16];
-	/*
-	 * in a ring that was saved to a file: nanoseconds from the time of a record to the wall
-	 * clock, 0: not known. 0 in a mapping, where the attribute clock_offset has it
-	 */
-	__s64 clock_offset;
-	__u8 reserved[16];		/* 0 */
+	__u8 reserved[24];		/* 0 */
 	/* in a log of an earlier boot, the first one has the records of programs, too */
 	struct fanlight_log_lane lanes[FANLIGHT_LOG_LANES];
+	__u32 clock_changes;		/* odd while the list is being changed */
+	/* entries of the list; 0: dates are not known, as of a boot whose clock was never set */
+	__u32 clock_count;
+	__u32 clock_reserved[2];	/* 0 */
+	struct fanlight_log_clock clocks[FANLIGHT_LOG_CLOCKS];	/* in the order of their times */
 };
 
 /*

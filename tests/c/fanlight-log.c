@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Prints a log's records by its map: sequence number, lane and text. The functions acquire(),
- * position(), load_head(), load_tail() and next() are those of the comment in fanlight.h: the build
- * takes them out of it, so that what the header says is what runs here.
+ * Prints a log's records by its map: sequence number, lane, nanoseconds since 1970 and text. The
+ * functions acquire(), position(), load_head(), load_tail(), next(), load_clocks() and date() are
+ * those of the comment in fanlight.h: the build takes them out of it, so that what the header says
+ * is what runs here.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -38,9 +39,11 @@ int main(int argc, char **argv)
 	const struct fanlight_log_header *header;
 	struct fanlight_log_record *record, *other;
 	struct lane lanes[FANLIGHT_LOG_LANES];
+	struct fanlight_log_clock clocks[FANLIGHT_LOG_CLOCKS];
 	struct fanlight_info info;
 	const char *map;
 	int fd, i, first;
+	__u32 count;
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: fanlight-log /dev/fanlightN/log\n");
@@ -60,6 +63,7 @@ int main(int argc, char **argv)
 	header = (const struct fanlight_log_header *)map;
 	if (header->magic != FANLIGHT_LOG_MAGIC || header->version != FANLIGHT_LOG_VERSION)
 		return 1;
+	count = load_clocks(header, clocks);
 	memset(lanes, 0, sizeof(lanes));
 	for (i = 0; i < FANLIGHT_LOG_LANES; i++) {
 		lanes[i].lane = &header->lanes[i];
@@ -77,7 +81,8 @@ int main(int argc, char **argv)
 		first = !record || (other && other->seq < record->seq);
 		if (first)
 			record = other;
-		printf("%llu %d %.*s\n", (unsigned long long)record->seq, first, record->text_len,
+		printf("%llu %d %lld %.*s\n", (unsigned long long)record->seq, first,
+		       count ? (long long)date(clocks, count, record->ns) : 0, record->text_len,
 		       (const char *)(record + 1));
 		lanes[first].len = 0;
 	}

@@ -15,7 +15,7 @@
 
 /* Layouts that must be the same for 32 and 64-bit programs. An array of negative size does not compile. */
 typedef char info_is_128_bytes[sizeof(struct fanlight_info) == 128 ? 1 : -1];
-typedef char header_is_128_bytes[sizeof(struct fanlight_log_header) == 128 ? 1 : -1];
+typedef char header_is_1104_bytes[sizeof(struct fanlight_log_header) == 1104 ? 1 : -1];
 typedef char record_is_32_bytes[sizeof(struct fanlight_log_record) == 32 ? 1 : -1];
 typedef char watermark_is_16_bytes[sizeof(struct fanlight_watermark) == 16 ? 1 : -1];
 typedef char stats_is_64_bytes[sizeof(struct fanlight_log_stats) == 64 ? 1 : -1];
@@ -26,7 +26,7 @@ int main(int argc, char **argv)
 	int fd;
 
 	/* Every layout is named once, or a compiler may call it unused. */
-	if (sizeof(info_is_128_bytes) + sizeof(header_is_128_bytes) + sizeof(record_is_32_bytes) +
+	if (sizeof(info_is_128_bytes) + sizeof(header_is_1104_bytes) + sizeof(record_is_32_bytes) +
 	    sizeof(watermark_is_16_bytes) + sizeof(stats_is_64_bytes) != 5)
 		return 3;
 	if (argc != 2) {

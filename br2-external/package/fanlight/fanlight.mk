@@ -84,8 +84,8 @@ FANLIGHT_POST_INSTALL_TARGET_HOOKS += FANLIGHT_INSTALL_UDEV_RULES
 endif
 
 define FANLIGHT_INSTALL_INIT_SYSTEMD
-	$(INSTALL) -D -m 0644 $(FANLIGHT_PKGDIR)/fanlight-archive.service \
-		$(TARGET_DIR)/usr/lib/systemd/system/fanlight-archive.service
+	$(INSTALL) -D -m 0644 $(FANLIGHT_PKGDIR)/fanlight-archive@.service \
+		$(TARGET_DIR)/usr/lib/systemd/system/fanlight-archive@.service
 endef
 
 # The group that may use windows which are neither screen nor log.

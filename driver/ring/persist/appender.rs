@@ -3,31 +3,14 @@
 //! The live side: stores this boot's records.
 
 use super::super::atomic::{fence_release, Word};
+use super::super::clock::Wide;
 use super::super::record::{Shape, RECORD_HEADER, RECORD_MAX, WHOLE};
-use super::header::{block_of, id_words, join, split, void, Header, State};
+use super::header::{block_of, id_words, void, Header, State};
 use super::retention::Lists;
 use super::scan::{Block, Scan};
-use super::{Ending, Share, Sum, BLOCK, BLOCK_WORDS, DATA_WORDS, REGION_MIN};
-
-/// A 64-bit number. Nothing depends on its not being seen half changed.
-struct Wide([Word; 2]);
-
-impl Wide {
-    fn new(value: u64) -> Self {
-        Self(split(value).map(Word::new))
-    }
-
-    fn load(&self) -> u64 {
-        let [low, high] = &self.0;
-        join(low.load(), high.load())
-    }
-
-    fn store(&self, value: u64) {
-        for (word, half) in self.0.iter().zip(split(value)) {
-            word.store(half);
-        }
-    }
-}
+use super::{
+    clock_words, Ending, Share, Sum, BLOCK, BLOCK_WORDS, CLOCK_WORDS, DATA_WORDS, REGION_MIN,
+};
 
 /// The block that a share has open.
 struct Open {
@@ -44,6 +27,34 @@ struct Open {
     resume: Word,
     /// Records that this share has kept, in this boot.
     kept: Word,
+    /// The newest clock entry of the block.
+    clock: Entry,
+}
+
+/// A clock entry: its time, and its offset less the `clock` of the header.
+struct Entry {
+    ns: Wide,
+    offset: Wide,
+}
+
+impl Entry {
+    const NONE: (u64, u64) = (u64::MAX, 0);
+
+    fn new((ns, offset): (u64, u64)) -> Self {
+        Self {
+            ns: Wide::new(ns),
+            offset: Wide::new(offset),
+        }
+    }
+
+    fn load(&self) -> (u64, u64) {
+        (self.ns.load(), self.offset.load())
+    }
+
+    fn store(&self, (ns, offset): (u64, u64)) {
+        self.ns.store(ns);
+        self.offset.store(offset);
+    }
 }
 
 impl Open {
@@ -56,6 +67,7 @@ impl Open {
             first: Word::new(0),
             resume: Word::new(0),
             kept: Word::new(0),
+            clock: Entry::new(Entry::NONE),
         }
     }
 
@@ -81,6 +93,7 @@ pub struct Appender<'a> {
     lists: Lists<'a>,
     ending: Word,
     clock: Wide,
+    entry: Entry,
     next_message: Wide,
     next_seq: Wide,
 }
@@ -116,6 +129,7 @@ impl<'a> Appender<'a> {
             lists: Lists::new(links.get(..blocks)?),
             ending: Word::new(Ending::Unknown.code()),
             clock: Wide::new(0),
+            entry: Entry::new((0, 0)),
             next_message: Wide::new(u64::MAX),
             next_seq: Wide::new(u64::MAX),
         })
@@ -136,13 +150,21 @@ impl<'a> Appender<'a> {
                 open.serial.store(block.serial);
                 open.first.store(block.first);
                 open.kept.store(tail.kept);
+                if let Some((ns, offset)) = tail.clock {
+                    // The same bits.
+                    let entry = (ns, offset as u64);
+                    open.clock.store(entry);
+                    if ns >= self.entry.load().0 {
+                        self.entry.store(entry);
+                    }
+                }
                 let at = block.page as usize * BLOCK_WORDS + tail.end;
                 open.resume.store(at as u32);
             }
         }
         if let Some(continued) = scan.continued() {
             // The same bits.
-            self.clock.store(continued.boot.clock_offset as u64);
+            self.clock.store(continued.boot.clock as u64);
         }
     }
 
@@ -244,9 +266,38 @@ impl<'a> Appender<'a> {
         open.serial.store(serial);
         open.first.store(open.kept.load());
         self.store_header(share as usize, open, page);
-        let at = (page as usize * BLOCK_WORDS + DATA_WORDS) as u32;
-        open.at.store(at);
-        Some(at)
+        open.at
+            .store((page as usize * BLOCK_WORDS + DATA_WORDS) as u32);
+        // The blocks before it may be used again, with their entries.
+        self.put_clock(open);
+        Some(open.at.load())
+    }
+
+    /// Stores the newest clock entry in a block that is open, unless the block has it.
+    fn update_clock(&self, open: &Open) {
+        if open.clock.load() != self.entry.load() {
+            self.put_clock(open);
+        }
+    }
+
+    /// Stores the newest clock entry behind the records of a block that is open, if it fits. If it
+    /// does not, no record does, and the next block has it.
+    fn put_clock(&self, open: &Open) {
+        let at = open.at.load();
+        let entry = self.entry.load();
+        let words = clock_words(entry.0, entry.1);
+        let place = self.memory.get(at as usize..);
+        let place: Option<&[Word; CLOCK_WORDS]> = place.and_then(<[_]>::first_chunk);
+        let (Some(place), true) = (place, is_room(at, RECORD_HEADER / 4)) else {
+            return;
+        };
+        open.clock.store(entry);
+        // As `put`.
+        open.at.store(at.wrapping_add(CLOCK_WORDS as u32));
+        let sum = Sum(open.seed.load()).of_record(&words);
+        for (index, (to, word)) in place.iter().zip(words).enumerate().rev() {
+            to.store(if index == 1 { sum.0 } else { word });
+        }
     }
 
     /// Goes on in the blocks that were open before the driver was bound again. Returns whether
@@ -258,6 +309,7 @@ impl<'a> Appender<'a> {
             if at != 0 {
                 open.resume.store(0);
                 open.at.store(at);
+                self.update_clock(open);
                 any = true;
             }
         }
@@ -304,12 +356,17 @@ impl<'a> Appender<'a> {
         self.store_headers();
     }
 
-    /// Notes the wall clock minus the log's clock in ns; 0: not known.
-    pub fn set_clock(&self, offset_ns: i64) {
+    /// Notes the newest entry of the log's clocks: its time, and its offset less `clock`, which is
+    /// [`Keeper::base`](super::super::Keeper::base); 0: the wall clock was never set.
+    pub fn set_clock(&self, clock: i64, ns: u64, offset: i64) {
         // The same bits.
-        let offset = offset_ns as u64;
-        if self.clock.load() != offset {
-            self.clock.store(offset);
+        let (clock, offset) = (clock as u64, offset as u64);
+        self.entry.store((ns, offset));
+        for open in self.open.iter().filter(|open| open.page().is_some()) {
+            self.update_clock(open);
+        }
+        if self.clock.load() != clock {
+            self.clock.store(clock);
             self.store_headers();
         }
     }
@@ -344,4 +401,10 @@ impl<'a> Appender<'a> {
         void(block_of(self.memory, page as usize));
         fence_release();
     }
+}
+
+/// Whether there is room for `len` words between `at` and the end of the block; there is none if
+/// no block is open.
+fn is_room(at: u32, len: usize) -> bool {
+    at.wrapping_neg() as usize % BLOCK_WORDS >= len
 }

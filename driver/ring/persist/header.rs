@@ -9,10 +9,10 @@
 //! | 2      | salt, random |
 //! | 3      | serial: grows by one per block that the boot opens |
 //! | 4-7    | boot_id |
-//! | 8, 9   | clock offset in ns: wall clock minus the log's clock; 0: not known |
+//! | 8, 9   | clock: what the offsets of the boot's clock entries have in common, in ns; 0: not known |
 //! | 10, 11 | the printk number that follows after the driver was unbound; all ones: not known |
 //! | 12, 13 | the log's number that follows, likewise |
-//! | 14     | generation: one more than that of any boot that was in the region |
+//! | 14     | generation: one more than that of any boot that was in the region and is believed |
 //! | 15     | records that the share kept before this block |
 //! | 16     | records that the block held, at least, when the header was written |
 //! | 17     | sum of the words before |
@@ -29,7 +29,7 @@ pub const MAGIC: u32 = 0x424c_4e46;
 /// First word of a region of version 1: "FNLP" in little-endian memory.
 const MAGIC_1: u32 = 0x504c_4e46;
 /// Version of the layout.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Words of a copy.
 pub(super) const WORDS: usize = 18;
@@ -105,8 +105,10 @@ impl Header {
     pub(super) fn store(&self, block: &[Word]) {
         let words = self.words();
         for at in COPIES {
-            for (to, word) in block.iter().skip(at).zip(words) {
-                to.store(word);
+            // As an array, so that nothing is checked per word.
+            let copy: Option<&[Word; WORDS]> = block.get(at..).and_then(<[_]>::first_chunk);
+            for (to, word) in copy.into_iter().flatten().zip(&words) {
+                to.store(*word);
             }
             fence_release();
         }

@@ -14,6 +14,17 @@
 //! byte 144  records in the ring's format, in sequence; one that does not fit closes the block
 //! ```
 //!
+//! Between the records there are clock entries, which say how far the wall clock is from the clock
+//! of the records: one at the beginning of the block, and one whenever that has changed. They are 24
+//! bytes long, as no record is:
+//!
+//! | words | contents |
+//! |-------|-----------------------------------------------------------------------------------|
+//! | 0     | 0x96000018 |
+//! | 1     | sum, as that of a record |
+//! | 2, 3  | the time from which on it holds |
+//! | 4, 5  | the offset to the wall clock in ns, less the `clock` of the boot's newest header |
+//!
 //! A header names the boot, the share, a `serial` that grows by one per block, a random `salt`, and
 //! the number of records that the share kept before this block. The headers of the blocks that are
 //! open also hold how the boot ended. See `header.rs`.
@@ -47,7 +58,8 @@ mod retention;
 mod scan;
 mod walk;
 
-use super::record::RECORD_MAX;
+use super::record::{len_state, RECORD_HEADER, RECORD_MAX};
+use header::split;
 
 pub use appender::Appender;
 pub use header::{MAGIC, VERSION};
@@ -67,7 +79,21 @@ const BLOCK_WORDS: usize = BLOCK / 4;
 /// Words of a block before its first record.
 const DATA_WORDS: usize = 2 * header::WORDS;
 
+const _: () = assert!(CLOCK_WORDS % 2 == 0 && CLOCK_WORDS * 4 < RECORD_HEADER);
 const _: () = assert!(DATA_WORDS % 2 == 0 && RECORD_MAX <= BLOCK - DATA_WORDS * 4);
+
+/// State of a clock entry, where a record has `WHOLE`.
+const CLOCK: u8 = 0x96;
+/// Words of a clock entry.
+const CLOCK_WORDS: usize = 6;
+
+/// The words of a clock entry, but for the sum.
+fn clock_words(ns: u64, offset: u64) -> [u32; CLOCK_WORDS] {
+    let [ns_low, ns_high] = split(ns);
+    let [offset_low, offset_high] = split(offset);
+    let first = len_state(CLOCK, CLOCK_WORDS * 4, 0);
+    [first, 0, ns_low, ns_high, offset_low, offset_high]
+}
 
 /// Blocks of a region of `bytes` bytes.
 pub const fn blocks(bytes: usize) -> usize {
@@ -138,6 +164,16 @@ impl Sum {
         SUMS.set(SUMS.get() + 1);
         let product = (self.0 ^ word).wrapping_mul(0x85eb_ca6b);
         Self(product ^ (product >> 15))
+    }
+
+    /// Adds the words of a record, but for the second one, which is their sum.
+    fn of_record(self, words: &[u32]) -> Self {
+        match words {
+            [first, _, rest @ ..] => rest
+                .iter()
+                .fold(self.add(*first), |sum, &word| sum.add(word)),
+            _ => self,
+        }
     }
 }
 

@@ -102,6 +102,8 @@ pub(super) struct Lists<'a> {
     earlier: [Earlier; BOOTS_MAX],
     /// The block that this boot has taken last.
     taken: Word,
+    /// Blocks that no panic has, or fewer.
+    room: Word,
 }
 
 impl<'a> Lists<'a> {
@@ -118,6 +120,7 @@ impl<'a> Lists<'a> {
                 panicked: Word::new(0),
             }),
             taken: Word::new(NONE),
+            room: Word::new(0),
         }
     }
 
@@ -151,6 +154,7 @@ impl<'a> Lists<'a> {
             };
             self.push(list.unwrap_or(&self.free), block.page);
         }
+        self.count_room();
     }
 
     fn set_link(&self, page: u32, next: u32) {
@@ -203,7 +207,9 @@ impl<'a> Lists<'a> {
         }
         if count < LEAST[share as usize] {
             if let Some(boot) = self.panic(kernel) {
-                return self.pop(boot.giving());
+                let page = self.pop(boot.giving());
+                self.count_room();
+                return page;
             }
         }
         if let Some(page) = self.pop(own) {
@@ -226,11 +232,16 @@ impl<'a> Lists<'a> {
         (taken != NONE).then_some(taken)
     }
 
-    /// Blocks that no panic has.
-    fn room(&self) -> u32 {
+    /// Counts the blocks that no panic has. Only a panic that gives a block away changes that.
+    fn count_room(&self) {
         let panics = self.earlier.iter().filter(|boot| boot.panicked());
         let held = panics.fold(0, |sum: u32, boot| sum.saturating_add(boot.count()));
-        (self.links.len() as u32).saturating_sub(held)
+        self.room
+            .store((self.links.len() as u32).saturating_sub(held));
+    }
+
+    fn room(&self) -> u32 {
+        self.room.load()
     }
 
     /// Blocks that a share of this boot may have.
@@ -285,7 +296,9 @@ impl<'a> Lists<'a> {
     /// each. Returns whether it may have more.
     pub(super) fn forget(&self, boot: usize, most: usize, void: impl Fn(u32)) -> bool {
         let boot = self.earlier.get(boot);
-        boot.is_some_and(|boot| self.release(&boot.shares, most, void))
+        let more = boot.is_some_and(|boot| self.release(&boot.shares, most, void));
+        self.count_room();
+        more
     }
 
     /// Likewise for this boot.

@@ -41,8 +41,8 @@ pub struct Boot {
     pub boot_id: [u8; 16],
     /// How it ended.
     pub ending: Ending,
-    /// Wall clock minus the log's clock in ns; 0: not known.
-    pub clock_offset: i64,
+    /// What the offsets of its clock entries have in common, in ns; 0: dates are not known.
+    pub clock: i64,
     /// Valid records.
     pub intact: u32,
     /// Records that are gone from between those that were kept.
@@ -69,7 +69,7 @@ impl Boot {
     const EMPTY: Self = Self {
         boot_id: [0; 16],
         ending: Ending::Unknown,
-        clock_offset: 0,
+        clock: 0,
         intact: 0,
         missing: 0,
         damaged: 0,
@@ -88,7 +88,7 @@ impl Boot {
         if state.clock != 0 && header.serial >= self.clock_serial {
             self.clock_serial = header.serial;
             // The same bits.
-            self.clock_offset = state.clock as i64;
+            self.clock = state.clock as i64;
         }
         let newest = header.serial >= self.serial;
         // No boot goes on after a panic. So one header that knows of it is enough.
@@ -137,6 +137,8 @@ pub struct Scan {
     /// The generation and the first serial of this boot.
     pub(super) generation: u32,
     pub(super) serial: u32,
+    /// Generations from here on are not believed.
+    limit: u32,
     /// Called by every loop over the blocks, or over a table of them.
     pub(super) pause: fn(),
 }
@@ -153,6 +155,7 @@ impl Scan {
         tails: [None; 2],
         generation: 1,
         serial: 1,
+        limit: u32::MAX,
         pause: || (),
     };
 
@@ -169,9 +172,10 @@ impl Scan {
 
         let table = &*table;
         for index in 0..=THIS_BOOT {
-            let mut merge = self.merge(index, copy, table);
+            let mut no_clock = |_, _| ();
+            let mut merge = self.merge(index, copy, table, &mut no_clock);
             let (mut intact, mut words) = (0u32, 0u32);
-            while let Some(place) = merge.next() {
+            while let Some(place) = merge.next(&mut no_clock) {
                 intact = intact.saturating_add(1);
                 words = words.saturating_add(place.len as u32);
             }
@@ -217,7 +221,9 @@ impl Scan {
         self.other_version
     }
 
-    /// Passes the intact records of a boot to `sink`; their numbers grow.
+    /// Passes the intact records of a boot to `sink`; their numbers grow. Passes its clock entries
+    /// to `clock`, in any order: the time of the first record for which it holds, and the offset
+    /// less [`Boot::clock`].
     ///
     /// `boot` is an index of [`Scan::boots`] or [`THIS_BOOT`]. `copy` and `table` are those of
     /// [`Scan::run`].
@@ -228,9 +234,10 @@ impl Scan {
         table: &[Block],
         buffer: &mut [u8; RECORD_MAX],
         mut sink: impl FnMut(&Record<'_>),
+        mut clock: impl FnMut(u64, i64),
     ) {
-        let mut merge = self.merge(boot, copy, table);
-        while let Some(place) = merge.next() {
+        let mut merge = self.merge(boot, copy, table, &mut clock);
+        while let Some(place) = merge.next(&mut clock) {
             let words = copy.get(place.at..).and_then(|w| w.get(..place.len));
             for (to, word) in buffer.chunks_exact_mut(4).zip(words.unwrap_or(&[])) {
                 to.copy_from_slice(&word.to_ne_bytes());
@@ -253,19 +260,25 @@ impl Scan {
         table.get(..self.used).unwrap_or(&[])
     }
 
-    fn merge<'t>(&self, boot: usize, copy: &'t [u32], table: &'t [Block]) -> Merge<'t> {
-        Merge::new([0, 1].map(|share| Walk::new(copy, self.blocks(boot, share, table), self.pause)))
+    fn merge<'t>(
+        &self,
+        boot: usize,
+        copy: &'t [u32],
+        table: &'t [Block],
+        clock: &mut impl FnMut(u64, i64),
+    ) -> Merge<'t> {
+        let walk = |share| Walk::new(copy, self.blocks(boot, share, table), self.pause);
+        Merge::new([0, 1].map(walk), clock)
     }
 
     /// Chooses the boots that are listed: the newest one, those that panicked, and the newest of
     /// the others.
     fn choose(&mut self, copy: &[u32], this_boot: &[u32; 4], blocks: usize) {
-        let mut generation = 0;
+        self.number(copy, blocks);
         for page in 0..(copy.len() / BLOCK_WORDS).min(blocks) {
             (self.pause)();
-            match Header::find(block_of(copy, page)) {
+            match self.find(copy, page) {
                 Found::Header(header) => {
-                    generation = header.generation.max(generation);
                     if header.boot_id != *this_boot {
                         self.propose(&header);
                     }
@@ -274,9 +287,49 @@ impl Scan {
                 Found::Nothing => {}
             }
         }
-        self.generation = generation.saturating_add(1);
         if let Some(boots) = self.boots.get_mut(..self.len) {
             sort(boots, |boot| u64::from(!boot.generation), self.pause);
+        }
+    }
+
+    /// Finds the number of this boot: one more than the highest that is believed.
+    ///
+    /// Generations count boots, so that they stay far below 2^31. A header with a higher one, and
+    /// the right sum, is forged, or damaged in several bits. Were it believed, no boot could follow
+    /// it. For the same reason the highest one below the limit is not believed either: the limit is
+    /// halved then. So at most the boots that are there have a wrong order, and those that follow
+    /// have the right one.
+    fn number(&mut self, copy: &[u32], blocks: usize) {
+        // The highest generation of each number of bits.
+        let mut highest = [0u32; u32::BITS as usize + 1];
+        for page in 0..(copy.len() / BLOCK_WORDS).min(blocks) {
+            (self.pause)();
+            if let Found::Header(header) = Header::find(block_of(copy, page)) {
+                let bits = u32::BITS - header.generation.leading_zeros();
+                if let Some(highest) = highest.get_mut(bits as usize) {
+                    *highest = header.generation.max(*highest);
+                }
+            }
+        }
+        for bits in (1..u32::BITS).rev() {
+            self.limit = 1 << bits;
+            // Those with up to so many bits are below the limit.
+            let below = highest.iter().take(bits as usize + 1);
+            self.generation = below.max().map_or(1, |generation| generation + 1);
+            if self.generation < self.limit {
+                return;
+            }
+        }
+    }
+
+    /// What is at the beginning of a block. A boot whose generation is not believed is the oldest.
+    fn find(&self, copy: &[u32], page: usize) -> Found {
+        match Header::find(block_of(copy, page)) {
+            Found::Header(header) if header.generation >= self.limit => Found::Header(Header {
+                generation: 0,
+                ..header
+            }),
+            found => found,
         }
     }
 
@@ -328,7 +381,7 @@ impl Scan {
                 boot: SPARE as u8,
                 ..Block::default()
             };
-            match Header::find(block_of(copy, page)) {
+            match self.find(copy, page) {
                 Found::Header(header) => {
                     block.serial = header.serial;
                     block.salt = header.salt;
@@ -380,7 +433,10 @@ impl Scan {
                 continued.next_message = next_message;
                 continued.next_seq = next_seq;
             }
-            self.generation = continued.boot.generation;
+            // Its own, if it is believed.
+            if continued.boot.generation != 0 {
+                self.generation = continued.boot.generation;
+            }
             self.serial = continued.boot.serial.saturating_add(1);
             return THIS_BOOT;
         }

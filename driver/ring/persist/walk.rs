@@ -4,7 +4,7 @@
 
 use super::super::record::{Shape, RECORD_HEADER, WHOLE};
 use super::header::{block_of, join};
-use super::{Block, Sum, BLOCK_WORDS, DATA_WORDS};
+use super::{clock_words, Block, Sum, BLOCK_WORDS, CLOCK_WORDS, DATA_WORDS};
 
 /// Words of a record's header.
 const HEADER: usize = RECORD_HEADER / 4;
@@ -23,6 +23,14 @@ pub(super) struct Place {
     pub(super) seq: u64,
 }
 
+/// What may be in a block.
+enum Found {
+    /// A valid record of that many words, and its number.
+    Record(usize, u64),
+    /// A clock entry: its time and its offset.
+    Clock(u64, i64),
+}
+
 /// Where the last block of a walk ends.
 #[derive(Clone, Copy)]
 pub(super) struct Tail {
@@ -31,6 +39,8 @@ pub(super) struct Tail {
     pub(super) end: usize,
     /// Records that the share kept up to here.
     pub(super) kept: u32,
+    /// The last clock entry.
+    pub(super) clock: Option<(u64, i64)>,
 }
 
 /// A walk over the blocks of one boot and share, in the order of their serials.
@@ -46,6 +56,8 @@ pub(super) struct Walk<'a> {
     found: u32,
     /// Stretches between them where there is no valid record.
     holes: u32,
+    /// The last clock entry so far.
+    clock: Option<(u64, i64)>,
     /// What is left of [`SUM_MAX`].
     budget: usize,
     /// Called after each block.
@@ -67,6 +79,7 @@ impl<'a> Walk<'a> {
             end: DATA_WORDS,
             found: 0,
             holes: 0,
+            clock: None,
             budget: SUM_MAX,
             pause,
             missing: 0,
@@ -75,24 +88,36 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Finds the next valid record.
-    pub(super) fn next(&mut self) -> Option<Place> {
+    /// Finds the next valid record. Passes the clock entries before it to `clock`.
+    pub(super) fn next(&mut self, clock: &mut impl FnMut(u64, i64)) -> Option<Place> {
         loop {
             let (block, rest) = self.blocks.split_first()?;
             let words = block_of(self.copy, block.page as usize);
             let seed = Sum::of_block(block.salt, block.serial);
             while let Some(here) = words.get(self.at..).filter(|here| here.len() >= HEADER) {
-                if let Some((len, seq)) = self.check(here, seed) {
-                    let at = block.page as usize * BLOCK_WORDS + self.at;
-                    if self.at != self.end {
-                        self.holes += 1;
-                    }
-                    self.found += 1;
-                    self.at += len;
-                    self.end = self.at;
-                    return Some(Place { at, len, seq });
+                let Some(found) = self.check(here, seed) else {
+                    self.at += 2;
+                    continue;
+                };
+                // No record is as short as a clock entry.
+                if !matches!(self.at - self.end, 0 | CLOCK_WORDS) {
+                    self.holes += 1;
                 }
-                self.at += 2;
+                let at = block.page as usize * BLOCK_WORDS + self.at;
+                match found {
+                    Found::Record(len, seq) => {
+                        self.found += 1;
+                        self.at += len;
+                        self.end = self.at;
+                        return Some(Place { at, len, seq });
+                    }
+                    Found::Clock(ns, offset) => {
+                        self.at += CLOCK_WORDS;
+                        self.end = self.at;
+                        self.clock = Some((ns, offset));
+                        clock(ns, offset);
+                    }
+                }
             }
             self.close(block, rest.first());
             self.blocks = rest;
@@ -100,11 +125,17 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The length in words and the number of the valid record at the beginning of `here`.
-    fn check(&mut self, here: &[u32], seed: Sum) -> Option<(usize, u64)> {
-        let [first, check, seq_0, seq_1, _, _, _, lens, ..] = *here else {
+    /// What is valid at the beginning of `here`.
+    fn check(&mut self, here: &[u32], seed: Sum) -> Option<Found> {
+        let [first, check, seq_0, seq_1, word_4, word_5, _, lens, ..] = *here else {
             return None;
         };
+        if first == clock_words(0, 0)[0] {
+            self.sum(here.get(..CLOCK_WORDS)?, seed, check)?;
+            // The same bits.
+            let offset = join(word_4, word_5) as i64;
+            return Some(Found::Clock(join(seq_0, seq_1), offset));
+        }
         let shape = Shape::of(first);
         if shape.state != WHOLE || !shape.fits(here.len() * 4) {
             return None;
@@ -115,25 +146,27 @@ impl<'a> Walk<'a> {
             return None;
         }
         let words = here.get(..shape.len / 4)?;
-        if words.len() > self.budget {
-            // Nothing in the rest of the block is looked at.
-            self.budget = 0;
-            return None;
-        }
-        let rest = words.get(2..)?;
-        let sum = rest
-            .iter()
-            .fold(seed.add(first), |sum, &word| sum.add(word));
-        if sum.0 != check {
-            self.budget -= words.len();
-            return None;
-        }
+        self.sum(words, seed, check)?;
         let seq = if cfg!(target_endian = "little") {
             join(seq_0, seq_1)
         } else {
             join(seq_1, seq_0)
         };
-        Some((words.len(), seq))
+        Some(Found::Record(words.len(), seq))
+    }
+
+    /// Whether `check` is the sum of `words`.
+    fn sum(&mut self, words: &[u32], seed: Sum, check: u32) -> Option<()> {
+        if words.len() > self.budget {
+            // Nothing in the rest of the block is looked at.
+            self.budget = 0;
+            return None;
+        }
+        if seed.of_record(words).0 != check {
+            self.budget -= words.len();
+            return None;
+        }
+        Some(())
     }
 
     /// Counts what is gone from `block`, and from blocks between it and the `next` one that is
@@ -166,6 +199,7 @@ impl<'a> Walk<'a> {
                     self.end
                 },
                 kept: block.first.saturating_add(kept),
+                clock: self.clock,
             });
         }
         self.at = DATA_WORDS;
@@ -188,9 +222,10 @@ pub(super) struct Merge<'a> {
 }
 
 impl<'a> Merge<'a> {
-    pub(super) fn new(mut walks: [Walk<'a>; 2]) -> Self {
+    /// Passes clock entries to `clock`, as [`Merge::next`] does.
+    pub(super) fn new(mut walks: [Walk<'a>; 2], clock: &mut impl FnMut(u64, i64)) -> Self {
         let [kernel, programs] = &mut walks;
-        let heads = [kernel.next(), programs.next()];
+        let heads = [kernel.next(clock), programs.next(clock)];
         Self {
             walks,
             heads,
@@ -199,7 +234,8 @@ impl<'a> Merge<'a> {
         }
     }
 
-    pub(super) fn next(&mut self) -> Option<Place> {
+    /// The next record. Passes clock entries to `clock`, in the order of each share.
+    pub(super) fn next(&mut self, clock: &mut impl FnMut(u64, i64)) -> Option<Place> {
         loop {
             let [kernel, programs] = &mut self.walks;
             let [first, second] = &mut self.heads;
@@ -209,7 +245,7 @@ impl<'a> Merge<'a> {
                 _ => (second, programs),
             };
             let place = (*head)?;
-            *head = walk.next();
+            *head = walk.next(clock);
             // The highest number is never given out: nothing could follow it.
             if place.seq >= self.next && place.seq != u64::MAX {
                 self.next = place.seq + 1;

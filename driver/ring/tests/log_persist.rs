@@ -16,9 +16,9 @@ use proptest::prelude::*;
 use region::*;
 use std::cell::Cell;
 
-/// Bytes of records that fit into a block, and words before them.
-const ROOM: usize = BLOCK - 144;
-const DATA: usize = 144 / 4;
+/// Bytes of records that fit into a block, and words before the first one.
+const ROOM: usize = BLOCK - 168;
+const DATA: usize = 168 / 4;
 
 /// The sum over words, as the documentation has it.
 fn sum(start: u32, words: &[u32]) -> u32 {
@@ -64,12 +64,12 @@ fn log_persist_all_records_come_back_in_order() {
         };
         assert!(live.append(share, seq, seq as usize % 150));
     }
-    live.appender.set_clock(-5);
+    live.appender.set_clock(-5, 0, 0);
     live.appender.set_ending(Ending::Clean);
     let expected = View {
         boot: 1,
         ending: Ending::Clean,
-        clock: -5,
+        clocks: vec![(0, -5)],
         missing: 0,
         damaged: 0,
         seqs: (100..200).collect(),
@@ -113,7 +113,7 @@ fn log_persist_nothing_is_written_before_the_first_record() {
     let before = dump(&memory);
     for boot in [1, 2] {
         let live = Live::bind(&memory, boot);
-        live.appender.set_clock(77);
+        live.appender.set_clock(77, 0, 0);
         assert!(dump(&memory) == before);
     }
 }
@@ -134,10 +134,56 @@ fn log_persist_ending_and_clock_are_kept_and_a_panic_stays() {
         assert_eq!(view(&memory)[0].ending, found);
     }
     // In the blocks that follow as well.
-    live.appender.set_clock(i64::MIN);
+    live.appender.set_clock(i64::MIN, 0, 0);
     live.kernel(1..1000, 10);
     assert_eq!(view(&memory)[0].ending, Ending::Panic);
-    assert_eq!(view(&memory)[0].clock, i64::MIN);
+    assert_eq!(view(&memory)[0].clocks, [(0, i64::MIN)]);
+}
+
+#[test]
+fn log_persist_clock_entries_are_kept_over_blocks_and_binds() {
+    let memory = region(12);
+    let live = Live::bind(&memory, 1);
+    live.appender.set_clock(1_000_000, 0, 5);
+    live.kernel(0..10, 60);
+    // A step of the clock changes `clock`; drift and sleep are entries of their own.
+    live.append(Share::Programs, 10, 60);
+    live.appender.set_clock(1_000_000, 70, 6);
+    live.kernel(11..60, 60);
+    live.appender.set_clock(2_000_000, 70, 6);
+    let both = vec![(0, 2_000_005), (70, 2_000_006)];
+    assert_eq!(view(&memory)[0].clocks, both);
+    // What is the same stores nothing.
+    let before = dump(&memory);
+    live.appender.set_clock(2_000_000, 70, 6);
+    assert!(dump(&memory) == before);
+
+    live.appender.unbind(60, 60);
+    let live = Live::bind_salted(&memory, 1, 3);
+    let (_, found) = continued(&memory, 1).unwrap();
+    assert_eq!(found.clocks, both);
+    live.appender.set_clock(2_000_000, 90, 7);
+    live.append(Share::Programs, 60, 60);
+    let all = [both, vec![(90, 2_000_007)]].concat();
+    assert_eq!(view(&memory)[0].clocks, all);
+    assert_eq!((view(&memory)[0].missing, view(&memory)[0].damaged), (0, 0));
+
+    // The kernel's blocks are used again: what holds for the records that are left is there.
+    live.kernel(61..2000, 60);
+    let found = view(&memory).remove(0);
+    assert!(!found.seqs.contains(&61));
+    assert_eq!(found.clocks, all);
+}
+
+#[test]
+fn log_persist_clock_that_was_never_set_gives_no_dates() {
+    let memory = region(12);
+    let live = Live::bind(&memory, 1);
+    live.appender.set_clock(0, 0, 5);
+    live.kernel(0..60, 60);
+    assert_eq!(view(&memory)[0].clocks, []);
+    live.appender.set_clock(7, 0, 5);
+    assert_eq!(view(&memory)[0].clocks, [(0, 12)]);
 }
 
 #[test]
@@ -223,6 +269,57 @@ fn log_persist_boots_are_listed_newest_first_and_at_most_15() {
         assert_eq!(view(&memory)[0].ending, ending);
         for view in view(&memory) {
             assert_eq!(view.seqs, (0..20).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// Gives all headers of a boot another generation, and the right sum.
+fn forge_generation(memory: &[Word], boot: u32, generation: u32) {
+    for block in memory.chunks(BLOCK / 4) {
+        for copy in [&block[..18], &block[18..36]] {
+            let mut words = dump(copy);
+            if words[0] == MAGIC && words[4] == boot {
+                words[14] = generation;
+                copy[14].store(generation);
+                copy[17].store(sum(0x4642_4c4b, &words[..17]));
+            }
+        }
+    }
+}
+
+#[test]
+fn log_persist_order_of_boots_heals_after_a_forged_generation() {
+    let powers = (0..32).map(|bit| 1u32 << bit);
+    let near = powers.flat_map(|power| [power, power - 1, power.saturating_sub(2)]);
+    for forged in near.chain([u32::MAX, u32::MAX - 1]) {
+        for forgers in [&[1][..], &[1, 3, 4], &[2, 3]] {
+            let memory = region(24);
+            for boot in 1..12 {
+                let live = Live::bind(&memory, boot);
+                live.kernel(0..3, 60);
+                if boot == 6 || boot == 9 {
+                    // Bound again.
+                    live.appender.unbind(3, 3);
+                    Live::bind(&memory, boot).kernel(3..4, 60);
+                }
+                if forgers.contains(&boot) {
+                    forge_generation(&memory, boot, forged);
+                }
+            }
+            let scan = Live::bind(&memory, 20).scan;
+            let boots: Vec<(u32, u32)> = (scan.boots().iter())
+                .map(|boot| {
+                    (
+                        u32::from_ne_bytes(boot.boot_id[..4].try_into().unwrap()),
+                        boot.ago,
+                    )
+                })
+                .collect();
+            assert_eq!(
+                boots[..4],
+                [(11, 1), (10, 2), (9, 3), (8, 4)],
+                "{forged:#x} in {forgers:?}: {boots:?}"
+            );
         }
     }
 }
@@ -438,7 +535,7 @@ fn log_persist_rebind_goes_on_and_adds_no_earlier_boot() {
     Live::bind(&memory, 1).kernel(0..10, 60);
     let live = Live::bind(&memory, 2);
     live.kernel(0..10, 60);
-    live.appender.set_clock(99);
+    live.appender.set_clock(99, 0, 0);
     live.append(Share::Programs, 10, 60);
     live.appender.unbind(1234, 17);
     for round in 0..500 {
@@ -446,7 +543,7 @@ fn log_persist_rebind_goes_on_and_adds_no_earlier_boot() {
         let (continued, view) = continued(&memory, 2).unwrap();
         assert_eq!(continued.next_message, 1234 + round);
         assert_eq!(continued.next_seq, next);
-        assert_eq!((view.ending, view.clock), (Ending::Clean, 99));
+        assert_eq!((view.ending, view.clocks), (Ending::Clean, vec![(0, 99)]));
         assert_eq!((view.missing, view.damaged), (0, 0));
         let live = Live::bind_salted(&memory, 2, round as u32);
         assert_eq!(live.scan.boots().len(), 1);

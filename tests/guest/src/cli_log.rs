@@ -38,6 +38,8 @@ tests! {
         cli_log_follow_ends_with_its_reader,
         cli_log_gives_a_record_the_same_date_each_time,
         cli_log_follow_notices_a_clock_that_was_set,
+        cli_log_drift_of_the_clock_changes_no_date,
+        cli_log_clock_that_was_wrong_is_right_for_older_records,
         cli_log_saves_a_ring_that_is_written,
         cli_log_bad_pattern_is_refused;
 }
@@ -570,6 +572,93 @@ fn cli_log_follow_notices_a_clock_that_was_set() {
     let line = text.lines().find(|line| line.contains(&after));
     let line = line.expect("its line");
     assert!(line.contains("2031"), "{line}");
+}
+
+/// The wall clock, and all that is slewed with it, is faster by a tenth as long as this lives.
+struct Slewed;
+
+impl Slewed {
+    fn new() -> Self {
+        Self::tick(11_000);
+        Self
+    }
+
+    fn tick(microseconds: libc::c_long) {
+        // SAFETY: all zero is valid, and the call reads and writes this structure only.
+        let done = unsafe {
+            let mut settings: libc::timex = std::mem::zeroed();
+            settings.modes = libc::ADJ_TICK;
+            settings.tick = microseconds;
+            libc::adjtimex(&mut settings)
+        };
+        assert!(done >= 0, "adjtimex: {}", std::io::Error::last_os_error());
+    }
+}
+
+impl Drop for Slewed {
+    fn drop(&mut self) {
+        Self::tick(10_000);
+    }
+}
+
+/// The date that the tool prints of the record with this text.
+fn date_of(mark: &str) -> String {
+    let args = ["log", "-d", "0", "--time-format=iso", "-Q", "-g", mark];
+    let text = run("fanlight", &args).success().text();
+    text.split(' ').next().expect("a date").to_owned()
+}
+
+/// The time since 1970 that the tool gives the record with this text, in microseconds.
+fn micros_of(mark: &str) -> i64 {
+    let args = ["log", "-d", "0", "-o", "export", "-Q", "-g", mark];
+    let text = run("fanlight", &args).success().text();
+    let micros = text.split("__REALTIME_TIMESTAMP=").nth(1).expect("a time");
+    micros.lines().next().unwrap().parse().expect("a number")
+}
+
+/// Microseconds since 1970.
+fn wall_clock() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.expect("a time").as_micros() as i64
+}
+
+fn cli_log_drift_of_the_clock_changes_no_date() {
+    let (before, after) = (unique("before the clock drifts"), unique("behind that"));
+    append(&LOG.open(), &before);
+    let date = date_of(&before);
+    let offset = LOG.attribute("clock_offset");
+    let slewed = Slewed::new();
+    assert!(
+        wait::until(|| LOG.attribute("clock_offset") != offset),
+        "a second of drift is noticed"
+    );
+    drop(slewed);
+    append(&LOG.open(), &after);
+    assert_eq!(date_of(&before), date);
+    // The record was written just now; a busy host takes its time.
+    let apart = wall_clock() - micros_of(&after);
+    assert!((-1_500_000..60_000_000).contains(&apart), "{apart} us");
+    let entries = Reader::new(&LOG).clocks();
+    assert!(entries.count >= 2, "{entries:?}");
+}
+
+fn cli_log_clock_that_was_wrong_is_right_for_older_records() {
+    let mark = unique("before the clock is right");
+    append(&LOG.open(), &mark);
+    let first = micros_of(&mark);
+    let count = Reader::new(&LOG).clocks().count;
+    {
+        let before = wall_clock();
+        let _clock = Clock::set("2031-05-06 07:08:09");
+        let step = wall_clock() - before;
+        let apart = micros_of(&mark) - first - step;
+        // Between the two looks at the clock, a busy host may have done something else.
+        assert!(apart.abs() < 60_000_000, "{apart} us");
+    }
+    // Set back, by whole seconds.
+    let apart = micros_of(&mark) - first;
+    assert!(apart.abs() < 60_000_000, "{apart} us");
+    assert!(Reader::new(&LOG).clocks().count <= count + 2);
 }
 
 fn cli_log_saves_a_ring_that_is_written() {

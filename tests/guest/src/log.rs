@@ -10,7 +10,7 @@ use std::sync::atomic::{fence, AtomicU32, Ordering};
 use crate::dev::{Spec, Window};
 use crate::mem::{Map, R};
 use crate::sys::{self, Errno};
-use crate::uapi::{self, LogHeader, LogLane, LogStats};
+use crate::uapi::{self, LogClocks, LogHeader, LogLane, LogStats};
 use crate::wait;
 
 /// A record, copied out of the ring.
@@ -168,6 +168,13 @@ impl Reader {
     pub fn header(&self) -> LogHeader {
         let words = self.map.copy(0, size_of::<LogHeader>());
         // SAFETY: the header is made of integers; the bytes are as many.
+        unsafe { std::ptr::read_unaligned(words.as_ptr().cast()) }
+    }
+
+    /// The list of offsets to the wall clock, as the header has it.
+    pub fn clocks(&self) -> LogClocks {
+        let words = self.map.copy(uapi::CLOCKS_AT, size_of::<LogClocks>());
+        // SAFETY: the list is made of integers; the bytes are as many.
         unsafe { std::ptr::read_unaligned(words.as_ptr().cast()) }
     }
 

@@ -6,11 +6,12 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use crate::dev::{Unbound, LOG, SCRATCH};
+use crate::dev::{Unbound, UnboundLogs, LOG, SCRATCH};
 use crate::earlier::{self, arrived, Earlier, PREVIOUS};
-use crate::log::{append, kmsg};
+use crate::log::{append, kmsg, Loglevel};
 use crate::log_boots::forget_all;
 use crate::log_prev::{everything, nowhere};
+use crate::module::TestModule;
 use crate::program::{needs, run, shell, Ran};
 use crate::stages::{go_down, staged, Down, Staged};
 
@@ -21,6 +22,8 @@ pub const STAGED: &[Staged] = staged! {
 };
 
 const MARK: &str = "to be filed";
+const CONTINUED: &str = "a line that is continued";
+const FLOOD: &str = "from every context";
 const DATED: &str = "the last one is of";
 const DISK: &str = "/tmp/fanlight-disk";
 const DIRECTORY: &str = "/tmp/fanlight-disk/crash";
@@ -82,6 +85,14 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
         shell("date -u -s '2026-11-20 13:36:33'").success();
         kmsg(&format!("<5>{MARK}"));
         arrived();
+        let others = UnboundLogs::all_but(&LOG);
+        // What is too quiet for consoles does not say that it continues something.
+        let level = Loglevel::set(8);
+        let module = TestModule::load();
+        module.cont(CONTINUED);
+        module.flood(3, 0, FLOOD);
+        arrived();
+        drop((module, others, level));
         let date = date(&["-d", "0"], MARK);
         append(&LOG.open(), &format!("<5>{DATED} {date}"));
         go_down(Down::Panic);
@@ -92,6 +103,15 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
     let live = live.expect("the date when it was live").trim();
     assert_eq!(date(&["-d", "0", "--boot=-1"], MARK), live);
     let id = PREVIOUS.attribute("boot_id");
+    let printed = in_every_form(&["-d", "0", "--boot=-1"]);
+    for part in [
+        r#""emergency":true"#,
+        r#""module":true"#,
+        r#""continuation":true"#,
+        r#""user":true"#,
+    ] {
+        assert!(printed.concat().contains(part), "there is {part}");
+    }
     {
         let _disk = Disk::new("size=1m");
         costs_nothing("in memory", &[]);
@@ -143,6 +163,12 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
         let filed = run("fanlight", &["log", "-o", "cat", "--file", &path]).success();
         let filed = filed.text();
         assert_eq!(date(&["--file", &path], MARK), live, "{round}");
+        for (filed, before) in in_every_form(&["--file", &path]).iter().zip(&printed) {
+            let lines = filed.lines().zip(before.lines());
+            let differs = lines.clone().find(|(filed, before)| filed != before);
+            assert_eq!(differs, None, "{round}");
+            assert_eq!(filed.len(), before.len(), "{round}");
+        }
         let ran = run("fanlight", &["log", "--file", &path]);
         assert!(ran.err.contains("ended in a panic"), "{ran:?}");
         for words in ["Booting Linux", MARK, "Kernel panic - not syncing"] {
@@ -151,6 +177,25 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
     }
     drop(Unbound::new(LOG.node));
     nowhere(MARK);
+}
+
+/// What is printed of a log, in all forms.
+fn in_every_form(log: &[&str]) -> Vec<String> {
+    let forms: [&[&str]; 7] = [
+        &[],
+        &["-x", "-T"],
+        &["--time-format=iso"],
+        &["-H"],
+        &["--raw"],
+        &["--json"],
+        &["-o", "export"],
+    ];
+    let printed = |form: &&[&str]| {
+        run("fanlight", &[&["log"], log, form].concat())
+            .success()
+            .text()
+    };
+    forms.iter().map(printed).collect()
 }
 
 /// The date that is printed of the record with these words.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::child::Child;
 use crate::dev::{Spec, Unbound, UnboundLogs, LOG, LOG2};
-use crate::log::{append, kmsg, stats, unique, Reader};
+use crate::log::{append, kmsg, stats, unique, Loglevel, Reader};
 use crate::module::TestModule;
 use crate::sys::{self, Ended};
 use crate::tests;
@@ -21,7 +21,8 @@ tests! {
         log_flood_with_room_for_all_loses_none,
         log_flood_of_printk_from_interrupts_arrives_whole,
         log_flood_by_sysrq_in_an_interrupt_arrives,
-        log_flood_survives_unbinding_of_its_log;
+        log_flood_survives_unbinding_of_its_log,
+        log_flood_arrives_while_processors_go_and_come_back;
 }
 
 pub fn processors() -> usize {
@@ -46,6 +47,52 @@ pub fn pin_task_to(task: libc::pid_t, processor: usize) {
             libc::sched_setaffinity(task, size_of::<libc::cpu_set_t>(), &set),
             0
         );
+    }
+}
+
+/// Processors that can be taken away, online again as soon as this is dropped.
+struct Hotplug(Vec<String>);
+
+impl Hotplug {
+    fn new() -> Self {
+        let files = (1..).map(|cpu| format!("/sys/devices/system/cpu/cpu{cpu}/online"));
+        let files: Vec<_> = files
+            .take_while(|path| fs::exists(path).is_ok_and(|is| is))
+            .collect();
+        if files.is_empty() {
+            crate::skip!("no processor can be taken away: one core, or no CONFIG_HOTPLUG_CPU");
+        }
+        Self(files)
+    }
+
+    fn set(&self, online: bool) {
+        for path in &self.0 {
+            fs::write(path, if online { "1" } else { "0" }).expect(path);
+        }
+    }
+}
+
+impl Drop for Hotplug {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            let _ = fs::write(path, "1");
+        }
+    }
+}
+
+/// Only the tick brings messages that are too quiet for consoles, unless a reader asks for them,
+/// which one of a map does not.
+fn log_flood_arrives_while_processors_go_and_come_back() {
+    let hotplug = Hotplug::new();
+    let _level = Loglevel::set(4);
+    let mut reader = Reader::at_the_end(&LOG);
+    for round in 0..20 {
+        for online in [false, true] {
+            hotplug.set(online);
+            let mark = unique(&format!("round {round}, online {online}"));
+            kmsg(&format!("<7>{mark}"));
+            assert!(reader.find(&mark).text().contains(&mark));
+        }
     }
 }
 

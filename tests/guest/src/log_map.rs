@@ -34,9 +34,7 @@ fn log_map_header_is_as_the_abi_has_it() {
         assert_eq!(header.version, uapi::LOG_VERSION);
         assert_eq!(header.header_size, 4096);
         assert_eq!(header.data_size as usize, spec.size - 4096);
-        assert_eq!(header.reserved, [0; 16]);
-        // A mapping has it in sysfs.
-        assert_eq!(header.clock_offset, 0);
+        assert_eq!(header.reserved, [0; 24]);
         let mut offset = header.header_size;
         for (number, lane) in header.lanes.iter().enumerate() {
             assert!(lane.size.is_power_of_two() && lane.size >= [0x8000, 0x4000][number]);
@@ -48,6 +46,11 @@ fn log_map_header_is_as_the_abi_has_it() {
             assert_eq!((head % 8, tail % 8), (0, 0));
         }
         assert_eq!(offset as usize, spec.size);
+        let clocks = reader.clocks();
+        assert_eq!((clocks.changes % 2, clocks.reserved), (0, [0; 2]));
+        let used = &clocks.entries[..clocks.count as usize];
+        assert!(used.is_sorted_by(|a, b| a.ns < b.ns), "{used:?}");
+        assert_eq!(used.first().map(|entry| entry.ns), Some(0), "{used:?}");
     }
 }
 
@@ -268,7 +271,7 @@ fn log_map_is_read_by_the_code_in_the_header() {
     kmsg(&last);
     let path = LOG2.path();
     let output = std::process::Command::new("fanlight-log")
-        .arg(path)
+        .arg(&path)
         .output();
     let output = output.unwrap_or_else(|_| crate::skip!("fanlight-log (tests/c) is not installed"));
     let printed = String::from_utf8_lossy(&output.stdout);
@@ -283,6 +286,11 @@ fn log_map_is_read_by_the_code_in_the_header() {
         let line = printed.lines().find(|line| line.ends_with(mark.as_str()));
         let line = line.unwrap_or_else(|| panic!("{mark:?} in\n{printed}"));
         assert_eq!(line.split(' ').nth(1), Some(lane), "{line}");
+        let ns: i64 = line.split(' ').nth(2).unwrap().parse().expect(line);
+        let args = ["log", "-d", &path, "-o", "export", "-Q", "-g", mark];
+        let tool = crate::program::run("fanlight", &args).success().text();
+        let micros = format!("__REALTIME_TIMESTAMP={}\n", ns / 1000);
+        assert!(tool.contains(&micros), "{line}\n{tool}");
     }
     // Nobody writes fewer: what was in the ring before is there, but for what was overwritten.
     let ring: Vec<u64> = Reader::new(&LOG2).all().iter().map(|r| r.seq).collect();

@@ -62,13 +62,14 @@ impl Info {
 }
 
 pub const LOG_MAGIC: u32 = 0x474c_4e46;
-pub const LOG_VERSION: u32 = 2;
+pub const LOG_VERSION: u32 = 3;
 
 pub const LANE_KERNEL: usize = 0;
 pub const LANE_USER: usize = 1;
 pub const LANES: usize = 2;
 /// Where they are in the header.
 pub const LANES_AT: usize = 64;
+pub const CLOCKS_AT: usize = 128;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,9 +91,27 @@ pub struct LogHeader {
     pub data_size: u32,
     pub first_seq: u64,
     pub boot_id: [u8; 16],
-    pub clock_offset: i64,
-    pub reserved: [u8; 16],
+    pub reserved: [u8; 24],
     pub lanes: [LogLane; LANES],
+}
+
+pub const LOG_CLOCKS: usize = 60;
+
+/// What follows the lanes in the header.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct LogClocks {
+    pub changes: u32,
+    pub count: u32,
+    pub reserved: [u32; 2],
+    pub entries: [LogClock; LOG_CLOCKS],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogClock {
+    pub ns: u64,
+    pub offset: i64,
 }
 
 pub const RECORD_WHOLE: u32 = 0xa5;
@@ -146,5 +165,6 @@ pub const IOC_LOG_FORGET: u32 = ioc(0, 0x14, 0);
 
 const _: () = assert!(size_of::<Info>() == 128);
 const _: () = assert!(size_of::<LogLane>() == 32);
-const _: () = assert!(size_of::<LogHeader>() == LANES_AT + LANES * 32);
+const _: () = assert!(size_of::<LogHeader>() == CLOCKS_AT);
+const _: () = assert!(CLOCKS_AT == LANES_AT + LANES * 32);
 const _: () = assert!(size_of::<LogStats>() == 64);

@@ -10,7 +10,7 @@
 
 use super::ring::persist::{blocks, Appender, Block, Boot, Continued, Ending, Scan, Share};
 use super::ring::persist::{BLOCK, THIS_BOOT};
-use super::ring::{Record, Word, RECORD_MAX};
+use super::ring::{Clocks, Record, Word, CLOCKS, RECORD_MAX};
 
 /// Random numbers that are the same in every run.
 pub struct Rng(pub u64);
@@ -40,6 +40,13 @@ pub const NOBODY: [u8; 16] = [0xee; 16];
 pub fn text(seq: u64, boot: u32, len: usize) -> Vec<u8> {
     let mut rng = Rng(seq.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (u64::from(boot) << 40) | 1);
     (0..len).map(|_| rng.next() as u8).collect()
+}
+
+/// A log's list of clock entries.
+pub fn list(clocks: &Clocks) -> Vec<(u64, i64)> {
+    let mut all = [(0, 0); CLOCKS];
+    let count = clocks.copy(&mut all);
+    all[..count].to_vec()
 }
 
 /// The words of a record in the ring.
@@ -128,7 +135,8 @@ impl<'a> Live<'a> {
 pub struct View {
     pub boot: u32,
     pub ending: Ending,
-    pub clock: i64,
+    /// Times and offsets; none if the wall clock was never set.
+    pub clocks: Vec<(u64, i64)>,
     pub missing: u32,
     pub damaged: u32,
     pub seqs: Vec<u64>,
@@ -141,7 +149,13 @@ fn read(scan: &Scan, index: usize, boot: &Boot, copy: &[u32], table: &[Block]) -
     let number = u32::from_ne_bytes(boot.boot_id[..4].try_into().unwrap());
     assert_eq!(boot.boot_id, id(number));
     let mut buffer = [0; RECORD_MAX];
-    scan.records(index, copy, table, &mut buffer, |record: &Record<'_>| {
+    let clocks = Clocks::empty();
+    let clock = |ns, offset: i64| {
+        if boot.clock != 0 {
+            clocks.insert(ns, boot.clock.wrapping_add(offset));
+        }
+    };
+    let record = |record: &Record<'_>| {
         assert_eq!(
             record.entry.ns,
             u64::from(number),
@@ -152,13 +166,14 @@ fn read(scan: &Scan, index: usize, boot: &Boot, copy: &[u32], table: &[Block]) -
         assert!(seqs.last().is_none_or(|&last| last < record.seq));
         bytes += record.bytes().len();
         seqs.push(record.seq);
-    });
+    };
+    scan.records(index, copy, table, &mut buffer, record, clock);
     assert_eq!(boot.intact as usize, seqs.len());
     assert_eq!(boot.bytes as usize, bytes);
     View {
         boot: number,
         ending: boot.ending,
-        clock: boot.clock_offset,
+        clocks: list(&clocks),
         missing: boot.missing,
         damaged: boot.damaged,
         seqs,

@@ -545,17 +545,66 @@ fn cli_long_options_may_be_shortened_and_stand_anywhere() {
 fn log_saved_ring_keeps_its_dates() {
     let image = Image::usual("dated-ring");
     let mut bytes = fs::read(&image.0).unwrap();
-    // struct fanlight_log_header.clock_offset
+    // struct fanlight_log_header: clock_count and clocks. Asleep for an hour after two seconds.
     let zero = 1_795_176_000i64 * 1_000_000_000;
-    bytes[40..48].copy_from_slice(&zero.to_ne_bytes());
-    fs::write(&image.0, bytes).unwrap();
-    let iso = ["--time-format=iso", "-n", "1"];
-    let first = image.lines(&["-T"])[0].clone();
-    assert_eq!(first, "[Fri Nov 20 12:00:00 2026] booting");
+    bytes[132..136].copy_from_slice(&2u32.to_ne_bytes());
+    for (at, number) in [
+        (152, zero),
+        (160, 2_000_000_000),
+        (168, zero + 3_600_000_000_000),
+    ] {
+        bytes[at..at + 8].copy_from_slice(&number.to_ne_bytes());
+    }
+    fs::write(&image.0, &bytes).unwrap();
+    let iso = ["--time-format=iso"];
+    let dates = image.lines(&["-T"]);
+    assert_eq!(dates[0], "[Fri Nov 20 12:00:00 2026] booting");
+    assert_eq!(dates[1], "[Fri Nov 20 12:00:01 2026] usb 1-1: slow");
+    assert_eq!(dates[2], "[Fri Nov 20 13:00:02 2026] daemon: no file");
+    assert_eq!(
+        image.lines(&["-o", "cat", "--until", "2026-11-20 12:30"]),
+        ["booting", "usb 1-1: slow"]
+    );
     let copy = Image::text("dated-copy", "");
     let saved = image.log(&["--save", copy.0.to_str().unwrap()]);
     assert_eq!((saved.status.code(), text(&saved.stderr)), (Some(0), ""));
     assert_eq!(copy.lines(&iso), image.lines(&iso));
+
+    // What is no list of offsets ends it: the second one is not later than the first.
+    bytes[160..168].copy_from_slice(&0u64.to_ne_bytes());
+    bytes[132..136].copy_from_slice(&u32::MAX.to_ne_bytes());
+    fs::write(&image.0, &bytes).unwrap();
+    assert_eq!(
+        image.lines(&["-T"])[2],
+        "[Fri Nov 20 12:00:02 2026] daemon: no file"
+    );
+}
+
+#[test]
+fn log_file_that_was_archived_has_the_dates_of_its_records() {
+    let zero = 1_795_176_000i64 * 1_000_000_000;
+    let image = Image::text(
+        "slept",
+        &format!(
+            "# fanlight log: clock_offset={zero},2000000000:{}\n\
+             6,1,1000000,-,ns=7;one\n4,2,2000000,-,ns=5,module=yes,emergency=yes;two\n",
+            zero + 3_600_000_000_000
+        ),
+    );
+    assert_eq!(
+        image.lines(&["-T"]),
+        [
+            "[Fri Nov 20 12:00:01 2026] one",
+            "[Fri Nov 20 13:00:02 2026] two"
+        ]
+    );
+    let json = image.lines(&["-J"])[1].clone();
+    for part in [
+        r#""time":2.000000005,"#,
+        r#""emergency":true,"module":true"#,
+    ] {
+        assert!(json.contains(part), "{json}");
+    }
 }
 
 #[test]

@@ -3,8 +3,13 @@
 
 use std::time::{Duration, SystemTime};
 
-/// The distance between the clock of a boot's records and the wall clock; see
+use fanlight_ring::{Clocks, CLOCKS};
+
+/// How far the clock of a boot's records is from the wall clock; see
 /// [`Log::wall_clock`](crate::Log::wall_clock).
+///
+/// The clock of the records drifts against the wall clock, and stops while the system is suspended.
+/// So there may be several offsets, each of which holds for records from some time on.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -13,30 +18,84 @@ use std::time::{Duration, SystemTime};
 /// let time = clock.time_of(Duration::from_secs(5));
 /// assert_eq!(time, SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_005));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WallClock {
-    offset: i64,
+    /// Nanoseconds since boot, ascending, and offsets. There is at least one.
+    offsets: Vec<(u64, i64)>,
 }
 
 impl WallClock {
-    /// A clock of which the boot began this many nanoseconds after 1970, as
-    /// [`Log::clock_offset`](crate::Log::clock_offset) and
-    /// [`Salvaged::clock_offset`](crate::Salvaged::clock_offset) have it.
+    /// A clock of which the boot began this many nanoseconds after 1970.
     ///
     /// ```
-    /// assert_eq!(fanlight::WallClock::from_offset(-5).offset(), -5);
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(fanlight::WallClock::from_offset(-5).offset_at(Duration::ZERO), -5);
     /// ```
-    pub const fn from_offset(offset: i64) -> Self {
-        Self { offset }
+    pub fn from_offset(offset: i64) -> Self {
+        Self {
+            offsets: vec![(0, offset)],
+        }
     }
 
-    /// Nanoseconds from 1970 to the beginning of the boot.
+    /// A clock with several offsets: the time since boot from which each holds, and the nanoseconds
+    /// to add from then on. The first one holds for all records before it, too. `None` if there is
+    /// none. What is behind one that is not later than the one before is left out.
     ///
     /// ```
-    /// assert_eq!(fanlight::WallClock::from_offset(7).offset(), 7);
+    /// use fanlight::WallClock;
+    /// use std::time::Duration;
+    ///
+    /// let slept = Duration::from_secs(60);
+    /// let clock = WallClock::from_offsets([(Duration::ZERO, 5), (slept, 7)]).unwrap();
+    /// assert_eq!(clock.offset_at(Duration::from_secs(59)), 5);
+    /// assert_eq!(clock.offset_at(slept), 7);
+    /// assert_eq!(WallClock::from_offsets([]), None);
     /// ```
-    pub const fn offset(self) -> i64 {
-        self.offset
+    pub fn from_offsets(offsets: impl IntoIterator<Item = (Duration, i64)>) -> Option<Self> {
+        let mut kept: Vec<(u64, i64)> = Vec::new();
+        for (since_boot, offset) in offsets {
+            let ns = nanos(since_boot);
+            if kept.last().is_some_and(|(before, _)| *before >= ns) {
+                break;
+            }
+            kept.push((ns, offset));
+        }
+        (!kept.is_empty()).then_some(Self { offsets: kept })
+    }
+
+    pub(super) fn of_list(clocks: &Clocks) -> Option<Self> {
+        let mut list = [(0, 0); CLOCKS];
+        let count = clocks.copy(&mut list);
+        let list = list[..count].iter();
+        Self::from_offsets(list.map(|(ns, offset)| (Duration::from_nanos(*ns), *offset)))
+    }
+
+    /// The times since boot from which on offsets hold, and these offsets.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let clock = fanlight::WallClock::from_offset(7);
+    /// assert!(clock.offsets().eq([(Duration::ZERO, 7)]));
+    /// ```
+    pub fn offsets(&self) -> impl Iterator<Item = (Duration, i64)> + '_ {
+        let offsets = self.offsets.iter();
+        offsets.map(|(ns, offset)| (Duration::from_nanos(*ns), *offset))
+    }
+
+    /// Nanoseconds to add to this time since boot to get the time since 1970.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let clock = fanlight::WallClock::from_offset(7);
+    /// assert_eq!(clock.offset_at(Duration::from_secs(1)), 7);
+    /// ```
+    pub fn offset_at(&self, since_boot: Duration) -> i64 {
+        let ns = nanos(since_boot);
+        let after = self.offsets.partition_point(|(from, _)| *from <= ns);
+        self.offsets[after.saturating_sub(1)].1
     }
 
     /// The time of day when this much time had passed since boot.
@@ -54,12 +113,43 @@ impl WallClock {
     /// assert_eq!(time.duration_since(std::time::UNIX_EPOCH)?.as_millis(), 1_700_000_000_250);
     /// # Ok::<(), std::time::SystemTimeError>(())
     /// ```
-    pub fn time_of(self, since_boot: Duration) -> SystemTime {
-        let distance = Duration::from_nanos(self.offset.unsigned_abs());
-        if self.offset < 0 {
+    pub fn time_of(&self, since_boot: Duration) -> SystemTime {
+        let offset = self.offset_at(since_boot);
+        let distance = Duration::from_nanos(offset.unsigned_abs());
+        if offset < 0 {
             SystemTime::UNIX_EPOCH + since_boot - distance
         } else {
             SystemTime::UNIX_EPOCH + distance + since_boot
         }
+    }
+}
+
+/// As records have it.
+fn nanos(since_boot: Duration) -> u64 {
+    u64::try_from(since_boot.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_dates_are_by_the_offset_of_their_time() {
+        let list = [(10u64, 100i64), (20, 200), (30, -300)];
+        let offsets = list.map(|(s, offset)| (Duration::from_secs(s), offset * 1_000_000_000));
+        let clock = WallClock::from_offsets(offsets).unwrap();
+        assert!(clock.offsets().eq(offsets));
+        let date = |s| {
+            let time = clock.time_of(Duration::from_secs(s));
+            match time.duration_since(SystemTime::UNIX_EPOCH) {
+                Ok(after) => after.as_secs() as i64,
+                Err(error) => -(error.duration().as_secs() as i64),
+            }
+        };
+        let dates = [0, 10, 19, 20, 29, 30, 500].map(date);
+        assert_eq!(dates, [100, 110, 119, 220, 229, -270, 200]);
+        // Not in order.
+        let cut = WallClock::from_offsets([offsets[0], offsets[2], offsets[1]]).unwrap();
+        assert!(cut.offsets().eq([offsets[0], offsets[2]]));
     }
 }

@@ -31,7 +31,6 @@ pub use writer::LogWriter;
 
 use crate::abi::LogStats;
 use crate::error::{Error, Result};
-use crate::info;
 use crate::sys::{self, MappedRing, Memory};
 use crate::window::Window;
 
@@ -233,30 +232,12 @@ impl Log {
         Ok(text)
     }
 
-    /// Nanoseconds to add to a record's time to get the time since 1970, as the wall clock is set
-    /// now; for the log of an earlier boot, as it was set then. `None` if that is not known.
+    /// The clock that turns a record's time into the time of day; `None` if that is not known: that
+    /// boot's clock was never set.
     ///
-    /// The driver keeps this number until the clock is set or has drifted by a millisecond, so that
-    /// a record has the same date whenever it is printed.
-    ///
-    /// ```no_run
-    /// let log = fanlight::Instance::open(0)?.log()?;
-    /// for record in log.records() {
-    ///     let ns = record?.ns;
-    ///     let unix = log.clock_offset().map(|offset| offset.saturating_add_unsigned(ns));
-    /// }
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
-    pub fn clock_offset(&self) -> Option<i64> {
-        if self.is_image() {
-            let offset = self.ring().header().clock_offset();
-            return Some(offset).filter(|offset| *offset != 0);
-        }
-        previous::clock_offset(&info::sysfs(self.path())?)
-    }
-
-    /// The clock that turns a record's time into the time of day; `None` if that is not known. It
-    /// is what [`clock_offset`](Self::clock_offset) returns now.
+    /// Drift and suspension give later records another offset. Only when the wall clock of the
+    /// running boot is set, because it was wrong, do its records get other dates. A program that
+    /// follows a log for long asks again from time to time.
     ///
     /// ```no_run
     /// use std::time::SystemTime;
@@ -265,13 +246,14 @@ impl Log {
     /// let clock = log.wall_clock();
     /// for record in log.records() {
     ///     let record = record?;
-    ///     let time: Option<SystemTime> = clock.map(|clock| clock.time_of(record.since_boot()));
+    ///     let time: Option<SystemTime> =
+    ///         clock.as_ref().map(|clock| clock.time_of(record.since_boot()));
     ///     println!("{time:?} {}", record.text_lossy());
     /// }
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn wall_clock(&self) -> Option<WallClock> {
-        self.clock_offset().map(WallClock::from_offset)
+        WallClock::of_list(&self.ring().header().clocks)
     }
 
     /// Whether this kernel shows in its text form who wrote a record (`CONFIG_PRINTK_CALLER`), as a

@@ -5,7 +5,6 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use super::WallClock;
 use crate::info;
 
 /// How an earlier boot ended.
@@ -83,9 +82,6 @@ pub struct Salvaged {
     pub missing: u64,
     /// Number of places that held no intact record.
     pub damaged: u64,
-    /// Nanoseconds to add to a record's time to get the time since 1970; `None` if that boot's
-    /// clock was never set, or if this is not known.
-    pub clock_offset: Option<i64>,
     /// Whether the region still has its records, so that the next boot finds them, too:
     /// [`Log::forget`](crate::Log::forget).
     pub kept: bool,
@@ -95,20 +91,6 @@ impl Salvaged {
     /// Reads the attributes of a node; `None` if it is not that of an earlier boot's log.
     pub(crate) fn of(node: &Path) -> Option<Self> {
         Self::read(&info::sysfs(node)?)
-    }
-
-    /// The clock that turns a record's time into the time of day of that boot; `None` if it is not
-    /// known.
-    ///
-    /// ```no_run
-    /// for entry in fanlight::Instance::open(0)?.earlier_logs()? {
-    ///     let clock = entry.salvaged().and_then(|salvaged| salvaged.wall_clock());
-    ///     println!("{} began at {:?}", entry.name(), clock);
-    /// }
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
-    pub fn wall_clock(&self) -> Option<WallClock> {
-        self.clock_offset.map(WallClock::from_offset)
     }
 
     fn read(attributes: &Path) -> Option<Self> {
@@ -126,16 +108,9 @@ impl Salvaged {
             intact: number("intact")?,
             missing: number("missing")?,
             damaged: number("damaged")?,
-            clock_offset: clock_offset(attributes),
             kept: attribute("persisted").as_deref() == Some("yes"),
         })
     }
-}
-
-/// The offset from a log's clock to the wall clock.
-pub(super) fn clock_offset(attributes: &Path) -> Option<i64> {
-    let text = fs::read_to_string(attributes.join("clock_offset")).ok()?;
-    text.trim_end().parse().ok()
 }
 
 #[cfg(test)]
@@ -154,7 +129,6 @@ mod tests {
             ("intact", "98\n"),
             ("missing", "2\n"),
             ("damaged", "1\n"),
-            ("clock_offset", "-5\n"),
         ] {
             fs::write(directory.join(name), text).unwrap();
         }
@@ -163,13 +137,12 @@ mod tests {
             (all.ending, all.intact, all.missing, all.damaged),
             (Ending::Panic, 98, 2, 1)
         );
-        assert_eq!((all.clock_offset, all.boots_ago), (Some(-5), Some(2)));
+        assert_eq!(all.boots_ago, Some(2));
         assert!(all.boot_id.unwrap().starts_with("0fb8a0b2-"));
-        fs::write(directory.join("clock_offset"), "\n").unwrap();
         fs::write(directory.join("boot_id"), "\n").unwrap();
         fs::write(directory.join("boots_ago"), "0\n").unwrap();
         let some = Salvaged::read(&directory).unwrap();
-        assert_eq!((some.boot_id, some.clock_offset), (None, None));
+        assert_eq!(some.boot_id, None);
         assert_eq!(some.boots_ago, None);
         fs::remove_dir_all(&directory).unwrap();
     }

@@ -223,6 +223,8 @@ pub struct Record<'a> {
     pub continuation: bool,
     /// Came while the kernel was in an emergency or a panic.
     pub emergency: bool,
+    /// Written by a module of the kernel, not through printk.
+    pub module: bool,
     /// The text, raw, without a newline at its end. It may have newlines in it.
     pub text: Cow<'a, [u8]>,
     /// What the kernel adds for programs: lines of `KEY=value`.
@@ -251,6 +253,7 @@ impl<'a> Record<'a> {
             user: false,
             continuation: false,
             emergency: false,
+            module: false,
             text: text.into(),
             dict: Cow::default(),
             lost: 0,
@@ -271,6 +274,7 @@ impl<'a> Record<'a> {
             user: entry.flags & fanlight_ring::USER != 0,
             continuation: entry.flags & fanlight_ring::CONT != 0,
             emergency: entry.flags & fanlight_ring::EMERGENCY != 0,
+            module: entry.flags & fanlight_ring::MODULE != 0,
             text: entry.text.into(),
             dict: entry.dict.into(),
             lost,

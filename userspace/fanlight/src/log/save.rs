@@ -6,7 +6,7 @@ use std::io::Write;
 use fanlight_ring::{Header, Next, Ring, Word, Writer, HEADER_SIZE, RECORD_MAX};
 
 use super::reader::Scan;
-use super::{Log, Start};
+use super::{Log, Start, WallClock};
 use crate::error::{Error, Result};
 
 impl Log {
@@ -60,8 +60,10 @@ impl Log {
         self.check()?;
 
         let failed = |error| Error::io(format!("save {}", self.path().display()), error);
-        // A program that reads the file later cannot ask the driver.
-        header.set_clock_offset(self.clock_offset().unwrap_or(0));
+        for (since_boot, offset) in self.wall_clock().iter().flat_map(WallClock::offsets) {
+            let ns = u64::try_from(since_boot.as_nanos()).unwrap_or(u64::MAX);
+            header.clocks.insert(ns, offset);
+        }
         let mut bytes = header.to_bytes().to_vec();
         bytes.resize(HEADER_SIZE, 0);
         bytes.extend(data.iter().flat_map(|word| word.load().to_ne_bytes()));

@@ -216,17 +216,21 @@ impl LogWriter {
         let mut rest = &*text;
         loop {
             let mut end = boundary(rest, room);
+            let mut next = end;
             if end < rest.len() {
                 // The driver drops a newline at the end of a record, as /dev/kmsg does.
                 let text = rest[..end].iter().rposition(|byte| *byte != b'\n');
-                end = text.map_or(end, |last| last + 1);
+                match text {
+                    Some(last) => (end, next) = (last + 1, last + 1),
+                    // Nothing but newlines: one is dropped, and begins the next piece.
+                    None => next = end - 1,
+                }
             }
-            let (piece, more) = rest.split_at(end);
-            self.append_record(facility, level, piece)?;
-            if more.is_empty() {
+            self.append_record(facility, level, &rest[..end])?;
+            rest = &rest[next..];
+            if rest.is_empty() {
                 return Ok(());
             }
-            rest = more;
         }
     }
 
@@ -379,15 +383,22 @@ mod tests {
         let path = std::env::temp_dir().join(format!("fanlight-cut-{}", std::process::id()));
         std::fs::write(&path, "").unwrap();
         let mut log = LogWriter::open(&path).unwrap();
-        // What the driver makes of each piece loses one newline at its end.
-        let text = format!("{}\n\n\nrest", "x".repeat(TEXT_MAX - 5));
-        log.append_split(Facility(3), Level::Err, text.as_bytes())
-            .unwrap();
-        let written = std::fs::read_to_string(&path).unwrap();
+        for text in [
+            format!("{}\n\n\nrest", "x".repeat(TEXT_MAX - 5)),
+            // Pieces of nothing else.
+            format!("{}rest", "\n".repeat(3 * TEXT_MAX)),
+            format!("begin{}rest", "\n".repeat(2 * TEXT_MAX)),
+        ] {
+            std::fs::write(&path, "").unwrap();
+            log.append_split(Facility(3), Level::Err, text.as_bytes())
+                .unwrap();
+            let written = std::fs::read_to_string(&path).unwrap();
+            let pieces = written.split("<27>").skip(1);
+            // The driver drops one newline at the end of each.
+            let kept = pieces.map(|piece| piece.strip_suffix('\n').unwrap_or(piece));
+            assert_eq!(kept.collect::<String>(), text);
+        }
         std::fs::remove_file(&path).unwrap();
-        let pieces = written.split("<27>").skip(1);
-        let kept = pieces.map(|piece| piece.strip_suffix('\n').unwrap_or(piece));
-        assert_eq!(kept.collect::<String>(), text);
     }
 
     #[test]

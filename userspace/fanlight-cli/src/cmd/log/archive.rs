@@ -24,7 +24,8 @@ use super::super::{Run, Texts};
 use super::boot_id::{BootId, Hash};
 use super::boots;
 use super::clock::Clock;
-use super::source::{self, Header, Records, Source};
+use super::filed::{self, Header};
+use super::source::{self, Records, Source};
 use super::store;
 use crate::error::{plain, Error, Result, FAILURE};
 use crate::target::Target;
@@ -51,8 +52,9 @@ impl Run for ArchiveCommand {
     const SUMMARY: &'static str = "File the logs of earlier boots, and make room for later ones";
     const TEXTS: Texts = Texts {
         about: &[
-            "The log of each boot becomes a file that --file reads, named by date, boot id and \
-             ending. A log gives its space in the persistent region back when all of its records \
+            "The log of each boot becomes a text file, named by date, boot id and ending, with a \
+             line about the boot and then its records as /dev/kmsg prints them; --file prints it \
+             as --boot did. A log gives its space in the persistent region back when all of its records \
              are in a file on the disk. Until the driver is unbound, --boot still shows it. A file \
              that exists never loses a record. If another run has the directory, this one waits \
              for it. If a limit is exceeded, the oldest files are removed, those of panics last, \
@@ -143,7 +145,10 @@ fn file(archive: &Archive, board: &str, source: &Source) -> Result<Option<(Strin
     };
     let mut records = Vec::new();
     source.each(Start::Oldest, |record| {
-        records.push(record.clone().into_owned());
+        let mut record = record.clone().into_owned();
+        // The numbers tell.
+        record.lost = 0;
+        records.push(record);
         Ok(())
     })?;
     if records.is_empty() {
@@ -151,7 +156,8 @@ fn file(archive: &Archive, board: &str, source: &Source) -> Result<Option<(Strin
     }
     let header = Header {
         boot_id: source.boot_id,
-        offset: source.clock_offset(),
+        wall: source.wall_clock(),
+        callers: Some(source.shows_callers()),
         ended: source.ended(),
     };
     let ending = header
@@ -332,7 +338,7 @@ impl Archive {
         for filed in self.files()? {
             if filed.name.is_of_the_boot_of(&name) {
                 let (records, known) = self.read(&filed.file)?;
-                header.offset = header.offset.or(known.offset);
+                header.wall = filed::merge(header.wall, known.wall);
                 // The note of it is in the region's newest blocks only.
                 if filed.name.ending == Ending::Panic.to_string() {
                     name.ending.clone_from(&filed.name.ending);
@@ -343,24 +349,18 @@ impl Archive {
             }
         }
         all.extend(records.into_iter().map(|record| (record.seq, record)));
-        let has_all = |records: &[Record<'_>]| {
-            let known = |record: &Record<'_>| {
-                let same = all.get(&record.seq);
-                same.is_some_and(|same| (&same.text, &same.dict) == (&record.text, &record.dict))
-            };
-            records.len() == all.len() && records.iter().all(known)
-        };
+        let has_all = |records: &[Record<'_>]| records.iter().eq(all.values());
         if let Some((filed, _)) = before.iter().find(|(_, records)| has_all(records)) {
             store::sync_directory(&self.directory)?;
             return Ok((filed.file.clone(), all.len()));
         }
         let last = all.last_key_value().map_or(0, |(_, record)| record.ns);
-        let file = name.file(Clock::of_offset(header.offset).compact_utc(last).as_deref());
+        let file = name.file(Clock::new(header.wall.clone()).compact_utc(last).as_deref());
         self.store(&file, &name, |out| {
             protect(out.get_ref(), group)?;
             out.write_all(header.line().as_bytes())?;
             all.values()
-                .try_for_each(|record| record.write_kmsg(true, out))
+                .try_for_each(|record| filed::write_record(record, out))
         })?;
         let (written, _) = self.read(&file)?;
         if !has_all(&written) {
@@ -568,7 +568,9 @@ fn unescaped(field: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::source::Ended;
+    use fanlight::WallClock;
+
+    use super::filed::Ended;
     use super::*;
 
     const BOOT: &str = "0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c1";
@@ -739,7 +741,8 @@ mod tests {
     fn header(ending: &str) -> Header {
         Header {
             boot_id: None,
-            offset: Some(7),
+            wall: Some(WallClock::from_offset(7)),
+            callers: None,
             ended: Some(Ended {
                 ending: ending.parse().unwrap(),
                 missing: 0,

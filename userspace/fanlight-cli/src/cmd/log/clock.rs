@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The clock of a log: from nanoseconds since boot to dates, and back.
 //!
-//! The kernel stamps records with a clock that begins at boot. The driver knows how far this clock
-//! is from the wall clock, for the log of this boot as for those of earlier ones, and a saved ring
-//! and an archived log have that offset with them. So a record has one date, wherever it is read.
-//! If the offset is not known, the dates are not.
+//! The kernel stamps records with a clock that begins at boot. The ring knows how far this clock is
+//! from the wall clock, and when that has changed, for the log of this boot as for those of earlier
+//! ones, and a saved ring and an archived log have it with them. So a record has one date, wherever
+//! it is read. If it is not known, the dates are not.
 
+use std::time::Duration;
+
+use fanlight::WallClock;
 use rustix::time::{clock_gettime, ClockId};
 
 use super::calendar::{civil, MONTHS, WEEKDAYS};
-use super::when;
+use super::when::{self, When};
 use super::zone::Zone;
 use crate::error::{Error, Result};
 
@@ -17,8 +20,8 @@ pub const SECOND: i64 = 1_000_000_000;
 
 /// The clock of one boot's log.
 pub struct Clock {
-    /// Nanoseconds from 1970 to the zero of the log's clock; `None` if this is not known.
-    zero: Option<i64>,
+    /// `None` if dates are not known.
+    wall: Option<WallClock>,
     zone: Zone,
 }
 
@@ -28,26 +31,34 @@ fn now() -> i64 {
 }
 
 impl Clock {
-    /// The clock of a log whose offset is this.
-    pub fn of_offset(offset: Option<i64>) -> Self {
+    pub fn new(wall: Option<WallClock>) -> Self {
         Self {
-            zero: offset,
+            wall,
             zone: Zone::local(),
         }
     }
 
-    /// The offset is another one now: somebody has set the clock.
-    pub fn set_offset(&mut self, offset: Option<i64>) {
-        self.zero = offset;
+    /// It is another one now: the clocks have drifted, or somebody has set the clock.
+    pub fn set(&mut self, wall: Option<WallClock>) {
+        self.wall = wall;
     }
 
     pub fn knows_dates(&self) -> bool {
-        self.zero.is_some()
+        self.wall.is_some()
     }
 
     /// A record's time in nanoseconds since 1970.
     pub fn unix(&self, ns: u64) -> Option<i64> {
-        self.zero?.checked_add_unsigned(ns)
+        let offset = self.wall.as_ref()?.offset_at(Duration::from_nanos(ns));
+        offset.checked_add_unsigned(ns)
+    }
+
+    /// How a record's time compares with a time that a user gives; `None` if that is not known.
+    pub fn compare(&self, ns: u64, time: When) -> Option<std::cmp::Ordering> {
+        match time {
+            When::SinceBoot(limit) => Some(i64::try_from(ns).unwrap_or(i64::MAX).cmp(&limit)),
+            When::Unix(limit) => Some(self.unix(ns)?.cmp(&limit)),
+        }
     }
 
     /// `2026-11-20T13:36:33,123456+00:00`, as `dmesg --time-format=iso`.
@@ -98,24 +109,20 @@ impl Clock {
         Some(format!("{seconds}Z"))
     }
 
-    /// Reads a time as a user writes it, as nanoseconds since boot, which are negative before it;
-    /// see WHEN in the help.
-    pub fn read(&self, text: &str) -> Result<i64> {
+    /// Reads a time as a user writes it; see WHEN in the help.
+    pub fn read(&self, text: &str) -> Result<When> {
         self.read_at(text, now())
     }
 
-    fn read_at(&self, text: &str, now: i64) -> Result<i64> {
+    fn read_at(&self, text: &str, now: i64) -> Result<When> {
         let text = text.trim();
         let wrong = || Error::Usage(format!("invalid time '{text}'; see 'fanlight log --help'"));
         match when::parse(text, now, &self.zone).ok_or_else(wrong)? {
-            when::When::SinceBoot(ns) => Ok(ns),
-            when::When::Unix(unix) => match self.zero {
-                Some(zero) => Ok(unix.saturating_sub(zero)),
-                None => Err(Error::message(
-                    "the dates of this log are not known: give times as seconds since its boot, \
-                     such as +12.5",
-                )),
-            },
+            When::Unix(_) if !self.knows_dates() => Err(Error::message(
+                "the dates of this log are not known: give times as seconds since its boot, such \
+                 as +12.5",
+            )),
+            time => Ok(time),
         }
     }
 }
@@ -184,7 +191,9 @@ mod tests {
     /// Zero is at 2026-11-20 13:00:00 UTC.
     fn clock(tz: &str) -> Clock {
         Clock {
-            zero: Some((days(2026, 11, 20) * 86400 + 13 * 3600) * SECOND),
+            wall: Some(WallClock::from_offset(
+                (days(2026, 11, 20) * 86400 + 13 * 3600) * SECOND,
+            )),
             zone: Zone::named(tz),
         }
     }
@@ -217,9 +226,9 @@ mod tests {
             let now = clock.unix(0).unwrap() + 86400 * SECOND;
             let micro = 123_456_000;
             for ns in [0u64, 59_000_000_000, 3_600_000_000_000, 86_399_000_000_000] {
-                let read = |text: String| {
-                    let since_boot = clock.read_at(&text, now).unwrap();
-                    u64::try_from(since_boot).unwrap()
+                let read = |text: String| match clock.read_at(&text, now).unwrap() {
+                    When::Unix(unix) => u64::try_from(unix - clock.unix(0).unwrap()).unwrap(),
+                    time => panic!("{text}: {time:?}"),
                 };
                 assert_eq!(read(clock.iso(ns + micro).unwrap()), ns + micro);
                 // As JSON has it.
@@ -236,8 +245,8 @@ mod tests {
 
     #[test]
     fn log_times_without_a_clock_are_since_boot_only() {
-        let clock = Clock::of_offset(None);
-        assert_eq!(clock.read("+1.5").unwrap(), 1_500_000_000);
+        let clock = Clock::new(None);
+        assert_eq!(clock.read("+1.5").unwrap(), When::SinceBoot(1_500_000_000));
         assert!(clock.read("today").is_err());
         assert!(clock.iso(0).is_none() && clock.ctime(0).is_none() && !clock.knows_dates());
     }
@@ -252,7 +261,7 @@ mod tests {
             (i64::MAX - 3_600_000_000_000, "UTC0"),
         ] {
             let clock = Clock {
-                zero: Some(zero),
+                wall: Some(WallClock::from_offset(zero)),
                 zone: Zone::named(zone),
             };
             let ns = 56_000_000_000;
@@ -266,8 +275,9 @@ mod tests {
             ] {
                 let text = text.unwrap();
                 let read = clock.read_at(&text, clock.unix(ns).unwrap());
-                let expected = i128::from(whole) * i128::from(SECOND) + unix - i128::from(zero);
-                assert_eq!(i128::from(read.unwrap()), expected, "{text}");
+                let expected = i128::from(whole) * i128::from(SECOND) + unix;
+                let expected = i64::try_from(expected).unwrap();
+                assert_eq!(read.unwrap(), When::Unix(expected), "{text}");
             }
         }
     }
@@ -276,7 +286,43 @@ mod tests {
     fn log_times_before_boot_are_before_all_records() {
         let clock = clock("UTC0");
         for text in ["1999-01-01", "2026-11-20 12:59:59", "@0"] {
-            assert!(clock.read(text).unwrap() < 0, "{text}");
+            let time = clock.read(text).unwrap();
+            assert_eq!(
+                clock.compare(0, time),
+                Some(std::cmp::Ordering::Greater),
+                "{text}"
+            );
         }
+    }
+
+    #[test]
+    fn log_dates_before_and_after_suspension_are_their_own() {
+        let hour = 3600 * SECOND;
+        let zero = clock("UTC0").unix(0).unwrap();
+        let slept = Duration::from_secs(100);
+        let offsets = [(Duration::ZERO, zero), (slept, zero + hour)];
+        let clock = Clock {
+            wall: WallClock::from_offsets(offsets),
+            zone: Zone::named("UTC0"),
+        };
+        let second = SECOND.unsigned_abs();
+        let dates = [99, 100].map(|s| clock.ctime(s * second).unwrap());
+        assert_eq!(
+            dates,
+            ["Fri Nov 20 13:01:39 2026", "Fri Nov 20 14:01:40 2026"]
+        );
+        // Half an hour into it, by either kind of time.
+        let time = clock.read("2026-11-20 13:30:00").unwrap();
+        let compared = [99, 100].map(|s| clock.compare(s * second, time).unwrap());
+        assert_eq!(
+            compared,
+            [std::cmp::Ordering::Less, std::cmp::Ordering::Greater]
+        );
+        let time = clock.read("+99.5").unwrap();
+        let compared = [99, 100].map(|s| clock.compare(s * second, time).unwrap());
+        assert_eq!(
+            compared,
+            [std::cmp::Ordering::Less, std::cmp::Ordering::Greater]
+        );
     }
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which records are printed.
 
+use std::cmp::Ordering;
+
 use clap::Args;
 use fanlight::{Facility, Level, Record};
 use regex_lite::Regex;
 
 use super::clock::Clock;
+use super::when::When;
 use crate::error::{Error, Result};
 use crate::nearest;
 
@@ -43,9 +46,8 @@ pub struct Filter {
     levels: u8,
     /// `None`: all of them.
     facilities: Option<Vec<Facility>>,
-    /// Nanoseconds since boot; negative before it.
-    since: Option<i64>,
-    until: Option<i64>,
+    since: Option<When>,
+    until: Option<When>,
     grep: Option<Pattern>,
 }
 
@@ -88,15 +90,19 @@ impl Filter {
             || self.grep.is_some()
     }
 
-    pub fn passes(&self, record: &Record<'_>) -> bool {
-        let ns = i64::try_from(record.ns).unwrap_or(i64::MAX);
+    pub fn passes(&self, clock: &Clock, record: &Record<'_>) -> bool {
+        let compare = |time| clock.compare(record.ns, time);
         self.levels & (1 << record.level.number()) != 0
             && self
                 .facilities
                 .as_ref()
                 .is_none_or(|facilities| facilities.contains(&record.facility))
-            && self.since.is_none_or(|since| ns >= since)
-            && self.until.is_none_or(|until| ns <= until)
+            && self
+                .since
+                .is_none_or(|since| compare(since).is_some_and(Ordering::is_ge))
+            && self
+                .until
+                .is_none_or(|until| compare(until).is_some_and(Ordering::is_le))
             && match &self.grep {
                 None => true,
                 Some(Pattern::Expression(expression)) => expression.is_match(&record.text_lossy()),

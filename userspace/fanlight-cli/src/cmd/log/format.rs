@@ -242,6 +242,8 @@ struct Object<'a> {
     continuation: bool,
     #[serde(skip_serializing_if = "is_false")]
     emergency: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    module: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     lost: Option<u64>,
 }
@@ -274,6 +276,7 @@ impl<'a> Object<'a> {
             user: record.user,
             continuation: record.continuation,
             emergency: record.emergency,
+            module: record.module,
             // Numbers that an earlier boot's log leaves out were not lost: see `missing` of the
             // node.
             lost: Some(record.lost).filter(|lost| *lost > 0 && source.is_running()),
@@ -327,7 +330,7 @@ mod tests {
             origin: Origin::Running,
             boot_id: BootId::parse("0fb8a0b2d94a4d1b8a2b8e0a0f6a3c11"),
         };
-        let clock = Clock::of_offset(None);
+        let clock = Clock::new(None);
         let mut out = Vec::new();
         format
             .write(&mut out, &source, &clock, false, &record(text))

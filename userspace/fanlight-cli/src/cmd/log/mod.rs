@@ -7,6 +7,7 @@ mod boots;
 mod calendar;
 mod clock;
 mod export;
+mod filed;
 mod filter;
 mod follow;
 mod format;
@@ -81,6 +82,8 @@ impl Run for Log {
              it (2026-11-20, '2026-11-20 13:36:33+01:00', 13:36), now, today, yesterday, tomorrow, \
              '5 min ago', -5min, +5min, @SECONDS since 1970, or +SECONDS since boot, which is the \
              only form for a log whose dates are not known.",
+            "A record has the same date whenever it is printed. Only if the clock was wrong and is set \
+             do the records of the running boot get the dates of the clock that is right.",
         ],
         examples: &[
             (
@@ -239,7 +242,7 @@ impl<'a, W: Write> Printer<'a, W> {
             let (lost, seq) = (record.lost, record.seq);
             eprintln!("fanlight: {lost} record{s} lost before number {seq}");
         }
-        if !boot.filter.passes(record) {
+        if !boot.filter.passes(&boot.clock, record) {
             return Ok(());
         }
         self.printed = true;
@@ -280,7 +283,7 @@ impl<'a, W: Write> Printer<'a, W> {
 
     fn update_clock(&mut self) {
         if let Some(boot) = self.boots.last_mut() {
-            boot.clock.set_offset(boot.source.clock_offset());
+            boot.clock.set(boot.source.wall_clock());
         }
     }
 

@@ -7,11 +7,12 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-use fanlight::{Ending, Log, Record, Salvaged, Start};
+use fanlight::{Log, Record, Salvaged, Start, WallClock};
 
 use super::boot_id::{BootId, Cursor};
 use super::boots;
 use super::clock::Clock;
+use super::filed::{self, Ended, Header, HEADER};
 use crate::error::{plain, Error, Result};
 
 /// The records of one boot, and what is known about that boot.
@@ -88,19 +89,18 @@ impl Source {
         }
     }
 
-    /// Nanoseconds from the time of its records to the wall clock, as far as that is known now.
-    pub fn clock_offset(&self) -> Option<i64> {
+    /// How far the clock of its records is from the wall clock, as far as that is known now.
+    pub fn wall_clock(&self) -> Option<WallClock> {
         match (&self.records, &self.origin) {
-            (_, Origin::Earlier { found, .. }) => found.clock_offset,
-            (_, Origin::Text(header)) => header.offset,
-            (Records::Ring(log), _) => log.clock_offset(),
+            (_, Origin::Text(header)) => header.wall.clone(),
+            (Records::Ring(log), _) => log.wall_clock(),
             (Records::Text(_), _) => None,
         }
     }
 
     /// The clock for its dates.
     pub fn clock(&self) -> Clock {
-        Clock::of_offset(self.clock_offset())
+        Clock::new(self.wall_clock())
     }
 
     pub fn is_running(&self) -> bool {
@@ -139,9 +139,12 @@ impl Source {
 
     /// Whether its records say who wrote, as the kernel's own text does.
     pub fn shows_callers(&self) -> bool {
-        match &self.records {
-            Records::Ring(log) => log.shows_callers(),
-            Records::Text(records) => records.iter().any(|record| record.caller.0 != 0),
+        match (&self.records, &self.origin) {
+            (Records::Ring(log), _) => log.shows_callers(),
+            (_, Origin::Text(Header { callers, .. })) if callers.is_some() => {
+                *callers == Some(true)
+            }
+            (Records::Text(records), _) => records.iter().any(|record| record.caller.0 != 0),
         }
     }
 
@@ -190,85 +193,6 @@ pub fn archived(path: &Path) -> Result<(Vec<Record<'static>>, Header)> {
 const MESSAGE_MAX: usize = 2048;
 /// More than these.
 const CHUNK: usize = 8192;
-
-/// What `fanlight log archive` writes before the records.
-const HEADER: &str = "# fanlight log:";
-
-/// What only the driver knows of an earlier boot, and the hardware of its end. A line keeps it with
-/// the text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Header {
-    pub boot_id: Option<BootId>,
-    /// Nanoseconds from the time of the records to the wall clock.
-    pub offset: Option<i64>,
-    pub ended: Option<Ended>,
-}
-
-/// How a boot ended, and what of its log is gone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    pub ending: Ending,
-    /// Records that were kept and are gone.
-    pub missing: u64,
-    /// Places that held no intact record.
-    pub damaged: u64,
-    /// Why the hardware was reset.
-    pub reason: Option<String>,
-}
-
-impl Header {
-    /// The line, with its newline.
-    pub fn line(&self) -> String {
-        let mut line = HEADER.to_owned();
-        if let Some(id) = self.boot_id {
-            line.push_str(&format!(" boot_id={id}"));
-        }
-        if let Some(offset) = self.offset {
-            line.push_str(&format!(" clock_offset={offset}"));
-        }
-        if let Some(ended) = &self.ended {
-            let Ended {
-                ending,
-                missing,
-                damaged,
-                reason,
-            } = ended;
-            line.push_str(&format!(
-                " missing={missing} damaged={damaged} ending={ending}"
-            ));
-            // Last, since it may have blanks.
-            if let Some(reason) = reason {
-                line.push_str(&format!(" reason={reason}"));
-            }
-        }
-        line.push('\n');
-        line
-    }
-
-    /// Takes what follows [`HEADER`] apart. What is not known is left out.
-    fn parse(fields: &str) -> Self {
-        let (fields, reason) = match fields.split_once(" reason=") {
-            Some((fields, reason)) => (fields, Some(reason.trim_end().to_owned())),
-            None => (fields, None),
-        };
-        let value = |name: &str| {
-            let fields = fields.split_whitespace();
-            let mut named = fields.filter_map(|field| field.split_once('='));
-            named.find(|(found, _)| *found == name).map(|found| found.1)
-        };
-        let number = |name| value(name).and_then(|value| value.parse().ok());
-        Self {
-            boot_id: value("boot_id").and_then(BootId::parse),
-            offset: value("clock_offset").and_then(|value| value.parse().ok()),
-            ended: value("ending").map(|ending| Ended {
-                ending: ending.parse().unwrap_or(Ending::Unknown),
-                missing: number("missing").unwrap_or(0),
-                damaged: number("damaged").unwrap_or(0),
-                reason,
-            }),
-        }
-    }
-}
 
 /// Reads a text file; `None` if it does not begin as one.
 fn text(path: &Path) -> Result<Option<Source>> {
@@ -362,7 +286,7 @@ fn parse(bytes: &[u8]) -> Option<Source> {
             header = Header::parse(fields);
             begin = end;
         } else if lines.get(i + 1).is_none_or(|next| !next.starts_with(b" ")) {
-            records.extend(Record::parse_kmsg(&bytes[begin..end]));
+            records.extend(filed::parse_record(&bytes[begin..end]));
             begin = end;
         }
         at = end;
@@ -376,6 +300,8 @@ fn parse(bytes: &[u8]) -> Option<Source> {
 
 #[cfg(test)]
 mod tests {
+    use fanlight::Ending;
+
     use super::*;
 
     fn texts(source: &Source) -> Vec<String> {
@@ -444,7 +370,8 @@ mod tests {
         let id = BootId::parse("0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11");
         let kept = Header {
             boot_id: id,
-            offset: Some(-7),
+            wall: Some(WallClock::from_offset(-7)),
+            callers: Some(true),
             ended: Some(Ended {
                 ending: Ending::Reset,
                 missing: 3,
@@ -460,7 +387,7 @@ mod tests {
         let source = parse(&text).unwrap();
         assert_eq!(texts(&source), ["1 one"]);
         assert_eq!(source.boot_id, id);
-        assert_eq!(source.clock_offset(), Some(-7));
+        assert_eq!(source.wall_clock(), kept.wall);
         assert_eq!(source.ended(), kept.ended);
         let unknown = parse(Header::default().line().as_bytes()).unwrap();
         assert!(unknown.boot_id.is_none() && !unknown.clock().knows_dates());

@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn log_stamps_are_dmesgs() {
-        let clock = Clock::of_offset(Some(0));
+        let clock = Clock::new(Some(fanlight::WallClock::from_offset(0)));
         let raw = ["[    0.500000] ", "[   12.345678] ", "[   61.000000] "];
         assert_eq!(stamps(Stamp::Raw, &clock), raw);
         assert_eq!(stamps(Stamp::None, &clock), ["", "", ""]);
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn log_stamps_without_dates_are_seconds_since_boot() {
-        let clock = Clock::of_offset(None);
+        let clock = Clock::new(None);
         let raw = ["[    0.500000] ", "[   12.345678] ", "[   61.000000] "];
         assert_eq!(stamps(Stamp::Ctime, &clock), raw);
         assert_eq!(stamps(Stamp::Iso, &clock), raw);
