@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# A board is a directory: a copy of this tree gets one more, and no file that is there already is edited. KTAP.
+# A board is a directory: a copy of this tree gets one more, and no file that is there already is
+# edited. KTAP.
 set -u
 # shellcheck source=tests/ktap.sh
 . tests/ktap.sh
