@@ -312,6 +312,9 @@ impl Keeper {
     }
 
     /// Measures by `sample`, and changes the list if it is not right any more.
+    ///
+    /// Not inlined, for the stack of the caller.
+    #[inline(never)]
     pub fn note(&self, clocks: &Clocks, mut sample: impl FnMut() -> Sample) {
         let mut best = sample();
         for _ in 1..SAMPLES_MAX {

@@ -128,8 +128,8 @@ impl Header {
         usize::try_from(self.data_size.load()).map_err(|_| AttachError::Size)
     }
 
-    /// The header as it is in memory.
-    pub fn to_bytes(&self) -> [u8; HEADER_USED] {
+    /// The header's words as they are in memory.
+    pub fn words(&self) -> impl Iterator<Item = &Word> {
         let Self {
             magic,
             version,
@@ -154,12 +154,7 @@ impl Header {
             ];
             words.into_iter().chain(&lane.reserved)
         });
-        let words = words.chain(lanes).chain(clocks.words());
-        let mut bytes = [0; HEADER_USED];
-        for (to, word) in bytes.chunks_exact_mut(4).zip(words) {
-            to.copy_from_slice(&word.load().to_ne_bytes());
-        }
-        bytes
+        words.chain(lanes).chain(clocks.words())
     }
 
     /// The boot whose records these are, in binary.

@@ -88,6 +88,9 @@ impl Recovered {
 
     /// Passes the records of earlier boot `boot` to `sink`, in order, and its clock entries to
     /// `clock`, in any order.
+    ///
+    /// Not inlined: what merges the shares is large, and a probe has little of the stack left.
+    #[inline(never)]
     pub(crate) fn records(
         &self,
         boot: usize,
@@ -101,6 +104,7 @@ impl Recovered {
     }
 
     /// Adds the clock entries of this boot to `clocks`. Returns their base; 0: there are none.
+    #[inline(never)]
     pub(crate) fn continue_clocks(&self, clocks: &Clocks) -> Result<i64> {
         let base = self.continued().map_or(0, |continued| continued.boot.clock);
         if base != 0 {

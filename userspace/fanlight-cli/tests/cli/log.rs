@@ -32,7 +32,8 @@ impl Image {
             };
             writer.append(&ring, &entry).unwrap();
         }
-        let mut bytes = header.to_bytes().to_vec();
+        let words = header.words();
+        let mut bytes: Vec<u8> = words.flat_map(|word| word.load().to_ne_bytes()).collect();
         bytes.resize(HEADER_SIZE, 0);
         bytes.extend(data.iter().flat_map(|word| word.load().to_ne_bytes()));
         let path = std::env::temp_dir().join(format!("fanlight-cli-{}-{name}", std::process::id()));

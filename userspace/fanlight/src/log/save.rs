@@ -64,7 +64,8 @@ impl Log {
             let ns = u64::try_from(since_boot.as_nanos()).unwrap_or(u64::MAX);
             header.clocks.insert(ns, offset);
         }
-        let mut bytes = header.to_bytes().to_vec();
+        let words = header.words();
+        let mut bytes: Vec<u8> = words.flat_map(|word| word.load().to_ne_bytes()).collect();
         bytes.resize(HEADER_SIZE, 0);
         bytes.extend(data.iter().flat_map(|word| word.load().to_ne_bytes()));
         out.write_all(&bytes).map_err(failed)?;

@@ -37,7 +37,8 @@ impl Ring {
 
     /// The memory, as a debugger would save it.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut bytes = self.header.to_bytes().to_vec();
+        let words = self.header.words();
+        let mut bytes: Vec<u8> = words.flat_map(|word| word.load().to_ne_bytes()).collect();
         bytes.resize(HEADER_SIZE, 0);
         bytes.extend(self.data.iter().flat_map(|word| word.load().to_ne_bytes()));
         bytes
