@@ -99,15 +99,16 @@ impl Clock {
     }
 
     /// Reads a time as a user writes it, as nanoseconds since boot, which are negative before it;
-    /// see WHEN in the help.
-    pub fn read(&self, text: &str) -> Result<i64> {
-        self.read_at(text, now())
+    /// see WHEN in the help. `newest` is the time of the newest record.
+    pub fn read(&self, text: &str, newest: impl FnOnce() -> Option<u64>) -> Result<i64> {
+        self.read_at(text, now(), newest)
     }
 
-    fn read_at(&self, text: &str, now: i64) -> Result<i64> {
+    fn read_at(&self, text: &str, now: i64, newest: impl FnOnce() -> Option<u64>) -> Result<i64> {
         let text = text.trim();
         let wrong = || Error::Usage(format!("invalid time '{text}'; see 'fanlight log --help'"));
-        match when::parse(text, now, &self.zone).ok_or_else(wrong)? {
+        let newest = || self.unix(newest()?);
+        match when::parse(text, now, newest, &self.zone).ok_or_else(wrong)? {
             when::When::SinceBoot(ns) => Ok(ns),
             when::When::Unix(unix) => match self.zero {
                 Some(zero) => Ok(unix.saturating_sub(zero)),
@@ -218,7 +219,7 @@ mod tests {
             let micro = 123_456_000;
             for ns in [0u64, 59_000_000_000, 3_600_000_000_000, 86_399_000_000_000] {
                 let read = |text: String| {
-                    let since_boot = clock.read_at(&text, now).unwrap();
+                    let since_boot = clock.read_at(&text, now, || None).unwrap();
                     u64::try_from(since_boot).unwrap()
                 };
                 assert_eq!(read(clock.iso(ns + micro).unwrap()), ns + micro);
@@ -237,8 +238,8 @@ mod tests {
     #[test]
     fn log_times_without_a_clock_are_since_boot_only() {
         let clock = Clock::of_offset(None);
-        assert_eq!(clock.read("+1.5").unwrap(), 1_500_000_000);
-        assert!(clock.read("today").is_err());
+        assert_eq!(clock.read("+1.5", || None).unwrap(), 1_500_000_000);
+        assert!(clock.read("today", || None).is_err());
         assert!(clock.iso(0).is_none() && clock.ctime(0).is_none() && !clock.knows_dates());
     }
 
@@ -265,7 +266,7 @@ mod tests {
                 (clock.compact_utc(ns), 0),
             ] {
                 let text = text.unwrap();
-                let read = clock.read_at(&text, clock.unix(ns).unwrap());
+                let read = clock.read_at(&text, clock.unix(ns).unwrap(), || None);
                 let expected = i128::from(whole) * i128::from(SECOND) + unix - i128::from(zero);
                 assert_eq!(i128::from(read.unwrap()), expected, "{text}");
             }
@@ -276,7 +277,7 @@ mod tests {
     fn log_times_before_boot_are_before_all_records() {
         let clock = clock("UTC0");
         for text in ["1999-01-01", "2026-11-20 12:59:59", "@0"] {
-            assert!(clock.read(text).unwrap() < 0, "{text}");
+            assert!(clock.read(text, || None).unwrap() < 0, "{text}");
         }
     }
 }

@@ -129,10 +129,7 @@ const LINE_MAX: usize = 64 << 10;
 /// is nothing more.
 fn part(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<usize>> {
     let room = LINE_MAX - line.len();
-    let read = input
-        .by_ref()
-        .take(room as u64)
-        .read_until(b'\n', line)?;
+    let read = input.by_ref().take(room as u64).read_until(b'\n', line)?;
     if read == 0 && line.is_empty() {
         return Ok(None);
     }
