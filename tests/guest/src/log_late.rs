@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::dev::{Window, LOG};
+use crate::dev::{Unbound, Window, LOG};
 use crate::log::{append, kernel_has_arrived, kmsg, stats, text, unique, unlimited};
 use crate::log::{Loglevel, Messages};
 use crate::log_context::{pin_task_to, pin_to, processors};
@@ -24,7 +24,8 @@ tests! {
         log_late_report_at_close_follows_what_was_printed_before,
         log_late_reader_that_does_not_wait_changes_no_loud_message,
         log_late_reader_that_does_not_wait_has_quiet_messages,
-        log_late_message_after_a_clear_does_not_wait_for_the_console;
+        log_late_message_after_a_clear_does_not_wait_for_the_console,
+        log_late_tick_goes_on_when_processors_come_and_go;
 }
 
 /// Keeps the log's consoles from running, by a real-time task on the one processor that their
@@ -253,23 +254,84 @@ fn log_late_reader_that_does_not_wait_has_quiet_messages() {
     assert_eq!(found.len(), 1, "{found:?}");
 }
 
-/// The console could still bring what `dmesg -C` has cleared, but it has had its time.
+/// Whether a message that follows a cleared one comes while the console is held, which the tick
+/// alone brings about. The console could still bring the cleared one, but it has had its time.
+fn tick_takes(level: u32) -> bool {
+    kernel_has_arrived(&LOG);
+    let before = stats(LOG.open().raw()).kernel_missed;
+    let (cleared, mark) = (unique("cleared and late"), unique("after the clear"));
+    let held = Held::new();
+    kmsg(&format!("<{level}>{cleared}"));
+    clear();
+    kmsg(&format!("<{level}>{mark}"));
+    let came = wait::until(|| find_without_waiting(&mark).len() == 1);
+    drop(held);
+    kernel_has_arrived(&LOG);
+    let missed = stats(LOG.open().raw()).kernel_missed - before;
+    let taken = find_without_waiting(&cleared).len() as u64;
+    assert!(taken + missed >= 1, "{taken} taken, {missed} counted");
+    came
+}
+
 fn log_late_message_after_a_clear_does_not_wait_for_the_console() {
     Held::needed();
     for (loglevel, level) in [(4, 7), (8, 5)] {
         let _loglevel = Loglevel::set(loglevel);
-        kernel_has_arrived(&LOG);
-        let before = stats(LOG.open().raw()).kernel_missed;
-        let (cleared, mark) = (unique("cleared and late"), unique("after the clear"));
-        let held = Held::new();
-        kmsg(&format!("<{level}>{cleared}"));
-        clear();
-        kmsg(&format!("<{level}>{mark}"));
-        let came = wait::until(|| find_without_waiting(&mark).len() == 1);
-        drop(held);
-        assert!(came, "level {level} at loglevel {loglevel}");
-        let missed = stats(LOG.open().raw()).kernel_missed - before;
-        let taken = find_without_waiting(&cleared).len() as u64;
-        assert!(taken + missed >= 1, "{taken} taken, {missed} counted");
+        assert!(tick_takes(level), "level {level} at loglevel {loglevel}");
     }
+}
+
+/// A processor that is switched on or off.
+struct Switch(usize);
+
+impl Switch {
+    fn path(processor: usize) -> String {
+        format!("/sys/devices/system/cpu/cpu{processor}/online")
+    }
+
+    fn set(&self, on: bool) {
+        let path = Self::path(self.0);
+        fs::write(&path, if on { "1" } else { "0" }).unwrap_or_else(|e| panic!("{path}: {e}"));
+    }
+}
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        let _ = fs::write(Self::path(self.0), "1");
+    }
+}
+
+fn log_late_tick_goes_on_when_processors_come_and_go() {
+    Held::needed();
+    // Those that a held console does not need.
+    let switches: Vec<Switch> = (2..processors()).map(Switch).collect();
+    if switches.is_empty() || !fs::exists(Switch::path(2)).is_ok_and(|there| there) {
+        crate::skip!("needs three processors and CONFIG_HOTPLUG_CPU");
+    }
+    let _loglevel = Loglevel::set(4);
+    for switch in &switches {
+        switch.set(false);
+        assert!(tick_takes(7), "without processor {}", switch.0);
+    }
+    // Bound with one part of the processors, and used with the others.
+    drop(Unbound::new(LOG.node));
+    for switch in &switches {
+        switch.set(true);
+    }
+    assert!(tick_takes(7), "with all processors");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Acquire) {
+                for on in [false, true] {
+                    switches.iter().for_each(|switch| switch.set(on));
+                }
+            }
+        });
+        for _ in 0..20 {
+            drop(Unbound::new(LOG.node));
+        }
+        done.store(true, Ordering::Release);
+    });
+    assert!(tick_takes(7), "bound while processors came and went");
 }
