@@ -15,7 +15,7 @@ use crate::log::{
 use crate::log_context::{pin_to, processors};
 use crate::module::TestModule;
 use crate::program::{needs, needs_more_than_busybox, run};
-use crate::sys::{self, Ended};
+use crate::sys::Ended;
 use crate::tests;
 use crate::uapi;
 use crate::wait;
@@ -93,7 +93,8 @@ fn log_has_all_lines_of_a_long_message() {
 fn log_has_a_long_last_line_of_many() {
     for loglevel in [4, 8] {
         let _loglevel = Loglevel::set(loglevel);
-        for lines in [10, 22, 23, 50, 300, 900] {
+        // /dev/kmsg has 4 bytes for a newline, and 2048 in all.
+        for lines in [10, 22, 23, 50, 300] {
             let mark = unique("long last line");
             // What the kernel takes.
             let last = "x".repeat(1000 - lines - mark.len());
@@ -121,9 +122,8 @@ fn log_has_what_was_printed_when_it_is_read() {
             // Opened after it was printed. A busy host may keep the console's thread from running,
             // which a message that it prints is left to.
             let has = || {
-                let log = Messages::of_log(&LOG);
-                sys::lseek(log.raw(), 0, libc::SEEK_SET).expect("lseek to the beginning");
-                log.all().iter().any(|message| text(message) == mark)
+                let messages = Messages::of_log(&LOG).all();
+                messages.iter().any(|message| text(message) == mark)
             };
             let loud = level < loglevel;
             assert!(
