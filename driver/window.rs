@@ -354,7 +354,7 @@ impl Operations for Window {
 
     fn seek(&self, state: &FileState, file: OpenFile<'_>, offset: i64, whence: i32) -> Result<i64> {
         match state {
-            FileState::Log(log) => log.seek(offset, whence, file),
+            FileState::Log(log) => log.seek(offset, whence),
             FileState::Memory { .. } => file.seek_within(offset, whence, self.mapping.size()),
         }
     }

@@ -247,14 +247,15 @@ impl LogFile {
     }
 
     /// As /dev/kmsg: to the oldest, behind the newest, or behind the last one that was cleared.
-    /// Waits until the log has what printk has, for those who map it as well.
-    pub(crate) fn seek(&self, offset: i64, whence: i32, file: OpenFile<'_>) -> Result<i64> {
+    /// Waits until the log has what printk has, for those who map it as well; also with O_NONBLOCK,
+    /// since it cannot report that there is more to come.
+    pub(crate) fn seek(&self, offset: i64, whence: i32) -> Result<i64> {
         if offset != 0 {
             self.ring()?;
             return Err(ESPIPE);
         }
         if let Some(intake) = &self.intake {
-            intake.catch_up(file.nonblocking())?;
+            intake.catch_up(false)?;
         }
         let ring = self.ring()?;
         let cursor = match (whence, &self.intake) {

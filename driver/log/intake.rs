@@ -10,6 +10,7 @@ use super::{
     limit::DEFAULT_LIMIT,
     printk::{
         Context,
+        Dump,
         Scratch, //
     },
     Log, //
@@ -81,10 +82,12 @@ pub(crate) struct Intake {
     /// The copy that outlives a reboot.
     pub(crate) region: Option<Pin<KBox<Region>>>,
     /// For those who print by the console under its lock, for an emergency, for the processor that
-    /// panics, and for a task that does not wait for the console any longer.
+    /// panics, for the tick's interrupt, and for a task that does not wait for the console any
+    /// longer.
     pub(super) thread: TryCell<Scratch>,
     pub(super) atomic: TryCell<Scratch>,
     pub(super) panic: TryCell<Scratch>,
+    pub(super) interrupt: TryCell<Dump>,
     #[pin]
     pub(super) task: Mutex<Scratch>,
     /// 1 after the number of the first message was found out.
@@ -93,8 +96,10 @@ pub(crate) struct Intake {
     pub(super) next_message: Count,
     /// 1 after the console's thread was late.
     pub(super) late: Atomic<i32>,
-    /// printk's number of the next message at the last tick, and how many ticks there were.
+    /// printk's number of the next message at the last tick and at the one before, and how many
+    /// ticks there were.
     pub(super) ticked: Atomic<u64>,
+    pub(super) waiting: Atomic<u64>,
     pub(super) ticks: Atomic<i32>,
     /// 1 while an emergency is under way, and the time of its first message.
     pub(super) emergency: Word,
@@ -184,6 +189,7 @@ impl Intake {
         let clock = Keeper::new(base);
         clock.note(clocks, clock_sample);
         let (thread, atomic, panic, task) = (cell()?, cell()?, cell()?, Scratch::new()?);
+        let interrupt = TryCell::new(Dump::new()?);
         let Begin { first_seq, message } = begin;
         let writer = Writer::new(first_seq);
         let range = kmsg_range();
@@ -194,11 +200,13 @@ impl Intake {
             thread,
             atomic,
             panic,
+            interrupt,
             task <- new_mutex!(task, "fanlight::task"),
             begun: Word::new(0),
             next_message: Count::new(message),
             late: Atomic::<i32>::new(0),
             ticked: Atomic::<u64>::new(0),
+            waiting: Atomic::<u64>::new(0),
             ticks: Atomic::<i32>::new(0),
             emergency: Word::new(0),
             emergency_since: Atomic::<u64>::new(0),

@@ -8,7 +8,10 @@ use super::{
         add,
         Intake, //
     },
-    printk::Context, //
+    printk::{
+        Context,
+        Take, //
+    },
 };
 use crate::{
     ring::{
@@ -113,6 +116,13 @@ impl Intake {
             });
     }
 
+    /// Counts a message of which the log has only some lines.
+    pub(super) fn count_cut(&self, context: Context) {
+        if let Some(_access) = self.access(context) {
+            add(&self.missed, 1);
+        }
+    }
+
     fn skip_messages(&self, n: u64) {
         if n != 0 {
             add(&self.missed, n);
@@ -123,15 +133,40 @@ impl Intake {
 
     /// Waits until the log has all messages that printk has now, or not long if the caller may not
     /// block. `ERESTARTSYS`: a signal came.
+    ///
+    /// For those who read. They do not change what others will read: where the console's thread is
+    /// late, only messages that it would pass over are taken instead of waiting for it.
     pub(crate) fn catch_up(&self, nonblocking: bool) -> Result {
-        self.catch_up_to(kmsg_range().next, nonblocking)
+        let until = kmsg_range().next;
+        if !self.wait_for(until, nonblocking)? {
+            self.take_pending(until, Take::Quiet);
+        }
+        Ok(())
     }
 
-    /// Waits until the log has all messages of printk before `until`.
+    /// Waits until the log has all messages of printk before `until`, so that a record can follow
+    /// them. Where the console's thread is late, they are taken without their dictionaries.
     pub(super) fn catch_up_to(&self, until: u64, nonblocking: bool) -> Result {
+        if !self.wait_for(until, nonblocking)? {
+            self.take_pending(until, Take::Pending);
+        }
+        Ok(())
+    }
+
+    /// Waits a moment, also if the task was killed, until the log has all messages that printk has
+    /// now.
+    pub(super) fn catch_up_at_close(&self) {
+        let until = kmsg_range().next;
+        if self.catch_up_to(until, true).is_err() {
+            self.take_pending(until, Take::Pending);
+        }
+    }
+
+    /// Waits until the log has all messages of printk before `until`. Returns whether it has.
+    fn wait_for(&self, until: u64, nonblocking: bool) -> Result<bool> {
         let there = || self.next_message() >= until || self.log.is_gone();
         if there() {
-            return Ok(());
+            return Ok(true);
         }
         let short = nonblocking || self.late.load(Relaxed) != 0;
         let ms = if short {
@@ -148,57 +183,40 @@ impl Intake {
                 if !short {
                     self.late.store(1, Relaxed);
                 }
+                Ok(false)
             }
             done => {
                 self.late.store(0, Relaxed);
-                return done;
+                done.map(|()| true)
             }
-        }
-        // The console's thread is late. Its messages are taken without their dictionaries.
-        self.take_pending(until);
-        Ok(())
-    }
-
-    /// Waits a moment, also if the task was killed, until the log has all messages that printk has
-    /// now.
-    pub(super) fn catch_up_at_close(&self) {
-        let until = kmsg_range().next;
-        if self.catch_up_to(until, true).is_err() {
-            self.take_pending(until);
         }
     }
 
     /// Takes messages before `until` from printk's buffer instead of waiting for the console, which
     /// has seen the first.
-    fn take_pending(&self, until: u64) {
+    fn take_pending(&self, until: u64, which: Take) {
         if self.begun.load() == 0 {
             return;
         }
         let mut scratch = self.task.lock();
-        self.take_until(until, false, &mut scratch.dump, Context::Normal);
+        self.take_until(until, which, &mut scratch.dump, Context::Normal);
     }
 
-    /// Takes messages that the console was not asked to print and that have been waiting since the
-    /// last tick; and notes the wall clock from time to time.
+    /// Takes messages that have been waiting since the tick before, to which the console's thread
+    /// did not come; and notes the wall clock from time to time.
     pub(super) fn on_tick(&self) {
-        let next = kmsg_range().next;
-        let before = self.ticked.load(Relaxed);
-        self.ticked.store(next, Relaxed);
-        if self.next_message() < before {
-            self.take_pending(before);
+        // Their wake-up waits for an interrupt on a processor that takes none any more.
+        if self.log.waiters.is_overdue() {
+            self.log.wake();
         }
-        self.wake_overdue();
+        let until = self.waiting.load(Relaxed);
+        if self.next_message() < until {
+            self.take_pending(until, Take::Overdue);
+        }
         let ticks = self.ticks.load(Relaxed);
         self.ticks.store((ticks + 1) % CLOCK_TICKS, Relaxed);
         if ticks == 0 {
             self.note_clock(Context::Normal);
-        }
-    }
-
-    /// Wakes readers whose wake-up waits for an interrupt on a processor that takes none any more.
-    pub(super) fn wake_overdue(&self) {
-        if self.log.waiters.is_overdue() {
-            self.log.wake();
         }
     }
 

@@ -19,6 +19,8 @@ use crate::{
     sys::{
         console::{
             dumped,
+            dumped_size,
+            is_quiet,
             kmsg_range,
             Reason,
             Sink, //
@@ -36,8 +38,8 @@ use kernel::{
     sync::atomic::Relaxed, //
 };
 
-/// How many messages one tick takes while no task gets to run.
-const STUCK_MESSAGES: u64 = 256;
+/// How many messages one tick takes while no task gets to run. Interrupts are off meanwhile.
+const STUCK_MESSAGES: u64 = 64;
 
 /// Room to take a message apart.
 pub(super) struct Scratch {
@@ -53,13 +55,26 @@ pub(super) struct Dump {
 
 /// Bytes before each line of a message in the form of the kernel's dumpers: `PRINTK_PREFIX_MAX`.
 const PREFIX_MAX: usize = 48;
-/// Bytes of the longest message in that form: `PRINTKRB_RECORD_MAX` lines that are empty.
-const DUMP_MAX: usize = 1024 * (PREFIX_MAX + 1);
+/// Bytes of the longest text: `PRINTKRB_RECORD_MAX`.
+const TEXT_MAX: usize = 1024;
+/// Bytes of the longest message in that form, whose lines are empty, with a NUL.
+const DUMP_MAX: usize = (TEXT_MAX + 1) * PREFIX_MAX + TEXT_MAX + 2;
 
 impl Dump {
-    /// Whether the kernel may have left out lines of a message that takes `len` bytes.
-    fn may_be_cut(&self, len: usize) -> bool {
-        len + PREFIX_MAX + 1 >= self.dumped.len() && self.dumped.len() < DUMP_MAX
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self {
+            dumped: KVVec::from_elem(0u8, kmsg::MESSAGE_MAX, GFP_KERNEL)?,
+            lines: KVec::from_elem(0u8, kmsg::MESSAGE_MAX, GFP_KERNEL)?,
+        })
+    }
+
+    /// Whether the kernel has left out lines of message `seq`, of which it gave `len` bytes.
+    ///
+    /// It first shortens the text to what fits, and then drops a last line that is not whole. So
+    /// `len` may be less than the room by a line and a prefix. The size is asked only then.
+    fn is_cut(&self, seq: u64, len: usize) -> bool {
+        let room = self.dumped.len();
+        len + PREFIX_MAX + TEXT_MAX + 2 > room && dumped_size(seq).is_some_and(|size| size >= room)
     }
 
     /// Makes room for any message. Returns whether there is memory for it. May sleep.
@@ -71,13 +86,9 @@ impl Dump {
 
 impl Scratch {
     pub(super) fn new() -> Result<Self> {
-        let room = || KVec::from_elem(0u8, kmsg::MESSAGE_MAX, GFP_KERNEL);
         Ok(Self {
-            line: room()?,
-            dump: Dump {
-                dumped: KVVec::from_elem(0u8, kmsg::MESSAGE_MAX, GFP_KERNEL)?,
-                lines: room()?,
-            },
+            line: KVec::from_elem(0u8, kmsg::MESSAGE_MAX, GFP_KERNEL)?,
+            dump: Dump::new()?,
         })
     }
 }
@@ -91,29 +102,36 @@ pub(super) enum Context {
     Atomic,
 }
 
+/// Which messages [`Intake::take_until`] takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Take {
+    /// All. The console is past them, so what is not there cannot be had.
+    Passed,
+    /// All, and the console has had its time: what `dmesg -C` has cleared is not waited for.
+    Overdue,
+    /// All, but the console may still deliver what `dmesg -C` has cleared. It cannot deliver what
+    /// newer messages have overwritten.
+    Pending,
+    /// Those that no console prints for their level, and which are therefore the same whoever takes
+    /// them. The console may still deliver the others, with their dictionaries.
+    Quiet,
+}
+
 impl Intake {
-    /// Takes messages from printk's buffer up to and without `until`. `passed`: the console is past
-    /// them, so what is not there cannot be had. Otherwise the console may still deliver what
-    /// `dmesg -C` has cleared, but not what newer messages have overwritten.
+    /// Takes messages from printk's buffer up to and without `until`, or as far as `which` allows.
     ///
     /// Each turn takes one message that printk's buffer holds, so that there are at most as many
     /// turns as messages in it.
-    pub(super) fn take_until(
-        &self,
-        until: u64,
-        passed: bool,
-        scratch: &mut Dump,
-        context: Context,
-    ) {
+    pub(super) fn take_until(&self, until: u64, which: Take, scratch: &mut Dump, context: Context) {
         loop {
             let next = self.next_message();
             if next >= until {
                 return;
             }
             let found = dumped(next, &mut scratch.dumped);
-            let cut = found.is_some_and(|(_, len)| scratch.may_be_cut(len));
+            let cut = found.is_some_and(|(seq, len)| scratch.is_cut(seq, len));
             // A message of very many lines. Where no room can be had, some of them are better than
-            // none.
+            // none, and it counts as missed.
             if cut && context == Context::Normal && scratch.grow() {
                 continue;
             }
@@ -122,7 +140,11 @@ impl Intake {
                 lines,
             } = scratch;
             let gap = found.is_some_and(|(seq, _)| seq != next);
-            let gone = passed || (gap && self.is_overwritten(next));
+            let gone = match which {
+                Take::Passed => true,
+                Take::Overdue => self.begun.load() != 0,
+                Take::Pending | Take::Quiet => gap && self.is_overwritten(next),
+            };
             let entry = match found {
                 Some((seq, len)) if seq < until && (gone || !gap) => {
                     let text = buffer.get(..len).unwrap_or(&[]);
@@ -132,13 +154,18 @@ impl Intake {
                 _ if gone => return self.pass_over(until, context),
                 _ => return,
             };
+            let parsed = entry.is_some();
             match entry {
+                Some((_, entry)) if which == Take::Quiet && !is_quiet(entry.level) => return,
                 Some((seq, entry)) => self.take(seq, &self.mark(entry), context),
                 None => self.pass_over(next + 1, context),
             }
             if self.next_message() == next {
                 // The lock was not to be had. The next call finds the message again.
                 return;
+            }
+            if cut && parsed {
+                self.count_cut(context);
             }
         }
     }
@@ -180,6 +207,23 @@ impl Intake {
         }
     }
 
+    /// Takes messages that have been waiting since the tick before, in its interrupt.
+    fn take_stuck(&self) {
+        // printk still has what the region is not ready for.
+        if self.region.as_ref().is_some_and(|region| region.is_new()) {
+            return;
+        }
+        let next = self.next_message();
+        let until = self.waiting.load(Relaxed).min(next + STUCK_MESSAGES);
+        if next < until {
+            // Not the room of an emergency, which may come on top of this or on another processor.
+            if let Some(mut dump) = self.interrupt.claim() {
+                self.take_until(until, Take::Overdue, &mut dump, Context::Atomic);
+            }
+            drain_stores();
+        }
+    }
+
     fn take_line(&self, text: &[u8], scratch: &mut Scratch, context: Context) {
         let Scratch { line, dump } = scratch;
         let line = kmsg::parse(text, line);
@@ -188,7 +232,7 @@ impl Intake {
         };
         self.begin_with(seq, context == Context::Normal);
         if seq > self.next_message() {
-            self.take_until(seq, true, dump, context);
+            self.take_until(seq, Take::Passed, dump, context);
         }
         if let Some(line) = line {
             self.take(seq, &self.mark(line.entry), context);
@@ -237,7 +281,7 @@ impl Sink for Intake {
         let until = known.wrapping_add(ahead as u64);
         if let Some(mut scratch) = self.thread.claim() {
             self.begin_with(until - 1, each);
-            self.take_until(until, true, &mut scratch.dump, Context::Normal);
+            self.take_until(until, Take::Passed, &mut scratch.dump, Context::Normal);
         }
     }
 
@@ -249,8 +293,13 @@ impl Sink for Intake {
             (_, Some(region)) if region.is_new() => return,
             _ => {}
         }
+        // A panic still flushes the consoles. Otherwise this may be the last call.
+        let which = match reason {
+            Reason::Panic => Take::Pending,
+            Reason::Shutdown | Reason::Other => Take::Overdue,
+        };
         if let Some(mut scratch) = self.claim_atomic() {
-            self.take_until(kmsg_range().next, false, &mut scratch.dump, Context::Atomic);
+            self.take_until(kmsg_range().next, which, &mut scratch.dump, Context::Atomic);
         }
         self.note_clock(Context::Atomic);
         match reason {
@@ -270,22 +319,16 @@ impl Sink for Intake {
         self.note_clock(Context::Normal);
     }
 
-    fn tick(&self) {
-        self.on_tick();
+    fn ticked(&self, stuck: bool) {
+        let before = self.ticked.load(Relaxed);
+        self.waiting.store(before, Relaxed);
+        self.ticked.store(kmsg_range().next, Relaxed);
+        if stuck {
+            self.take_stuck();
+        }
     }
 
-    fn stuck(&self) {
-        // printk still has what the region is not ready for.
-        if self.region.as_ref().is_some_and(|region| region.is_new()) {
-            return;
-        }
-        let until = kmsg_range().next.min(self.next_message() + STUCK_MESSAGES);
-        if self.next_message() < until {
-            if let Some(mut scratch) = self.claim_atomic() {
-                self.take_until(until, false, &mut scratch.dump, Context::Atomic);
-            }
-            drain_stores();
-        }
-        self.wake_overdue();
+    fn tick(&self) {
+        self.on_tick();
     }
 }

@@ -5,8 +5,8 @@
 //! C headers: [`include/linux/console.h`](srctree/include/linux/console.h),
 //! [`include/linux/kmsg_dump.h`](srctree/include/linux/kmsg_dump.h)
 //!
-//! bindgen leaves `struct console` opaque, so the structures and their callbacks are in `kmsg.c`.
-//! The callbacks end in the functions at the end of this file, which call a [`Sink`].
+//! bindgen leaves `struct console` opaque, so the structures and their callbacks are in `kmsg.c`
+//! and `tick.c`. The callbacks end in the functions at the end of this file, which call a [`Sink`].
 //!
 //! A console gets only messages that are more urgent than `console_loglevel`. Its thread goes over
 //! the others all the same, and unlocks the device after each message: [`Sink::passed`] then reads
@@ -51,11 +51,12 @@ pub(crate) trait Sink: Send + Sync + 'static {
     /// The wall clock was set. In hard interrupt context.
     fn clock_set(&self);
 
-    /// About half a second has passed. In task context.
-    fn tick(&self);
+    /// About half a second has passed. `stuck`: [`Sink::tick`] was not called for an earlier tick
+    /// yet, so tasks may not get to run any more. In hard interrupt context, also on PREEMPT_RT.
+    fn ticked(&self, stuck: bool);
 
-    /// The last tick has not come to run: tasks may not get to run any more. In a soft interrupt.
-    fn stuck(&self);
+    /// The same in task context, soon after [`Sink::ticked`].
+    fn tick(&self);
 }
 
 /// Why the kernel dumps its log: `enum kmsg_dump_reason`.
@@ -81,6 +82,25 @@ pub(crate) fn dumped(seq: u64, buffer: &mut [u8]) -> Option<(u64, usize)> {
     let len =
         unsafe { ffi::fanlight_kmsg_dump(&mut found, buffer.as_mut_ptr().cast(), buffer.len()) };
     usize::try_from(len).ok().map(|len| (found, len))
+}
+
+/// How many bytes all of message `seq` takes in that form. `None`: printk does not have it any more.
+///
+/// Safe in any context.
+pub(crate) fn dumped_size(seq: u64) -> Option<usize> {
+    let mut found = seq;
+    // SAFETY: without a buffer nothing is written but `found`, which may be for the call.
+    let len = unsafe { ffi::fanlight_kmsg_dump(&mut found, core::ptr::null_mut(), 0) };
+    usize::try_from(len).ok().filter(|_| found == seq)
+}
+
+/// Whether no console prints messages of this level now. printk makes exceptions that it does not
+/// tell: `ignore_loglevel`, and messages that it forces on consoles.
+///
+/// Safe in any context.
+pub(crate) fn is_quiet(level: u8) -> bool {
+    // SAFETY: no preconditions.
+    c_int::from(level) >= unsafe { ffi::fanlight_console_loglevel() }
 }
 
 /// Numbers of printk's messages.
@@ -167,7 +187,7 @@ impl<S: Sink> Console<S> {
             ffi::fanlight_console_start(self.console.as_ptr());
             (
                 from_err_ptr(ffi::fanlight_clock_new(raw)),
-                from_err_ptr(ffi::fanlight_tick_new(self.console.as_ptr())),
+                from_err_ptr(ffi::fanlight_tick_new(self.console.as_ptr(), raw)),
                 from_err_ptr(ffi::fanlight_target_add(record::<S>, log.cast())),
             )
         };
@@ -304,7 +324,18 @@ unsafe extern "C" fn fanlight_clock_set(data: *const c_void) {
     unsafe { sink(data) }.clock_set();
 }
 
-/// Called by `kmsg.c`.
+/// Called by `tick.c`.
+///
+/// # Safety
+///
+/// `data` must be the data of a live [`Console`].
+#[no_mangle]
+unsafe extern "C" fn fanlight_ticked(data: *const c_void, stuck: bool) {
+    // SAFETY: the caller passes the console's data.
+    unsafe { sink(data) }.ticked(stuck);
+}
+
+/// Called by `tick.c`.
 ///
 /// # Safety
 ///
@@ -313,15 +344,4 @@ unsafe extern "C" fn fanlight_clock_set(data: *const c_void) {
 unsafe extern "C" fn fanlight_ticking(data: *const c_void) {
     // SAFETY: the caller passes the console's data.
     unsafe { sink(data) }.tick();
-}
-
-/// Called by `kmsg.c`.
-///
-/// # Safety
-///
-/// `data` must be the data of a live [`Console`].
-#[no_mangle]
-unsafe extern "C" fn fanlight_stuck(data: *const c_void) {
-    // SAFETY: the caller passes the console's data.
-    unsafe { sink(data) }.stuck();
 }

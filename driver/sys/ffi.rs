@@ -207,10 +207,11 @@ extern "C" {
     pub(super) fn fanlight_console_start(console: *mut Console);
     pub(super) fn fanlight_console_free(console: *mut Console);
     pub(super) fn fanlight_kmsg_dump(seq: *mut u64, buffer: *mut c_char, size: usize) -> isize;
+    pub(super) fn fanlight_console_loglevel() -> c_int;
     pub(super) fn fanlight_kmsg_range(cleared: *mut u64, next: *mut u64);
     pub(super) fn fanlight_dumper_new(data: *const c_void) -> *mut Dumper;
     pub(super) fn fanlight_dumper_free(dumper: *mut Dumper);
-    pub(super) fn fanlight_tick_new(console: *mut Console) -> *mut Tick;
+    pub(super) fn fanlight_tick_new(console: *mut Console, data: *const c_void) -> *mut Tick;
     pub(super) fn fanlight_tick_free(tick: *mut Tick);
     pub(super) fn fanlight_target_add(record: RecordFn, log: *const c_void) -> *mut Target;
     pub(super) fn fanlight_target_remove(target: *mut Target);

@@ -256,6 +256,10 @@ struct fanlight_console *fanlight_console_new(void *data, short index);
 int fanlight_console_register(struct fanlight_console *fc);
 /* Begins with the oldest message that printk has. */
 void fanlight_console_start(struct fanlight_console *fc);
+/* Calls fanlight_console_passed(), unless a task is printing by the console. May sleep. */
+void fanlight_console_look(struct fanlight_console *fc);
+/* Wakes the console's thread if there is something for it. Any context but NMI. */
+void fanlight_console_nudge(struct fanlight_console *fc);
 void fanlight_console_free(struct fanlight_console *fc);
 /*
  * Implemented in Rust (sys/console.rs). A message in the extended form, from the console's thread
@@ -268,9 +272,12 @@ void fanlight_console_passed(const void *data, u32 next, bool each);
 
 /*
  * The message *seq, or the oldest one after it; sets *seq to its number. Returns its length, or
- * -ENOENT. Messages before the last `dmesg -C` are not found.
+ * -ENOENT. Messages before the last `dmesg -C` are not found. Without a buffer, the length is that
+ * of all of it, and otherwise of what fits.
  */
 ssize_t fanlight_kmsg_dump(u64 *seq, char *buffer, size_t size);
+/* Messages of this level and less urgent ones are not given to consoles. */
+int fanlight_console_loglevel(void);
 /* The numbers of the first message after the last `dmesg -C`, and of the one that comes next. */
 void fanlight_kmsg_range(u64 *cleared, u64 *next);
 
@@ -281,15 +288,15 @@ void fanlight_dumper_free(struct fanlight_dumper *fd);
 void fanlight_dumping(const void *data, bool panic, bool shutdown);
 
 /*
- * Calls fanlight_console_passed() and fanlight_ticking() in task context twice a second, and
- * fanlight_stuck() in a soft interrupt where these do not come to run. To be freed before the
- * console.
+ * Calls fanlight_ticked() in hard interrupt context twice a second, and after it
+ * fanlight_console_look() and fanlight_ticking() in task context. `stuck`: the task of an earlier
+ * tick did not come to run. To be freed before the console.
  */
-struct fanlight_tick *fanlight_tick_new(struct fanlight_console *fc);
+struct fanlight_tick *fanlight_tick_new(struct fanlight_console *fc, const void *data);
 void fanlight_tick_free(struct fanlight_tick *tick);
 /* Implemented in Rust (sys/console.rs). */
+void fanlight_ticked(const void *data, bool stuck);
 void fanlight_ticking(const void *data);
-void fanlight_stuck(const void *data);
 
 /* Where fanlight_log() of fanlight_log.h goes: to the log that was added first of those there. */
 typedef int fanlight_record_fn(const void *log, unsigned int level, const char *text, size_t len);

@@ -7,7 +7,6 @@
 
 #include <linux/capability.h>
 #include <linux/console.h>
-#include <linux/cpumask.h>
 #include <linux/dcache.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -20,11 +19,10 @@
 #include <linux/mutex.h>
 #include <linux/panic.h>
 #include <linux/preempt.h>
+#include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
-#include <linux/timer.h>
 #include <linux/uuid.h>
-#include <linux/workqueue.h>
 
 #include "../fanlight_log.h"
 #include "helpers.h"
@@ -179,6 +177,24 @@ void fanlight_console_start(struct fanlight_console *fc)
 	rcuwait_wake_up(&fc->con.rcuwait);
 }
 
+void fanlight_console_look(struct fanlight_console *fc)
+{
+	/* Whoever has the lock may hang on another processor, and unlocks by telling this itself. */
+	if (!mutex_trylock(&fc->lock))
+		return;
+	fanlight_console_tell_passed(fc, false);
+	mutex_unlock(&fc->lock);
+}
+
+void fanlight_console_nudge(struct fanlight_console *fc)
+{
+	struct kmsg_dump_iter iter;
+
+	kmsg_dump_rewind(&iter);
+	if ((u32)iter.next_seq != (u32)atomic_long_read(&ACCESS_PRIVATE(&fc->con, nbcon_seq)))
+		rcuwait_wake_up(&fc->con.rcuwait);
+}
+
 void fanlight_console_free(struct fanlight_console *fc)
 {
 	if (console_is_registered(&fc->con))
@@ -199,6 +215,11 @@ ssize_t fanlight_kmsg_dump(u64 *seq, char *buffer, size_t size)
 		return -ENOENT;
 	*seq = iter.cur_seq - 1;
 	return len;
+}
+
+int fanlight_console_loglevel(void)
+{
+	return READ_ONCE(console_loglevel);
 }
 
 void fanlight_kmsg_range(u64 *cleared, u64 *next)
@@ -244,94 +265,6 @@ void fanlight_dumper_free(struct fanlight_dumper *fd)
 	/* Waits for those who are calling the dumper. */
 	kmsg_dump_unregister(&fd->dumper);
 	kfree(fd);
-}
-
-/*
- * The tick: what must not depend on printk's calls, twice a second.
- *
- * printk does not report messages that are too quiet for consoles when it prints directly: in an
- * emergency, or while boot consoles are there. Then the console's position alone says that they
- * were passed over.
- *
- * Nor does it wake the console's thread if the processor that prints takes no interrupts any more:
- * its wake-up waits for an interrupt there. Such a processor is likely to be reset by a watchdog,
- * and its last messages say why. So there are two timers, on the first and on the last processor.
- * Where no task of the work runs either, the timer's interrupt takes the messages.
- */
-
-struct fanlight_tick_timer {
-	struct timer_list timer;
-	struct fanlight_tick *tick;
-	bool last;
-};
-
-struct fanlight_tick {
-	struct work_struct work;
-	struct fanlight_tick_timer timers[2];
-	struct fanlight_console *fc;
-};
-
-static void fanlight_tick_work(struct work_struct *work)
-{
-	struct fanlight_tick *tick = container_of(work, struct fanlight_tick, work);
-
-	scoped_guard(mutex, &tick->fc->lock)
-		fanlight_console_tell_passed(tick->fc, false);
-	fanlight_ticking(tick->fc->data);
-}
-
-static void fanlight_tick_start(struct fanlight_tick_timer *tt, unsigned long delay)
-{
-	unsigned int cpu;
-
-	/*
-	 * A processor that goes away stops all others before it leaves the mask, which cannot happen
-	 * here, and hands its timers to another one afterwards. So a timer cannot be left behind on
-	 * a processor that is gone.
-	 */
-	guard(preempt)();
-	cpu = tt->last ? cpumask_last(cpu_online_mask) : cpumask_first(cpu_online_mask);
-	tt->timer.expires = jiffies + delay;
-	add_timer_on(&tt->timer, cpu);
-}
-
-static void fanlight_tick_expired(struct timer_list *timer)
-{
-	struct fanlight_tick_timer *tt = timer_container_of(tt, timer, timer);
-	struct fanlight_tick *tick = tt->tick;
-
-	/* Half a second was not enough to begin it. */
-	if (!queue_work(system_dfl_wq, &tick->work))
-		fanlight_stuck(tick->fc->data);
-	fanlight_tick_start(tt, HZ);
-}
-
-struct fanlight_tick *fanlight_tick_new(struct fanlight_console *fc)
-{
-	struct fanlight_tick *tick = kzalloc_obj(*tick);
-	unsigned int i;
-
-	if (!tick)
-		return ERR_PTR(-ENOMEM);
-	tick->fc = fc;
-	INIT_WORK(&tick->work, fanlight_tick_work);
-	for (i = 0; i < ARRAY_SIZE(tick->timers); i++) {
-		tick->timers[i].tick = tick;
-		tick->timers[i].last = i != 0;
-		timer_setup(&tick->timers[i].timer, fanlight_tick_expired, TIMER_PINNED);
-		fanlight_tick_start(&tick->timers[i], i ? HZ : HZ / 2);
-	}
-	return tick;
-}
-
-void fanlight_tick_free(struct fanlight_tick *tick)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(tick->timers); i++)
-		timer_shutdown_sync(&tick->timers[i].timer);
-	cancel_work_sync(&tick->work);
-	kfree(tick);
 }
 
 /* fanlight_log(): records of other modules go to the first of the logs. */

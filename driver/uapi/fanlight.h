@@ -126,12 +126,16 @@ struct fanlight_info {
  *
  * The console's thread brings the messages of printk. lseek(), write(), and read() at the end wait
  * until the log has the messages that printk had when they were called: one second at most, and 10
- * ms with O_NONBLOCK. A program that reads by mmap() calls lseek() first.
+ * ms if the thread was late before, or with O_NONBLOCK for read() and write(). Then the record of a
+ * write() has all of these messages before it. lseek() and read() do without those that are urgent
+ * enough for consoles (console_loglevel) and have not come, and without what was printed after
+ * them: they come later. A program that reads by mmap() calls lseek() first.
  *
- * Messages that are not urgent enough for consoles (console_loglevel) are read in the form of the
- * kernel's dumpers, which has no dictionary and no flag for continuations, and has microseconds
- * only if printk.time is set. In an emergency, and where there is no memory, such a message may
- * lose lines beyond 2048 bytes.
+ * Messages that are not urgent enough for consoles are read in the form of the kernel's dumpers,
+ * which has no dictionary and no flag for continuations, and has microseconds only if printk.time
+ * is set. So are all that the console's thread has not brought when a write() or the end of a
+ * second does not wait for it any longer. In an emergency, and where there is no memory, such a
+ * message may lose lines beyond 2048 bytes, and counts as missed.
  */
 
 /*
@@ -382,8 +386,9 @@ struct fanlight_log_stats {
 	 */
 	__u64 dropped;
 	/*
-	 * messages that printk had, or has, but that could not be had: overwritten before, or
-	 * cleared by "dmesg -C" before they were taken and not urgent enough for consoles
+	 * messages that printk had, or has, but that could not be had, or not all of their lines:
+	 * overwritten before, or cleared by "dmesg -C" before they were taken and not urgent enough
+	 * for consoles, or not brought by the console's thread within a second
 	 */
 	__u64 kernel_missed;
 	__u64 lost;			/* records that this descriptor has lost so far */

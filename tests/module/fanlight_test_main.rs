@@ -11,7 +11,7 @@
 //! - `stack`: how much of its kernel stack the process has used since it wrote to the file, see
 //!   [`stack`];
 //! - `overlay`, `overlay-remove`: device-tree overlays, see [`overlay`];
-//! - `flood`, `printk`, `cont`, `oops`, `sysrq`, `counts`: records and messages from every context,
+//! - `flood`, `printk`, `cont`, `hang`, `stall`, `oops`, `sysrq`, `counts`: records and messages from every context,
 //!   see [`flood`].
 
 mod access;
@@ -87,6 +87,8 @@ impl kernel::Module for TestModule {
                 let file = dir.write_callback_file(c"cont", c.clone(), &flood::cont);
                 files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
                 let file = dir.write_callback_file(c"hang", c.clone(), &flood::hang);
+                files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
+                let file = dir.write_callback_file(c"stall", c.clone(), &flood::stall);
                 files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;
                 let file = dir.write_callback_file(c"oops", c.clone(), &flood::oops);
                 files.push(KBox::pin_init(file, GFP_KERNEL)?, GFP_KERNEL)?;

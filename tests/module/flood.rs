@@ -10,7 +10,8 @@
 //! - `printk`, the same by printk, from a hard interrupt and under a raw spinlock in turns.
 //! - `cont`, written as the others: a message by printk, and one that continues it.
 //! - `hang`, written as the others: a message by printk, after which the processor does nothing
-//!   else any more.
+//!   else any more. `COUNT` is what is off: 0 preemption, 1 interrupts, 2 soft interrupts.
+//! - `stall`, written as the others: the processor has interrupts off for `COUNT` milliseconds.
 //! - `oops`: ends the process that writes by an oops, while it owns the log's lock if `locked` is
 //!   written.
 //! - `sysrq`: does what the key that is written does, in an interrupt like that of a serial port.
@@ -231,11 +232,17 @@ pub(crate) fn cont(_counts: &Arc<Counts>, from: &mut UserSliceReader) -> Result 
     Ok(())
 }
 
-/// A write to `hang`. `COUNT` is 1 if interrupts are to be off as well.
+/// A write to `hang`.
 pub(crate) fn hang(_counts: &Arc<Counts>, from: &mut UserSliceReader) -> Result {
     let order = Order::read(from)?;
     let mark = order.mark.get(..order.mark_len).unwrap_or(&[]);
-    sys::hang(order.count != 0, mark)
+    sys::hang(i32::try_from(order.count)?, mark)
+}
+
+/// A write to `stall`.
+pub(crate) fn stall(_counts: &Arc<Counts>, from: &mut UserSliceReader) -> Result {
+    sys::stall(u32::try_from(Order::read(from)?.count)?);
+    Ok(())
 }
 
 /// A write to `oops`.

@@ -3,8 +3,10 @@
  * See helpers.h.
  */
 
+#include <linux/bottom_half.h>
 #include <linux/bug.h>
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/hrtimer.h>
 #include <linux/irqflags.h>
 #include <linux/irq_work.h>
@@ -389,15 +391,25 @@ void fanlight_test_oops(void)
 	BUG();
 }
 
-void fanlight_test_hang(bool interrupts_off, const char *text, size_t len)
+void fanlight_test_hang(int off, const char *text, size_t len)
 {
-	if (interrupts_off)
+	if (off == FANLIGHT_TEST_INTERRUPTS)
 		local_irq_disable();
+	else if (off == FANLIGHT_TEST_SOFTIRQS)
+		local_bh_disable();
 	else
 		preempt_disable();
 	pr_err("%.*s\n", (int)len, text);
 	for (;;)
 		cpu_relax();
+}
+
+void fanlight_test_stall(unsigned int ms)
+{
+	local_irq_disable();
+	while (ms--)
+		mdelay(1);
+	local_irq_enable();
 }
 
 void fanlight_test_sysrq(u8 key)

@@ -81,8 +81,13 @@ void fanlight_test_printk(const char *text, size_t len);
 void fanlight_test_cont(const char *text, size_t len);
 /* Ends the task by an oops. */
 void fanlight_test_oops(void);
-/* Prints a message, and keeps this processor for ever, without interrupts or other tasks. */
-void fanlight_test_hang(bool interrupts_off, const char *text, size_t len);
+/* Prints a message, and keeps this processor for ever, without what is off and other tasks. */
+#define FANLIGHT_TEST_PREEMPTION	0
+#define FANLIGHT_TEST_INTERRUPTS	1
+#define FANLIGHT_TEST_SOFTIRQS		2
+void fanlight_test_hang(int off, const char *text, size_t len);
+/* Keeps this processor without interrupts for some milliseconds. */
+void fanlight_test_stall(unsigned int ms);
 void fanlight_test_sysrq(u8 key);
 
 #endif /* FANLIGHT_TEST_HELPERS_H */

@@ -61,7 +61,8 @@ extern "C" {
     fn fanlight_test_printk(text: *const c_char, len: usize);
     fn fanlight_test_cont(text: *const c_char, len: usize);
     fn fanlight_test_oops();
-    fn fanlight_test_hang(interrupts_off: bool, text: *const c_char, len: usize) -> !;
+    fn fanlight_test_hang(off: c_int, text: *const c_char, len: usize) -> !;
+    fn fanlight_test_stall(ms: c_uint);
     fn fanlight_test_sysrq(key: u8);
 
     fn fanlight_log(level: c_uint, text: *const c_char, len: usize) -> c_int;
@@ -235,10 +236,17 @@ pub(crate) fn oops() {
     unsafe { fanlight_test_oops() };
 }
 
-/// Prints a message, and keeps this processor until the machine is reset.
-pub(crate) fn hang(interrupts_off: bool, text: &[u8]) -> ! {
+/// Prints a message, and keeps this processor until the machine is reset. `off` is one of
+/// `FANLIGHT_TEST_PREEMPTION` and so on.
+pub(crate) fn hang(off: i32, text: &[u8]) -> ! {
     // SAFETY: the text is valid for its length, and is read before the loop.
-    unsafe { fanlight_test_hang(interrupts_off, text.as_ptr().cast(), text.len()) }
+    unsafe { fanlight_test_hang(off, text.as_ptr().cast(), text.len()) }
+}
+
+/// Keeps this processor without interrupts.
+pub(crate) fn stall(ms: u32) {
+    // SAFETY: in task context, with interrupts on.
+    unsafe { fanlight_test_stall(ms) };
 }
 
 /// Does what the key does.

@@ -4,7 +4,7 @@
 //! as this machine has no disk.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::dev::{Unbound, UnboundLogs, LOG, SCRATCH};
 use crate::earlier::{self, arrived, Earlier, PREVIOUS};
@@ -24,6 +24,7 @@ pub const STAGED: &[Staged] = staged! {
 const MARK: &str = "to be filed";
 const CONTINUED: &str = "a line that is continued";
 const FLOOD: &str = "from every context";
+const RESTRICT: &str = "/proc/sys/kernel/dmesg_restrict";
 const DATED: &str = "the last one is of";
 const DISK: &str = "/tmp/fanlight-disk";
 const DIRECTORY: &str = "/tmp/fanlight-disk/crash";
@@ -57,11 +58,18 @@ fn costs_nothing(what: &str, options: &[&str]) {
     assert_eq!(ran.status, 1, "{what}: {ran:?}");
     assert_eq!(ran.err.lines().count(), 1, "{what}: {}", ran.err);
     assert_eq!(everything(), before, "{what}");
-    let names = crate::dev::names_in(DIRECTORY);
+    let names = names();
     assert!(
         !names.iter().any(|name| name.ends_with(".log")),
         "{what}: {names:?}"
     );
+}
+
+/// What is in the directory, but for what is hidden.
+fn names() -> Vec<String> {
+    let mut names = crate::dev::names_in(DIRECTORY);
+    names.retain(|name| !name.starts_with('.'));
+    names
 }
 
 /// Runs the service's script as at a boot that is not one of the tests.
@@ -145,7 +153,7 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
     for round in ["the first time", "the second time"] {
         let ran = service();
         assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{round}");
-        let names = crate::dev::names_in(DIRECTORY);
+        let names = names();
         let [name] = &names[..] else {
             panic!("{round}: {names:?}");
         };
@@ -160,6 +168,13 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
         let found = fs::metadata(&path).expect(&path);
         let node = fs::metadata(PREVIOUS.path()).expect("the node");
         assert_eq!((found.mode() & 0o777, found.gid()), (0o640, node.gid()));
+        // A later run takes back what may not be read any more.
+        fs::write(RESTRICT, "1\n").expect(RESTRICT);
+        service().success();
+        let found = fs::metadata(&path).expect(&path);
+        assert_eq!(found.mode() & 0o777, 0o600, "{round}");
+        fs::write(RESTRICT, "0\n").expect(RESTRICT);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect(&path);
         let filed = run("fanlight", &["log", "-o", "cat", "--file", &path]).success();
         let filed = filed.text();
         assert_eq!(date(&["--file", &path], MARK), live, "{round}");
@@ -220,7 +235,7 @@ fn log_archive_runs_at_once_lose_nothing(stage: u32) {
         "for i in 1 2 3 4; do fanlight log archive --volatile -d 0 {DIRECTORY} & done; wait"
     ));
     assert_eq!((ran.status, ran.err.as_str()), (0, ""));
-    let names = crate::dev::names_in(DIRECTORY);
+    let names = names();
     assert_eq!(names.len(), boots.len(), "{names:?}");
     for (id, records) in &boots {
         let name = names.iter().find(|name| name.contains(id));
@@ -257,7 +272,7 @@ fn log_archive_files_the_others_when_one_log_cannot_be_opened(stage: u32) {
     ));
     assert_eq!((ran.status, ran.err.lines().count()), (1, 1), "{ran:?}");
     assert!(ran.err.contains(&hidden.path()), "{ran:?}");
-    let names = crate::dev::names_in(DIRECTORY);
+    let names = names();
     assert_eq!(names.len(), 1, "{names:?}");
     assert!(names[0].contains(&id), "{names:?}");
     assert_eq!(other.attribute("persisted"), "no");

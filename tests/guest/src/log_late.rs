@@ -7,22 +7,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::dev::{Window, LOG};
+use crate::dev::{Unbound, Window, LOG};
 use crate::log::{append, kernel_has_arrived, kmsg, stats, text, unique, unlimited};
 use crate::log::{Loglevel, Messages};
 use crate::log_context::{pin_task_to, pin_to, processors};
 use crate::log_limit::{Limit, REPORT};
+use crate::log_order::{clear, continues};
+use crate::module::TestModule;
+use crate::sys;
 use crate::tests;
+use crate::wait;
 
 tests! {
     cores:
         log_late_record_follows_messages_that_overran_printks_buffer,
-        log_late_report_at_close_follows_what_was_printed_before;
+        log_late_report_at_close_follows_what_was_printed_before,
+        log_late_reader_that_does_not_wait_changes_no_loud_message,
+        log_late_reader_that_does_not_wait_has_quiet_messages,
+        log_late_message_after_a_clear_does_not_wait_for_the_console,
+        log_late_tick_goes_on_when_processors_come_and_go;
 }
 
 /// Keeps the log's consoles from running, by a real-time task on the one processor that their
 /// threads may use. The test goes on on another one.
-struct Held {
+pub struct Held {
     done: Arc<AtomicBool>,
     task: Option<JoinHandle<()>>,
     settings: Vec<(&'static str, String)>,
@@ -30,7 +38,7 @@ struct Held {
 
 impl Held {
     /// Skips the test where that cannot be done. To be called before anything is changed.
-    fn needed() {
+    pub fn needed() {
         if processors() < 2 {
             crate::skip!("one processor: what holds the console up would hold the test up, too");
         }
@@ -39,7 +47,7 @@ impl Held {
         }
     }
 
-    fn new() -> Self {
+    pub fn new() -> Self {
         // Neither of the kernel's precautions lets the threads run beside a real-time task.
         let settings = [
             ("/proc/sys/kernel/sched_rt_runtime_us", "-1"),
@@ -195,4 +203,135 @@ fn log_late_report_at_close_follows_what_was_printed_before() {
         .collect();
     assert_eq!((message.len(), reports.len()), (1, 1));
     assert!(message[0] < reports[0], "{message:?} {reports:?}");
+}
+
+/// What a reader that does not wait finds of these words.
+fn find_without_waiting(words: &str) -> Vec<String> {
+    let messages = Messages::of_log(&LOG).all();
+    let ours = messages.into_iter().filter(|m| text(m).starts_with(words));
+    ours.collect()
+}
+
+/// The console's thread brings a message with its flag and its dictionary, unless the tick or a
+/// record has to do without them.
+fn log_late_reader_that_does_not_wait_changes_no_loud_message() {
+    const ROUNDS: usize = 6;
+    Held::needed();
+    let module = TestModule::load();
+    let _loglevel = Loglevel::set(8);
+    let mut flags = Vec::new();
+    for _ in 0..ROUNDS {
+        let mark = unique("loud and late");
+        kernel_has_arrived(&LOG);
+        let log = nonblocking();
+        sys::lseek(log.raw(), 0, libc::SEEK_END).expect("lseek to the end");
+        let held = Held::new();
+        module.cont(&mark);
+        let _ = sys::read(log.raw(), &mut [0; 8192]);
+        drop(held);
+        kernel_has_arrived(&LOG);
+        let found = find_without_waiting(&format!("{mark} goes on"));
+        assert_eq!(found.len(), 1, "{found:?}");
+        flags.push(continues(&found[0]).to_owned());
+        // The tick may well have come first now and then.
+        if flags.last().is_some_and(|flag| flag == "c") {
+            return;
+        }
+    }
+    panic!("in each of {ROUNDS} rounds the flag is lost: {flags:?}");
+}
+
+/// No console prints them, so that nothing is gained by waiting for its thread.
+fn log_late_reader_that_does_not_wait_has_quiet_messages() {
+    Held::needed();
+    let _loglevel = Loglevel::set(4);
+    kernel_has_arrived(&LOG);
+    let mark = unique("quiet and late");
+    let held = Held::new();
+    kmsg(&format!("<7>{mark}"));
+    let found = find_without_waiting(&mark);
+    drop(held);
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+/// Whether a message that follows a cleared one comes while the console is held, which the tick
+/// alone brings about. The console could still bring the cleared one, but it has had its time.
+fn tick_takes(level: u32) -> bool {
+    kernel_has_arrived(&LOG);
+    let before = stats(LOG.open().raw()).kernel_missed;
+    let (cleared, mark) = (unique("cleared and late"), unique("after the clear"));
+    let held = Held::new();
+    kmsg(&format!("<{level}>{cleared}"));
+    clear();
+    kmsg(&format!("<{level}>{mark}"));
+    let came = wait::until(|| find_without_waiting(&mark).len() == 1);
+    drop(held);
+    kernel_has_arrived(&LOG);
+    let missed = stats(LOG.open().raw()).kernel_missed - before;
+    let taken = find_without_waiting(&cleared).len() as u64;
+    assert!(taken + missed >= 1, "{taken} taken, {missed} counted");
+    came
+}
+
+fn log_late_message_after_a_clear_does_not_wait_for_the_console() {
+    Held::needed();
+    for (loglevel, level) in [(4, 7), (8, 5)] {
+        let _loglevel = Loglevel::set(loglevel);
+        assert!(tick_takes(level), "level {level} at loglevel {loglevel}");
+    }
+}
+
+/// A processor that is switched on or off.
+struct Switch(usize);
+
+impl Switch {
+    fn path(processor: usize) -> String {
+        format!("/sys/devices/system/cpu/cpu{processor}/online")
+    }
+
+    fn set(&self, on: bool) {
+        let path = Self::path(self.0);
+        fs::write(&path, if on { "1" } else { "0" }).unwrap_or_else(|e| panic!("{path}: {e}"));
+    }
+}
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        let _ = fs::write(Self::path(self.0), "1");
+    }
+}
+
+fn log_late_tick_goes_on_when_processors_come_and_go() {
+    Held::needed();
+    // Those that a held console does not need.
+    let switches: Vec<Switch> = (2..processors()).map(Switch).collect();
+    if switches.is_empty() || !fs::exists(Switch::path(2)).is_ok_and(|there| there) {
+        crate::skip!("needs three processors and CONFIG_HOTPLUG_CPU");
+    }
+    let _loglevel = Loglevel::set(4);
+    for switch in &switches {
+        switch.set(false);
+        assert!(tick_takes(7), "without processor {}", switch.0);
+    }
+    // Bound with one part of the processors, and used with the others.
+    drop(Unbound::new(LOG.node));
+    for switch in &switches {
+        switch.set(true);
+    }
+    assert!(tick_takes(7), "with all processors");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Acquire) {
+                for on in [false, true] {
+                    switches.iter().for_each(|switch| switch.set(on));
+                }
+            }
+        });
+        for _ in 0..20 {
+            drop(Unbound::new(LOG.node));
+        }
+        done.store(true, Ordering::Release);
+    });
+    assert!(tick_takes(7), "bound while processors came and went");
 }

@@ -3,14 +3,17 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::child::Child;
 use crate::dev::{UnboundLogs, LOG};
 use crate::earlier;
 use crate::host;
-use crate::log::{append, kmsg, number, text, unique, Messages, Reader};
+use crate::log::{append, kernel_has_arrived, kmsg, number, text, unique, Messages, Reader};
 use crate::log_context::{pin_to, processors};
-use crate::module::TestModule;
+use crate::log_late::Held;
+use crate::log_order::clear;
+use crate::module::{Off, TestModule};
 use crate::stages::{go_down, go_down_by, next_stage, Down, Staged, RESETS_AT_ANY_LEVEL};
 use crate::sys;
 use crate::uapi;
@@ -49,6 +52,24 @@ pub const STAGED: &[Staged] = &[
     Staged {
         name: "log_persist_has_the_last_message_of_a_processor_that_hangs",
         run: last_message_of_a_processor_that_hangs,
+        boots: RESETS_AT_ANY_LEVEL,
+        slow: false,
+    },
+    Staged {
+        name: "log_persist_has_the_last_message_of_a_processor_without_softirqs",
+        run: last_message_without_softirqs,
+        boots: RESETS_AT_ANY_LEVEL,
+        slow: false,
+    },
+    Staged {
+        name: "log_persist_has_the_last_message_if_any_processor_lives",
+        run: last_message_if_any_processor_lives,
+        boots: &["loud-resets"],
+        slow: false,
+    },
+    Staged {
+        name: "log_persist_has_what_is_printed_after_a_clear",
+        run: message_after_a_clear,
         boots: RESETS_AT_ANY_LEVEL,
         slow: false,
     },
@@ -228,6 +249,31 @@ fn survives_a_panic_of_the_locks_owner(stage: u32) {
     assert!(earlier::PREVIOUS.has(BEFORE));
 }
 
+/// How long the host waits before it resets a machine that hangs: a busy host makes the guest slow.
+const RESET: &str = "reset 20";
+
+/// This boot's log has a message that the boot before printed.
+fn has_arrived(last: &str) {
+    let messages = previous().all();
+    let mut texts = messages.iter().map(|message| text(message));
+    assert!(texts.any(|text| text == last), "{:?}", messages.last());
+}
+
+/// Has these processors hang with interrupts off, and this task go on on another one.
+fn hang_others(others: &[usize], here: usize) {
+    pin_to(here);
+    for &other in others {
+        std::thread::spawn(move || {
+            pin_to(other);
+            // Not yet: the host is to be asked before.
+            std::thread::sleep(Duration::from_millis(500));
+            TestModule::load().hang(Off::Interrupts, &format!("processor {other} hangs"));
+        });
+    }
+    // Where they are late, or printk waits for one of them, the test shows less.
+    std::thread::sleep(Duration::from_secs(3));
+}
+
 /// As before a reset by a watchdog. printk cannot wake the console's thread on a processor without
 /// interrupts; and where there is one processor only, no task runs any more.
 fn last_message_of_a_processor_that_hangs(stage: u32) {
@@ -238,14 +284,67 @@ fn last_message_of_a_processor_that_hangs(stage: u32) {
         next_stage();
         // Nothing here could ask for it later: a task that waits for that processor never runs
         // again.
-        host::ask("reset 10");
+        host::ask(RESET);
         pin_to(last);
-        module.hang(last != 0, LAST);
+        let off = if last != 0 {
+            Off::Interrupts
+        } else {
+            Off::Preemption
+        };
+        module.hang(off, LAST);
     }
-    let texts: Vec<String> = previous()
-        .all()
-        .iter()
-        .map(|m| text(m).to_owned())
-        .collect();
-    assert!(texts.iter().any(|text| text == LAST), "{:?}", texts.last());
+    has_arrived(LAST);
+}
+
+/// No soft interrupt comes, as in an endless loop in one of them; the other processors are dead.
+fn last_message_without_softirqs(stage: u32) {
+    const LAST: &str = "the last message before a hang without soft interrupts";
+    if stage == 0 {
+        let module = TestModule::load();
+        let last = processors() - 1;
+        next_stage();
+        host::ask(RESET);
+        let others: Vec<usize> = (0..last).collect();
+        hang_others(&others, last);
+        module.hang(Off::Softirqs, LAST);
+    }
+    has_arrived(LAST);
+}
+
+/// The first and the last processor hang, and one that is idle is left.
+fn last_message_if_any_processor_lives(stage: u32) {
+    const LAST: &str = "the last message before two processors hang";
+    if stage == 0 {
+        if processors() < 3 {
+            crate::skip!("needs three processors");
+        }
+        let module = TestModule::load();
+        let last = processors() - 1;
+        next_stage();
+        host::ask(RESET);
+        hang_others(&[0], last);
+        module.hang(Off::Interrupts, LAST);
+    }
+    has_arrived(LAST);
+}
+
+/// `dmesg -C` has cleared messages that were not taken, and the console's thread does not come to
+/// tell so before an emergency restart.
+fn message_after_a_clear(stage: u32) {
+    const LAST: &str = "the last message after a clear";
+    if stage == 0 {
+        Held::needed();
+        kernel_has_arrived(&LOG);
+        fs::write("/proc/sys/kernel/sysrq", "1").expect("sysrq");
+        let _held = Held::new();
+        kmsg("<5>cleared before it is taken");
+        clear();
+        kmsg(&format!("<5>{LAST}"));
+        next_stage();
+        host::ask("expect-reset");
+        fs::write("/proc/sysrq-trigger", "b").expect("sysrq");
+        std::thread::sleep(Duration::from_secs(30));
+        panic!("the machine is still up");
+    }
+    has_arrived(LAST);
 }

@@ -152,9 +152,14 @@ impl TestModule {
     }
 
     /// Has a message printed, and this processor do nothing else any more.
-    pub fn hang(&self, interrupts_off: bool, mark: &str) -> ! {
-        order("hang", &format!("{} 0 {mark}", u32::from(interrupts_off)));
+    pub fn hang(&self, off: Off, mark: &str) -> ! {
+        order("hang", &format!("{} 0 {mark}", off as u32));
         unreachable!("the processor hangs");
+    }
+
+    /// Has this processor take no interrupts for some milliseconds.
+    pub fn stall(&self, ms: u32) {
+        order("stall", &format!("{ms} 0 stall"));
     }
 
     /// Ends this process by an oops. The module cannot be removed any more.
@@ -196,6 +201,14 @@ impl Drop for TestModule {
             "rmmod {NAME}: {removed:?}"
         );
     }
+}
+
+/// What is off on a processor that hangs.
+#[derive(Clone, Copy, Debug)]
+pub enum Off {
+    Preemption = 0,
+    Interrupts = 1,
+    Softirqs = 2,
 }
 
 /// Bytes of a kernel stack.

@@ -7,12 +7,13 @@
 //! Later boots may have taken room from it in the meantime: a file never loses a record that it
 //! has.
 //!
-//! One run at a time has the directory; others wait.
+//! One run at a time has the directory; others wait. The lock is on a file that only root can open,
+//! since whoever can open a file can lock it.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{fchown, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -57,8 +58,10 @@ impl Run for ArchiveCommand {
              as --boot did. A log gives its space in the persistent region back when all of its records \
              are in a file on the disk. Until the driver is unbound, --boot still shows it. A file \
              that exists never loses a record. If another run has the directory, this one waits \
-             for it. If a limit is exceeded, the oldest files are removed, those of panics last, \
-             and never one that was just written.",
+             for it. If a limit is exceeded, the oldest files are removed, but none that was just \
+             written, and one of a panic only if there are too many of panics alone. The group of \
+             the node may read the files, unless kernel.dmesg_restrict is set: each run with that \
+             setting makes all of them readable by root only.",
         ],
         examples: &[],
         statuses: &[],
@@ -75,6 +78,9 @@ impl Run for ArchiveCommand {
             return Ok(());
         }
         let archive = Archive::open(self.directory, self.volatile)?;
+        if permissions() == PRIVATE {
+            archive.withdraw()?;
+        }
         // Now, because another run may have filed and cleared them while this one has waited.
         let sources = sources(&boards)?;
         let mut out = output::stdout();
@@ -127,9 +133,27 @@ fn sources(boards: &[Instance]) -> Result<Vec<(String, Result<Source>)>> {
     Ok(sources)
 }
 
+/// The permissions of a filed log that the group of its node may read.
+const SHARED: u32 = 0o640;
+/// Those where the node refuses the kernel's records to all but root.
+const PRIVATE: u32 = 0o600;
+
+/// The permissions of filed logs now. Where `kernel.dmesg_restrict` is set, the group of a node may
+/// read no kernel messages there, and so none here; the same where the setting is not known.
+fn permissions() -> u32 {
+    mode(fs::read_to_string("/proc/sys/kernel/dmesg_restrict").ok())
+}
+
+fn mode(restrict: Option<String>) -> u32 {
+    match restrict.as_deref().map(str::trim) {
+        Some("0") => SHARED,
+        _ => PRIVATE,
+    }
+}
+
 /// Keeps a file from those who may not read the node that it comes from.
-fn protect(file: &fs::File, group: Option<u32>) -> io::Result<()> {
-    file.set_permissions(fs::Permissions::from_mode(0o640))?;
+fn protect(file: &fs::File, mode: u32, group: Option<u32>) -> io::Result<()> {
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
     if group.is_some() {
         // Where that is not allowed, fewer may read the file.
         let _ = fchown(file, None, group);
@@ -254,7 +278,7 @@ struct Limits {
 /// A directory of filed logs, which no other run has at the same time.
 struct Archive {
     directory: PathBuf,
-    /// The directory, locked as long as it is open; `None` if this kernel has no locks.
+    /// A file in it, locked as long as it is open; `None` if it cannot be locked.
     lock: Option<fs::File>,
 }
 
@@ -264,11 +288,20 @@ struct Filed {
     name: Name,
     modified: SystemTime,
     bytes: u64,
+    mode: u32,
+}
+
+impl Filed {
+    fn is_panic(&self) -> bool {
+        self.name.ending == "panic"
+    }
 }
 
 impl Archive {
     /// The name that a file has until it is whole, but for the number of the process.
     const TEMPORARY: &str = ".fanlight-archive.";
+    /// The file that is locked.
+    const LOCK: &str = ".fanlight-archive-lock";
 
     /// Opens the directory, and makes it if it is missing. Its parent must be there: where no disk
     /// is mounted, the file would end up in memory or on the root file system.
@@ -304,6 +337,23 @@ impl Archive {
         let archive = Self { directory, lock };
         archive.remove_temporaries();
         Ok(archive)
+    }
+
+    /// Takes files back that were filed when a group was allowed to read them.
+    fn withdraw(&self) -> Result<()> {
+        for filed in self.files().map_err(|error| self.cannot_tidy(&error))? {
+            let path = self.directory.join(&filed.file);
+            if filed.mode & 0o077 != 0 {
+                fs::set_permissions(path, fs::Permissions::from_mode(PRIVATE))
+                    .map_err(|error| self.cannot_tidy(&error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn cannot_tidy(&self, error: &io::Error) -> Error {
+        let error = plain(error);
+        Error::message(format!("cannot tidy {}: {error}", self.directory.display()))
     }
 
     /// Removes what a power failure left behind.
@@ -357,7 +407,7 @@ impl Archive {
         let last = all.last_key_value().map_or(0, |(_, record)| record.ns);
         let file = name.file(Clock::new(header.wall.clone()).compact_utc(last).as_deref());
         self.store(&file, &name, |out| {
-            protect(out.get_ref(), group)?;
+            protect(out.get_ref(), permissions(), group)?;
             out.write_all(header.line().as_bytes())?;
             all.values()
                 .try_for_each(|record| filed::write_record(record, out))
@@ -396,10 +446,11 @@ impl Archive {
                 name,
                 modified: found.modified().unwrap_or(SystemTime::UNIX_EPOCH),
                 bytes: found.len(),
+                mode: found.mode(),
             });
         }
         files.sort_by(|a, b| {
-            let key = |filed: &Filed| (filed.name.ending == "panic", filed.modified);
+            let key = |filed: &Filed| (filed.is_panic(), filed.modified);
             key(a).cmp(&key(b)).then_with(|| a.file.cmp(&b.file))
         });
         Ok(files)
@@ -434,45 +485,81 @@ impl Archive {
         Ok(())
     }
 
-    /// Removes files until the limits are kept, but none of `written`. Returns what was removed.
+    /// Removes files until the limits are kept, but none of `written`. A panic is removed only for
+    /// later panics: beside as many as the limits allow, what this run has filed of other boots
+    /// exceeds them, and goes in the next run. Returns what was removed.
     fn prune(&self, limits: &Limits, written: &[String]) -> Result<Vec<String>> {
-        let failed = |error: io::Error| {
-            let error = plain(&error);
-            Error::message(format!("cannot tidy {}: {error}", self.directory.display()))
-        };
-        let files = self.files().map_err(failed)?;
-        let mut count = files.len();
-        let mut bytes: u64 = files.iter().map(|filed| filed.bytes).sum();
+        let files = self.files().map_err(|error| self.cannot_tidy(&error))?;
+        let mut all = Amount::of(files.iter());
+        let mut panics = Amount::of(files.iter().filter(|filed| filed.is_panic()));
         let mut removed = Vec::new();
         for filed in files {
-            let exceeded = limits.files.is_some_and(|most| count > most)
-                || limits.bytes.is_some_and(|most| bytes > most);
-            if !exceeded {
-                break;
-            }
-            if written.contains(&filed.file) {
+            let counted = if filed.is_panic() { &panics } else { &all };
+            if written.contains(&filed.file) || !counted.exceeds(limits) {
                 continue;
             }
-            fs::remove_file(self.directory.join(&filed.file)).map_err(failed)?;
-            count -= 1;
-            bytes -= filed.bytes;
+            fs::remove_file(self.directory.join(&filed.file))
+                .map_err(|error| self.cannot_tidy(&error))?;
+            all.subtract(&filed);
+            if filed.is_panic() {
+                panics.subtract(&filed);
+            }
             removed.push(filed.file);
         }
         if !removed.is_empty() {
-            store::sync_directory(&self.directory).map_err(failed)?;
+            store::sync_directory(&self.directory).map_err(|error| self.cannot_tidy(&error))?;
         }
         Ok(removed)
     }
 }
 
+/// How much some filed logs are.
+struct Amount {
+    files: usize,
+    bytes: u64,
+}
+
+impl Amount {
+    fn of<'a>(filed: impl Iterator<Item = &'a Filed>) -> Self {
+        filed.fold(Self { files: 0, bytes: 0 }, |sum, filed| Self {
+            files: sum.files + 1,
+            bytes: sum.bytes + filed.bytes,
+        })
+    }
+
+    fn subtract(&mut self, filed: &Filed) {
+        self.files -= 1;
+        self.bytes -= filed.bytes;
+    }
+
+    fn exceeds(&self, limits: &Limits) -> bool {
+        limits.files.is_some_and(|most| self.files > most)
+            || limits.bytes.is_some_and(|most| self.bytes > most)
+    }
+}
+
 /// Waits until this process has the directory alone, until the file is closed.
 ///
-/// A kernel without `CONFIG_FILE_LOCKING` and some file systems have no locks. Two runs at once are
-/// then still safe: each reads a log before it looks at the files, and each file is there before its
-/// log is cleared. So a run that finds a log half cleared adds what it has read to a whole file.
+/// A kernel without `CONFIG_FILE_LOCKING`, some file systems, and one that is full or read-only have
+/// no locks. Two runs at once are then still safe: each reads a log before it looks at the files,
+/// and each file is there before its log is cleared. So a run that finds a log half cleared adds
+/// what it has read to a whole file.
 fn lock(directory: &Path) -> io::Result<Option<fs::File>> {
     use rustix::io::Errno;
-    let file = fs::File::open(directory)?;
+    let file = fs::File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(PRIVATE)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
+        .open(directory.join(Archive::LOCK));
+    let file = match file.map_err(|error| (Errno::from_io_error(&error), error)) {
+        Ok(file) => file,
+        // What cannot be filed there is reported for each log.
+        Err((Some(Errno::ROFS | Errno::NOSPC | Errno::DQUOT), _)) => return Ok(None),
+        Err((_, error)) => return Err(error),
+    };
     loop {
         match flock(&file, FlockOperation::LockExclusive) {
             Err(Errno::INTR) => {}
@@ -690,6 +777,63 @@ mod tests {
     }
 
     #[test]
+    fn log_archive_limits_remove_a_panic_only_for_a_later_one() {
+        let scratch = Scratch::new("panics");
+        let panics: Vec<String> = (1..4)
+            .map(|boot| scratch.file(boot, "panic", 100))
+            .collect();
+        let limits = Limits {
+            files: Some(3),
+            bytes: Some(300),
+        };
+        let prune = |written: &str| scratch.0.prune(&limits, &[written.to_owned()]).unwrap();
+        // Filed by this run, it stays until the next one.
+        let clean = scratch.file(4, "clean", 100);
+        assert_eq!(prune(&clean), [""; 0]);
+        let reset = scratch.file(5, "reset", 100);
+        assert_eq!(prune(&reset), [clean]);
+        let panic = scratch.file(6, "panic", 100);
+        assert_eq!(prune(&panic), [reset, panics[0].clone()]);
+    }
+
+    #[test]
+    fn log_archive_is_read_by_a_group_only_where_it_may_read_the_node() {
+        let restrict = |value: &str| mode(Some(value.to_owned()));
+        assert_eq!(restrict("0\n"), SHARED);
+        assert_eq!(restrict("1\n"), PRIVATE);
+        assert_eq!(mode(None), PRIVATE);
+        let scratch = Scratch::new("restricted");
+        let file = scratch.file(1, "panic", 10);
+        let path = scratch.0.directory.join(file);
+        let other = scratch.0.directory.join("notes.txt");
+        fs::write(&other, "not ours").unwrap();
+        for path in [&path, &other] {
+            fs::set_permissions(path, fs::Permissions::from_mode(SHARED)).unwrap();
+        }
+        scratch.0.withdraw().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!((mode(&path), mode(&other)), (PRIVATE, SHARED));
+    }
+
+    #[test]
+    fn log_archive_does_not_wait_for_who_can_only_read_the_directory() {
+        let scratch = Scratch::new("locked");
+        let directory = scratch.0.directory.clone();
+        drop(scratch);
+        fs::create_dir(&directory).unwrap();
+        let held = fs::File::open(&directory).unwrap();
+        flock(&held, FlockOperation::LockExclusive).unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let at = directory.clone();
+        std::thread::spawn(move || sender.send(Archive::open(at, true).is_ok()));
+        let opened = receiver.recv_timeout(Duration::from_secs(60));
+        assert_eq!(opened, Ok(true));
+        let lock = fs::metadata(directory.join(Archive::LOCK)).unwrap();
+        assert_eq!(lock.mode() & 0o777, PRIVATE);
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
     fn log_archive_ages_do_not_depend_on_the_clock() {
         let scratch = Scratch::new("clock");
         let old = scratch.file(1, "clean", 1);
@@ -715,7 +859,9 @@ mod tests {
         };
         let error = scratch.0.store(&file, &name, full);
         assert_eq!(error.unwrap_err().raw_os_error(), Some(28));
-        assert_eq!(fs::read_dir(&scratch.0.directory).unwrap().count(), 0);
+        let left = fs::read_dir(&scratch.0.directory).unwrap().flatten();
+        let left = left.filter(|entry| entry.file_name() != Archive::LOCK);
+        assert_eq!(left.count(), 0);
         // What a power failure left is removed by the next run.
         let directory = scratch.0.directory.clone();
         let left = directory.join(format!("{}1", Archive::TEMPORARY));

@@ -109,15 +109,17 @@ impl Clock {
         Some(format!("{seconds}Z"))
     }
 
-    /// Reads a time as a user writes it; see WHEN in the help.
-    pub fn read(&self, text: &str) -> Result<When> {
-        self.read_at(text, now())
+    /// Reads a time as a user writes it; see WHEN in the help. `newest` is the time of the newest
+    /// record.
+    pub fn read(&self, text: &str, newest: impl FnOnce() -> Option<u64>) -> Result<When> {
+        self.read_at(text, now(), newest)
     }
 
-    fn read_at(&self, text: &str, now: i64) -> Result<When> {
+    fn read_at(&self, text: &str, now: i64, newest: impl FnOnce() -> Option<u64>) -> Result<When> {
         let text = text.trim();
         let wrong = || Error::Usage(format!("invalid time '{text}'; see 'fanlight log --help'"));
-        match when::parse(text, now, &self.zone).ok_or_else(wrong)? {
+        let newest = || self.unix(newest()?);
+        match when::parse(text, now, newest, &self.zone).ok_or_else(wrong)? {
             When::Unix(_) if !self.knows_dates() => Err(Error::message(
                 "the dates of this log are not known: give times as seconds since its boot, such \
                  as +12.5",
@@ -226,7 +228,7 @@ mod tests {
             let now = clock.unix(0).unwrap() + 86400 * SECOND;
             let micro = 123_456_000;
             for ns in [0u64, 59_000_000_000, 3_600_000_000_000, 86_399_000_000_000] {
-                let read = |text: String| match clock.read_at(&text, now).unwrap() {
+                let read = |text: String| match clock.read_at(&text, now, || None).unwrap() {
                     When::Unix(unix) => u64::try_from(unix - clock.unix(0).unwrap()).unwrap(),
                     time => panic!("{text}: {time:?}"),
                 };
@@ -246,8 +248,11 @@ mod tests {
     #[test]
     fn log_times_without_a_clock_are_since_boot_only() {
         let clock = Clock::new(None);
-        assert_eq!(clock.read("+1.5").unwrap(), When::SinceBoot(1_500_000_000));
-        assert!(clock.read("today").is_err());
+        assert_eq!(
+            clock.read("+1.5", || None).unwrap(),
+            When::SinceBoot(1_500_000_000)
+        );
+        assert!(clock.read("today", || None).is_err());
         assert!(clock.iso(0).is_none() && clock.ctime(0).is_none() && !clock.knows_dates());
     }
 
@@ -274,7 +279,7 @@ mod tests {
                 (clock.compact_utc(ns), 0),
             ] {
                 let text = text.unwrap();
-                let read = clock.read_at(&text, clock.unix(ns).unwrap());
+                let read = clock.read_at(&text, clock.unix(ns).unwrap(), || None);
                 let expected = i128::from(whole) * i128::from(SECOND) + unix;
                 let expected = i64::try_from(expected).unwrap();
                 assert_eq!(read.unwrap(), When::Unix(expected), "{text}");
@@ -286,7 +291,7 @@ mod tests {
     fn log_times_before_boot_are_before_all_records() {
         let clock = clock("UTC0");
         for text in ["1999-01-01", "2026-11-20 12:59:59", "@0"] {
-            let time = clock.read(text).unwrap();
+            let time = clock.read(text, || None).unwrap();
             assert_eq!(
                 clock.compare(0, time),
                 Some(std::cmp::Ordering::Greater),
@@ -312,13 +317,13 @@ mod tests {
             ["Fri Nov 20 13:01:39 2026", "Fri Nov 20 14:01:40 2026"]
         );
         // Half an hour into it, by either kind of time.
-        let time = clock.read("2026-11-20 13:30:00").unwrap();
+        let time = clock.read("2026-11-20 13:30:00", || None).unwrap();
         let compared = [99, 100].map(|s| clock.compare(s * second, time).unwrap());
         assert_eq!(
             compared,
             [std::cmp::Ordering::Less, std::cmp::Ordering::Greater]
         );
-        let time = clock.read("+99.5").unwrap();
+        let time = clock.read("+99.5", || None).unwrap();
         let compared = [99, 100].map(|s| clock.compare(s * second, time).unwrap());
         assert_eq!(
             compared,

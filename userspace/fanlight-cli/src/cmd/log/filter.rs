@@ -57,8 +57,9 @@ enum Pattern {
 }
 
 impl Filter {
-    pub fn new(filters: &Filters, clock: &Clock) -> Result<Self> {
-        let time = |text: Option<&str>| text.map(|text| clock.read(text)).transpose();
+    /// `newest` returns the time of the log's newest record, if it is wanted.
+    pub fn new(filters: &Filters, clock: &Clock, newest: impl Fn() -> Option<u64>) -> Result<Self> {
+        let time = |text: Option<&str>| text.map(|text| clock.read(text, &newest)).transpose();
         let grep = match &filters.grep {
             None => None,
             Some(text) if filters.fixed => Some(Pattern::Plain(text.to_owned())),

@@ -205,7 +205,7 @@ struct Printer<'a, W: Write> {
 impl<'a, W: Write> Printer<'a, W> {
     fn begin(&mut self, filters: &Filters, source: &'a Source) -> Result<()> {
         let clock = source.clock();
-        let filter = Filter::new(filters, &clock)?;
+        let filter = Filter::new(filters, &clock, || source.newest())?;
         if let (false, Some(text)) = (clock.knows_dates(), self.format.without_dates()) {
             eprintln!("fanlight: {text}");
         }

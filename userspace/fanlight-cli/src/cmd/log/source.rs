@@ -153,6 +153,16 @@ impl Source {
         self.boot_id.map(|boot| Cursor::of(boot, record))
     }
 
+    /// The time of the newest record; `None` if there is none, or it cannot be read.
+    pub fn newest(&self) -> Option<u64> {
+        let mut newest = None;
+        let read = self.each(Start::Oldest, |record| {
+            newest = newest.max(Some(record.ns));
+            Ok(())
+        });
+        newest.filter(|_| read.is_ok())
+    }
+
     /// Gives the records that there are now to `each`, from `start` on.
     pub fn each(
         &self,

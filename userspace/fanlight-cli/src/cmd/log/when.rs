@@ -25,8 +25,14 @@ pub enum When {
     Unix(i64),
 }
 
-/// Reads a time; `now` is in nanoseconds since 1970.
-pub fn parse(text: &str, now: i64, zone: &Zone) -> Option<When> {
+/// Reads a time; `now` is in nanoseconds since 1970. `newest` is called for a date without a year,
+/// and returns the date of the newest record: the clock of the machine may be behind it.
+pub fn parse(
+    text: &str,
+    now: i64,
+    newest: impl FnOnce() -> Option<i64>,
+    zone: &Zone,
+) -> Option<When> {
     if let Some(rest) = text.strip_prefix('+') {
         return match seconds(rest.trim()) {
             Some(ns) => Some(When::SinceBoot(ns)),
@@ -40,14 +46,20 @@ pub fn parse(text: &str, now: i64, zone: &Zone) -> Option<When> {
     if let Some(ago) = ago {
         return now.checked_sub(span(ago)?).map(When::Unix);
     }
-    let seconds = now.div_euclid(SECOND);
-    let today = (seconds + zone.offset(seconds)).div_euclid(86400);
+    let day_of = |ns: i64| {
+        let seconds = ns.div_euclid(SECOND);
+        (seconds + zone.offset(seconds)).div_euclid(86400)
+    };
+    let today = day_of(now);
     match text {
         "now" => Some(When::Unix(now)),
         "today" => at(zone, today, 0).map(When::Unix),
         "yesterday" => at(zone, today - 1, 0).map(When::Unix),
         "tomorrow" => at(zone, today + 1, 0).map(When::Unix),
-        _ => Date::read(text)?.unix(today, zone).map(When::Unix),
+        _ => {
+            let latest = || newest().map_or(today, |newest| today.max(day_of(newest)));
+            Date::read(text)?.unix(today, latest, zone).map(When::Unix)
+        }
     }
 }
 
@@ -169,18 +181,19 @@ impl Date {
         set(&mut self.time, time)
     }
 
-    /// Nanoseconds since 1970. What is missing of the day is today's.
-    fn unix(&self, today: i64, zone: &Zone) -> Option<i64> {
+    /// Nanoseconds since 1970. Without a day it is today; without a year, the last such day that is
+    /// not after the `latest` one.
+    fn unix(&self, today: i64, latest: impl FnOnce() -> i64, zone: &Zone) -> Option<i64> {
         let day = match (self.year, self.month, self.day) {
             (None, None, None) => {
                 self.time?;
                 today
             }
             (Some(year), Some(month), Some(day)) => checked_days(year, month, day)?,
-            // The last such day that is not in the future.
             (None, Some(month), Some(day)) => {
-                let year = civil(today).0;
-                let this = checked_days(year, month, day).filter(|day| *day <= today);
+                let latest = latest();
+                let year = civil(latest).0;
+                let this = checked_days(year, month, day).filter(|day| *day <= latest);
                 // A leap day may be that of eight years before.
                 let earlier = || (1..=8).find_map(|n| checked_days(year - n, month, day));
                 this.or_else(earlier)?
@@ -363,17 +376,49 @@ mod tests {
             ("2026-11-20  14:20", -40.0),
         ] {
             let expected = When::Unix(now() + (minutes * MINUTE as f64) as i64);
-            assert_eq!(parse(text, now(), &berlin()), Some(expected), "{text}");
+            let read = parse(text, now(), || None, &berlin());
+            assert_eq!(read, Some(expected), "{text}");
         }
         assert_eq!(
-            parse("+12.5", now(), &berlin()),
+            parse("+12.5", now(), || None, &berlin()),
             Some(When::SinceBoot(12_500_000_000))
         );
         // The last 21 November that has been.
         assert_eq!(
-            parse("Nov 21 00:00 UTC", now(), &berlin()),
+            parse("Nov 21 00:00 UTC", now(), || None, &berlin()),
             Some(When::Unix(days(2025, 11, 21) * 86400 * SECOND))
         );
+    }
+
+    #[test]
+    fn log_since_without_a_year_means_the_last_such_day_of_the_log() {
+        // A machine without a clock of its own begins at the same date each time.
+        let reset = days(2026, 1, 1) * 86400 * SECOND;
+        for (newest, text, year) in [
+            (Some(now()), "Nov20 13:01", 2026),
+            (Some(now()), "Nov21 13:01", 2025),
+            (Some(now()), "Jan 1", 2026),
+            (None, "Nov20 13:01", 2025),
+            // A log from before now changes nothing.
+            (Some(reset - SECOND), "Nov20 13:01", 2025),
+            (Some(reset - SECOND), "Jan 1", 2026),
+        ] {
+            let read = parse(text, reset, || newest, &Zone::utc());
+            let Some(When::Unix(unix)) = read else {
+                panic!("{text}: {read:?}");
+            };
+            assert_eq!(civil(unix.div_euclid(86400 * SECOND)).0, year, "{text}");
+        }
+        // Only what has no year asks.
+        for text in [
+            "2026-11-20",
+            "13:01",
+            "today",
+            "-5min",
+            "Fri Nov 20 13:01:00 2026",
+        ] {
+            assert!(parse(text, reset, || panic!("{text}"), &Zone::utc()).is_some());
+        }
     }
 
     #[test]
@@ -405,7 +450,7 @@ mod tests {
             "2026-11-20é",
             "T",
         ] {
-            assert_eq!(parse(text, now(), &berlin()), None, "{text}");
+            assert_eq!(parse(text, now(), || None, &berlin()), None, "{text}");
         }
     }
 }

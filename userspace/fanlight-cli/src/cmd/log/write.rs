@@ -94,17 +94,15 @@ fn lines(
     let mut line = Vec::new();
     let (mut all, mut failed) = (0u64, 0u64);
     loop {
-        line.clear();
-        let read = input
-            .by_ref()
-            .take(LINE_MAX)
-            .read_until(b'\n', &mut line)
+        let part = part(input, &mut line)
             .map_err(|error| Error::message(format!("cannot read stdin: {error}")))?;
-        if read == 0 {
+        let Some(part) = part else {
             break;
-        }
+        };
         all += 1;
-        match write(line.strip_suffix(b"\n").unwrap_or(&line)) {
+        let written = write(&line[..part]);
+        line.drain(..part);
+        match written {
             Ok(()) => {}
             Err(error) if error.is_gone() => return Err(error.into()),
             Err(error) => {
@@ -124,7 +122,48 @@ fn lines(
 
 /// Bytes of a line that are written at once. What is longer is a line of its own, so that one
 /// without an end does not fill the memory.
-const LINE_MAX: u64 = 64 << 10;
+const LINE_MAX: usize = 64 << 10;
+
+/// Reads a line, or as much of it as is written at once, behind what `line` has of it already.
+/// Returns how much of `line` that is; the rest is the beginning of what comes next. `None`: there
+/// is nothing more.
+fn part(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<usize>> {
+    let room = LINE_MAX - line.len();
+    let read = input.by_ref().take(room as u64).read_until(b'\n', line)?;
+    if read == 0 && line.is_empty() {
+        return Ok(None);
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+        return Ok(Some(line.len()));
+    }
+    if line.len() < LINE_MAX {
+        return Ok(Some(line.len()));
+    }
+    // A line may end right here, which only the next byte tells.
+    match input.fill_buf()?.first() {
+        None => Ok(Some(line.len())),
+        Some(b'\n') => {
+            input.consume(1);
+            Ok(Some(line.len()))
+        }
+        Some(_) => Ok(Some(whole_characters(line))),
+    }
+}
+
+/// How many bytes are before a character at the end that is not whole.
+fn whole_characters(text: &[u8]) -> usize {
+    let tail = text.len().saturating_sub(3);
+    let begun = text[tail..].iter().rposition(|byte| *byte >= 0xc0);
+    match begun.map(|at| tail + at) {
+        Some(at) => match std::str::from_utf8(&text[at..]) {
+            // It could go on as a character.
+            Err(error) if error.error_len().is_none() && error.valid_up_to() == 0 => at,
+            _ => text.len(),
+        },
+        None => text.len(),
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -132,14 +171,61 @@ mod tests {
 
     #[test]
     fn log_write_takes_a_line_without_an_end_in_parts() {
-        let mut input = io::BufReader::new(io::repeat(b'x').take(LINE_MAX * 5 / 2));
+        let mut input = io::BufReader::new(io::repeat(b'x').take(LINE_MAX as u64 * 5 / 2));
         let mut lens = Vec::new();
         lines(&mut input, |line| {
-            lens.push(line.len() as u64);
+            lens.push(line.len());
             Ok(())
         })
         .unwrap();
         assert_eq!(lens, [LINE_MAX, LINE_MAX, LINE_MAX / 2]);
+    }
+
+    /// What is written of an input that comes in pieces of a size.
+    fn parts(input: &[u8], capacity: usize) -> Vec<Vec<u8>> {
+        let mut parts = Vec::new();
+        lines(&mut io::BufReader::with_capacity(capacity, input), |line| {
+            parts.push(line.to_vec());
+            Ok(())
+        })
+        .unwrap();
+        parts
+    }
+
+    #[test]
+    fn log_write_of_a_line_that_just_fits_makes_no_empty_record() {
+        for extra in [-1, 0, 1] {
+            let line = "x".repeat(LINE_MAX.checked_add_signed(extra).unwrap());
+            for (end, more) in [("", 0), ("\n", 0), ("\n\n", 1), ("\nlast", 1)] {
+                let input = format!("{line}{end}");
+                let pieces = 1 + usize::from(extra == 1);
+                for capacity in [1000, LINE_MAX, LINE_MAX + 1, 4 * LINE_MAX] {
+                    let parts = parts(input.as_bytes(), capacity);
+                    assert_eq!(parts.len(), pieces + more, "{extra} {end:?} {capacity}");
+                    assert_eq!(parts[..pieces].concat(), line.as_bytes());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn log_write_divides_no_character_of_a_long_line() {
+        for character in ["\u{e4}", "\u{20ac}", "\u{1f600}"] {
+            for before in 0..4 {
+                let text = "x".repeat(before) + &character.repeat(LINE_MAX);
+                let parts = parts(text.as_bytes(), 1000);
+                let mut all = String::new();
+                for part in &parts {
+                    all.push_str(std::str::from_utf8(part).expect("whole characters"));
+                }
+                assert_eq!(all, text);
+            }
+        }
+        // What is no character is divided anywhere, and comes whole.
+        for byte in [0x80, 0xc3, 0xff] {
+            let bytes = vec![byte; 3 * LINE_MAX];
+            assert_eq!(parts(&bytes, 1000).concat(), bytes);
+        }
     }
 
     #[test]
