@@ -76,12 +76,14 @@ fn cli_list_shows_every_window() {
         .lines()
         .find(|line| line.starts_with(&FB.path()))
         .unwrap();
+    // The column is empty where no display shows it.
+    let scanout = crate::board::scanout_name().replace("none", "");
     for word in [
         "framebuffer",
         "carveout",
         "writecombine",
         "1024x600",
-        crate::board::scanout_name(),
+        &scanout,
     ] {
         assert!(fb.contains(word), "no {word:?} in {fb:?}");
     }

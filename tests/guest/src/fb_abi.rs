@@ -300,10 +300,15 @@ fn fb_pan_of_a_single_page_goes_nowhere() {
 
 fn fb_blank_clamps_levels_that_fbdev_does_not_have() {
     let fb = FB.open();
+    let answer = if board::scanout() == uapi::SCANOUT_NONE {
+        Err(Errno::EINVAL)
+    } else {
+        Ok(0)
+    };
     for level in [1, 2, 3, 4, 5, 99, usize::MAX, 0] {
         assert_eq!(
             sys::ioctl_at(fb.raw(), fbdev::BLANK, level),
-            Ok(0),
+            answer,
             "level {level}"
         );
     }

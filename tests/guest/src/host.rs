@@ -8,7 +8,9 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 
+use crate::board;
 use crate::skip;
+use crate::uapi;
 
 /// The answer to a request without its `ok`. Without a host, the test is skipped.
 pub fn ask(request: &str) -> String {
@@ -42,6 +44,9 @@ pub struct Screen {
 
 /// Has the host capture the screen; it keeps the picture under this name.
 pub fn screen(name: &str) -> Screen {
+    if board::scanout() == uapi::SCANOUT_NONE {
+        skip!("no display shows the framebuffer of this board");
+    }
     let reply = ask(&format!("screen {name}"));
     let words: Vec<&str> = reply.split_whitespace().collect();
     let [width, height, crc] = words[..] else {
