@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# Checks what it is asked for, prepares the toolchain image, and runs mk/build.mk in it (or on this machine, with
-# SDK=none).
+# Checks what it is asked for, prepares the toolchain image, and runs mk/build.mk in it (or on this
+# machine, with SDK=none).
 
 comma := ,
 # A board is a directory that describes a machine.
@@ -33,7 +33,8 @@ others := SDK ENGINE CROSS HOST_DEPS FANLIGHT_CACHE DISPLAY FILE DEV FORCE YES
 export SDK_MOUNT := $(BUILDROOT) $(BUILDROOT_EXTRA) $(OVERLAY) $(subst $(comma), ,$(DT)) $(if $(SCREEN),$(dir $(SCREEN)))
 export $(settings) FANLIGHT_CACHE SDK ENGINE
 
-# A setting with a typing error would do nothing; a target with one would be missed when all others are done.
+# A setting with a typing error would do nothing; a target with one would be missed when all others
+# are done.
 unknown := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(filter-out $(settings) $(others),$(name))))
 ifneq ($(strip $(unknown)),)
 $(error no setting "$(firstword $(unknown))": choose one of $(settings) $(others))
@@ -60,9 +61,10 @@ endif
 # The guest's shell expands what CMD says, not make.
 override CMD := $(value CMD)
 
-# DISPLAY is X's variable, too: in the environment of a desktop it is ":0" or so. Only gtk, vnc and none are meant for us;
-# without one of them a desktop has a display that can be looked at by a viewer, or by QEMU's window where QEMU runs here
-# and has one. What X needs is in the environment that make was called with.
+# DISPLAY is X's variable, too: in the environment of a desktop it is ":0" or so. Only gtk, vnc and
+# none are meant for us; without one of them a desktop has a display that can be looked at by a
+# viewer, or by QEMU's window where QEMU runs here and has one. What X needs is in the environment
+# that make was called with.
 displays := gtk vnc none
 ifneq ($(filter command,$(origin DISPLAY)),)
 ifeq ($(filter $(displays),$(DISPLAY)),)
@@ -152,7 +154,8 @@ endif
 sdk-image:
 	@mk/sdk --ensure
 
-# Where the host has cargo, user space is built through cross, as a Rust developer would; else by the image's own cargo.
+# Where the host has cargo, user space is built through cross, as a Rust developer would; else by
+# the image's own cargo.
 CROSS ?= $(if $(filter none,$(SDK)),no,$(if $(shell command -v cargo),yes,no))
 ifeq ($(CROSS),yes)
 export USERSPACE := cross

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# The benchmarks. Part of mk/build.mk; `bench` is run with KERNEL_BENCH=1, which chooses the kernel that has every peer.
+# The benchmarks. Part of mk/build.mk; `bench` is run with KERNEL_BENCH=1, which chooses the kernel
+# that has every peer.
 
 bench-module := build/$(flavour)/fanlight_bench.ko
 bench-report := $(CARGO_TARGET_DIR)/debug/fanlight-bench-report

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# The build itself, run by the Makefile where the tools are. Results and logs go to build/, everything that is worth
-# keeping longer to the cache. Steps that depend on nothing of each other run at the same time.
+# The build itself, run by the Makefile where the tools are. Results and logs go to build/,
+# everything that is worth keeping longer to the cache. Steps that depend on nothing of each other
+# run at the same time.
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
@@ -14,7 +15,8 @@ export BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT FANLIGHT_CACHE
 
 step := mk/step
 logs := build/log
-# `make test` may have several boards. What is built here is for the first; see `media` for the others.
+# `make test` may have several boards. What is built here is for the first; see `media` for the
+# others.
 boards := $(subst $(comma), ,$(BOARD))
 board := $(firstword $(boards))
 # What depends on the kernel lives under the kernel's name: version, board and variants.
@@ -93,8 +95,8 @@ boot = $(runner) $(1) $(foreach board,$(boards),--board $(board) $(call media-of
 	$(if $(ICOUNT),--icount) $(call option,--timeout,$(TIMEOUT)) $(call option,--loglevel,$(LOGLEVEL)) \
 	$(call option,--files,$(OVERLAY)) $(addprefix --dt ,$(subst $(comma), ,$(DT))) $(if $(APPEND),--append "$$APPEND") --results build/$(2)
 
-# One build at a time in this tree; any number of machines may run from what it made. The boards follow each other: the
-# kernel of each takes all processors.
+# One build at a time in this tree; any number of machines may run from what it made. The boards
+# follow each other: the kernel of each takes all processors.
 ready = mkdir -p build && { flock -n build/lock true || echo "fanlight: another build is at work in this tree: waiting for it" >&2; } && \
 	flock build/lock sh -ec 'for board in $(boards); do $(MAKE) -f mk/build.mk BOARD=$$board media; done'
 

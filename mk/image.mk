@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# What boots: the quick image, or with IMAGE=buildroot the one that Buildroot makes; and the making of that one.
+# What boots: the quick image, or with IMAGE=buildroot the one that Buildroot makes; and the making
+# of that one.
 
 .PHONY: image crates
 crates:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# What only tests use, for the quick image's /lib/fanlight-test: a kernel module, and device trees that are applied to
-# the running system; the examples of the library; and C programs: ours that uses nothing but the ABI's header, and the
-# kernel's own test of maps like ours. Part of mk/build.mk.
+# What only tests use, for the quick image's /lib/fanlight-test: a kernel module, and device trees
+# that are applied to the running system; the examples of the library; and C programs: ours that
+# uses nothing but the ABI's header, and the kernel's own test of maps like ours. Part of
+# mk/build.mk.
 
 test-module := build/$(flavour)/fanlight_test.ko
 test-files := $(test-module) build/$(flavour)/runtime.dtbo $(examples) build/userspace/examples/read_log

@@ -10,8 +10,9 @@ section() {
 	sed -n "/^\\[$1\\]/,/^\\[/{/^[[#]/!p}" "$here/packages"
 }
 
-# The mirror is the one the base image already uses. armhf comes from the release itself only: mirrors of the other
-# suites often lack it, and multi-arch packages must have one version on both architectures.
+# The mirror is the one the base image already uses. armhf comes from the release itself only:
+# mirrors of the other suites often lack it, and multi-arch packages must have one version on both
+# architectures.
 mirror=$(apt-get --print-uris update | sed -n "s|^'\(.*\)/dists/trixie/.*|\1|p" | head -n 1)
 [ -n "$mirror" ] || { echo "setup: the base image names no mirror with Debian trixie" >&2; exit 1; }
 key=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -21,7 +22,8 @@ deb [arch=amd64,armhf signed-by=$key] $mirror trixie main
 deb [arch=amd64 signed-by=$key] $mirror trixie-backports main
 deb-src [signed-by=$key] $mirror trixie main
 END
-# The package files stay in the cache until the image is whole, so that a failed attempt need not fetch them again.
+# The package files stay in the cache until the image is whole, so that a failed attempt need not
+# fetch them again.
 rm -f /etc/apt/apt.conf.d/docker-clean
 cat > /etc/apt/apt.conf.d/90fanlight <<END
 Acquire::Languages "none";

@@ -429,7 +429,8 @@ impl Intake {
 /// The number of the oldest message that printk has, as far as it can be known before a console
 /// sees it.
 fn oldest_message() -> u64 {
-    // The dumper does not find what `dmesg -C` has cleared. printk's buffer does not hold that many.
+    // The dumper does not find what `dmesg -C` has cleared. printk's buffer does not hold that
+    // many.
     let range = kmsg_range();
     if range.cleared != 0 {
         return range.next.saturating_sub(1 << 30);

@@ -2,9 +2,9 @@
 
 //! The atomic words of the ring, over `core::sync::atomic`.
 //!
-//! The kernel driver replaces this file with `driver/sys/atomic.rs`, which has the same items. For the
-//! model checker, the atomics are those of `atomic_loom.rs`. Nothing here blocks, and all of it may be
-//! called in any context.
+//! The kernel driver replaces this file with `driver/sys/atomic.rs`, which has the same items. For
+//! the model checker, the atomics are those of `atomic_loom.rs`. Nothing here blocks, and all of it
+//! may be called in any context.
 
 #![forbid(unsafe_code)]
 

@@ -2,8 +2,9 @@
 
 //! What `atomic.rs` takes from `core::sync::atomic`, for the model checker.
 //!
-//! loom tries every value that a load may return, which takes too long for records of eight words. A
-//! model therefore chooses which words loom watches. The others are those of the standard library.
+//! loom tries every value that a load may return, which takes too long for records of eight words.
+//! A model therefore chooses which words loom watches. The others are those of the standard
+//! library.
 
 #![forbid(unsafe_code)]
 

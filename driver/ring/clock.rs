@@ -195,8 +195,8 @@ impl Clocks {
 
     /// Adds an entry, in place of one with the same time. The order of calls does not matter.
     ///
-    /// If the list is full, the two neighbours whose offsets differ least become one, so that as few
-    /// dates as possible change by as little as possible.
+    /// If the list is full, the two neighbours whose offsets differ least become one, so that as
+    /// few dates as possible change by as little as possible.
     pub fn insert(&self, ns: u64, offset: i64) {
         self.change(|| {
             let used = self.used();
@@ -358,8 +358,8 @@ impl Keeper {
         let least = best.low.saturating_sub_unsigned(DRIFT_NS);
         let most = best.high.saturating_add_unsigned(DRIFT_NS);
         if last < least || most < last {
-            // The next whole microsecond, as printk's times are: no record that there is gets another
-            // date.
+            // The next whole microsecond, as printk's times are: no record that there is gets
+            // another date.
             let micros = divide::<1000>(best.ns).0.wrapping_add(1);
             clocks.insert(micros.wrapping_mul(1000), measured);
         }

@@ -84,7 +84,8 @@ pub(crate) fn dumped(seq: u64, buffer: &mut [u8]) -> Option<(u64, usize)> {
     usize::try_from(len).ok().map(|len| (found, len))
 }
 
-/// How many bytes all of message `seq` takes in that form. `None`: printk does not have it any more.
+/// How many bytes all of message `seq` takes in that form. `None`: printk does not have it any
+/// more.
 ///
 /// Safe in any context.
 pub(crate) fn dumped_size(seq: u64) -> Option<usize> {

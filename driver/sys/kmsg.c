@@ -165,8 +165,8 @@ void fanlight_console_start(struct fanlight_console *fc)
 	 * exchange, so an emergency that is printing right now does not undo this.
 	 *
 	 * printk goes on with its oldest message if that of the position is gone. The position has
-	 * 32 bits only, and has to be within 2^31 messages of that one, or it would be taken for one
-	 * that is still to come: __ulseq_to_u64seq().
+	 * 32 bits only, and has to be within 2^31 messages of that one, or it would be taken for
+	 * one that is still to come: __ulseq_to_u64seq().
 	 */
 	fanlight_kmsg_range(&cleared, &next);
 	scoped_guard(mutex, &fc->lock) {
@@ -179,7 +179,7 @@ void fanlight_console_start(struct fanlight_console *fc)
 
 void fanlight_console_look(struct fanlight_console *fc)
 {
-	/* Whoever has the lock may hang on another processor, and unlocks by telling this itself. */
+	/* Who has the lock may hang on another processor, and else tells this when it unlocks. */
 	if (!mutex_trylock(&fc->lock))
 		return;
 	fanlight_console_tell_passed(fc, false);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Prints what a window says of itself. Uses nothing of the project but the UAPI header, as any C program could:
+ * Prints what a window says of itself. Uses nothing of the project but the UAPI header, as any C
+ * program could:
  *
  *	cc -std=c89 -pedantic -I driver/uapi -o fanlight-uapi tests/c/fanlight-uapi.c
  *
- * It compiles as C++ as well. The test `window_info_from_a_c_program_that_knows_only_the_header` runs it in the guest.
+ * It compiles as C++ as well. The test `window_info_from_a_c_program_that_knows_only_the_header`
+ * runs it in the guest.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -11,8 +11,8 @@
 //! - `stack`: how much of its kernel stack the process has used since it wrote to the file, see
 //!   [`stack`];
 //! - `overlay`, `overlay-remove`: device-tree overlays, see [`overlay`];
-//! - `flood`, `printk`, `cont`, `hang`, `stall`, `oops`, `sysrq`, `counts`: records and messages from every context,
-//!   see [`flood`].
+//! - `flood`, `printk`, `cont`, `hang`, `stall`, `oops`, `sysrq`, `counts`: records and messages
+//!   from every context, see [`flood`].
 
 mod access;
 mod flood;

@@ -13,7 +13,8 @@ install -D -m 0644 "$common/rootfs/root/picture.png" "$target/root/picture.png"
 install -D -m 0755 "$common/rootfs/etc/mdev/fanlight" "$target/etc/mdev/fanlight"
 mkdir -p "$target/data"
 
-# The rules of the quick image; the first rule that fits a node counts, so they come before BusyBox's.
+# The rules of the quick image; the first rule that fits a node counts, so they come before
+# BusyBox's.
 rules=$(grep '^fanlight' "$common/rootfs/etc/mdev.conf")
 sed -i '/^fanlight/d' "$target/etc/mdev.conf"
 printf '%s\n' "$rules" | cat - "$target/etc/mdev.conf" >"$target/etc/mdev.conf.new"

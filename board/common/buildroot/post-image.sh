@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# Buildroot runs this when everything else is made: post-image.sh BINARIES_DIR BOARD. Puts the disk's image together.
+# Buildroot runs this when everything else is made: post-image.sh BINARIES_DIR BOARD. Puts the
+# disk's image together.
 set -eu
 binaries=$1 board=$2
 config=$(cd "$(dirname "$0")/../../$board" && pwd)/genimage.cfg

@@ -15,8 +15,8 @@
 //! ```
 //!
 //! Between the records there are clock entries, which say how far the wall clock is from the clock
-//! of the records: one at the beginning of the block, and one whenever that has changed. They are 24
-//! bytes long, as no record is:
+//! of the records: one at the beginning of the block, and one whenever that has changed. They are
+//! 24 bytes long, as no record is:
 //!
 //! | words | contents |
 //! |-------|-----------------------------------------------------------------------------------|

@@ -252,7 +252,8 @@ fn board_bind_and_unbind_200_times_leaks_nothing() {
     cycle(20);
     let before = available();
     cycle(200);
-    // An instance holds more than 3 MiB of kernel pages: leaking even a hundredth of it 200 times would be 6 MiB.
+    // An instance holds more than 3 MiB of kernel pages: leaking even a hundredth of it 200 times
+    // would be 6 MiB.
     let lost = before - available();
     assert!(lost < 4096, "{lost} KiB are gone");
 }

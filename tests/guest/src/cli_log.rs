@@ -56,7 +56,8 @@ fn cli_log_prints_every_message_in_order() {
     let printed = run("fanlight", &["log", "-d", "0"]).success().text();
     let mut lines = printed.lines();
     for text in &expected {
-        // What is between quotes of the kernel stays one line each; odd bytes are escaped, so compare what is plain.
+        // What is between quotes of the kernel stays one line each; odd bytes are escaped, so
+        // compare what is plain.
         let first = text.lines().next().unwrap_or("");
         if first
             .bytes()

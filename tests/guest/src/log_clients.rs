@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Programs that read /dev/kmsg, nobody here wrote and nothing was changed in, on our log in its place.
+//! Programs that read /dev/kmsg, nobody here wrote and nothing was changed in, on our log in its
+//! place.
 
 use std::time::Duration;
 
@@ -61,7 +62,8 @@ fn log_client_dmesg_follows_our_log() {
     follower.until(&hello);
 }
 
-/// rsyslog takes O_NONBLOCK off again after it has opened the file, and copies what it reads into 1024 bytes.
+/// rsyslog takes O_NONBLOCK off again after it has opened the file, and copies what it reads into
+/// 1024 bytes.
 fn log_client_rsyslog_takes_every_record_in_order() {
     needs("rsyslogd");
     let config = "/tmp/rsyslog.conf";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Records and messages from every context of the kernel (row 23), by the test module: tasks, soft and hard interrupts on
-//! top of them, raw spinlocks held, NMIs (as if), on all processors at once.
+//! Records and messages from every context of the kernel (row 23), by the test module: tasks, soft
+//! and hard interrupts on top of them, raw spinlocks held, NMIs (as if), on all processors at once.
 
 use std::fs;
 use std::time::Duration;
@@ -96,7 +96,8 @@ fn log_flood_arrives_while_processors_go_and_come_back() {
     }
 }
 
-/// A flood on every processor, under four readers of different ways and speeds. Returns how many records were written.
+/// A flood on every processor, under four readers of different ways and speeds. Returns how many
+/// records were written.
 fn flood(module: &TestModule, spec: &'static Spec, each: usize) -> u64 {
     let witnesses = Witnesses::start(spec, "contexts");
     let before = (stats(spec.open().raw()), module.counts());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Readers of different speed against a flood (rows 22 and 23): delivered and lost are all that was written, for each,
-//! and nothing that is delivered is torn.
+//! Readers of different speed against a flood (rows 22 and 23): delivered and lost are all that was
+//! written, for each, and nothing that is delivered is torn.
 
 use std::time::Duration;
 
@@ -90,7 +90,8 @@ fn log_flood_of_a_small_ring_never_gives_a_torn_record() {
 
 /// Whether a child still runs.
 fn alive(child: &Child) -> bool {
-    // SAFETY: all zero is a valid siginfo, and the kernel fills it in; the child is left to be waited for.
+    // SAFETY: all zero is a valid siginfo, and the kernel fills it in; the child is left to be
+    // waited for.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
         let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;

@@ -100,7 +100,8 @@ fn both() -> (Vec<String>, Vec<String>) {
     )
 }
 
-/// Whether it was written to the log's node; what programs write to /dev/kmsg comes through the kernel.
+/// Whether it was written to the log's node; what programs write to /dev/kmsg comes through the
+/// kernel.
 fn from_write(record: &crate::log::Record) -> bool {
     record.is_user()
 }
@@ -152,7 +153,8 @@ fn log_map_numbers_step_by_one() {
                 .expect("ascending numbers")
         })
         .sum();
-    // Where one lane has been overwritten and the other one has not, numbers are missing in between.
+    // Where one lane has been overwritten and the other one has not, numbers are missing in
+    // between.
     let stats = stats(LOG.open().raw());
     assert!(
         missing <= stats.overwritten + stats.kernel_missed,

@@ -138,7 +138,8 @@ fn log_rights_restricted_users_read_what_users_wrote() {
 }
 
 fn log_rights_of_a_passed_descriptor_do_not_grow() {
-    // As for /dev/kmsg, open() decides: what root has opened may be mapped by whom root passes it to.
+    // As for /dev/kmsg, open() decides: what root has opened may be mapped by whom root passes it
+    // to.
     let log = LOG.open_with(O_RDONLY);
     let restricted = Restricted::set("1");
     as_nobody(|| {

@@ -62,7 +62,8 @@ fn same_in_both(message: &str) {
         .find(|record| record.is_user())
         .expect("a record")
         .as_kmsg();
-    // As it is, without a newline; then one line more, for the kernel keeps a message back that has none.
+    // As it is, without a newline; then one line more, for the kernel keeps a message back that has
+    // none.
     assert_eq!(
         sys::write(kernel_fd.as_raw_fd(), message.as_bytes()),
         Ok(message.len())

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tests that run in the booted guest, as root, against the driver's public ABI.
 //!
-//! They don't go through the `fanlight` library: what they know of the ABI is in [`uapi`], as the C header has it.
-//! Every test runs in a process of its own with a time limit, so that one which dies or hangs fails alone.
-//! The output is KTAP, version 1; the exit status is 0 only if nothing failed.
+//! They don't go through the `fanlight` library: what they know of the ABI is in [`uapi`], as the C
+//! header has it. Every test runs in a process of its own with a time limit, so that one which dies
+//! or hangs fails alone. The output is KTAP, version 1; the exit status is 0 only if nothing
+//! failed.
 
 mod harness;
 mod host;
@@ -189,7 +190,8 @@ fn main() {
         chosen.iter().for_each(|test| println!("{}", test.name));
         stages::run(&staged, &options).unwrap_or(0)
     } else {
-        // A boot has tests of one kind or the other: what a test in stages resets would take the others along.
+        // A boot has tests of one kind or the other: what a test in stages resets would take the
+        // others along.
         stages::run(&staged, &options).unwrap_or_else(|| harness::run(&chosen, &options))
     };
     std::process::exit(status);

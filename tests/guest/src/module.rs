@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The test module, tests/module: page-table entries, records from every context, and overlays of the live tree.
+//! The test module, tests/module: page-table entries, records from every context, and overlays of
+//! the live tree.
 
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,15 +14,16 @@ const DIRECTORY: &str = "/lib/fanlight-test";
 const FILES: &str = "/sys/kernel/debug/fanlight_test";
 pub const NAME: &str = "fanlight_test";
 
-/// The module is loaded as long as this lives. It uses the driver, which can't be removed meanwhile.
+/// The module is loaded as long as this lives. It uses the driver, which can't be removed
+/// meanwhile.
 pub struct TestModule {
     pte: OwnedFd,
     kernel_ptes: OwnedFd,
 }
 
 impl TestModule {
-    /// As [`TestModule::load`], for tests that apply an overlay. Whether they are skipped is asked first: a skip ends the
-    /// process, and would leave the module.
+    /// As [`TestModule::load`], for tests that apply an overlay. Whether they are skipped is asked
+    /// first: a skip ends the process, and would leave the module.
     pub fn load_for_overlays() -> Self {
         dev::CARVE_WC.needed();
         Self::load()

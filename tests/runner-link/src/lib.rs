@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The frames on the control channel between the runner and the guest, and what both look for in the
-//! kernel's log.
+//! The frames on the control channel between the runner and the guest, and what both look for in
+//! the kernel's log.
 //!
 //! A frame is a kind (one byte), the length of its payload (four bytes, little-endian) and the
 //! payload. The guest opens with [`Kind::Hello`], after every boot; the runner answers with

@@ -8,10 +8,10 @@
 //!      [slow=yes] [data=yes]
 //! ```
 //!
-//! Which boots a board joins is in its machine description. With `data=yes`, a boot has the disk that `--data` names; the others have a blank one.
-//! `loglevel` is the console's: 8 unless a boot has another one, so that the console's file has
-//! every message. `append` adds a word to the kernel's command line, and may be given several
-//! times.
+//! Which boots a board joins is in its machine description. With `data=yes`, a boot has the disk
+//! that `--data` names; the others have a blank one. `loglevel` is the console's: 8 unless a boot
+//! has another one, so that the console's file has every message. `append` adds a word to the
+//! kernel's command line, and may be given several times.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

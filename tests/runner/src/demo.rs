@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The demonstration: what the guest shows on its screen must be what its tools say, pixel by pixel.
+//! The demonstration: what the guest shows on its screen must be what its tools say, pixel by
+//! pixel.
 
 use std::fs;
 use std::io::{self, Write};

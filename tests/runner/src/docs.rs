@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The documents, tried: every command and every device tree in README.md, CONTRIBUTING.md and docs/
-//! is executed, so that none of them can go stale.
+//! The documents, tried: every command and every device tree in README.md, CONTRIBUTING.md and
+//! docs/ is executed, so that none of them can go stale.
 //!
 //! - [`blocks`]: what a page has;
 //! - [`host`]: commands for the host (`sh`);

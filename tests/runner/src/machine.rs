@@ -91,7 +91,8 @@ pub enum Wiring<'a> {
 /// The signature of the disks' images, which names their partitions whatever the disk is called.
 const SIGNATURE: &str = "66616e6c";
 
-/// Bytes of the disk that a guest without one of its own gets. Not one of them is allocated until it is written.
+/// Bytes of the disk that a guest without one of its own gets. Not one of them is allocated until
+/// it is written.
 const BLANK: u64 = 64 << 20;
 
 /// What a guest's root is made from.
@@ -102,8 +103,8 @@ pub enum Media {
 }
 
 impl Media {
-    /// What the options ask for, made in `scratch`. A disk is a copy: the guest may write to it, and a card's size must be a
-    /// power of two.
+    /// What the options ask for, made in `scratch`. A disk is a copy: the guest may write to it,
+    /// and a card's size must be a power of two.
     pub fn new(options: &Options, scratch: &Path) -> io::Result<Self> {
         let Some(image) = &options.target.disk else {
             if let Some(data) = &options.data {
@@ -148,7 +149,8 @@ impl Machine {
         }
         qemu.arg("-kernel").arg(&options.target.kernel);
         qemu.arg("-dtb").arg(tree);
-        // Before the wires: Linux numbers virtio devices from the last one, and the channel's name has the number.
+        // Before the wires: Linux numbers virtio devices from the last one, and the channel's name
+        // has the number.
         let mut root = String::new();
         let mut disk = |path: &str| {
             qemu.args(self.disk.iter().map(|option| option.replace('@', path)));

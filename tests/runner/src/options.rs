@@ -83,8 +83,8 @@ impl Options {
         options
     }
 
-    /// Reads `--name value` pairs; everything after `--` is the command. `--kernel` and the like are
-    /// of the board that was named before them.
+    /// Reads `--name value` pairs; everything after `--` is the command. `--kernel` and the like
+    /// are of the board that was named before them.
     pub fn read(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             target: Target::new(USUAL)?,

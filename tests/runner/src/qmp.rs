@@ -15,7 +15,8 @@ pub struct Qmp {
 }
 
 impl Qmp {
-    /// Shakes hands. Names of events (`RESET`, `SHUTDOWN`, …) go to `on_event` from a thread of its own.
+    /// Shakes hands. Names of events (`RESET`, `SHUTDOWN`, …) go to `on_event` from a thread of its
+    /// own.
     pub fn new(stream: UnixStream, on_event: impl Fn(String) + Send + 'static) -> io::Result<Self> {
         let reader = BufReader::new(stream.try_clone()?);
         let (sender, replies) = channel();

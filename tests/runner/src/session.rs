@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One QEMU from start to end: hands the command over, answers the guest's requests, and judges how it went.
+//! One QEMU from start to end: hands the command over, answers the guest's requests, and judges how
+//! it went.
 //!
-//! The machine may be reset while it runs, as often as the guest says beforehand; memory survives, and the command is
-//! run again with the next stage's number.
+//! The machine may be reset while it runs, as often as the guest says beforehand; memory survives,
+//! and the command is run again with the next stage's number.
 
 use std::fs;
 use std::io::{self, Read};
@@ -46,7 +47,8 @@ enum Event {
     Reset,
 }
 
-/// Boots the machine, runs the command in it, and powers it off. Errors are of this side: QEMU missing, a bad overlay.
+/// Boots the machine, runs the command in it, and powers it off. Errors are of this side: QEMU
+/// missing, a bad overlay.
 pub fn run_session(
     options: &Options,
     environment: &[(&str, &str)],
@@ -159,7 +161,8 @@ impl Session<'_> {
             match event {
                 Event::Console(bytes) => {
                     for line in self.console.push(&bytes) {
-                        // The guest's last words: everything that the kernel said before has arrived.
+                        // The guest's last words: everything that the kernel said before has
+                        // arrived.
                         if line.contains(&self.last_words()) && status.is_some() {
                             return status.flatten();
                         }

@@ -311,7 +311,8 @@ fn guest(tally: &mut Tally, boot: &Boot, common: &Options) -> io::Result<()> {
         "board_{}_{name}_clean",
         options.target.machine.name.replace('-', "_")
     );
-    // The boot itself is a test: the kernel had nothing to complain about, and every test came to an end.
+    // The boot itself is a test: the kernel had nothing to complain about, and every test came to
+    // an end.
     if !trouble.is_empty() {
         trouble.push(format!(
             "console: {}",

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest's end of the control channel.
 //!
-//! `ask-host --serve DEVICE` is started by the quick image's init: it asks the runner for the job, runs it, and passes the
-//! command's output, its requests and its exit status on. `ask-host REQUEST…` makes one request, for shell scripts.
+//! `ask-host --serve DEVICE` is started by the quick image's init: it asks the runner for the job,
+//! runs it, and passes the command's output, its requests and its exit status on. `ask-host
+//! REQUEST…` makes one request, for shell scripts.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -104,8 +105,9 @@ fn serve_host(device: &str) -> io::Result<()> {
     let status = run(&job, &host)?;
     look_for_leaks();
     let stage = setting(&job, "FANLIGHT_STAGE").unwrap_or_default();
-    // Printed after everything that the kernel had to say: so the runner knows that it has seen all of it. The level is one
-    // that the console shows at every loglevel. With printk.devkmsg=off, /dev/kmsg can't be opened.
+    // Printed after everything that the kernel had to say: so the runner knows that it has seen all
+    // of it. The level is one that the console shows at every loglevel. With printk.devkmsg=off,
+    // /dev/kmsg can't be opened.
     let end = format!("fanlight: end of stage {stage}\n");
     fs::write("/dev/kmsg", format!("<0>{end}")).or_else(|_| fs::write("/dev/console", end))?;
     host.send(&Frame::new(Kind::Exit, status.to_string()))?;

@@ -75,8 +75,8 @@ fn files(pages: &[(String, Page)]) -> Result<(), String> {
     all(faults)
 }
 
-/// A function `f()` or a name that a link leads to is in that file. A crate or a program that a link
-/// names is no file's.
+/// A function `f()` or a name that a link leads to is in that file. A crate or a program that a
+/// link names is no file's.
 fn names(pages: &[(String, Page)]) -> Result<(), String> {
     let mut faults = Vec::new();
     for (path, page) in pages {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The tool as a script sees it: what it prints where, and how it exits. None of this needs a device.
+//! The tool as a script sees it: what it prints where, and how it exits. None of this needs a
+//! device.
 
 mod log;
 mod usage;

@@ -234,8 +234,8 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// A record of the kernel with a number, nanoseconds since boot, a level and a text; all else is
-    /// empty.
+    /// A record of the kernel with a number, nanoseconds since boot, a level and a text; all else
+    /// is empty.
     ///
     /// ```
     /// use fanlight::{Facility, Level, Record};

@@ -122,8 +122,8 @@ impl Slot {
         }
     }
 
-    /// Maps the device again after a bus error, by `map`. If that is not possible at the moment, the
-    /// next access tries again.
+    /// Maps the device again after a bus error, by `map`. If that is not possible at the moment,
+    /// the next access tries again.
     ///
     /// Any number of threads may do so at the same time, and handlers may run.
     pub(super) fn restore(&self, mut map: impl FnMut() -> Restored) {

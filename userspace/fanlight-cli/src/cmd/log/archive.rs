@@ -540,10 +540,10 @@ impl Amount {
 
 /// Waits until this process has the directory alone, until the file is closed.
 ///
-/// A kernel without `CONFIG_FILE_LOCKING`, some file systems, and one that is full or read-only have
-/// no locks. Two runs at once are then still safe: each reads a log before it looks at the files,
-/// and each file is there before its log is cleared. So a run that finds a log half cleared adds
-/// what it has read to a whole file.
+/// A kernel without `CONFIG_FILE_LOCKING`, some file systems, and one that is full or read-only
+/// have no locks. Two runs at once are then still safe: each reads a log before it looks at the
+/// files, and each file is there before its log is cleared. So a run that finds a log half cleared
+/// adds what it has read to a whole file.
 fn lock(directory: &Path) -> io::Result<Option<fs::File>> {
     use rustix::io::Errno;
     let file = fs::File::options()
