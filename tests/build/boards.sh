@@ -9,7 +9,7 @@ set -u
 
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-cp -r Makefile board dts mk tests "$copy"
+cp -r Makefile board docs dts mk tests "$copy"
 source=$(BOARD=virt-arm mk/kernel dir)/source
 # in_copy BOARD COMMAND...
 in_copy() (

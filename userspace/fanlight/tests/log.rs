@@ -205,12 +205,12 @@ fn log_memory_that_is_no_ring_is_refused() {
         (
             "newer",
             change(4, 9),
-            "a ring of format 9; this program reads 2: update the program",
+            "a ring of format 9; this program reads 3: update the program",
         ),
         (
             "older",
             change(4, 1),
-            "a ring of format 1; this program reads 2: read it with the release",
+            "a ring of format 1; this program reads 3: read it with the release",
         ),
         ("size", change(13, 3), "sizes that no ring has"),
         (
