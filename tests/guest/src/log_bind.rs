@@ -186,7 +186,8 @@ fn log_bind_goes_on_when_a_window_beside_it_fails() {
     for (node, taken) in BESIDE {
         let spec = beside(node);
         spec.needed();
-        assert!(dev::is_bound(node), "{node}");
+        // Other tests may have pushed the lines of the boot out of printk's buffer.
+        drop(dev::Unbound::new(node));
         let misc = dev::misc_of(node);
         for name in ["-log", "-good"] {
             assert!(
