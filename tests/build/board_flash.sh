@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# Writing cards: what mk/flash refuses, and that what it wrote is the image. Files stand for disks, with a /sys of their
-# own; where this machine lets us have loop devices, one of them is written as well. Prints KTAP.
+# Writing cards: what mk/flash refuses, and that what it wrote is the image. Files stand for disks,
+# with a /sys of their own; where this machine lets us have loop devices, one of them is written as
+# well. Prints KTAP.
 flash=$PWD/mk/flash
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -21,7 +22,8 @@ refused() {
 	result $? "$name"
 }
 
-# an image of two partitions, 64 KiB in all: the table's entries are at 446; first sector and sectors are little-endian
+# an image of two partitions, 64 KiB in all: the table's entries are at 446; first sector and
+# sectors are little-endian
 head -c 65536 /dev/urandom >"$dir/image"
 head -c 512 /dev/zero | dd of="$dir/image" conv=notrunc status=none
 printf '\0\0\0\0\x0c\0\0\0\x01\0\0\0\x1f\0\0\0\0\0\0\0\x83\0\0\0\x20\0\0\0\x60\0\0\0' | dd of="$dir/image" bs=1 seek=446 conv=notrunc status=none

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# What can be said of br2-external/ without building it; more where a Buildroot tree is given by BUILDROOT=directory.
-# Prints KTAP.
+# What can be said of br2-external/ without building it; more where a Buildroot tree is given by
+# BUILDROOT=directory. Prints KTAP.
 here=br2-external
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT

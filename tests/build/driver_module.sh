@@ -46,8 +46,8 @@ stack_frames() {
 	[ "$functions" -gt 100 ] && [ "$bytes" -gt 0 ] && [ "$bytes" -le "${limit:-0}" ]
 }
 
-# QEMU has no caches, so that no guest shows whether the driver maintains them: it must at least call
-# what cleans the inner caches, and the outer one where the kernel supports one.
+# QEMU has no caches, so that no guest shows whether the driver maintains them: it must at least
+# call what cleans the inner caches, and the outer one where the kernel supports one.
 caches() {
 	# By name, or through the table of a kernel for several kinds of processors.
 	inner=$(llvm-nm -u "$module" | grep -cE 'flush_kern_dcache_area|cpu_cache')

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# What is asked of a host, and how its container engine is called. There is no engine where the tests run: files of these
-# names print what they are called with, as far as that decides anything. KTAP.
+# What is asked of a host, and how its container engine is called. There is no engine where the
+# tests run: files of these names print what they are called with, as far as that decides anything.
+# KTAP.
 set -u
 root=$PWD
 dir=$(mktemp -d)
@@ -27,7 +28,8 @@ host() {
 		chmod +x "$dir/bin/$name"
 	done
 }
-# on COMMAND...: with that PATH only. /usr/sbin is looked into as well, so that what is there is on every host.
+# on COMMAND...: with that PATH only. /usr/sbin is looked into as well, so that what is there is on
+# every host.
 on() { said=$(env PATH="$dir/bin" FANLIGHT_CACHE="$dir/cache" "$@" 2>&1 </dev/null); }
 # program NAME, with a script on standard input
 program() { cat >"$dir/bin/$1"; chmod +x "$dir/bin/$1"; }
@@ -72,7 +74,8 @@ printf '#!/bin/sh\necho Darwin arm64\n' | program uname
 ! on mk/host-deps && says 'x86-64 Linux only, and this is Darwin arm64' && says SDK=none
 result build_host_of_another_kind_is_refused
 
-# engine docker [buildx]: a docker, with that plugin or without, that prints its arguments, and for a build its recipe
+# engine docker [buildx]: a docker, with that plugin or without, that prints its arguments, and for
+# a build its recipe
 engine() {
 	host git
 	program "$1" <<-END

@@ -11,8 +11,8 @@ ask() {
 	said=$(SDK='' MAKEFLAGS='' make -s "$@" 2>&1 </dev/null) && return 1
 	return 0
 }
-# refused TEXT ARGUMENT...: that make says TEXT and no more, before it builds or installs anything. make itself adds its own
-# line about the failed target.
+# refused TEXT ARGUMENT...: that make says TEXT and no more, before it builds or installs anything.
+# make itself adds its own line about the failed target.
 refused() {
 	text=$1
 	shift

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# User space built through cross on the host is, byte for byte, what the image's own cargo makes. KTAP.
+# User space built through cross on the host is, byte for byte, what the image's own cargo makes.
+# KTAP.
 set -u
 name=build_cross_and_cargo_make_the_same_program
 echo "KTAP version 1"
