@@ -63,12 +63,13 @@ fn log_client_dmesg_follows_our_log() {
 }
 
 /// rsyslog takes O_NONBLOCK off again after it has opened the file, and copies what it reads into
-/// 1024 bytes.
+/// 1024 bytes. It reads what is there already only in the first 90 seconds after boot, unless it is
+/// told otherwise.
 fn log_client_rsyslog_takes_every_record_in_order() {
     needs("rsyslogd");
     let config = "/tmp/rsyslog.conf";
     let rules = r#"
-module(load="imkmsg")
+module(load="imkmsg" readMode="full-always")
 template(name="raw" type="string" string="%syslogfacility%,%syslogseverity%;%rawmsg%\n")
 action(type="omfile" file="/proc/self/fd/1" template="raw")
 "#;

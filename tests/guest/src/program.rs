@@ -146,7 +146,10 @@ impl Follower {
         let deadline = Instant::now() + wait::LIMIT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if !sys::poll_in(&[out.as_raw_fd()], left)[0] && left.is_zero() {
+            if !sys::poll_in(&[out.as_raw_fd()], left)[0] {
+                if !left.is_zero() {
+                    continue;
+                }
                 panic!(
                     "nothing with {part:?} came within {:?}:\n{}",
                     wait::LIMIT,
