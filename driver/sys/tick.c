@@ -24,7 +24,6 @@
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
-#include <linux/percpu.h>
 #include <linux/sched/isolation.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
@@ -47,7 +46,8 @@ struct fanlight_tick_timer {
 struct fanlight_tick {
 	struct hlist_node node;
 	struct work_struct work;
-	struct fanlight_tick_timer __percpu *timers;
+	/* For each possible processor: percpu memory would be vmalloc memory of its own. */
+	struct fanlight_tick_timer *timers;
 	/* When the next tick is due, in nanoseconds of CLOCK_MONOTONIC. */
 	atomic64_t due;
 	struct fanlight_console *fc;
@@ -100,7 +100,7 @@ static enum hrtimer_restart fanlight_tick_expired(struct hrtimer *timer)
 static void fanlight_tick_start(void *data)
 {
 	struct fanlight_tick *tick = data;
-	struct fanlight_tick_timer *tt = this_cpu_ptr(tick->timers);
+	struct fanlight_tick_timer *tt = &tick->timers[smp_processor_id()];
 
 	hrtimer_start_range_ns(&tt->timer, FANLIGHT_TICK_NS, FANLIGHT_TICK_SLACK_NS,
 			       HRTIMER_MODE_REL_PINNED_HARD);
@@ -117,7 +117,7 @@ static int fanlight_tick_offline(unsigned int cpu, struct hlist_node *node)
 {
 	struct fanlight_tick *tick = hlist_entry(node, struct fanlight_tick, node);
 
-	hrtimer_cancel(&per_cpu_ptr(tick->timers, cpu)->timer);
+	hrtimer_cancel(&tick->timers[cpu].timer);
 	return 0;
 }
 
@@ -155,11 +155,11 @@ struct fanlight_tick *fanlight_tick_new(struct fanlight_console *fc, const void 
 	tick->fc = fc;
 	tick->data = data;
 	INIT_WORK(&tick->work, fanlight_tick_work);
-	tick->timers = alloc_percpu(struct fanlight_tick_timer);
+	tick->timers = kzalloc_objs(*tick->timers, nr_cpu_ids);
 	if (!tick->timers)
 		goto free;
 	for_each_possible_cpu(cpu) {
-		struct fanlight_tick_timer *tt = per_cpu_ptr(tick->timers, cpu);
+		struct fanlight_tick_timer *tt = &tick->timers[cpu];
 
 		tt->tick = tick;
 		hrtimer_setup(&tt->timer, fanlight_tick_expired, CLOCK_MONOTONIC,
@@ -180,7 +180,7 @@ struct fanlight_tick *fanlight_tick_new(struct fanlight_console *fc, const void 
 				 true);
 	return tick;
 free_timers:
-	free_percpu(tick->timers);
+	kfree(tick->timers);
 free:
 	kfree(tick);
 	return ERR_PTR(ret);
@@ -194,8 +194,8 @@ void fanlight_tick_free(struct fanlight_tick *tick)
 	fanlight_tick_state_put();
 	/* Nothing starts them any more. */
 	for_each_possible_cpu(cpu)
-		hrtimer_cancel(&per_cpu_ptr(tick->timers, cpu)->timer);
+		hrtimer_cancel(&tick->timers[cpu].timer);
 	cancel_work_sync(&tick->work);
-	free_percpu(tick->timers);
+	kfree(tick->timers);
 	kfree(tick);
 }
