@@ -24,7 +24,8 @@ use std::io;
 use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// A mapping that the handler knows.
 pub(crate) struct Slot {
@@ -133,9 +134,9 @@ impl Slot {
                 return;
             }
             // A handler that changed the state before it was read may still put zero pages there.
-            // It makes one system call.
+            // It makes one system call. A real-time thread has to sleep to let it go on.
             if self.handlers.load(Ordering::SeqCst) != 0 {
-                std::thread::yield_now();
+                std::thread::sleep(Duration::from_micros(50));
                 continue;
             }
             match map() {
@@ -251,7 +252,10 @@ static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
 
 /// Installs the handler, once for the process.
 pub(crate) fn install() -> io::Result<()> {
-    if PREVIOUS.get().is_some() {
+    /// Whether the handler is there.
+    static INSTALLED: Mutex<bool> = Mutex::new(false);
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if *installed {
         return Ok(());
     }
     // SAFETY: all-zero is a value of this C structure: no handler, no flags, an empty mask.
@@ -260,20 +264,21 @@ pub(crate) fn install() -> io::Result<()> {
     if unsafe { libc::sigaction(libc::SIGBUS, ptr::null(), &mut previous) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // Kept before the handler is there, because the handler may need it at once. Of two threads the
-    // first one goes on.
-    if PREVIOUS.set(previous).is_err() {
-        return Ok(());
-    }
+    // Kept before the handler is there, because the handler may need it at once.
+    PREVIOUS.get_or_init(|| previous);
     // SAFETY: as above.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = on_sigbus as *const () as usize;
     // On the alternative stack, where std has set one up for its threads.
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    // Another signal's handler would wait for ever in `Slot::restore` if it interrupted this one.
+    // SAFETY: the mask may be written.
+    unsafe { libc::sigfillset(&mut action.sa_mask) };
     // SAFETY: `on_sigbus` has the signature that SA_SIGINFO asks for and is async-signal-safe.
     if unsafe { libc::sigaction(libc::SIGBUS, &action, ptr::null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }
+    *installed = true;
     Ok(())
 }
 
@@ -288,8 +293,8 @@ unsafe extern "C" fn on_sigbus(
     // SAFETY: the kernel passes a siginfo_t, whose address is filled in for SIGBUS.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
     // SAFETY: by our own precondition.
-    let late = code == libc::BUS_OBJERR || unsafe { is_asynchronous(context) };
-    if handle(code, address, cfg!(target_arch = "arm") && late) {
+    let late = code >= 0 && unsafe { is_asynchronous(context) };
+    if handle(code, address, late) {
         return;
     }
     // SAFETY: by our own precondition.
@@ -297,8 +302,8 @@ unsafe extern "C" fn on_sigbus(
 }
 
 /// Whether the kernel reports an abort that came later than its access, and therefore without its
-/// address. 32-bit ARM has the code BUS_OBJERR for these if its page table entries are short; the
-/// fault status tells it with both formats (`arch/arm/mm/fsr-2level.c`, `fsr-3level.c`).
+/// address. 32-bit ARM tells it by the fault status (`arch/arm/mm/fsr-2level.c`, `fsr-3level.c`).
+/// The status is that of the last fault of this thread, whatever has sent the signal.
 ///
 /// # Safety
 ///
@@ -339,9 +344,11 @@ pub(super) fn handle(code: libc::c_int, address: usize, late: bool) -> bool {
         _ => return false,
     };
     let address = match STORING.get() {
+        _ if !late => address,
+        // Nobody knows which access it was: the address is that of an earlier fault.
+        (0, _) => return false,
         // It is that of the store which this thread waits for.
-        (start, offset) if late && start != 0 && code != libc::BUS_ADRERR => start + offset,
-        _ => address,
+        (start, offset) => start + offset,
     };
     slots().any(|slot| replace(slot, address, fault))
 }
@@ -395,14 +402,53 @@ pub(super) unsafe fn zero_pages(start: usize, len: usize) -> bool {
     mapped as usize == start
 }
 
+/// Puts zero pages where mremap() has unmapped its target and then failed. Nothing else may be
+/// mapped there: `Memory` would use it.
+///
+/// # Safety
+///
+/// The range is a mapping that only `Memory` uses, or one that it had there until a moment ago.
+pub(super) unsafe fn fill_hole(start: *mut libc::c_void, len: usize) {
+    // SAFETY: msync() reads no memory. It tells whether all of the range is mapped.
+    if unsafe { libc::msync(start, len, libc::MS_ASYNC) } == 0 {
+        return;
+    }
+    // SAFETY: the range is replaced only where nothing is mapped.
+    let filled = unsafe {
+        libc::mmap(
+            start,
+            len,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE
+                | libc::MAP_ANONYMOUS
+                | libc::MAP_FIXED_NOREPLACE
+                | libc::MAP_NORESERVE,
+            -1,
+            0,
+        )
+    };
+    if filled != start {
+        // Another thread's memory is there, or the kernel has none: every access by `Memory`, and
+        // its unmapping, would be of memory that is not its own.
+        std::process::abort();
+    }
+}
+
 /// Does what would have been done without us.
 ///
 /// # Safety
 ///
 /// As `on_sigbus`.
 unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: by the precondition.
+    let code = unsafe { (*info).si_code };
+    // 32-bit ARM reports external aborts with the code of kill(), too. To ignore one would be to
+    // run its access again for ever.
+    let sent = code < 0 || (code == 0 && !cfg!(target_arch = "arm"));
     if let Some(previous) = PREVIOUS.get() {
         match previous.sa_sigaction {
+            // A fault ends the process all the same.
+            libc::SIG_IGN if sent => return,
             libc::SIG_DFL | libc::SIG_IGN => {}
             handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
                 // SAFETY: with SA_SIGINFO the handler that sigaction() told has this type.
@@ -417,8 +463,15 @@ unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut
             }
         }
     }
-    // SAFETY: the access that faulted runs again and the process ends as it would have.
+    // SAFETY: the default action ends the process, as it would have ended.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
+    // An access that faulted runs again. One that was reported late does not, and nobody sends a
+    // signal twice. It is blocked until the handler returns.
+    // SAFETY: by the precondition.
+    if code <= 0 || unsafe { is_asynchronous(context) } {
+        // SAFETY: no preconditions.
+        unsafe { libc::raise(signal) };
+    }
 }
 
 #[cfg(test)]
@@ -436,5 +489,80 @@ mod tests {
         slot.mark(ABORTED);
         slot.restore(|| Restored::Never);
         assert_eq!(slot.fault_now(), Some(Fault::Revoked));
+    }
+
+    /// The handler of another signal may use a window, too, and must not wait for the handler that
+    /// it has interrupted.
+    #[test]
+    fn window_handler_is_interrupted_by_no_other_signal() {
+        install().unwrap();
+        // SAFETY: all-zero is a value of this C structure.
+        let mut action: libc::sigaction = unsafe { mem::zeroed() };
+        // SAFETY: asks only; `action` is writable.
+        unsafe { libc::sigaction(libc::SIGBUS, ptr::null(), &mut action) };
+        for signal in [libc::SIGALRM, libc::SIGTERM, libc::SIGUSR1] {
+            // SAFETY: the set was filled in by the kernel.
+            assert_eq!(unsafe { libc::sigismember(&action.sa_mask, signal) }, 1);
+        }
+    }
+
+    /// A signal that another process sends is not one of a mapping, and no access faults again.
+    #[test]
+    fn window_signal_that_was_sent_ends_the_process_as_without_the_handler() {
+        use std::os::unix::process::ExitStatusExt;
+
+        const NAME: &str = "window_signal_that_was_sent_ends_the_process_as_without_the_handler";
+        if std::env::var_os("FANLIGHT_TEST_DIE").is_some() {
+            // The standard library has a handler of its own.
+            // SAFETY: no other thread of this process uses the handler.
+            unsafe { libc::signal(libc::SIGBUS, libc::SIG_DFL) };
+            install().unwrap();
+            // SAFETY: no preconditions.
+            unsafe { libc::kill(libc::getpid(), libc::SIGBUS) };
+            std::thread::sleep(Duration::from_secs(1));
+            std::process::exit(0);
+        }
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &format!("sys::fault::tests::{NAME}")])
+            .env("FANLIGHT_TEST_DIE", "1")
+            .output();
+        let status = output.unwrap().status;
+        if cfg!(target_arch = "arm") && status.code() == Some(127) {
+            // Under an emulator that cannot start programs of its own kind.
+            return;
+        }
+        assert_eq!(status.signal(), Some(libc::SIGBUS), "{status:?}");
+    }
+
+    /// mremap() may have unmapped its target when it fails.
+    #[test]
+    fn window_leaves_no_hole_where_it_cannot_be_mapped_again() {
+        let len = 1 << 16;
+        // SAFETY: new memory, wherever there is room.
+        let start = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                len,
+                libc::PROT_READ,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        let is_mapped = || {
+            // SAFETY: msync() reads no memory.
+            unsafe { libc::msync(start, len, libc::MS_ASYNC) == 0 }
+        };
+        // SAFETY: nothing uses the mapping.
+        unsafe {
+            fill_hole(start, len);
+            assert!(is_mapped());
+            libc::munmap(start, len);
+            assert!(!is_mapped());
+            fill_hole(start, len);
+        }
+        assert!(is_mapped());
+        // SAFETY: as above.
+        unsafe { libc::munmap(start, len) };
     }
 }

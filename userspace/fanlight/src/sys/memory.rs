@@ -286,6 +286,8 @@ impl Memory {
                 Err(error) => {
                     // SAFETY: nothing else uses the mapping, which mremap() has left where it was.
                     let _ = unsafe { munmap(new, len) };
+                    // SAFETY: `start` is the mapping of `self`, or nothing is mapped there.
+                    unsafe { super::fault::fill_hole(start, len) };
                     later_or_never(error)
                 }
             }
@@ -815,6 +817,8 @@ mod tests {
         let other = map(&file);
         let elsewhere = other.base.as_ptr() as usize;
         let others = other.before();
+        assert!(!fault::handle(0, elsewhere, true));
+        assert_eq!(other.checked(others, ()), Ok(()));
         let before = memory.before();
         let storing = memory.storing(0x1014);
         // What a handler of another signal stores meanwhile.
