@@ -5,6 +5,7 @@
 mod logs;
 mod memory;
 
+use self::memory::Checked;
 use crate::{
     log::intake::Intake,
     refusal::OUT_OF_MEMORY,
@@ -200,6 +201,7 @@ impl Instance {
         refused: &mut Option<Error>,
     ) -> Result<Option<(ARef<FwNode>, CString)>, Failure> {
         let mut log = None;
+        let mut checked: KVec<(ARef<FwNode>, CString, Checked)> = KVec::new();
         for child in node.children() {
             let name = match spec::name_of(&child) {
                 Ok(name) => name,
@@ -212,8 +214,9 @@ impl Instance {
                 log = Some((child, name));
                 continue;
             }
-            match memory::make(dev, &child, &name, instance, space, windows) {
-                Ok(window) => windows.push(window, GFP_KERNEL)?,
+            let others = checked.iter().map(|(_, _, other)| other);
+            match Checked::new(dev, &child, &name, instance, others) {
+                Ok(window) => checked.push((child, name, window), GFP_KERNEL)?,
                 // Another driver that is not there yet is no error: probe is called again.
                 Err(refusal) if refusal.error == EPROBE_DEFER => {
                     refusal.note_deferred(dev, &name);
@@ -228,6 +231,20 @@ impl Instance {
                     refusal.report(dev, &name, &child);
                 }
                 Err(refusal) => *refused = Some(refusal.report(dev, &name, &child)),
+            }
+        }
+        // Nothing waits for another driver any more.
+        for (node, name, window) in checked {
+            match window.make(dev, &node, instance, space) {
+                Ok(window) => windows.push(window, GFP_KERNEL)?,
+                Err(refusal) if refusal.error == EAGAIN => {
+                    refusal.note_deferred(dev, &name);
+                    return Err(Failure::Printed(EPROBE_DEFER));
+                }
+                Err(refusal) if *refused == Some(EPROBE_DEFER) => {
+                    refusal.report(dev, &name, &node);
+                }
+                Err(refusal) => *refused = Some(refusal.report(dev, &name, &node)),
             }
         }
         Ok(log)

@@ -29,7 +29,6 @@ use kernel::{
     alloc::AllocError,
     device::{
         property::FwNode,
-        Core,
         Device, //
     },
     prelude::*,
@@ -158,11 +157,7 @@ pub(crate) fn name_of(node: &FwNode) -> Result<CString, Refusal> {
 
 impl Spec {
     /// Reads and checks `node`, which is a child of the node of `dev`, in the probe of it.
-    pub(crate) fn read(
-        dev: &Device<Core<'_>>,
-        node: &FwNode,
-        name: &CStr,
-    ) -> Result<Self, Refusal> {
+    pub(crate) fn read(dev: &Device, node: &FwNode, name: &CStr) -> Result<Self, Refusal> {
         let Some(name) = Name::new(name.to_bytes()) else {
             return Err(invalid(
                 "a name is 1 to 31 letters, digits and ,._+- and begins with no dot",
@@ -370,9 +365,14 @@ fn mapping_of(
 /// its list of regions points to a node.
 pub(crate) fn check_parent(node: &FwNode) -> Result<(), Refusal> {
     properties::check_parent(node)?;
-    let Some(list) = of::property(node, c"memory-region") else {
-        return Ok(());
-    };
+    match of::property(node, c"memory-region") {
+        Some(list) => check_regions(node, &list),
+        None => Ok(()),
+    }
+}
+
+/// Every entry of a node's list of regions points to a node.
+fn check_regions(node: &FwNode, list: &of::Property<'_>) -> Result<(), Refusal> {
     for index in 0..list.value.len().div_ceil(4) {
         let dangling = match u32::try_from(index) {
             Ok(index) => matches!(Range::reserved(node, index), Err(e) if e == ENOENT),
@@ -455,6 +455,7 @@ fn read_region(dev: &Device, node: &FwNode) -> Result<Option<Range>, Refusal> {
             }
         })
     })?;
+    check_regions(owner, &list)?;
     Ok(Some(range))
 }
 
@@ -471,15 +472,14 @@ fn read_part(node: &FwNode, range: Range) -> Result<Range, Refusal> {
     }
 }
 
-fn read_sram(dev: &Device<Core<'_>>, node: &FwNode) -> Result<Range, Refusal> {
+fn read_sram(node: &FwNode) -> Result<Range, Refusal> {
     match of::property(node, c"sram") {
         Some(list) if list.value.len() == 4 => {}
         _ => return Err(invalid("sram is one phandle, as in <&partition>")),
     }
-    Range::sram(dev, node).map_err(|error| {
+    Range::sram(node).map_err(|error| {
         match error {
         e if e == EPROBE_DEFER => Refusal::new("the SRAM's driver is not bound", e),
-        e if e == ENOMEM => AllocError.into(),
         e if e == ENOENT => invalid("sram points to no node"),
         e if e == EXDEV => invalid("sram points to no partition (child) of a mmio-sram node"),
         e if e == ENODEV => invalid("sram points to a partition whose status is not okay"),
@@ -492,7 +492,7 @@ fn read_sram(dev: &Device<Core<'_>>, node: &FwNode) -> Result<Range, Refusal> {
     })
 }
 
-fn read_source(dev: &Device<Core<'_>>, node: &FwNode) -> Result<Source, Refusal> {
+fn read_source(dev: &Device, node: &FwNode) -> Result<Source, Refusal> {
     let has = |property| node.property_present(property);
     let reserved = [
         c"memory-region",
@@ -509,7 +509,7 @@ fn read_source(dev: &Device<Core<'_>>, node: &FwNode) -> Result<Source, Refusal>
     }
     if reserved || sram || reg {
         let range = if sram {
-            read_sram(dev, node)?
+            read_sram(node)?
         } else if reg {
             Range::by_reg(node).map_err(|error| {
                 invalid(match error {

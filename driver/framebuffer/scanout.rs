@@ -5,7 +5,7 @@
 //! A display shows one window. The second one that asks for it is refused.
 
 mod ramfb;
-mod rpi;
+pub(crate) mod rpi;
 
 use crate::{
     framebuffer::geometry::{
@@ -96,7 +96,7 @@ pub(crate) fn new(
     start: u64,
 ) -> Result<Option<KBox<dyn Scanout>>, Refusal> {
     match geometry.scanout {
-        // The firmware's display has memory of its own: see `with_memory`.
+        // The firmware's display has memory of its own: see `reserve`.
         ScanoutKind::None | ScanoutKind::RpiFirmware => Ok(None),
         ScanoutKind::Ramfb => {
             let display = ramfb::Ramfb::new(name, geometry, start)?;
@@ -114,14 +114,15 @@ pub(crate) struct WithMemory {
     pub(crate) geometry: Geometry,
 }
 
-/// The display of the Raspberry Pi's firmware, for the window `name`. `take_over` is told of all of
-/// the firmware's memory before the firmware frees any of it.
-pub(crate) fn with_memory(
-    name: &CString,
-    geometry: Geometry,
-    take_over: impl FnOnce(Range) -> Result<(), Refusal>,
-) -> Result<WithMemory, Refusal> {
-    let (firmware, range, geometry) = rpi::Firmware::new(name, geometry, take_over)?;
+/// The display of the Raspberry Pi's firmware, reserved for the window `name`.
+pub(crate) fn reserve(name: &CString, geometry: Geometry) -> Result<rpi::Reserved, Refusal> {
+    rpi::Reserved::new(name, geometry)
+}
+
+/// Gives the window its memory. The drivers of bootloaders' framebuffers in the firmware's memory
+/// have been removed.
+pub(crate) fn acquire(reserved: rpi::Reserved) -> Result<WithMemory, Refusal> {
+    let (firmware, range, geometry) = reserved.acquire()?;
     Ok(WithMemory {
         display: KBox::new(firmware, GFP_KERNEL)?,
         range,

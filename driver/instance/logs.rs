@@ -2,7 +2,10 @@
 
 //! Making the log of a node, and those of the earlier boots that its region keeps.
 
-use super::memory::owner;
+use super::memory::{
+    owner,
+    settle_rivals, //
+};
 use crate::{
     log::{
         intake::{
@@ -102,6 +105,7 @@ pub(super) fn make(
     let (lanes, wanted) = (spec.lanes(), spec.persistent.is_some());
     let mut kept = match spec.persistent {
         Some(range) => range.and_then(|range| {
+            settle_rivals(dev, name.as_str(), range, false).map_err(|refusal| refusal.reason)?;
             let owner = owner(instance, &name).map_err(|refusal| refusal.reason)?;
             let carveout = persistent_region(range, spec.persist_cache, &owner)?;
             Kept::new(carveout, &boot_id, spec.persist_level).map_err(|e| {

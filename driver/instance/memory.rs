@@ -4,7 +4,11 @@
 
 use crate::{
     framebuffer::{
-        scanout,
+        geometry::Geometry,
+        scanout::{
+            self,
+            Scanout, //
+        },
         Framebuffer, //
     },
     refusal::Text,
@@ -33,7 +37,10 @@ use crate::{
             Rival, //
         },
         mapping::Mapping,
-        of::Range,
+        of::{
+            self,
+            Range, //
+        },
         vmalloc::VmallocArea,
         Cache, //
     },
@@ -55,131 +62,224 @@ use kernel::{
     sync::Arc, //
 };
 
-/// Makes a window of memory or a framebuffer, unless one of `others` has its name.
-pub(super) fn make(
-    dev: &Device<Core<'_>>,
-    node: &FwNode,
-    name: &CStr,
-    instance: u32,
-    space: &Arc<AddressSpace>,
-    others: &[Arc<Window>],
-) -> Result<Arc<Window>, Refusal> {
-    let Spec {
-        name,
-        source,
-        cache,
-        mapped_as,
-        read_only,
-        io_width,
-        kind,
-    } = Spec::read(dev, node, name)?;
-    if others.iter().any(|other| other.name == name) {
-        return Err(name_taken());
-    }
-    if let Kind::Log(_) = kind {
-        return Err(name_taken());
-    }
-    let owner = owner(instance, &name)?;
-    let claims = |iomem, pages| Claims {
-        name: &owner,
-        iomem,
-        pages,
-    };
-    let mut kind = kind;
-    if let Kind::Framebuffer(geometry) = &kind {
-        scanout::check(geometry)?;
-    }
-    // Only contiguous pages leave the choice to the device.
-    let carveout_cache = cache.unwrap_or(Cache::WriteCombine);
-    let mut display = None;
-    let (backing, backing_kind) = match source {
-        Source::Display => {
-            let Kind::Framebuffer(geometry) = &mut kind else {
-                return Err(spec::invalid("a display shows framebuffers only"));
-            };
-            let found = scanout::with_memory(&owner, *geometry, |memory| {
-                take_over(dev, name.as_str(), memory)
-            })?;
-            if found.geometry.stride != geometry.stride {
-                let (theirs, ours) = (geometry.stride, found.geometry.stride);
-                dev_info!(
-                    dev,
-                    "window {}: stride is {}, as the firmware chose, not {}\n",
-                    name.as_str(),
-                    ours,
-                    theirs
-                );
-            }
-            *geometry = found.geometry;
-            display = Some(found.display);
-            let carveout = Carveout::new(found.range, carveout_cache, claims(true, false))?;
-            (Backing::Carveout(carveout), BackingKind::Carveout)
-        }
-        Source::Carveout {
-            range,
-            shared,
-            pages,
-        } => {
-            let reserved = Carveout::reserve(range, carveout_cache, claims(!shared, pages))?;
-            if let Kind::Framebuffer(geometry) = kind {
-                display = scanout::new(&owner, geometry, range.start)?;
-                // Last, so that a window that is refused takes the screen from nobody.
-                take_over(dev, name.as_str(), range)?;
-            }
-            (
-                Backing::Carveout(reserved.acquire()?),
-                BackingKind::Carveout,
-            )
-        }
-        Source::Contiguous { size } => {
-            let area = ContiguousArea::new(dev, size, cache, mapped_as)?;
-            (Backing::Contiguous(area), BackingKind::Contiguous)
-        }
-        Source::Vmalloc { size, prefault } => {
-            let area = VmallocArea::new(size).map_err(|error| {
-                Refusal::new(
-                    "no kernel memory of its size (see VmallocTotal in /proc/meminfo)",
-                    error,
-                )
-            })?;
-            let backing = Backing::vmalloc(Arc::new(area, GFP_KERNEL)?, prefault);
-            (backing, BackingKind::Vmalloc)
-        }
-    };
+/// A window that was checked, and has reserved what it needs. Nothing is taken from others yet: a
+/// window that waits for another driver, or is refused, leaves the screen as it is.
+pub(super) struct Checked {
+    spec: Spec,
+    owner: CString,
+    reserved: Reserved,
+}
 
-    let content = match kind {
-        Kind::Framebuffer(geometry) => {
-            let start = backing.phys().unwrap_or(0);
-            let fb = KBox::pin_init(Framebuffer::new(geometry, start), GFP_KERNEL)
-                .map_err(Refusal::no_memory)?;
-            if display.is_none() {
-                display = scanout::new(&owner, geometry, start)?;
-            }
-            if let Some(display) = display {
-                fb.attach(display)
-                    .map_err(|error| scanout::failed(&geometry, error))?;
-            }
-            Content::Framebuffer(fb)
+/// What a window has reserved.
+enum Reserved {
+    Carveout {
+        reserved: carveout::Reserved,
+        range: Range,
+        /// A partition of an SRAM.
+        shared: bool,
+        display: Option<KBox<dyn Scanout>>,
+    },
+    Display(scanout::rpi::Reserved),
+    Contiguous(ContiguousArea),
+    Vmalloc(VmallocArea, bool),
+}
+
+impl Checked {
+    /// Checks a window of memory or a framebuffer, unless one of `others` has its name.
+    #[inline(never)]
+    pub(super) fn new<'a>(
+        dev: &Device<Core<'_>>,
+        node: &FwNode,
+        name: &CStr,
+        instance: u32,
+        mut others: impl Iterator<Item = &'a Self>,
+    ) -> Result<Self, Refusal> {
+        let spec = Spec::read(dev, node, name)?;
+        let is_log = matches!(spec.kind, Kind::Log(_));
+        if is_log || others.any(|other| other.spec.name == spec.name) {
+            return Err(Refusal::new(
+                "the node has another window of this name",
+                EBUSY,
+            ));
         }
-        _ => Content::Memory,
-    };
-    let cache = backing.cache();
-    let mapping = Mapping::new(space.clone(), backing, cache);
-    let rights = Rights {
-        read_only,
-        io_width,
-    };
-    let window = Window::new(name, instance, backing_kind, rights, content, mapping);
-    Arc::pin_init(window, GFP_KERNEL).map_err(Refusal::no_memory)
+        let owner = owner(instance, &spec.name)?;
+        if let Kind::Framebuffer(geometry) = &spec.kind {
+            scanout::check(geometry)?;
+        }
+        let reserved = Reserved::new(dev, &spec, &owner)?;
+        Ok(Self {
+            spec,
+            owner,
+            reserved,
+        })
+    }
+
+    /// Makes the window.
+    #[inline(never)]
+    pub(super) fn make(
+        self,
+        dev: &Device<Core<'_>>,
+        node: &FwNode,
+        instance: u32,
+        space: &Arc<AddressSpace>,
+    ) -> Result<Arc<Window>, Refusal> {
+        let Spec {
+            name,
+            cache,
+            read_only,
+            io_width,
+            mut kind,
+            ..
+        } = self.spec;
+        let is_framebuffer = matches!(kind, Kind::Framebuffer(_));
+        let mut display = None;
+        let mut is_shared = false;
+        let (backing, backing_kind) = match self.reserved {
+            Reserved::Display(reserved) => {
+                settle_rivals(dev, name.as_str(), reserved.memory, true)?;
+                let found = scanout::acquire(reserved)?;
+                if let Kind::Framebuffer(geometry) = &mut kind {
+                    note_stride(dev, name.as_str(), geometry, &found.geometry);
+                    *geometry = found.geometry;
+                }
+                display = Some(found.display);
+                let claims = Claims {
+                    name: &self.owner,
+                    iomem: true,
+                    pages: false,
+                };
+                let carveout = Carveout::new(found.range, carveout_cache(cache), claims)?;
+                (Backing::Carveout(carveout), BackingKind::Carveout)
+            }
+            Reserved::Carveout {
+                reserved,
+                range,
+                shared,
+                display: its,
+            } => {
+                // Before the screen is taken from anybody.
+                reserved.check()?;
+                settle_rivals(dev, name.as_str(), range, is_framebuffer)?;
+                display = its;
+                is_shared = shared;
+                let carveout = reserved.acquire()?;
+                (Backing::Carveout(carveout), BackingKind::Carveout)
+            }
+            Reserved::Contiguous(area) => (Backing::Contiguous(area), BackingKind::Contiguous),
+            Reserved::Vmalloc(area, prefault) => {
+                let backing = Backing::vmalloc(Arc::new(area, GFP_KERNEL)?, prefault);
+                (backing, BackingKind::Vmalloc)
+            }
+        };
+
+        let content = match kind {
+            Kind::Framebuffer(geometry) => {
+                let start = backing.phys().unwrap_or(0);
+                let fb = KBox::pin_init(Framebuffer::new(geometry, start), GFP_KERNEL)
+                    .map_err(Refusal::no_memory)?;
+                if display.is_none() {
+                    display = scanout::new(&self.owner, geometry, start)?;
+                }
+                if let Some(display) = display {
+                    fb.attach(display)
+                        .map_err(|error| scanout::failed(&geometry, error))?;
+                }
+                Content::Framebuffer(fb)
+            }
+            _ => Content::Memory,
+        };
+        let cache = backing.cache();
+        let mapping = Mapping::new(space.clone(), backing, cache);
+        let rights = Rights {
+            read_only,
+            io_width,
+        };
+        let window = Window::new(name, instance, backing_kind, rights, content, mapping);
+        let window = Arc::pin_init(window, GFP_KERNEL).map_err(Refusal::no_memory)?;
+        if is_shared {
+            // Last: a link stays also after a window that is refused, and ends the device with the
+            // SRAM's driver.
+            of::link_sram(dev, node).map_err(|error| match error {
+                e if e == EPROBE_DEFER => {
+                    Refusal::new("the SRAM's driver is being unbound", EAGAIN)
+                }
+                e => Refusal::no_memory(e),
+            })?;
+        }
+        Ok(window)
+    }
+}
+
+impl Reserved {
+    #[inline(never)]
+    fn new(dev: &Device<Core<'_>>, spec: &Spec, owner: &CString) -> Result<Self, Refusal> {
+        Ok(match spec.source {
+            Source::Display => {
+                let Kind::Framebuffer(geometry) = spec.kind else {
+                    return Err(spec::invalid("a display shows framebuffers only"));
+                };
+                Self::Display(scanout::reserve(owner, geometry)?)
+            }
+            Source::Carveout {
+                range,
+                shared,
+                pages,
+            } => {
+                let claims = Claims {
+                    name: owner,
+                    iomem: !shared,
+                    pages,
+                };
+                let reserved = Carveout::reserve(range, carveout_cache(spec.cache), claims)?;
+                let display = match spec.kind {
+                    Kind::Framebuffer(geometry) => scanout::new(owner, geometry, range.start)?,
+                    _ => None,
+                };
+                Self::Carveout {
+                    reserved,
+                    range,
+                    shared,
+                    display,
+                }
+            }
+            Source::Contiguous { size } => {
+                let area = ContiguousArea::new(dev, size, spec.cache, spec.mapped_as)?;
+                Self::Contiguous(area)
+            }
+            Source::Vmalloc { size, prefault } => {
+                let area = VmallocArea::new(size).map_err(|error| {
+                    Refusal::new(
+                        "no kernel memory of its size (see VmallocTotal in /proc/meminfo)",
+                        error,
+                    )
+                })?;
+                Self::Vmalloc(area, prefault)
+            }
+        })
+    }
+}
+
+/// Only contiguous pages leave the choice to the device.
+fn carveout_cache(cache: Option<Cache>) -> Cache {
+    cache.unwrap_or(Cache::WriteCombine)
+}
+
+fn note_stride(dev: &Device, name: &str, wanted: &Geometry, found: &Geometry) {
+    let (wanted, found) = (wanted.stride, found.stride);
+    if found != wanted {
+        dev_info!(
+            dev,
+            "window {}: stride is {}, as the firmware chose, not {}\n",
+            name,
+            found,
+            wanted
+        );
+    }
 }
 
 /// What /proc/iomem calls a window.
 pub(super) fn owner(instance: u32, name: &Name) -> Result<CString, Refusal> {
     CString::try_from_fmt(fmt!("fanlight{instance}/{}", name.as_str())).map_err(Refusal::no_memory)
-}
-
-fn name_taken() -> Refusal {
-    Refusal::new("the node has another window of this name", EBUSY)
 }
 
 impl From<carveout::Refusal> for Refusal {
@@ -196,9 +296,16 @@ impl From<contiguous::Refusal> for Refusal {
     }
 }
 
-/// Takes `range` over from the drivers of bootloaders' framebuffers.
-fn take_over(dev: &Device, name: &str, range: Range) -> Result<(), Refusal> {
-    match display::take_over(range) {
+/// Looks for bootloaders' framebuffers in the range of a window, and with `remove` takes it over
+/// from their drivers. Refuses the window while another driver or a program draws into it.
+#[inline(never)]
+pub(super) fn settle_rivals(
+    dev: &Device,
+    name: &str,
+    range: Range,
+    remove: bool,
+) -> Result<(), Refusal> {
+    match display::rival(range, remove) {
         Rival::None => Ok(()),
         Rival::Unbound(node) => {
             dev_warn!(

@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     refusal::invalid_fmt,
-    sys::of, //
+    sys::{
+        of,
+        PAGE_SIZE, //
+    }, //
 };
 use kernel::{
     device::property::FwNode,
@@ -123,11 +126,8 @@ const STANDARD: &[&str] = &[
     "name",
     "label",
     "status",
-    "compatible",
     "phandle",
     "linux,phandle",
-    "#address-cells",
-    "#size-cells",
     "bootph-all",
     "bootph-pre-ram",
     "bootph-some-ram",
@@ -212,6 +212,9 @@ pub(super) fn check(node: &FwNode, is_log: bool) -> Result<(), Refusal> {
 /// Those of the node above the windows: what the windows choose from, and what the kernel's device
 /// core reads.
 const PARENT: &[&str] = &[
+    "compatible",
+    "#address-cells",
+    "#size-cells",
     "memory-region",
     "memory-region-names",
     "ranges",
@@ -361,12 +364,15 @@ pub(super) fn read_size(node: &FwNode) -> Result<Option<u64>, Refusal> {
     let Some(found) = of::property(node, c"size") else {
         return Ok(None);
     };
-    match <[u8; 8]>::try_from(found.value) {
-        Ok(bytes) if !found.is_strings() => Ok(Some(u64::from_be_bytes(bytes))),
-        _ if found.value.len() == 4 && !found.is_strings() => {
-            Ok(read_u32(node, c"size")?.map(u64::from))
-        }
-        _ => {
+    let number = match *found.value {
+        [a, b, c, d] => Some(u32::from_be_bytes([a, b, c, d]).into()),
+        [a, b, c, d, e, f, g, h] => Some(u64::from_be_bytes([a, b, c, d, e, f, g, h])),
+        _ => None,
+    };
+    // A number of pages may have the bytes of a string: 0x20202000.
+    match number.filter(|size| size % PAGE_SIZE as u64 == 0 || !found.is_strings()) {
+        Some(size) => Ok(Some(size)),
+        None => {
             let form = Form(&found);
             Err(invalid_fmt(fmt!(
                 "size is one number, as in size = <0x10000> or size = <0x0 0x10000>, but {form}"

@@ -18,13 +18,26 @@
 
 #include "helpers.h"
 
+/*
+ * The outer cache's operations take addresses of 32 bits, also with LPAE, and compare them with the
+ * end.
+ */
+bool fanlight_can_flush_cache(phys_addr_t start, size_t size)
+{
+	bool outer = false;
+
+#ifdef CONFIG_OUTER_CACHE
+	outer = outer_cache.flush_range;
+#endif
+	return !outer || (u64)start + size <= ULONG_MAX;
+}
+
 int fanlight_flush_cache(phys_addr_t start, size_t size)
 {
 	size_t piece;
 	void *addr;
 
-	/* The outer cache's operations compare addresses with the end, which would be 0. */
-	if ((phys_addr_t)(start + size) < start)
+	if (!fanlight_can_flush_cache(start, size))
 		return -ERANGE;
 
 	for (; size; start += piece, size -= piece) {

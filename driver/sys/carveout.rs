@@ -46,7 +46,7 @@ pub(crate) enum Refusal {
     OtherType([u8; OWNER_LEN]),
     /// It is not whole pages, and is to be cached.
     CachedPart,
-    /// It ends where the kernel's addresses end, and is to be cached.
+    /// Caches would have to be cleaned beyond what their operations reach.
     CachedEnd,
     /// The kernel has no memory to note it, or no addresses left to map it.
     NoMemory,
@@ -84,7 +84,8 @@ impl Refusal {
             }
             Refusal::CachedPart => "fanlight,cache = \"cached\" needs a region of whole pages",
             Refusal::CachedEnd => {
-                "fanlight,cache = \"cached\" is not possible for the last page before 4 GiB"
+                "fanlight,cache = \"cached\" is not possible for the last page before 4 GiB, nor \
+                 beyond it, on a machine with an outer cache"
             }
             Refusal::NoMemory => {
                 return (
@@ -190,6 +191,21 @@ pub(crate) struct Reserved {
 }
 
 impl Reserved {
+    /// Whether [`Reserved::acquire`] would succeed if the drivers of bootloaders' framebuffers were
+    /// removed, as far as that can be known.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        if !self.iomem {
+            return Ok(());
+        }
+        let mut owner = [0; OWNER_LEN];
+        let (start, size) = (self.range.start, self.range.size);
+        // SAFETY: the range may be any, and the buffer has the length that is given.
+        let free = to_result(unsafe {
+            ffi::fanlight_claim_check(start, size, owner.as_mut_ptr().cast(), OWNER_LEN)
+        });
+        free.map_err(|_| Refusal::Busy(owner))
+    }
+
     /// Claims the range among all drivers.
     pub(crate) fn acquire(mut self) -> Result<Carveout, Refusal> {
         if self.iomem {
@@ -198,10 +214,7 @@ impl Reserved {
         if self.cache == Cache::Cached {
             // What the last owner or the boot loader left in the caches must not be written over
             // the contents later, nor hide them.
-            flush_cache(self.range).map_err(|error| match error {
-                e if e == ERANGE => Refusal::CachedEnd,
-                _ => Refusal::NoMemory,
-            })?;
+            flush_cache(self.range).map_err(|_| Refusal::NoMemory)?;
         }
         // INVARIANT: `Carveout::reserve` has checked the range.
         Ok(Carveout {
@@ -217,8 +230,7 @@ impl Reserved {
 ///
 /// # Invariants
 ///
-/// `range` is not empty, is addressable, and is not System RAM. Nor are the pages that contain it
-/// if they can be mapped.
+/// `range` is not empty and is addressable. The pages that contain it are not System RAM.
 pub(crate) struct Carveout {
     range: Range,
     cache: Cache,
@@ -257,15 +269,9 @@ impl Carveout {
         if is_system_ram(range.start, range.size) {
             return Err(Refusal::SystemRam);
         }
+        // The kernel maps whole pages of its own memory, cached.
         let start = range.start - range.start % PAGE_SIZE as u64;
-        // A page of which the beginning is not System RAM is in no allocator of the kernel. So
-        // read() and write(), which access the range only, may map a last page of which the rest
-        // is.
-        let end = if claims.pages {
-            (last / PAGE_SIZE as u64 + 1) * PAGE_SIZE as u64
-        } else {
-            last + 1
-        };
+        let end = (last / PAGE_SIZE as u64 + 1) * PAGE_SIZE as u64;
         if is_system_ram(start, end - start) {
             return Err(Refusal::SharesPage);
         }
@@ -273,6 +279,13 @@ impl Carveout {
         // A cache line at its border has bytes of others, too.
         if cache == Cache::Cached && !whole {
             return Err(Refusal::CachedPart);
+        }
+        // SAFETY: no preconditions.
+        let reached = unsafe {
+            ffi::fanlight_can_flush_cache(range.start as bindings::phys_addr_t, range.size as usize)
+        };
+        if cache == Cache::Cached && !reached {
+            return Err(Refusal::CachedEnd);
         }
         Ok(Reserved {
             range,

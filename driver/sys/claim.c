@@ -60,38 +60,58 @@ static bool fanlight_claimed(u64 start, u64 size, unsigned long cache, char *own
 /* More than any machine has; it ends a walk that a change of the tree has sent in a circle. */
 #define FANLIGHT_RESOURCES_MAX	10000
 
+static void fanlight_copy_name(const char *name, char *owner, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < len; i++) {
+		if (copy_from_kernel_nofault(&owner[i], &name[i], 1) || !owner[i])
+			break;
+		if (!isascii(owner[i]) || !isprint(owner[i]))
+			owner[i] = '?';
+	}
+	owner[i] = '\0';
+}
+
 /*
- * Writes the name of a busy resource in the range. The lock of the tree is private to
- * kernel/resource.c, so a resource may go while this looks at it: it only reads in ways that cannot
- * fault. What is found is only shown; at worst it is not the owner any more.
+ * The lock of the tree is private to kernel/resource.c, so a resource may go while this looks at
+ * it: it only reads in ways that cannot fault. At worst, what it finds has just gone.
  */
-static void fanlight_iomem_owner(u64 start, u64 size, char *owner, size_t len)
+bool fanlight_iomem_find(u64 start, u64 size, bool (*wanted)(const char *name), char *owner,
+			 size_t len)
 {
 	struct resource res, *next = READ_ONCE(iomem_resource.child);
 	unsigned int count;
-	size_t i;
+	bool overlaps;
 
-	owner[0] = '\0';
 	for (count = 0; next && count < FANLIGHT_RESOURCES_MAX; count++) {
 		if (copy_from_kernel_nofault(&res, next, sizeof(res)))
-			return;
-		if (res.start >= start + size || res.end < start) {
+			break;
+		overlaps = res.start < start + size && res.end >= start;
+		if (overlaps && res.flags & IORESOURCE_BUSY) {
+			fanlight_copy_name(res.name, owner, len);
+			if (!wanted || wanted(owner))
+				return true;
+		}
+		next = overlaps && res.child ? res.child : res.sibling;
+		/* The last of its siblings: the next one of the nearest node above that has one. */
+		while (!next && res.parent && res.parent != &iomem_resource &&
+		       count++ < FANLIGHT_RESOURCES_MAX &&
+		       !copy_from_kernel_nofault(&res, res.parent, sizeof(res)))
 			next = res.sibling;
-			continue;
-		}
-		if (!(res.flags & IORESOURCE_BUSY)) {
-			next = res.child ?: res.sibling;
-			continue;
-		}
-		for (i = 0; i + 1 < len; i++) {
-			if (copy_from_kernel_nofault(&owner[i], &res.name[i], 1) || !owner[i])
-				break;
-			if (!isascii(owner[i]) || !isprint(owner[i]))
-				owner[i] = '?';
-		}
-		owner[i] = '\0';
-		return;
 	}
+	owner[0] = '\0';
+	return false;
+}
+
+static bool fanlight_is_other(const char *name)
+{
+	return !fanlight_is_framebuffer(name);
+}
+
+int fanlight_claim_check(u64 start, u64 size, char *owner, size_t len)
+{
+	return fanlight_iomem_find(start, size, fanlight_is_other, owner, len) ? -EBUSY : 0;
 }
 
 struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, unsigned int cache,
@@ -140,7 +160,7 @@ int fanlight_claim_iomem(struct fanlight_claim *claim, u64 start, u64 size, char
 	}
 	if (region_intersects(start, size, IORESOURCE_BUSY, IORES_DESC_NONE) == REGION_DISJOINT)
 		return -ENOMEM;
-	fanlight_iomem_owner(start, size, owner, len);
+	fanlight_iomem_find(start, size, NULL, owner, len);
 	return -EBUSY;
 }
 

@@ -4,6 +4,7 @@
  */
 
 #include <linux/aperture.h>
+#include <linux/array_size.h>
 #include <linux/ioport.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -60,36 +61,56 @@ static bool fanlight_shared_part(struct device_node *np, u64 start, u64 size, st
 	return true;
 }
 
-static bool fanlight_is_busy(u64 start, u64 size)
+/* The drivers of bootloaders' framebuffers, as they call the memory that they have requested. */
+static const char * const fanlight_framebuffer_drivers[] = {
+	"simplefb", "simpledrm", "efifb", "efidrm",
+};
+
+bool fanlight_is_framebuffer(const char *name)
 {
-	return region_intersects(start, size, IORESOURCE_BUSY, IORES_DESC_NONE) != REGION_DISJOINT;
+	return match_string(fanlight_framebuffer_drivers, ARRAY_SIZE(fanlight_framebuffer_drivers),
+			    name) >= 0;
+}
+
+static bool fanlight_has_framebuffer(u64 start, u64 size)
+{
+	char name[16];
+
+	return fanlight_iomem_find(start, size, fanlight_is_framebuffer, name, sizeof(name));
 }
 
 /*
  * aperture_remove_conflicting_devices() also removes the EFI framebuffer, wherever that is: it is
- * called only where somebody has some of the range.
+ * called only where a framebuffer has some of the range.
  */
 static int fanlight_remove_framebuffers(u64 start, u64 size)
 {
-	bool found = fanlight_is_busy(start, size);
+	bool found = fanlight_has_framebuffer(start, size);
 	struct device_node *np;
 	struct resource res;
 
 	for_each_compatible_node(np, NULL, "simple-framebuffer")
 		found |= fanlight_shared_part(np, start, size, &res);
-	return found ? aperture_remove_conflicting_devices(start, size, "fanlight") : 0;
+	if (!found)
+		return 0;
+	/* It compares with the end, which would be 0. */
+	if (!(resource_size_t)(start + size))
+		size--;
+	return aperture_remove_conflicting_devices(start, size, "fanlight");
 }
 
-int fanlight_display_take_over(u64 start, u64 size, char *rival)
+int fanlight_display_rival(u64 start, u64 size, bool remove, char *rival)
 {
 	struct platform_device *pdev;
 	struct device_node *np;
 	struct resource res;
 	int ret;
 
-	ret = fanlight_remove_framebuffers(start, size);
-	if (ret)
-		return ret;
+	if (remove) {
+		ret = fanlight_remove_framebuffers(start, size);
+		if (ret)
+			return ret;
+	}
 	/* A driver may bind a node later, or may not be one of those that can be removed. */
 	for_each_compatible_node(np, NULL, "simple-framebuffer") {
 		if (!fanlight_shared_part(np, start, size, &res))
@@ -97,14 +118,18 @@ int fanlight_display_take_over(u64 start, u64 size, char *rival)
 		pdev = of_find_device_by_node(np);
 		if (pdev)
 			ret = device_is_bound(&pdev->dev) ? -EBUSY : 0;
-		else if (fanlight_is_busy(res.start, resource_size(&res)))
+		else if (fanlight_has_framebuffer(res.start, resource_size(&res)))
 			ret = -ETXTBSY;
 		else
 			continue;
 		platform_device_put(pdev);
-		snprintf(rival, FANLIGHT_OWNER_LEN, "%pOF", np);
-		of_node_put(np);
-		return ret;
+		/* One that has a driver counts more than one that may get one. */
+		if (ret || !rival[0])
+			snprintf(rival, FANLIGHT_OWNER_LEN, "%pOF", np);
+		if (ret) {
+			of_node_put(np);
+			return ret;
+		}
 	}
 	return 0;
 }

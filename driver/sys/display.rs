@@ -74,15 +74,14 @@ pub(crate) enum Rival {
     Open(Owner),
 }
 
-/// Removes the drivers of bootloaders' framebuffers that have some of `range`, as a display's own
-/// driver does.
-pub(crate) fn take_over(range: Range) -> Rival {
+/// Looks for bootloaders' framebuffers that have some of `range`. With `remove`, their drivers are
+/// removed first, as by a display's own driver.
+pub(crate) fn rival(range: Range, remove: bool) -> Rival {
     let mut owner = Owner::new();
-    // SAFETY: the range may be any, and `owner` has `OWNER_LEN` bytes.
-    let taken = unsafe {
-        ffi::fanlight_display_take_over(range.start, range.size, owner.0.as_mut_ptr().cast())
-    };
-    match taken {
+    let name = owner.0.as_mut_ptr().cast();
+    // SAFETY: the range may be any, and `owner` has `OWNER_LEN` bytes, the first of which is 0.
+    let found = unsafe { ffi::fanlight_display_rival(range.start, range.size, remove, name) };
+    match found {
         0 if owner.0[0] == 0 => Rival::None,
         0 => Rival::Unbound(owner),
         error if Err(ETXTBSY) == to_result(error) => Rival::Open(owner),

@@ -51,6 +51,12 @@ extern "C" {
         owner: *mut c_char,
         len: usize,
     ) -> c_int;
+    pub(super) fn fanlight_claim_check(
+        start: u64,
+        size: u64,
+        owner: *mut c_char,
+        len: usize,
+    ) -> c_int;
     pub(super) fn fanlight_claim_free(claim: *mut Claim);
     pub(super) fn fanlight_phys_max() -> u64;
     pub(super) fn fanlight_vmalloc(size: c_ulong) -> *mut c_void;
@@ -58,6 +64,7 @@ extern "C" {
     pub(super) fn fanlight_may_show_addresses() -> bool;
 
     pub(super) fn fanlight_flush_cache(start: bindings::phys_addr_t, size: usize) -> c_int;
+    pub(super) fn fanlight_can_flush_cache(start: bindings::phys_addr_t, size: usize) -> bool;
     pub(super) fn fanlight_copy_from(
         to: *mut c_void,
         source: *const c_void,
@@ -112,7 +119,12 @@ extern "C" {
         owner: *mut c_char,
     ) -> c_int;
     pub(super) fn fanlight_display_release(display: c_uint);
-    pub(super) fn fanlight_display_take_over(start: u64, size: u64, rival: *mut c_char) -> c_int;
+    pub(super) fn fanlight_display_rival(
+        start: u64,
+        size: u64,
+        remove: bool,
+        rival: *mut c_char,
+    ) -> c_int;
 
     pub(super) fn fanlight_of_property(
         fwnode: *mut bindings::fwnode_handle,
@@ -130,8 +142,11 @@ extern "C" {
     pub(super) fn fanlight_of_pool_release(dev: *mut bindings::device);
     pub(super) fn fanlight_of_sram(
         fwnode: *mut bindings::fwnode_handle,
-        consumer: *mut bindings::device,
         res: *mut bindings::resource,
+    ) -> c_int;
+    pub(super) fn fanlight_of_sram_link(
+        fwnode: *mut bindings::fwnode_handle,
+        consumer: *mut bindings::device,
     ) -> c_int;
     pub(super) fn fanlight_deferral_is_over(dev: *mut bindings::device) -> bool;
     pub(super) fn fanlight_defer_reason(dev: *mut bindings::device, reason: *const c_char);

@@ -68,20 +68,30 @@ struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, unsig
 					  const char *name, char *owner, size_t len);
 int fanlight_claim_iomem(struct fanlight_claim *claim, u64 start, u64 size, char *owner,
 			 size_t len);
+/* The same error if fanlight_claim_iomem() would fail also without bootloaders' framebuffers. */
+int fanlight_claim_check(u64 start, u64 size, char *owner, size_t len);
 void fanlight_claim_free(struct fanlight_claim *claim);
+/*
+ * Whether a driver has requested some of the range under a name that is wanted (NULL: any), and
+ * which name. It is found without the lock of the resources, and may be gone already.
+ */
+bool fanlight_iomem_find(u64 start, u64 size, bool (*wanted)(const char *name), char *owner,
+			 size_t len);
 
 /*
- * Displays. A claim fails with -EBUSY and the name of the owner. fanlight_display_take_over()
- * removes the drivers of bootloaders' framebuffers that have some of the range. The path of a
- * simple-framebuffer node that has some of it afterwards goes to "rival": -EBUSY where a driver has
- * its device, -ETXTBSY where the driver is gone but a program has its framebuffer open, 0 where it
- * has a device without a driver.
+ * Displays. A claim fails with -EBUSY and the name of the owner. fanlight_display_rival() looks for
+ * bootloaders' framebuffers that have some of the range; with `remove`, it first removes their
+ * drivers. The path of a simple-framebuffer node that has some of it afterwards goes to `rival`,
+ * which is empty before: -EBUSY where a driver has its device, -ETXTBSY where the driver is gone
+ * but a program has its framebuffer open, 0 where it has a device without a driver.
  */
 #define FANLIGHT_DISPLAYS	3
 #define FANLIGHT_OWNER_LEN	96
 int fanlight_display_claim(unsigned int display, const char *name, char *owner);
 void fanlight_display_release(unsigned int display);
-int fanlight_display_take_over(u64 start, u64 size, char *rival);
+int fanlight_display_rival(u64 start, u64 size, bool remove, char *rival);
+/* Whether the driver of a bootloader's framebuffer requests memory under this name. */
+bool fanlight_is_framebuffer(const char *name);
 
 /* Kernel memory. */
 void *fanlight_vmalloc(unsigned long size);
@@ -91,10 +101,12 @@ bool fanlight_may_show_addresses(void);
 
 /*
  * Writes what the caches have of a physical range to memory, and forgets it. The range has no
- * mapping but cached ones. -ENOMEM: no kernel addresses to map it; -ERANGE: it ends where the
- * addresses of the kernel end.
+ * mapping but cached ones. -ENOMEM: no kernel addresses to map it; -ERANGE: the range is not one
+ * for which fanlight_can_flush_cache() returns true.
  */
 int fanlight_flush_cache(phys_addr_t start, size_t size);
+/* Whether the caches' operations reach all of the range. */
+bool fanlight_can_flush_cache(phys_addr_t start, size_t size);
 
 /*
  * Copies from and to memory that user space or hardware may change at the same time. With bulk, by
@@ -163,10 +175,14 @@ void fanlight_of_pool_release(struct device *dev);
 /*
  * What sram points to. -ENOENT: no node; -EXDEV: no partition of an mmio-sram; -ENODEV: one that
  * is disabled; -EBUSY: one that the SRAM's driver gives to others; -EPROBE_DEFER: the SRAM's driver
- * is not bound; -ENOMEM; another error: one without a range. `consumer` is being probed, and is
- * unbound before the SRAM's driver is.
+ * is not bound; another error: one without a range.
  */
-int fanlight_of_sram(struct fwnode_handle *fwnode, struct device *consumer, struct resource *res);
+int fanlight_of_sram(struct fwnode_handle *fwnode, struct resource *res);
+/*
+ * Has `consumer`, which is being probed, unbound before the driver of that SRAM is. -EPROBE_DEFER:
+ * that driver goes just now; the probe has to fail. -ENOMEM.
+ */
+int fanlight_of_sram_link(struct fwnode_handle *fwnode, struct device *consumer);
 /* Whether the driver of the SRAM that "sram" points into maps it as Device memory. */
 bool fanlight_of_sram_is_device(struct fwnode_handle *fwnode);
 /* Whether a probe need not wait for other drivers any more: their time is up. */

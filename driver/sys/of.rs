@@ -59,18 +59,14 @@ impl Range {
         Self::from_resource(|res| unsafe { ffi::fanlight_of_region(as_raw(node), index, res) })
     }
 
-    /// The range that `sram` of `node` points to. Called in the probe of `dev`, which is unbound
-    /// before the SRAM's driver is.
+    /// The range that `sram` of `node` points to.
     ///
     /// `ENOENT`: it points to no node; `EXDEV`: to no partition of an `mmio-sram`; `ENODEV`: to one
     /// that is disabled; `EBUSY`: to one that the SRAM's driver gives to others; `EPROBE_DEFER`:
-    /// the SRAM's driver is not bound; `ENOMEM`; another error: to one without a range.
-    pub(crate) fn sram(dev: &Device<Core<'_>>, node: &FwNode) -> Result<Self> {
-        // SAFETY: `dev` and `node` are valid, `dev` is being probed, and the resource may be
-        // written.
-        Self::from_resource(|res| unsafe {
-            ffi::fanlight_of_sram(as_raw(node), device_as_raw(dev), res)
-        })
+    /// the SRAM's driver is not bound; another error: to one without a range.
+    pub(crate) fn sram(node: &FwNode) -> Result<Self> {
+        // SAFETY: `node` is valid, and the resource may be written.
+        Self::from_resource(|res| unsafe { ffi::fanlight_of_sram(as_raw(node), res) })
     }
 
     /// The node's own `reg`, translated to a physical range. `E2BIG`: it is not one range; another
@@ -83,6 +79,14 @@ impl Range {
             ..range
         })
     }
+}
+
+/// Has `dev`, which is being probed, unbound before the driver of the SRAM that the property `sram`
+/// of `node` points into. `EPROBE_DEFER`: that driver is going just now, and the probe has to fail.
+/// `ENOMEM`.
+pub(crate) fn link_sram(dev: &Device<Core<'_>>, node: &FwNode) -> Result {
+    // SAFETY: `dev` and `node` are valid, and `dev` is being probed.
+    to_result(unsafe { ffi::fanlight_of_sram_link(as_raw(node), device_as_raw(dev)) })
 }
 
 /// Whether the SRAM that the property `sram` of `node` points into is mapped as Device memory by

@@ -77,13 +77,12 @@ void fanlight_of_pool_release(struct device *dev)
 	of_reserved_mem_device_release(dev);
 }
 
-int fanlight_of_sram(struct fwnode_handle *fwnode, struct device *consumer, struct resource *res)
+int fanlight_of_sram(struct fwnode_handle *fwnode, struct resource *res)
 {
 	struct device_node *np = to_of_node(fwnode);
 	struct device_node *target __free(device_node) = of_parse_phandle(np, "sram", 0);
 	struct device_node *parent __free(device_node) = of_get_parent(target);
 	struct platform_device *pdev;
-	struct device_link *link;
 	int ret;
 
 	if (!target)
@@ -101,22 +100,29 @@ int fanlight_of_sram(struct fwnode_handle *fwnode, struct device *consumer, stru
 	if (ret)
 		return ret;
 	pdev = of_find_device_by_node(parent);
+	if (!pdev || !device_is_bound(&pdev->dev))
+		ret = -EPROBE_DEFER;
+	platform_device_put(pdev);
+	return ret;
+}
+
+int fanlight_of_sram_link(struct fwnode_handle *fwnode, struct device *consumer)
+{
+	struct device_node *target __free(device_node) = of_parse_phandle(to_of_node(fwnode),
+									  "sram", 0);
+	struct device_node *parent __free(device_node) = of_get_parent(target);
+	struct platform_device *pdev = of_find_device_by_node(parent);
+	struct device_link *link;
+	int ret = -EPROBE_DEFER;
+
 	if (!pdev)
-		return -EPROBE_DEFER;
-	/*
-	 * With this link, the SRAM's driver is unbound after this one. The state of the link is the
-	 * same while that driver is in its probe, so that this is asked as well; and before, since
-	 * a link to a device without a driver would stay after a probe that does without the SRAM.
-	 */
-	ret = -EPROBE_DEFER;
-	if (device_is_bound(&pdev->dev)) {
-		link = device_link_add(consumer, &pdev->dev, DL_FLAG_AUTOREMOVE_CONSUMER);
-		if (!link)
-			ret = -ENOMEM;
-		else if (READ_ONCE(link->status) == DL_STATE_CONSUMER_PROBE &&
-			 device_is_bound(&pdev->dev))
-			ret = 0;
-	}
+		return ret;
+	link = device_link_add(consumer, &pdev->dev, DL_FLAG_AUTOREMOVE_CONSUMER);
+	if (!link)
+		ret = -ENOMEM;
+	/* The link has the same state while the SRAM's driver is in its probe. */
+	else if (READ_ONCE(link->status) == DL_STATE_CONSUMER_PROBE && device_is_bound(&pdev->dev))
+		ret = 0;
 	platform_device_put(pdev);
 	return ret;
 }

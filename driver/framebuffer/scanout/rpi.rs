@@ -51,34 +51,50 @@ const ORDER_RGB: u32 = 1;
 /// The firmware gives bus addresses: the two highest bits choose one of its caches.
 const BUS_MASK: u32 = 0x3fff_ffff;
 
+/// The display before it has a buffer for a window.
+pub(crate) struct Reserved {
+    claim: DisplayClaim,
+    geometry: Geometry,
+    /// The memory that the firmware keeps for itself, from which its buffers are.
+    pub(crate) memory: Range,
+}
+
 /// The display.
-pub(super) struct Firmware {
+pub(crate) struct Firmware {
     _claim: DisplayClaim,
 }
 
-impl Firmware {
-    /// Asks for a buffer of `geometry` for the window `name`. Returns where it is, and the geometry
-    /// with the stride that the firmware chose.
-    ///
-    /// The firmware frees the buffer that it shows until then, into which a driver of the
-    /// bootloader's framebuffer would go on drawing: `take_over` is to remove that one first.
-    pub(super) fn new(
-        name: &CString,
-        geometry: Geometry,
-        take_over: impl FnOnce(Range) -> Result<(), Refusal>,
-    ) -> Result<(Self, Range, Geometry), Refusal> {
+impl Reserved {
+    /// For a buffer of `geometry` for the window `name`. What is shown does not change.
+    pub(super) fn new(name: &CString, geometry: Geometry) -> Result<Self, Refusal> {
         let claim = claim(&geometry, name)?;
-        take_over(Self::memory().map_err(|error| failed(&geometry, error))?)?;
-        let (range, geometry) =
-            Self::allocate(geometry).map_err(|error| failed(&geometry, error))?;
-        Ok((Self { _claim: claim }, range, geometry))
+        let memory = Self::memory().map_err(|error| failed(&geometry, error))?;
+        Ok(Self {
+            claim,
+            geometry,
+            memory,
+        })
     }
 
-    /// The memory that the firmware keeps for itself, from which its buffers are.
+    /// Asks for the buffer. Returns where it is, and the geometry with the stride that the firmware
+    /// chose.
+    ///
+    /// The firmware frees the buffer that it shows until then, into which a driver of the
+    /// bootloader's framebuffer would go on drawing: that driver has to be removed before.
+    pub(super) fn acquire(self) -> Result<(Firmware, Range, Geometry), Refusal> {
+        let (range, geometry) =
+            Self::allocate(self.geometry).map_err(|error| failed(&self.geometry, error))?;
+        Ok((Firmware { _claim: self.claim }, range, geometry))
+    }
+
+    /// `EIO`: the firmware does not tell.
     fn memory() -> Result<Range> {
         let mut tags = [GET_VC_MEMORY, 8, 0, 0, 0];
         property_list(&mut tags)?;
-        let [_, _, _, base, size] = tags;
+        let [_, _, answer, base, size] = tags;
+        if answer & ANSWERED == 0 || size == 0 {
+            return Err(EIO);
+        }
         Ok(Range {
             start: base.into(),
             size: size.into(),
@@ -135,10 +151,18 @@ impl Firmware {
     }
 }
 
+/// Tells the firmware something later than in a probe. `ENODEV`: its driver was unbound.
+fn tell(tags: &mut [u32]) -> Result {
+    property_list(tags).map_err(|error| match error {
+        e if e == EPROBE_DEFER => ENODEV,
+        e => e,
+    })
+}
+
 impl Scanout for Firmware {
     fn show(&mut self, line: u32) -> Result {
         let mut tags = [SET_VIRTUAL_OFFSET, 8, 0, 0, line, BLANK, 4, 0, 0];
-        property_list(&mut tags)?;
+        tell(&mut tags)?;
         // It says where it really went.
         if tags[4] != line {
             return Err(EINVAL);
@@ -147,12 +171,12 @@ impl Scanout for Firmware {
     }
 
     fn blank(&mut self) -> Result {
-        property_list(&mut [BLANK, 4, 0, 1])
+        tell(&mut [BLANK, 4, 0, 1])
     }
 
     fn wait_for_vsync(&mut self) -> Result {
         let mut tags = [SET_VSYNC, 4, 0, 0];
-        property_list(&mut tags)?;
+        tell(&mut tags)?;
         // A firmware that does not know the tag leaves it as it was.
         if tags[2] & ANSWERED == 0 {
             return Err(ENOTTY);

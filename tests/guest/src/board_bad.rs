@@ -77,6 +77,10 @@ tests! {
         board_bad_cached_regs_is_refused,
         board_bad_cached_scanout_is_refused,
         board_bad_cached_part_is_refused,
+        board_bad_tail_of_ram_is_refused,
+        board_bad_own_list_dangling_is_refused,
+        board_bad_compatible_is_refused,
+        board_bad_size_like_text_is_refused,
         board_bad_noncached_sram_is_refused,
         board_bad_log_cached_is_refused,
         board_bad_log_noncached_is_refused,
@@ -252,6 +256,10 @@ bad! {
     board_bad_cached_regs_is_refused: "cached-regs", "w", INVALID, "registers cannot be cached";
     board_bad_cached_scanout_is_refused: "cached-scanout", "w", INVALID, "not allowed with a scanout";
     board_bad_cached_part_is_refused: "cached-part", "w", INVALID, "needs a region of whole pages";
+    board_bad_tail_of_ram_is_refused: "tail-of-ram", "w", INVALID, "shares a page with System RAM";
+    board_bad_own_list_dangling_is_refused: "own-list-dangling", "w", INVALID, "entry 1 of memory-region points to no node";
+    board_bad_compatible_is_refused: "compatible", "w", INVALID, "compatible is no property of";
+    board_bad_size_like_text_is_refused: "size-like-text", "w", INVALID, "size is 0x20202000, but its region has";
     board_bad_noncached_sram_is_refused: "noncached-sram", "w", INVALID, "how the SRAM's driver maps it";
     board_bad_log_cached_is_refused: "log-cached", "log", INVALID, "always writecombine";
     board_bad_log_noncached_is_refused: "log-noncached", "log", INVALID, "always writecombine";

@@ -45,9 +45,12 @@ tests! {
         fb_answers_are_those_of_the_kernels_simplefb,
         fb_memory_is_taken_over_from_simplefb,
         fb_refused_window_takes_the_screen_from_nobody,
+        fb_memory_that_a_driver_shows_is_no_other_window,
         fb_display_shows_one_window,
         fb_ioctl_unknown_is_enotty,
         fb_ioctl_into_a_bad_pointer_is_efault;
+    regions:
+        fb_deferred_window_takes_the_screen_from_nobody;
 }
 
 /// A framebuffer of tests/dts/windows.dtso.
@@ -746,6 +749,61 @@ fn fb_refused_window_takes_the_screen_from_nobody() {
     second.unbind();
     drop(unbound);
     assert_eq!(FB.open().info().scanout, board::scanout());
+}
+
+/// Another window of its node waits for a driver.
+fn fb_deferred_window_takes_the_screen_from_nobody() {
+    const NODE: &str = "fanlight-region-screen";
+    if !dev::node_exists(NODE) {
+        skip!("the device tree has no {NODE}: boot with tests/dts/regions.dtso");
+    }
+    let theirs = ["52600000", "52800000"]
+        .map(|address| std::path::Path::new(SIMPLEFB).join(format!("{address}.framebuffer")));
+    for _ in 0..3 {
+        let shown = theirs.iter().all(|device| device.exists());
+        // Asked later: a window that is not there now was not there before. A node that is being
+        // probed counts as bound.
+        if !dev::misc_of(NODE).is_empty() {
+            skip!("the kernel does not wait for drivers any more: this test came too late");
+        }
+        assert!(shown, "simplefb was removed");
+        // A probe that succeeds is a reason to try those that were deferred again.
+        drop(dev::Unbound::new("fanlight-region-least"));
+    }
+}
+
+/// A driver of a bootloader's framebuffer draws there, whether it could request the memory or not.
+fn fb_memory_that_a_driver_shows_is_no_other_window() {
+    const NODE: &str = "fanlight-shown";
+    let simple = "framebuffer@51790000";
+    let device = simple_framebuffer(simple);
+    if !std::path::Path::new(SIMPLEFB).exists() {
+        skip!("the kernel has no simplefb");
+    }
+    let bind = |node| fs::write("/sys/bus/platform/drivers/fanlight/bind", node);
+    let simplefb = |what| fs::write(format!("{SIMPLEFB}/{what}"), &device).expect(what);
+    assert!(!dev::is_bound(NODE), "it has the memory of a framebuffer");
+    let line = format!("window w: the driver of /{simple} shows its region");
+    let lines = || {
+        let log = run("dmesg", &[]).success().text();
+        log.matches(&line).count()
+    };
+    let before = lines();
+    let refused = bind(NODE).expect_err("it is shown");
+    assert_eq!(
+        lines(),
+        before + 1,
+        "{refused:?} {:?}",
+        crate::log::lines_of(NODE)
+    );
+    // The driver goes on without the memory that it could not request.
+    simplefb("unbind");
+    bind(NODE).expect("nobody shows it");
+    simplefb("bind");
+    dev::unbind(NODE);
+    bind(NODE).expect_err("it is shown again");
+    assert_eq!(lines(), before + 2);
+    assert!(std::path::Path::new(SIMPLEFB).join(&device).exists());
 }
 
 fn fb_display_shows_one_window() {

@@ -39,8 +39,10 @@ tests! {
         window_region_of_a_pool_is_not_mapped_as_pages,
         window_region_in_use_names_its_owner,
         window_region_above_4_gib_needs_lpae,
+        window_region_in_sram_is_taken_over_from_the_bootloaders_framebuffer,
         window_region_sram_comes_and_goes_with_its_driver,
-        window_region_without_its_driver_costs_only_itself;
+        window_region_without_its_driver_costs_only_itself,
+        window_region_of_a_refused_window_ends_nothing_with_its_driver;
 }
 
 const NODE: &str = "fanlight-regions";
@@ -588,6 +590,8 @@ fn window_region_without_its_driver_costs_only_itself() {
         dev::is_bound(LATE)
     };
     assert!(wait::until(probe), "it waits for the SRAM forever");
+    // It is bound before its probe ends.
+    wait::until(|| !dev::misc_of(LATE).is_empty());
     let misc = dev::misc_of(LATE);
     assert_eq!(misc.len(), 1, "{misc:?}");
     assert!(misc[0].ends_with("-other"), "{misc:?}");
@@ -600,6 +604,37 @@ fn window_region_without_its_driver_costs_only_itself() {
     bind(LATE);
     assert_eq!(dev::misc_of(LATE).len(), 2);
     bind(SRAM_NODE);
+}
+
+fn window_region_of_a_refused_window_ends_nothing_with_its_driver() {
+    const NODE: &str = "fanlight-refused-sram";
+    if !dev::node_exists(NODE) {
+        crate::skip!("the device tree has no {NODE}: boot with tests/dts/regs.dtso");
+    }
+    assert!(dev::is_bound(NODE));
+    assert_eq!(dev::misc_of(NODE).len(), 1, "the window without a refusal");
+    fs::write(format!("{DRIVER}/unbind"), DEVICE).expect("unbind the SRAM");
+    let bound = dev::is_bound(NODE);
+    fs::write(format!("{DRIVER}/bind"), DEVICE).expect("bind the SRAM");
+    for node in [SRAM_NODE, LATE] {
+        if !dev::is_bound(node) {
+            bind(node);
+        }
+    }
+    assert!(
+        bound,
+        "it went with the driver of memory that it does not have"
+    );
+}
+
+fn window_region_in_sram_is_taken_over_from_the_bootloaders_framebuffer() {
+    const NODE: &str = "fanlight-shown-sram";
+    if !dev::node_exists(NODE) {
+        crate::skip!("the device tree has no {NODE}: boot with tests/dts/regs.dtso");
+    }
+    assert!(dev::is_bound(NODE), "{:?}", lines_of(NODE));
+    let simplefb = "/sys/bus/platform/drivers/simple-framebuffer/60808000.framebuffer";
+    assert!(!fs::exists(simplefb).expect("sysfs"), "it still draws");
 }
 
 fn bind(node: &str) {
