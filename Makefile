@@ -15,7 +15,9 @@ VARIANTS := lpae rt lean
 # `make test` is for every board that can run the kernel, unless one is named.
 ifneq ($(filter test,$(MAKECMDGOALS)),)
 wanted := $(if $(KERNEL_DEBUG),debug) $(KERNEL_VARIANT)
-able   := $(foreach board,$(BOARDS),$(if $(filter-out $(shell sed -n 's/^variants = //p' board/$(board)/machine.conf),$(wanted)),,$(board)))
+variants-of = $(shell sed -n 's/^variants = //p' board/$(1)/machine.conf)
+lacks  = $(filter-out $(call variants-of,$(1)),$(wanted))
+able   := $(foreach board,$(BOARDS),$(if $(call lacks,$(board)),,$(board)))
 BOARD  ?= $(subst $() ,$(comma),$(if $(filter buildroot,$(IMAGE)),$(firstword $(BOARDS)),$(able)))
 endif
 BOARD  ?= virt-arm
@@ -24,18 +26,22 @@ KERNEL ?= $(firstword $(KERNELS))
 FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
 
 # What a user may say on the command line; it reaches the image through the environment.
-settings := BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT ONLY CMD OVERLAY APPEND DT SCREEN CLIENTS ICOUNT MEM SMP TIMEOUT LOGLEVEL T SLOW DEMO RESULTS IMAGE BUILDROOT BUILDROOT_EXTRA
+settings := BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT ONLY CMD OVERLAY APPEND DT \
+	SCREEN CLIENTS ICOUNT MEM SMP TIMEOUT LOGLEVEL T SLOW DEMO RESULTS IMAGE BUILDROOT \
+	BUILDROOT_EXTRA
 # In SHOW is what DISPLAY= chooses.
 export SDK_PASS := $(settings) SHOW
 # What the other scripts take.
 others := SDK ENGINE CROSS HOST_DEPS FANLIGHT_CACHE DISPLAY FILE DEV FORCE YES
 # Of these, what is outside of this tree has to be shown to the image.
-export SDK_MOUNT := $(BUILDROOT) $(BUILDROOT_EXTRA) $(OVERLAY) $(subst $(comma), ,$(DT)) $(if $(SCREEN),$(dir $(SCREEN)))
+export SDK_MOUNT := $(BUILDROOT) $(BUILDROOT_EXTRA) $(OVERLAY) $(subst $(comma), ,$(DT)) \
+	$(if $(SCREEN),$(dir $(SCREEN)))
 export $(settings) FANLIGHT_CACHE SDK ENGINE
 
 # A setting with a typing error would do nothing; a target with one would be missed when all others
 # are done.
-unknown := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(filter-out $(settings) $(others),$(name))))
+given := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+unknown := $(filter-out $(settings) $(others),$(given))
 ifneq ($(strip $(unknown)),)
 $(error no setting "$(firstword $(unknown))": choose one of $(settings) $(others))
 endif
@@ -43,7 +49,10 @@ targets := $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE
 hidden := sdk-image cross-tool cross-userspace overlays arguments
 unknown := $(firstword $(filter-out $(targets) $(hidden),$(MAKECMDGOALS)))
 ifneq ($(unknown),)
-$(error no target "$(unknown)": $(if $(filter $(unknown),$(settings) $(others)),it is a setting$(comma) write $(unknown)=VALUE,choose one of $(targets)))
+ifeq ($(filter $(unknown),$(settings) $(others)),)
+$(error no target "$(unknown)": choose one of $(targets))
+endif
+$(error no target "$(unknown)": it is a setting, write $(unknown)=VALUE)
 endif
 ifneq ($(filter-out $(BOARDS),$(subst $(comma), ,$(BOARD))),)
 $(error no board "$(BOARD)": choose BOARD= one of $(BOARDS))
@@ -71,9 +80,13 @@ ifeq ($(filter $(displays),$(DISPLAY)),)
 $(error no display "$(DISPLAY)": choose DISPLAY= one of $(displays))
 endif
 endif
-export X_DISPLAY := $(shell tr '\0' '\n' </proc/$$PPID/environ | sed -n 's/^DISPLAY=//p' | grep -vxE 'gtk|vnc|none')
+export X_DISPLAY := $(shell tr '\0' '\n' </proc/$$PPID/environ | sed -n 's/^DISPLAY=//p' | \
+	grep -vxE 'gtk|vnc|none')
 desktop := $(or $(X_DISPLAY),$(WAYLAND_DISPLAY))
-window := $(if $(filter none,$(SDK)),$(shell qemu-system-arm -display help 2>/dev/null | grep -x gtk))
+window :=
+ifeq ($(SDK),none)
+window := $(shell qemu-system-arm -display help 2>/dev/null | grep -x gtk)
+endif
 export SHOW := $(or $(filter $(displays),$(DISPLAY)),$(if $(desktop),$(or $(window),vnc),none))
 
 .DEFAULT_GOAL := help
@@ -82,21 +95,30 @@ MAKEFLAGS += --no-builtin-rules
 
 help: ## list the targets
 	@echo 'fanlight: board memory and the kernel log, mapped. Targets:'
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' Makefile | while read -r target what; do printf '  %-12s %s\n' "$$target" "$$what"; done
-	@echo 'Settings: BOARD=$(subst $() ,|,$(BOARDS)), IMAGE=$(subst $() ,|,$(IMAGES)), SDK=none (build without a container), CROSS=no (do'
-	@echo '          not use the cargo of this machine), FANLIGHT_CACHE=directory (now $(FANLIGHT_CACHE))'
-	@echo 'The kernel: KERNEL=$(subst $() ,|,$(KERNELS)), KERNEL_DEBUG=1, KERNEL_VARIANT=$(subst $() ,|,$(VARIANTS))'
-	@echo 'Each boot: OVERLAY=directory (files for the guest), DT=file.dtso[,file.dtso], APPEND="words of the command line",'
+	@sed -n -e ':join; /\\$$/ { N; s/\\\n[[:blank:]]*//; b join }' \
+		-e 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' Makefile | \
+	while read -r target what; do printf '  %-12s %s\n' "$$target" "$$what"; done
+	@echo 'Settings: BOARD=$(subst $() ,|,$(BOARDS)), IMAGE=$(subst $() ,|,$(IMAGES)),' \
+		'SDK=none (build without a container), CROSS=no (do'
+	@echo '          not use the cargo of this machine), FANLIGHT_CACHE=directory' \
+		'(now $(FANLIGHT_CACHE))'
+	@echo 'The kernel: KERNEL=$(subst $() ,|,$(KERNELS)), KERNEL_DEBUG=1,' \
+		'KERNEL_VARIANT=$(subst $() ,|,$(VARIANTS))'
+	@echo 'Each boot: OVERLAY=directory (files for the guest), DT=file.dtso[,file.dtso],' \
+		'APPEND="words of the command line",'
 	@echo '          SMP=n, MEM=MiB, LOGLEVEL=n, TIMEOUT=seconds'
 
-run: toolchain ## boot the quick image: a shell on a terminal [DISPLAY=gtk|vnc|none], else the demonstration (DEMO=1 forces it)
+run: toolchain ## boot the quick image: a shell on a terminal [DISPLAY=gtk|vnc|none], \
+		else the demonstration (DEMO=1 forces it)
 	@$(inside) run
 
-guest: toolchain ## run CMD='...' in a booted guest [SCREEN=file.png CLIENTS=1 ICOUNT=1]; mk/guest exits with its status
+guest: toolchain ## run CMD='...' in a booted guest [SCREEN=file.png CLIENTS=1 ICOUNT=1]; \
+		mk/guest exits with its status
 	@$(inside) guest
 
 image: export SDK_FOR := buildroot
-image: toolchain ## build the image of BOARD with Buildroot (BUILDROOT=dir, else upstream's release) into build/image/
+image: toolchain ## build the image of BOARD with Buildroot \
+		(BUILDROOT=dir, else upstream's release) into build/image/
 	@$(inside) image
 
 crates: toolchain ## put user space and its crates into build/crates, for a Buildroot of your own
@@ -105,30 +127,38 @@ crates: toolchain ## put user space and its crates into build/crates, for a Buil
 flash: ## write build/image/raspberrypi/sdcard.img (or FILE=) to the SD card DEV=/dev/sdX
 	@mk/flash "$(or $(FILE),build/image/raspberrypi/sdcard.img)" "$(DEV)"
 
-test: toolchain ## run the tests; T=text runs those with it in their names, SLOW=1 also those that take minutes
+test: toolchain ## run the tests; T=text runs those with it in their names, \
+		SLOW=1 also those that take minutes
 	@$(inside) test
 
-bench: toolchain ## run the benchmarks (instruction counts in QEMU); BOARD=raspberrypi also prepares files for an SD card
+bench: toolchain ## run the benchmarks (instruction counts in QEMU); \
+		BOARD=raspberrypi also prepares files for an SD card
 	@KERNEL_BENCH=1 $(inside) bench
 
-bench-table: toolchain ## print the table of results that a board has measured, FILE=fanlight-bench.tsv
-	@FILE="$(abspath $(FILE))" SDK_MOUNT="$(FILE)" SDK_PASS="$$SDK_PASS FILE" $(inside) bench-table
+bench-table: toolchain ## print the table of results that a board has measured, \
+		FILE=fanlight-bench.tsv
+	@FILE="$(abspath $(FILE))" SDK_MOUNT="$(FILE)" SDK_PASS="$$SDK_PASS FILE" \
+		$(inside) bench-table
 
 bench-doc: toolchain ## write docs/benchmarks.md from the results of `make bench`
 	@$(inside) bench-doc
 
-model: toolchain ## run the log's ring under loom, and under Miri if rustup's nightly has it; takes half an hour
+model: toolchain ## run the log's ring under loom, and under Miri if rustup's nightly has it; \
+		takes half an hour
 	@$(inside) model
 	@if cargo +nightly miri --version >/dev/null 2>&1; then \
-		mk/step "ring under miri" build/log/miri.log cargo +nightly miri test --locked --target-dir $(target-dir)/miri -p fanlight-ring; \
+		mk/step "ring under miri" build/log/miri.log cargo +nightly miri test --locked \
+			--target-dir $(target-dir)/miri -p fanlight-ring; \
 	else \
-		echo "fanlight: SKIPPED: miri, which rustup's nightly toolchain has (rustup component add miri --toolchain nightly)"; \
+		echo "fanlight: SKIPPED: miri, which rustup's nightly toolchain has" \
+			"(rustup component add miri --toolchain nightly)"; \
 	fi
 
 check: toolchain ## check formatting, lints, licences and device-tree bindings
 	@$(inside) check
 
-rust-analyzer: toolchain ## write driver/rust-project.json, by which an editor understands the driver
+rust-analyzer: toolchain ## write driver/rust-project.json, by which \
+		an editor understands the driver
 	@$(inside) rust-analyzer
 
 kernel: toolchain ## build the kernel
@@ -176,7 +206,8 @@ run guest test: overlays
 
 cross-userspace: toolchain overlays
 ifeq ($(CROSS),yes)
-	@mkdir -p build && flock build/lock mk/step "user space, by cross" build/log/userspace.log mk/cross $(target-dir)/cross
+	@mkdir -p build && flock build/lock mk/step "user space, by cross" \
+		build/log/userspace.log mk/cross $(target-dir)/cross
 endif
 
 .PHONY: sdk-image cross-tool cross-userspace overlays arguments
@@ -195,8 +226,11 @@ clean: ## remove build/ and this tree's compiled user space; kernels and the ima
 clean-cache: ## remove the cache as well: everything is built anew next time
 	rm -rf build $(FANLIGHT_CACHE)
 
-.PHONY: help run guest image crates flash test bench bench-table bench-doc model check rust-analyzer kernel driver userspace manual quick-image toolchain host-deps clean clean-cache
+.PHONY: help run guest image crates flash test bench bench-table bench-doc model check \
+	rust-analyzer kernel driver userspace manual quick-image toolchain host-deps clean \
+	clean-cache
 
 # Make's own processes share their job slots with the kernel's and cargo's.
-inside = env -u MAKEFLAGS $(if $(filter none,$(SDK)),,mk/sdk) make -f mk/build.mk -j $$(nproc) --no-print-directory
+inside = env -u MAKEFLAGS $(if $(filter none,$(SDK)),,mk/sdk) make -f mk/build.mk \
+	-j $$(nproc) --no-print-directory
 target-dir = $(FANLIGHT_CACHE)/target/$(shell pwd | sha256sum | cut -c 1-12)

@@ -310,8 +310,8 @@ fn cache_of(
             "kernel pages cannot be noncached: leave fanlight,cache out, or use a memory-region",
         )),
         (_, Some(Cache::Cached)) if is_shown => Err(invalid(
-            "fanlight,cache = \"cached\" is not allowed with a scanout, which does not look into the \
-             cache: leave fanlight,cache out",
+            "fanlight,cache = \"cached\" is not allowed with a scanout, which does not look into \
+             the cache: leave fanlight,cache out",
         )),
         (Source::Carveout { range, .. }, Some(Cache::Cached)) if range.registers => Err(invalid(
             "registers cannot be cached: describe memory by memory-region or sram",

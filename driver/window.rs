@@ -428,7 +428,8 @@ impl Operations for Window {
         let counters = &self.mapping.counters;
         seq_print!(
             out,
-            "window:\t{}\nkind:\t{}\nbacking:\t{}\ncache:\t{}\nmapping:\t{}\nsize:\t{}\nmaps:\t{}\n",
+            "window:\t{}\nkind:\t{}\nbacking:\t{}\ncache:\t{}\nmapping:\t{}\nsize:\t{}\n\
+             maps:\t{}\n",
             self.name.as_str(),
             self.kind(),
             self.backing(),

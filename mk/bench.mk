@@ -15,7 +15,8 @@ bench-plugin := build/bench-plugin.so
 $(bench-module): $(module) $(wildcard tests/bench-module/*)
 	+@mkdir -p $(@D)/bench-module
 	+@$(step) "bench module for $(flavour)" $(logs)/bench-module-$(flavour).log \
-		$(MAKE) -C $(kernel) ARCH=arm LLVM=1 M=$(CURDIR)/tests/bench-module MO=$(CURDIR)/$(@D)/bench-module \
+		$(MAKE) -C $(kernel) ARCH=arm LLVM=1 \
+		M=$(CURDIR)/tests/bench-module MO=$(CURDIR)/$(@D)/bench-module \
 		KBUILD_EXTRA_SYMBOLS=$(CURDIR)/$(@D)/driver/Module.symvers modules
 	@cp $(@D)/bench-module/fanlight_bench.ko $@
 
@@ -25,18 +26,24 @@ $(bench-plugin): tests/bench/plugin/count.c
 
 # For speed, as a program that reads a busy log would be built; the tool's own profile is for size.
 bench-programs:
-	+@CARGO_PROFILE_RELEASE_OPT_LEVEL=3 CARGO_PROFILE_RELEASE_LTO=off $(step) "bench program" $(logs)/bench-program.log \
-		$(cargo) --release --target $(armv7) --target-dir $(board-target)/bench -p fanlight-bench
+	+@CARGO_PROFILE_RELEASE_OPT_LEVEL=3 CARGO_PROFILE_RELEASE_LTO=off \
+		$(step) "bench program" $(logs)/bench-program.log \
+		$(cargo) --release --target $(armv7) --target-dir $(board-target)/bench \
+		-p fanlight-bench
 	+@$(step) "bench report" $(logs)/bench-report.log $(cargo) -p fanlight-bench-report
 
 bench-parts: $(image) $(bench-module) $(bench-plugin) bench-programs runner ;
 
 bench:
 	+@mkdir -p build && flock build/lock $(MAKE) -f mk/build.mk bench-parts
-	@mk/bench $(BOARD) $(kernel) $(image) $(module) $(bench-module) $(board-target)/bench/$(armv7)/release/fanlight-bench $(bench-plugin) $(runner) $(bench-runs)
-	@$(bench-report) $(if $(filter raspberrypi,$(BOARD)),--clock $(bench-runs)/clock.tsv,$(bench-runs))
+	@mk/bench $(BOARD) $(kernel) $(image) $(module) $(bench-module) \
+		$(board-target)/bench/$(armv7)/release/fanlight-bench \
+		$(bench-plugin) $(runner) $(bench-runs)
+	@$(bench-report) \
+		$(if $(filter raspberrypi,$(BOARD)),--clock $(bench-runs)/clock.tsv,$(bench-runs))
 ifeq ($(BOARD),raspberrypi)
-	@echo "fanlight: these are QEMU's times, which say nothing of a board's: copy $(bench-runs)/card onto a card (docs/boards/raspberrypi.md)"
+	@echo "fanlight: these are QEMU's times, which say nothing of a board's:" \
+		"copy $(bench-runs)/card onto a card (docs/boards/raspberrypi.md)"
 endif
 
 bench-table:

@@ -20,7 +20,8 @@ logs := build/log
 boards := $(subst $(comma), ,$(BOARD))
 board := $(firstword $(boards))
 # What depends on the kernel lives under the kernel's name: version, board and variants.
-flavour-of = $(KERNEL)-$(1)$(if $(KERNEL_DEBUG),-debug)$(if $(KERNEL_BENCH),-bench)$(addprefix -,$(KERNEL_VARIANT))
+variants := $(if $(KERNEL_DEBUG),-debug)$(if $(KERNEL_BENCH),-bench)$(addprefix -,$(KERNEL_VARIANT))
+flavour-of = $(KERNEL)-$(1)$(variants)
 kernel-of = $(shell BOARD=$(1) mk/kernel dir)
 image-of = build/$(call flavour-of,$(1))/quick.cpio
 flavour := $(call flavour-of,$(board))
@@ -35,7 +36,8 @@ board-target := $(target)/board
 cargo := cargo build --locked
 programs := build/userspace/fanlight build/userspace/fanlight-guest-tests build/userspace/ask-host
 # Those of the library, which the guest's tests run.
-examples := $(patsubst userspace/fanlight/examples/%.rs,build/userspace/examples/%,$(wildcard userspace/fanlight/examples/*.rs))
+examples := $(wildcard userspace/fanlight/examples/*.rs)
+examples := $(patsubst userspace/fanlight/examples/%.rs,build/userspace/examples/%,$(examples))
 # Not optimized: it waits for QEMU all day, and is built while somebody waits.
 runner := $(CARGO_TARGET_DIR)/debug/fanlight-runner
 
@@ -55,7 +57,8 @@ driver-sources := $(shell find driver -name Kbuild -o -name '*.rs' -o -name '*.c
 $(module): $(kernel)/ready $(driver-sources)
 	+@mkdir -p $(@D)/driver
 	+@$(step) "driver for $(flavour)" $(logs)/driver-$(flavour).log \
-		$(MAKE) -C $(kernel) ARCH=arm LLVM=1 M=$(CURDIR)/driver MO=$(CURDIR)/$(@D)/driver modules
+		$(MAKE) -C $(kernel) ARCH=arm LLVM=1 \
+		M=$(CURDIR)/driver MO=$(CURDIR)/$(@D)/driver modules
 	@cp $(@D)/driver/fanlight.ko $@
 
 # --- user space; cargo knows best what is out of date
@@ -76,7 +79,8 @@ runner:
 
 .PHONY: manual
 manual:
-	@$(step) "man pages and completions" $(logs)/manual.log cargo run --locked -p fanlight-manual -- build/share
+	@$(step) "man pages and completions" $(logs)/manual.log \
+		cargo run --locked -p fanlight-manual -- build/share
 
 # --- the quick image
 
@@ -84,21 +88,29 @@ include mk/test-module.mk
 include mk/bench.mk
 include mk/image.mk
 
-$(image): $(module) $(programs) $(test-programs) $(test-files) mk/quick-image $(shell find board/common/rootfs)
-	@TEST_FILES="$(test-files)" $(step) "quick image" $(logs)/quick-image.log mk/quick-image $@ $(module) $(programs) $(test-programs)
+$(image): $(module) $(programs) $(test-programs) $(test-files) mk/quick-image \
+		$(shell find board/common/rootfs)
+	@TEST_FILES="$(test-files)" $(step) "quick image" $(logs)/quick-image.log \
+		mk/quick-image $@ $(module) $(programs) $(test-programs)
 
 # --- booting it
 
 # What every boot can have: see mk/arguments.
 option = $(if $(2),$(1) $(2))
-boot = $(runner) $(1) $(foreach board,$(boards),--board $(board) $(call media-of,$(board))) $(call option,--smp,$(SMP)) $(call option,--memory,$(MEM)) \
-	$(if $(ICOUNT),--icount) $(call option,--timeout,$(TIMEOUT)) $(call option,--loglevel,$(LOGLEVEL)) \
-	$(call option,--files,$(OVERLAY)) $(addprefix --dt ,$(subst $(comma), ,$(DT))) $(if $(APPEND),--append "$$APPEND") --results build/$(2)
+boot = $(runner) $(1) \
+	$(foreach board,$(boards),--board $(board) $(call media-of,$(board))) \
+	$(call option,--smp,$(SMP)) $(call option,--memory,$(MEM)) \
+	$(if $(ICOUNT),--icount) $(call option,--timeout,$(TIMEOUT)) \
+	$(call option,--loglevel,$(LOGLEVEL)) $(call option,--files,$(OVERLAY)) \
+	$(addprefix --dt ,$(subst $(comma), ,$(DT))) $(if $(APPEND),--append "$$APPEND") \
+	--results build/$(2)
 
 # One build at a time in this tree; any number of machines may run from what it made. The boards
 # follow each other: the kernel of each takes all processors.
-ready = mkdir -p build && { flock -n build/lock true || echo "fanlight: another build is at work in this tree: waiting for it" >&2; } && \
-	flock build/lock sh -ec 'for board in $(boards); do $(MAKE) -f mk/build.mk BOARD=$$board media; done'
+busy := another build is at work in this tree: waiting for it
+ready = mkdir -p build && { flock -n build/lock true || echo "fanlight: $(busy)" >&2; } && \
+	flock build/lock sh -ec \
+	'for board in $(boards); do $(MAKE) -f mk/build.mk BOARD=$$board media; done'
 
 # Where QEMU's own window is to be, DISPLAY is X's again.
 run:
@@ -112,7 +124,8 @@ run:
 
 guest: $(if $(CLIENTS),clients)
 	+@$(ready)
-	@exec $(call boot,guest,$(or $(RESULTS),guest)) $(call option,--screen,$(SCREEN)) $(if $(CLIENTS),--data $(clients)) -- "$$CMD"
+	@exec $(call boot,guest,$(or $(RESULTS),guest)) $(call option,--screen,$(SCREEN)) \
+		$(if $(CLIENTS),--data $(clients)) -- "$$CMD"
 
 check: $(kernel)/ready
 	@mk/check $(kernel)
@@ -120,14 +133,18 @@ check: $(kernel)/ready
 # By the kernel's own script, which writes to the directory of the objects.
 rust-analyzer: $(module)
 	@$(step) "rust-analyzer" $(logs)/rust-analyzer.log \
-		$(MAKE) -C $(kernel) ARCH=arm LLVM=1 M=$(CURDIR)/driver MO=$(CURDIR)/$(dir $(module))driver rust-analyzer
+		$(MAKE) -C $(kernel) ARCH=arm LLVM=1 M=$(CURDIR)/driver \
+		MO=$(CURDIR)/$(dir $(module))driver rust-analyzer
 	@python3 -c 'import json, sys; p = json.load(sys.stdin); \
-		[c["cfg"].append("fanlight_driver") for c in p["crates"] if c["display_name"] == "fanlight_main"]; \
-		json.dump(p, sys.stdout)' <$(dir $(module))driver/rust-project.json >driver/rust-project.json
+		[c["cfg"].append("fanlight_driver") for c in p["crates"] \
+			if c["display_name"] == "fanlight_main"]; \
+		json.dump(p, sys.stdout)' \
+		<$(dir $(module))driver/rust-project.json >driver/rust-project.json
 
 model:
 	@RUSTFLAGS='--cfg loom' $(step) "ring under loom" $(logs)/loom.log \
-		cargo test --locked --release --target-dir $(CARGO_TARGET_DIR)/loom -p fanlight-ring --test loom
+		cargo test --locked --release --target-dir $(CARGO_TARGET_DIR)/loom \
+		-p fanlight-ring --test loom
 
 # Programs that nobody here wrote, for the slow tests.
 clients := $(shell mk/clients file)
@@ -137,4 +154,5 @@ clients:
 
 test: $(if $(SLOW),clients)
 	+@$(ready)
-	@exec $(call boot,test,$(or $(RESULTS),test)) --filter '$(T)' $(if $(SLOW),--slow --data $(clients))
+	@exec $(call boot,test,$(or $(RESULTS),test)) \
+		--filter '$(T)' $(if $(SLOW),--slow --data $(clients))

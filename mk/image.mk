@@ -8,7 +8,8 @@ crates:
 	@$(step) "crates" $(logs)/crates.log mk/crates
 
 image:
-	+@mkdir -p build && flock build/lock env HINT='see docs/boards; the same command again goes on from here' \
+	+@mkdir -p build && flock build/lock env \
+		HINT='see docs/boards; the same command again goes on from here' \
 		$(step) "Buildroot image of $(BOARD)" $(logs)/image-$(BOARD).log mk/image $(BOARD)
 	@ls -lh build/image/$(BOARD)
 
@@ -19,9 +20,11 @@ media-of = --kernel build/image/$(1)/zImage --disk $(call disk-of,$(1)) --trees 
 media: runner $(call disk-of,$(board))
 
 $(call disk-of,$(board)):
-	@echo "fanlight: there is no Buildroot image of $(board) yet: \`make image BOARD=$(board)\` builds it" >&2; exit 2
+	@echo "fanlight: there is no Buildroot image of $(board) yet:" \
+		"\`make image BOARD=$(board)\` builds it" >&2; exit 2
 else
 boot-of = $(call kernel-of,$(1))/arch/arm/boot
-media-of = --kernel $(call boot-of,$(1))/zImage --initrd $(call image-of,$(1)) --trees $(call boot-of,$(1))/dts
+media-of = --kernel $(call boot-of,$(1))/zImage --initrd $(call image-of,$(1)) \
+	--trees $(call boot-of,$(1))/dts
 media: quick-image runner
 endif

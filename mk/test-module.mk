@@ -6,12 +6,14 @@
 # mk/build.mk.
 
 test-module := build/$(flavour)/fanlight_test.ko
-test-files := $(test-module) build/$(flavour)/runtime.dtbo $(examples) build/userspace/examples/read_log
+test-files := $(test-module) build/$(flavour)/runtime.dtbo $(examples) \
+	build/userspace/examples/read_log
 
 $(test-module): $(module) $(wildcard tests/module/*)
 	+@mkdir -p $(@D)/test-module
 	+@$(step) "test module for $(flavour)" $(logs)/test-module-$(flavour).log \
-		$(MAKE) -C $(kernel) ARCH=arm LLVM=1 M=$(CURDIR)/tests/module MO=$(CURDIR)/$(@D)/test-module \
+		$(MAKE) -C $(kernel) ARCH=arm LLVM=1 \
+		M=$(CURDIR)/tests/module MO=$(CURDIR)/$(@D)/test-module \
 		KBUILD_EXTRA_SYMBOLS=$(CURDIR)/$(@D)/driver/Module.symvers modules
 	@cp $(@D)/test-module/fanlight_test.ko $@
 
@@ -31,7 +33,8 @@ build/userspace/fanlight-comment.h: driver/uapi/fanlight.h
 	@mkdir -p $(@D)
 	@sed -n '/^ \*\tstatic /,/^ \*\t}/s/^ \*\t//p' $< >$@
 
-build/userspace/fanlight-log: tests/c/fanlight-log.c build/userspace/fanlight-comment.h driver/uapi/fanlight.h
+build/userspace/fanlight-log: tests/c/fanlight-log.c build/userspace/fanlight-comment.h \
+		driver/uapi/fanlight.h
 	@$(armv7-cc) -Wall -Wextra -Werror -I driver/uapi -I build/userspace -o $@ $<
 
 build/userspace/examples/%: userspace/fanlight/examples/%.c driver/uapi/fanlight.h
@@ -41,5 +44,6 @@ build/userspace/examples/%: userspace/fanlight/examples/%.c driver/uapi/fanlight
 selftests = $(kernel)/source/tools/testing/selftests
 build/$(flavour)/pfnmap: $(kernel)/ready
 	@mkdir -p $(@D)
-	@$(step) "pfnmap selftest" $(logs)/pfnmap.log $(armv7-cc) -w -D_GNU_SOURCE -I $(selftests) -I $(selftests)/../../include/uapi \
+	@$(step) "pfnmap selftest" $(logs)/pfnmap.log $(armv7-cc) -w -D_GNU_SOURCE \
+		-I $(selftests) -I $(selftests)/../../include/uapi \
 		-o $@ $(selftests)/mm/pfnmap.c $(selftests)/mm/vm_util.c

@@ -120,8 +120,8 @@ mod tests {
     #[test]
     fn log_dumped_lines_of_one_message_become_one_text() {
         let mut buffer = [0; 64];
-        let dumped =
-            b"<7>[    0.000005][    C1] one\n<7>[    0.000005][    C1] \n<7>[    0.000005][    C1] three\n";
+        let dumped = b"<7>[    0.000005][    C1] one\n<7>[    0.000005][    C1] \n\
+              <7>[    0.000005][    C1] three\n";
         let entry = parse_dump(dumped, &mut buffer).unwrap();
         assert_eq!(entry.text, b"one\n\nthree");
         assert_eq!(entry.caller, 0x8000_0001);

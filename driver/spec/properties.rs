@@ -271,7 +271,8 @@ fn check_names(node: &FwNode) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(invalid_fmt(fmt!(
-        "the number of memory-region-names is {names}, but that of regions in memory-region is {regions}"
+        "the number of memory-region-names is {names}, but that of regions in memory-region is \
+         {regions}"
     )))
 }
 

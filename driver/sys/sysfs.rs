@@ -193,8 +193,9 @@ impl<T: Operations> Groups<T> {
         }
     }
 
-    const LIST: &'static [*const bindings::attribute; ATTRIBUTES_MAX + 1] = attribute_list!(T: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23
-            24 25 26 27 28 29 30 31);
+    const LIST: &'static [*const bindings::attribute; ATTRIBUTES_MAX + 1] = attribute_list!(
+        T: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+    );
 
     const GROUP: &'static bindings::attribute_group = &bindings::attribute_group {
         __bindgen_anon_1: bindings::attribute_group__bindgen_ty_1 {

@@ -44,8 +44,8 @@ static struct trace_array *trace;
 
 /* relay */
 
-static struct dentry *create_buf_file(const char *name, struct dentry *parent, umode_t mode, struct rchan_buf *buf,
-				      int *is_global)
+static struct dentry *create_buf_file(const char *name, struct dentry *parent, umode_t mode,
+				      struct rchan_buf *buf, int *is_global)
 {
 	return debugfs_create_file(name, mode, parent, buf, &relay_file_operations);
 }
@@ -113,7 +113,10 @@ static void ring_buffer_put(size_t len)
 
 static int boot_map_init(void)
 {
-	/* Creates an ordinary instance if there is none: the caller looks for last_boot_info first. */
+	/*
+	 * Creates an ordinary instance if there is none: the caller looks for last_boot_info
+	 * first.
+	 */
 	if (!trace)
 		trace = trace_array_get_by_name("boot_map", NULL);
 	return trace ? 0 : -ENODEV;
@@ -229,7 +232,9 @@ static __always_inline void once(int kind, size_t len)
  * Mark the instructions between the two for tests/bench/plugin/count.c, which looks for the pair.
  * No compiler generates the first instruction of it.
  */
-#define MARK(number) asm volatile("and r4, r4, r4\n\tmovw ip, %0" :: "i" (0xb300 + (number)) : "ip", "memory")
+#define MARK(number)							\
+	asm volatile("and r4, r4, r4\n\tmovw ip, %0"			\
+		     :: "i" (0xb300 + (number)) : "ip", "memory")
 #define MARK_END 0xff
 
 static __always_inline u64 chunk(int kind, size_t len, size_t count)
@@ -391,7 +396,8 @@ int fanlight_bench_init(void)
 	table = (void *)get_zeroed_page(GFP_KERNEL);
 	ring = ring_buffer_alloc(RING_SIZE, RB_FL_OVERWRITE);
 	relay_dir = debugfs_create_dir("fanlight_bench_relay", NULL);
-	relay = relay_open("relay", relay_dir, SUBBUF_SIZE, RING_SIZE / SUBBUF_SIZE, &relay_callbacks, NULL);
+	relay = relay_open("relay", relay_dir, SUBBUF_SIZE, RING_SIZE / SUBBUF_SIZE,
+			   &relay_callbacks, NULL);
 	if (!source || !target || !table || !ring || !relay)
 		goto fail;
 	root = root_device_register("fanlight_bench");

@@ -11,17 +11,23 @@
 
 /* The kinds of work: `Kind` in fanlight_bench_main.rs. */
 #define FANLIGHT_BENCH_EMPTY		0	/* the loop itself */
-#define FANLIGHT_BENCH_COPY		1	/* irqsave and memcpy: what any producer has to do */
+/* irqsave and memcpy: what any producer has to do */
+#define FANLIGHT_BENCH_COPY		1
 #define FANLIGHT_BENCH_RELAY		2	/* relay_write() */
-#define FANLIGHT_BENCH_RELAY_HEADER	3	/* the same behind a header with number, time and task, as fanlight's records have */
-#define FANLIGHT_BENCH_RING_BUFFER	4	/* ring_buffer_lock_reserve(), memcpy, ring_buffer_unlock_commit() */
+/* the same behind a header with number, time and task, as fanlight's records have */
+#define FANLIGHT_BENCH_RELAY_HEADER	3
+/* ring_buffer_lock_reserve(), memcpy, ring_buffer_unlock_commit() */
+#define FANLIGHT_BENCH_RING_BUFFER	4
 #define FANLIGHT_BENCH_PRINTK		5	/* printk() at KERN_DEBUG */
 #define FANLIGHT_BENCH_FANLIGHT		6	/* fanlight_log() at level 7 */
-#define FANLIGHT_BENCH_FANLIGHT_KEPT	7	/* fanlight_log() at level 3, which the persistent copy keeps */
+/* fanlight_log() at level 3, which the persistent copy keeps */
+#define FANLIGHT_BENCH_FANLIGHT_KEPT	7
 #define FANLIGHT_BENCH_COPY_CRC		8	/* memcpy and crc32_le() */
-#define FANLIGHT_BENCH_PTES		9	/* len page-table entries set, in a table that no process has */
+/* len page-table entries set, in a table that no process has */
+#define FANLIGHT_BENCH_PTES		9
 #define FANLIGHT_BENCH_CLOCK		10	/* local_clock() */
-#define FANLIGHT_BENCH_TRACE		11	/* __trace_array_puts() into the instance "boot_map" */
+/* __trace_array_puts() into the instance "boot_map" */
+#define FANLIGHT_BENCH_TRACE		11
 #define FANLIGHT_BENCH_PRINTK_INFO	12	/* printk() at KERN_INFO */
 
 s64 fanlight_bench_run(int kind, size_t len, size_t count);

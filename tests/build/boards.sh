@@ -41,20 +41,28 @@ result build_board_does_not_rebuild_the_kernels_of_others
 
 # make prints its variables; the target is one that needs neither.
 said=$(in_copy abacus make -n -p -f mk/build.mk manual 2>/dev/null | grep -E '^(kernel|image) := ')
-echo "$said" | grep -q '^kernel := .*-abacus-' && echo "$said" | grep -q '^image := build/[0-9.]*-abacus/quick.cpio'
+echo "$said" | grep -q '^kernel := .*-abacus-' &&
+	echo "$said" | grep -q '^image := build/[0-9.]*-abacus/quick.cpio'
 result build_new_board_has_a_kernel_and_an_image
 
 # The user's own tree has macros or none.
-printf '/dts-v1/;\n/plugin/;\n&{/} {\n\tdevice@1000 {\n\t\treg = <%s>;\n\t};\n};\n' 'REG(CARVEOUT(0x1000), 0x20)' >"$copy/macros.dtso"
-printf '/dts-v1/;\n/plugin/;\n&{/} {\n\tdevice@1000 {\n\t\treg = <%s>;\n\t};\n};\n' '0x10001000 0x20' >"$copy/plain.dtso"
-in_copy abacus mk/dtc abacus macros.dtso macros.dtbo && in_copy abacus mk/dtc abacus plain.dtso plain.dtbo && cmp "$copy/macros.dtbo" "$copy/plain.dtbo"
+overlay() { # REG
+	printf '/dts-v1/;\n/plugin/;\n&{/} {\n\tdevice@1000 {\n\t\treg = <%s>;\n\t};\n};\n' "$1"
+}
+overlay 'REG(CARVEOUT(0x1000), 0x20)' >"$copy/macros.dtso"
+overlay '0x10001000 0x20' >"$copy/plain.dtso"
+in_copy abacus mk/dtc abacus macros.dtso macros.dtbo &&
+	in_copy abacus mk/dtc abacus plain.dtso plain.dtbo &&
+	cmp "$copy/macros.dtbo" "$copy/plain.dtbo"
 result build_device_tree_macros_are_those_of_the_board
 
 name=build_device_tree_of_a_new_board_is_checked
 if [ ! -e "$source" ]; then
 	echo "ok $plan $name # SKIP no kernel was built: run \`make kernel\`"
 else
-	in_copy abacus tests/dts/check "$source" >/dev/null && sed -i 's/sram = /srma = /' "$copy/board/abacus/dts/abacus.dtso" &&
-		said=$(in_copy abacus tests/dts/check "$source"; true) && echo "$said" | grep -q 'check: abacus:'
+	in_copy abacus tests/dts/check "$source" >/dev/null &&
+		sed -i 's/sram = /srma = /' "$copy/board/abacus/dts/abacus.dtso" &&
+		said=$(in_copy abacus tests/dts/check "$source"; true) &&
+		echo "$said" | grep -q 'check: abacus:'
 	result $name
 fi

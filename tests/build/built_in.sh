@@ -16,15 +16,18 @@ fi
 rm -rf "$out"
 mkdir -p "$out" build/log
 # Kbuild says what it would do, and does nothing.
-if ! make -n -C "$kernel" ARCH=arm LLVM=1 M="$PWD/driver" MO="$out" CONFIG_FANLIGHT=y KBUILD_BUILTIN=1 . >"$log" 2>&1; then
+if ! make -n -C "$kernel" ARCH=arm LLVM=1 M="$PWD/driver" MO="$out" CONFIG_FANLIGHT=y \
+	KBUILD_BUILTIN=1 . >"$log" 2>&1; then
 	echo "# full log: $log"
 	echo "not ok 1 $name"
 	exit
 fi
 # The archive of what the kernel links.
-objects=$(sed -n 's/^.*printf "[^"]*" \([^|]*\) | xargs [^ ]*ar [^ ]* built-in\.a;.*$/\1/p' "$log" | head -n 1 | tr ' ' '\n' | sort | tr '\n' ' ')
+objects=$(sed -n 's/^.*printf "[^"]*" \([^|]*\) | xargs [^ ]*ar [^ ]* built-in\.a;.*$/\1/p' "$log" |
+	head -n 1 | tr ' ' '\n' | sort | tr '\n' ' ')
 # A line may go on in the next one.
-parts=$(sed -e :a -e '/\\$/N; s/\\\n//; ta' driver/Kbuild | sed -n 's/^fanlight-y := //p' | tr -s '\t ' '\n' | sort | tr '\n' ' ')
+parts=$(sed -e :a -e '/\\$/N; s/\\\n//; ta' driver/Kbuild | sed -n 's/^fanlight-y := //p' |
+	tr -s '\t ' '\n' | sort | tr '\n' ' ')
 if [ "$objects" = "$parts" ]; then
 	echo "ok 1 $name"
 else

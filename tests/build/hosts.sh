@@ -15,8 +15,16 @@ unset ENGINE CONTAINERS_CONF HOST_DEPS SDK_FOR
 says() { echo "$said" | grep -qF -- "$1"; }
 silent() { ! says "$1"; }
 
+# program NAME, with a script on standard input. It replaces the link to a program of this machine,
+# which would be written through it.
+program() {
+	rm -f "$dir/bin/$1"
+	cat >"$dir/bin/$1"
+	chmod +x "$dir/bin/$1"
+}
 # host NAME...: a PATH with what every host has, and these programs, which succeed
-tools='sh env cat cut sed grep sort head tail id uname stat mkdir rm mv dirname basename realpath sha256sum mktemp printf tr date sleep timeout expr'
+tools='sh env cat cut sed grep sort head tail id uname stat mkdir rm mv dirname basename realpath
+	sha256sum mktemp printf tr date sleep timeout expr'
 host() {
 	rm -rf "${dir:?}/bin"
 	mkdir -p "$dir/bin"
@@ -24,15 +32,12 @@ host() {
 		path=$(command -v "$tool") && case $path in /*) ln -s "$path" "$dir/bin/" ;; esac
 	done
 	for name; do
-		printf '#!/bin/sh\nexit 0\n' >"$dir/bin/$name"
-		chmod +x "$dir/bin/$name"
+		printf '#!/bin/sh\nexit 0\n' | program "$name"
 	done
 }
 # on COMMAND...: with that PATH only. /usr/sbin is looked into as well, so that what is there is on
 # every host.
 on() { said=$(env PATH="$dir/bin" FANLIGHT_CACHE="$dir/cache" "$@" 2>&1 </dev/null); }
-# program NAME, with a script on standard input
-program() { cat >"$dir/bin/$1"; chmod +x "$dir/bin/$1"; }
 
 echo "KTAP version 1"
 echo "1..12"
@@ -41,11 +46,13 @@ host git podman runc newuidmap fuse-overlayfs
 on mk/host-deps && [ -z "$said" ]
 result build_host_with_git_and_podman_needs_nothing_more
 
-! on mk/host-deps mmdebstrap && says "this host lacks: mmdebstrap" && says "it has no apt-get" && [ "$(echo "$said" | wc -l)" -eq 1 ]
+! on mk/host-deps mmdebstrap && says "this host lacks: mmdebstrap" &&
+	says "it has no apt-get" && [ "$(echo "$said" | wc -l)" -eq 1 ]
 result build_host_without_apt_get_is_told_what_it_lacks
 
 host git runc newuidmap fuse-overlayfs dnf
-! on mk/host-deps && says 'lacks: podman' && says '`dnf install PACKAGE...` installs them' && silent mmdebstrap
+! on mk/host-deps && says 'lacks: podman' &&
+	says '`dnf install PACKAGE...` installs them' && silent mmdebstrap
 result build_host_with_dnf_is_told_how_to_install
 
 host git podman docker
@@ -63,13 +70,12 @@ printf '#!/bin/sh\nexit 1\n' | program docker
 result build_engine_is_not_a_docker_without_a_daemon
 
 host git podman apt-get runc
-rm "$dir/bin/id"
 printf '#!/bin/sh\necho 1000\n' | program id
-! on mk/host-deps && says 'lacks: newuidmap' && says 'there is no sudo: as root, `apt-get install uidmap'
+! on mk/host-deps && says 'lacks: newuidmap' &&
+	says 'there is no sudo: as root, `apt-get install uidmap'
 result build_host_without_sudo_is_told_what_root_has_to_do
 
 host
-rm "$dir/bin/uname"
 printf '#!/bin/sh\necho Darwin arm64\n' | program uname
 ! on mk/host-deps && says 'x86-64 Linux only, and this is Darwin arm64' && says SDK=none
 result build_host_of_another_kind_is_refused
@@ -95,7 +101,8 @@ engine() {
 }
 
 engine docker buildx
-on mk/sdk --build && says kit=1 && says "-f $root/board/toolchain/Containerfile" && says '--mount=type=cache'
+on mk/sdk --build && says kit=1 && says "-f $root/board/toolchain/Containerfile" &&
+	says '--mount=type=cache'
 result build_docker_with_buildx_builds_with_the_cache_mount
 
 engine docker

@@ -8,7 +8,8 @@ set -u
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-mkdir -p "$scratch/bin" "$scratch/tree/mk" "$scratch/tree/br2-external/patches/linux" "$scratch/source" "$scratch/linux-9.9.1"
+mkdir -p "$scratch/bin" "$scratch/tree/mk" "$scratch/tree/br2-external/patches/linux" \
+	"$scratch/source" "$scratch/linux-9.9.1"
 for tool in sh cat cut dirname flock grep ls mkdir mv rm sed sha256sum stat tail tar xz; do
 	ln -s "$(command -v $tool)" "$scratch/bin/"
 done
@@ -16,7 +17,8 @@ cp mk/kernel-source "$scratch/tree/mk/"
 hashes=$scratch/tree/br2-external/patches/linux/linux.hash
 # fetch VERSION
 fetch() {
-	said=$(cd "$scratch/tree" && PATH=$scratch/bin FANLIGHT_CACHE=$scratch sh mk/kernel-source "$1" 2>&1)
+	said=$(cd "$scratch/tree" &&
+		PATH=$scratch/bin FANLIGHT_CACHE=$scratch sh mk/kernel-source "$1" 2>&1)
 }
 last() { echo "$said" | tail -n 1 | grep -qF "$1"; }
 
@@ -25,7 +27,8 @@ echo "1..4"
 
 : >"$hashes"
 fetch 9.9
-[ $? -eq 1 ] && last "error: no source of Linux 9.9; tried the toolchain image, Debian's package linux-source-9.9, kernel.org (no release"
+[ $? -eq 1 ] && last "error: no source of Linux 9.9; tried the toolchain image, \
+Debian's package linux-source-9.9, kernel.org (no release"
 result build_kernel_source_that_is_nowhere_names_the_places
 
 echo "sha256  $(echo | sha256sum | cut -d ' ' -f 1)  linux-9.9.1.tar.xz" >"$hashes"
@@ -38,11 +41,13 @@ echo all: >"$scratch/linux-9.9.1/Makefile"
 tar -C "$scratch" -cJf "$scratch/source/linux-9.9.1.tar.xz" linux-9.9.1
 cp "$scratch/source/linux-9.9.1.tar.xz" "$scratch/good"
 fetch 9.9
-[ $? -eq 1 ] && [ ! -e "$scratch/source/linux-9.9.1.tar.xz" ] && [ ! -e "$scratch/source/linux-source-9.9" ]
+[ $? -eq 1 ] && [ ! -e "$scratch/source/linux-9.9.1.tar.xz" ] &&
+	[ ! -e "$scratch/source/linux-source-9.9" ]
 result build_kernel_source_with_another_hash_is_refused
 
 cp "$scratch/good" "$scratch/source/linux-9.9.1.tar.xz"
 echo "sha256  $(sha256sum <"$scratch/good" | cut -d ' ' -f 1)  linux-9.9.1.tar.xz" >"$hashes"
 fetch 9.9
-[ $? -eq 0 ] && last "$scratch/source/linux-source-9.9" && [ "$(cat "$scratch/source/linux-source-9.9/Makefile")" = all: ]
+[ $? -eq 0 ] && last "$scratch/source/linux-source-9.9" &&
+	[ "$(cat "$scratch/source/linux-source-9.9/Makefile")" = all: ]
 result build_kernel_source_of_kernel_org_is_unpacked

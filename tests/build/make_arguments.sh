@@ -33,7 +33,8 @@ result build_unknown_board_is_one_line_with_the_choices
 ask KERNEL=2.4 run && lines 1 && says 'no kernel "2.4": choose KERNEL= one of 7.2 7.3'
 result build_unknown_kernel_is_one_line_with_the_choices
 
-ask KERNEL_VARIANT=fat run && lines 1 && says 'no variant "fat" of the kernel: choose KERNEL_VARIANT= one of lpae rt lean'
+ask KERNEL_VARIANT=fat run && lines 1 &&
+	says 'no variant "fat" of the kernel: choose KERNEL_VARIANT= one of lpae rt lean'
 result build_unknown_kernel_variant_is_one_line_with_the_choices
 
 ask frobnicate && lines 1 && says 'no target "frobnicate": choose one of help run'
@@ -55,30 +56,36 @@ result build_overlay_that_is_not_there_is_refused
 refused 'DT=nowhere.dtso: no such file' run DT=board/virt-arm/dts/virt-arm.dtso,nowhere.dtso
 result build_device_tree_that_is_not_there_is_refused
 
-refused 'SMP=many: choose a number' guest CMD=true SMP=many && refused 'MEM=1: choose a number of MiB from 64' guest CMD=true MEM=1
+refused 'SMP=many: choose a number' guest CMD=true SMP=many &&
+	refused 'MEM=1: choose a number of MiB from 64' guest CMD=true MEM=1
 result build_number_that_is_none_is_refused
 
-refused 'there is no Buildroot image of virt-arm yet' run IMAGE=buildroot || [ -e build/image/virt-arm/disk.img ]
+refused 'there is no Buildroot image of virt-arm yet' run IMAGE=buildroot ||
+	[ -e build/image/virt-arm/disk.img ]
 result build_buildroot_image_that_is_not_there_is_refused
 
 refused 'BOARD=virt-arm,zynq: choose one board' guest CMD=true BOARD=virt-arm,zynq
 result build_guest_on_two_boards_is_refused
 
-refused 'DISPLAY=gtk needs the QEMU of this machine (SDK=none)' run DISPLAY=gtk && refused 'no display "x11": choose DISPLAY= one of gtk vnc none' run DISPLAY=x11
+refused 'DISPLAY=gtk needs the QEMU of this machine (SDK=none)' run DISPLAY=gtk &&
+	refused 'no display "x11": choose DISPLAY= one of gtk vnc none' run DISPLAY=x11
 result build_display_that_cannot_be_is_refused
 
 # What X has in DISPLAY is no setting of ours: then there is a desktop, which has viewers.
 shows() { # VALUE [ARGUMENT...]
 	wanted=$1
 	shift
-	said=$(MAKEFLAGS='' make -n -p BOARD=virt-arm "$@" run 2>/dev/null | grep -m 1 '^SHOW ') && says "SHOW := $wanted"
+	said=$(MAKEFLAGS='' make -n -p BOARD=virt-arm "$@" run 2>/dev/null |
+		grep -m 1 '^SHOW ') && says "SHOW := $wanted"
 }
-(DISPLAY=:0 && export DISPLAY && shows vnc && shows none DISPLAY=none) && shows none && shows vnc DISPLAY=vnc
+(DISPLAY=:0 && export DISPLAY && shows vnc && shows none DISPLAY=none) &&
+	shows none && shows vnc DISPLAY=vnc
 result build_display_of_x_is_a_desktop_and_no_setting
 
 tree=$(mktemp --suffix .dtso)
 printf '/dts-v1/;\n/plugin/;\n&{/} {\n\tfanlight {\n\t\tsize = <0x1000>\n\t};\n};\n' >"$tree"
-said=$(DT="board/virt-arm/dts/virt-arm.dtso,$tree" mk/arguments --trees 2>&1) || lines 1 && says "DT: $tree does not compile" && says "$tree:6"
+said=$(DT="board/virt-arm/dts/virt-arm.dtso,$tree" mk/arguments --trees 2>&1) ||
+	lines 1 && says "DT: $tree does not compile" && says "$tree:6"
 result build_device_tree_that_does_not_compile_is_named
 rm -f "$tree"
 
@@ -92,20 +99,29 @@ result build_mk_guest_exits_with_the_status_of_the_command
 status 125 ''
 result build_mk_guest_without_a_command_is_125
 
-said=$(make -s help 2>&1) && says 'run CMD=' && says 'DISPLAY=gtk|vnc|none' && says 'boot the quick image'
+said=$(make -s help 2>&1) && says 'run CMD=' && says 'DISPLAY=gtk|vnc|none' &&
+	says 'boot the quick image'
 result build_help_lists_the_targets
 
 # Here, in the image, there is no engine: it must be named, and nothing installed.
-said=$(SDK='' HOST_DEPS=check MAKEFLAGS='' make -s host-deps 2>&1) && says 'host packages missing:' && lines 1
+said=$(SDK='' HOST_DEPS=check MAKEFLAGS='' make -s host-deps 2>&1) &&
+	says 'host packages missing:' && lines 1
 result build_host_deps_check_only_names
 
 log=$(mktemp)
-said=$(HINT='try the other way' mk/step brewing "$log" sh -c 'echo "error: no water"; echo more; exit 3' 2>&1)
-[ $? -eq 3 ] && lines 1 && says 'brewing failed after' && says 'error: no water' && says 'try the other way' && says "$log"
+said=$(HINT='try the other way' mk/step brewing "$log" \
+	sh -c 'echo "error: no water"; echo more; exit 3' 2>&1)
+[ $? -eq 3 ] && lines 1 && says 'brewing failed after' && says 'error: no water' &&
+	says 'try the other way' && says "$log"
 result build_failed_step_says_which_why_what_to_do_and_where
 
 # Buildroot explains, and then make adds its lines.
-said=$(mk/step brewing "$log" sh -c 'echo "make: Entering directory"; echo "OpenMP is not selected"; echo "make: *** [pkg.mk:2: stamp] Error 1"; echo "make: Leaving directory"; exit 2' 2>&1)
+said=$(mk/step brewing "$log" sh -c '
+	echo "make: Entering directory"
+	echo "OpenMP is not selected"
+	echo "make: *** [pkg.mk:2: stamp] Error 1"
+	echo "make: Leaving directory"
+	exit 2' 2>&1)
 [ $? -eq 2 ] && lines 1 && says 'OpenMP is not selected;'
 result build_failed_step_says_what_was_said_before_make_gave_up
 rm -f "$log"

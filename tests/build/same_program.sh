@@ -8,10 +8,12 @@ name=build_cross_and_cargo_make_the_same_program
 echo "KTAP version 1"
 echo "1..1"
 if [ "${USERSPACE:-}" != cross ]; then
-	echo "ok 1 $name # SKIP user space was not built through cross here: the host has no cargo, or CROSS=no"
+	why='user space was not built through cross here: the host has no cargo, or CROSS=no'
+	echo "ok 1 $name # SKIP $why"
 	exit
 fi
-if ! mk/userspace cargo "$PWD" "${CARGO_TARGET_DIR%/host}/board" build/userspace-cargo >build/log/userspace-cargo.log 2>&1; then
+if ! mk/userspace cargo "$PWD" "${CARGO_TARGET_DIR%/host}/board" build/userspace-cargo \
+	>build/log/userspace-cargo.log 2>&1; then
 	echo "# full log: build/log/userspace-cargo.log"
 	echo "not ok 1 $name"
 elif said=$(cmp build/userspace/fanlight build/userspace-cargo/fanlight 2>&1); then

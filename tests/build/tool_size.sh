@@ -15,7 +15,11 @@ trap 'rm -f "$trace"' EXIT
 
 result() { # NUMBER NAME FIGURE LIMIT
 	echo "# $3, of at most $4"
-	if [ "${3:-$4}" -gt 0 ] && [ "$3" -le "$4" ]; then echo "ok $1 $2"; else echo "not ok $1 $2"; fi
+	if [ "${3:-$4}" -gt 0 ] && [ "$3" -le "$4" ]; then
+		echo "ok $1 $2"
+	else
+		echo "not ok $1 $2"
+	fi
 }
 
 echo "KTAP version 1"
@@ -26,7 +30,8 @@ if [ ! -e "$tool" ]; then
 fi
 result 1 cli_tool_is_small "$(stat -c %s "$tool")" $most_bytes
 if command -v qemu-arm >/dev/null; then
-	env -i qemu-arm -L "$sysroot" -one-insn-per-tb -d exec,nochain -D "$trace" "$tool" --version >/dev/null
+	env -i qemu-arm -L "$sysroot" -one-insn-per-tb -d exec,nochain -D "$trace" \
+		"$tool" --version >/dev/null
 	result 2 cli_tool_starts_fast "$(grep -c '^Trace' "$trace")" $most_instructions
 else
 	echo "ok 2 cli_tool_starts_fast # SKIP there is no qemu-arm here"

@@ -15,7 +15,10 @@
 
 #include "fanlight.h"
 
-/* Layouts that must be the same for 32 and 64-bit programs. An array of negative size does not compile. */
+/*
+ * Layouts that must be the same for 32 and 64-bit programs. An array of negative size does not
+ * compile.
+ */
 typedef char info_is_128_bytes[sizeof(struct fanlight_info) == 128 ? 1 : -1];
 typedef char header_is_1104_bytes[sizeof(struct fanlight_log_header) == 1104 ? 1 : -1];
 typedef char record_is_32_bytes[sizeof(struct fanlight_log_record) == 32 ? 1 : -1];
@@ -46,12 +49,15 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	if (info.abi < FANLIGHT_ABI) {
-		fprintf(stderr, "the driver has ABI %u, older than this program's %u\n", info.abi, FANLIGHT_ABI);
+		fprintf(stderr, "the driver has ABI %u, older than this program's %u\n",
+			info.abi, FANLIGHT_ABI);
 		return 1;
 	}
-	printf("name %s\nkind %u\nbacking %u\ncache %u\nrights %u\nsize %lu\n", info.name, info.kind, info.backing, info.cache,
-	       info.rights, (unsigned long)info.size);
-	printf("width %u\nheight %u\nstride %u\nformat %u\n", info.width, info.height, info.stride, info.format);
+	printf("name %s\nkind %u\nbacking %u\ncache %u\nrights %u\nsize %lu\n",
+	       info.name, info.kind, info.backing, info.cache, info.rights,
+	       (unsigned long)info.size);
+	printf("width %u\nheight %u\nstride %u\nformat %u\n",
+	       info.width, info.height, info.stride, info.format);
 	printf("pages %u\ninstance %u\noffset %u\n", info.pages, info.instance, info.offset);
 	return 0;
 }

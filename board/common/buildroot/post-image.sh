@@ -14,4 +14,5 @@ boot=$(dirname "$config")/boot
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/root"
-genimage --rootpath "$scratch/root" --tmppath "$scratch/tmp" --inputpath "$binaries" --outputpath "$binaries" --config "$config"
+genimage --rootpath "$scratch/root" --tmppath "$scratch/tmp" --inputpath "$binaries" \
+	--outputpath "$binaries" --config "$config"

@@ -42,10 +42,12 @@ define FANLIGHT_INSTALL_MANUAL
 endef
 FANLIGHT_POST_INSTALL_TARGET_HOOKS += FANLIGHT_INSTALL_MANUAL
 
+FANLIGHT_PROFILE = $(if $(BR2_ENABLE_DEBUG),debug,release)
+
 define FANLIGHT_INSTALL_TARGET_CMDS
 	$(foreach program,$(FANLIGHT_PROGRAMS), \
 		$(INSTALL) -D -m 0755 \
-			$(@D)/target/$(RUSTC_TARGET_NAME)/$(if $(BR2_ENABLE_DEBUG),debug,release)/$(program) \
+			$(@D)/target/$(RUSTC_TARGET_NAME)/$(FANLIGHT_PROFILE)/$(program) \
 			$(TARGET_DIR)/usr/bin/$(program)$(sep))
 endef
 

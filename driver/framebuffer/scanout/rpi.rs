@@ -129,8 +129,8 @@ impl Reserved {
             GET_PITCH, 4, 0, 0,
         ];
         property_list(&mut tags)?;
-        let [_, _, _, w, h, _, _, _, vw, vh, _, _, _, depth, _, _, _, _, _, _, _, base, size, _, _, _, pitch] =
-            tags;
+        let [_, _, _, w, h, _, _, _, vw, vh, _, _, _, depth, ..] = tags;
+        let [.., base, size, _, _, _, pitch] = tags;
         if (w, h, vw, vh, depth) != (width, height, width, height * pages, format.bits) {
             return Err(EINVAL);
         }

@@ -120,8 +120,8 @@ proptest! {
 
     #[test]
     fn log_kmsg_same_bytes_as_printk(
-        seq: u64, usec in 0..u64::MAX / 1000, level in 0..8u8, facility: u8, cont: bool, caller: u32,
-        shown: bool, text in text(1024), dict in dict(),
+        seq: u64, usec in 0..u64::MAX / 1000, level in 0..8u8, facility: u8, cont: bool,
+        caller: u32, shown: bool, text in text(1024), dict in dict(),
     ) {
         let entry = Entry {
             level,
@@ -151,7 +151,10 @@ proptest! {
     #[test]
     fn log_kmsg_records_in_the_ring_have_the_same_bytes(
         all in prop::collection::vec(
-            (0..u64::MAX / 1000, 0..8u8, any::<u8>(), any::<bool>(), any::<u32>(), text(1024), dict()),
+            (
+                0..u64::MAX / 1000, 0..8u8, any::<u8>(), any::<bool>(), any::<u32>(), text(1024),
+                dict(),
+            ),
             1..6,
         ),
         shown: bool, missing in 1..200usize,
@@ -160,7 +163,8 @@ proptest! {
         let (ring, writer, mut cursor) = memory.start(common::Start::default());
         let mut formatter = Formatter::new(shown);
         let (mut scratch, mut out) = (vec![0; RECORD_MAX], vec![0; MESSAGE_MAX]);
-        for (seq, (usec, level, facility, told, caller, text, dict)) in all.into_iter().enumerate() {
+        for (seq, record) in all.into_iter().enumerate() {
+            let (usec, level, facility, told, caller, text, dict) = record;
             let entry = Entry {
                 level,
                 facility,
@@ -191,7 +195,8 @@ proptest! {
     #[test]
     fn log_kmsg_rubbish_is_refused_or_read(line in prop_oneof![
         text(200),
-        "[0-9]{0,4},[0-9]{0,25},[0-9]{1,3},[-c,=caller0-9TC]{0,30};?.{0,30}\n( .{0,9}\n)?".prop_map(String::into_bytes),
+        "[0-9]{0,4},[0-9]{0,25},[0-9]{1,3},[-c,=caller0-9TC]{0,30};?.{0,30}\n( .{0,9}\n)?"
+            .prop_map(String::into_bytes),
     ], room in 0..300usize) {
         let mut buffer = vec![0; room];
         let _ = parse(&line, &mut buffer);
@@ -223,7 +228,9 @@ proptest! {
     }
 
     #[test]
-    fn log_kmsg_pieces_keep_characters_whole(text in common::few("[ä€😀]{300,900}", "[ä€😀]{10,20}")) {
+    fn log_kmsg_pieces_keep_characters_whole(
+        text in common::few("[ä€😀]{300,900}", "[ä€😀]{10,20}"),
+    ) {
         for piece in pieces(text.as_bytes()) {
             prop_assert!(std::str::from_utf8(piece).is_ok());
         }
@@ -242,7 +249,8 @@ fn log_kmsg_lines_of_a_boot() {
     assert_eq!(parsed.entry.text, b"NET: Registered protocol family 10");
     assert_eq!(parsed.entry.flags, PLAIN);
 
-    let line = b"30,340,5690716,c,caller=C3,new=1;a\\x5cb\\x0ac\n SUBSYSTEM=pci\n DEVICE=+pci:0000:00:00.0\n";
+    let line = b"30,340,5690716,c,caller=C3,new=1;a\\x5cb\\x0ac\n SUBSYSTEM=pci\n \
+        DEVICE=+pci:0000:00:00.0\n";
     let parsed = parse(line, &mut buffer).unwrap();
     assert_eq!((parsed.entry.level, parsed.entry.facility), (6, 3));
     assert_eq!(parsed.entry.caller, 0x8000_0003);

@@ -67,8 +67,9 @@ impl Picture {
     pub fn svg(&self) -> String {
         let (width, height) = self.size;
         let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-             font-family=\"monospace\" font-size=\"10\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+             viewBox=\"0 0 {width} {height}\" font-family=\"monospace\" font-size=\"10\">\n\
+             <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
         );
         let hex = |[r, g, b]: Colour| format!("#{r:02x}{g:02x}{b:02x}");
         for shape in &self.shapes {
@@ -90,7 +91,11 @@ impl Picture {
                     colour,
                 } => {
                     let colour = hex(*colour);
-                    writeln!(svg, "<line x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\" stroke=\"{colour}\" stroke-width=\"1.5\"/>")
+                    writeln!(
+                        svg,
+                        "<line x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\" \
+                         stroke=\"{colour}\" stroke-width=\"1.5\"/>"
+                    )
                 }
                 Shape::Text {
                     at: (x, y),
@@ -100,7 +105,12 @@ impl Picture {
                     let text = text.replace('&', "&amp;").replace('<', "&lt;");
                     let width = text.chars().count() as i32 * LETTER.0;
                     let y = y + LETTER.1 - 2;
-                    writeln!(svg, "<text x=\"{x}\" y=\"{y}\" textLength=\"{width}\" fill=\"{}\">{text}</text>", hex(*colour))
+                    writeln!(
+                        svg,
+                        "<text x=\"{x}\" y=\"{y}\" textLength=\"{width}\" \
+                         fill=\"{}\">{text}</text>",
+                        hex(*colour)
+                    )
                 }
             };
         }

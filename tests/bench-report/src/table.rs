@@ -62,15 +62,20 @@ pub fn json(sheet: &Sheet) -> String {
     let results: Vec<Value> = sheet
         .rows
         .iter()
-        .map(|row| json!({ "part": row.part, "case": row.case, "metric": row.metric, "runs": row.values }))
+        .map(|row| {
+            json!({
+                "part": row.part, "case": row.case, "metric": row.metric, "runs": row.values,
+            })
+        })
         .collect();
     let goals: Vec<Value> = GOALS
         .iter()
         .filter_map(|goal| {
             let outcome = goal.outcome(sheet)?;
             Some(json!({
-                "benchmark": goal.number, "goal": goal.what, "asked": goal.asked(), "ours": outcome.ours,
-                "theirs": outcome.theirs, "ratio": outcome.ratio, "reached": outcome.reached,
+                "benchmark": goal.number, "goal": goal.what, "asked": goal.asked(),
+                "ours": outcome.ours, "theirs": outcome.theirs, "ratio": outcome.ratio,
+                "reached": outcome.reached,
             }))
         })
         .collect();

@@ -25,9 +25,11 @@ struct qemu_plugin_insn;
 
 EXPORT int qemu_plugin_version = 4;
 
-void qemu_plugin_register_vcpu_tb_trans_cb(id_t64 id, void (*cb)(id_t64 id, struct qemu_plugin_tb *tb));
+void qemu_plugin_register_vcpu_tb_trans_cb(id_t64 id,
+					   void (*cb)(id_t64 id, struct qemu_plugin_tb *tb));
 void qemu_plugin_register_atexit_cb(id_t64 id, void (*cb)(id_t64 id, void *data), void *data);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, void (*cb)(unsigned int cpu, void *data),
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
+					    void (*cb)(unsigned int cpu, void *data),
 					    int flags, void *data);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
@@ -86,9 +88,11 @@ static void translated(id_t64 id, struct qemu_plugin_tb *tb)
 		class = classify(word);
 		/* and r4, r4, r4; movw ip, #0xb3KK */
 		if (before == 0xe0044004 && (word & 0xffffff00) == 0xe30bc300)
-			qemu_plugin_register_vcpu_insn_exec_cb(insn, mark, 0, (void *)(uintptr_t)(word & 0xff));
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, mark, 0,
+							       (void *)(uintptr_t)(word & 0xff));
 		else if (class != CLASSES)
-			qemu_plugin_register_vcpu_insn_exec_cb(insn, count, 0, (void *)(uintptr_t)class);
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, count, 0,
+							       (void *)(uintptr_t)class);
 		before = word;
 	}
 }
@@ -105,7 +109,8 @@ static void at_exit(id_t64 id, void *data)
 	for (i = 0; i < END; i++) {
 		if (loops[i])
 			fprintf(to, "%u %llu %llu %llu %llu\n", i, (unsigned long long)loops[i],
-				(unsigned long long)counts[i][BARRIER], (unsigned long long)counts[i][LDREX],
+				(unsigned long long)counts[i][BARRIER],
+				(unsigned long long)counts[i][LDREX],
 				(unsigned long long)counts[i][STREX]);
 	}
 	fclose(to);
@@ -120,7 +125,8 @@ EXPORT int qemu_plugin_install(id_t64 id, const void *info, int argc, char **arg
 			snprintf(file, sizeof(file), "%s", argv[i] + 4);
 	}
 	if (!*file) {
-		fputs("count.so: say where the counts are to be written: -plugin count.so,out=FILE\n", stderr);
+		fputs("count.so: say where the counts are to be written: "
+		      "-plugin count.so,out=FILE\n", stderr);
 		return 1;
 	}
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);

@@ -198,20 +198,26 @@ bad! {
     board_bad_cached_only_is_refused: "cached-only", "w", INVALID, "no region";
     board_bad_missing_size_is_refused: "missing-size", "w", INVALID, "no region";
     board_bad_zero_size_is_refused: "zero-size", "w", INVALID, "size is 0";
-    board_bad_unaligned_size_is_refused: "unaligned-size", "w", INVALID, "size is 0x1001, which is not a multiple of 0x1000";
-    board_bad_unaligned_start_is_refused: "unaligned-start", "w", INVALID, "shares a page with System RAM";
-    board_bad_size_beyond_region_is_refused: "size-beyond-region", "w", INVALID, "size is 0x2000, but its region has 0x1000 bytes";
+    board_bad_unaligned_size_is_refused: "unaligned-size", "w", INVALID,
+        "size is 0x1001, which is not a multiple of 0x1000";
+    board_bad_unaligned_start_is_refused: "unaligned-start", "w", INVALID,
+        "shares a page with System RAM";
+    board_bad_size_beyond_region_is_refused: "size-beyond-region", "w", INVALID,
+        "size is 0x2000, but its region has 0x1000 bytes";
     board_bad_over_ram_is_refused: "over-ram", "w", IN_RAM, "System RAM";
     board_bad_half_over_ram_is_refused: "half-over-ram", "w", IN_RAM, "System RAM";
     board_bad_without_no_map_is_refused: "without-no-map", "w", IN_RAM, "is no-map missing?";
     board_bad_empty_reg_is_refused: "empty-reg", "w", INVALID, "size 0";
     board_bad_reg_wraps_is_refused: "reg-wraps", "w", INVALID, "";
-    board_bad_phandle_is_refused: "phandle", "w", INVALID, "memory-region points to no child of /reserved-memory";
+    board_bad_phandle_is_refused: "phandle", "w", INVALID,
+        "memory-region points to no child of /reserved-memory";
     board_bad_sram_phandle_is_refused: "sram-phandle", "w", INVALID, "sram points to no partition";
-    board_bad_two_sources_is_refused: "two-sources", "w", INVALID, "only one of memory-region, sram and reg";
+    board_bad_two_sources_is_refused: "two-sources", "w", INVALID,
+        "only one of memory-region, sram and reg";
     board_bad_page_of_ram_is_refused: "page-of-ram", "w", INVALID, "shares a page with System RAM";
     board_bad_part_of_page_is_refused: "part-of-page", "w", INVALID, "fanlight,map-whole-pages";
-    board_bad_region_of_device_is_refused: "region-of-device", "w", INVALID, "no child of /reserved-memory";
+    board_bad_region_of_device_is_refused: "region-of-device", "w", INVALID,
+        "no child of /reserved-memory";
     board_bad_region_disabled_is_refused: "region-disabled", "w", INVALID, "status";
     board_bad_region_list_is_refused: "region-list", "w", INVALID, "fanlight,region-name";
     board_bad_region_index_is_refused: "region-index", "w", INVALID, "lists 2";
@@ -226,47 +232,68 @@ bad! {
     board_bad_reg_list_is_refused: "reg-list", "w", INVALID, "reg is one range";
     board_bad_no_ranges_is_refused: "no-ranges", "w", INVALID, "#size-cells or ranges";
     board_bad_misspelt_is_refused: "misspelt", "w", INVALID, "fanlight,read-only is meant";
-    board_bad_unknown_is_refused: "unknown", "w", INVALID, "interrupts-extended-by-us is no property";
-    board_bad_not_for_pages_is_refused: "not-for-pages", "w", INVALID, "fanlight,prefault does not apply";
+    board_bad_unknown_is_refused: "unknown", "w", INVALID,
+        "interrupts-extended-by-us is no property";
+    board_bad_not_for_pages_is_refused: "not-for-pages", "w", INVALID,
+        "fanlight,prefault does not apply";
     board_bad_not_for_memory_is_refused: "not-for-memory", "w", INVALID, "it is for logs";
     board_bad_not_for_regs_is_refused: "not-for-regs", "w", INVALID, "size does not apply";
-    board_bad_not_for_log_is_refused: "not-for-log", "log", INVALID, "fanlight,read-only does not apply";
-    board_bad_level_without_region_is_refused: "level-without-region", "log", INVALID, "needs memory-region";
-    board_bad_parent_misspelt_is_refused: "parent-misspelt", "", INVALID, "memory-regions is no property of this node: memory-region is meant?";
-    board_bad_parent_unknown_is_refused: "parent-unknown", "", INVALID, "brightness is no property of this node";
-    board_bad_names_of_regions_is_refused: "names-of-regions", "w", INVALID, "the number of memory-region-names is 3, but that of regions in memory-region is 1";
+    board_bad_not_for_log_is_refused: "not-for-log", "log", INVALID,
+        "fanlight,read-only does not apply";
+    board_bad_level_without_region_is_refused: "level-without-region", "log", INVALID,
+        "needs memory-region";
+    board_bad_parent_misspelt_is_refused: "parent-misspelt", "", INVALID,
+        "memory-regions is no property of this node: memory-region is meant?";
+    board_bad_parent_unknown_is_refused: "parent-unknown", "", INVALID,
+        "brightness is no property of this node";
+    board_bad_names_of_regions_is_refused: "names-of-regions", "w", INVALID,
+        "the number of memory-region-names is 3, but that of regions in memory-region is 1";
     board_bad_grandchild_is_refused: "grandchild", "w", INVALID, "inner is a node below it";
-    board_bad_place_is_refused: "place", "", INVALID, "fanlight,cache belongs into the node of a window";
-    board_bad_list_dangling_is_refused: "list-dangling", "", INVALID, "entry 1 of memory-region points to no node";
+    board_bad_place_is_refused: "place", "", INVALID,
+        "fanlight,cache belongs into the node of a window";
+    board_bad_list_dangling_is_refused: "list-dangling", "", INVALID,
+        "entry 1 of memory-region points to no node";
     board_bad_flag_is_refused: "flag", "w", INVALID, "leave it out";
-    board_bad_cells_is_refused: "cells", "w", INVALID, "width is one 32-bit number, as in width = <1>, but it has 2 cells";
+    board_bad_cells_is_refused: "cells", "w", INVALID,
+        "width is one 32-bit number, as in width = <1>, but it has 2 cells";
     board_bad_size_cells_is_refused: "size-cells", "w", INVALID, "size is one number";
-    board_bad_size_two_numbers_is_refused: "size-two-numbers", "w", TOO_MUCH, "size is 0x100000002000";
+    board_bad_size_two_numbers_is_refused: "size-two-numbers", "w", TOO_MUCH,
+        "size is 0x100000002000";
     board_bad_size_string_is_refused: "size-string", "w", INVALID, "it is a string";
     board_bad_two_strings_is_refused: "two-strings", "w", INVALID, "it is 2 strings";
-    board_bad_label_number_is_refused: "label-number", "", INVALID, "label is one string, but it is a number";
+    board_bad_label_number_is_refused: "label-number", "", INVALID,
+        "label is one string, but it is a number";
     board_bad_name_slash_is_refused: "name-slash", "", INVALID, "a name is";
     board_bad_name_empty_is_refused: "name-empty", "", INVALID, "a name is";
     board_bad_name_long_is_refused: "name-long", "", INVALID, "a name is";
     board_bad_name_reserved_is_refused: "name-reserved", "log.prev", TAKEN, "log.prev";
-    board_bad_cache_is_refused: "cache", "w", INVALID, "fanlight,cache is writecombine, noncached or cached, not quick";
-    board_bad_wc_coherent_is_refused: "wc-coherent", "w", INVALID, "kernel pages cannot be writecombine";
-    board_bad_noncached_pages_is_refused: "noncached-pages", "w", INVALID, "kernel pages cannot be noncached";
-    board_bad_noncached_vmalloc_is_refused: "noncached-vmalloc", "w", INVALID, "vmalloc memory is always cached";
+    board_bad_cache_is_refused: "cache", "w", INVALID,
+        "fanlight,cache is writecombine, noncached or cached, not quick";
+    board_bad_wc_coherent_is_refused: "wc-coherent", "w", INVALID,
+        "kernel pages cannot be writecombine";
+    board_bad_noncached_pages_is_refused: "noncached-pages", "w", INVALID,
+        "kernel pages cannot be noncached";
+    board_bad_noncached_vmalloc_is_refused: "noncached-vmalloc", "w", INVALID,
+        "vmalloc memory is always cached";
     board_bad_cached_regs_is_refused: "cached-regs", "w", INVALID, "registers cannot be cached";
-    board_bad_cached_scanout_is_refused: "cached-scanout", "w", INVALID, "not allowed with a scanout";
+    board_bad_cached_scanout_is_refused: "cached-scanout", "w", INVALID,
+        "not allowed with a scanout";
     board_bad_cached_part_is_refused: "cached-part", "w", INVALID, "needs a region of whole pages";
     board_bad_tail_of_ram_is_refused: "tail-of-ram", "w", INVALID, "shares a page with System RAM";
-    board_bad_own_list_dangling_is_refused: "own-list-dangling", "w", INVALID, "entry 1 of memory-region points to no node";
+    board_bad_own_list_dangling_is_refused: "own-list-dangling", "w", INVALID,
+        "entry 1 of memory-region points to no node";
     board_bad_compatible_is_refused: "compatible", "w", INVALID, "compatible is no property of";
-    board_bad_size_like_text_is_refused: "size-like-text", "w", INVALID, "size is 0x20202000, but its region has";
-    board_bad_noncached_sram_is_refused: "noncached-sram", "w", INVALID, "how the SRAM's driver maps it";
+    board_bad_size_like_text_is_refused: "size-like-text", "w", INVALID,
+        "size is 0x20202000, but its region has";
+    board_bad_noncached_sram_is_refused: "noncached-sram", "w", INVALID,
+        "how the SRAM's driver maps it";
     board_bad_log_cached_is_refused: "log-cached", "log", INVALID, "always writecombine";
     board_bad_log_noncached_is_refused: "log-noncached", "log", INVALID, "always writecombine";
     board_bad_mapping_is_refused: "mapping", "w", INVALID, "fanlight,mapping is pages or pfn";
     board_bad_mapping_wc_is_refused: "mapping-wc", "w", INVALID, "leave fanlight,mapping out";
     board_bad_mapping_carveout_is_refused: "mapping-carveout", "w", INVALID, "fanlight,mapping";
-    board_bad_backing_is_refused: "backing", "w", INVALID, "fanlight,backing is contiguous or vmalloc, not paper";
+    board_bad_backing_is_refused: "backing", "w", INVALID,
+        "fanlight,backing is contiguous or vmalloc, not paper";
     board_bad_huge_contiguous_is_refused: "huge-contiguous", "w", TOO_MUCH, "contiguous memory";
     board_bad_huge_vmalloc_is_refused: "huge-vmalloc", "w", TOO_MUCH, "kernel memory";
     board_bad_format_is_refused: "format", "w", INVALID, "format";
@@ -283,13 +310,18 @@ bad! {
     board_bad_scanout_of_memory_is_refused: "scanout-of-memory", "w", INVALID, "fanlight,scanout";
     board_bad_scanout_format_is_refused: "scanout-format", "w", INVALID, "cannot show";
     board_bad_io_width_is_refused: "io-width", "w", INVALID, "reg-io-width is 1, 2 or 4";
-    board_bad_io_width_gathered_is_refused: "io-width-gathered", "w", INVALID, "reg-io-width is for registers";
-    board_bad_io_width_memory_is_refused: "io-width-memory", "w", INVALID, "it is for registers (reg)";
+    board_bad_io_width_gathered_is_refused: "io-width-gathered", "w", INVALID,
+        "reg-io-width is for registers";
+    board_bad_io_width_memory_is_refused: "io-width-memory", "w", INVALID,
+        "it is for registers (reg)";
     board_bad_beyond_lpae_is_refused: "beyond-lpae", "w", INVALID, "above 4 GiB";
     board_bad_region_beyond_lpae_is_refused: "region-beyond-lpae", "w", INVALID, "address";
-    board_bad_display_region_is_refused: "display-region", "w", INVALID, "memory-region does not apply";
-    board_bad_display_backing_is_refused: "display-backing", "w", INVALID, "fanlight,backing does not apply";
-    board_bad_io_width_picture_is_refused: "io-width-picture", "w", INVALID, "reg-io-width does not apply";
+    board_bad_display_region_is_refused: "display-region", "w", INVALID,
+        "memory-region does not apply";
+    board_bad_display_backing_is_refused: "display-backing", "w", INVALID,
+        "fanlight,backing does not apply";
+    board_bad_io_width_picture_is_refused: "io-width-picture", "w", INVALID,
+        "reg-io-width does not apply";
     board_bad_log_odd_is_refused: "log-odd", "log", INVALID, "size";
     board_bad_log_small_is_refused: "log-small", "log", INVALID, "size";
     board_bad_log_level_is_refused: "log-level", "log", INVALID, "fanlight,persist-level";

@@ -329,7 +329,8 @@ fn cli_fb_show_refuses_a_huge_png() {
 fn cli_fb_device_gone_in_the_middle_is_a_clean_error() {
     FB_565.needed();
     let line = format!(
-        "export FRAMEBUFFER={}; while :; do fanlight fb pattern grid 2>/tmp/gone || {{ echo $?; break; }}; done",
+        "export FRAMEBUFFER={}; while :; do fanlight fb pattern grid 2>/tmp/gone || \
+         {{ echo $?; break; }}; done",
         FB_565.path()
     );
     let unbinder = crate::child::Child::spawn(|| {

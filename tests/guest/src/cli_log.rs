@@ -261,7 +261,10 @@ fn cli_log_says_how_many_records_were_lost() {
     // A pipe that nobody empties holds the tool up until it has been lapped.
     let follower = Command::new("sh")
         .arg("-c")
-        .arg("{ fanlight log --follow -d 1 2>/tmp/fanlight-lost & pid=$!; sleep 3; kill $pid; } | { sleep 2; cat >/dev/null; }")
+        .arg(
+            "{ fanlight log --follow -d 1 2>/tmp/fanlight-lost & pid=$!; sleep 3; kill $pid; } | \
+             { sleep 2; cat >/dev/null; }",
+        )
         .status();
     stop.send();
     flood.wait();

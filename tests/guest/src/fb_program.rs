@@ -137,7 +137,8 @@ fn inside(line: &str) -> String {
     let quoted = line.replace('\'', "'\\''");
     format!(
         "set -e; mount -t ext2 -o ro /dev/vda /mnt || exit 4; for d in dev proc sys tmp; do \
-         mount --rbind /$d /mnt/$d; done; mount -t tmpfs none /mnt/run; mount -t tmpfs none /mnt/root; \
+         mount --rbind /$d /mnt/$d; done; mount -t tmpfs none /mnt/run; \
+         mount -t tmpfs none /mnt/root; \
          exec chroot /mnt /usr/bin/env -i PATH=/usr/bin:/usr/sbin HOME=/root LANG=C.UTF-8 \
          LD_LIBRARY_PATH={libraries}/pulseaudio:{libraries}/blas:{libraries}/lapack \
          sh -c '{quoted}'"

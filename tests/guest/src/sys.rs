@@ -14,7 +14,10 @@ pub struct Errno(pub i32);
 macro_rules! errnos {
     ($($name:ident),+ $(,)?) => {
         impl Errno {
-            $(#[allow(dead_code, reason = "the set of names is complete for what the driver may return")]
+            $(#[allow(
+                dead_code,
+                reason = "the set of names is complete for what the driver may return"
+            )]
             pub const $name: Self = Self(libc::$name);)+
         }
         impl fmt::Debug for Errno {
@@ -29,8 +32,9 @@ macro_rules! errnos {
 }
 
 errnos! {
-    EPERM, ENOENT, EINTR, EIO, ENXIO, E2BIG, EBADF, EAGAIN, ENOMEM, EACCES, EFAULT, EBUSY, EEXIST, ENODEV, EINVAL, ENOTTY, EFBIG,
-    ENOSPC, ESPIPE, EROFS, EPIPE, ERANGE, EOVERFLOW, EOPNOTSUPP, EMSGSIZE, ENOSYS,
+    EPERM, ENOENT, EINTR, EIO, ENXIO, E2BIG, EBADF, EAGAIN, ENOMEM, EACCES, EFAULT, EBUSY, EEXIST,
+    ENODEV, EINVAL, ENOTTY, EFBIG, ENOSPC, ESPIPE, EROFS, EPIPE, ERANGE, EOVERFLOW, EOPNOTSUPP,
+    EMSGSIZE, ENOSYS,
 }
 
 pub type Result<T> = std::result::Result<T, Errno>;

@@ -257,9 +257,18 @@ fn window_info_from_a_c_program_that_knows_only_the_header() {
         );
         let info = spec.open().info();
         let expected = format!(
-            "name {}\nkind {}\nbacking {}\ncache {}\nrights {}\nsize {}\nwidth {}\nheight {}\nstride {}\nformat {}\n",
-            info.name(), info.kind, info.backing, info.cache, info.rights, info.size, info.width, info.height,
-            info.stride, info.format,
+            "name {}\nkind {}\nbacking {}\ncache {}\nrights {}\nsize {}\n\
+             width {}\nheight {}\nstride {}\nformat {}\n",
+            info.name(),
+            info.kind,
+            info.backing,
+            info.cache,
+            info.rights,
+            info.size,
+            info.width,
+            info.height,
+            info.stride,
+            info.format,
         );
         assert!(text.starts_with(&expected), "{text}\nexpected\n{expected}");
     }

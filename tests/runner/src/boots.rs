@@ -4,8 +4,8 @@
 //! A line names a boot and what is special about it:
 //!
 //! ```text
-//! NAME [smp=2] [memory=512] [loglevel=4] [append=quiet] [dt=a.dtso,b.dtso] [tests=window_,fb_] [timeout=1800]
-//!      [slow=yes] [data=yes]
+//! NAME [smp=2] [memory=512] [loglevel=4] [append=quiet] [dt=a.dtso,b.dtso] [tests=window_,fb_]
+//!      [timeout=1800] [slow=yes] [data=yes]
 //! ```
 //!
 //! Which boots a board joins is in its machine description. With `data=yes`, a boot has the disk
@@ -117,8 +117,10 @@ mod tests {
 
     #[test]
     fn build_boot_table_is_read() {
-        let boots =
-            parse("# a comment\n\npanic smp=1 loglevel=4 dt=a.dtso,b.dtso append=panic=1 append=quiet slow=yes # why\n");
+        let boots = parse(
+            "# a comment\n\npanic smp=1 loglevel=4 dt=a.dtso,b.dtso append=panic=1 append=quiet \
+             slow=yes # why\n",
+        );
         let boots = boots.unwrap();
         assert_eq!(boots.len(), 1);
         assert_eq!(boots[0].name, "panic");

@@ -4,8 +4,9 @@
 //! ```text
 //! runner (host)                                     guest
 //!   session ── QMP ───────── QEMU
-//!      │── console ◄──────── serial port ◄───────── kernel messages ──► console: judged line by line
-//!      └── protocol ◄──────► control channel ◄────► ask-host ──► the command; requests of tests by a Unix socket
+//!      │── console ◄──────── serial port ◄─────── kernel messages ──► console: judged by lines
+//!      └── protocol ◄──────► control channel ◄──► ask-host ──► the command;
+//!                                                              requests of tests by a Unix socket
 //! ```
 //!
 //! - [`machine`]: what differs between boards, and how QEMU is called for each;

@@ -69,7 +69,10 @@ impl Tally {
                     Verdict::Failed => "failed",
                     Verdict::Skipped => "skipped",
                 };
-                json!({ "group": group, "name": report.name, "result": verdict, "detail": report.detail })
+                json!({
+                    "group": group, "name": report.name, "result": verdict,
+                    "detail": report.detail,
+                })
             })
             .collect();
         fs::write(path, serde_json::to_string_pretty(&results)?)

@@ -71,9 +71,11 @@ _fanlight_windows() {
 }
 "#;
 
-const FISH: &str = r#"
-complete -c fanlight -n "__fish_seen_subcommand_from mem; and __fish_seen_subcommand_from dump read write set clear watch save" -f -a "(for node in /dev/fanlight*/*; string replace -r '.*/' '' $node; end)"
-"#;
+const FISH: &str = concat!(
+    "\ncomplete -c fanlight -n \"__fish_seen_subcommand_from mem; and ",
+    "__fish_seen_subcommand_from dump read write set clear watch save\" -f -a ",
+    "\"(for node in /dev/fanlight*/*; string replace -r '.*/' '' $node; end)\"\n",
+);
 
 /// The command line with the words that an argument may be.
 fn command() -> Command {
@@ -160,7 +162,8 @@ mod tests {
         let list: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
         let (cur, prev) = (words[words.len() - 1], words[words.len() - 2]);
         let program = format!(
-            "{}\nCOMP_WORDS=({}) COMP_CWORD={}\n_fanlight_windows() {{ echo sram; echo scratch; }}\n\
+            "{}\nCOMP_WORDS=({}) COMP_CWORD={}\n\
+             _fanlight_windows() {{ echo sram; echo scratch; }}\n\
              _fanlight_words fanlight '{cur}' '{prev}'\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"",
             bash(),
             list.join(" "),

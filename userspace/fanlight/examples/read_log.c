@@ -163,7 +163,8 @@ int main(int argc, char **argv)
 		if (lane) {
 			__u64 seq = lane->record.header.seq;
 
-			print(&lane->record.header, expected && seq > expected ? seq - expected : 0);
+			print(&lane->record.header,
+			      expected && seq > expected ? seq - expected : 0);
 			expected = seq + 1;
 			lane->ready = 0;
 			left--;

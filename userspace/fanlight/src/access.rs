@@ -17,7 +17,8 @@ use crate::sys::Memory;
 ///
 /// ```
 /// let error = fanlight::AccessError::OutOfBounds { offset: 4096, count: 4, size: 4096 };
-/// assert_eq!(error.to_string(), "4 bytes at offset 0x1000 are beyond the end, which is at 0x1000");
+/// let expected = "4 bytes at offset 0x1000 are beyond the end, which is at 0x1000";
+/// assert_eq!(error.to_string(), expected);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -121,11 +122,21 @@ impl fmt::Display for WindowName {
 impl fmt::Display for AccessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AccessError::OutOfBounds { offset, count, size } => {
-                write!(f, "{count} bytes at offset {offset:#x} are beyond the end, which is at {size:#x}")
+            AccessError::OutOfBounds {
+                offset,
+                count,
+                size,
+            } => {
+                write!(
+                    f,
+                    "{count} bytes at offset {offset:#x} are beyond the end, which is at {size:#x}"
+                )
             }
             AccessError::Misaligned { offset, width } => {
-                write!(f, "offset {offset:#x} is no multiple of the access's {width} bytes")
+                write!(
+                    f,
+                    "offset {offset:#x} is no multiple of the access's {width} bytes"
+                )
             }
             AccessError::Width { wanted, width } => write!(
                 f,
@@ -137,9 +148,10 @@ impl fmt::Display for AccessError {
                 "atomic operations need cached memory, and it is not cached \
                  (fanlight,cache = \"cached\" in its device-tree node makes it so)",
             ),
-            AccessError::Revoked => {
-                f.write_str("the device is gone: its driver was unbound while it was mapped; bind it and open it again")
-            }
+            AccessError::Revoked => f.write_str(
+                "the device is gone: its driver was unbound while it was mapped; bind it \
+                     and open it again",
+            ),
             AccessError::BusError { window, offset } => write!(
                 f,
                 "bus error at offset {offset:#x} of window {window}: no device responds there \

@@ -25,8 +25,10 @@ use crate::sys::Memory;
 /// use embedded_graphics::primitives::{Circle, PrimitiveStyle};
 /// use fanlight::{Canvas, Geometry, PixelFormat};
 ///
-/// let mut canvas = Canvas::in_memory(Geometry::packed(32, 32, PixelFormat::R5G6B5).unwrap());
-/// Circle::new(Point::new(4, 4), 24).into_styled(PrimitiveStyle::with_fill(Rgb888::RED)).draw(&mut canvas)?;
+/// let geometry = Geometry::packed(32, 32, PixelFormat::R5G6B5).unwrap();
+/// let mut canvas = Canvas::in_memory(geometry);
+/// let red = PrimitiveStyle::with_fill(Rgb888::RED);
+/// Circle::new(Point::new(4, 4), 24).into_styled(red).draw(&mut canvas)?;
 /// assert_eq!(canvas.pixel(16, 16)?, Rgb888::RED);
 /// assert_eq!(canvas.pixel(0, 0)?, Rgb888::BLACK);
 /// # Ok::<(), fanlight::AccessError>(())
@@ -132,7 +134,8 @@ impl Canvas {
     /// ```
     /// # use embedded_graphics::{pixelcolor::Rgb888, prelude::*};
     /// # use fanlight::{Canvas, Geometry, PixelFormat};
-    /// # let mut canvas = Canvas::in_memory(Geometry::packed(2, 2, PixelFormat::X8R8G8B8).unwrap());
+    /// # let geometry = Geometry::packed(2, 2, PixelFormat::X8R8G8B8).unwrap();
+    /// # let mut canvas = Canvas::in_memory(geometry);
     /// canvas.clear(Rgb888::new(1, 2, 3))?;
     /// let mut line = [0; 6];
     /// canvas.read_line(1, &mut line)?;
@@ -198,7 +201,8 @@ impl Canvas {
     /// ```
     /// # use embedded_graphics::{pixelcolor::Rgb888, prelude::*};
     /// # use fanlight::{Canvas, Geometry, PixelFormat};
-    /// # let mut canvas = Canvas::in_memory(Geometry::packed(8, 8, PixelFormat::X8R8G8B8).unwrap());
+    /// # let geometry = Geometry::packed(8, 8, PixelFormat::X8R8G8B8).unwrap();
+    /// # let mut canvas = Canvas::in_memory(geometry);
     /// // Half of it is to the left of the picture.
     /// canvas.blit_rgb(Point::new(-1, 0), 2, &[255, 0, 0, 0, 255, 0])?;
     /// assert_eq!(canvas.pixel(0, 0)?, Rgb888::GREEN);

@@ -36,7 +36,10 @@ pub(crate) fn explain(path: &Path, error: io::Error) -> Error {
 /// What to say where there is no node, or no directory of an instance.
 pub(crate) fn no_device(path: &Path) -> String {
     let mut hint = if Path::new("/sys/module/fanlight").exists() {
-        String::from("no such device, though the fanlight driver is loaded: it serves what the device tree names, see 'fanlight list'")
+        String::from(
+            "no such device, though the fanlight driver is loaded: it serves what the device \
+             tree names, see 'fanlight list'",
+        )
     } else {
         String::from(
             "no such device, and the fanlight driver is not loaded: try 'modprobe fanlight'",
@@ -153,17 +156,24 @@ fn no_permission(path: &Path, error: &io::Error) -> String {
     // EPERM comes from the driver, EACCES from the rights of the node.
     if error.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error()) {
         return if restricted() {
-            "the kernel's messages are for root here (kernel.dmesg_restrict is 1): use sudo, or grant CAP_SYSLOG".into()
+            "the kernel's messages are for root here (kernel.dmesg_restrict is 1): use sudo, or \
+             grant CAP_SYSLOG"
+                .into()
         } else {
             "the driver does not allow this; 'fanlight list' shows each window's rights".into()
         };
     }
     match fs::metadata(path) {
         Ok(node) if node.gid() == 0 => {
-            "only root may open it: use sudo, or install fanlight's udev or mdev rules, which give it a group".into()
+            "only root may open it: use sudo, or install fanlight's udev or mdev rules, which \
+             give it a group"
+                .into()
         }
         Ok(node) => match group_name(node.gid()) {
-            Some(group) => format!("it is for the group '{group}': use sudo, or 'usermod -aG {group} USER' and log in again"),
+            Some(group) => format!(
+                "it is for the group '{group}': use sudo, or 'usermod -aG {group} USER' and log \
+                 in again"
+            ),
             None => format!("it is for the group with id {}: use sudo", node.gid()),
         },
         Err(_) => "use sudo".into(),

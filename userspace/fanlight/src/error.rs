@@ -197,33 +197,67 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NoDevice { path, hint } => write!(f, "{}: {hint}", path.display()),
-            Error::NoWindow { instance, name, windows } if windows.is_empty() => {
-                write!(f, "{} has no window '{name}', nor any other", instance.display())
+            Error::NoWindow {
+                instance,
+                name,
+                windows,
+            } if windows.is_empty() => {
+                write!(
+                    f,
+                    "{} has no window '{name}', nor any other",
+                    instance.display()
+                )
             }
-            Error::NoWindow { instance, name, windows } => {
-                write!(f, "{} has no window '{name}'; it has {}", instance.display(), windows.join(", "))
+            Error::NoWindow {
+                instance,
+                name,
+                windows,
+            } => {
+                write!(
+                    f,
+                    "{} has no window '{name}'; it has {}",
+                    instance.display(),
+                    windows.join(", ")
+                )
             }
             Error::NoFramebuffer { instance } => {
-                write!(f, "{} has no framebuffer: 'fanlight list' shows what there is", instance.display())
+                write!(
+                    f,
+                    "{} has no framebuffer: 'fanlight list' shows what there is",
+                    instance.display()
+                )
             }
-            Error::Permission { path, hint } => write!(f, "{}: permission denied: {hint}", path.display()),
+            Error::Permission { path, hint } => {
+                write!(f, "{}: permission denied: {hint}", path.display())
+            }
             Error::AbiNewer { path, driver, what } => write!(
                 f,
-                "{}: the driver speaks ABI {driver}, this program knows up to {}, and {what}: update the program",
+                "{}: the driver speaks ABI {driver}, this program knows up to {}, and {what}: \
+                 update the program",
                 path.display(),
                 crate::abi::ABI
             ),
             Error::WrongKind { path, wanted } => {
-                write!(f, "{} is not {wanted}: 'fanlight list' shows what there is", path.display())
+                write!(
+                    f,
+                    "{} is not {wanted}: 'fanlight list' shows what there is",
+                    path.display()
+                )
             }
-            Error::Mode { path, what } | Error::Log { path, what } => write!(f, "{}: {what}", path.display()),
-            Error::Access { path: Some(path), source } => write!(f, "{}: {source}", path.display()),
+            Error::Mode { path, what } | Error::Log { path, what } => {
+                write!(f, "{}: {what}", path.display())
+            }
+            Error::Access {
+                path: Some(path),
+                source,
+            } => write!(f, "{}: {source}", path.display()),
             Error::Access { path: None, source } => source.fmt(f),
             #[cfg(feature = "png")]
             Error::Picture { what } => f.write_str(what),
             Error::Io { what, .. } if self.is_gone() => write!(
                 f,
-                "cannot {what}: the device is gone: its driver was unbound; bind it and open it again"
+                "cannot {what}: the device is gone: its driver was unbound; bind it and open it \
+                 again"
             ),
             Error::Io { what, source } => write!(f, "cannot {what}: {}", plain(source)),
         }

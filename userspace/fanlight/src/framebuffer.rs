@@ -158,7 +158,8 @@ impl Framebuffer {
     ///
     /// let path = std::env::temp_dir().join(format!("fanlight-doc-{}", std::process::id()));
     /// let geometry = Geometry::packed(4, 2, PixelFormat::R5G6B5).unwrap();
-    /// let file = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+    /// let mut options = std::fs::OpenOptions::new();
+    /// let file = options.read(true).write(true).create(true).truncate(true).open(&path)?;
     /// file.set_len(geometry.bytes() as u64)?;
     /// Framebuffer::over_file(file, &path, geometry)?.clear(Rgb888::WHITE)?;
     /// assert_eq!(std::fs::read(&path)?, [0xff; 16]);

@@ -219,7 +219,8 @@ impl Picture {
     /// ```no_run
     /// let screen = fanlight::Instance::open(0)?.framebuffer()?;
     /// let (width, height) = (screen.geometry().width(), screen.geometry().height());
-    /// let picture = fanlight::Picture::new(width, height, screen.to_rgb()?).expect("a screen has pixels");
+    /// let pixels = screen.to_rgb()?;
+    /// let picture = fanlight::Picture::new(width, height, pixels).expect("a screen has pixels");
     /// picture.save("screen.png".as_ref())?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -213,7 +213,8 @@ mod tests {
     #[test]
     fn build_blocks_of_a_page_are_found() {
         let text = "# A b\n\nSay `make run`, see [x](y.md).\n\n```sh\nmake\n```\n\
-                    <!-- not tested: why -->\n```sh\nrm\n```\n<!-- tested: part of a/b -->\n```\nc\n```\n";
+                    <!-- not tested: why -->\n```sh\nrm\n```\n\
+                    <!-- tested: part of a/b -->\n```\nc\n```\n";
         let page = Page::read("docs/p.md", text);
         assert!(page.faults.is_empty(), "{:?}", page.faults);
         let names: Vec<_> = page.blocks.iter().map(|b| b.name.as_str()).collect();

@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn build_steps_of_a_console_are_read() {
-        let text = "~ # a b   # what it does\nout 1\n\nout 2\n~ # c -f  # Ctrl-C ends it\n~ # t  # all; q ends it\n";
+        let text = "~ # a b   # what it does\nout 1\n\nout 2\n~ # c -f  # Ctrl-C ends it\n\
+                    ~ # t  # all; q ends it\n";
         let steps = steps(text).unwrap();
         assert_eq!(steps.len(), 3);
         assert_eq!(steps[0].command, "a b");

@@ -201,7 +201,11 @@ fn log_json_is_an_object_a_line() {
     assert_eq!(lines.len(), 5);
     assert_eq!(
         lines[2],
-        r#"{"seq":2,"cursor":"07070707-0707-0707-0707-070707070707:2:2500000:a3fd40bd1083b432","time":2.500000000,"level":3,"priority":"err","facility":"daemon","caller":"T9","text":"daemon: no file","dict":{}}"#
+        concat!(
+            r#"{"seq":2,"cursor":"07070707-0707-0707-0707-070707070707:2:2500000:"#,
+            r#"a3fd40bd1083b432","time":2.500000000,"level":3,"priority":"err","#,
+            r#""facility":"daemon","caller":"T9","text":"daemon: no file","dict":{}}"#,
+        )
     );
     assert!(lines[4].contains(r#""text":"debug\nof two lines""#));
 }
@@ -676,7 +680,7 @@ fn log_file_that_was_archived_says_how_its_boot_ended() {
     assert_eq!(text(&printed.stdout), "one\n");
     assert_eq!(
         text(&printed.stderr),
-        "fanlight: the boot of the file ended in a reset (watchdog, overheat); 3 of its records are \
-         missing, 1 places are damaged\n"
+        "fanlight: the boot of the file ended in a reset (watchdog, overheat); 3 of its records \
+         are missing, 1 places are damaged\n"
     );
 }

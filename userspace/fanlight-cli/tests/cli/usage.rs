@@ -129,7 +129,11 @@ fn cli_without_a_driver_says_what_to_do() {
         &["mem", "dump", "sram"],
         &["log", "write", "x"],
     ] {
-        fails(arguments, "/dev/fanlight0: no such device, and the fanlight driver is not loaded: try 'modprobe fanlight'");
+        fails(
+            arguments,
+            "/dev/fanlight0: no such device, and the fanlight driver is not loaded: try \
+             'modprobe fanlight'",
+        );
     }
     fails(&["list", "--device", "3"], "/dev/fanlight3: no such device");
     let output = tool()

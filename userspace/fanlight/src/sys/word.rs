@@ -23,7 +23,8 @@ pub(super) mod sealed {
         unsafe fn store_one(into: *mut Self, value: Self);
     }
     macro_rules! word {
-        ($type:ty, $arm_load:literal, $arm_store:literal, $arm64_load:literal, $arm64_store:literal) => {
+        ($type:ty, $arm_load:literal, $arm_store:literal,
+         $arm64_load:literal, $arm64_store:literal) => {
             impl Word for $type {
                 #[inline(always)]
                 unsafe fn load_one(from: *const Self) -> Self {

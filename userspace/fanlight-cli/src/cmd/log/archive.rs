@@ -55,7 +55,8 @@ impl Run for ArchiveCommand {
         about: &[
             "The log of each boot becomes a text file, named by date, boot id and ending, with a \
              line about the boot and then its records as /dev/kmsg prints them; --file prints it \
-             as --boot did. A log gives its space in the persistent region back when all of its records \
+             as --boot did. A log gives its space in the persistent region back when all of its \
+             records \
              are in a file on the disk. Until the driver is unbound, --boot still shows it. A file \
              that exists never loses a record. If another run has the directory, this one waits \
              for it. If a limit is exceeded, the oldest files are removed, but none that was just \
@@ -318,9 +319,9 @@ impl Archive {
         };
         if !volatile && in_memory(nearest) {
             return Err(Error::message(format!(
-                "{} is in memory, or on an overlay of which that cannot be ruled out: what is filed \
-                 there is lost at power-off, so the logs stay where they are (--volatile files them \
-                 nevertheless)",
+                "{} is in memory, or on an overlay of which that cannot be ruled out: what is \
+                 filed there is lost at power-off, so the logs stay where they are (--volatile \
+                 files them nevertheless)",
                 directory.display()
             )));
         }

@@ -70,20 +70,20 @@ impl Run for Log {
     const SUMMARY: &'static str = "Print the log";
     const TEXTS: Texts = Texts {
         about: &[
-            "The letters of options are dmesg's, and journalctl's where dmesg has none. Records that \
-             were overwritten before they could be read are counted on standard error.",
-            "LIST is names or numbers with commas between them. For levels err+ is err and all that \
-             is more severe, and +err is err and all that is less severe.",
-            "BOOT is 0 for the running boot, -1 for the newest earlier boot that there is a log of, \
-             -2 for the one before that and so on, or a boot id.",
+            "The letters of options are dmesg's, and journalctl's where dmesg has none. Records \
+             that were overwritten before they could be read are counted on standard error.",
+            "LIST is names or numbers with commas between them. For levels err+ is err and all \
+             that is more severe, and +err is err and all that is less severe.",
+            "BOOT is 0 for the running boot, -1 for the newest earlier boot that there is a log \
+             of, -2 for the one before that and so on, or a boot id.",
             "CURSOR is printed with each record by --json and --output=export. It stays valid when \
              the driver is bound again, which gives the kernel's messages other numbers.",
-            "WHEN is a date in any form that is printed here, with or without an offset or Z behind \
-             it (2026-11-20, '2026-11-20 13:36:33+01:00', 13:36), now, today, yesterday, tomorrow, \
-             '5 min ago', -5min, +5min, @SECONDS since 1970, or +SECONDS since boot, which is the \
-             only form for a log whose dates are not known.",
-            "A record has the same date whenever it is printed. Only if the clock was wrong and is set \
-             do the records of the running boot get the dates of the clock that is right.",
+            "WHEN is a date in any form that is printed here, with or without an offset or Z \
+             behind it (2026-11-20, '2026-11-20 13:36:33+01:00', 13:36), now, today, yesterday, \
+             tomorrow, '5 min ago', -5min, +5min, @SECONDS since 1970, or +SECONDS since boot, \
+             which is the only form for a log whose dates are not known.",
+            "A record has the same date whenever it is printed. Only if the clock was wrong and \
+             is set do the records of the running boot get the dates of the clock that is right.",
         ],
         examples: &[
             (

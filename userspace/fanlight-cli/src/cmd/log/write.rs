@@ -30,10 +30,10 @@ impl Run for Write {
     const TEXTS: Texts = Texts {
         about: &[
             "Without TEXT every line of standard input becomes a record, and a line that is too \
-             long for one becomes several. A NUL byte is written as \\x00, because a record ends at \
-             one.",
-            "Records that exceed the write limit are counted on standard error, and the exit status \
-             is 1.",
+             long for one becomes several. A NUL byte is written as \\x00, because a record ends \
+             at one.",
+            "Records that exceed the write limit are counted on standard error, and the exit \
+             status is 1.",
         ],
         examples: &[],
         statuses: &[],
