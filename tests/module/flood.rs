@@ -236,7 +236,7 @@ pub(crate) fn cont(_counts: &Arc<Counts>, from: &mut UserSliceReader) -> Result 
 pub(crate) fn hang(_counts: &Arc<Counts>, from: &mut UserSliceReader) -> Result {
     let order = Order::read(from)?;
     let mark = order.mark.get(..order.mark_len).unwrap_or(&[]);
-    sys::hang(i32::try_from(order.count)?, mark)
+    sys::hang(i32::try_from(order.count)?, order.writer, mark)
 }
 
 /// A write to `stall`.

@@ -3,6 +3,8 @@
  * See helpers.h.
  */
 
+#include <linux/atomic.h>
+#include <linux/bitops.h>
 #include <linux/bottom_half.h>
 #include <linux/bug.h>
 #include <linux/completion.h>
@@ -18,6 +20,7 @@
 #include <linux/sched.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <linux/sysrq.h>
 #include <asm/cp15.h>
@@ -391,14 +394,32 @@ void fanlight_test_oops(void)
 	BUG();
 }
 
-void fanlight_test_hang(int off, const char *text, size_t len)
+static atomic_t hanging;
+
+static void hang(void *unused)
 {
+	atomic_inc(&hanging);
+	for (;;)
+		cpu_relax();
+}
+
+void fanlight_test_hang(int off, unsigned long others, const char *text, size_t len)
+{
+	unsigned int cpu;
+
+	/*
+	 * By interrupts and from here, so that nothing else can run between. A task would have to
+	 * wait for what the kernel's own tasks do on its processor.
+	 */
+	preempt_disable();
+	for_each_set_bit(cpu, &others, BITS_PER_LONG)
+		smp_call_function_single(cpu, hang, NULL, false);
+	while (atomic_read(&hanging) != hweight_long(others))
+		cpu_relax();
 	if (off == FANLIGHT_TEST_INTERRUPTS)
 		local_irq_disable();
 	else if (off == FANLIGHT_TEST_SOFTIRQS)
 		local_bh_disable();
-	else
-		preempt_disable();
 	pr_err("%.*s\n", (int)len, text);
 	for (;;)
 		cpu_relax();

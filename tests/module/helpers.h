@@ -81,11 +81,14 @@ void fanlight_test_printk(const char *text, size_t len);
 void fanlight_test_cont(const char *text, size_t len);
 /* Ends the task by an oops. */
 void fanlight_test_oops(void);
-/* Prints a message, and keeps this processor for ever, without what is off and other tasks. */
+/*
+ * Has the processors in `others` take no interrupts any more. Prints a message, and keeps this
+ * processor for ever, without what is off and other tasks.
+ */
 #define FANLIGHT_TEST_PREEMPTION	0
 #define FANLIGHT_TEST_INTERRUPTS	1
 #define FANLIGHT_TEST_SOFTIRQS		2
-void fanlight_test_hang(int off, const char *text, size_t len);
+void fanlight_test_hang(int off, unsigned long others, const char *text, size_t len);
 /* Keeps this processor without interrupts for some milliseconds. */
 void fanlight_test_stall(unsigned int ms);
 void fanlight_test_sysrq(u8 key);

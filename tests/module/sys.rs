@@ -9,6 +9,7 @@ use kernel::{
         c_char,
         c_int,
         c_uint,
+        c_ulong,
         c_void, //
     },
     prelude::*, //
@@ -61,7 +62,7 @@ extern "C" {
     fn fanlight_test_printk(text: *const c_char, len: usize);
     fn fanlight_test_cont(text: *const c_char, len: usize);
     fn fanlight_test_oops();
-    fn fanlight_test_hang(off: c_int, text: *const c_char, len: usize) -> !;
+    fn fanlight_test_hang(off: c_int, others: c_ulong, text: *const c_char, len: usize) -> !;
     fn fanlight_test_stall(ms: c_uint);
     fn fanlight_test_sysrq(key: u8);
 
@@ -236,11 +237,11 @@ pub(crate) fn oops() {
     unsafe { fanlight_test_oops() };
 }
 
-/// Prints a message, and keeps this processor until the machine is reset. `off` is one of
-/// `FANLIGHT_TEST_PREEMPTION` and so on.
-pub(crate) fn hang(off: i32, text: &[u8]) -> ! {
+/// Prints a message, and keeps this processor and `others`, a bit each, until the machine is reset.
+/// `off` is one of `FANLIGHT_TEST_PREEMPTION` and so on.
+pub(crate) fn hang(off: i32, others: usize, text: &[u8]) -> ! {
     // SAFETY: the text is valid for its length, and is read before the loop.
-    unsafe { fanlight_test_hang(off, text.as_ptr().cast(), text.len()) }
+    unsafe { fanlight_test_hang(off, others, text.as_ptr().cast(), text.len()) }
 }
 
 /// Keeps this processor without interrupts.
