@@ -68,15 +68,16 @@ impl Intake {
     }
 
     /// Takes message `seq` of printk, unless it was taken before. Messages that were passed over
-    /// are counted, and leave a gap in the ring's numbers.
-    pub(super) fn take(&self, seq: u64, entry: &Entry<'_>, context: Context) {
+    /// are counted, and leave a gap in the ring's numbers. Returns whether the log has it from this
+    /// call.
+    pub(super) fn take(&self, seq: u64, entry: &Entry<'_>, context: Context) -> bool {
         let Some(mut access) = self.access(context) else {
             // It stays in printk's buffer, from where the next message's call takes it.
-            return;
+            return false;
         };
         let next = self.next_message.own();
         if seq < next {
-            return;
+            return false;
         }
         if seq != next {
             self.skip_messages(seq - next);
@@ -84,16 +85,18 @@ impl Intake {
         }
         match self.put(entry, &mut access, seq >= self.kept_before) {
             // Another processor has taken the ring over: it takes the message from printk's buffer.
-            Err(Refused::Busy) => {}
+            Err(Refused::Busy) => false,
             Err(_) => {
                 self.skip_messages(1);
                 self.next_message.increment(seq);
+                false
             }
             Ok(record) => {
                 self.cleared.taken(seq, record);
                 // After the record: if this context is stopped in between, the panic's takes the
                 // message again.
                 self.next_message.increment(seq);
+                true
             }
         }
     }
@@ -185,10 +188,12 @@ impl Intake {
                 }
                 Ok(false)
             }
-            done => {
+            Ok(()) => {
                 self.late.store(0, Relaxed);
-                done.map(|()| true)
+                Ok(true)
             }
+            // A signal tells nothing about the thread.
+            Err(e) => Err(e),
         }
     }
 

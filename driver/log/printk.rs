@@ -28,6 +28,7 @@ use crate::{
         time::{
             drain_stores,
             in_emergency,
+            local_clock,
             panic_on_this_cpu, //
         },
         try_cell::Claim, //
@@ -38,8 +39,11 @@ use kernel::{
     sync::atomic::Relaxed, //
 };
 
-/// How many messages one tick takes while no task gets to run. Interrupts are off meanwhile.
-const STUCK_MESSAGES: u64 = 64;
+/// How long one tick takes messages while no task gets to run, in nanoseconds. Interrupts are off
+/// meanwhile.
+const STUCK_NS: u64 = 2_000_000;
+/// How many it takes before it looks at the clock again.
+const STUCK_MESSAGES: u64 = 16;
 
 /// Room to take a message apart.
 pub(super) struct Scratch {
@@ -154,17 +158,19 @@ impl Intake {
                 _ if gone => return self.pass_over(until, context),
                 _ => return,
             };
-            let parsed = entry.is_some();
-            match entry {
+            let taken = match entry {
                 Some((_, entry)) if which == Take::Quiet && !is_quiet(entry.level) => return,
                 Some((seq, entry)) => self.take(seq, &self.mark(entry), context),
-                None => self.pass_over(next + 1, context),
-            }
+                None => {
+                    self.pass_over(next + 1, context);
+                    false
+                }
+            };
             if self.next_message() == next {
                 // The lock was not to be had. The next call finds the message again.
                 return;
             }
-            if cut && parsed {
+            if cut && taken {
                 self.count_cut(context);
             }
         }
@@ -213,15 +219,25 @@ impl Intake {
         if self.region.as_ref().is_some_and(|region| region.is_new()) {
             return;
         }
-        let next = self.next_message();
-        let until = self.waiting.load(Relaxed).min(next + STUCK_MESSAGES);
-        if next < until {
-            // Not the room of an emergency, which may come on top of this or on another processor.
-            if let Some(mut dump) = self.interrupt.claim() {
-                self.take_until(until, Take::Overdue, &mut dump, Context::Atomic);
-            }
-            drain_stores();
+        let waiting = self.waiting.load(Relaxed);
+        let mut next = self.next_message();
+        if next >= waiting {
+            return;
         }
+        // Not the room of an emergency, which may come on top of this or on another processor.
+        if let Some(mut dump) = self.interrupt.claim() {
+            let begin = local_clock();
+            while next < waiting && local_clock().wrapping_sub(begin) < STUCK_NS {
+                let until = waiting.min(next + STUCK_MESSAGES);
+                self.take_until(until, Take::Overdue, &mut dump, Context::Atomic);
+                let before = core::mem::replace(&mut next, self.next_message());
+                if next == before {
+                    // The lock was not to be had.
+                    break;
+                }
+            }
+        }
+        drain_stores();
     }
 
     fn take_line(&self, text: &[u8], scratch: &mut Scratch, context: Context) {
@@ -235,7 +251,7 @@ impl Intake {
             self.take_until(seq, Take::Passed, dump, context);
         }
         if let Some(line) = line {
-            self.take(seq, &self.mark(line.entry), context);
+            let _ = self.take(seq, &self.mark(line.entry), context);
         }
     }
 }

@@ -193,7 +193,8 @@ impl Clocks {
         self.change(|| self.count.store(0));
     }
 
-    /// Adds an entry, in place of one with the same time. The order of calls does not matter.
+    /// Adds an entry, in place of one with the same time. Other times may come in any order, as
+    /// long as there is room.
     ///
     /// If the list is full, the two neighbours whose offsets differ least become one, so that as
     /// few dates as possible change by as little as possible.
@@ -290,6 +291,8 @@ pub struct Keeper {
     set_at: Wide,
     /// The same number as it was noted first, with the corrections of the list since.
     base: Wide,
+    /// 1 after the first measurement.
+    measured: Word,
 }
 
 impl Keeper {
@@ -301,6 +304,7 @@ impl Keeper {
             setting: Wide::new(base as u64),
             set_at: Wide::new(0),
             base: Wide::new(base as u64),
+            measured: Word::new(0),
         }
     }
 
@@ -328,6 +332,8 @@ impl Keeper {
         }
         let measured = best.middle();
         let setting = measured.wrapping_sub(best.to_boot_time);
+        let is_first = self.measured.load() == 0;
+        self.measured.store(1);
         let Some((_, last)) = clocks.last() else {
             // The same bits.
             self.setting.store(setting as u64);
@@ -342,14 +348,15 @@ impl Keeper {
             let drift = DRIFT_NS + (since >> DRIFT_SHIFT);
             self.setting.store(setting as u64);
             self.set_at.store(best.ns);
-            if jump.unsigned_abs() > drift {
+            let exact = measured.wrapping_sub(last);
+            let is_near = exact.abs_diff(jump) <= DRIFT_NS;
+            // After the driver was bound again, the jump has all small ones since boot in it, which
+            // entries have already. Suspension makes the offset greater, never less.
+            let lacks = exact.unsigned_abs() > DRIFT_NS
+                && (exact < 0 || exact.abs_diff(jump) <= DRIFT_NS + (best.ns >> DRIFT_SHIFT));
+            if jump.unsigned_abs() > drift && (!is_first || lacks) {
                 // The clock was wrong. All dates change, so that they may as well become exact.
-                let exact = measured.wrapping_sub(last);
-                let by = if exact.abs_diff(jump) <= DRIFT_NS {
-                    exact
-                } else {
-                    jump
-                };
+                let by = if is_first || is_near { exact } else { jump };
                 last = last.wrapping_add(by);
                 self.base.store(self.base().wrapping_add(by) as u64);
                 clocks.shift(by);

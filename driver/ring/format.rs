@@ -254,12 +254,11 @@ impl Formatter {
         self.ends = (seq_end, micros_end);
         (self.seq, self.key, self.who) = (seq, key, who);
         let seconds = divide::<1000>(divide::<1000>(micros).0).0;
-        // Within the first second the time has fewer digits: no header is changed into one of that
-        // second.
-        self.second = match seconds {
-            0 => ns.wrapping_sub(SECOND),
-            _ => seconds * SECOND,
-        };
+        self.second = seconds * SECOND;
+        if seconds == 0 {
+            // The time has fewer digits: the header of the next record is made anew.
+            self.key = u32::MAX;
+        }
     }
 }
 

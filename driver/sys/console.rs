@@ -177,8 +177,8 @@ impl<S: Sink> Console<S> {
         Ok(this)
     }
 
-    /// Lets everything call the sink. printk replays its buffer from now on. What cannot be had for
-    /// want of memory is reported and done without.
+    /// Lets everything call the sink. printk replays its buffer from now on. What cannot be had is
+    /// reported and done without.
     pub(crate) fn start(&mut self, dev: &Device) {
         let raw: *mut c_void = self.sink.as_ptr().cast();
         let log: *const S = &*self.owner;
@@ -192,11 +192,16 @@ impl<S: Sink> Console<S> {
                 from_err_ptr(ffi::fanlight_target_add(record::<S>, log.cast())),
             )
         };
-        if clock.is_err() || tick.is_err() || target.is_err() {
-            dev_warn!(
-                dev,
-                "window log: out of memory: it may miss the clock, quiet messages or modules\n"
-            );
+        let failed = [
+            ("changes of the wall clock", clock.as_ref().err()),
+            ("messages that consoles suppress", tick.as_ref().err()),
+            ("records of other modules", target.as_ref().err()),
+        ];
+        for (what, error) in failed {
+            if let Some(error) = error {
+                let number = error.to_errno();
+                dev_warn!(dev, "window log: it may miss {}: error {}\n", what, number);
+            }
         }
         // INVARIANT: just made, with the sink as their data.
         self.clock = clock.ok().and_then(NonNull::new);

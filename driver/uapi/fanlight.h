@@ -133,8 +133,8 @@ struct fanlight_info {
  *
  * Messages that are not urgent enough for consoles are read in the form of the kernel's dumpers,
  * which has no dictionary and no flag for continuations, and has microseconds only if printk.time
- * is set. So are all that the console's thread has not brought when a write() or the end of a
- * second does not wait for it any longer. In an emergency, and where there is no memory, such a
+ * is set. So are all that the console's thread has not brought after half a second, when a write()
+ * does not wait for it any longer, or when the kernel has an oops. In an emergency, and where there is no memory, such a
  * message may lose lines beyond 2048 bytes, and counts as missed.
  */
 
@@ -388,7 +388,7 @@ struct fanlight_log_stats {
 	/*
 	 * messages that printk had, or has, but that could not be had, or not all of their lines:
 	 * overwritten before, or cleared by "dmesg -C" before they were taken and not urgent enough
-	 * for consoles, or not brought by the console's thread within a second
+	 * for consoles, or not brought by the console's thread within half a second
 	 */
 	__u64 kernel_missed;
 	__u64 lost;			/* records that this descriptor has lost so far */

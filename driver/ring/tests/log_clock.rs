@@ -178,6 +178,30 @@ fn log_clock_that_is_set_by_its_drift_keeps_the_dates_before() {
 }
 
 #[test]
+fn log_clock_of_a_driver_that_is_bound_again_keeps_all_dates() {
+    let mut machine = Machine::new(BOOT);
+    let bind_again = |machine: &mut Machine| {
+        machine.keeper = Keeper::new(machine.keeper.base());
+        let before = machine.list();
+        machine.note();
+        assert_eq!(machine.list(), before);
+    };
+    for _ in 0..20 {
+        machine.run(3600 * SECOND as u64, 0);
+        machine.set(SECOND * 9 / 10);
+        bind_again(&mut machine);
+    }
+    assert!(machine.list().len() > 5, "{:?}", machine.list());
+    // What it is told is still corrected, also if it was not bound then.
+    let dates: Vec<_> = machine.list().iter().map(|entry| entry.1).collect();
+    machine.keeper = Keeper::new(machine.keeper.base());
+    machine.set(-(DAY as i64));
+    for (before, after) in dates.iter().zip(machine.list()) {
+        assert!((before - DAY as i64 - after.1).abs() <= SECOND + 10_000);
+    }
+}
+
+#[test]
 fn log_clock_measurements_are_noisy() {
     let mut machine = Machine::new(BOOT);
     let before = machine.list();

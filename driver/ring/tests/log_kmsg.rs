@@ -368,6 +368,26 @@ fn log_kmsg_written_lines_of_the_longest_kind() {
     assert!(parse_user(&[b'a'; WRITE_MAX + 1], 4).is_none());
 }
 
+/// An interrupt may append a record between the time and the append of what it interrupts.
+#[test]
+fn log_kmsg_formatter_takes_earlier_times_within_the_first_second() {
+    let mut out = vec![0; MESSAGE_MAX];
+    for later in [50_000_000, 500_000_000, 999_999_999, 1_500_000_000] {
+        let mut formatter = Formatter::new(true);
+        for (seq, ns) in [(7, later), (8, later - 100_000), (9, later), (10, 1_000)] {
+            let entry = Entry {
+                level: 6,
+                ns,
+                caller: 0x8000_0000,
+                text: b"text",
+                ..Entry::default()
+            };
+            let len = formatter.format(seq, &entry, &mut out).unwrap();
+            assert_eq!(out[..len], formatted(seq, &entry, true), "{seq} {ns}");
+        }
+    }
+}
+
 /// One formatter for many records gives the same bytes as a new one for each.
 #[test]
 fn log_kmsg_formatter_changes_digits_as_it_should() {

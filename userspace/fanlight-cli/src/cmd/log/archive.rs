@@ -198,7 +198,8 @@ fn file(archive: &Archive, board: &str, source: &Source) -> Result<Option<(Strin
         boot,
         ending: ending.to_string(),
     };
-    let group = fs::metadata(log.path()).ok().map(|node| node.gid());
+    let node = fs::metadata(log.path()).ok();
+    let group = node.and_then(|node| (node.mode() & 0o040 != 0).then(|| node.gid()));
     let filed = archive.file(name, header, records, group);
     let (file, count) = filed.map_err(|error| {
         Error::message(format!(
@@ -408,7 +409,8 @@ impl Archive {
         let last = all.last_key_value().map_or(0, |(_, record)| record.ns);
         let file = name.file(Clock::new(header.wall.clone()).compact_utc(last).as_deref());
         self.store(&file, &name, |out| {
-            protect(out.get_ref(), permissions(), group)?;
+            let mode = group.map_or(PRIVATE, |_| permissions());
+            protect(out.get_ref(), mode, group)?;
             out.write_all(header.line().as_bytes())?;
             all.values()
                 .try_for_each(|record| filed::write_record(record, out))
