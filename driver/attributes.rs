@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What sysfs says of a window: `/sys/class/misc/fanlight<N>-<window>/`.
+//! The sysfs attributes of a window: `/sys/class/misc/fanlight<N>-<window>/`.
 //!
 //! Described in docs/abi/sysfs-class-misc-fanlight.
 
@@ -44,7 +44,7 @@ macro_rules! attribute {
     };
 }
 
-/// An attribute of the log of an earlier boot: a number, 0 when nothing is there.
+/// An attribute of the log of an earlier boot: a number, which is 0 when there is no such log.
 macro_rules! salvaged {
     ($name:literal, $field:ident) => {
         attribute!(
@@ -77,8 +77,8 @@ macro_rules! framebuffer {
     };
 }
 
-/// Takes `x,y`, as fbdev does. `EPERM`: the picture is read-only, and nobody can open its node to
-/// pan it either.
+/// Parses `x,y`, as fbdev does. `EPERM`: the window is read-only, so its node cannot be opened for
+/// panning either.
 fn store_pan(window: &Window, text: &[u8]) -> Result {
     if window.read_only {
         return Err(EPERM);
@@ -119,13 +119,14 @@ fn ending(window: &Window) -> &'static str {
     match summary(window).map(|summary| summary.ending) {
         Some(Ending::Clean) => "clean",
         Some(Ending::Panic) => "panic",
-        // It could not note it: a reset, a watchdog, a lost supply that the memory survived.
+        // The kernel recorded no ending: a reset, a watchdog, or a power loss that the memory
+        // survived.
         Some(Ending::Unknown) => "reset",
         None => "none",
     }
 }
 
-/// Writes a boot id as `/proc/sys/kernel/random/boot_id` has it.
+/// Writes a boot id in the format of `/proc/sys/kernel/random/boot_id`.
 fn write_boot_id(f: &mut dyn fmt::Write, id: &[u8; 16]) -> fmt::Result {
     for (i, byte) in id.iter().enumerate() {
         if matches!(i, 4 | 6 | 8 | 10) {
@@ -161,7 +162,7 @@ pub(crate) const ATTRIBUTES: &[Attribute<Window>] = &[
         Content::Framebuffer(fb) => fb.geometry.show(f),
         _ => Ok(()),
     }),
-    // These four have the names and the contents that they have in /sys/class/graphics/fb0.
+    // These four have the names and formats of the attributes in /sys/class/graphics/fb0.
     framebuffer!(c"virtual_size", |fb, f| {
         let g = &fb.geometry;
         write!(f, "{},{}", g.width, g.height * g.pages)
@@ -177,7 +178,7 @@ pub(crate) const ATTRIBUTES: &[Attribute<Window>] = &[
         |fb, f| write!(f, "0,{}", fb.yoffset()),
         Some(store_pan)
     ),
-    // Whoever may open the file sees the address. An administrator can give it to a group.
+    // Any process that can open the file sees the address. An administrator can change its group.
     attribute!(
         0o440,
         c"phys",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The platform driver: a node of the device tree becomes an [`Instance`].
+//! The platform driver: binding to a device-tree node creates an [`Instance`].
 
 use crate::instance::Instance;
 use kernel::{

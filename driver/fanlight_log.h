@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Writing to fanlight's log from other kernel modules, past printk: nothing is formatted, and no
- * console sees it.
+ * Writing to fanlight's log from other kernel modules without printk: the text is not formatted and
+ * not printed on consoles.
  */
 #ifndef FANLIGHT_LOG_H
 #define FANLIGHT_LOG_H
@@ -14,8 +14,9 @@
  * @text: the text, without a newline at its end; need not be terminated
  * @len: bytes of @text, at most 2016
  *
- * Any context, NMI included. Waits for nothing but a spinlock, and for that only a while in an NMI,
- * an oops or a panic. The records share the kernel's part of the ring with printk's messages.
+ * May be called in any context, NMI included. Waits for a spinlock only, and in an NMI, an oops or
+ * a panic only for a bounded time. The records share the kernel's part of the ring with printk's
+ * messages.
  *
  * Return: 0; -ENODEV when there is no log, -EINVAL when @level or @len is too large, -EBUSY when
  * the record was dropped.

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! fanlight: a window on board memory and on the kernel's log.
+//! fanlight: access to board memory and to the kernel's log from user space.
 //!
-//! One platform driver, matched from a device-tree node; each child of the node is a window, served
-//! as a character device `/dev/fanlight<N>/<window>`. The layers, from the top:
+//! A platform driver that binds to a device-tree node. Each child of the node is a window, with a
+//! character device `/dev/fanlight<N>/<window>`. The layers, from the top:
 //!
-//! - [`driver`]: probe and unbind; [`instance`]: one node's windows, numbering;
-//! - [`spec`]: what the device tree asks for, checked; [`refusal`]: why it cannot be had;
-//! - [`window`]: one window and its files' operations; [`attributes`], [`stats`]: what sysfs and
-//!   debugfs say of it;
-//! - what a window can be: [`memory`], [`framebuffer`], [`log`];
-//! - [`uapi`], [`ring`]: the ABI and the log's format, shared with user space; [`sys`]: safe types
-//!   over the kernel's C interfaces, the only place with `unsafe`.
+//! - [`driver`]: probe and unbind; [`instance`]: the windows of one node, and instance numbers;
+//! - [`spec`]: parses and checks the device tree; [`refusal`]: why a window cannot be created;
+//! - [`window`]: one window and the operations of its files; [`attributes`], [`stats`]: its
+//!   attributes in sysfs and its counters in debugfs;
+//! - the kinds of window: [`memory`], [`framebuffer`], [`log`];
+//! - [`uapi`], [`ring`]: the ABI and the log's format, compiled into user space as well; [`sys`]:
+//!   safe types over the kernel's C interfaces, the only module with `unsafe` code.
 
 mod attributes;
 mod driver;
@@ -21,13 +21,13 @@ mod log;
 mod memory;
 mod refusal;
 #[allow(dead_code, unreachable_pub, unused_imports)]
-// Shared with user space: not everybody uses all of it.
+// Also compiled into user space: the driver does not use all of it.
 mod ring;
 mod spec;
 mod stats;
 mod sys;
 #[allow(dead_code, unreachable_pub)]
-// As ring.
+// As for `ring`.
 mod uapi;
 mod window;
 

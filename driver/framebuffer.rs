@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A framebuffer window: what it shows, and the fbdev ioctls that existing programs use.
+//! A framebuffer window: its visible screen, and the fbdev ioctls that existing programs use.
 //!
 //! C header: [`include/uapi/linux/fb.h`](srctree/include/uapi/linux/fb.h)
 
@@ -48,16 +48,16 @@ const FB_BLANK_UNBLANK: usize = 0;
 const FB_BLANK_POWERDOWN: usize = 4;
 
 const FB_ACTIVATE_NOW: u32 = 0;
-/// When a mode is to be set.
+/// The bits that say when a mode is set.
 const FB_ACTIVATE_MASK: u32 = 15;
-/// Not to be set but removed from the list of modes.
+/// The mode is removed from the list of modes instead of set.
 const FB_ACTIVATE_INV_MODE: u32 = 256;
 const FB_VMODE_YWRAP: u32 = 256;
 
-/// More entries than any colour map has.
+/// An upper bound for the entries of a colour map.
 const CMAP_MAX: u32 = 1 << 16;
 
-/// What the user of a descriptor may do with a picture beyond looking at it.
+/// What a descriptor permits beyond reading the framebuffer's state.
 #[derive(Clone, Copy)]
 pub(crate) struct Rights {
     /// See physical addresses.
@@ -66,7 +66,7 @@ pub(crate) struct Rights {
     pub(crate) write: bool,
 }
 
-/// What is shown now.
+/// What the display shows now.
 struct Shown {
     display: Option<KBox<dyn Scanout>>,
     /// The first line that is visible.
@@ -74,18 +74,18 @@ struct Shown {
     blank: bool,
 }
 
-/// The picture in a window.
+/// The framebuffer of a window.
 #[pin_data]
 pub(crate) struct Framebuffer {
     pub(crate) geometry: Geometry,
-    /// Physical address of the first pixel; 0 where there is none.
+    /// Physical address of the first pixel; 0 if the memory is not physically contiguous.
     start: u64,
     #[pin]
     shown: Mutex<Shown>,
 }
 
 impl Framebuffer {
-    /// A picture that nothing shows yet.
+    /// A framebuffer without a display.
     pub(crate) fn new(geometry: Geometry, start: u64) -> impl PinInit<Self> {
         pin_init!(Self {
             geometry,
@@ -104,13 +104,13 @@ impl Framebuffer {
         Ok(())
     }
 
-    /// Stops showing it.
+    /// Detaches the display, which stops showing the window.
     pub(crate) fn detach(&self) {
         let display = self.shown.lock().display.take();
         drop(display);
     }
 
-    /// Whether `cmd` is one of fbdev's that this answers.
+    /// Whether `cmd` is one of the fbdev ioctls that [`Framebuffer::ioctl`] handles.
     pub(crate) fn knows(cmd: u32) -> bool {
         matches!(
             cmd,
@@ -125,8 +125,8 @@ impl Framebuffer {
         )
     }
 
-    /// Answers an ioctl of fbdev for a window of `size` bytes. `EBADF`: it changes what is shown,
-    /// and the descriptor is not open for writing.
+    /// Handles an fbdev ioctl for a window of `size` bytes. `EBADF`: the ioctl changes what is
+    /// shown, and the descriptor is not open for writing.
     pub(crate) fn ioctl(&self, cmd: u32, arg: usize, size: usize, rights: Rights) -> Result<usize> {
         let may_write = if rights.write { Ok(()) } else { Err(EBADF) };
         let user = |len| UserSlice::new(UserPtr::from_addr(arg), len);
@@ -169,12 +169,13 @@ impl Framebuffer {
         Ok(0)
     }
 
-    /// Does what `fb_set_var()` does for a display with one mode: it answers with the mode that is,
-    /// and it is no error to ask for another one. `may_write`: whether what is shown may change.
+    /// Does what `fb_set_var()` does for a display with one mode: it returns the current mode, and
+    /// does not fail if another one is requested. `may_write`: whether the caller may change what
+    /// is shown.
     fn set_var(&self, wanted: &FbVar, may_write: Result) -> Result<FbVar> {
         let is_mode = self.is_mode(wanted);
         if wanted.activate & FB_ACTIVATE_INV_MODE != 0 {
-            // The only mode cannot be removed. Another one is in no list.
+            // The only mode cannot be removed, and no other mode is in the list.
             return if is_mode { Err(EINVAL) } else { Ok(self.var()) };
         }
         if !is_mode {
@@ -188,7 +189,7 @@ impl Framebuffer {
             }
             return Ok(self.var());
         }
-        // A request that is only tested, or is for later, changes nothing.
+        // A request to test a mode, or to set it later, changes nothing.
         Ok(FbVar {
             yoffset: wanted.yoffset,
             activate: wanted.activate,
@@ -201,12 +202,12 @@ impl Framebuffer {
         var.xres == g.width && var.yres == g.height && var.bits_per_pixel == g.format.bits
     }
 
-    /// The last line with which a screen can begin.
+    /// The last line at which a screen can begin.
     fn last_line(&self) -> u32 {
         self.geometry.height * (self.geometry.pages - 1)
     }
 
-    /// Checks where a request wants the screen to begin. It cannot wrap around.
+    /// Checks the requested offsets. A screen cannot wrap around the end of the memory.
     fn check_offsets(&self, var: &FbVar) -> Result {
         if var.xoffset != 0 || var.yoffset > self.last_line() || var.vmode & FB_VMODE_YWRAP != 0 {
             return Err(EINVAL);
@@ -219,7 +220,7 @@ impl Framebuffer {
         self.shown.lock().yoffset
     }
 
-    /// Shows the screen that begins with this line.
+    /// Shows the screen that begins at line `yoffset`.
     pub(crate) fn pan(&self, yoffset: u32) -> Result {
         if yoffset > self.last_line() {
             return Err(EINVAL);
@@ -235,7 +236,7 @@ impl Framebuffer {
     }
 
     fn blank(&self, how: usize) -> Result {
-        // Levels that fbdev does not have are the highest one, as fb_blank() has it.
+        // As in fb_blank(), a level above the highest means the highest.
         let how = how.min(FB_BLANK_POWERDOWN);
         let mut shown = self.shown.lock();
         let blank = how != FB_BLANK_UNBLANK;
@@ -269,15 +270,15 @@ impl Framebuffer {
             green: field(green),
             blue: field(blue),
             transp: field(alpha),
-            // Not known: as fbdev drivers say it.
+            // Physical size unknown: fbdev drivers report -1.
             height: u32::MAX,
             width: u32::MAX,
             ..FbVar::default()
         }
     }
 
-    /// The physical address; 0 where it does not fit. Without the right to see it, where the memory
-    /// begins in its page is left: programs add that to the address of their mapping.
+    /// The physical address; 0 if it does not fit. If the caller may not see addresses, only the
+    /// offset within the page: programs add it to the address of their mapping.
     fn smem_start(&self, rights: Rights) -> u32 {
         if rights.addresses {
             u32::try_from(self.start).unwrap_or(0)
@@ -301,8 +302,8 @@ impl Framebuffer {
     }
 }
 
-/// Does with a colour map what a true-colour display of fbdev does: reads it, and changes nothing
-/// that can be seen.
+/// Handles a colour map as fbdev does for a true-colour display: reads it, without a visible
+/// effect.
 fn check_cmap(cmap: &FbCmap) -> Result {
     if cmap.len > CMAP_MAX {
         return Err(E2BIG);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! One device-tree node's windows: making them, and undoing that in the right order.
+//! An instance: creates the windows of one device-tree node, and removes them in the right order.
 
 mod logs;
 mod memory;
@@ -42,30 +42,30 @@ use kernel::{
 };
 
 const ALIAS: &CStr = c"fanlight";
-/// More than any board has; it keeps a broken alias from making a strange name.
+/// The largest alias number that is accepted, so that a corrupt alias is refused.
 const INSTANCE_MAX: u32 = 999;
-/// Read and write for the owner and the group; udev and mdev rules give the group.
+/// Read and write for owner and group; udev or mdev rules set the group.
 const MODE: u16 = 0o660;
 
-/// A node's windows. The order of the fields is the order in which unbinding undoes them.
+/// The windows of a node. Unbind drops the fields in this order.
 pub(crate) struct Instance {
-    /// No more of printk's records.
+    /// printk's messages are not taken into the log any longer.
     _console: Option<Console<Intake>>,
-    /// No more opens.
+    /// The nodes are removed: no further open().
     _devices: KVec<Pin<KBox<CharDevice<Window>>>>,
     _stats: Stats,
-    /// No more pages mapped, and everybody who waits is woken.
+    /// All pages are unmapped, and all waiters are woken.
     _windows: Windows,
     /// The pages of the windows are freed.
     _pool: Option<Pool>,
-    /// Only now may another instance have the number.
+    /// Last, so that the number is reused only after everything above is gone.
     _id: InstanceId,
 }
 
 /// Windows that are revoked when this is dropped.
 struct Windows(KVec<Arc<Window>>);
 
-/// What takes printk's messages into the log.
+/// The log's intake and its console.
 struct Taking {
     intake: Arc<Intake>,
     console: Console<Intake>,
@@ -77,7 +77,7 @@ impl Drop for Windows {
     }
 }
 
-/// Why an instance cannot be had. The reason is printed already, unless it is `Silent`.
+/// Why an instance cannot be created. The reason is already printed, unless it is `Silent`.
 enum Failure {
     Printed(Error),
     Silent(Error),
@@ -96,7 +96,7 @@ impl From<AllocError> for Failure {
 }
 
 impl Instance {
-    /// Makes what `dev`'s node describes, or prints one line that says why not.
+    /// Creates what the node of `dev` describes, or prints one line with the reason why it cannot.
     pub(crate) fn new(dev: &Device<Core<'_>>) -> Result<Self> {
         Self::make(dev).map_err(|failure| match failure {
             Failure::Printed(error) => error,
@@ -114,14 +114,14 @@ impl Instance {
         })
     }
 
-    /// Makes what `dev`'s node describes. A window that cannot be made costs only itself, and a
-    /// line that says why.
+    /// Creates what the node of `dev` describes. A window that cannot be created is left out, and
+    /// one line is printed with the reason.
     ///
-    /// The log comes last, whatever the order of the nodes: when the probe is deferred or fails,
-    /// its region is untouched.
+    /// The log comes last, whatever the order of the nodes, so that its region is not changed when
+    /// the probe is deferred or fails.
     ///
-    /// Each step is a function that is not inlined: a kernel's stack may be 8 KiB, of which the
-    /// deepest step has what the others do not use at the same time.
+    /// Each step is a function that is not inlined, so that their stack frames do not add up: a
+    /// kernel stack may be 8 KiB.
     fn make(dev: &Device<Core<'_>>) -> Result<Self, Failure> {
         let node = dev.fwnode().ok_or(ENODEV)?;
         Self::check_parent(dev, node)?;
@@ -149,7 +149,7 @@ impl Instance {
 
         let stats = Stats::new(id.get(), &windows.0)?;
         let devices = Self::devices(dev, id.get(), &windows.0, &mut taking)?;
-        // Nothing can fail any more.
+        // Nothing can fail from here on.
         if let Some(Taking { intake, console }) = &mut taking {
             intake.run();
             console.start(dev);
@@ -189,8 +189,8 @@ impl Instance {
         })
     }
 
-    /// Makes all windows but the log. Returns the log's node and name. `refused` is the error of
-    /// the last window that cannot be made.
+    /// Creates all windows but the log. Returns the log's node and name. `refused` is the error of
+    /// the last window that cannot be created.
     #[inline(never)]
     fn memory(
         dev: &Device<Core<'_>>,
@@ -217,16 +217,16 @@ impl Instance {
             let others = checked.iter().map(|(_, _, other)| other);
             match Checked::new(dev, &child, &name, instance, others) {
                 Ok(window) => checked.push((child, name, window), GFP_KERNEL)?,
-                // Another driver that is not there yet is no error: probe is called again.
+                // A missing dependency is not an error: the core calls probe again.
                 Err(refusal) if refusal.error == EPROBE_DEFER => {
                     refusal.note_deferred(dev, &name);
-                    // It may never come, and the other windows do not wait for it forever.
+                    // It may never be bound, and the other windows must not wait for it forever.
                     if !of::deferral_is_over(dev) {
                         return Err(Failure::Printed(EPROBE_DEFER));
                     }
                     *refused = Some(refusal.report(dev, &name, &child));
                 }
-                // A window that can come later decides whether the node is tried again.
+                // A deferred window decides whether the probe is retried.
                 Err(refusal) if *refused == Some(EPROBE_DEFER) => {
                     refusal.report(dev, &name, &child);
                 }
@@ -250,7 +250,7 @@ impl Instance {
         Ok(log)
     }
 
-    /// Makes the windows of the log. Returns what takes printk's messages, which does not run yet.
+    /// Creates the windows of the log. Returns its intake and console, which do not run yet.
     #[inline(never)]
     fn log(
         dev: &Device<Core<'_>>,
@@ -270,7 +270,7 @@ impl Instance {
                 return Ok(None);
             }
         };
-        // The number is below INSTANCE_MAX.
+        // `instance` is at most INSTANCE_MAX.
         match Console::new(intake.clone(), instance as i16) {
             Ok(console) => {
                 for window in new {
@@ -286,7 +286,8 @@ impl Instance {
         }
     }
 
-    /// Registers the nodes of all windows. The log takes nothing any more if its own cannot be.
+    /// Registers the nodes of all windows. Stops the log's intake if the node of the log cannot be
+    /// registered.
     #[inline(never)]
     fn devices(
         dev: &Device,
@@ -297,8 +298,8 @@ impl Instance {
         let mut devices = KVec::with_capacity(windows.len(), GFP_KERNEL)?;
         for window in windows {
             if let Some(intake) = window.content.intake() {
-                // Before the log's nodes, which come last: what they are told must reach the
-                // region.
+                // Before the log's nodes, which come last: what programs write or forget must reach
+                // the region.
                 intake.start();
             }
             match Self::device(dev, instance, window) {
@@ -313,7 +314,7 @@ impl Instance {
                     );
                     Window::revoke_all(core::slice::from_ref(window));
                     if window.content.intake().is_some() {
-                        // Nobody could read what it takes.
+                        // No program could read the log.
                         *taking = None;
                     }
                 }
@@ -343,11 +344,11 @@ impl Instance {
         KBox::try_pin_init(device, GFP_KERNEL)
     }
 
-    /// The number of the node's alias, or the lowest that no alias has.
+    /// The number of the node's alias, or the lowest free number that no alias has.
     #[inline(never)]
     fn number(dev: &Device, node: &FwNode) -> Result<InstanceId, Failure> {
         let Some(n) = of::alias(node, ALIAS) else {
-            // The number of an alias is kept for its node, also while that one is not bound.
+            // The number of an alias is reserved for its node, even while that node is not bound.
             let mut free = (0..=INSTANCE_MAX).filter(|n| !of::has_alias(ALIAS, *n));
             return free
                 .find_map(|n| InstanceId::new(n, n).ok())

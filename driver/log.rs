@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A log as its readers see it: a ring in vmalloc memory, and the queue of those who wait for more.
+//! A log as its readers see it: a ring in vmalloc memory, and the wait queue of its readers.
 //!
-//! [`intake`] is what writes to the log of this boot; [`previous`] is the log of an earlier boot,
-//! to which nothing writes.
+//! [`intake`] writes to the log of this boot; [`previous`] is the log of an earlier boot, which is
+//! not written to.
 
 mod cleared;
 pub(crate) mod file;
@@ -40,18 +40,18 @@ use kernel::{
 #[pin_data]
 pub(crate) struct Log {
     area: RingArea,
-    /// Serialises those who write to the ring, and protects the thresholds of `waiters`.
+    /// Serialises the writers of the ring, and protects the thresholds of `waiters`.
     #[pin]
     lock: IrqLock,
     #[pin]
     pub(crate) waiters: Waiters,
-    /// Set when the window was revoked: readers end.
+    /// Set when the window is revoked: readers return.
     gone: Word,
 }
 
 impl Log {
-    /// An empty ring with that many bytes of records in each of its lanes, whose first record gets
-    /// the number `first_seq`.
+    /// An empty ring. `lanes`: bytes of records in each lane; `first_seq`: the sequence number of
+    /// the first record.
     pub(crate) fn new(
         lanes: [usize; 2],
         boot_id: &[u8; 16],
@@ -82,13 +82,13 @@ impl Log {
         self.gone.load() != 0
     }
 
-    /// Lets all readers end. The memory stays as long as they have it.
+    /// Makes all readers return. The memory stays allocated until the last of them has released it.
     pub(crate) fn end(&self) {
         self.gone.store(1);
         self.wake();
     }
 
-    /// Wakes everybody who reads or polls.
+    /// Wakes all readers and pollers.
     pub(crate) fn wake(&self) {
         use kernel::bindings;
         let events = if self.is_gone() {
@@ -99,8 +99,8 @@ impl Log {
         self.waiters.wake(events);
     }
 
-    /// Sets the threshold of a waiter that is in the queue already. What it waits for may be there
-    /// by now.
+    /// Sets the threshold of a waiter that is already in the queue. The caller then checks whether
+    /// it is reached already.
     pub(crate) fn arm(&self, threshold: &Threshold) {
         let lock = self.lock.lock();
         self.waiters.arm(threshold, &lock);
@@ -110,7 +110,7 @@ impl Log {
         }
     }
 
-    /// Sleeps until there is something behind `cursor`, or the window is revoked.
+    /// Sleeps until there is a record after `cursor`, or the window is revoked.
     pub(crate) fn wait_for_more(&self, cursor: &Cursor) -> Result {
         self.waiters.wait_interruptible(|| {
             self.arm(&Threshold::ANY);

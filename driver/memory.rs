@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Reading and writing a window by read() and write(), for shell tools.
+//! read() and write() of a window, for shell tools.
 //!
 //! Described in docs/abi/memory-window.md.
 
@@ -30,11 +30,11 @@ fn offset(pos: i64, mapping: &Mapping) -> Result<Option<usize>> {
         .filter(|pos| *pos < mapping.size()))
 }
 
-/// Copies `len` bytes of the window from `start` on, at most. `each` gets a part of the window, a
-/// position in it, and how many bytes to copy; it returns how many it did. A copy can be large, so
-/// that it ends early when the task is killed.
+/// Copies at most `len` bytes of the window, beginning at `start`. `each` is called with a part of
+/// the window, a position in it and a number of bytes; it returns how many of them it copied. A
+/// copy can be large, so it ends early when the task is killed.
 ///
-/// Returns how many bytes were copied. An error is returned only if there were none.
+/// Returns how many bytes were copied, or an error if none were.
 fn copy(
     mapping: &Mapping,
     start: usize,
@@ -71,12 +71,12 @@ fn copy(
 
 /// Copies from the window to user space: 0 bytes at the end and beyond.
 pub(crate) fn read(mapping: &Mapping, pos: &mut i64, to: &mut IovIterDest<'_>) -> Result<usize> {
-    // Also at the end: what cannot be read, or is gone, is no empty window.
+    // Also at the end: a window that cannot be read, or is revoked, returns an error and not 0.
     mapping.piece(0, 0)?;
     let Some(start) = offset(*pos, mapping)? else {
         return Ok(0);
     };
-    // The window is not copied straight to user space: that may fault and so sleep, which an access
+    // Through a buffer: a copy to user space may fault and sleep, which an access to the window
     // must not.
     let mut bounce = KVec::from_elem(0u8, to.len().min(PAGE_SIZE), GFP_KERNEL)?;
     let done = copy(mapping, start, to.len(), |piece, at, chunk| {

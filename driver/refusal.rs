@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Why a window, or the copy of a log, cannot be had: one line for the kernel's log, and the error
-//! that probe returns.
+//! Why a window, or the copy of a log, cannot be created: one line for the kernel's log, and the
+//! error that probe returns.
 
 use crate::sys::of::defer_reason;
 use core::ffi::CStr;
@@ -16,14 +16,14 @@ use kernel::{
     str::CString, //
 };
 
-/// A text that is known at build time, or made for one case.
+/// A text: a constant, or formatted at run time.
 pub(crate) enum Text {
     Static(&'static str),
     Made(CString),
 }
 
 impl Text {
-    /// Makes a text; "out of memory" where there is no memory for it.
+    /// Formats a text; "out of memory" if that fails.
     pub(crate) fn new(text: fmt::Arguments<'_>) -> Self {
         CString::try_from_fmt(text).map_or(Self::Static(OUT_OF_MEMORY), Self::Made)
     }
@@ -58,7 +58,7 @@ impl Refusal {
         }
     }
 
-    /// A refusal for want of memory.
+    /// A refusal because of a lack of memory.
     pub(crate) fn no_memory(error: Error) -> Self {
         Self::new(OUT_OF_MEMORY, error)
     }
@@ -78,7 +78,7 @@ impl Refusal {
 }
 
 impl Refusal {
-    /// Notes the reason for devices_deferred in debugfs: the probe is called again.
+    /// Stores the reason for `devices_deferred` in debugfs. The core will call the probe again.
     pub(crate) fn note_deferred(&self, dev: &Device, name: &CStr) {
         let name = name.to_str().unwrap_or("?");
         let reason = self.reason.as_str();
@@ -88,12 +88,12 @@ impl Refusal {
     }
 }
 
-/// A refusal of what the tree says.
+/// A refusal of an invalid device tree.
 pub(crate) fn invalid(reason: &'static str) -> Refusal {
     Refusal::new(reason, EINVAL)
 }
 
-/// A refusal of what the tree says, with its values.
+/// A refusal of an invalid device tree, with formatted values.
 pub(crate) fn invalid_fmt(reason: fmt::Arguments<'_>) -> Refusal {
     Refusal::new(Text::new(reason), EINVAL)
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What the device tree asks for, checked: one [`Spec`] a window.
+//! Parses and checks the device tree: one [`Spec`] per window.
 //!
-//! Described for the tree's authors in `dts/bindings/fanlight,windows.yaml`.
+//! The binding is documented in `dts/bindings/fanlight,windows.yaml`.
 
 mod properties;
 
@@ -83,18 +83,18 @@ impl Name {
 /// Where a window's memory comes from.
 #[derive(Clone, Copy)]
 pub(crate) enum Source {
-    /// A physical range. `shared`: a partition of an SRAM, which the SRAM's own driver holds
-    /// already. `pages`: the pages that contain it can be mapped, though it is not whole pages.
+    /// A physical range. `shared`: a partition of an SRAM, which the SRAM's own driver has claimed.
+    /// `pages`: the pages that contain the range can be mapped, although it is not whole pages.
     Carveout {
         range: Range,
         shared: bool,
         pages: bool,
     },
-    /// What the display's firmware gives.
+    /// The buffer of the display's firmware.
     Display,
-    /// Contiguous kernel pages of so many bytes.
+    /// Contiguous kernel pages, `size` bytes.
     Contiguous { size: usize },
-    /// Scattered kernel pages of so many bytes.
+    /// Scattered kernel pages, `size` bytes.
     Vmalloc { size: usize, prefault: bool },
 }
 
@@ -102,25 +102,25 @@ pub(crate) enum Source {
 pub(crate) struct LogSpec {
     /// Bytes of records, a power of two.
     pub(crate) data_size: usize,
-    /// The region that survives a reboot, if one is asked for, or why there is none.
+    /// The persistent region if the node has one, or why it cannot be used.
     pub(crate) persistent: Option<Result<Range, Text>>,
-    /// The memory type with which it is written.
+    /// The memory type of the region's mapping.
     pub(crate) persist_cache: Cache,
     /// Records of this level and more urgent ones are kept there.
     pub(crate) persist_level: u8,
-    /// Records that a program may write in five seconds by one open file, if the tree says so; 0:
-    /// any number.
+    /// Records that a program may write per open file in five seconds, if the node sets it; 0: no
+    /// limit.
     pub(crate) write_limit: Option<u32>,
 }
 
 impl LogSpec {
-    /// Bytes of records of the kernel's lane, and of that of programs.
+    /// Bytes of records in the kernel's lane and in the lane of programs.
     pub(crate) fn lanes(&self) -> [usize; 2] {
         [self.data_size, (self.data_size / 4).max(PROGRAMS_MIN)]
     }
 }
 
-/// The smallest lane of programs.
+/// The minimum size of the lane of programs.
 const PROGRAMS_MIN: usize = 16 << 10;
 
 /// What a window is.
@@ -134,17 +134,18 @@ pub(crate) enum Kind {
 pub(crate) struct Spec {
     pub(crate) name: Name,
     pub(crate) source: Source,
-    /// The memory type; `None`: of contiguous pages, the one that suits the device.
+    /// The memory type; `None`: contiguous pages get the one that suits the device.
     pub(crate) cache: Option<Cache>,
-    /// How contiguous pages are mapped, if the tree says so.
+    /// How contiguous pages are mapped, if the node sets it.
     pub(crate) mapped_as: Option<MappedAs>,
     pub(crate) read_only: bool,
-    /// Bytes of every access to registers; 0: any.
+    /// Bytes of every access to registers; 0: any width.
     pub(crate) io_width: u32,
     pub(crate) kind: Kind,
 }
 
-/// The name of the window that `node` describes, or what the node is called where that is no name.
+/// The name of the window that `node` describes, or the name of the node if that is not a valid
+/// name of a window.
 pub(crate) fn name_of(node: &FwNode) -> Result<CString, Refusal> {
     if let Some(label) = read_string(node, c"label")? {
         return Ok(label);
@@ -156,7 +157,7 @@ pub(crate) fn name_of(node: &FwNode) -> Result<CString, Refusal> {
 }
 
 impl Spec {
-    /// Reads and checks `node`, which is a child of the node of `dev`, in the probe of it.
+    /// Reads and checks `node`, a child of the node of `dev`, during the probe of `dev`.
     pub(crate) fn read(dev: &Device, node: &FwNode, name: &CStr) -> Result<Self, Refusal> {
         let Some(name) = Name::new(name.to_bytes()) else {
             return Err(invalid(
@@ -186,7 +187,7 @@ impl Spec {
                     Source::Contiguous { size } | Source::Vmalloc { size, .. } => size as u64,
                     Source::Display => geometry.bytes(),
                 };
-                // An empty or broken region has an error of its own.
+                // An empty or invalid region is reported by its own error.
                 if size != 0 && geometry.bytes() > size {
                     return Err(invalid("its region is too small for the geometry"));
                 }
@@ -246,8 +247,9 @@ impl Spec {
                 persistent,
                 persist_cache: match read_cache(node)? {
                     None | Some(Cache::WriteCombine) => Cache::WriteCombine,
-                    // Cached writes would not survive a reset. Device memory would: but records are
-                    // written by memcpy(), and their places are claimed by exclusive accesses.
+                    // Cached writes would not survive a reset. Writes to Device memory would, but
+                    // it supports neither memcpy(), which copies the records, nor exclusive
+                    // accesses, which claim their places.
                     Some(_) => {
                         return Err(invalid(
                             "a log's region is always writecombine: leave fanlight,cache out",
@@ -261,7 +263,7 @@ impl Spec {
     }
 }
 
-/// `reg-io-width`, which the kernel passes on to the programs that access the registers.
+/// Reads `reg-io-width`, which the driver reports to the programs that access the registers.
 fn read_io_width(node: &FwNode, cache: Option<Cache>) -> Result<u32, Refusal> {
     let Some(width) = read_u32(node, c"reg-io-width")? else {
         return Ok(0);
@@ -290,8 +292,8 @@ fn read_cache(node: &FwNode) -> Result<Option<Cache>, Refusal> {
     )
 }
 
-/// The memory type of a window of `source`: the tree's choice, checked, or the default. `None`: the
-/// one that suits the device, which is known when the pages are allocated.
+/// The memory type of a window of `source`: that of the node after a check, or the default. `None`:
+/// the one that suits the device, which is chosen when the pages are allocated.
 fn cache_of(
     node: &FwNode,
     source: &Source,
@@ -300,12 +302,14 @@ fn cache_of(
     let cache = read_cache(node)?;
     let is_shown = geometry.is_some_and(|g| g.scanout != ScanoutKind::None);
     match (source, cache) {
-        // The kernel's own mapping of these pages is cached, and must not differ.
+        // The kernel's own mapping of these pages is cached, and user mappings must have the same
+        // type.
         (Source::Vmalloc { .. }, Some(Cache::WriteCombine | Cache::Noncached)) => Err(invalid(
             "vmalloc memory is always cached: leave fanlight,cache out",
         )),
         (Source::Vmalloc { .. }, _) => Ok(Some(Cache::Cached)),
-        // The same; only the DMA API can take the cached mapping away, and it makes it Normal.
+        // As above. The DMA API can change the kernel's mapping, but to Normal memory, not to
+        // Device.
         (Source::Contiguous { .. }, Some(Cache::Noncached)) => Err(invalid(
             "kernel pages cannot be noncached: leave fanlight,cache out, or use a memory-region",
         )),
@@ -316,7 +320,7 @@ fn cache_of(
         (Source::Carveout { range, .. }, Some(Cache::Cached)) if range.registers => Err(invalid(
             "registers cannot be cached: describe memory by memory-region or sram",
         )),
-        // The SRAM's driver has a mapping of all of it.
+        // The SRAM's driver maps the whole SRAM.
         (Source::Carveout { shared: true, .. }, _) => {
             let its = if of::sram_is_device(node) {
                 Cache::Noncached
@@ -361,8 +365,8 @@ fn mapping_of(
     }
 }
 
-/// Checks the node of the windows: properties of windows are for its children, and every entry of
-/// its list of regions points to a node.
+/// Checks the node above the windows: it must not have properties of windows, and each entry of its
+/// memory-region must point to a node.
 pub(crate) fn check_parent(node: &FwNode) -> Result<(), Refusal> {
     properties::check_parent(node)?;
     match of::property(node, c"memory-region") {
@@ -391,8 +395,8 @@ fn text(name: &CStr) -> &str {
     name.to_str().unwrap_or("?")
 }
 
-/// The region of `memory-region`, which the node has itself, or that of the node of `dev` where the
-/// node chooses from its list.
+/// The region of the node's own `memory-region`, or the one that the node chooses from the list of
+/// the node of `dev`.
 fn read_region(dev: &Device, node: &FwNode) -> Result<Option<Range>, Refusal> {
     let index = read_u32(node, c"fanlight,region-index")?;
     let name = read_string(node, c"fanlight,region-name")?;
@@ -518,7 +522,7 @@ fn read_source(dev: &Device, node: &FwNode) -> Result<Source, Refusal> {
                          the node above"
                     }
                     _ => {
-                        "reg is no address of this machine (does a node above lack #address-cells, \
+                        "reg cannot be translated (does a node above lack #address-cells, \
                          #size-cells or ranges, or is it above 4 GiB without LPAE?)"
                     }
                 })

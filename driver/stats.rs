@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What happens to the windows, in debugfs: `/sys/kernel/debug/fanlight<N>/<window>`.
+//! The counters of windows in debugfs: `/sys/kernel/debug/fanlight<N>/<window>`.
 //!
 //! Described in docs/abi/debugfs-fanlight.
 
@@ -29,7 +29,7 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
-    /// One file a window.
+    /// Creates one file per window.
     pub(crate) fn new(instance: u32, windows: &[Arc<Window>]) -> Result<Self> {
         let name = CString::try_from_fmt(fmt!("fanlight{instance}"))?;
         let dir = Dir::new(&name);

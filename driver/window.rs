@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A window: its memory, what it is, and the operations of its files.
+//! A window: its memory, its kind, and the operations of its files.
 
 use crate::{
     framebuffer::{
@@ -65,16 +65,16 @@ use kernel::{
 pub(crate) enum Content {
     /// Memory or registers.
     Memory,
-    /// A picture.
+    /// A framebuffer.
     Framebuffer(Pin<KBox<Framebuffer>>),
-    /// The log of this boot. Whether it is kept over a reboot: "yes", or why not.
+    /// The log of this boot, and whether it is kept over a reboot: "yes", or the reason why not.
     Log(Arc<Intake>, Text),
-    /// The log of an earlier boot, and what writes to the region that keeps it.
+    /// The log of an earlier boot, and the intake that writes to the region that keeps it.
     Previous(Arc<Previous>, Arc<Intake>),
 }
 
 impl Content {
-    /// What writes to the log of this boot.
+    /// The intake of the log of this boot.
     pub(crate) fn intake(&self) -> Option<&Arc<Intake>> {
         match self {
             Content::Log(intake, _) => Some(intake),
@@ -82,7 +82,7 @@ impl Content {
         }
     }
 
-    /// The picture.
+    /// The framebuffer.
     pub(crate) fn framebuffer(&self) -> Option<&Framebuffer> {
         match self {
             Content::Framebuffer(fb) => Some(fb),
@@ -104,7 +104,7 @@ impl Content {
     }
 }
 
-/// What is behind the memory, for those who ask: `FANLIGHT_BACKING_*`.
+/// The backing as user space sees it: `FANLIGHT_BACKING_*`.
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub(crate) enum BackingKind {
@@ -135,7 +135,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// A window of these parts.
+    /// Creates a window from its parts.
     pub(crate) fn new(
         name: Name,
         instance: u32,
@@ -155,7 +155,7 @@ impl Window {
         })
     }
 
-    /// Takes windows away from all users: see [`Mapping::revoke`].
+    /// Revokes windows: see [`Mapping::revoke`].
     pub(crate) fn revoke_all(windows: &[Arc<Self>]) {
         // In two steps, so that all of them wait for one grace period.
         windows.iter().for_each(|window| window.stop());
@@ -177,7 +177,7 @@ impl Window {
         }
     }
 
-    /// `addresses`: with physical addresses.
+    /// `addresses`: include physical addresses.
     fn info(&self, addresses: bool) -> Info {
         let mut name = [0; uapi::NAME_LEN];
         let bytes = self.name.as_str().as_bytes();
@@ -273,7 +273,7 @@ impl Window {
     }
 }
 
-/// What belongs to an open file.
+/// The state of an open file.
 pub(crate) enum FileState {
     Memory {
         /// Whether its opener may see physical addresses.
@@ -404,7 +404,7 @@ impl Operations for Window {
                 let stats = log.stats()?;
                 user(size_of::<LogStats>()).writer().write(&stats)?;
             }
-            // This boot's log can't be cleared: others read it.
+            // The log of this boot cannot be cleared, since other programs read it.
             (
                 uapi::IOC_LOG_CLEAR | uapi::IOC_LOG_FORGET,
                 _,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! How a framebuffer's memory is a picture, as the device tree says it.
+//! The geometry of a framebuffer, parsed from the device tree.
 //!
 //! The property names and formats are those of simple-framebuffer.
 
@@ -34,7 +34,7 @@ pub(crate) enum ScanoutKind {
 }
 
 impl ScanoutKind {
-    /// What the device tree calls it.
+    /// Its name in the device tree.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -44,23 +44,23 @@ impl ScanoutKind {
     }
 }
 
-/// How a framebuffer's memory is a picture.
+/// Width, height, stride and format of a framebuffer.
 #[derive(Clone, Copy)]
 pub(crate) struct Geometry {
     /// Pixels.
     pub(crate) width: u32,
     /// Lines of one screen.
     pub(crate) height: u32,
-    /// Bytes from a line to the next.
+    /// Bytes from one line to the next.
     pub(crate) stride: u32,
-    /// Screens that the window holds, one below the other.
+    /// How many screens the window holds, one after the other.
     pub(crate) pages: u32,
     pub(crate) format: PixelLayout,
     pub(crate) scanout: ScanoutKind,
 }
 
 impl Geometry {
-    /// Bytes from the window's beginning to `line`.
+    /// Bytes from the start of the window to `line`.
     pub(crate) fn offset(&self, line: u32) -> u64 {
         u64::from(line) * u64::from(self.stride)
     }
@@ -72,7 +72,7 @@ impl Geometry {
 }
 
 impl Geometry {
-    /// Reads and checks the geometry of `node`; `None` where it has none.
+    /// Reads and checks the geometry of `node`; `None` if it has none.
     pub(crate) fn read(node: &FwNode) -> Result<Option<Self>, Refusal> {
         let properties = [c"width", c"height", c"stride", c"format"];
         if !properties.iter().any(|p| node.property_present(p)) {
@@ -108,7 +108,7 @@ impl Geometry {
                  x8b8g8r8, a8b8g8r8, x2r10g10b10 or a2r10g10b10",
             ))?;
         let pixel = format.bits / 8;
-        // Tools write pixels as whole words where they are words; three-byte pixels are not.
+        // Programs write pixels as aligned words, except three-byte pixels.
         if stride < width * pixel || (pixel != 3 && stride % pixel != 0) {
             return Err(invalid(
                 "stride is not a whole number of pixels, or less than a line",
@@ -139,7 +139,7 @@ impl Geometry {
         }))
     }
 
-    /// Writes it as sysfs shows it.
+    /// Writes the geometry in the format of sysfs.
     pub(crate) fn show(&self, out: &mut dyn Write) -> core::fmt::Result {
         write!(
             out,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Telling the display hardware to show a window.
+//! The display hardware that shows a window.
 //!
-//! A display shows one window. The second one that asks for it is refused.
+//! A display shows one window. A second window that requests the same display is refused.
 
 mod ramfb;
 pub(crate) mod rpi;
@@ -26,15 +26,15 @@ use kernel::{
     str::CString, //
 };
 
-/// A display that shows memory. Dropping it stops it: nothing of the window is shown any more.
+/// A display that shows a window's memory. When it is dropped, it stops showing the window.
 pub(crate) trait Scanout: Send + Sync {
-    /// Shows one screen, which begins with this line of the window.
+    /// Shows the screen that begins at line `line` of the window.
     fn show(&mut self, line: u32) -> Result;
 
     /// Shows nothing.
     fn blank(&mut self) -> Result;
 
-    /// Returns when the display has shown a whole picture. `ENOTTY`: it does not tell.
+    /// Waits for the next vertical sync. `ENOTTY`: the display does not report it.
     fn wait_for_vsync(&mut self) -> Result {
         Err(ENOTTY)
     }
@@ -65,7 +65,7 @@ fn refuse_format(geometry: &Geometry, formats: &[&str]) -> Result<(), Refusal> {
     ))
 }
 
-/// The refusal of a window whose display fails.
+/// The refusal of a window whose display returned `error`.
 pub(crate) fn failed(geometry: &Geometry, error: Error) -> Refusal {
     let (display, code) = (geometry.scanout.name(), error.to_errno());
     let reason = match error {
@@ -79,7 +79,7 @@ pub(crate) fn failed(geometry: &Geometry, error: Error) -> Refusal {
     Refusal::new(reason, error)
 }
 
-/// Refuses what the display of `geometry` cannot show, before anything is taken from others for it.
+/// Refuses a geometry that its display cannot show, before another driver loses the display for it.
 pub(crate) fn check(geometry: &Geometry) -> Result<(), Refusal> {
     match geometry.scanout {
         ScanoutKind::None => Ok(()),
@@ -88,8 +88,8 @@ pub(crate) fn check(geometry: &Geometry) -> Result<(), Refusal> {
     }
 }
 
-/// A display for the window `name` at physical address `start`, which shows nothing yet; `None`
-/// where there is none to be.
+/// The display for the window `name` at physical address `start`, which does not show it yet;
+/// `None` if the geometry asks for no display.
 pub(crate) fn new(
     name: &CString,
     geometry: Geometry,
@@ -105,12 +105,12 @@ pub(crate) fn new(
     }
 }
 
-/// A display that brings its own memory.
+/// A display that has its own memory.
 pub(crate) struct WithMemory {
     pub(crate) display: KBox<dyn Scanout>,
-    /// Where a window of `geometry` is.
+    /// The physical range of the window's memory.
     pub(crate) range: Range,
-    /// As it was asked for, but with the display's own stride.
+    /// The requested geometry with the display's own stride.
     pub(crate) geometry: Geometry,
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Making the log of a node, and those of the earlier boots that its region keeps.
+//! Creates the log of a node, and the logs of the earlier boots that its region keeps.
 
 use super::memory::{
     owner,
@@ -58,13 +58,13 @@ use kernel::{
     sync::Arc, //
 };
 
-/// Everything of a log but its console.
+/// All parts of a log but its console.
 pub(super) struct Logs {
     pub(super) windows: KVec<Arc<Window>>,
     pub(super) intake: Arc<Intake>,
 }
 
-/// The log, and those of earlier boots where a region keeps them.
+/// Creates the log, and the logs of earlier boots if a region keeps them.
 pub(super) fn make(
     dev: &Device<Core<'_>>,
     node: &FwNode,

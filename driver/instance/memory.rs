@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Making a window of memory or registers, or a framebuffer, as its node describes it.
+//! Creates a window of memory or registers, or a framebuffer, from its node.
 
 use crate::{
     framebuffer::{
@@ -259,7 +259,7 @@ impl Reserved {
     }
 }
 
-/// Only contiguous pages leave the choice to the device.
+/// Only for contiguous pages does the default depend on the device.
 fn carveout_cache(cache: Option<Cache>) -> Cache {
     cache.unwrap_or(Cache::WriteCombine)
 }
@@ -277,7 +277,7 @@ fn note_stride(dev: &Device, name: &str, wanted: &Geometry, found: &Geometry) {
     }
 }
 
-/// What /proc/iomem calls a window.
+/// The name of a window in /proc/iomem.
 pub(super) fn owner(instance: u32, name: &Name) -> Result<CString, Refusal> {
     CString::try_from_fmt(fmt!("fanlight{instance}/{}", name.as_str())).map_err(Refusal::no_memory)
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Which record is the first after the last `dmesg -C`.
+//! Finds the first record after the last `dmesg -C`.
 //!
-//! printk has the number of the first message after it, but reports it only together with that of
-//! the next message, which takes as long as half an append. It is therefore asked when somebody
-//! wants to know and when a program writes, but not for each message. Until then [`Cleared`]
-//! remembers which records the messages have become.
+//! printk reports the number of the first message after it only together with the number of the
+//! next message, which takes half the time of an append. The driver therefore asks for it when a
+//! reader needs it and when a program writes, but not for each message. Until then [`Cleared`]
+//! remembers which message became which record.
 
 use crate::{
     ring::Word,
@@ -16,11 +16,11 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// How many runs are remembered before printk is asked.
+/// How many runs are remembered before the driver asks printk.
 const RUNS: usize = 32;
 
-/// Messages with consecutive numbers whose records have consecutive numbers, too: the numbers of
-/// the first one.
+/// A run of messages with consecutive numbers whose records have consecutive numbers, too: the
+/// numbers of the first one.
 struct Run {
     message: Atomic<u64>,
     record: Atomic<u64>,
@@ -29,14 +29,14 @@ struct Run {
 /// All methods but [`Cleared::is_new`] are called under the log's lock, or by the panicking
 /// processor.
 pub(super) struct Cleared {
-    /// printk's number of the first message after the last `dmesg -C` that was noticed, and the
-    /// ring's number of the first record after it.
+    /// printk's number of the first message after the last `dmesg -C` that the driver has noticed,
+    /// and the ring's number of the first record after it.
     message: Atomic<u64>,
     record: Atomic<u64>,
-    /// The messages that were taken since printk was asked, and perhaps some from before.
+    /// The runs since the driver last asked printk, and perhaps earlier ones.
     runs: [Run; RUNS],
     count: Word,
-    /// The low bits of the difference between both numbers in the last run.
+    /// The low 32 bits of record number minus message number in the last run.
     ahead: Word,
 }
 
@@ -59,16 +59,16 @@ impl Cleared {
     /// Remembers that a message has become a record.
     #[inline]
     pub(super) fn taken(&self, message: u64, record: u64) {
-        // The low bits are wanted.
+        // The cast keeps the low bits.
         let ahead = (record as u32).wrapping_sub(message as u32);
         if self.ahead.load() != ahead || self.count.load() == 0 {
             self.begin_run(message, record, ahead);
         }
     }
 
-    /// Ends the run: messages have become no records.
+    /// Ends the run: some messages did not become records.
     pub(super) fn missed(&self) {
-        // Another value than the next message has.
+        // A value that differs from that of the next message.
         self.ahead.store(self.ahead.load() ^ 1 << 31);
     }
 
@@ -77,7 +77,7 @@ impl Cleared {
     fn begin_run(&self, message: u64, record: u64, ahead: u32) {
         let mut count = self.count.load() as usize;
         if count >= RUNS {
-            // Later calls of `dmesg -C` clear this message, too, and all that were taken before.
+            // A later `dmesg -C` clears this message and all earlier ones, too.
             self.notice(kmsg_range().cleared, record);
             count = 0;
         }
@@ -89,7 +89,7 @@ impl Cleared {
         self.ahead.store(ahead);
     }
 
-    /// Whether `message`, the first one after a `dmesg -C`, was not noticed yet. In any context.
+    /// Whether `message`, the first one after a `dmesg -C`, is not noticed yet. Any context.
     pub(super) fn is_new(&self, message: u64) -> bool {
         message > self.message.load(Relaxed)
     }
@@ -97,7 +97,7 @@ impl Cleared {
     /// Notices a `dmesg -C` after which `message` is the first message. `next` is the number of the
     /// next record. Returns the number of the first record after the last one.
     pub(super) fn notice(&self, message: u64, next: u64) -> u64 {
-        // The number only grows. A later one may have been noticed in between.
+        // The number only grows. A later one may have been noticed concurrently.
         if self.is_new(message) {
             self.message.store(message, Relaxed);
             self.record.store(self.record_of(message, next), Relaxed);
@@ -109,7 +109,7 @@ impl Cleared {
     fn record_of(&self, message: u64, next: u64) -> u64 {
         let count = self.count.load() as usize;
         let mut end = next;
-        // The last run that begins before it, unless it ends before it as well.
+        // The last run that begins before the message, unless it also ends before it.
         for run in self.runs.iter().take(count).rev() {
             let (first, record) = (run.message.load(Relaxed), run.record.load(Relaxed));
             if first <= message {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! An open log: read(), lseek() and poll() by one file's place in it.
+//! An open log: read(), lseek() and poll() at the position of one open file.
 //!
 //! Text and errors are those of /dev/kmsg (`devkmsg_read` in kernel/printk/printk.c), with two
 //! differences: a buffer too short for a record loses no record, and the log of an earlier boot
@@ -65,7 +65,7 @@ const SEEK_DATA: i32 = 3;
 /// Bytes of text or records that one read() copies to user space at once.
 const BATCH: usize = 8 * RECORD_MAX;
 
-/// How many records a reader without rights passes over before others may run.
+/// How many records a reader without rights skips before it yields the processor.
 const STRIDE: usize = 64;
 
 /// The form in which read() delivers records: `FANLIGHT_FORM_*`.
@@ -76,22 +76,22 @@ enum Form {
     Binary,
 }
 
-/// Where the file is, and what it was told. Never held over an access to user memory, since poll()
-/// needs it.
+/// The file's position and settings. Its lock is never held during an access to user memory, since
+/// poll() takes it.
 struct Place {
     cursor: Cursor,
     form: Form,
     watermark: Watermark,
-    /// Counts the calls of lseek(): a read() that was under way does not undo them.
+    /// Counts lseek() calls, so that a concurrent read() does not undo one.
     seeks: u32,
 }
 
-/// What one read() works with.
+/// The buffers of one read().
 struct Buffers {
     formatter: kmsg::Formatter,
     /// For a record whose text needs escapes.
     record: KVec<u8>,
-    /// What goes to user space.
+    /// The bytes that are copied to user space.
     out: KVec<u8>,
 }
 
@@ -99,9 +99,9 @@ struct Buffers {
 #[pin_data(PinnedDrop)]
 pub(crate) struct LogFile {
     log: Arc<Log>,
-    /// What writes to the log. `None`: it is that of an earlier boot.
+    /// The intake of the log. `None`: this is the log of an earlier boot.
     intake: Option<Arc<Intake>>,
-    /// Whether the kernel's own records may be read, as it was when the file was opened.
+    /// Whether the opener could read the kernel's records when it opened the file.
     kernel: bool,
     lost: Atomic<u64>,
     buffers: TryCell<Buffers>,
@@ -121,7 +121,7 @@ impl LogFile {
         let kernel = opening.file().is_readable()
             && match may_read_kmsg() {
                 Ok(()) => true,
-                // These say nothing about rights.
+                // These errors do not depend on permissions: the check itself failed.
                 Err(e) if e == ENOMEM || e == ENFILE => return Err(e),
                 Err(_) => false,
             };
@@ -159,7 +159,7 @@ impl LogFile {
         self.kernel
     }
 
-    /// Woken by records, and when the log goes.
+    /// The waiters that records and a revocation wake.
     pub(crate) fn waiters(&self) -> &Waiters {
         &self.log.waiters
     }
@@ -171,7 +171,7 @@ impl LogFile {
         Ok(self.log.ring())
     }
 
-    /// The buffers, which one read() at a time has.
+    /// Claims the buffers, which one read() at a time uses.
     fn claim_buffers(&self, file: OpenFile<'_>) -> Result<Claim<'_, Buffers>> {
         if let Some(claim) = self.buffers.claim() {
             return Ok(claim);
@@ -181,7 +181,7 @@ impl LogFile {
         }
         let mut claim = None;
         while claim.is_none() {
-            // The other read() may sleep on user memory for long.
+            // The other read() may sleep in a user memory fault for a long time.
             match self.log.waiters.wait_timeout(20, || self.log.is_gone()) {
                 Err(e) if e != ETIMEDOUT => return Err(e),
                 _ => claim = self.buffers.claim(),
@@ -191,8 +191,8 @@ impl LogFile {
         claim.ok_or(EAGAIN)
     }
 
-    /// Reads as many records as the form wants and as fit. At the end it first waits until the log
-    /// has what printk has.
+    /// Reads as many records as the form allows and as fit. At the end of the log it first waits
+    /// until the log has all of printk's messages.
     pub(crate) fn read(&self, file: OpenFile<'_>, to: &mut IovIterDest<'_>) -> Result<usize> {
         let mut caught_up = false;
         loop {
@@ -235,7 +235,7 @@ impl LogFile {
         }
     }
 
-    /// Appends what a program has written; see [`Intake::write`].
+    /// Appends a record that a program writes; see [`Intake::write`].
     pub(crate) fn write(&self, file: OpenFile<'_>, from: &mut IovIterSource<'_>) -> Result<usize> {
         let intake = self.intake.as_ref().ok_or(EACCES)?;
         intake.write(from, &self.limit, file.nonblocking())
@@ -246,9 +246,9 @@ impl LogFile {
         self.kernel || flags & USER != 0
     }
 
-    /// As /dev/kmsg: to the oldest, behind the newest, or behind the last one that was cleared.
-    /// Waits until the log has what printk has, for those who map it as well; also with O_NONBLOCK,
-    /// since it cannot report that there is more to come.
+    /// As for /dev/kmsg: to the oldest record, after the newest, or after the last one that was
+    /// cleared. Waits until the log has all of printk's messages, also for programs that map it. It
+    /// waits even with O_NONBLOCK, since lseek() cannot report that more messages follow.
     pub(crate) fn seek(&self, offset: i64, whence: i32) -> Result<i64> {
         if offset != 0 {
             self.ring()?;
@@ -262,7 +262,7 @@ impl LogFile {
             (SEEK_SET, _) | (SEEK_DATA, None) => Cursor::oldest(ring),
             (SEEK_DATA, Some(intake)) => intake.after_cleared(),
             (SEEK_END, Some(intake)) => intake.newest(),
-            // Programs then read it from the beginning, as a pipe: tail, for example.
+            // Programs such as tail then read it from the beginning, like a pipe.
             (SEEK_END, None) => return Err(ESPIPE),
             _ => return Err(EINVAL),
         };
@@ -272,7 +272,7 @@ impl LogFile {
         Ok(0)
     }
 
-    /// Chooses the form of what read() delivers.
+    /// Sets the form in which read() returns records.
     pub(crate) fn set_form(&self, form: u32, file: OpenFile<'_>) -> Result {
         let form = match form {
             uapi::FORM_KMSG => Form::Kmsg,
@@ -288,7 +288,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// Chooses when poll reports a record.
+    /// Sets when poll() reports a record.
     pub(crate) fn set_watermark(&self, watermark: Watermark) -> Result {
         if watermark.reserved != 0 {
             return Err(EINVAL);
@@ -323,7 +323,7 @@ impl PinnedDrop for LogFile {
     }
 }
 
-/// One read(). The cursor becomes the file's when it is over.
+/// One read(). At its end, the cursor becomes the position of the file.
 struct Reading<'a> {
     file: &'a LogFile,
     ring: &'a Ring<'a>,
@@ -332,7 +332,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Copies records to user space and returns how many bytes they were; 0: there is none now.
+    /// Copies records to user space and returns their size in bytes; 0: no record is available.
     fn read(&mut self, form: Form, to: &mut IovIterDest<'_>) -> Result<usize> {
         let mut done = 0;
         loop {
@@ -342,7 +342,7 @@ impl Reading<'_> {
                 let out = self.buffers.out.get(..len).ok_or(EIO)?;
                 let copied = to.copy_to_iter(out);
                 if copied < len {
-                    // Of what did not arrive nothing is lost: the records come again.
+                    // Records that were not copied to user space are read again.
                     self.cursor = start;
                     let whole = self.refill(form, copied);
                     done += whole;
@@ -360,14 +360,14 @@ impl Reading<'_> {
         }
     }
 
-    /// Moves the cursor over the records of which at most `len` bytes arrived, and returns how many
-    /// bytes they were.
+    /// Moves the cursor past the records that fit into the `len` bytes that were copied, and
+    /// returns their size in bytes.
     fn refill(&mut self, form: Form, len: usize) -> usize {
         let (len, _) = self.fill(form, len);
         len
     }
 
-    /// Puts records into the buffer, at most `room` bytes, and moves the cursor behind them.
+    /// Fills the buffer with records of at most `room` bytes, and moves the cursor past them.
     fn fill(&mut self, form: Form, room: usize) -> (usize, Fill) {
         let file = self.file;
         let Buffers {
@@ -382,7 +382,7 @@ impl Reading<'_> {
             let before = self.cursor.clone();
             let mut span = match self.cursor.read(self.ring, room, None) {
                 Read::Empty => return (done, Fill::End),
-                // In the log of an earlier boot the numbers tell.
+                // In the log of an earlier boot, a gap in the numbers shows the loss.
                 Read::Lost(_) if file.intake.is_none() => continue,
                 Read::Lost(n) if done == 0 => {
                     file.lost.store(file.lost.load(Relaxed) + n, Relaxed);
@@ -422,8 +422,8 @@ impl Reading<'_> {
                     break;
                 }
             }
-            // Otherwise the writer has overwritten them meanwhile, and the next turn finds what
-            // comes next.
+            // Otherwise the writer has overwritten the records, and the next iteration continues
+            // after them.
             if span.commit() {
                 done = len;
                 (0..contradictory).for_each(|_| self.cursor.damage());
@@ -443,15 +443,15 @@ impl Reading<'_> {
     }
 }
 
-/// What comes after the records that [`Reading::fill`] has put into the buffer.
+/// What follows the records that [`Reading::fill`] put into the buffer.
 enum Fill {
-    /// There may be more.
+    /// Perhaps more records.
     More,
-    /// Nothing for this call.
+    /// Nothing that this call can return.
     End,
     /// An error.
     Error(Error),
 }
 
-/// Whether the kernel shows who wrote a message.
+/// Whether the kernel shows the caller of a message.
 const PRINTK_CALLER: bool = cfg!(CONFIG_PRINTK_CALLER);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What writes to this boot's log: the lock, the ring's writer, and the copy in the region.
+//! The writing side of this boot's log: the lock, the ring's writer, and the copy in the region.
 //!
-//! [`messages`](super::messages) and [`printk`](super::printk) bring printk's messages,
-//! [`programs`](super::programs) the records of programs and of other kernel modules.
+//! [`messages`](super::messages) and [`printk`](super::printk) append printk's messages, and
+//! [`programs`](super::programs) appends the records of programs and of other kernel modules.
 
 use super::{
     cleared::Cleared,
@@ -68,29 +68,30 @@ use kernel::{
     }, //
 };
 
-/// How often an emergency tries to get the lock.
+/// How many times the lock is tried in an emergency.
 const EMERGENCY_TRIES: usize = 10_000;
 
-/// The wall clock at the beginning of the year 2000, in nanoseconds. Before that it was not set.
+/// The wall clock at the start of the year 2000, in nanoseconds. An earlier time means that the
+/// clock was never set.
 const YEAR_2000_NS: i64 = 946_684_800_000_000_000;
 
-/// What writes to a log.
+/// The writing side of a log.
 #[pin_data]
 pub(crate) struct Intake {
     pub(crate) log: Arc<Log>,
     pub(super) writer: Writer,
-    /// The copy that outlives a reboot.
+    /// The copy that survives a reboot.
     pub(crate) region: Option<Pin<KBox<Region>>>,
-    /// For those who print by the console under its lock, for an emergency, for the processor that
-    /// panics, for the tick's interrupt, and for a task that does not wait for the console any
-    /// longer.
+    /// Buffers: for a task that prints by the console under its lock, for an emergency, for the
+    /// panicking processor, for the tick's interrupt, and for a task that has stopped waiting for
+    /// the console.
     pub(super) thread: TryCell<Scratch>,
     pub(super) atomic: TryCell<Scratch>,
     pub(super) panic: TryCell<Scratch>,
     pub(super) interrupt: TryCell<Dump>,
     #[pin]
     pub(super) task: Mutex<Scratch>,
-    /// 1 after the number of the first message was found out.
+    /// 1 once the number of the first message is known.
     pub(super) begun: Word,
     /// printk's number of the next message that is not in the ring. Changed under the lock.
     pub(super) next_message: Count,
@@ -101,41 +102,41 @@ pub(crate) struct Intake {
     pub(super) ticked: Atomic<u64>,
     pub(super) waiting: Atomic<u64>,
     pub(super) ticks: Atomic<i32>,
-    /// 1 while an emergency is under way, and the time of its first message.
+    /// 1 during an emergency, and the time of its first message.
     pub(super) emergency: Word,
     pub(super) emergency_since: Atomic<u64>,
     /// 1 after [`Intake::run`].
     runs: Atomic<i32>,
-    /// 1 after it was noted in the region that this boot panics.
+    /// 1 after the region has recorded that this boot panics.
     panicked: Atomic<i32>,
-    /// Keeps the ring's list of clock entries. Used under the lock.
+    /// Maintains the ring's list of clock entries. Used under the lock.
     clock: Keeper,
-    /// Messages before this number were kept in the region by an earlier bind in this boot.
+    /// The region already has the messages before this number, from an earlier bind in this boot.
     pub(super) kept_before: u64,
-    /// Messages that printk had, or still has, and that could not be taken.
+    /// Messages that printk had, or still has, but that could not be taken into the log.
     pub(super) missed: Atomic<u64>,
     /// Records of programs beyond the limit.
     pub(super) limited: Atomic<u64>,
     /// Records for which the region had no block.
     not_kept: Atomic<u64>,
-    /// Records that a program may write in five seconds by one open file; 0: any number.
+    /// Records that a program may write per open file in five seconds; 0: no limit.
     pub(crate) write_limit: Word,
     pub(super) cleared: Cleared,
-    /// The panicking processor's right to write without the lock, once it has taken it.
+    /// The panicking processor's right to write without the lock, once it has taken the ring over.
     taken_over: TryCell<Option<Final>>,
 }
 
-/// With which numbers a log begins.
+/// The numbers with which a log begins.
 #[derive(Clone, Copy)]
 pub(crate) struct Begin {
-    /// That of the ring's first record.
+    /// The sequence number of the ring's first record.
     pub(crate) first_seq: u64,
-    /// printk's number of the first message that is to be taken.
+    /// printk's number of the first message to take.
     message: u64,
 }
 
 impl Begin {
-    /// With the oldest message that printk has, and behind the records of an earlier bind in this
+    /// Begins with the oldest message that printk has, after the records of an earlier bind in this
     /// boot.
     pub(crate) fn after(recovered: Option<&Recovered>) -> Self {
         let message = oldest_message();
@@ -161,12 +162,13 @@ pub(crate) struct IntakeCounts {
 /// The right to write to the ring.
 pub(super) enum Access<'a> {
     Locked(#[expect(dead_code, reason = "it is only held")] IrqGuard<'a>),
-    /// In a panic, when the lock's owner was stopped.
+    /// In a panic: the owner of the lock was stopped.
     TakenOver(Claim<'a, Option<Final>>),
 }
 
 impl Intake {
-    /// What writes to `log`, which is empty and begins with `begin.first_seq`, and to `region`.
+    /// The writing side of `log`, which is empty and begins with `begin.first_seq`, and of
+    /// `region`.
     pub(crate) fn new(
         log: Arc<Log>,
         begin: Begin,
@@ -180,7 +182,7 @@ impl Intake {
             number => number,
         });
         let cell = || Ok::<_, Error>(TryCell::new(Scratch::new()?));
-        // Dates do not change by binding the driver again.
+        // The dates of records must not change when the driver is bound again.
         let clocks = &log.ring().header().clocks;
         let base = match recovered {
             Some(recovered) => recovered.continue_clocks(clocks)?,
@@ -238,7 +240,7 @@ impl Intake {
         self.log.ring().written_bytes() as u32
     }
 
-    /// Behind the newest record.
+    /// A cursor after the newest record.
     pub(crate) fn newest(&self) -> Cursor {
         let _lock = self.log.lock.lock();
         self.writer.newest(self.log.ring())
@@ -257,7 +259,7 @@ impl Intake {
         }
     }
 
-    /// The right to write. `None`: it was not to be had, in a context that may not wait for it.
+    /// Acquires the right to write. `None`: it is not available, in a context that may not wait.
     #[inline(always)]
     pub(super) fn access(&self, context: Context) -> Option<Access<'_>> {
         match context {
@@ -266,12 +268,12 @@ impl Intake {
         }
     }
 
-    /// Tries for a while. If the lock's owner was stopped by a panic of this processor, the ring is
-    /// taken from it.
+    /// Tries the lock for a bounded time. If a panic of this processor has stopped the lock's
+    /// owner, takes the ring over.
     #[cold]
     fn access_atomic(&self) -> Option<Access<'_>> {
         let panicking = panic_on_this_cpu();
-        // An NMI on top of the panicking processor's own record does not get it.
+        // An NMI that interrupts an append of the panicking processor gets `None`.
         let mut taken = panicking.then(|| self.taken_over.claim()).flatten();
         if taken.as_ref().is_none_or(|taken| taken.is_none()) {
             let lock = &self.log.lock;
@@ -285,7 +287,7 @@ impl Intake {
         taken.filter(|taken| taken.is_some()).map(Access::TakenOver)
     }
 
-    /// Appends to the ring and to the copy in the region. `keep`: the region is to have it.
+    /// Appends to the ring, and with `keep` to the copy in the region.
     #[inline(always)]
     pub(super) fn put(
         &self,
@@ -308,7 +310,7 @@ impl Intake {
                 add(&self.not_kept, 1);
             }
             if entry.flags & EMERGENCY != 0 && panic_in_progress() {
-                // Not only when the kernel dumps its log: it may boot a crash kernel before.
+                // Not only when the kernel dumps its log: before that, it may boot a crash kernel.
                 if self.panicked.cmpxchg(0, 1, Relaxed).is_ok() {
                     region.set_ending(Ending::Panic);
                 }
@@ -321,7 +323,7 @@ impl Intake {
         Ok(appended.seq)
     }
 
-    /// Appends to the ring that was taken over.
+    /// Appends after the ring was taken over.
     #[cold]
     #[inline(never)]
     fn put_last(
@@ -345,7 +347,7 @@ impl Intake {
         self.put(entry, &mut access, true).map(drop).map_err(errno)
     }
 
-    /// Measures the clocks, and notes the result in the ring and in the region. Returns the offset
+    /// Measures the clocks, and stores the result in the ring and in the region. Returns the offset
     /// of the newest entry.
     pub(super) fn note_clock(&self, context: Context) -> Option<i64> {
         let _access = self.access(context)?;
@@ -354,7 +356,7 @@ impl Intake {
         let (ns, offset) = clocks.last()?;
         if let Some(region) = &self.region {
             let base = self.clock.base();
-            // After a reset, nothing else tells a date of a clock that was never set from another.
+            // After a reset, only a base of 0 shows that the clock was never set and gives no date.
             let known = if offset >= YEAR_2000_NS { base } else { 0 };
             region.set_clock(known, ns, offset.wrapping_sub(base));
         }
@@ -366,7 +368,7 @@ impl Intake {
         self.note_clock(Context::Normal)
     }
 
-    /// Notes in the region how this boot ends.
+    /// Records in the region how this boot ends.
     pub(super) fn note_ending(&self, ending: Ending) {
         let Some(region) = &self.region else {
             return;
@@ -379,12 +381,12 @@ impl Intake {
         }
     }
 
-    /// Forgets an earlier boot in the region. `ENODEV`: the region was given back.
+    /// Forgets an earlier boot in the region. `ENODEV`: the region was released.
     pub(super) fn forget(&self, boot: usize) -> Result {
         let Some(region) = &self.region else {
             return Ok(());
         };
-        // As many turns as the region has blocks, at most.
+        // At most one iteration per block of the region.
         loop {
             let _lock = self.log.lock.lock();
             if !region.forget(boot)? {
@@ -393,8 +395,7 @@ impl Intake {
         }
     }
 
-    /// Lets the nodes use the region. Nothing is written there before one of them does, or before
-    /// [`Intake::run`].
+    /// Allows writes to the region. The first one is made by a node, or after [`Intake::run`].
     pub(crate) fn start(&self) {
         self.start_region();
         self.note_clock(Context::Normal);
@@ -406,17 +407,17 @@ impl Intake {
         }
     }
 
-    /// The console begins: an unbind is noted in the region from now on.
+    /// The console starts: from now on an unbind is recorded in the region.
     pub(crate) fn run(&self) {
         self.runs.store(1, Relaxed);
     }
 
-    /// Ends the copy in the region, and gives the region back. Nothing writes to it afterwards.
+    /// Completes the copy in the region, and releases the region. It is not written to afterwards.
     pub(crate) fn end(&self) {
         if let Some(region) = &self.region {
             {
                 let _lock = self.log.lock.lock();
-                // What an earlier bind in this boot has kept need not be kept again.
+                // Messages that an earlier bind in this boot has kept are not kept again.
                 let message = self.next_message().max(self.kept_before);
                 let runs = self.runs.load(Relaxed) != 0;
                 region.finish(runs.then(|| (message, self.writer.next_seq())));
@@ -426,11 +427,10 @@ impl Intake {
     }
 }
 
-/// The number of the oldest message that printk has, as far as it can be known before a console
-/// sees it.
+/// The number of the oldest message that printk has, as far as it is known before a console gets
+/// it.
 fn oldest_message() -> u64 {
-    // The dumper does not find what `dmesg -C` has cleared. printk's buffer does not hold that
-    // many.
+    // The dumper does not return messages that `dmesg -C` has cleared. printk's buffer holds fewer.
     let range = kmsg_range();
     if range.cleared != 0 {
         return range.next.saturating_sub(1 << 30);
@@ -438,7 +438,7 @@ fn oldest_message() -> u64 {
     dumped(0, &mut [0; 64]).map_or(0, |(seq, _)| seq)
 }
 
-/// Adds to a counter that only the lock's owner changes.
+/// Adds to a counter that is changed under the lock only.
 pub(super) fn add(counter: &Atomic<u64>, n: u64) {
     counter.store(counter.load(Relaxed) + n, Relaxed);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What the reserved region of a log has kept of earlier boots.
+//! The logs of earlier boots that the reserved region of a log has kept.
 
 use super::previous::Previous;
 use crate::{
@@ -27,7 +27,7 @@ use kernel::{
     sync::Arc, //
 };
 
-/// What the region of a log has kept, and the copy that goes on in it.
+/// What the region of a log has kept, and the copy of this boot's log in it.
 pub(crate) struct Kept {
     pub(crate) recovered: Recovered,
     /// The logs of earlier boots, the newest first.
@@ -36,11 +36,11 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Reads what `carveout` has kept, and takes it for this boot. Nothing in it is changed.
+    /// Reads what `carveout` has kept, and prepares it for this boot. Does not change its contents.
     pub(crate) fn new(carveout: MappedCarveout, boot_id: &[u8; 16], level: u8) -> Result<Self> {
         let recovered = Recovered::read(&carveout, boot_id)?;
         let mut previous = KVec::new();
-        // log.prev is there even if nothing was found: a program need not ask.
+        // log.prev exists even if no log was found, so that programs can rely on it.
         for index in 0..recovered.boots().len().max(1) {
             let init = Previous::new(&recovered, index)?;
             previous.push(Arc::pin_init(init, GFP_KERNEL)?, GFP_KERNEL)?;
@@ -54,7 +54,7 @@ impl Kept {
     }
 }
 
-/// The region that keeps the log, or why it cannot. `owner` is what /proc/iomem calls it.
+/// The region that keeps the log, or why it cannot. `owner` is its name in /proc/iomem.
 pub(crate) fn persistent_region(
     range: of::Range,
     cache: Cache,
@@ -69,7 +69,7 @@ pub(crate) fn persistent_region(
     MappedCarveout::new(range, cache, owner).map_err(|refusal| refusal.describe().0)
 }
 
-/// Prints what was found of earlier boots.
+/// Prints which logs of earlier boots were found.
 pub(crate) fn report(dev: &Device, recovered: &Recovered) {
     if recovered.other_version() {
         dev_warn!(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! How many records a program may write by one open file, as `/dev/kmsg` limits it.
+//! The limit of the records that a program may write by one open file, as `/dev/kmsg` has one.
 
 use core::fmt::Write;
 
@@ -9,27 +9,26 @@ const INTERVAL_NS: u64 = 5_000_000_000;
 /// Records per interval unless another limit is set: `DEFAULT_RATELIMIT_BURST`.
 pub(crate) const DEFAULT_LIMIT: u32 = 10;
 
-/// What one open file has written in the current interval.
+/// The records of one open file in the current interval.
 #[derive(Default)]
 pub(crate) struct Limit {
     begin_ns: u64,
     written: u32,
     suppressed: u32,
-    /// Since the file was opened, reported or not.
+    /// Limited records since the file was opened, reported or not.
     total: u64,
 }
 
-/// What becomes of a record.
+/// Whether a record is written.
 pub(crate) enum Verdict {
-    /// It is written. Before it, so many records were suppressed and are to be reported, unless
-    /// that is 0.
+    /// Write it, after a report of the `suppressed` limited records before it unless that is 0.
     Write { suppressed: u32 },
-    /// It is suppressed.
+    /// It is limited: do not write it.
     Suppress,
 }
 
 impl Limit {
-    /// Decides about a record at `now_ns`. `limit`: records per interval; 0 is no limit.
+    /// Decides whether to write a record at `now_ns`. `limit`: records per interval; 0 is no limit.
     pub(crate) fn decide(&mut self, now_ns: u64, limit: u32) -> Verdict {
         if limit == 0 || now_ns.wrapping_sub(self.begin_ns) >= INTERVAL_NS || self.written == 0 {
             self.begin_ns = now_ns;
@@ -47,12 +46,12 @@ impl Limit {
         Verdict::Write { suppressed: 0 }
     }
 
-    /// How many records were suppressed since the file was opened.
+    /// How many records were limited since the file was opened.
     pub(crate) fn total(&self) -> u64 {
         self.total
     }
 
-    /// How many records were suppressed and not reported yet. They are reported now.
+    /// How many records were limited and not reported yet. The caller reports them.
     pub(crate) fn report(&mut self) -> u32 {
         core::mem::take(&mut self.suppressed)
     }
@@ -65,14 +64,14 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// That `suppressed` records of the task `comm`, a name with zeros behind it, were suppressed.
+    /// A report of `suppressed` limited records of the task `comm`, a name padded with zeros.
     pub(super) fn new(suppressed: u32, comm: &[u8]) -> Self {
         let mut report = Self {
             bytes: [0; 96],
             len: 0,
         };
         let end = comm.iter().position(|&b| b == 0).unwrap_or(comm.len());
-        // It is longer than the longest report.
+        // The buffer is longer than the longest report.
         let _ = write!(report, "{suppressed} records of ");
         report.push(comm.get(..end).unwrap_or(&[]));
         report.push(b" suppressed by the write limit");

@@ -26,22 +26,22 @@ use kernel::{
     }, //
 };
 
-/// What is known of an earlier boot.
+/// Facts about an earlier boot's log.
 #[derive(Clone, Copy)]
 pub(crate) struct Summary {
     pub(crate) boot_id: [u8; 16],
     pub(crate) ending: Ending,
     /// How many boots ago it was.
     pub(crate) boots_ago: u64,
-    /// Records that are there.
+    /// Records that are intact.
     pub(crate) intact: u64,
     /// Records that were kept and are damaged.
     pub(crate) missing: u64,
-    /// Places where something is damaged.
+    /// Damaged places in the region.
     pub(crate) damaged: u64,
 }
 
-/// What is left of an earlier boot.
+/// The state of an earlier boot's log.
 struct State {
     /// `None`: nothing was found, or it was cleared.
     summary: Option<Summary>,
@@ -56,13 +56,12 @@ pub(crate) struct Previous {
     writer: Writer,
     #[pin]
     state: Mutex<State>,
-    /// Which of the earlier boots in the region it is.
+    /// The index of this boot among the earlier boots in the region.
     index: usize,
 }
 
 impl Previous {
-    /// The log of earlier boot `index` in what was recovered; an empty one if there is no such
-    /// boot.
+    /// The log of the earlier boot `index` of `recovered`; an empty log if there is no such boot.
     pub(crate) fn new(recovered: &Recovered, index: usize) -> Result<impl PinInit<Self, Error>> {
         let boot = recovered.boots().get(index);
         let bytes = boot.map_or(0, |boot| boot.bytes as usize);
@@ -105,25 +104,25 @@ impl Previous {
         }? Error))
     }
 
-    /// What is known of the boot; `None`: nothing was found, or it was cleared.
+    /// The facts about the boot; `None`: no log was found, or it was cleared.
     pub(crate) fn summary(&self) -> Option<Summary> {
         self.state.lock().summary
     }
 
-    /// Nanoseconds from the time of its newest records to the wall clock; `None`: not known.
+    /// Nanoseconds from the time of its newest records to the wall clock; `None`: unknown.
     pub(crate) fn clock_offset(&self) -> Option<i64> {
         let _state = self.state.lock();
         let (_, offset) = self.log.ring().header().clocks.last()?;
         Some(offset)
     }
 
-    /// Whether the region still has its records, so that they outlive another reboot.
+    /// Whether the region still has its records, so that they survive another reboot.
     pub(crate) fn is_kept(&self) -> bool {
         self.state.lock().kept
     }
 
-    /// Frees its blocks in the region that `intake` has. What is here stays. `ENODEV`: the region
-    /// was given back, and has all of it.
+    /// Frees its blocks in the region of `intake`. The records of this log stay. `ENODEV`: the
+    /// region was released, with the blocks in it.
     pub(crate) fn forget(&self, intake: &Intake) -> Result {
         self.forget_locked(&mut self.state.lock(), intake)
     }
@@ -136,12 +135,13 @@ impl Previous {
         Ok(())
     }
 
-    /// Forgets the boot: in the region as [`Previous::forget`] does, and then here.
+    /// Clears the boot's log: in the region as [`Previous::forget`] does, then the records of this
+    /// log.
     pub(crate) fn clear(&self, intake: &Intake) -> Result {
         let mut state = self.state.lock();
         self.forget_locked(&mut state, intake)?;
         state.summary = None;
-        // Under the mutex: nothing else writes to this ring.
+        // Under the mutex, so no other thread writes to this ring.
         self.writer.clear(self.log.ring());
         self.log.ring().header().clocks.clear();
         Ok(())

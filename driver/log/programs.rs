@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Records that do not come from printk: those of programs and of other kernel modules.
+//! Records that do not come from printk but from programs and from other kernel modules.
 
 use super::{
     intake::{
@@ -64,8 +64,8 @@ impl Intake {
         self.append(&entry, Context::Atomic)
     }
 
-    /// Appends what a program has written, as /dev/kmsg would; returns its length. What goes beyond
-    /// the limit is suppressed, and counted.
+    /// Appends what a program has written, as /dev/kmsg would; returns its length. A record beyond
+    /// the limit is counted, but not appended.
     pub(crate) fn write(
         &self,
         from: &mut IovIterSource<'_>,
@@ -76,7 +76,7 @@ impl Intake {
         if len > kmsg::WRITE_MAX {
             return Err(EINVAL);
         }
-        // Most messages are short: they need no allocation.
+        // Most records are short and need no allocation.
         match [0u8; 128].get_mut(..len) {
             Some(text) => self.write_from(from, text, limit, nonblocking),
             None => {
@@ -86,7 +86,7 @@ impl Intake {
         }
     }
 
-    /// Appends what `text` has room for.
+    /// Appends as much of the text as `text` has room for.
     fn write_from(
         &self,
         from: &mut IovIterSource<'_>,
@@ -139,8 +139,8 @@ impl Intake {
         self.append(&entry, Context::Normal)
     }
 
-    /// Says how many records were suppressed when their file is closed, unless there were none. The
-    /// record comes after every message that was printed before.
+    /// Reports the limited records of a file when it is closed, if there are any. The report comes
+    /// after every message that was printed before.
     pub(crate) fn report_at_close(&self, suppressed: u32) {
         if suppressed != 0 {
             self.catch_up_at_close();
@@ -148,13 +148,13 @@ impl Intake {
         }
     }
 
-    /// Appends a record that says how many were suppressed, unless there were none.
+    /// Appends a record that reports how many were limited, if there are any.
     fn report_suppressed(&self, suppressed: u32) {
         if suppressed == 0 {
             return;
         }
         let report = Report::new(suppressed, &comm());
-        // The facility is that of programs: LOG_USER.
+        // LOG_USER, the facility of programs.
         let entry = Entry {
             level: default_level(),
             facility: 1,
@@ -162,7 +162,7 @@ impl Intake {
             text: report.text(),
             ..Entry::default()
         };
-        // A log that is gone needs no report.
+        // A revoked log needs no report.
         let _ = self.append_of_program(entry);
     }
 }

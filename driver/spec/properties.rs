@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The properties of a window's node: which there are, and reading them.
+//! The properties of a window's node: their names, and functions that read them.
 //!
-//! A property that is misspelt, or that a window of this kind does not have, is refused: its author
-//! expects something of it. So is a value of another form than it should have.
+//! An unknown property, a property that does not apply to this kind of window, and a value of the
+//! wrong form are refused, since ignoring them would not do what the author of the tree expects.
 
 use super::{
     invalid,
@@ -24,8 +24,7 @@ use kernel::{
     str::CString, //
 };
 
-/// What a window is made from and what it is. The property of a set of these is for windows that
-/// are one of them.
+/// A set of sources and kinds of windows. A property applies to windows that match one of its set.
 #[derive(Clone, Copy)]
 struct Kinds(u32);
 
@@ -48,7 +47,7 @@ impl Kinds {
     }
 }
 
-/// A property, the windows that can have it, and how to name these.
+/// A property, the windows that can have it, and a description of these windows.
 struct Known(&'static CStr, Kinds, &'static str);
 
 const CARVEOUT: Kinds = Kinds::RESERVED.or(Kinds::SRAM).or(Kinds::REG);
@@ -121,7 +120,7 @@ const KNOWN: &[Known] = &[
     Known(c"fanlight,write-limit", Kinds::LOG, "logs"),
 ];
 
-/// Those of every node. Boot loaders leave the last ones behind.
+/// The properties that every node can have. Boot loaders add the last ones.
 const STANDARD: &[&str] = &[
     "name",
     "label",
@@ -175,7 +174,7 @@ fn kinds_of(node: &FwNode, is_log: bool) -> Result<Kinds, Refusal> {
     Ok(kinds)
 }
 
-/// Refuses a property that a window of this kind does not have.
+/// Refuses properties that do not apply to this kind of window.
 pub(super) fn check(node: &FwNode, is_log: bool) -> Result<(), Refusal> {
     let kinds = kinds_of(node, is_log)?;
     for property in of::properties(node) {
@@ -209,8 +208,8 @@ pub(super) fn check(node: &FwNode, is_log: bool) -> Result<(), Refusal> {
     check_names(node)
 }
 
-/// Those of the node above the windows: what the windows choose from, and what the kernel's device
-/// core reads.
+/// The properties of the node above the windows: those that the windows choose from, and those that
+/// the driver core reads.
 const PARENT: &[&str] = &[
     "compatible",
     "#address-cells",
@@ -227,10 +226,10 @@ const PARENT: &[&str] = &[
     "power-domain-names",
 ];
 
-/// Beginnings of more names that the device core reads.
+/// Prefixes of more names that the driver core reads.
 const PARENT_PREFIXES: &[&str] = &["pinctrl-", "assigned-clock"];
 
-/// Refuses what the node above the windows cannot have.
+/// Refuses properties that the node above the windows cannot have.
 pub(super) fn check_parent(node: &FwNode) -> Result<(), Refusal> {
     for property in of::properties(node) {
         let name = text(property.name);
@@ -245,7 +244,7 @@ pub(super) fn check_parent(node: &FwNode) -> Result<(), Refusal> {
         let of_windows = KNOWN.iter().any(|known| known.0 == property.name);
         if of_windows || name.starts_with("fanlight,") {
             return Err(invalid_fmt(fmt!(
-                "{name} belongs into the node of a window, which is a child of this one"
+                "{name} belongs in the node of a window, which is a child of this one"
             )));
         }
         let nearest = PARENT.iter().map(|known| (distance(name, known), *known));
@@ -259,12 +258,12 @@ pub(super) fn check_parent(node: &FwNode) -> Result<(), Refusal> {
     check_names(node)
 }
 
-/// Refuses names of regions that are more or fewer than the regions.
+/// Refuses a list of names whose length differs from the list of regions.
 fn check_names(node: &FwNode) -> Result<(), Refusal> {
     let Some(names) = of::property(node, c"memory-region-names") else {
         return Ok(());
     };
-    // A region is a phandle, which is a cell.
+    // Each region is a phandle of one cell.
     let regions = of::property(node, c"memory-region").map_or(0, |list| list.value.len() / 4);
     let names = names.strings();
     if names == regions {
@@ -306,8 +305,8 @@ impl fmt::Display for Applicable {
     }
 }
 
-/// How many characters have to be inserted, removed or replaced to get from one name to the other;
-/// of long names, a number that is large.
+/// The edit distance of two names: how many characters have to be inserted, removed or replaced. A
+/// large number for long names.
 fn distance(a: &str, b: &str) -> usize {
     const MAX: usize = 40;
     let (a, b) = (a.as_bytes(), b.as_bytes());
@@ -327,7 +326,7 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// What a value is that is not what it should be.
+/// Describes the form of a value that has the wrong one.
 struct Form<'a>(&'a of::Property<'a>);
 
 impl fmt::Display for Form<'_> {
@@ -344,7 +343,7 @@ impl fmt::Display for Form<'_> {
     }
 }
 
-/// The 32-bit number of `property`; `None` where there is none.
+/// The 32-bit number of `property`; `None` if the node does not have it.
 pub(crate) fn read_u32(node: &FwNode, property: &CStr) -> Result<Option<u32>, Refusal> {
     let Some(found) = of::property(node, property) else {
         return Ok(None);
@@ -360,7 +359,7 @@ pub(crate) fn read_u32(node: &FwNode, property: &CStr) -> Result<Option<u32>, Re
     }
 }
 
-/// The bytes that `size` asks for, in one cell or two; `None` where there is no such property.
+/// The value of `size`, one cell or two; `None` if the node does not have it.
 pub(super) fn read_size(node: &FwNode) -> Result<Option<u64>, Refusal> {
     let Some(found) = of::property(node, c"size") else {
         return Ok(None);
@@ -382,7 +381,7 @@ pub(super) fn read_size(node: &FwNode) -> Result<Option<u64>, Refusal> {
     }
 }
 
-/// The string of `property`; `None` where there is none.
+/// The string of `property`; `None` if the node does not have it.
 pub(crate) fn read_string(node: &FwNode, property: &CStr) -> Result<Option<CString>, Refusal> {
     let Some(found) = of::property(node, property) else {
         return Ok(None);
@@ -390,7 +389,7 @@ pub(crate) fn read_string(node: &FwNode, property: &CStr) -> Result<Option<CStri
     Ok(Some(CString::try_from(one_string(&found)?)?))
 }
 
-/// The value of a property that is one string. An empty one is a string, too.
+/// The value of a property that must be one string, which may be empty.
 fn one_string<'a>(property: &of::Property<'a>) -> Result<&'a CStr, Refusal> {
     let printable = property.is_strings() || property.value == b"\0";
     CStr::from_bytes_with_nul(property.value)
@@ -419,7 +418,7 @@ pub(crate) fn read_choice<T: Copy>(
     }
 }
 
-/// Whether the node has a property that is there or not, and has no value.
+/// Whether the node has the flag `property`, which has no value.
 pub(crate) fn read_flag(node: &FwNode, property: &CStr) -> Result<bool, Refusal> {
     match of::property(node, property) {
         None => Ok(false),

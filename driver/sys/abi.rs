@@ -24,7 +24,7 @@ use kernel::{
     }, //
 };
 
-// The kernel's own macros give the same numbers.
+// The kernel's own macros yield the same numbers.
 static_assert!(uapi::IOC_INFO == _IOR::<Info>(0xf4, 0x00));
 static_assert!(uapi::IOC_LOG_FORM == _IOW::<u32>(0xf4, 0x10));
 static_assert!(uapi::IOC_LOG_CLEAR == _IO(0xf4, 0x13));

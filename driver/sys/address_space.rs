@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! One address space for all of a device's files, so that all their mappings can be found and taken
-//! back at once.
+//! One address space for all files of a device, so that all their mappings can be found and
+//! unmapped at once.
 //!
-//! Every device node has an inode of its own, and a second `mknod` makes another: a mapping is
-//! found through the address space of the file it was made from. DRM and vfio give their devices
-//! one anonymous inode for this (`drivers/gpu/drm/drm_drv.c`, `drivers/vfio/device_cdev.c`), and so
-//! does this.
+//! A mapping is found through the address space of the inode of its file. Every device node has its
+//! own inode, and a second `mknod` creates another. Like DRM and vfio (`drivers/gpu/drm/drm_drv.c`,
+//! `drivers/vfio/device_cdev.c`), the driver therefore has one anonymous inode per device.
 
 use super::ffi;
 use core::ptr::NonNull;
@@ -29,7 +28,7 @@ unsafe impl Send for AddressSpace {}
 unsafe impl Sync for AddressSpace {}
 
 impl AddressSpace {
-    /// Makes one.
+    /// Creates an inode.
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: no preconditions.
         let inode = from_err_ptr(unsafe { ffi::fanlight_inode_new() })?;
@@ -37,7 +36,7 @@ impl AddressSpace {
         Ok(Self(NonNull::new(inode).ok_or(ENOMEM)?))
     }
 
-    /// Lets all future mappings of `file` belong to this address space.
+    /// Makes all future mappings of `file` belong to this address space.
     ///
     /// # Safety
     ///
@@ -47,7 +46,7 @@ impl AddressSpace {
         unsafe { ffi::fanlight_inode_adopt(self.0.as_ptr(), file) };
     }
 
-    /// Takes every page out of every mapping: the next touch faults.
+    /// Unmaps every page of every mapping: the next access faults.
     pub(crate) fn unmap(&self) {
         // SAFETY: by the type invariant.
         unsafe { ffi::fanlight_inode_unmap(self.0.as_ptr()) };

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The atomic words that the ring is made of, over the kernel's memory model; in place of
-//! `ring/atomic.rs`.
+//! The atomic words of the ring in the kernel's memory model; replaces `ring/atomic.rs`.
 //!
 //! C headers: [`include/linux/atomic.h`](srctree/include/linux/atomic.h),
 //! [`include/asm-generic/barrier.h`](srctree/include/asm-generic/barrier.h)
 //!
-//! `kernel::sync::atomic::Atomic<u32>` has the same operations. But the kernel is built without
-//! `CONFIG_RUST_INLINE_HELPERS` on ARM, so that each of its accesses is a call of a C function
-//! (`rust_helper_atomic_read`, `rust_helper_smp_mb` and so on), and one record takes about forty.
-//! Two things are therefore done here:
+//! `kernel::sync::atomic::Atomic<u32>` has the same operations. But on ARM the kernel is built
+//! without `CONFIG_RUST_INLINE_HELPERS`, so each access would call a C function
+//! (`rust_helper_atomic_read`, `rust_helper_smp_mb` and so on), about forty times per record. This
+//! file therefore has its own versions:
 //!
-//! - Loads and stores are volatile accesses of an aligned word, which is what `READ_ONCE` and
-//!   `WRITE_ONCE` are.
+//! - Loads and stores are volatile accesses to an aligned word, like `READ_ONCE` and `WRITE_ONCE`.
 //! - `smp_mb()` and the compare and exchange are the instructions of
-//!   `arch/arm/include/asm/{barrier,cmpxchg}.h`. An append has two of each. The kernel's Rust
-//!   supports no other 32-bit ARM processors than those of ARMv7, although its target is named
-//!   after an older one: hence `.arch`.
+//!   `arch/arm/include/asm/{barrier,cmpxchg}.h`. An append has two of each. Rust in the kernel
+//!   supports ARMv7 only on 32-bit ARM, although its target is named after an older architecture:
+//!   hence `.arch`.
 
 use core::{
     arch::asm,
@@ -24,7 +22,7 @@ use core::{
 };
 
 extern "C" {
-    /// `memcpy()`, which is no data race where the memory is changed at the same time; of `copy.c`.
+    /// `memcpy()` of `copy.c`: not a data race if the memory changes concurrently.
     fn fanlight_memcpy(to: *mut kernel::ffi::c_void, from: *const kernel::ffi::c_void, len: usize);
 }
 
@@ -119,7 +117,7 @@ impl Word {
         }
     }
 
-    /// As [`Word::compare_exchange`], release if it stores.
+    /// Like [`Word::compare_exchange`], but release if it stores.
     #[inline(always)]
     pub fn compare_exchange_release(&self, current: u32, new: u32) -> Result<u32, u32> {
         barrier();
@@ -145,14 +143,14 @@ pub(super) fn fence_full() {
     barrier();
 }
 
-/// Bytes that one turn of [`blocks!`] copies.
+/// Bytes per iteration of [`blocks!`].
 const BLOCK: usize = 32;
 
-/// Copies blocks of [`BLOCK`] bytes from `$from` to `$to` while `$left` has one, and moves all
-/// three. `$load` and `$store` move the registers r0 to r3.
+/// Copies blocks of [`BLOCK`] bytes from `$from` to `$to` while `$left` is at least one block, and
+/// advances all three. `$load` and `$store` move the registers r0 to r3.
 ///
-/// In place of `memcpy()`, which does too much before its loop: records are short. ARMv7 loads and
-/// stores single words of any alignment in normal memory, and several at once if they are aligned.
+/// Replaces `memcpy()`, whose set-up takes too long for short records. In normal memory, ARMv7
+/// accesses single words at any alignment, and several words at once if they are aligned.
 macro_rules! blocks {
     ($from:ident, $to:ident, $left:ident, [$($load:literal)*], [$($store:literal)*]) => {
         asm!(
@@ -179,8 +177,8 @@ macro_rules! blocks {
 /// Stores `src` over the bytes of `dst` from byte `at` on; the other bytes of the words it touches
 /// are kept.
 ///
-/// No ordering, neither against other accesses nor between the bytes. The caller is the only one
-/// that stores to these words. What does not fit is left out.
+/// No ordering, neither against other accesses nor between the bytes. Only the caller stores to
+/// these words. Bytes that do not fit are left out.
 #[inline(always)]
 pub(super) fn copy_in(dst: &[Word], at: usize, src: &[u8]) {
     let mut left = src.len().min((dst.len() * 4).saturating_sub(at));
@@ -216,7 +214,7 @@ pub(super) fn copy_in(dst: &[Word], at: usize, src: &[u8]) {
             }
         }
         if left != 0 {
-            // C's, since in Rust it would be a data race.
+            // A C function, since in Rust it would be a data race.
             fanlight_memcpy(to.cast(), from.cast(), left);
         }
     }
@@ -225,8 +223,8 @@ pub(super) fn copy_in(dst: &[Word], at: usize, src: &[u8]) {
 /// Loads the first `dst.len()` bytes of `src` into `dst`. Bytes of `dst` beyond the end of `src`
 /// are not changed.
 ///
-/// No ordering, neither against other accesses nor between the bytes, which may change at the same
-/// time: `dst` may get a mixture of old and new.
+/// No ordering, neither against other accesses nor between the bytes, which may change
+/// concurrently: `dst` may get a mixture of old and new bytes.
 #[inline(always)]
 pub(super) fn copy_out(src: &[Word], dst: &mut [u8]) {
     let mut left = dst.len().min(src.len() * 4);
@@ -290,7 +288,7 @@ pub(super) fn store_word(to: &mut [u8; 4], word: u32) {
 
 /// Not 0 if a byte of `word` is below 0x20, above 0x7e or a backslash.
 ///
-/// By the instructions for four bytes at once: a difference that saturates is 0 where it would be
+/// Uses the SIMD instructions on four bytes. A saturating difference is 0 where it would be
 /// negative.
 #[inline(always)]
 pub(super) fn odd_bytes(word: u32) -> u32 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What is behind a window, and copying from and to it.
+//! The memory of a window, and copies from and to it.
 
 use super::{
     carveout::Carveout,
@@ -17,20 +17,20 @@ use kernel::{
     sync::Arc, //
 };
 
-/// What is behind a window.
+/// The memory of a window.
 pub(crate) enum Backing {
     /// Memory that is not the kernel's: `io_remap_pfn_range`.
     Carveout(Carveout),
     /// Contiguous kernel pages: mapped as pages, or by `remap_pfn_range`.
     Contiguous(ContiguousArea),
-    /// Scattered kernel pages, mapped as they are touched.
+    /// Scattered kernel pages, mapped by page faults.
     Vmalloc(Arc<VmallocArea>),
     /// Scattered kernel pages, mapped all at once by mmap.
     Prefault(Arc<VmallocArea>),
 }
 
 impl Backing {
-    /// Scattered pages, mapped all at once by mmap or as they are touched.
+    /// Scattered pages, mapped at once by mmap if `prefault`, and otherwise by page faults.
     pub(crate) fn vmalloc(area: Arc<VmallocArea>, prefault: bool) -> Self {
         if prefault {
             Self::Prefault(area)
@@ -48,7 +48,7 @@ impl Backing {
         }
     }
 
-    /// Number of the page frame of the first byte, where the pages are contiguous.
+    /// Page frame number of the first byte, if the pages are contiguous.
     pub(super) fn pfn(&self) -> Option<usize> {
         match self {
             Backing::Carveout(c) => Some(c.pfn()),
@@ -57,7 +57,7 @@ impl Backing {
         }
     }
 
-    /// Where the first byte is in its page.
+    /// Offset of the first byte in its page.
     pub(super) fn page_offset(&self) -> usize {
         match self {
             Backing::Carveout(c) => c.page_offset(),
@@ -65,13 +65,13 @@ impl Backing {
         }
     }
 
-    /// Physical address of the first byte, where the pages are contiguous.
+    /// Physical address of the first byte, if the pages are contiguous.
     pub(crate) fn phys(&self) -> Option<u64> {
         let page = self.pfn()? as u64 * PAGE_SIZE as u64;
         Some(page + self.page_offset() as u64)
     }
 
-    /// How many pages can be mapped: all that contain the memory, or none.
+    /// The number of pages that can be mapped: all that contain the memory, or none.
     pub(super) fn page_count(&self) -> usize {
         match self {
             Backing::Carveout(c) if !c.is_mappable() => 0,
@@ -79,7 +79,7 @@ impl Backing {
         }
     }
 
-    /// Whether the kernel may access the memory; otherwise only user space does, through a mapping.
+    /// Whether the kernel may access the memory. If not, only user space does, through a mapping.
     pub(super) fn is_accessible(&self) -> bool {
         match self {
             Backing::Carveout(c) => c.is_accessible(),
@@ -92,7 +92,7 @@ impl Backing {
         !matches!(self, Backing::Carveout(_))
     }
 
-    /// Memory type of the kernel's mapping, and so of user space's.
+    /// Memory type of the kernel's mapping, and therefore of user mappings.
     pub(crate) fn cache(&self) -> Cache {
         match self {
             Backing::Carveout(c) => c.cache(),
@@ -101,7 +101,7 @@ impl Backing {
         }
     }
 
-    /// The pages, where user space maps them as such.
+    /// The pages, if user space maps them as pages.
     pub(super) fn pages(&self) -> Option<&[*mut bindings::page]> {
         match self {
             Backing::Carveout(_) => None,
@@ -111,7 +111,8 @@ impl Backing {
     }
 
     /// Calls `f` with the kernel's address and the number of bytes of each piece of a range inside
-    /// the memory. `temporary` is the address of its first byte if this is a carve-out.
+    /// the memory. `temporary` is the kernel's address of the first byte of the range if this is a
+    /// carve-out.
     fn for_pieces(
         &self,
         offset: usize,
@@ -131,13 +132,13 @@ impl Backing {
         Ok(())
     }
 
-    /// Whether it may be copied by `memcpy`. Device memory supports aligned accesses only.
+    /// Whether the memory may be copied by `memcpy`. Device memory supports aligned accesses only.
     fn is_bulk(&self) -> bool {
         self.cache() != Cache::Noncached
     }
 
-    /// Copies from the memory at `offset`. Of Device memory, and where it is little, each aligned
-    /// word, half-word or byte is read once. `EOPNOTSUPP`: the kernel has no mapping of it.
+    /// Copies from the memory at `offset`. In Device memory, and in a short copy, each aligned
+    /// word, half-word or byte is read once. `EOPNOTSUPP`: the kernel has no mapping of the memory.
     ///
     /// # Safety
     ///
@@ -168,7 +169,7 @@ impl Backing {
         })
     }
 
-    /// Copies into the memory at `offset` as [`Backing::read`] does from it.
+    /// Copies into the memory at `offset`, with the accesses of [`Backing::read`].
     ///
     /// # Safety
     ///

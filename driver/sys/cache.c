@@ -3,10 +3,10 @@
  * Cleaning and invalidating caches for physical memory without struct page; see helpers.h.
  *
  * The DMA API cannot do it: for memory below the highmem limit, arch_sync_dma_for_device() uses the
- * address in the kernel's linear mapping, and a no-map region has none. arch_wb_cache_pmem() is not
- * there on 32-bit ARM. What remains are the operations by virtual address and of the outer cache,
- * which flush_dcache_page() and the DMA API are made of, on a mapping of our own. The caches of
- * ARMv7 are physically tagged, so that any cached mapping serves.
+ * address in the kernel's linear mapping, which a no-map region does not have. 32-bit ARM has no
+ * arch_wb_cache_pmem(). Therefore this file calls what flush_dcache_page() and the DMA API call,
+ * the operations by virtual address and those of the outer cache, on its own mapping. The caches of
+ * ARMv7 are physically tagged, so any cached mapping will do.
  */
 
 #include <linux/io.h>
@@ -41,7 +41,7 @@ int fanlight_flush_cache(phys_addr_t start, size_t size)
 		return -ERANGE;
 
 	for (; size; start += piece, size -= piece) {
-		/* Kernel addresses may be scarce: in pieces, and page by page if need be. */
+		/* Kernel addresses may be scarce: map pieces, and single pages if necessary. */
 		piece = min_t(size_t, size, SZ_1M);
 		addr = memremap(start, piece, MEMREMAP_WB);
 		if (!addr) {
@@ -50,7 +50,7 @@ int fanlight_flush_cache(phys_addr_t start, size_t size)
 		}
 		if (!addr)
 			return -ENOMEM;
-		/* From the inner caches to the outer one, and from there to memory. */
+		/* Flush the inner caches to the outer cache, then the outer cache to memory. */
 		__cpuc_flush_dcache_area(addr, piece);
 		outer_flush_range(start, start + piece);
 		memunmap(addr);

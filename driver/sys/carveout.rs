@@ -2,8 +2,8 @@
 
 //! Physical memory that is not the kernel's own: reserved regions, SRAM, registers.
 //!
-//! A region may be as large as the machine has addresses: the kernel has no mapping of it, except
-//! for the moments of a copy ([`KernelMapping`]) and for the region of a log ([`MappedCarveout`]).
+//! A region may be larger than the kernel's address space. The kernel therefore maps it only during
+//! a copy ([`KernelMapping`]), and permanently only for the region of a log ([`MappedCarveout`]).
 //!
 //! C headers: [`include/linux/ioport.h`](srctree/include/linux/ioport.h),
 //! [`include/linux/io.h`](srctree/include/linux/io.h)
@@ -31,24 +31,24 @@ use kernel::{
 pub(crate) enum Refusal {
     /// It is empty.
     Empty,
-    /// Its start or its size is not a multiple of the page size, where it must be.
+    /// Its start or its size is not a multiple of the page size, which is required here.
     Unaligned,
-    /// It lies beyond what this kernel can address.
+    /// It is beyond what this kernel can address.
     Unaddressable,
     /// The kernel uses some of it as its own memory: a second mapping of another type would corrupt
     /// it.
     SystemRam,
     /// The kernel uses some of the pages that contain it.
     SharesPage,
-    /// Another window, or another driver, has some of it: its name, where it is known.
+    /// Another window or driver has claimed a part of it: its name if it is known.
     Busy([u8; OWNER_LEN]),
-    /// A window of another memory type has some of the pages that contain it: its name.
+    /// A window of another memory type has claimed some of the pages that contain it: its name.
     OtherType([u8; OWNER_LEN]),
-    /// It is not whole pages, and is to be cached.
+    /// Its mapping shall be cached, but it is not whole pages.
     CachedPart,
     /// Caches would have to be cleaned beyond what their operations reach.
     CachedEnd,
-    /// The kernel has no memory to note it, or no addresses left to map it.
+    /// There is no memory for the claim, or no kernel addresses for the mapping.
     NoMemory,
 }
 
@@ -56,7 +56,7 @@ pub(crate) enum Refusal {
 const OWNER_LEN: usize = 64;
 
 impl Refusal {
-    /// A few words for the log, and the error that probe returns.
+    /// The reason for the log, and the error that probe returns.
     pub(crate) fn describe(&self) -> (Text, Error) {
         let text = match self {
             Refusal::Empty => "its region has size 0",
@@ -98,7 +98,7 @@ impl Refusal {
     }
 }
 
-/// The name of an owner, as C wrote it.
+/// The name of an owner that C has written.
 fn name(owner: &[u8; OWNER_LEN]) -> &str {
     CStr::from_bytes_until_nul(owner)
         .ok()
@@ -143,7 +143,7 @@ impl Claim {
         }
     }
 
-    /// Claims `range` among all drivers, too.
+    /// Also claims the range among all drivers.
     fn acquire(&mut self, range: Range) -> Result<(), Refusal> {
         let mut owner = [0; OWNER_LEN];
         // SAFETY: the claim is live and only here; the buffer has the length that is given.
@@ -173,15 +173,16 @@ impl Drop for Claim {
 /// How a range is claimed.
 #[derive(Clone, Copy)]
 pub(crate) struct Claims<'a> {
-    /// Whose it is, as /proc/iomem shows it.
+    /// The name of the owner in /proc/iomem.
     pub(crate) name: &'a CStr,
-    /// Also among all drivers. Not for a partition of an SRAM, which the SRAM's driver has claimed.
+    /// Claim the range among all drivers. Not for a partition of an SRAM, which the SRAM's driver
+    /// has claimed.
     pub(crate) iomem: bool,
-    /// All of the pages that contain the range are mapped, though it is not whole pages.
+    /// All pages that contain the range are mapped, although it is not whole pages.
     pub(crate) pages: bool,
 }
 
-/// A range that is claimed among this driver's windows only: another driver may use it still.
+/// A range that is claimed among this driver's windows only: another driver may still use it.
 pub(crate) struct Reserved {
     range: Range,
     cache: Cache,
@@ -212,8 +213,8 @@ impl Reserved {
             self.claim.acquire(self.range)?;
         }
         if self.cache == Cache::Cached {
-            // What the last owner or the boot loader left in the caches must not be written over
-            // the contents later, nor hide them.
+            // Cache lines that the last owner or the boot loader left must neither overwrite nor
+            // hide the contents later.
             flush_cache(self.range).map_err(|_| Refusal::NoMemory)?;
         }
         // INVARIANT: `Carveout::reserve` has checked the range.
@@ -276,7 +277,7 @@ impl Carveout {
             return Err(Refusal::SharesPage);
         }
         let whole = range.start == start && range.size % PAGE_SIZE as u64 == 0;
-        // A cache line at its border has bytes of others, too.
+        // A cache line at its border may also contain bytes of other owners.
         if cache == Cache::Cached && !whole {
             return Err(Refusal::CachedPart);
         }
@@ -296,12 +297,12 @@ impl Carveout {
         })
     }
 
-    /// Number of the page frame of the first byte.
+    /// Page frame number of the first byte.
     pub(crate) fn pfn(&self) -> usize {
         (self.range.start / PAGE_SIZE as u64) as usize
     }
 
-    /// Where the first byte is in its page.
+    /// Offset of the first byte in its page.
     pub(crate) fn page_offset(&self) -> usize {
         (self.range.start % PAGE_SIZE as u64) as usize
     }
@@ -321,9 +322,9 @@ impl Carveout {
         self.cache
     }
 
-    /// Whether the kernel accesses it. Not so registers: ARM has no exception fixup for an external
-    /// abort, so a kernel access to a register of a device that is in reset, or whose clock is off,
-    /// is an oops.
+    /// Whether the kernel accesses it. It does not access registers: ARM has no exception fixup for
+    /// an external abort, so access to a device that is in reset, or whose clock is off, would be
+    /// an oops.
     pub(super) fn is_accessible(&self) -> bool {
         !self.range.registers
     }
@@ -342,7 +343,7 @@ fn is_system_ram(start: u64, size: u64) -> bool {
     intersects as u32 != bindings::REGION_DISJOINT
 }
 
-/// A mapping for the kernel of a physical range.
+/// A kernel mapping of a physical range.
 ///
 /// # Invariants
 ///
@@ -362,7 +363,7 @@ impl KernelMapping {
     /// Maps `size` bytes from physical address `start` on. `ENOMEM`: no kernel addresses, or no
     /// memory for page tables. May sleep.
     ///
-    /// Whether there is memory, and whether it may be accessed now, is for each access to know.
+    /// The caller of each access must know that there is memory, and that it may be accessed.
     pub(super) fn new(start: u64, size: usize, cache: Cache) -> Result<Self> {
         let start = bindings::resource_size_t::try_from(start).map_err(|_| EINVAL)?;
         // SAFETY: no preconditions: a range that cannot be mapped gives a null pointer.
@@ -399,15 +400,15 @@ impl Drop for KernelMapping {
     }
 }
 
-/// A carve-out of whole pages of which the kernel has a mapping: the region of a log, which is
-/// written to in every context.
+/// A carve-out of whole pages that the kernel has mapped: the region of a log, which is written to
+/// in any context.
 ///
 /// # Invariants
 ///
 /// `memory` maps all of `carveout`.
 pub(crate) struct MappedCarveout {
     memory: KernelMapping,
-    // Last, so that the range is released after it was unmapped.
+    // Last, so that the range is unmapped before it is released.
     carveout: Carveout,
 }
 
@@ -444,10 +445,9 @@ impl MappedCarveout {
 
 impl Drop for Carveout {
     fn drop(&mut self) {
-        // Nobody stores to it any more, so that the next owner, who may map it with another type,
-        // gets the contents from memory. A kernel mapping for a copy that was under way may last a
-        // moment longer. No access by it follows, and what the processor prefetches by it is never
-        // written back.
+        // The range is not written to any longer. The next owner, which may map it with another
+        // type, must get the contents from memory. A kernel mapping of an interrupted copy may last
+        // a little longer, but is not used for an access, and prefetched lines are never dirty.
         if self.cache == Cache::Cached && flush_cache(self.range).is_err() {
             pr_err!(
                 "no kernel addresses to clean the caches for {:#x}: its last stores may be lost\n",
@@ -457,8 +457,8 @@ impl Drop for Carveout {
     }
 }
 
-/// Writes what the caches have of `range` to memory, and invalidates it there. `range` has cached
-/// mappings only, and is within what the kernel can address.
+/// Cleans and invalidates the caches for `range`, which has cached mappings only and can be
+/// addressed by the kernel.
 fn flush_cache(range: Range) -> Result {
     // SAFETY: the function checks what it maps; any physical range may be cleaned.
     to_result(unsafe {

@@ -5,9 +5,9 @@
 //! C headers: [`include/linux/miscdevice.h`](srctree/include/linux/miscdevice.h),
 //! [`include/linux/fs.h`](srctree/include/linux/fs.h)
 //!
-//! `kernel::miscdevice` of 7.2 has no `owner` (a module could be removed under an open file), and
-//! no poll, llseek, mmap_prepare, parent, groups or mode. This has no more than one kind of node
-//! needs.
+//! `kernel::miscdevice` of 7.2 has no `owner` (the module could be removed while a file is open),
+//! and no poll, llseek, mmap_prepare, parent, groups or mode. This file has only what the driver's
+//! nodes need.
 
 use super::{
     address_space::AddressSpace,
@@ -60,15 +60,15 @@ use kernel::{
     }, //
 };
 
-/// What a node does. All may sleep.
+/// The operations of a node. All may sleep.
 pub(crate) trait Operations: Send + Sync + Sized + 'static {
-    /// What belongs to one open file.
+    /// The state of one open file.
     type File: Send + Sync + 'static;
 
     /// At most [`ATTRIBUTES_MAX`](super::sysfs::ATTRIBUTES_MAX).
     const ATTRIBUTES: &'static [Attribute<Self>];
 
-    /// The memory that the files of this node map. Asked for once per file.
+    /// The memory that the files of this node map. Called once per file.
     fn mapping(&self) -> &Mapping;
     fn open(&self, opening: &Opening<'_>) -> Result<Self::File>;
     fn map(&self, state: &Self::File, request: MapRequest<'_>) -> Result;
@@ -88,16 +88,16 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     ) -> Result<usize>;
     fn seek(&self, state: &Self::File, file: OpenFile<'_>, offset: i64, whence: i32)
         -> Result<i64>;
-    /// Who is woken when [`Operations::poll`] of this file may have another answer for another
-    /// reason than revocation.
+    /// The waiters that are woken when the result of [`Operations::poll`] may change, other than by
+    /// revocation.
     fn waiters<'a>(&'a self, state: &'a Self::File) -> Option<&'a Waiters>;
-    /// The poll events that are there now. The caller waits already.
+    /// The current poll events. The caller is already in the wait queues.
     fn poll(&self, state: &Self::File, file: OpenFile<'_>) -> u32;
     fn ioctl(&self, state: &Self::File, file: OpenFile<'_>, cmd: u32, arg: usize) -> Result<usize>;
     fn fdinfo(&self, state: &Self::File, out: &SeqFile);
 }
 
-/// A registered node. Dropping it removes the node; open files live on.
+/// A registered node. Dropping it removes the node; open files stay valid.
 ///
 /// # Invariants
 ///
@@ -118,8 +118,8 @@ unsafe impl<T: Operations> Send for CharDevice<T> {}
 unsafe impl<T: Operations> Sync for CharDevice<T> {}
 
 impl<T: Operations> CharDevice<T> {
-    /// Registers `/dev/<path>`, in sysfs as `<name>` of class misc, below `parent`. `mode`: its
-    /// permissions.
+    /// Registers `/dev/<path>` with the permissions `mode`, and `<name>` of class misc in sysfs,
+    /// with the parent `parent`.
     pub(crate) fn new<'a>(
         parent: &'a Device,
         name: CString,
@@ -142,8 +142,8 @@ impl<T: Operations> CharDevice<T> {
             node,
             _name: name,
             _path: path,
-            // Last: as soon as it is registered, it may be opened. The strings' bytes do not move
-            // with the strings.
+            // Last: the node may be opened as soon as it is registered. The bytes of the strings do
+            // not move when the strings do.
             misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
                 // SAFETY: the slot may be written, and stays where it is until the drop has
                 // deregistered it.
@@ -172,8 +172,8 @@ impl<T: Operations> PinnedDrop for CharDevice<T> {
     }
 }
 
-/// What a file's private data points to, from its open to its release. It does not change: a
-/// reference to a part of it that is no shorter than that to the whole is valid until the release.
+/// What the private data of a file points to, from open to release. It does not change, so a
+/// reference to a part of it stays valid until the release.
 ///
 /// # Invariants
 ///
@@ -207,7 +207,7 @@ impl<T: Operations> Vtable<T> {
         poll: Some(Self::poll),
         unlocked_ioctl: Some(Self::ioctl),
         show_fdinfo: Some(Self::show_fdinfo),
-        // Stores are in memory at once: there is nothing to write back.
+        // Stores reach memory at once: there is nothing to write back.
         fsync: Some(bindings::noop_fsync),
         splice_read: Some(bindings::copy_splice_read),
         splice_write: Some(bindings::iter_file_splice_write),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Claims on physical memory, which carveout.rs makes safe; see helpers.h.
+ * Claims on physical memory, used by carveout.rs; see helpers.h.
  */
 
 #include <linux/ctype.h>
@@ -15,8 +15,8 @@
 #include "helpers.h"
 
 /*
- * A root of our own: every window's physical range is a child of it, so that none can be given
- * twice.
+ * A separate resource tree: the physical range of every window is a child of this root, so that no
+ * range can be claimed twice.
  */
 static struct resource fanlight_claims = {
 	.name = "fanlight",
@@ -31,16 +31,16 @@ struct fanlight_claim {
 	/* Among our own windows. */
 	u64 start;
 	u64 size;
-	/* Among all drivers; 0 where it is not claimed there. */
+	/* Among all drivers; 0 if it is not claimed there. */
 	u64 iomem_start;
 	u64 iomem_size;
-	/* The resources point to it. */
+	/* The resources point to this name. */
 	char name[];
 };
 
 /*
- * Whether a window of ours has some of the range, and which one. Those of the memory type `cache`
- * do not count, unless it is 0.
+ * Whether a window of this driver has claimed a part of the range, and which one. Windows of the
+ * memory type `cache` do not count, unless it is 0.
  */
 static bool fanlight_claimed(u64 start, u64 size, unsigned long cache, char *owner, size_t len)
 {
@@ -57,7 +57,7 @@ static bool fanlight_claimed(u64 start, u64 size, unsigned long cache, char *own
 	return false;
 }
 
-/* More than any machine has; it ends a walk that a change of the tree has sent in a circle. */
+/* More than any machine has: ends a walk that loops because the tree changes concurrently. */
 #define FANLIGHT_RESOURCES_MAX	10000
 
 static void fanlight_copy_name(const char *name, char *owner, size_t len)
@@ -122,7 +122,7 @@ struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, unsig
 	u64 end = start + size;
 	u64 first_page = round_down(start, (u64)PAGE_SIZE);
 	u64 page_bytes = round_up(end, (u64)PAGE_SIZE) - first_page;
-	/* In the bits that a resource has for its bus. */
+	/* The memory type is in the bits of the resource that are reserved for its bus. */
 	unsigned long flags = cache;
 	int ret = 0;
 
@@ -136,7 +136,7 @@ struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, unsig
 	if (fanlight_claimed(claim->start, claim->size, 0, owner, len)) {
 		ret = -EBUSY;
 	} else if (fanlight_claimed(first_page, page_bytes, flags, owner, len)) {
-		/* Windows may share a page, but not with two memory types. */
+		/* Windows may share a page if their memory types are the same. */
 		ret = -EXDEV;
 	} else if (!__request_region(&fanlight_claims, claim->start, claim->size, claim->name,
 				     flags)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! How printk reaches the log: an nbcon console, a dumper, and printk's buffer.
+//! The sources of printk's messages: an nbcon console, a dumper, and printk's buffer.
 //!
 //! C headers: [`include/linux/console.h`](srctree/include/linux/console.h),
 //! [`include/linux/kmsg_dump.h`](srctree/include/linux/kmsg_dump.h)
@@ -8,9 +8,9 @@
 //! bindgen leaves `struct console` opaque, so the structures and their callbacks are in `kmsg.c`
 //! and `tick.c`. The callbacks end in the functions at the end of this file, which call a [`Sink`].
 //!
-//! A console gets only messages that are more urgent than `console_loglevel`. Its thread goes over
-//! the others all the same, and unlocks the device after each message: [`Sink::passed`] then reads
-//! the others from printk's buffer.
+//! A console gets only messages whose level is below `console_loglevel`. But its thread also passes
+//! the suppressed ones, and unlocks the device after each message: [`Sink::passed`] then reads the
+//! suppressed messages from printk's buffer.
 
 use super::ffi;
 use core::ptr::NonNull;
@@ -29,33 +29,33 @@ use kernel::{
     sync::Arc, //
 };
 
-/// What printk, the clock and other modules call. None of these may print.
+/// The functions that printk, the clock and other modules call. They must not print.
 pub(crate) trait Sink: Send + Sync + 'static {
-    /// A message in the extended form of `/dev/kmsg`, from the console's thread.
+    /// A message in the extended form of `/dev/kmsg`, in the console's thread.
     fn line(&self, text: &[u8]);
 
-    /// The same in an emergency: in any context, NMI and panic included, and perhaps on top of any
-    /// other call.
+    /// A message in an emergency: in any context, NMI and panic included. May interrupt any other
+    /// call.
     fn line_atomic(&self, text: &[u8]);
 
     /// The console has passed all messages before `next`, a number modulo 2^32. `each`: this was
-    /// told of each of them.
+    /// called for each of them.
     fn passed(&self, next: u32, each: bool);
 
-    /// The kernel dumps its log. Any context; nothing may be waited for.
+    /// The kernel dumps its log. Any context; must not wait.
     fn dumping(&self, reason: Reason);
 
     /// A record of another module, in any context.
     fn record(&self, level: u8, text: &[u8]) -> Result;
 
-    /// The wall clock was set. In hard interrupt context.
+    /// The wall clock was set. Called in hard interrupt context.
     fn clock_set(&self);
 
-    /// About half a second has passed. `stuck`: [`Sink::tick`] was not called for an earlier tick
-    /// yet, so tasks may not get to run any more. In hard interrupt context, also on PREEMPT_RT.
+    /// About half a second has passed. `stuck`: [`Sink::tick`] was not called yet for an earlier
+    /// tick, so tasks may not run any longer. Called in hard interrupt context, also on PREEMPT_RT.
     fn ticked(&self, stuck: bool);
 
-    /// The same in task context, soon after [`Sink::ticked`].
+    /// Called in task context soon after [`Sink::ticked`].
     fn tick(&self);
 }
 
@@ -64,16 +64,16 @@ pub(crate) trait Sink: Send + Sync + 'static {
 pub(crate) enum Reason {
     /// The kernel panics: the other processors are stopped.
     Panic,
-    /// It goes down in order: all devices are shut down.
+    /// An orderly shutdown or reboot: all devices are shut down.
     Shutdown,
     /// An oops, or an emergency restart.
     Other,
 }
 
 /// Reads the message with the number `seq`, or the oldest one after it that printk has, in the form
-/// of the kernel's dumpers. Returns its number and how many bytes of `buffer` it takes; what does
-/// not fit is cut. `None`: there is no such message yet. Messages before the last `dmesg -C` are
-/// not found.
+/// of the kernel's dumpers. Returns its number and its length in `buffer`; a message that does not
+/// fit is cut. `None`: there is no such message yet. Does not find messages before the last `dmesg
+/// -C`.
 ///
 /// Safe in any context.
 pub(crate) fn dumped(seq: u64, buffer: &mut [u8]) -> Option<(u64, usize)> {
@@ -84,8 +84,7 @@ pub(crate) fn dumped(seq: u64, buffer: &mut [u8]) -> Option<(u64, usize)> {
     usize::try_from(len).ok().map(|len| (found, len))
 }
 
-/// How many bytes all of message `seq` takes in that form. `None`: printk does not have it any
-/// more.
+/// The length of message `seq` in that form. `None`: printk does not have it any longer.
 ///
 /// Safe in any context.
 pub(crate) fn dumped_size(seq: u64) -> Option<usize> {
@@ -95,8 +94,8 @@ pub(crate) fn dumped_size(seq: u64) -> Option<usize> {
     usize::try_from(len).ok().filter(|_| found == seq)
 }
 
-/// Whether no console prints messages of this level now. printk makes exceptions that it does not
-/// tell: `ignore_loglevel`, and messages that it forces on consoles.
+/// Whether consoles suppress messages of this level now. printk does not report its exceptions:
+/// `ignore_loglevel`, and messages that it forces on consoles.
 ///
 /// Safe in any context.
 pub(crate) fn is_quiet(level: u8) -> bool {
@@ -109,11 +108,11 @@ pub(crate) fn is_quiet(level: u8) -> bool {
 pub(crate) struct KmsgRange {
     /// The first message after the last `dmesg -C`.
     pub(crate) cleared: u64,
-    /// The message that comes next.
+    /// The next message.
     pub(crate) next: u64,
 }
 
-/// Where printk is now. Safe in any context.
+/// The current numbers of printk. Safe in any context.
 pub(crate) fn kmsg_range() -> KmsgRange {
     let mut range = KmsgRange::default();
     // SAFETY: both may be written for the call.
@@ -121,7 +120,7 @@ pub(crate) fn kmsg_range() -> KmsgRange {
     range
 }
 
-/// Everything through which a [`Sink`] is called. Dropping it ends that.
+/// All registrations through which a [`Sink`] is called. Dropping it removes them.
 ///
 /// # Invariants
 ///
@@ -137,7 +136,7 @@ pub(crate) struct Console<S: Sink> {
     owner: Arc<S>,
 }
 
-/// What the C side has as its data.
+/// The data of the C side.
 struct SinkRef(NonNull<dyn Sink>);
 
 // SAFETY: each of these may be freed by any thread, and the sink is `Send`.
@@ -146,8 +145,8 @@ unsafe impl<S: Sink> Send for Console<S> {}
 unsafe impl<S: Sink> Sync for Console<S> {}
 
 impl<S: Sink> Console<S> {
-    /// Registers a console, which printk calls `fanlight<index>`. Nothing calls `sink` before
-    /// [`Console::start`], but the notice of a dump.
+    /// Registers a console with the name `fanlight<index>`. Before [`Console::start`], only
+    /// [`Sink::dumping`] may be called.
     pub(crate) fn new(sink: Arc<S>, index: i16) -> Result<Self> {
         let target: &dyn Sink = &*sink;
         let data = KBox::new(SinkRef(NonNull::from(target)), GFP_KERNEL)?;
@@ -214,7 +213,7 @@ impl<S: Sink> Drop for Console<S> {
     fn drop(&mut self) {
         // SAFETY: by the type invariant. When each of these returns, no callback runs or will run.
         unsafe {
-            // It uses the console.
+            // The tick uses the console.
             if let Some(tick) = self.tick {
                 ffi::fanlight_tick_free(tick.as_ptr());
             }

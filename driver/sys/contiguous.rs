@@ -2,20 +2,20 @@
 
 //! Physically contiguous kernel pages.
 //!
-//! A page must have one memory type in all its mappings, the kernel's own included. Two kinds of
-//! memory fulfil that:
+//! A page must have the same memory type in all its mappings, the kernel's own included. Two kinds
+//! of memory meet this requirement:
 //!
-//! - Cached pages of the page allocator, or of CMA where that has none. The kernel's own mapping of
-//!   them is cached, too; those in high memory have none.
+//! - Cached pages of the page allocator, or of CMA if the page allocator has none. The kernel's own
+//!   mapping of them is cached, too; those in high memory have none.
 //! - Write-combined memory of the DMA API, for a device that is not DMA-coherent. On ARM, the API
-//!   changes the kernel's own mapping of pages from CMA. It does not for pages from elsewhere, and
-//!   it returns cached memory for a device that is DMA-coherent: both are refused.
+//!   changes the kernel's own mapping of pages from CMA. It does not change that of other pages,
+//!   and it returns cached memory for a DMA-coherent device: both are refused.
 //!
-//! Cached pages of the page allocator have a reference count each, so that user space can map them
-//! as pages, which get_user_pages() reaches: O_DIRECT, vmsplice(), io_uring, ptrace(). One that is
-//! still pinned when the window is gone is freed when it is unpinned. The other memory is mapped by
-//! page frame number. Pages of CMA are freed together, and a long-term pin (io_uring's registered
-//! buffers) of one makes get_user_pages() try to migrate it, which does not end.
+//! Each cached page of the page allocator has its own reference count. User space can therefore map
+//! them as pages, which get_user_pages() supports: O_DIRECT, vmsplice(), io_uring, ptrace(). A page
+//! that is still pinned when the window is removed is freed when it is unpinned. The other memory
+//! is mapped by page frame number: pages of CMA are freed together, and for a long-term pin of one
+//! (io_uring's registered buffers), get_user_pages() would try to migrate it forever.
 //!
 //! C headers: [`include/linux/dma-mapping.h`](srctree/include/linux/dma-mapping.h),
 //! [`include/linux/cma.h`](srctree/include/linux/cma.h),
@@ -45,13 +45,13 @@ use kernel::{
 /// How user space maps the pages.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MappedAs {
-    /// As pages, which get_user_pages() reaches.
+    /// As pages, which get_user_pages() supports.
     Pages,
     /// By page frame number: `remap_pfn_range`.
     Pfn,
 }
 
-/// Why there are no such pages.
+/// Why the pages cannot be allocated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// No run of pages of this size is free.
@@ -64,7 +64,7 @@ pub(crate) enum Refusal {
     Scattered,
     /// Write-combined and mapped as pages, or noncached.
     Impossible,
-    /// Mapped as pages, which those of a pool cannot be.
+    /// Mapped as pages, which is not possible for the pages of a pool.
     Pool,
 }
 
@@ -105,7 +105,7 @@ impl Refusal {
     }
 }
 
-/// Where the pages come from, and what is needed to give them back.
+/// Where the pages come from, and what is needed to free them.
 enum Origin {
     /// The page allocator: each page has its own reference count.
     Pages,
@@ -123,8 +123,8 @@ enum Origin {
 ///
 /// # Invariants
 ///
-/// `page` is the first of `size / PAGE_SIZE` consecutive pages that `origin` gave. `list` is empty,
-/// or has a pointer to each of them, in order; then `origin` is [`Origin::Pages`].
+/// `page` is the first of `size / PAGE_SIZE` consecutive pages from `origin`. `list` is empty, or
+/// has a pointer to each of them, in order; then `origin` is [`Origin::Pages`].
 pub(crate) struct ContiguousArea {
     page: NonNull<bindings::page>,
     size: usize,
@@ -148,7 +148,7 @@ fn as_raw(dev: &Device) -> *mut bindings::device {
 
 impl ContiguousArea {
     /// Allocates `size` bytes, a multiple of the page size, for `dev`. The memory type is `cache`
-    /// or else the one in which the device sees what the processor writes.
+    /// or, if that is `None`, the one in which the device sees the processor's writes.
     pub(crate) fn new(
         dev: &Device<Bound>,
         size: usize,
@@ -270,13 +270,13 @@ impl ContiguousArea {
         Ok(list)
     }
 
-    /// A page of the area, of which there are more than `index`.
+    /// Page `index` of the area, which has more than `index` pages.
     fn page_at(&self, index: usize) -> *mut bindings::page {
         // SAFETY: arithmetic on page numbers: the callers pass the number of a page of the area.
         unsafe { ffi::fanlight_page_at(self.page.as_ptr(), index) }
     }
 
-    /// Number of the first page frame.
+    /// Page frame number of the first page.
     pub(crate) fn pfn(&self) -> usize {
         // SAFETY: by the type invariant, `page` is a page.
         unsafe { ffi::fanlight_page_to_pfn(self.page.as_ptr()) }
@@ -287,7 +287,7 @@ impl ContiguousArea {
         self.size
     }
 
-    /// The memory type of the kernel's mapping, which that of user space has to be.
+    /// The memory type of the kernel's mapping, which user mappings must have, too.
     pub(crate) fn cache(&self) -> Cache {
         match self.origin {
             Origin::Pages | Origin::Cma(_) => Cache::Cached,
@@ -295,13 +295,13 @@ impl ContiguousArea {
         }
     }
 
-    /// The pages, where user space maps them as such; the core only reads the list.
+    /// The pages, if user space maps them as pages; the core only reads the list.
     pub(super) fn pages(&self) -> Option<&[*mut bindings::page]> {
         (!self.list.is_empty()).then_some(&self.list)
     }
 
-    /// Calls `f` with the kernel's address and the number of bytes of each piece of a range: a
-    /// range that is inside the area. `f` must not sleep.
+    /// Calls `f` with the kernel's address and the length of each piece of a range inside the area.
+    /// `f` must not sleep.
     pub(super) fn for_pieces(&self, offset: usize, len: usize, mut f: impl FnMut(*mut u8, usize)) {
         if let Origin::Dma { addr, .. } = &self.origin {
             f(addr.as_ptr().wrapping_add(offset), len);
@@ -345,7 +345,7 @@ impl Drop for ContiguousArea {
     }
 }
 
-/// Physical address of the kernel's page of zeros, which is there for ever.
+/// Physical address of the kernel's zero page, which is never freed.
 pub(crate) fn zero_page() -> u64 {
     // SAFETY: no preconditions.
     u64::from(unsafe { ffi::fanlight_zero_page() })

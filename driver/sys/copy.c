@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Copies between the kernel's own memory and memory that user space or hardware may change at the
- * same time; see helpers.h. In Rust, such a copy would be a data race.
+ * Copies between kernel memory and memory that user space or hardware may change concurrently; see
+ * helpers.h. In Rust, such a copy would be a data race.
  */
 
 #include <linux/io.h>
@@ -10,10 +10,10 @@
 
 #include "helpers.h"
 
-/* Up to this many bytes are accessed one by one in all memory. */
+/* Copies up to this size use single aligned accesses, whatever the memory type. */
 #define BULK	64
 
-/* The widest access that is aligned and not too long. */
+/* Bytes of the widest access that is aligned and fits. */
 static size_t step(const void __iomem *at, size_t len)
 {
 	unsigned long address = (__force unsigned long)at;

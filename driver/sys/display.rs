@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Displays have one owner, and so has the memory that they show.
+//! Ownership of displays, and of the memory that they show.
 //!
 //! C header: [`include/linux/aperture.h`](srctree/include/linux/aperture.h)
 
@@ -18,7 +18,7 @@ use kernel::{
 const DISPLAYS: u32 = 3;
 const OWNER_LEN: usize = 96;
 
-/// The name of an owner, as C wrote it.
+/// The name of an owner that C has written.
 pub(crate) struct Owner([u8; OWNER_LEN]);
 
 impl Owner {
@@ -35,11 +35,11 @@ impl Owner {
     }
 }
 
-/// A display that is ours. It is free again when this is dropped.
+/// A display that is claimed by a window. Dropping it releases the display.
 pub(crate) struct DisplayClaim(u32);
 
 impl DisplayClaim {
-    /// Claims `display` for the window `name`, or returns its owner.
+    /// Claims `display` for the window `name`, or returns the name of its owner.
     pub(crate) fn new(display: u32, name: &CString) -> Result<Self, Owner> {
         let mut owner = Owner::new();
         if display >= DISPLAYS {
@@ -63,14 +63,14 @@ impl Drop for DisplayClaim {
     }
 }
 
-/// Who else could show a range.
+/// Another owner of the framebuffer in a range.
 pub(crate) enum Rival {
     None,
     /// A simple-framebuffer node at this path, which no driver has bound yet.
     Unbound(Owner),
-    /// One that a driver has bound.
+    /// A node that a driver has bound.
     Bound(Owner),
-    /// One whose driver is gone, but a program has its framebuffer open.
+    /// A node whose driver is removed, but whose framebuffer a program has open.
     Open(Owner),
 }
 

@@ -264,7 +264,7 @@ pub(super) struct Sample {
 /// `FANLIGHT_CONTEXT_EMERGENCY` in [`Moment::context`].
 pub(super) const CONTEXT_EMERGENCY: u32 = 1 << 0;
 
-/// Structures of the C files, of which Rust has pointers only.
+/// Structures of the C files, which Rust uses by pointer only.
 macro_rules! opaque {
     ($($name:ident)*) => {
         $(
@@ -278,8 +278,8 @@ macro_rules! opaque {
 
 opaque!(Claim Cma Console Dumper Target Clock Tick);
 
-/// What bindgen makes of helpers.h (mk/externs, which `make check` runs). The compiler compares it
-/// with the declarations above.
+/// The declarations that bindgen generates from helpers.h (mk/externs, which `make check` runs).
+/// The compiler compares them with the declarations above.
 #[cfg(fanlight_check_externs)]
 #[deny(clashing_extern_declarations)]
 #[allow(
@@ -304,7 +304,7 @@ mod generated {
     };
     use kernel::bindings::*;
 
-    /// In C any function pointer may be null. None of the functions here is passed one.
+    /// In C any function pointer may be null. The functions here are never passed a null one.
     type Callback<T> = T;
 
     include!(env!("FANLIGHT_EXTERNS"));

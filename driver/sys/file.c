@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files and the address space that they share, which file.rs and address_space.rs make safe; see
- * helpers.h.
+ * Files and the address space that they share, used by file.rs and address_space.rs; see helpers.h.
  */
 
 #include <linux/capability.h>
@@ -28,11 +27,11 @@ bool fanlight_file_is_writable(const struct file *file)
 
 bool fanlight_may_show_addresses(void)
 {
-	/* A program that asks for a window's size must not leave a denial in the audit log. */
+	/* A query for a window's size must not cause a denial in the audit log. */
 	return ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
 }
 
-/* The shared address space, as DRM and vfio have it */
+/* The shared address space, like that of DRM and vfio */
 
 static int fanlight_fs_count;
 static struct vfsmount *fanlight_fs_mount;
@@ -45,8 +44,8 @@ static int fanlight_fs_init_context(struct fs_context *fc)
 static struct file_system_type fanlight_fs_type = {
 	.name = "fanlight",
 	/*
-	 * No owner: the mount would hold the module for as long as an instance exists. An instance
-	 * is gone before the module is, and what outlives an instance is held by open files, which
+	 * No owner: the mount would hold the module for as long as an instance exists. Instances
+	 * are removed before the module. Whatever outlives an instance is held by open files, which
 	 * hold the module.
 	 */
 	.init_fs_context = fanlight_fs_init_context,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! An open file as the operations of a node see it.
+//! An open file for the operations of a node.
 //!
 //! C header: [`include/linux/fs.h`](srctree/include/linux/fs.h)
 
@@ -12,7 +12,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// An open file, for as long as one of its operations runs.
+/// An open file during one of its operations.
 ///
 /// # Invariants
 ///
@@ -29,7 +29,7 @@ impl OpenFile<'_> {
         Self(file, PhantomData)
     }
 
-    /// Whether it may not block. Looked at in each operation: `fcntl` changes it.
+    /// Whether an operation must not block. Read in each operation, since `fcntl` changes it.
     pub(crate) fn nonblocking(&self) -> bool {
         // SAFETY: by the type invariant; the field is one word, which others may change.
         unsafe { (&raw const (*self.0).f_flags).read_volatile() & bindings::O_NONBLOCK != 0 }
@@ -69,8 +69,8 @@ impl<'a> Opening<'a> {
         self.0
     }
 
-    /// Whether the opener may see physical addresses: it has `CAP_SYS_ADMIN`. Whoever gets the file
-    /// later sees what its opener could see.
+    /// Whether the opener has `CAP_SYS_ADMIN` and so may see physical addresses. This applies to
+    /// the file, also if another process gets it later.
     pub(crate) fn may_show_addresses(&self) -> bool {
         // SAFETY: no preconditions in task context, and an open runs in the context of the opener.
         unsafe { ffi::fanlight_may_show_addresses() }
@@ -84,7 +84,7 @@ pub(crate) fn may_clear_log() -> bool {
 }
 
 /// Whether the current task may read the kernel's messages: it has `CAP_SYSLOG`, or may open
-/// `/dev/kmsg` for reading now. The error is the one of that.
+/// `/dev/kmsg` for reading now. The error is that of opening it.
 pub(crate) fn may_read_kmsg() -> Result {
     // SAFETY: no preconditions in task context.
     to_result(unsafe { ffi::fanlight_may_read_kmsg() })

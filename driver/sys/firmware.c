@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The firmware of the Raspberry Pi, which firmware.rs makes safe; see helpers.h.
+ * The firmware of the Raspberry Pi, used by firmware.rs; see helpers.h.
  */
 
 #include <linux/of.h>

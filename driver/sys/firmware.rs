@@ -11,11 +11,11 @@ use kernel::{
     prelude::*, //
 };
 
-/// Sends a list of property tags, each `[tag, bytes, bytes, values…]`, and takes the answers in the
-/// same place.
+/// Sends a list of property tags, each `[tag, bytes, bytes, values…]`. The firmware writes its
+/// answers to the same place.
 ///
-/// `ENODEV` where there is no such firmware, `EPROBE_DEFER` where its driver is not there yet,
-/// `EINVAL` where it did not understand a tag. May sleep.
+/// `ENODEV`: there is no such firmware; `EPROBE_DEFER`: its driver is not bound yet; `EINVAL`: the
+/// firmware does not support a tag. May sleep.
 pub(crate) fn property_list(tags: &mut [u32]) -> Result {
     let bytes = core::mem::size_of_val(tags);
     // SAFETY: `tags` may be read and written for `bytes` bytes.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * QEMU's firmware configuration device, which fw_cfg.rs makes safe; see helpers.h.
+ * QEMU's firmware configuration device, used by fw_cfg.rs; see helpers.h.
  *
- * All instances of the driver use it through one claim, one page and one lock: a transfer begins
- * with a selection that the next one, or another driver's, would change.
+ * All instances of the driver share one claim, one page and one lock: a transfer begins with a
+ * selection, which a concurrent transfer would change.
  */
 
 #include <linux/delay.h>
@@ -40,7 +40,7 @@ static struct {
 	void __iomem *registers;
 	struct fw_cfg_request *request;
 	dma_addr_t handle;
-	/* A request was never completed: the device may still write to the page. */
+	/* A request did not complete, so the device may still write to the page. */
 	bool stuck;
 } fw_cfg;
 
@@ -57,7 +57,10 @@ static int fw_cfg_open(struct device_node *np)
 		return -ENODEV;
 	dev = &fw_cfg.pdev->dev;
 
-	/* -EBUSY: qemu_fw_cfg (CONFIG_FW_CFG_SYSFS) has it, which knows nothing of our lock. */
+	/*
+	 * -EBUSY: qemu_fw_cfg (CONFIG_FW_CFG_SYSFS) has claimed it. That driver does not use our
+	 * lock.
+	 */
 	ret = -EBUSY;
 	if (!request_mem_region(fw_cfg.claim.start, resource_size(&fw_cfg.claim), "fanlight"))
 		goto put;
@@ -65,7 +68,10 @@ static int fw_cfg_open(struct device_node *np)
 	fw_cfg.registers = ioremap(fw_cfg.claim.start, resource_size(&fw_cfg.claim));
 	if (!fw_cfg.registers)
 		goto release;
-	/* Whether the device is coherent is read when a driver is bound to it, and it has none. */
+	/*
+	 * The DMA coherency of a device is set when a driver is bound, but this device has no
+	 * driver.
+	 */
 	device_lock(dev);
 	ret = dev->driver ? 0 : of_dma_configure(dev, np, true);
 	device_unlock(dev);
@@ -141,16 +147,16 @@ int fanlight_fw_cfg_transfer(u32 control, void *data, size_t len)
 	request->length = cpu_to_be32(len);
 	request->address = cpu_to_be64(address);
 	request->control = cpu_to_be32(control);
-	/* It orders the stores above before the one to the register. The low half starts it. */
+	/* iowrite32be() orders the stores above before its own. The low half starts the request. */
 	iowrite32be(upper_32_bits(fw_cfg.handle), fw_cfg.registers + FW_CFG_DMA);
 	iowrite32be(lower_32_bits(fw_cfg.handle), fw_cfg.registers + FW_CFG_DMA + 4);
-	/* QEMU works while the store is executed; the loop is for a device that would not. */
+	/* QEMU processes the request during the store; the loop is for a device that does not. */
 	for (i = 0; i < 1000; i++) {
 		left = be32_to_cpu(READ_ONCE(request->control));
 		if (left & FW_CFG_ERROR)
 			return -EIO;
 		if (!left) {
-			/* The control word is loaded before the data. */
+			/* Load the control word before the data. */
 			dma_rmb();
 			memcpy(data, request->data, len);
 			return 0;

@@ -3,7 +3,7 @@
 //! QEMU's firmware configuration device, by its DMA interface.
 //!
 //! The interface is specified in QEMU's `docs/specs/fw_cfg.rst`. `fw_cfg.c` does the transfers;
-//! this knows the files.
+//! this file finds and writes the device's files.
 
 use super::ffi;
 use core::marker::PhantomData;
@@ -32,7 +32,7 @@ pub(crate) struct FwCfg(());
 struct Transfers<'a>(PhantomData<&'a FwCfg>);
 
 impl FwCfg {
-    /// `ENODEV` when this is not QEMU, `EBUSY` when another driver uses the device.
+    /// `ENODEV`: this is not QEMU; `EBUSY`: another driver uses the device.
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: called from a probe, which may sleep.
         to_result(unsafe { ffi::fanlight_fw_cfg_get() })?;
@@ -40,7 +40,7 @@ impl FwCfg {
         Ok(Self(()))
     }
 
-    /// The number of the file `name`; `ENOENT` when QEMU has none.
+    /// The number of the file `name`; `ENOENT` if QEMU does not have it.
     pub(crate) fn find(&self, name: &[u8]) -> Result<u16> {
         let transfers = Transfers::new(self);
         // A count, then entries of 64 bytes: size, number, reserved, name. See `struct FWCfgFile`.
@@ -82,7 +82,7 @@ impl<'a> Transfers<'a> {
         Self(PhantomData)
     }
 
-    /// Sends `data` or receives it, as `control` says.
+    /// Writes or reads `data`, depending on `control`.
     fn run(&self, control: u32, number: u16, data: &mut [u8]) -> Result {
         let control = control | u32::from(number) << 16;
         // SAFETY: the lock is held and the device is there by the type invariant; `data` may be

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Thin wrappers over what Rust can't call: inline functions, macros, and structures that bindgen
- * leaves opaque. See helpers.h; the safe types over these are in the Rust files beside this one.
+ * Thin wrappers for what Rust cannot use directly: inline functions, macros, and structures that
+ * bindgen leaves opaque. See helpers.h; the safe types over these are in the Rust files beside this
+ * one.
  */
 
 #include <linux/irq_work.h>
@@ -16,7 +17,7 @@
 
 #include "helpers.h"
 
-/* Who and when, as printk has them */
+/* The time and the caller of a record, as printk computes them */
 
 u64 fanlight_local_clock(void)
 {
@@ -52,8 +53,8 @@ void fanlight_moment(struct fanlight_moment *moment)
 }
 
 /*
- * The wall clock. The notifier runs within the timekeeper's write section, where no clock can be
- * read, so an interrupt of its own reads them.
+ * The wall clock. The notifier runs within the timekeeper's write section, where clocks cannot be
+ * read, so it raises an interrupt (irq_work) that reads them.
  */
 struct fanlight_clock {
 	struct notifier_block block;
@@ -82,7 +83,7 @@ struct fanlight_clock *fanlight_clock_new(const void *data)
 	clock->data = data;
 	clock->block.notifier_call = fanlight_clock_notify;
 	init_irq_work(&clock->work, fanlight_clock_work);
-	/* It calls the notifier at once, and cannot fail for a new block. */
+	/* This calls the notifier at once, and cannot fail for a new block. */
 	pvclock_gtod_register_notifier(&clock->block);
 	return clock;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the Rust half of sys/ needs from C: the kernel's inline functions and macros, and the few
- * structures that bindgen leaves opaque. Each function does one thing; decisions are made in Rust.
+ * C functions for the Rust files of sys/: wrappers of the kernel's inline functions and macros, and
+ * of the few structures that bindgen leaves opaque. Each function does one thing; decisions are
+ * made in Rust.
  */
 #ifndef FANLIGHT_HELPERS_H
 #define FANLIGHT_HELPERS_H
@@ -33,22 +34,22 @@ struct vfsmount;
 struct vm_area_desc;
 struct wait_queue_head;
 
-/* VMA descriptors, while mmap_prepare runs. */
+/* VMA descriptors, during mmap_prepare. */
 bool fanlight_desc_is_shared(const struct vm_area_desc *desc);
 bool fanlight_desc_is_writable(const struct vm_area_desc *desc);
 bool fanlight_desc_is_executable(const struct vm_area_desc *desc);
 void fanlight_desc_deny_write(struct vm_area_desc *desc);
-/* Also takes away the right to execute that was asked for. Before fanlight_desc_set_prot(). */
+/* Also removes the requested PROT_EXEC. To be called before fanlight_desc_set_prot(). */
 void fanlight_desc_deny_exec(struct vm_area_desc *desc);
 /* The memory type of anonymous pages. */
 void fanlight_desc_reset_prot(struct vm_area_desc *desc);
 /* Whether PROT_READ includes PROT_EXEC for the current task. */
 bool fanlight_read_implies_exec(void);
-/* Whether no task has this address space any more, and none will. */
+/* Whether this address space has no tasks and will never have one. */
 bool fanlight_mm_is_dead(const struct mm_struct *mm);
 /*
  * Whether mprotect() keeps the memory type of a page table entry that differs from the type of its
- * VMA (pte_modify() of the architecture). That of arm64 does not.
+ * VMA (pte_modify() of the architecture). arm64 does not keep it.
  */
 bool fanlight_mprotect_keeps_type(void);
 void fanlight_desc_set_prot(struct vm_area_desc *desc, int prot);
@@ -58,11 +59,12 @@ void fanlight_desc_set_mixedmap(struct vm_area_desc *desc);
 void fanlight_desc_map_pages(struct vm_area_desc *desc, struct page **pages);
 
 /*
- * A claim on a physical range: of its bytes among this driver's windows, of the pages that contain
- * it if `pages`. `cache` is its memory type, FANLIGHT_CACHE_*. fanlight_claim_iomem() claims the
- * bytes among all drivers as well; /proc/iomem then shows `name`. -EBUSY: another window, or
- * another driver, has some of it, and `owner`, of `len` bytes, has its name or is empty; -EXDEV: a
- * window of another memory type, the owner, has some of its pages; -ENOMEM: no memory to note it.
+ * A claim on a physical range, among this driver's windows: on its bytes or, with `pages`, on the
+ * pages that contain it. `cache` is its memory type, FANLIGHT_CACHE_*. fanlight_claim_iomem()
+ * claims the bytes among all drivers as well; /proc/iomem then shows `name`. -EBUSY: another window
+ * or driver has claimed a part, and `owner`, of `len` bytes, has its name or is empty; -EXDEV: the
+ * window `owner`, of another memory type, has claimed some of the pages; -ENOMEM: no memory for the
+ * claim.
  */
 struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, unsigned int cache,
 					  const char *name, char *owner, size_t len);
@@ -109,18 +111,18 @@ int fanlight_flush_cache(phys_addr_t start, size_t size);
 bool fanlight_can_flush_cache(phys_addr_t start, size_t size);
 
 /*
- * Copies from and to memory that user space or hardware may change at the same time. With bulk, by
- * memcpy() where it is more than a few words; else each aligned word, half-word or byte is accessed
- * once, which Device memory needs.
+ * Copies from and to memory that user space or hardware may change concurrently. With bulk, more
+ * than a few words are copied by memcpy(). Otherwise each aligned word, half-word or byte is
+ * accessed once, as Device memory requires.
  */
 void fanlight_copy_from(void *to, const void *source, size_t len, bool bulk);
 void fanlight_copy_to(void *target, const void *from, size_t len, bool bulk);
-/* memcpy(), for memory that may change at the same time. */
+/* memcpy(), for memory that may change concurrently. */
 void fanlight_memcpy(void *to, const void *from, size_t len);
 
 /*
  * QEMU's fw_cfg device. -ENODEV: there is none; -EBUSY: another driver uses it. Between lock and
- * unlock, no other thread of ours does a transfer.
+ * unlock, no other thread of this driver does a transfer.
  */
 int fanlight_fw_cfg_get(void);
 void fanlight_fw_cfg_put(void);
@@ -134,41 +136,44 @@ int fanlight_fw_cfg_transfer(u32 control, void *data, size_t len);
  */
 struct page *fanlight_pages_alloc(size_t size);
 void fanlight_pages_free(struct page *page, size_t size);
-/* Whether the device has a pool of its own: a shared-dma-pool in its memory-region. */
+/* Whether the device has its own pool: a shared-dma-pool in its memory-region. */
 bool fanlight_has_pool(struct device *dev);
 /*
- * Zeroed pages of the device's CMA area, which may be in high memory. They must not be pinned: to
- * free a page that is pinned is an error here.
+ * Zeroed pages of the device's CMA area, which may be in high memory. They must not be pinned,
+ * since a pinned page of CMA cannot be freed.
  */
 struct page *fanlight_cma_alloc(struct device *dev, size_t size, struct cma **area);
 void fanlight_cma_free(struct cma *area, struct page *page, size_t size);
-/* Whether the device's accesses go through the caches of the processors. */
+/* Whether the device is DMA-coherent. */
 bool fanlight_dma_is_coherent(struct device *dev);
-/* The first page of what dma_alloc_attrs() returned. -ENXIO: it is not one run of pages. */
+/* The first page of memory from dma_alloc_attrs(). -ENXIO: the memory is not one run of pages. */
 int fanlight_dma_page(struct device *dev, void *addr, dma_addr_t handle, size_t size,
 		      unsigned long attrs, struct page **page);
-/* Whether the kernel maps the page at another address than this, too. */
+/* Whether the kernel also maps the page at another address. */
 bool fanlight_page_has_alias(const struct page *page, const void *addr);
 unsigned long fanlight_page_to_pfn(const struct page *page);
-/* The page that is this many pages after the first one of a run. */
+/* Page `index` of a run that begins at `page`. */
 struct page *fanlight_page_at(struct page *page, unsigned long index);
-/* A mapping for the current task, which is undone in the reverse order; see kmap_local_page(). */
+/*
+ * A mapping for the current task. Mappings are removed in the reverse order; see kmap_local_page().
+ */
 void *fanlight_page_map(struct page *page);
 void fanlight_page_unmap(const void *addr);
 phys_addr_t fanlight_zero_page(void);
 
 /* The device tree. */
-/* The property of this index; false behind the last one. The value is there as long as the node. */
+/* The property of this index; false after the last one. The value is valid as long as the node. */
 bool fanlight_of_property(struct fwnode_handle *fwnode, unsigned int index, const char **name,
 			  const void **value, size_t *len);
 /*
- * An entry of memory-region. -ENOENT: there is none, or it points to no node; -EXDEV: to no child
- * of /reserved-memory; -ENODEV: to one that is disabled; another error: to one without a range.
+ * An entry of memory-region. -ENOENT: there is no such entry, or it does not point to a node;
+ * -EXDEV: the node is not a child of /reserved-memory; -ENODEV: it is disabled; another error: it
+ * has no range.
  */
 int fanlight_of_region(struct fwnode_handle *fwnode, unsigned int index, struct resource *res);
 /*
- * Has the pages that the DMA API allocates for the device come from the first entry of
- * memory-region that is a reusable shared-dma-pool: 1. 0: there is none.
+ * Makes the DMA API allocate the device's pages from the first entry of memory-region that is a
+ * reusable shared-dma-pool. Returns 1, or 0 if there is none.
  */
 int fanlight_of_pool(struct device *dev);
 void fanlight_of_pool_release(struct device *dev);
@@ -185,7 +190,7 @@ int fanlight_of_sram(struct fwnode_handle *fwnode, struct resource *res);
 int fanlight_of_sram_link(struct fwnode_handle *fwnode, struct device *consumer);
 /* Whether the driver of the SRAM that "sram" points into maps it as Device memory. */
 bool fanlight_of_sram_is_device(struct fwnode_handle *fwnode);
-/* Whether a probe need not wait for other drivers any more: their time is up. */
+/* Whether a probe should stop waiting for other drivers: the deferral timeout has expired. */
 bool fanlight_deferral_is_over(struct device *dev);
 /* Shown in devices_deferred of debugfs. */
 void fanlight_defer_reason(struct device *dev, const char *reason);
@@ -194,15 +199,15 @@ int fanlight_of_reg(struct fwnode_handle *fwnode, struct resource *res);
 int fanlight_of_alias(struct fwnode_handle *fwnode, const char *stem);
 /* Whether the tree has the alias <stem><number>. */
 bool fanlight_of_has_alias(const char *stem, unsigned int number);
-/* Whether a node of type "memory" has all of the range. */
+/* Whether a node of type "memory" contains all of the range. */
 bool fanlight_of_is_memory(u64 start, u64 size);
 
 /* The numbers of the instances. */
 extern struct ida fanlight_instances;
 
-/* An inode of our own, whose address space all of a device's mappings share. */
+/* An anonymous inode, whose address space all mappings of a device share. */
 struct inode *fanlight_inode_new(void);
-/* The mount that such inodes are on; there while one of them is. */
+/* The mount of these inodes; valid while one of them exists. */
 struct vfsmount *fanlight_mount(void);
 void fanlight_inode_free(struct inode *inode);
 void fanlight_inode_adopt(struct inode *inode, struct file *file);
@@ -221,8 +226,8 @@ void fanlight_irq_work_init(struct irq_work *work, void (*func)(struct irq_work 
 void fanlight_wait_init(struct wait_queue_head *queue);
 void fanlight_rwsem_init(struct rw_semaphore *sem);
 /*
- * The second one returns when an RCU grace period has passed since the first one returned
- * `snapshot`. It does not wait if another one has waited for that.
+ * fanlight_rcu_wait() returns when an RCU grace period has passed since fanlight_rcu_snapshot()
+ * returned `snapshot`. It does not wait if that grace period has already passed.
  */
 unsigned long fanlight_rcu_snapshot(void);
 void fanlight_rcu_wait(unsigned long snapshot);
@@ -235,15 +240,15 @@ void fanlight_wake(struct wait_queue_head *queue, unsigned int events);
 int fanlight_wait_interruptible(struct wait_queue_head *queue, bool (*condition)(const void *data),
 				const void *data);
 
-/* As above, for a number of milliseconds at most: -ETIMEDOUT when they are over. */
+/* As above, but for at most `ms` milliseconds; -ETIMEDOUT after that. */
 int fanlight_wait_timeout(struct wait_queue_head *queue, bool (*condition)(const void *data),
 			  const void *data, unsigned int ms);
-/* Lets others run; true when the current task is to end. */
+/* Lets other tasks run; true if the current task was killed. */
 bool fanlight_should_stop(void);
 /* Every store so far reaches memory, beyond write buffers and an outer cache. */
 void fanlight_drain(void);
 
-/* Who and when, as printk has them. */
+/* The time, caller and context of a record. */
 struct fanlight_moment {
 	/* local_clock() */
 	u64 ns;
@@ -262,7 +267,7 @@ void fanlight_moment(struct fanlight_moment *moment);
 u64 fanlight_local_clock(void);
 /* The name of the current task; the buffer has TASK_COMM_LEN bytes. */
 void fanlight_comm(char *buffer);
-/* Level of a message that gives none. */
+/* The level of a message without one. */
 int fanlight_default_level(void);
 /* Whether an oops or a panic is under way. */
 bool fanlight_in_emergency(void);
@@ -270,17 +275,17 @@ bool fanlight_in_emergency(void);
 /* The console through which printk reaches the log. */
 struct fanlight_console *fanlight_console_new(void *data, short index);
 int fanlight_console_register(struct fanlight_console *fc);
-/* Begins with the oldest message that printk has. */
+/* Starts with the oldest message that printk has. */
 void fanlight_console_start(struct fanlight_console *fc);
-/* Calls fanlight_console_passed(), unless a task is printing by the console. May sleep. */
+/* Calls fanlight_console_passed(), unless a task is printing through the console. May sleep. */
 void fanlight_console_look(struct fanlight_console *fc);
-/* Wakes the console's thread if there is something for it. Any context but NMI. */
+/* Wakes the console's thread if there are messages for it. Any context but NMI. */
 void fanlight_console_nudge(struct fanlight_console *fc);
 void fanlight_console_free(struct fanlight_console *fc);
 /*
- * Implemented in Rust (sys/console.rs). A message in the extended form, from the console's thread
- * or from an emergency in any context; and how far the console is, modulo 2^32, after each message
- * or now and then.
+ * Implemented in Rust (sys/console.rs). The first two get a message in the extended form: from the
+ * console's thread, and from an emergency in any context. The third gets the number of the next
+ * message of the console, modulo 2^32; `each`: after each message.
  */
 void fanlight_console_line(const void *data, const char *text, unsigned int len);
 void fanlight_console_line_atomic(const void *data, const char *text, unsigned int len);
@@ -288,25 +293,25 @@ void fanlight_console_passed(const void *data, u32 next, bool each);
 
 /*
  * The message *seq, or the oldest one after it; sets *seq to its number. Returns its length, or
- * -ENOENT. Messages before the last `dmesg -C` are not found. Without a buffer, the length is that
- * of all of it, and otherwise of what fits.
+ * -ENOENT. Messages before the last `dmesg -C` are not found. The length is that of the whole
+ * message if there is no buffer, and otherwise of what fits.
  */
 ssize_t fanlight_kmsg_dump(u64 *seq, char *buffer, size_t size);
-/* Messages of this level and less urgent ones are not given to consoles. */
+/* Messages of this level and less urgent ones are suppressed on consoles. */
 int fanlight_console_loglevel(void);
-/* The numbers of the first message after the last `dmesg -C`, and of the one that comes next. */
+/* The numbers of the first message after the last `dmesg -C`, and of the next message. */
 void fanlight_kmsg_range(u64 *cleared, u64 *next);
 
-/* Calls fanlight_dumping() in a panic, after an oops, and when the machine goes down. */
+/* Calls fanlight_dumping() in a panic, after an oops, and at a shutdown or reboot. */
 struct fanlight_dumper *fanlight_dumper_new(const void *data);
 void fanlight_dumper_free(struct fanlight_dumper *fd);
 /* Implemented in Rust (sys/console.rs). */
 void fanlight_dumping(const void *data, bool panic, bool shutdown);
 
 /*
- * Calls fanlight_ticked() in hard interrupt context twice a second, and after it
+ * Calls fanlight_ticked() in hard interrupt context twice a second, and then
  * fanlight_console_look() and fanlight_ticking() in task context. `stuck`: the task of an earlier
- * tick did not come to run. To be freed before the console.
+ * tick has not run. Must be freed before the console.
  */
 struct fanlight_tick *fanlight_tick_new(struct fanlight_console *fc, const void *data);
 void fanlight_tick_free(struct fanlight_tick *tick);
@@ -314,12 +319,12 @@ void fanlight_tick_free(struct fanlight_tick *tick);
 void fanlight_ticked(const void *data, bool stuck);
 void fanlight_ticking(const void *data);
 
-/* Where fanlight_log() of fanlight_log.h goes: to the log that was added first of those there. */
+/* Logs for fanlight_log() of fanlight_log.h, which uses the first one that was added. */
 typedef int fanlight_record_fn(const void *log, unsigned int level, const char *text, size_t len);
 struct fanlight_target *fanlight_target_add(fanlight_record_fn *record, const void *log);
 void fanlight_target_remove(struct fanlight_target *target);
 
-/* Calls fanlight_clock_set() after the wall clock was set, and once at first. */
+/* Calls fanlight_clock_set() once at first, and after each change of the wall clock. */
 struct fanlight_clock *fanlight_clock_new(const void *data);
 void fanlight_clock_free(struct fanlight_clock *clock);
 /* Implemented in Rust (sys/console.rs). In hard interrupt context. */
@@ -328,10 +333,10 @@ void fanlight_clock_set(const void *data);
 struct fanlight_sample {
 	/* local_clock(), which stamps records */
 	u64 ns;
-	/* between which nanoseconds from it to the wall clock are */
+	/* lower and upper bound of nanoseconds from ns to the wall clock */
 	s64 low;
 	s64 high;
-	/* nanoseconds from it to CLOCK_BOOTTIME, as exact as that */
+	/* nanoseconds from ns to CLOCK_BOOTTIME, with the same uncertainty */
 	s64 to_boot_time;
 };
 

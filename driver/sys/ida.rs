@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Small numbers, each given once at a time.
+//! Allocates the numbers of instances.
 //!
 //! C header: [`include/linux/idr.h`](srctree/include/linux/idr.h)
 
@@ -10,11 +10,11 @@ use kernel::{
     prelude::*, //
 };
 
-/// An instance's number, free again when this is dropped.
+/// The number of an instance. Dropping it frees the number.
 pub(crate) struct InstanceId(u32);
 
 impl InstanceId {
-    /// The lowest free number in `min..=max`; `ENOSPC` when all are taken.
+    /// Allocates the lowest free number in `min..=max`; `ENOSPC`: all are in use.
     pub(crate) fn new(min: u32, max: u32) -> Result<Self> {
         // SAFETY: `fanlight_instances` is a static IDA of `helpers.c`, which does its own locking.
         let id = unsafe {

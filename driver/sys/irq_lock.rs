@@ -3,8 +3,8 @@
 //! A spinlock that may be taken in any context but NMI: `raw_spin_lock_irqsave`.
 //!
 //! C header: [`include/linux/spinlock.h`](srctree/include/linux/spinlock.h). The kernel crate's
-//! `SpinLock` has no form that masks interrupts before 7.3, and is not raw, as a lock taken below
-//! printk has to be.
+//! `SpinLock` cannot disable interrupts before 7.3. Nor is it raw, which a lock that printk's
+//! callees take must be.
 
 use super::ffi;
 use core::marker::PhantomData;
@@ -17,7 +17,7 @@ use kernel::{
     }, //
 };
 
-/// The lock alone: what it serialises is said where it is used.
+/// A raw spinlock without data. Its users document what it protects.
 #[pin_data]
 pub(crate) struct IrqLock {
     #[pin]
@@ -38,15 +38,15 @@ impl IrqLock {
         })
     }
 
-    /// Masks interrupts on this processor and waits for the lock.
+    /// Disables interrupts on this processor and waits for the lock.
     pub(crate) fn lock(&self) -> IrqGuard<'_> {
         // SAFETY: `raw` was initialised in `new`.
         let flags = unsafe { ffi::fanlight_irq_lock(self.raw.get()) };
         IrqGuard::new(self, flags)
     }
 
-    /// The same without waiting: `None` when somebody has it, perhaps the context that this one
-    /// interrupted.
+    /// Like [`IrqLock::lock`], but does not wait: `None` if the lock is held, perhaps by the
+    /// context that this one interrupted.
     pub(crate) fn try_lock(&self) -> Option<IrqGuard<'_>> {
         let mut flags = 0;
         // SAFETY: `raw` was initialised in `new`.
@@ -55,7 +55,7 @@ impl IrqLock {
     }
 }
 
-/// The lock is held as long as this lives.
+/// Holds the lock until it is dropped.
 pub(crate) struct IrqGuard<'a> {
     lock: &'a IrqLock,
     flags: usize,

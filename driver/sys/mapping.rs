@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A window's memory, the user mappings of it, and taking them back.
+//! The memory of a window, its user mappings, and their revocation.
 //!
 //! C headers: [`include/linux/mm.h`](srctree/include/linux/mm.h),
 //! [`Documentation/filesystems/mmap_prepare.rst`](srctree/Documentation/filesystems/mmap_prepare.rst)
@@ -9,35 +9,36 @@
 //!
 //! After [`Mapping::stop`] returns, no page of the window is mapped anywhere and none will be:
 //!
-//! - Everything that could map a page looks at `live` first, which `stop` has cleared.
-//! - A fault inserts its pages while it holds `faults` for reading, and looks at `live` under it.
-//!   `stop` waits until no fault that saw `live` holds it.
+//! - Everything that could map a page first checks `live`, which `stop` has cleared.
+//! - A fault inserts its pages while it holds `faults` for reading, and checks `live` under it.
+//!   `stop` waits until no fault that has seen `live` set holds it.
 //! - An mmap of a carve-out is in flight from `mmap_prepare` to `mapped`; in between the core
-//!   inserts pages. `mmap_prepare` therefore notes the address space (`pending`), and `stop` waits
-//!   for the lock that such an mmap holds until `mapped` has returned. An mmap that comes out of it
-//!   late is refused by `mapped`, and the core unmaps it.
-//! - Then all pages are taken out, through the address space that all files share.
+//!   inserts pages. `mmap_prepare` therefore adds the address space to `pending`, and `stop` waits
+//!   for the lock that such an mmap holds until `mapped` has returned. `mapped` refuses an mmap
+//!   that completes after `live` was cleared, and the core unmaps it.
+//! - Then all pages are unmapped, through the address space that all files share.
 //! - read() and write() access the memory in an RCU read-side critical section, and
-//!   [`Mapping::revoke`] waits for a grace period if an access may be under way. They take no lock:
-//!   an access that ends in an oops leaves no lock held, and RCU does not wait for a task that has
-//!   exited. The kernel's temporary mapping of a part ([`Piece`]) is made before that section and
-//!   removed after it, and so may outlive the window for a moment.
+//!   [`Mapping::revoke`] waits for a grace period if an access may be under way. They take no lock,
+//!   so that an access that ends in an oops does not leave a lock held; RCU does not wait for a
+//!   task that has exited. The kernel's temporary mapping of a part ([`Piece`]) is made before that
+//!   section and removed after it, and so may outlive the window for a moment.
 //!
 //! # State in mmap_prepare
 //!
 //! `Documentation/filesystems/mmap_prepare.rst` asks for an `mmap_prepare` that keeps no state,
 //! since the core reports neither success nor failure if it runs out of memory before the mapping
-//! exists. The note in `pending` is such a state. Two ways would do without it, and neither serves:
+//! exists. The entry in `pending` is such a state. Two alternatives need no state, but neither is
+//! good enough:
 //!
 //! - Faults could fill mappings of page frames as they fill those of scattered pages. Then the
-//!   first access to a register takes a fault, and neither `MAP_POPULATE` nor mlock() prevents that
-//!   for page frames. UIO, fbdev and /dev/mem have no such latency.
+//!   first access to a register would take a fault, which neither `MAP_POPULATE` nor mlock()
+//!   prevents for page frames. UIO, fbdev and /dev/mem have no such latency.
 //! - `hide_from_rmap_until_complete` makes [`AddressSpace::unmap`] wait for an mmap whose mapping
-//!   exists. One that has passed `mmap_prepare` and whose mapping does not exist yet would still
-//!   let other threads touch the pages until `mapped` refuses it.
+//!   exists. But if an mmap has passed `mmap_prepare` and its mapping does not exist yet, other
+//!   threads could access the pages until `mapped` refuses it.
 //!
-//! A note that is left over holds the `mm_struct` and no page of its owner. It is dropped when the
-//! next mmap is noted, when its owner closes a descriptor of the window or exits
+//! A stale entry holds the `mm_struct` but no page of its owner. It is removed when the next mmap
+//! adds an entry, when its owner closes a descriptor of the window or exits
 //! ([`Mapping::forget_failed`]), and by revocation.
 
 mod piece;
@@ -86,17 +87,17 @@ use kernel::{
     }, //
 };
 
-/// What has happened to a mapping since it was made.
+/// Counters of a window's mappings.
 pub(crate) struct Counters {
-    /// Mappings that exist now.
+    /// Current mappings.
     pub(crate) maps: Atomic<i32>,
-    /// Mappings ever made by mmap, forks and splits not counted.
+    /// Mappings ever created by mmap, without those of forks and splits.
     pub(crate) mapped: Atomic<i32>,
     /// Calls of the fault handler.
     pub(crate) faults: Atomic<i32>,
     /// Pages that the fault handler inserted.
     pub(crate) inserted: Atomic<i32>,
-    /// Times that all mappings were taken back.
+    /// Revocations.
     pub(crate) revocations: Atomic<i32>,
 }
 
@@ -118,20 +119,20 @@ pub(crate) struct Mapping {
     space: Arc<AddressSpace>,
     cache: Cache,
     size: usize,
-    /// Physical address of the first byte, where there is one.
+    /// Physical address of the first byte, if the memory is contiguous.
     phys: Option<u64>,
     page_offset: usize,
     /// How many pages can be mapped.
     pages: usize,
     accessible: bool,
-    /// The kernel has a mapping of the memory at all times.
+    /// Whether the kernel has a permanent mapping of the memory.
     mapped: bool,
     by_pages: bool,
     /// Cleared when revocation begins.
     live: AtomicFlag,
-    /// Set when the first mmap is let through. A count could come round to 0.
+    /// Set when the first mmap is accepted. A counter could wrap to 0.
     used: AtomicFlag,
-    /// Tasks that are in [`Mapping::access`]. One that had an oops there is counted for ever.
+    /// Tasks that are in [`Mapping::access`]. A task that had an oops there stays counted forever.
     accesses: Atomic<i32>,
     /// Revoked only after `live` was cleared, and after `pending` and `faults` were taken and
     /// released since.
@@ -144,37 +145,37 @@ pub(crate) struct Mapping {
     /// an access to the memory.
     #[pin]
     pending: Mutex<KVec<ARef<Mm>>>,
-    /// What an RCU grace period has to follow before `backing` is revoked, once `live` is cleared
-    /// and all pages are unmapped. `None`: no access was under way.
+    /// The RCU state after which a grace period must pass before `backing` is revoked, once `live`
+    /// is cleared and all pages are unmapped. `None`: no access was under way.
     #[pin]
     stopped: Mutex<Option<Stopped>>,
-    /// Wakes those who poll when `live` is cleared.
+    /// Wakes pollers when `live` is cleared.
     #[pin]
     gone: WaitQueue,
     /// Statistics.
     pub(crate) counters: Counters,
 }
 
-/// How a mapping was stopped.
+/// The result of [`Mapping::stop`].
 #[derive(Clone, Copy)]
 struct Stopped {
     /// The state of RCU when `live` had been cleared, if an access may have been under way then.
     grace: Option<usize>,
 }
 
-/// What a mapping may be used for, beyond what the descriptor's mode allows.
+/// The accesses that a mapping allows, in addition to the limits of the descriptor's mode.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protection {
-    /// Whatever was asked for.
+    /// Every access that was requested.
     Any,
-    /// No stores to the memory. A private mapping may have copies of its pages.
+    /// No stores to the memory. A private mapping may be written to: its pages are copied.
     NoWrite,
-    /// Never writable or executable, nor made so later, nor copied.
+    /// Never writable or executable, not even after mprotect(), and without copies of pages.
     ReadOnly,
 }
 
 impl Mapping {
-    /// The mappings of `backing`, which will belong to `space`.
+    /// Creates a `Mapping` of `backing`; its user mappings will belong to `space`.
     pub(crate) fn new(
         space: Arc<AddressSpace>,
         backing: Backing,
@@ -219,17 +220,17 @@ impl Mapping {
         self.cache
     }
 
-    /// Physical address of the first byte, where there is one.
+    /// Physical address of the first byte, if the memory is contiguous.
     pub(crate) fn phys(&self) -> Option<u64> {
         self.phys
     }
 
-    /// Where the first byte is in a mapping, which begins with a page.
+    /// Offset of the first byte in a mapping, which begins at a page boundary.
     pub(crate) fn page_offset(&self) -> usize {
         self.page_offset
     }
 
-    /// Whether it can be mapped. Not so what is not whole pages, unless the tree allows it.
+    /// Whether the window can be mapped: not if it is not whole pages, unless the tree allows it.
     pub(crate) fn is_mappable(&self) -> bool {
         self.pages != 0
     }
@@ -244,7 +245,7 @@ impl Mapping {
         !self.accessible
     }
 
-    /// Whether user space maps it as pages, which get_user_pages() reaches.
+    /// Whether user space maps it as pages, which get_user_pages() supports.
     pub(crate) fn is_by_pages(&self) -> bool {
         self.by_pages
     }
@@ -254,22 +255,22 @@ impl Mapping {
         self.live.load(Acquire)
     }
 
-    /// Wakes those who poll, when the memory goes.
+    /// The wait queue that revocation wakes.
     pub(super) fn gone(&self) -> &WaitQueue {
         &self.gone
     }
 
-    /// Address spaces that are noted as having an mmap under way.
+    /// How many address spaces are in `pending`.
     pub(crate) fn pending(&self) -> usize {
         self.pending.lock().len()
     }
 
-    /// Answers an mmap. `addresses`: the opener may see physical addresses.
+    /// Handles an mmap. `addresses`: the opener may see physical addresses.
     ///
-    /// `EINVAL`: beyond the end, or copies of pages that cannot be copied; `EPERM`: more than
-    /// `protection` allows, code in memory that is not cached RAM, or copies that would show a
-    /// physical address to an opener who may not see it; `EOPNOTSUPP`: the window is not whole
-    /// pages; `ENODEV`: revoked.
+    /// `EINVAL`: beyond the end, or a private mapping of pages that cannot be copied; `EPERM`: more
+    /// than `protection` allows, PROT_EXEC in memory that is not cached RAM, or a private mapping
+    /// that would show a physical address to an opener that may not see it; `EOPNOTSUPP`: the
+    /// window is not whole pages; `ENODEV`: revoked.
     fn map(&self, request: &MapRequest<'_>, protection: Protection, addresses: bool) -> Result {
         let desc = request.desc;
         // SAFETY: `desc` is valid while `request` lives, here and below.
@@ -289,7 +290,7 @@ impl Mapping {
         if !self.is_live() {
             return Err(ENODEV);
         }
-        // Under `pending`, which `stop` takes before it looks.
+        // Under `pending`, which `stop` takes before it reads this.
         self.used.store(true, Relaxed);
         // SAFETY: `backing` is revoked only after `live` was cleared and `pending` was released
         // since. It was not cleared under `pending`, which is held as long as `backing` is used.
@@ -298,7 +299,7 @@ impl Mapping {
         // keeps its file open, which keeps `self` by the invariant of `MapRequest`.
         unsafe { (*desc).private_data = ptr::from_ref(self).cast_mut().cast() };
         let vm_ops = match backing {
-            // Prefaulted pages that madvise gave back come again by a fault.
+            // Prefaulted pages that madvise() has unmapped are inserted again by a fault.
             _ if backing.pages().is_some() => &FAULT_VM_OPS.0,
             _ => &VM_OPS.0,
         };
@@ -324,8 +325,8 @@ impl Mapping {
                 },
             }
             if copies {
-                // The action has taken its copy. From now on this is the type of the copied pages:
-                // they are the kernel's, which maps them cached.
+                // The action has its copy of the type. From here on, the type applies to copied
+                // pages, which are the kernel's own and cached.
                 ffi::fanlight_desc_reset_prot(desc);
             }
         }
@@ -340,8 +341,8 @@ impl Mapping {
         Ok(())
     }
 
-    /// Refuses stores that are not allowed, now and by a later mprotect(). Returns whether pages
-    /// are copied when they are written to.
+    /// Refuses stores that are not allowed, now and after a later mprotect(). Returns whether pages
+    /// are copied on write.
     fn limit_write(
         &self,
         request: &MapRequest<'_>,
@@ -356,7 +357,7 @@ impl Mapping {
                 ffi::fanlight_desc_is_writable(desc),
             )
         };
-        // The core keeps the page frame's number as the offset of a mapping whose pages may be
+        // The core stores the page frame number as the offset of a mapping whose pages may be
         // copied, and /proc/PID/maps shows it.
         let may_copy = addresses || self.by_pages;
         let may_write = match protection {
@@ -370,7 +371,7 @@ impl Mapping {
         }
         // SAFETY: no preconditions.
         let keeps_type = unsafe { ffi::fanlight_mprotect_keeps_type() };
-        // The kernel does not read registers, which a copy of them would need.
+        // A copy on write reads the page, but the kernel must not read registers.
         let may_copy = self.accessible && (self.cache == Cache::Cached || keeps_type);
         if write && !shared && !may_copy {
             return Err(EINVAL);
@@ -383,16 +384,16 @@ impl Mapping {
         Ok(!shared)
     }
 
-    /// Refuses code in anything but cached RAM: an instruction fetch may be speculative, and reads
-    /// ahead. Registers must not be read by that, and other memory is not coherent with it.
+    /// Refuses PROT_EXEC in anything but cached RAM. Instruction fetches are speculative and read
+    /// ahead: they must not read registers, and are not coherent with memory that is not cached.
     fn limit_exec(&self, request: &MapRequest<'_>, protection: Protection) -> Result {
         let desc = request.desc;
         let cached_ram = self.cache == Cache::Cached && self.accessible;
         if cached_ram && protection != Protection::ReadOnly {
             return Ok(());
         }
-        // SAFETY: `desc` is valid while `request` lives. The core has added the right to execute
-        // where reading implies it: such a process asked for no more than to read.
+        // SAFETY: `desc` is valid while `request` lives. The core has added PROT_EXEC if reading
+        // implies it: such a process requested PROT_READ only.
         unsafe {
             if ffi::fanlight_desc_is_executable(desc) && !ffi::fanlight_read_implies_exec() {
                 return Err(EPERM);
@@ -402,26 +403,26 @@ impl Mapping {
         Ok(())
     }
 
-    /// The core has made the mapping: the last chance to refuse it.
+    /// The core has created the mapping: the last chance to refuse it.
     pub(super) fn mapped(&self) -> Result {
         let mut pending = self.pending.lock();
         if !self.is_live() {
             return Err(ENODEV);
         }
-        // The lock of the address space is held: this was the only mmap in it.
+        // The mmap lock is held, so this is the only mmap in this address space.
         forget_current(&mut pending);
         self.counters.maps.fetch_add(1, Relaxed);
         self.counters.mapped.fetch_add(1, Relaxed);
         Ok(())
     }
 
-    /// The core could not complete a mapping, and takes away what it had made.
+    /// The core could not complete a mapping, and removes it.
     pub(super) fn abandoned(&self) {
         forget_current(&mut self.pending.lock());
     }
 
-    /// Drops the notes that an mmap which failed early has left: on address spaces that have ended,
-    /// and on the current task's.
+    /// Removes the entries that an early failure of mmap has left in `pending`: those of address
+    /// spaces without tasks, and that of the current task.
     pub(super) fn forget_failed(&self) {
         let mut pending = self.pending.lock();
         pending.retain(|mm| !is_dead(mm));
@@ -431,14 +432,14 @@ impl Mapping {
         };
         if pending.iter().any(|mm| ptr::eq(&**mm, &**current)) {
             drop(pending);
-            // Nothing of this address space is between `mmap_prepare` and `mapped` while this is
-            // held, which an mmap holds for writing.
+            // An mmap holds this lock for writing. While it is held here, no mmap in this address
+            // space is between `mmap_prepare` and `mapped`.
             let _lock = current.mmap_read_lock();
             forget_current(&mut self.pending.lock());
         }
     }
 
-    /// Inserts the pages around the one that was touched.
+    /// Inserts the pages around the faulting one.
     fn fault(&self, fault: &Fault<'_>) -> bindings::vm_fault_t {
         let Fault {
             vma,
@@ -459,8 +460,8 @@ impl Mapping {
         if touched >= pages.len() {
             return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
         }
-        // Everything of the mapping that lies in the same page table's worth of the window: one
-        // fault fills it.
+        // One fault inserts all pages of the mapping in the same aligned block of `BATCH` pages of
+        // the window.
         let first_of_vma = touched - (address - vma.start()) / PAGE_SIZE;
         let first = (touched & !(BATCH - 1)).max(first_of_vma);
         let end = ((touched | (BATCH - 1)) + 1)
@@ -488,8 +489,8 @@ impl Mapping {
         };
         let mut ret = insert(first);
         if ret == EBUSY.to_errno() && first != touched {
-            // Some were there already (a part was given back by madvise): at least the one that was
-            // asked for.
+            // Some pages are already mapped, since madvise() has unmapped only a part: insert at
+            // least the faulting one.
             ret = insert(touched);
         }
         match to_result(ret) {
@@ -500,8 +501,8 @@ impl Mapping {
         }
     }
 
-    /// Takes the memory away from all users; see the module's description. It is still there, for
-    /// an access of the kernel that is under way.
+    /// Removes the memory from all users; see the module's documentation. It is not freed yet,
+    /// since a kernel access may be under way.
     pub(crate) fn stop(&self) {
         let mut stopped = self.stopped.lock();
         // Full: orders the store before the load of `accesses` below. Pairs with `access`.
@@ -512,13 +513,13 @@ impl Mapping {
         let pending = core::mem::take(&mut *self.pending.lock());
         for mm in &pending {
             if let Some(mm) = mm.mmget_not_zero() {
-                // An mmap holds this lock for writing until it has gone through `mapped`.
+                // An mmap holds this lock for writing until `mapped` has returned.
                 drop(mm.mmap_read_lock());
             }
         }
         self.faults.wait_for_readers();
-        // The address space has the mappings of the other windows as well: those stay where nothing
-        // of this one was ever mapped.
+        // The address space also has the mappings of the other windows. They are left alone if this
+        // window was never mapped.
         if self.used.load(Relaxed) {
             self.space.unmap();
         }
@@ -530,8 +531,8 @@ impl Mapping {
         self.counters.revocations.fetch_add(1, Relaxed);
     }
 
-    /// Takes the memory away from all users, and frees it or leaves it to its other owners. Where
-    /// several mappings are stopped first, all of them wait for one grace period.
+    /// Removes the memory from all users, and drops the reference to it. If several mappings are
+    /// stopped before the first of these calls, one grace period is enough for all.
     pub(crate) fn revoke(&self) {
         self.stop();
         let mut stopped = self.stopped.lock();
@@ -549,13 +550,13 @@ impl Mapping {
         }
     }
 
-    /// Calls `f`, which must not sleep, with the memory. `ENODEV`: revoked.
+    /// Calls `f` with the memory. `f` must not sleep. `ENODEV`: revoked.
     fn access(&self, f: impl FnOnce(&Backing) -> Result<usize>) -> Result<usize> {
-        // Full: orders it before the load of `live`. Pairs with `stop`, which either finds the
-        // count or has cleared `live` before.
+        // Full: orders the addition before the load of `live`. Pairs with `stop`, which either sees
+        // the count or has cleared `live` before.
         self.accesses.fetch_add(1, Full);
-        // Before the look at `live`: whoever finds it set is then waited for by the grace period,
-        // which begins after it was cleared.
+        // Before the load of `live`: if it is set, the grace period waits for this section, since
+        // it begins after `live` was cleared.
         let guard = rcu::read_lock();
         let backing = if self.is_live() {
             self.backing.try_access_with_guard(&guard)
@@ -570,16 +571,16 @@ impl Mapping {
     }
 }
 
-/// Pages that one fault inserts at most: as many as one ARM page table of Linux holds.
+/// The maximum number of pages that one fault inserts: the entries of one ARM page table in Linux.
 const BATCH: usize = 512;
 
-/// Whether an address space has no task any more, and gets none.
+/// Whether an address space has no tasks and will never have one.
 fn is_dead(mm: &Mm) -> bool {
     // SAFETY: a reference to an address space is valid.
     unsafe { ffi::fanlight_mm_is_dead(mm.as_raw()) }
 }
 
-/// Drops the note on the current task's address space.
+/// Removes the entry of the current task's address space.
 fn forget_current(pending: &mut KVec<ARef<Mm>>) {
     if let Some(mm) = kernel::current!().mm() {
         pending.retain(|p| !ptr::eq(&**p, &**mm));

@@ -2,9 +2,9 @@
 
 //! Safe types over the kernel interfaces that the kernel crate does not cover.
 //!
-//! All of the driver's `unsafe` is below this module. Each file is one interface: what it takes
-//! from C is declared in [`ffi`] or comes from `kernel::bindings`; what it gives to the rest of the
-//! driver needs no `unsafe` to use.
+//! All `unsafe` code of the driver is in this module. Each file wraps one interface. The C
+//! functions are declared in [`ffi`] or in `kernel::bindings`; the rest of the driver uses the
+//! wrappers without `unsafe`.
 
 pub(crate) mod abi;
 pub(crate) mod address_space;
@@ -51,11 +51,12 @@ pub(crate) fn not_supported() -> Error {
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Cache {
-    /// Normal, non-cacheable: writes may be merged.
+    /// Normal memory, non-cacheable: writes may be merged.
     WriteCombine = uapi::CACHE_WRITECOMBINE,
-    /// Device: every access happens once, as written, and must be aligned. Never executable.
+    /// Device memory: every access is made exactly once, at its width, and must be aligned. Never
+    /// executable.
     Noncached = uapi::CACHE_NONCACHED,
-    /// Normal, write-back.
+    /// Normal memory, write-back.
     Cached = uapi::CACHE_CACHED,
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What the device tree says beyond scalar properties: references to regions, addresses, aliases.
+//! The device tree beyond scalar properties: references to regions, addresses, aliases.
 //!
 //! C headers: [`include/linux/of.h`](srctree/include/linux/of.h),
 //! [`include/linux/of_address.h`](srctree/include/linux/of_address.h)
@@ -29,13 +29,12 @@ use kernel::{
 pub(crate) struct Range {
     pub(crate) start: u64,
     pub(crate) size: u64,
-    /// The range is a node's own `reg`: it may be a device's registers, which the kernel must not
-    /// access on its own.
+    /// The range is a node's own `reg`: it may be registers, which the kernel must not access.
     pub(crate) registers: bool,
 }
 
 impl Range {
-    /// Runs `fill`, which on success has written a resource.
+    /// Runs `fill`, which writes a resource if it succeeds.
     fn from_resource(fill: impl FnOnce(*mut bindings::resource) -> i32) -> Result<Self> {
         let mut res = MaybeUninit::<bindings::resource>::zeroed();
         to_result(fill(res.as_mut_ptr()))?;
@@ -51,8 +50,8 @@ impl Range {
 
     /// The range of entry `index` of `memory-region` of `node`.
     ///
-    /// `ENOENT`: there is no such entry, or it points to no node; `EXDEV`: to no child of
-    /// `/reserved-memory`; `ENODEV`: to one that is disabled; another error: to one without a
+    /// `ENOENT`: there is no such entry, or it does not point to a node; `EXDEV`: the node is not a
+    /// child of `/reserved-memory`; `ENODEV`: the node is disabled; another error: the node has no
     /// range.
     pub(crate) fn reserved(node: &FwNode, index: u32) -> Result<Self> {
         // SAFETY: `node` is valid, and the resource may be written.
@@ -69,8 +68,8 @@ impl Range {
         Self::from_resource(|res| unsafe { ffi::fanlight_of_sram(as_raw(node), res) })
     }
 
-    /// The node's own `reg`, translated to a physical range. `E2BIG`: it is not one range; another
-    /// error: it cannot be translated.
+    /// The node's own `reg`, translated to a physical range. `E2BIG`: `reg` is not exactly one
+    /// range; another error: it cannot be translated.
     pub(crate) fn by_reg(node: &FwNode) -> Result<Self> {
         // SAFETY: `node` is valid, and the resource may be written.
         let range = Self::from_resource(|res| unsafe { ffi::fanlight_of_reg(as_raw(node), res) })?;
@@ -89,14 +88,14 @@ pub(crate) fn link_sram(dev: &Device<Core<'_>>, node: &FwNode) -> Result {
     to_result(unsafe { ffi::fanlight_of_sram_link(as_raw(node), device_as_raw(dev)) })
 }
 
-/// Whether the SRAM that the property `sram` of `node` points into is mapped as Device memory by
-/// its own driver, instead of write-combined.
+/// Whether the driver of the SRAM that the property `sram` of `node` refers to maps it as Device
+/// memory, instead of write-combined.
 pub(crate) fn sram_is_device(node: &FwNode) -> bool {
     // SAFETY: `node` is valid.
     unsafe { ffi::fanlight_of_sram_is_device(as_raw(node)) }
 }
 
-/// A pool of a device's own, from which the DMA API allocates its pages as long as this lives.
+/// The pool of a device. While this exists, the DMA API allocates the device's pages from it.
 ///
 /// # Invariants
 ///
@@ -105,7 +104,7 @@ pub(crate) struct Pool(ARef<Device>);
 
 impl Pool {
     /// The first `shared-dma-pool` with `reusable` in `memory-region` of the device's node, if
-    /// there is one. What was allocated from it must be freed first.
+    /// there is one. Memory from the pool must be freed before this is dropped.
     pub(crate) fn of(dev: &Device<Core<'_>>) -> Result<Option<Self>> {
         // SAFETY: `dev` is valid, and is being probed: nothing was allocated for it.
         let ret = unsafe { ffi::fanlight_of_pool(device_as_raw(dev)) };
@@ -125,19 +124,20 @@ impl Drop for Pool {
     }
 }
 
-/// A property as the tree has it.
+/// A property of the tree.
 pub(crate) struct Property<'a> {
     pub(crate) name: &'a CStr,
     pub(crate) value: &'a [u8],
 }
 
 impl Property<'_> {
-    /// Its strings. A last one that does not end is not among them: see [`Property::is_strings`].
+    /// The number of its strings. A last one without a NUL does not count: see
+    /// [`Property::is_strings`].
     pub(crate) fn strings(&self) -> usize {
         self.value.iter().filter(|byte| **byte == 0).count()
     }
 
-    /// Whether it is one string or more, and not numbers.
+    /// Whether the value is one string or more, and not numbers.
     pub(crate) fn is_strings(&self) -> bool {
         let printable = |byte: &u8| *byte == 0 || byte.is_ascii_graphic() || *byte == b' ';
         self.value.last() == Some(&0)
@@ -174,20 +174,20 @@ pub(crate) fn property<'a>(node: &'a FwNode, name: &CStr) -> Option<Property<'a>
     properties(node).find(|property| property.name == name)
 }
 
-/// Whether the probe of `dev` need not wait for other drivers any more: the time that the kernel
-/// gives them is over.
+/// Whether the probe of `dev` should stop waiting for other drivers, since the kernel's deferral
+/// timeout has expired.
 pub(crate) fn deferral_is_over(dev: &Device) -> bool {
     // SAFETY: `dev` is valid.
     unsafe { ffi::fanlight_deferral_is_over(device_as_raw(dev)) }
 }
 
-/// Notes why the probe of `dev` is deferred, for `devices_deferred` in debugfs.
+/// Stores why the probe of `dev` is deferred, for `devices_deferred` in debugfs.
 pub(crate) fn defer_reason(dev: &Device, reason: &CStr) {
     // SAFETY: `dev` is valid, and `reason` is a C string, which is copied.
     unsafe { ffi::fanlight_defer_reason(device_as_raw(dev), reason.as_char_ptr()) };
 }
 
-/// Whether a memory node of the tree has all of `range`: only there can RAM be expected to answer.
+/// Whether a memory node of the tree contains all of `range`. Elsewhere there may be no RAM.
 pub(crate) fn is_memory(range: Range) -> bool {
     // SAFETY: no preconditions.
     unsafe { ffi::fanlight_of_is_memory(range.start, range.size) }
@@ -211,7 +211,7 @@ pub(crate) fn alias(node: &FwNode, stem: &CStr) -> Option<u32> {
     u32::try_from(unsafe { ffi::fanlight_of_alias(as_raw(node), stem.as_char_ptr()) }).ok()
 }
 
-/// Whether the tree has the alias `<stem><number>`, whatever node it points to.
+/// Whether the tree has the alias `<stem><number>`, for any node.
 pub(crate) fn has_alias(stem: &CStr, number: u32) -> bool {
     // SAFETY: `stem` is a C string.
     unsafe { ffi::fanlight_of_has_alias(stem.as_char_ptr(), number) }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Kernel memory, which contiguous.rs and vmalloc.rs make safe; see helpers.h.
+ * Kernel memory, used by contiguous.rs and vmalloc.rs; see helpers.h.
  */
 
 #include <linux/cma.h>
@@ -16,7 +16,9 @@
 
 struct page *fanlight_pages_alloc(size_t size)
 {
-	/* A tree that asks for too much gets one line from us, and no victim of the OOM killer. */
+	/*
+	 * If the tree requests too much, the driver prints one line; the OOM killer must not run.
+	 */
 	gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
 	void *addr;
 
@@ -26,7 +28,10 @@ struct page *fanlight_pages_alloc(size_t size)
 			return virt_to_page(addr);
 	}
 #ifdef CONFIG_CONTIG_ALLOC
-	/* Moves what is in the way. Never from CMA, whose pages cannot be pinned for long. */
+	/*
+	 * Migrates other pages out of the way. Never uses CMA, whose pages cannot be pinned for
+	 * long.
+	 */
 	return alloc_contig_pages(size >> PAGE_SHIFT, gfp, first_online_node, NULL);
 #else
 	return NULL;
@@ -37,7 +42,7 @@ void fanlight_pages_free(struct page *page, size_t size)
 {
 	unsigned long i;
 
-	/* Each has its own reference count: one that is pinned is freed when it is unpinned. */
+	/* Each page has its own reference count: a pinned page is freed when it is unpinned. */
 	for (i = 0; i < size >> PAGE_SHIFT; i++) {
 		__free_page(page + i);
 		cond_resched();
@@ -96,7 +101,7 @@ int fanlight_dma_page(struct device *dev, void *addr, dma_addr_t handle, size_t 
 	ret = dma_get_sgtable_attrs(dev, &sgt, addr, handle, size, attrs);
 	if (ret)
 		return ret;
-	/* One entry is one run of pages; behind an IOMMU there may be several. */
+	/* One entry means one run of pages; behind an IOMMU there may be several. */
 	if (sgt.orig_nents != 1 || sgt.sgl->offset || sgt.sgl->length < size)
 		ret = -ENXIO;
 	else
@@ -145,8 +150,8 @@ u64 fanlight_phys_max(void)
 void *fanlight_vmalloc(unsigned long size)
 {
 	/*
-	 * A tree that asks for too much gets one line from us: not a dump of all memory, and no
-	 * victim of the OOM killer.
+	 * If the tree requests too much, the driver prints one line: no dump of all memory, and the
+	 * OOM killer must not run.
 	 */
 	return __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 }

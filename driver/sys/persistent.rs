@@ -34,13 +34,13 @@ use kernel::{
     sync::Mutex, //
 };
 
-/// How many words are copied out of the region before others may run.
+/// How many words are copied from the region before the task yields the processor.
 const STRIDE: usize = 16 << 10;
 
-/// How many blocks [`Region::forget`] forgets at once, with interrupts off.
+/// How many blocks [`Region::forget`] frees at once, with interrupts disabled.
 const FORGET_STEP: usize = 16;
 
-/// What the region held before this driver was bound. Nothing in the region has been changed.
+/// What the region held before this driver was bound. The region itself is unchanged.
 pub(crate) struct Recovered {
     scan: KBox<Scan>,
     copy: KVVec<u32>,
@@ -62,7 +62,7 @@ impl Recovered {
             }
         }
         let mut table = KVVec::from_elem(Block::default(), blocks(carveout.size()), GFP_KERNEL)?;
-        // A signal does not end the search, which takes a bounded time.
+        // A signal does not end the search, whose time is bounded.
         let pause = || {
             let _ = should_stop();
         };
@@ -76,12 +76,12 @@ impl Recovered {
         self.scan.boots()
     }
 
-    /// What this boot has left, if the driver was bound in it before.
+    /// The records of this boot, if the driver was bound before in this boot.
     pub(crate) fn continued(&self) -> Option<&Continued> {
         self.scan.continued()
     }
 
-    /// Whether there is something of a version that this driver does not know.
+    /// Whether the region has blocks of an unknown version.
     pub(crate) fn other_version(&self) -> bool {
         self.scan.other_version()
     }
@@ -89,7 +89,7 @@ impl Recovered {
     /// Passes the records of earlier boot `boot` to `sink`, in order, and its clock entries to
     /// `clock`, in any order.
     ///
-    /// Not inlined: what merges the shares is large, and a probe has little of the stack left.
+    /// Not inlined: merging the shares takes much stack, of which the probe has little left.
     #[inline(never)]
     pub(crate) fn records(
         &self,
@@ -103,7 +103,7 @@ impl Recovered {
         Ok(())
     }
 
-    /// Adds the clock entries of this boot to `clocks`. Returns their base; 0: there are none.
+    /// Adds the clock entries of this boot to `clocks`. Returns their base; 0 if there are none.
     #[inline(never)]
     pub(crate) fn continue_clocks(&self, clocks: &Clocks) -> Result<i64> {
         let base = self.continued().map_or(0, |continued| continued.boot.clock);
@@ -120,15 +120,15 @@ impl Recovered {
     }
 }
 
-/// What a [`Region`] is doing: nothing yet, keeping records, nothing any more.
+/// The state of a [`Region`]: not started, keeping records, ended.
 const NEW: u32 = 0;
 const STARTED: u32 = 1;
 const ENDED: u32 = 2;
 
-/// The copy of this boot's log in the region, and what is left of earlier boots there.
+/// The copy of this boot's log in the region, and the blocks of earlier boots there.
 ///
-/// All methods but [`Region::detach`] are called under the log's lock, or by the panicking
-/// processor after it took the ring over.
+/// All methods except [`Region::detach`] are called under the log's lock, or by the panicking
+/// processor after it has taken the ring over.
 ///
 /// # Invariants
 ///
@@ -152,8 +152,8 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    /// Takes the region for this boot. Nothing in it changes before [`Region::start`] and the first
-    /// record. `EINVAL`: it is too small.
+    /// Prepares the region for this boot. Its contents do not change before [`Region::start`] and
+    /// the first record. `EINVAL`: it is too small.
     pub(crate) fn new<'a>(
         carveout: MappedCarveout,
         recovered: &'a Recovered,
@@ -184,25 +184,25 @@ impl Region {
         }? Error))
     }
 
-    /// The appender, while the region is ours.
+    /// The appender, while records are kept.
     #[inline]
     fn attached(&self) -> Option<&Appender<'static>> {
         (self.state.load() == STARTED).then_some(&self.appender)
     }
 
-    /// Whether it was not started yet, nor ended.
+    /// Whether the region is neither started nor ended.
     pub(crate) fn is_new(&self) -> bool {
         self.state.load() == NEW
     }
 
-    /// Begins to keep records, if it has not ended already.
+    /// Begins to keep records, unless the region has ended.
     pub(crate) fn start(&self) {
-        // Whether it had ended makes no difference to who calls.
+        // Callers need not know whether the region has ended.
         let _ = self.state.compare_exchange(NEW, STARTED);
     }
 
-    /// Keeps a record, which is in the ring as `words`, if it is urgent enough. `false`: there was
-    /// no block for it.
+    /// Stores the record `words` of the ring if its level is urgent enough. `false`: there is no
+    /// block for it.
     #[inline(always)]
     pub(crate) fn append(&self, level: u8, share: Share, words: &[Word]) -> bool {
         if u32::from(level) > self.level.load() {
@@ -214,7 +214,7 @@ impl Region {
         }
     }
 
-    /// Notes how this boot ends, and waits until that is in memory.
+    /// Records how this boot ends, and waits until that is in memory.
     pub(crate) fn set_ending(&self, ending: Ending) {
         if let Some(appender) = self.attached() {
             appender.set_ending(ending);
@@ -222,16 +222,16 @@ impl Region {
         }
     }
 
-    /// Notes the base of the log's clock entries, or 0, and the newest entry: its time, and its
-    /// offset less the base.
+    /// Stores the base of the log's clock entries, or 0, and the newest entry: its time, and its
+    /// offset minus the base.
     pub(crate) fn set_clock(&self, base: i64, ns: u64, offset: i64) {
         if let Some(appender) = self.attached() {
             appender.set_clock(base, ns, offset);
         }
     }
 
-    /// Forgets some of earlier boot `boot`; returns whether there may be more. `ENODEV`: the region
-    /// was given back.
+    /// Frees some blocks of earlier boot `boot`; returns whether there may be more. `ENODEV`: the
+    /// region was released.
     pub(crate) fn forget(&self, boot: usize) -> Result<bool> {
         let appender = self.attached().ok_or(ENODEV)?;
         let more = appender.forget(boot, FORGET_STEP);
@@ -239,8 +239,9 @@ impl Region {
         Ok(more)
     }
 
-    /// Notes an unbind in order: printk's message and the record that come next, if there were any.
-    /// No access follows. Notes nothing if it was never started.
+    /// Records an orderly unbind with the numbers of printk's next message and of the next record,
+    /// if there were any. Does nothing if the region was never started. The region is not accessed
+    /// afterwards.
     pub(crate) fn finish(&self, next: Option<(u64, u64)>) {
         if let (Some(appender), Some((message, seq))) = (self.attached(), next) {
             appender.unbind(message, seq);
@@ -249,7 +250,7 @@ impl Region {
         self.state.store(ENDED);
     }
 
-    /// Gives the region back. After [`Region::finish`], without a lock.
+    /// Releases the region. Called after [`Region::finish`], without a lock.
     pub(crate) fn detach(&self) {
         if self.state.load() == ENDED {
             drop(self.carveout.lock().take());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A log ring and the memory that it is in.
+//! A log ring and its memory.
 
 use super::vmalloc::VmallocArea;
 use crate::ring::{
@@ -25,8 +25,8 @@ pub(crate) struct RingArea {
 }
 
 impl RingArea {
-    /// An empty ring with that many bytes of records in each of its lanes, whose first record gets
-    /// the number `first_seq`. `EINVAL`: there is no ring of these sizes.
+    /// Creates an empty ring. `lanes`: bytes of records in each lane; `first_seq`: the number of
+    /// the first record. `EINVAL`: a ring cannot have these sizes.
     pub(crate) fn new(lanes: [usize; 2], boot_id: &[u8; 16], first_seq: u64) -> Result<Self> {
         let size = HEADER_SIZE + lanes[0] + lanes[1];
         let area = Arc::new(VmallocArea::new(size)?, GFP_KERNEL)?;

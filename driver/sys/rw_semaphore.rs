@@ -37,14 +37,14 @@ impl RwSemaphore {
         })
     }
 
-    /// Waits until there is no writer. No writer gets it as long as the guard lives.
+    /// Takes the semaphore as a reader, until the guard is dropped.
     pub(super) fn read(&self) -> ReadGuard<'_> {
         // SAFETY: it was initialised in `new`.
         unsafe { bindings::down_read(self.sem.get()) };
         ReadGuard(self, NotThreadSafe)
     }
 
-    /// Waits until all readers that have it now have released it.
+    /// Waits until all current readers have released it.
     pub(super) fn wait_for_readers(&self) {
         // SAFETY: it was initialised in `new`, and is released by the task that took it.
         unsafe {
@@ -54,7 +54,7 @@ impl RwSemaphore {
     }
 }
 
-/// A reader, as long as this lives.
+/// Holds the semaphore as a reader until it is dropped.
 #[must_use]
 pub(super) struct ReadGuard<'a>(&'a RwSemaphore, NotThreadSafe);
 

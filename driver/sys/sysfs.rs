@@ -5,8 +5,8 @@
 //! C headers: [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h),
 //! [`include/linux/device.h`](srctree/include/linux/device.h)
 //!
-//! They are static and belong to the miscdevice, so that they are there before user space hears of
-//! the device.
+//! They are static and belong to the miscdevice, so that they exist before user space is notified
+//! of the device.
 
 use super::{
     chardev::{
@@ -38,7 +38,7 @@ pub(crate) struct Attribute<T> {
     pub(crate) name: &'static CStr,
     /// Writes the value; a newline follows.
     pub(crate) show: fn(&T, &mut dyn fmt::Write) -> fmt::Result,
-    /// Takes what was written, without its newline. An attribute without is read-only.
+    /// Parses the value that was written, without its newline. `None`: the attribute is read-only.
     pub(crate) store: Option<fn(&T, &[u8]) -> Result>,
     /// The mode of its file.
     pub(crate) mode: u16,
@@ -53,7 +53,7 @@ pub(crate) const ATTRIBUTES_MAX: usize = 32;
 struct AttributeAt<T, const I: usize>(PhantomData<T>);
 
 impl<T: Operations, const I: usize> AttributeAt<T, I> {
-    // The last of its fields are there with lock debugging only.
+    // Its last fields exist only with lock debugging.
     #[allow(clippy::needless_update)]
     const RAW: bindings::device_attribute = bindings::device_attribute {
         attr: bindings::attribute {
@@ -77,7 +77,7 @@ impl<T: Operations, const I: usize> AttributeAt<T, I> {
         },
     };
 
-    /// Null where there is no such attribute: the end of the list.
+    /// Null if there is no such attribute, which ends the list.
     const PTR: *const bindings::attribute = if I < T::ATTRIBUTES.len() {
         &Self::RAW.attr
     } else {
@@ -139,7 +139,7 @@ impl<T: Operations, const I: usize> AttributeAt<T, I> {
     }
 }
 
-/// Writes text to a page; what does not fit is an error.
+/// Writes text to a page; returns an error if it does not fit.
 struct PageWriter<'a> {
     page: &'a mut [u8],
     len: usize,

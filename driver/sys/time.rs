@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The clock that printk stamps its records with, who is running, which boot this is, and whether
-//! the kernel is dying.
+//! The clock of printk's time stamps, the current task, the boot id, and whether an oops or a panic
+//! is under way.
 
 use super::ffi;
 use crate::ring::Sample;
@@ -11,7 +11,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// Nanoseconds since boot, as printk has them. Safe in any context.
+/// Nanoseconds since boot by printk's clock. Safe in any context.
 #[inline]
 pub(crate) fn local_clock() -> u64 {
     // SAFETY: no preconditions.
@@ -39,14 +39,14 @@ pub(crate) fn clock_sample() -> Sample {
     }
 }
 
-/// Who writes a record, when, and in which context.
+/// The caller, the time and the context of a record.
 #[derive(Clone, Copy)]
 pub(crate) struct Moment(ffi::Moment);
 
 impl Moment {
-    /// The current one. Safe in any context.
+    /// The current time, caller and context. Safe in any context.
     ///
-    /// One call of a C function, since each record needs all of it.
+    /// One call of a C function, since each record needs all three.
     #[inline]
     pub(crate) fn now() -> Self {
         let mut moment = MaybeUninit::uninit();
@@ -63,14 +63,14 @@ impl Moment {
         self.0.ns
     }
 
-    /// The current task's id, or `0x8000_0000 +` the processor's number outside of task context, as
-    /// printk has it.
+    /// As in printk: the current task's id, or `0x8000_0000 +` the processor's number outside of
+    /// task context.
     #[inline]
     pub(crate) fn caller(&self) -> u32 {
         self.0.caller
     }
 
-    /// Whether the context is one in which locks may not be waited for: an NMI or an emergency.
+    /// Whether the context must not wait for a lock: an NMI or an emergency.
     #[inline]
     pub(crate) fn is_atomic(&self) -> bool {
         self.0.context != 0
@@ -86,7 +86,7 @@ impl Moment {
 /// Bytes of a task's name and its NUL: `TASK_COMM_LEN`.
 const COMM_LEN: usize = 16;
 
-/// The current task's name, with zeros behind it.
+/// The current task's name, padded with zeros.
 pub(crate) fn comm() -> [u8; COMM_LEN] {
     let mut name = [0; COMM_LEN];
     // SAFETY: the buffer is as long as the function expects.
@@ -94,7 +94,7 @@ pub(crate) fn comm() -> [u8; COMM_LEN] {
     name
 }
 
-/// Level of a message that gives none: `default_message_loglevel`.
+/// The level of a message without one: `default_message_loglevel`.
 pub(crate) fn default_level() -> u8 {
     // SAFETY: no preconditions.
     unsafe { ffi::fanlight_default_level() }.clamp(0, 7) as u8

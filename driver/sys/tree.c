@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The device tree, which of.rs makes safe; see helpers.h.
+ * The device tree, used by of.rs; see helpers.h.
  */
 
 #include <linux/cleanup.h>
@@ -15,7 +15,7 @@
 
 #include "helpers.h"
 
-/* A property stays in memory as long as its node, also after an overlay has replaced it. */
+/* A property stays in memory as long as its node, even after an overlay has replaced it. */
 bool fanlight_of_property(struct fwnode_handle *fwnode, unsigned int index, const char **name,
 			  const void **value, size_t *len)
 {
@@ -47,9 +47,8 @@ int fanlight_of_region(struct fwnode_handle *fwnode, unsigned int index, struct 
 	if (!of_device_is_available(target))
 		return -ENODEV;
 	/*
-	 * The kernel's list of regions is looked up by the name of the node without its path, and
-	 * has addresses that are cut off where they are too large for it: only regions that have
-	 * no address of their own are taken from there.
+	 * The kernel looks regions up by the name of the node without its path, and truncates
+	 * addresses that are too large. Its list is therefore used only for regions without "reg".
 	 */
 	if (of_property_present(target, "reg"))
 		return of_address_to_resource(target, 0, res);
@@ -91,7 +90,7 @@ int fanlight_of_sram(struct fwnode_handle *fwnode, struct resource *res)
 		return -EXDEV;
 	if (!of_device_is_available(target) || !of_device_is_available(parent))
 		return -ENODEV;
-	/* A partition with "compatible" has a driver: firmware may share it. */
+	/* A partition with "compatible" has a driver: for example, firmware shares it. */
 	if (of_property_present(target, "pool") || of_property_present(target, "export") ||
 	    of_property_present(target, "protect-exec") ||
 	    of_property_present(target, "compatible"))
@@ -137,7 +136,7 @@ int fanlight_of_reg(struct fwnode_handle *fwnode, struct resource *res)
 	return of_address_to_resource(np, 0, res);
 }
 
-/* The kernel's own list of aliases is made at boot, and knows nothing of overlays. */
+/* The kernel creates its own list of aliases at boot, without those of overlays. */
 int fanlight_of_alias(struct fwnode_handle *fwnode, const char *stem)
 {
 	struct device_node *aliases __free(device_node) = of_find_node_by_path("/aliases");

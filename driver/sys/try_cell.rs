@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A value for whoever comes first, without waiting: usable in any context.
+//! A value with a try-only lock. It never waits, so it can be used in any context, NMI included.
 
 use core::{
     cell::UnsafeCell,
@@ -27,7 +27,7 @@ pub(crate) struct TryCell<T> {
 unsafe impl<T: Send> Sync for TryCell<T> {}
 
 impl<T> TryCell<T> {
-    /// A cell that nobody has.
+    /// An unclaimed cell.
     pub(crate) const fn new(value: T) -> Self {
         Self {
             taken: Atomic::<i32>::new(0),
@@ -35,7 +35,7 @@ impl<T> TryCell<T> {
         }
     }
 
-    /// The value, unless somebody has it: perhaps the context that this one interrupted.
+    /// Claims the value; `None` if it is claimed, perhaps by the context that this one interrupted.
     pub(crate) fn claim(&self) -> Option<Claim<'_, T>> {
         // INVARIANT: only one can change 0 to 1.
         self.taken.cmpxchg(0, 1, Acquire).ok()?;
@@ -43,7 +43,7 @@ impl<T> TryCell<T> {
     }
 }
 
-/// The value is taken as long as this lives.
+/// Exclusive access to the value until it is dropped.
 pub(crate) struct Claim<'a, T>(&'a TryCell<T>);
 
 impl<T> Deref for Claim<'_, T> {

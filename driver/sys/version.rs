@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What 7.2 and 7.3 call by different names.
+//! Items that have different names in 7.2 and 7.3.
 
 use kernel::bindings;
 

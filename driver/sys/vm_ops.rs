@@ -32,7 +32,7 @@ use kernel::{
     sync::atomic::Relaxed, //
 };
 
-/// For mappings whose pages are there from mmap on.
+/// For mappings whose pages are mapped by mmap.
 pub(super) static VM_OPS: AssertSync<bindings::vm_operations_struct> =
     AssertSync(bindings::vm_operations_struct {
         open: Some(vm_open),
@@ -42,7 +42,7 @@ pub(super) static VM_OPS: AssertSync<bindings::vm_operations_struct> =
         ..pin_init::zeroed()
     });
 
-/// For mappings that are filled by faults, at first or again.
+/// For mappings whose pages faults insert, the first time or again.
 pub(super) static FAULT_VM_OPS: AssertSync<bindings::vm_operations_struct> =
     AssertSync(bindings::vm_operations_struct {
         open: Some(vm_open),
@@ -65,9 +65,9 @@ unsafe fn mapping_of<'a>(vma: *mut bindings::vm_area_struct) -> &'a Mapping {
     }
 }
 
-/// A mark in the private data of a mapping that was counted: the core calls `close` also for one
-/// that it could not complete, and for which it never called `mapped`. What is forked or split off
-/// has the mark of where it came from.
+/// A mark in the private data of a mapping that was counted: the core also calls `close` for a
+/// mapping that it could not complete and for which it did not call `mapped`. A fork or split
+/// copies the mark.
 const COUNTED: usize = 1;
 static_assert!(align_of::<Mapping>() > COUNTED);
 
@@ -122,7 +122,7 @@ unsafe extern "C" fn vm_mapped(
             unsafe { *private = (*private).map_addr(|at| at | COUNTED) };
             0
         }
-        // The core unmaps what it made, and that calls `close`.
+        // The core then removes the mapping and calls `close`.
         Err(e) => e.to_errno(),
     }
 }
@@ -139,9 +139,9 @@ unsafe extern "C" fn vm_fault(vmf: *mut bindings::vm_fault) -> bindings::vm_faul
     }
 }
 
-/// For ptrace() and /proc/PID/mem, which cannot reach page frames through the page tables. The core
-/// calls it where `CONFIG_HAVE_IOREMAP_PROT` is set, which 32-bit ARM does not have. The access is
-/// one of the driver, as read() and write() are: registers and revoked windows are refused.
+/// For ptrace() and /proc/PID/mem, which cannot access page frames through the page tables. The
+/// core calls it if `CONFIG_HAVE_IOREMAP_PROT` is set, which 32-bit ARM does not have. As in read()
+/// and write(), the driver makes the access: registers and revoked windows are refused.
 ///
 /// # Safety
 ///
@@ -158,7 +158,7 @@ unsafe extern "C" fn vm_access(
     let (this, area, pgoff) = unsafe { (mapping_of(vma), VmaRef::from_raw(vma), (*vma).vm_pgoff) };
     let access = || -> Result<usize> {
         let flags = area.flags();
-        // Some of its pages may be copies, which are not in the window.
+        // Some pages of the mapping may be copies, which are not in the window.
         let copies = flags & (flags::SHARED | flags::MAYWRITE) == flags::MAYWRITE;
         if copies || (write != 0 && flags & flags::WRITE == 0) {
             return Err(EIO);
@@ -177,13 +177,13 @@ unsafe extern "C" fn vm_access(
             piece.read(offset, buf)
         }
     };
-    // The core takes any error for the end of what can be read.
+    // The core treats any error as the end of the accessible range.
     access().map_or_else(|_| EIO.to_errno(), |done| done as c_int)
 }
 
-/// Maps nothing. It is there because the core retries every fault without the per-VMA lock for
-/// those who have only a fault handler (`vmf_can_call_fault` in mm/memory.c). It runs under RCU,
-/// and may not sleep as [`vm_fault`] does.
+/// Maps nothing. Without this callback, the core would retry every fault without the per-VMA lock
+/// (`vmf_can_call_fault` in mm/memory.c). It runs under RCU and, unlike [`vm_fault`], must not
+/// sleep.
 ///
 /// # Safety
 ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VMA descriptors while mmap_prepare runs, which mapping.rs and vm_ops.rs use; see helpers.h.
+ * VMA descriptors during mmap_prepare, used by mapping.rs and vm_ops.rs; see helpers.h.
  */
 
 #include <linux/mm.h>
@@ -11,7 +11,7 @@
 
 bool fanlight_desc_is_shared(const struct vm_area_desc *desc)
 {
-	/* Not VMA_SHARED_BIT: the core clears that one for descriptors opened read-only. */
+	/* Not VMA_SHARED_BIT, which the core clears for files opened read-only. */
 	return vma_desc_test(desc, VMA_MAYSHARE_BIT);
 }
 
@@ -59,8 +59,9 @@ bool fanlight_mprotect_keeps_type(void)
 void fanlight_desc_set_prot(struct vm_area_desc *desc, int prot)
 {
 	/*
-	 * These are the types of the kernel's own mappings: of ioremap_wc() and dma_alloc_attrs(),
-	 * and of ioremap(). pgprot_noncached() is Strongly-ordered, which ioremap() is not.
+	 * These are the types of the kernel's own mappings by ioremap_wc() and dma_alloc_attrs(),
+	 * and by ioremap(). pgprot_noncached() is not used: it is Strongly-ordered, unlike
+	 * ioremap().
 	 */
 	if (prot == FANLIGHT_CACHE_WRITECOMBINE)
 		desc->page_prot = pgprot_writecombine(desc->page_prot);
@@ -69,9 +70,9 @@ void fanlight_desc_set_prot(struct vm_area_desc *desc, int prot)
 }
 
 /*
- * An entry that is not dirty is read-only for the hardware, so that the first store to each page
- * faults. Nobody asks whether a page frame is dirty. Mappings of pages get the type that the VMA
- * has in the end, which is without this.
+ * The hardware treats an entry that is not dirty as read-only, so the first store to each page
+ * would fault. The dirty state of a page frame is never used. Mappings of pages get the final type
+ * of the VMA, which does not include this bit.
  */
 static void set_dirty(struct vm_area_desc *desc)
 {

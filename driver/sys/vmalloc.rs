@@ -20,7 +20,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// Zeroed pages from `vmalloc`, which user space may come to see.
+/// Zeroed pages from `vmalloc`, which user space may map.
 ///
 /// # Invariants
 ///
@@ -67,7 +67,7 @@ impl VmallocArea {
         self.pages.len() * PAGE_SIZE
     }
 
-    /// The pages, for `vm_insert_pages` and its like, which only read the list.
+    /// The pages, for `vm_insert_pages` and similar functions, which only read the list.
     pub(super) fn pages(&self) -> &[*mut bindings::page] {
         &self.pages
     }
@@ -80,7 +80,7 @@ impl VmallocArea {
         unsafe { self.addr.cast().as_ref() }
     }
 
-    /// The words from byte `offset` on, or nothing when `offset` is outside of the area.
+    /// The words from byte `offset` on; empty if `offset` is outside the area.
     pub(crate) fn words(&self, offset: usize) -> &[Word] {
         let Some(len) = self.size().checked_sub(offset) else {
             return &[];

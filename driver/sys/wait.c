@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Locks, timers and waiting, which irq_lock.rs, rw_semaphore.rs, wait.rs and time.rs make safe; see
+ * Locks, timers and waiting, used by irq_lock.rs, rw_semaphore.rs, wait.rs and time.rs; see
  * helpers.h.
  */
 
@@ -116,6 +116,6 @@ bool fanlight_should_stop(void)
 
 void fanlight_drain(void)
 {
-	/* A reset may follow at once: nothing must be left in a write buffer or an outer cache. */
+	/* A reset may follow at once: drain the write buffers and the outer cache. */
 	wmb();
 }

@@ -25,15 +25,15 @@ use kernel::{
     types::Opaque, //
 };
 
-/// When a waiter is to be woken: as soon as any of these is reached. Sequence numbers and counts of
-/// bytes are modulo 2^32.
+/// When a waiter is woken: as soon as any of these is reached. Sequence numbers and byte counts are
+/// modulo 2^32.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Threshold {
-    /// By the next record, whatever it is.
+    /// By the next record.
     pub(crate) any: bool,
     /// By the record with this sequence number.
     pub(crate) seq: Option<u32>,
-    /// When the log has counted this many bytes.
+    /// When the log's byte count reaches this value.
     pub(crate) bytes: Option<u32>,
     /// When this many nanoseconds have passed.
     pub(crate) timeout_ns: Option<u64>,
@@ -55,13 +55,13 @@ const BYTES: u32 = 1 << 2;
 
 /// A wait queue, and the lowest threshold of its waiters.
 ///
-/// A writer below printk may hold any lock, also one of the scheduler, and can wake nobody itself:
-/// it asks for an interrupt on its own processor (`irq_work`), which wakes all waiters. Each of
-/// them then sets its threshold again.
+/// A writer that runs below printk may hold any lock, even one of the scheduler, so it cannot wake
+/// tasks. It raises an interrupt on its own processor (`irq_work`), which wakes all waiters. Each
+/// of them then sets its threshold again.
 ///
 /// Thresholds are set and checked under the log's lock. A waiter joins the queue, sets its
-/// threshold, and then looks whether it is reached: a record that was appended before is seen by
-/// that look, and one that is appended later finds the threshold.
+/// threshold, and then checks whether it is reached. The check sees a record that was appended
+/// before; a record that is appended later sees the threshold.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Waiters {
     #[pin]
@@ -74,9 +74,9 @@ pub(crate) struct Waiters {
     armed: Word,
     seq: Word,
     bytes: Word,
-    /// 1 after a record has asked for a wake-up, until it comes.
+    /// 1 from a record's request for a wake-up until the wake-up.
     asked: Word,
-    /// When the timer expires, on the clock of `fanlight_now`.
+    /// When the timer expires, by the clock of `fanlight_now`.
     deadline: Atomic<u64>,
 }
 
@@ -102,9 +102,9 @@ impl Waiters {
         })
     }
 
-    /// Reports a record that was published: wakes all waiters soon if it reaches a threshold. `seq`
-    /// is its sequence number, and `bytes` counts the log's bytes. Safe in any context; called
-    /// under the log's lock.
+    /// Called under the log's lock after a record was published. Requests a wake-up of all waiters
+    /// if the record reaches a threshold. `seq` is its sequence number, and `bytes` the log's byte
+    /// count. Safe in any context.
     #[inline]
     pub(crate) fn appended(&self, seq: u32, bytes: impl FnOnce() -> u32) {
         if self.armed.load() != 0 {
@@ -125,12 +125,12 @@ impl Waiters {
         }
     }
 
-    /// Whether the wake-up that a record has asked for did not come yet.
+    /// Whether a requested wake-up is still pending.
     pub(crate) fn is_overdue(&self) -> bool {
         self.asked.load() != 0
     }
 
-    /// Lowers the thresholds to those of a waiter, which is in the queue already. `_lock` is the
+    /// Lowers the thresholds to those of a waiter that is already in the queue. `_lock` is the
     /// log's lock.
     pub(crate) fn arm(&self, threshold: &Threshold, _lock: &IrqGuard<'_>) {
         let mut armed = self.armed.load();
@@ -150,8 +150,8 @@ impl Waiters {
         self.armed.store(armed);
     }
 
-    /// Starts the timer for a waiter, unless it expires earlier already. Not under a lock that a
-    /// timer's callback or a record of a timer could need.
+    /// Starts the timer for a waiter, unless it already expires earlier. Not to be called under a
+    /// lock that a timer's callback or a record of a timer could take.
     pub(crate) fn start_timer(&self, timeout_ns: u64) {
         // SAFETY: no preconditions.
         let at = unsafe { ffi::fanlight_now() }.saturating_add(timeout_ns);
@@ -159,7 +159,7 @@ impl Waiters {
         loop {
             let deadline = self.deadline.load(Relaxed);
             if deadline == u64::MAX {
-                // It has expired meanwhile.
+                // wake() has reset the deadline: all waiters are already woken.
                 return;
             }
             // SAFETY: it was initialised in `new`, and `drop` waits for it.
@@ -172,17 +172,17 @@ impl Waiters {
         }
     }
 
-    /// Wakes everybody now, with these poll events. Not below printk.
+    /// Wakes all waiters now, with these poll events. Must not be called below printk.
     pub(crate) fn wake(&self, events: u32) {
-        // First: a record that asks in between is woken for once more.
+        // First: a request that comes in between causes another wake-up.
         self.asked.store(0);
         self.armed.store(0);
         self.deadline.store(u64::MAX, Relaxed);
         self.queue.wake(events);
     }
 
-    /// Sleeps until `condition` holds, which is asked at first and after each wake-up.
-    /// `ERESTARTSYS` when a signal came.
+    /// Sleeps until `condition` is true. It is evaluated first and after each wake-up.
+    /// `ERESTARTSYS`: interrupted by a signal.
     pub(crate) fn wait_interruptible<F: Fn() -> bool>(&self, condition: F) -> Result {
         // SAFETY: `queue` was initialised in `new`, and the trampoline fits the data that goes with
         // it.
@@ -195,8 +195,8 @@ impl Waiters {
         })
     }
 
-    /// As [`Waiters::wait_interruptible`], but for `ms` milliseconds at most: `ETIMEDOUT` when they
-    /// are over.
+    /// Like [`Waiters::wait_interruptible`], but for at most `ms` milliseconds; `ETIMEDOUT` after
+    /// that.
     pub(crate) fn wait_timeout<F: Fn() -> bool>(&self, ms: u32, condition: F) -> Result {
         // SAFETY: `queue` was initialised in `new`, and the trampoline fits the data that goes with
         // it.
@@ -226,7 +226,7 @@ unsafe extern "C" fn trampoline<F: Fn() -> bool>(data: *const c_void) -> bool {
 
 /// Whether `a` comes before `b`, both modulo 2^32.
 fn before(a: u32, b: u32) -> bool {
-    // The wrap of the cast is wanted.
+    // The cast wraps on purpose.
     (a.wrapping_sub(b) as i32) < 0
 }
 
@@ -241,7 +241,7 @@ fn lower(to: &Atomic<u64>, value: u64) {
     }
 }
 
-/// What a record can mean to those who poll: it can be read, and others may have been lost before
+/// The poll events that a record can cause: it can be read, and others may have been lost before
 /// it.
 const READABLE: u32 =
     bindings::POLLIN | bindings::POLLRDNORM | bindings::POLLERR | bindings::POLLPRI;

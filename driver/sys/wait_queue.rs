@@ -4,9 +4,9 @@
 //!
 //! C header: [`include/linux/wait.h`](srctree/include/linux/wait.h)
 //!
-//! `kernel::sync::poll::PollCondVar` waits for an RCU grace period when it is dropped. A queue here
-//! belongs to what an open file keeps, and the core takes a file out of every poll before it
-//! releases it: there is nothing to wait for.
+//! `kernel::sync::poll::PollCondVar` waits for an RCU grace period when it is dropped. This queue
+//! belongs to an object that open files hold, and the core removes a file from every poll before it
+//! releases the file, so no grace period is needed.
 
 use super::ffi;
 use kernel::{
@@ -36,7 +36,7 @@ impl WaitQueue {
         })
     }
 
-    /// Wakes all waiters, with these poll events. Any context but below printk.
+    /// Wakes all waiters, with these poll events. Any context, but not below printk.
     pub(crate) fn wake(&self, events: u32) {
         // SAFETY: it was initialised in `new`.
         unsafe { ffi::fanlight_wake(self.queue.get(), events) };

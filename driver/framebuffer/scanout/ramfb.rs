@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! QEMU's `-device ramfb`: a display that shows guest memory as the file `etc/ramfb` of fw_cfg
-//! says.
+//! QEMU's `-device ramfb`: a display of guest memory, configured by the file `etc/ramfb` of fw_cfg.
 
 use super::{
     claim,
@@ -22,7 +21,7 @@ use kernel::{
     str::CString, //
 };
 
-/// What QEMU's qemu_drm_format_to_pixman() knows. QEMU accepts other formats, and then shows
+/// The formats of QEMU's qemu_drm_format_to_pixman(). QEMU accepts other formats, but shows
 /// nothing.
 pub(super) const FORMATS: &[&str] = &["r8g8b8", "x8r8g8b8", "a8r8g8b8", "x8b8g8r8", "a8b8g8r8"];
 
@@ -33,9 +32,9 @@ pub(super) struct Ramfb {
     geometry: Geometry,
     /// Physical address of the window.
     window: u64,
-    /// Whether it has shown the window. Before, it may show what the bootloader has set up.
+    /// Whether it has shown the window. Before that it may show the boot loader's framebuffer.
     shown: bool,
-    // Last: the display is free when it shows nothing of the window.
+    // Last: the display is released after it has stopped showing the window.
     _claim: DisplayClaim,
 }
 
@@ -84,16 +83,16 @@ impl Scanout for Ramfb {
     }
 
     fn blank(&mut self) -> Result {
-        // There is no switch to turn it off. The smallest picture it takes fits the page of zeros,
-        // which is for ever.
+        // ramfb cannot be turned off. The smallest geometry that it accepts fits into the zero
+        // page, which is never freed.
         self.configure(zero_page(), 16, 16, 16 * self.geometry.format.bits / 8)
     }
 }
 
 impl Drop for Ramfb {
     fn drop(&mut self) {
-        // Nobody can be told of an error here, and the device gives none for a picture that it took
-        // before.
+        // An error cannot be reported here. The device returns none for a geometry that it has
+        // accepted before.
         if self.shown {
             let _ = self.blank();
         }

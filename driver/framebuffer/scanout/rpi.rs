@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The framebuffer that a Raspberry Pi's firmware keeps in its own memory and shows.
+//! The framebuffer of the Raspberry Pi's firmware, in the firmware's own memory.
 //!
 //! The tags are described in the firmware's wiki, "Mailbox property interface". The buffer is never
-//! released: the firmware replaces it when another one is asked for.
+//! released: the firmware replaces it when another one is requested.
 
 use super::{
     claim,
@@ -25,7 +25,7 @@ use kernel::{
     str::CString, //
 };
 
-/// With 16 bits the firmware knows one layout.
+/// The firmware supports one layout of 16 bits.
 pub(super) const FORMATS: &[&str] = &[
     "r5g6b5", "r8g8b8", "x8r8g8b8", "a8r8g8b8", "x8b8g8r8", "a8b8g8r8",
 ];
@@ -41,21 +41,21 @@ const SET_PIXEL_ORDER: u32 = 0x0004_8006;
 const SET_VIRTUAL_OFFSET: u32 = 0x0004_8009;
 const SET_VSYNC: u32 = 0x0004_800e;
 
-/// In the third word of a tag that the firmware has answered.
+/// Set by the firmware in the third word of a tag that it has processed.
 const ANSWERED: u32 = 1 << 31;
 
 /// Blue in the lowest bits, or red.
 const ORDER_BGR: u32 = 0;
 const ORDER_RGB: u32 = 1;
 
-/// The firmware gives bus addresses: the two highest bits choose one of its caches.
+/// The firmware returns bus addresses, whose two highest bits select one of its caches.
 const BUS_MASK: u32 = 0x3fff_ffff;
 
 /// The display before it has a buffer for a window.
 pub(crate) struct Reserved {
     claim: DisplayClaim,
     geometry: Geometry,
-    /// The memory that the firmware keeps for itself, from which its buffers are.
+    /// The firmware's own memory, from which it allocates its buffers.
     pub(crate) memory: Range,
 }
 
@@ -102,7 +102,7 @@ impl Reserved {
         })
     }
 
-    /// `EINVAL`: it gave another size or depth.
+    /// `EINVAL`: the firmware chose another size or depth.
     fn allocate(geometry: Geometry) -> Result<(Range, Geometry)> {
         let Geometry {
             width,
@@ -111,9 +111,8 @@ impl Reserved {
             format,
             ..
         } = geometry;
-        // The order is that of bytes in memory, and has blue first where red is in the highest
-        // bits. For 16 bits there is no such order: red is in the highest bits if none is changed,
-        // which is the firmware's own setting.
+        // The order is that of bytes in memory: blue comes first if red is in the highest bits. It
+        // does not apply to 16 bits: with the firmware's default order, red is in the highest bits.
         let order = if format.bits == 16 || format.fields[0].0 == 0 {
             ORDER_RGB
         } else {
@@ -163,7 +162,7 @@ impl Scanout for Firmware {
     fn show(&mut self, line: u32) -> Result {
         let mut tags = [SET_VIRTUAL_OFFSET, 8, 0, 0, line, BLANK, 4, 0, 0];
         tell(&mut tags)?;
-        // It says where it really went.
+        // The firmware returns the offset that it applied.
         if tags[4] != line {
             return Err(EINVAL);
         }
@@ -177,7 +176,7 @@ impl Scanout for Firmware {
     fn wait_for_vsync(&mut self) -> Result {
         let mut tags = [SET_VSYNC, 4, 0, 0];
         tell(&mut tags)?;
-        // A firmware that does not know the tag leaves it as it was.
+        // Firmware that does not support the tag leaves it unchanged.
         if tags[2] & ANSWERED == 0 {
             return Err(ENOTTY);
         }
@@ -187,7 +186,7 @@ impl Scanout for Firmware {
 
 impl Drop for Firmware {
     fn drop(&mut self) {
-        // Nobody can be told of an error here.
+        // An error cannot be reported here.
         let _ = self.blank();
     }
 }

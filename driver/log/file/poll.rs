@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Waiting for the log by poll(): what a file would read next, and when it wants to be woken.
+//! poll() of the log: what a file would read next, and the threshold at which it is woken.
 
 use super::{
     LogFile,
@@ -30,10 +30,10 @@ const LOSS: u32 = READABLE | bindings::POLLERR | bindings::POLLPRI;
 const WRITABLE: u32 = bindings::POLLOUT | bindings::POLLWRNORM;
 const GONE: u32 = bindings::POLLERR | bindings::POLLHUP;
 
-/// What [`LogFile::peek`] saw.
+/// What [`LogFile::peek`] found.
 enum Seen {
     Nothing,
-    /// A record of this time.
+    /// A record with this time.
     Record(u64),
     Loss,
 }
@@ -44,9 +44,8 @@ fn waits_for_more(watermark: &Watermark) -> bool {
 }
 
 impl LogFile {
-    /// `POLLIN` when there is as much as the watermark asks for, with `POLLERR | POLLPRI` when
-    /// records were lost before it. The log of an earlier boot is always readable, with `POLLHUP`
-    /// at its end.
+    /// `POLLIN` when the watermark is reached, with `POLLERR | POLLPRI` when records were lost. The
+    /// log of an earlier boot is always readable, with `POLLHUP` at its end.
     pub(crate) fn poll(&self, file: OpenFile<'_>) -> u32 {
         let (mut cursor, watermark) = {
             let place = self.place.lock();
@@ -63,7 +62,8 @@ impl LogFile {
         };
         let events = if file.is_writable() { WRITABLE } else { 0 };
         if !waits_for_more(&watermark) {
-            // Set before the look, so that a record that comes in between wakes.
+            // Armed before the check, so that a record that is appended in between wakes the
+            // caller.
             self.log.arm(&Threshold::ANY);
             if self.log.is_gone() {
                 return GONE;
@@ -82,7 +82,8 @@ impl LogFile {
         let age = oldest.map(|ns| local_clock().saturating_sub(ns));
         let delay = u64::from(watermark.delay_us) * 1000;
         let first = cursor.seq().unwrap_or(0);
-        // In this order: a record that comes in between makes the threshold lower, not higher.
+        // In this order: a record that is appended in between makes the threshold lower, not
+        // higher.
         let bytes = intake.bytes();
         let unread = cursor.unread_bytes(ring);
         let wanted = |n: u32| (n != 0).then_some(n);
@@ -113,13 +114,13 @@ impl LogFile {
         }
     }
 
-    /// What read() would find next, without moving the file's cursor.
+    /// What read() would return next. Does not move the file's cursor.
     fn peek(&self, cursor: &mut Cursor, ring: &Ring<'_>) -> Seen {
         let mut passed = 0usize;
         loop {
             let mut span = match cursor.read(ring, RECORD_MAX, None) {
                 Read::Empty => return Seen::Nothing,
-                // In the log of an earlier boot the numbers tell.
+                // In the log of an earlier boot, a gap in the numbers shows the loss.
                 Read::Lost(_) if self.intake.is_none() => continue,
                 Read::Lost(_) => return Seen::Loss,
                 Read::Records(span) => span,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Parts of a window for the kernel to access: read(), write(), and a debugger's accesses.
+//! Kernel accesses to parts of a window: read(), write(), and the accesses of a debugger.
 
 use super::{
     super::{
@@ -15,8 +15,8 @@ use core::ops::Range;
 use kernel::prelude::*;
 
 impl Mapping {
-    /// A part of the window, of `len` bytes from `offset` on or fewer, for the kernel to access.
-    /// Empty at the end and behind it.
+    /// A part of the window for kernel accesses: at most `len` bytes from `offset` on. Empty at the
+    /// end of the window and beyond.
     ///
     /// `ENODEV`: revoked; `EOPNOTSUPP`: the kernel does not access the window; `ENOMEM`: no kernel
     /// addresses for it.
@@ -45,28 +45,27 @@ impl Mapping {
     }
 }
 
-/// Bytes of a carve-out that the kernel maps at once. It has 240 MiB of addresses for all such
-/// mappings on some boards.
+/// Bytes of a carve-out that the kernel maps at once. Some boards have 240 MiB of addresses for all
+/// such mappings.
 const PIECE: usize = 256 << 10;
 
-/// A part of a window that the kernel can access. Where the kernel has no mapping of the window, it
-/// has one of this part as long as this lives, which may be longer than the window is there: no
-/// access follows then.
+/// A part of a window that the kernel can access. If the kernel has no permanent mapping of the
+/// window, this value maps the part. It may outlive the window, but then no access is made.
 pub(crate) struct Piece<'a> {
     mapping: &'a Mapping,
-    /// With where the part begins in it.
+    /// The temporary mapping, and the offset of the part in it.
     memory: Option<(KernelMapping, usize)>,
     range: Range<usize>,
 }
 
 impl Piece<'_> {
-    /// Where it is in the window.
+    /// Its range in the window.
     pub(crate) fn range(&self) -> Range<usize> {
         self.range.clone()
     }
 
-    /// Calls `f` with the memory, the kernel's address of its byte at `offset` if that is in a
-    /// temporary mapping, and how many of `len` bytes there are from it on. Returns how many.
+    /// Calls `f` with the memory, the address of the byte at `offset` in the temporary mapping if
+    /// there is one, and the number of bytes from there on, at most `len`. Returns that number.
     fn access(
         &self,
         offset: usize,
@@ -84,8 +83,7 @@ impl Piece<'_> {
             .access(|backing| f(backing, temporary, len).map(|()| len))
     }
 
-    /// Copies from the window at `offset`, as much of `out` as there is in this part. `ENODEV`:
-    /// revoked.
+    /// Copies from the window at `offset` to `out`, within this part. `ENODEV`: revoked.
     pub(crate) fn read(&self, offset: usize, out: &mut [u8]) -> Result<usize> {
         self.access(offset, out.len(), |backing, temporary, len| {
             // SAFETY: the part has `len` bytes from `offset` on, and with it the window and the
@@ -94,8 +92,7 @@ impl Piece<'_> {
         })
     }
 
-    /// Copies into the window at `offset`, as much of `data` as this part has room for. `ENODEV`:
-    /// revoked.
+    /// Copies from `data` to the window at `offset`, within this part. `ENODEV`: revoked.
     pub(crate) fn write(&self, offset: usize, data: &[u8]) -> Result<usize> {
         self.access(offset, data.len(), |backing, temporary, len| {
             // SAFETY: the part has `len` bytes from `offset` on, and with it the window and the

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What the core asks of a mapping: to be made, and to be filled where it was touched.
+//! Requests of the core: to create a mapping, and to handle a fault in it.
 
 use super::{
     Mapping,
@@ -41,8 +41,8 @@ impl<'a> MapRequest<'a> {
         }
     }
 
-    /// Lets the core make the mapping; see [`Mapping::map`] for the errors. `addresses`: the opener
-    /// may see physical addresses.
+    /// Prepares the mapping, which the core then creates; see [`Mapping::map`] for the errors.
+    /// `addresses`: the opener may see physical addresses.
     pub(crate) fn map(self, protection: Protection, addresses: bool) -> Result {
         self.mapping.map(&self, protection, addresses)
     }
@@ -85,7 +85,7 @@ impl<'a> Fault<'a> {
         }
     }
 
-    /// Inserts the pages around the one that was touched.
+    /// Inserts the pages around the faulting one.
     pub(in crate::sys) fn handle(&self) -> bindings::vm_fault_t {
         self.mapping.fault(self)
     }

@@ -250,7 +250,7 @@ bad! {
         "the number of memory-region-names is 3, but that of regions in memory-region is 1";
     board_bad_grandchild_is_refused: "grandchild", "w", INVALID, "inner is a node below it";
     board_bad_place_is_refused: "place", "", INVALID,
-        "fanlight,cache belongs into the node of a window";
+        "fanlight,cache belongs in the node of a window";
     board_bad_list_dangling_is_refused: "list-dangling", "", INVALID,
         "entry 1 of memory-region points to no node";
     board_bad_flag_is_refused: "flag", "w", INVALID, "leave it out";
