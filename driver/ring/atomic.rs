@@ -3,7 +3,7 @@
 //! The atomic words of the ring, over `core::sync::atomic`.
 //!
 //! The kernel driver replaces this file with `driver/sys/atomic.rs`, which has the same items. For
-//! the model checker, the atomics are those of `atomic_loom.rs`. Nothing here blocks, and all of it
+//! the model checker, the atomics are those of `atomic_loom.rs`. These functions do not block and
 //! may be called in any context.
 
 #![forbid(unsafe_code)]
@@ -36,7 +36,7 @@ impl Word {
         Self(AtomicU32::new(value))
     }
 
-    /// Creates a word that the model checker does not know of.
+    /// Creates a word that the model checker does not watch.
     #[cfg(loom)]
     pub fn plain(value: u32) -> Self {
         Self(AtomicU32::plain(value))
@@ -74,7 +74,7 @@ impl Word {
             .compare_exchange(current, new, Ordering::Relaxed, Ordering::Relaxed)
     }
 
-    /// As [`Word::compare_exchange`], release if it stores.
+    /// Like [`Word::compare_exchange`], but release if it stores.
     #[inline]
     pub fn compare_exchange_release(&self, current: u32, new: u32) -> Result<u32, u32> {
         self.0
@@ -103,8 +103,8 @@ pub(super) fn fence_full() {
 /// Stores `src` over the bytes of `dst` from byte `at` on; the other bytes of the words it touches
 /// are kept.
 ///
-/// The stores are relaxed. The caller is the only one that stores to these words. What does not fit
-/// is left out.
+/// The stores are relaxed. Only the caller stores to these words. Bytes that do not fit are left
+/// out.
 pub(super) fn copy_in(dst: &[Word], at: usize, src: &[u8]) {
     let mut words = dst.get(at / 4..).unwrap_or(&[]).iter();
     let (lead, rest) = src.split_at(src.len().min(at.wrapping_neg() & 3));
@@ -134,8 +134,8 @@ fn merge(word: &Word, at: usize, bytes: &[u8]) {
 /// Loads the first `dst.len()` bytes of `src` into `dst`. Bytes of `dst` beyond the end of `src`
 /// are not changed.
 ///
-/// The loads are relaxed, and the words may change at the same time: `dst` may get a mixture of old
-/// and new.
+/// The loads are relaxed, and the words may change concurrently: `dst` may get a mixture of old and
+/// new bytes.
 pub(super) fn copy_out(src: &[Word], dst: &mut [u8]) {
     // Eight words per iteration: the compiler does not unroll loops of atomic loads.
     let mut blocks = dst.chunks_exact_mut(32);
@@ -170,9 +170,10 @@ pub(super) fn store_word(to: &mut [u8; 4], word: u32) {
 #[inline]
 pub(super) fn odd_bytes(word: u32) -> u32 {
     const ONES: u32 = 0x0101_0101;
-    // Bit 7 of each byte.
+    // Bits 0 to 6 of each byte.
     let low = word & (0x7f * ONES);
-    // 0x20 and more reach it, as does what is not a backslash; and so does 0x7f.
+    // The sums set bit 7: `wide` for 0x20 and more, `other` for all but the backslash, `low + ONES`
+    // for 0x7f.
     let wide = low + 0x60 * ONES;
     let other = (low ^ (0x5c * ONES)) + 0x7f * ONES;
     (word | !(wide & other) | (low + ONES)) & (0x80 * ONES)

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! What `atomic.rs` takes from `core::sync::atomic`, for the model checker.
+//! The items that `atomic.rs` uses from `core::sync::atomic`, for the model checker.
 //!
 //! loom tries every value that a load may return, which takes too long for records of eight words.
-//! A model therefore chooses which words loom watches. The others are those of the standard
-//! library.
+//! A model therefore chooses the words that loom watches. The others use the standard library.
 
 #![forbid(unsafe_code)]
 

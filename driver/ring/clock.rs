@@ -3,17 +3,17 @@
 //! The dates of records: the list of offsets from the clock that stamps records to the wall clock.
 //! C header: `driver/uapi/fanlight.h`.
 //!
-//! An entry of the list holds for records whose time is not before that of the entry. Records that
-//! are older than the first entry have the first one's offset. The entries are for what moves the
-//! clocks against each other without anything being wrong:
+//! An entry of the list applies to records whose time is not before that of the entry. Records that
+//! are older than the first entry have the offset of the first entry. An entry is added when the
+//! offset changes although both clocks are right:
 //!
-//! - The clock of the records is not slewed by NTP, so that the clocks drift apart. An entry is
-//!   added for each second.
+//! - NTP does not slew the clock of the records, so the clocks drift apart. An entry is added for
+//!   each second of drift.
 //! - The clock of the records stops while the system is suspended.
 //!
-//! When the wall clock is set by more than it can have drifted, it was wrong before. All entries
-//! are then corrected, so that the records of the boot get the dates of the clock that is right.
-//! Nothing else changes an entry, so a record has the same date whenever it is printed.
+//! If the wall clock is set by more than it can have drifted, it was wrong before. All entries are
+//! then corrected, so that all records of the boot get the right dates. Nothing else changes an
+//! entry, so a record has the same date whenever it is printed.
 //!
 //! The keys are times, not sequence numbers: numbers change when the driver is bound again, and a
 //! record may be appended long after it was printed.
@@ -27,20 +27,21 @@ use super::record::halves;
 /// Entries at most: `FANLIGHT_LOG_CLOCKS`.
 pub const CLOCKS: usize = if cfg!(loom) { 2 } else { 60 };
 
-/// How far the clocks may have drifted apart before an entry is added. Dates are as exact as that.
+/// The drift after which an entry is added, and so the accuracy of dates.
 const DRIFT_NS: u64 = 1_000_000_000;
-/// A wall clock that drifts by less than one second in 2^13, 122 ppm, was not wrong.
+/// A wall clock that is off by less than one second in 2^13 (122 ppm) has drifted; it was not
+/// wrong.
 const DRIFT_SHIFT: u32 = 13;
-/// What a measurement may be off, beside its uncertainty.
+/// The error of a measurement, in addition to its uncertainty.
 const NOISE_NS: u64 = 1_000_000;
-/// An offset is exact enough if it is known to this.
+/// An offset is accurate enough if its uncertainty is below this.
 const NARROW_NS: u64 = 20_000;
-/// Measurements at most.
+/// The maximum number of measurements.
 const SAMPLES_MAX: u32 = 8;
-/// How often a reader looks at a list that changes.
+/// How many times a reader retries while the list changes.
 const TRIES: usize = 1000;
 
-/// A 64-bit number. Nothing depends on its not being seen half changed.
+/// A 64-bit number. A load may return the halves of two values; the callers allow for that.
 #[derive(Debug)]
 pub(super) struct Wide([Word; 2]);
 
@@ -69,7 +70,7 @@ impl Wide {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Clock {
-    /// The time of the first record for which it holds.
+    /// The time of the first record that the entry applies to.
     ns: Wide,
     /// Nanoseconds from the time of a record to the wall clock.
     offset: Wide,
@@ -105,7 +106,7 @@ pub struct Clocks {
 const _: () = assert!(core::mem::size_of::<Clocks>() == 16 + CLOCKS * 16);
 
 impl Clocks {
-    /// An empty list: dates are not known.
+    /// An empty list: dates are unknown.
     pub fn empty() -> Self {
         Self {
             changes: Word::new(0),
@@ -138,15 +139,15 @@ impl Clocks {
 
     /// Copies the list: times and offsets, in the order of the times. Returns how many there are.
     ///
-    /// The memory may hold anything, and may be changed at the same time. What is behind an entry
-    /// that is not in order is left out.
+    /// The memory may hold anything and may change concurrently. The copy ends before the first
+    /// entry that is out of order.
     pub fn copy(&self, to: &mut [(u64, i64); CLOCKS]) -> usize {
-        // If it never works: a writer that was stopped by a panic, or a file.
+        // Fails if a panic has stopped the writer, or if a file holds invalid data.
         let copied = (0..TRIES).find_map(|_| self.try_copy(to));
         copied.unwrap_or_else(|| self.copy_once(to))
     }
 
-    /// As [`Clocks::copy`]; `None` if the list has changed meanwhile.
+    /// Like [`Clocks::copy`]; `None` if the list changed during the copy.
     pub fn try_copy(&self, to: &mut [(u64, i64); CLOCKS]) -> Option<usize> {
         let before = self.changes.load_acquire();
         let count = self.copy_once(to);
@@ -170,17 +171,17 @@ impl Clocks {
         count
     }
 
-    /// The newest entry. Only for those that change the list, or while it does not change.
+    /// The newest entry. For the writer of the list, or while the list does not change.
     pub fn last(&self) -> Option<(u64, i64)> {
         self.used().last().map(Clock::get)
     }
 
-    /// Changes the list. The caller is the only one that does.
+    /// Changes the list. No other thread does so at the same time.
     ///
-    /// LMM(clocks_change:A): a reader that has seen a changed entry sees an odd number afterwards,
-    /// or a later one.
+    /// LMM(clocks_change:A): a reader that has seen a changed entry then sees the odd count or a
+    /// later one.
     fn change(&self, change: impl FnOnce()) {
-        // Odd, also after a writer that was stopped.
+        // Odd, even if an earlier writer was stopped.
         let odd = self.changes.load() | 1;
         self.changes.store(odd);
         fence_release();
@@ -196,8 +197,8 @@ impl Clocks {
     /// Adds an entry, in place of one with the same time. Other times may come in any order, as
     /// long as there is room.
     ///
-    /// If the list is full, the two neighbours whose offsets differ least become one, so that as
-    /// few dates as possible change by as little as possible.
+    /// If the list is full, the two neighbours whose offsets differ least become one entry, so that
+    /// dates change as little as possible.
     pub fn insert(&self, ns: u64, offset: i64) {
         self.change(|| {
             let used = self.used();
@@ -214,7 +215,7 @@ impl Clocks {
                 };
                 let least = used.windows(2).enumerate();
                 let least = least.min_by_key(|(_, pair)| step(pair));
-                // The second one of the two goes.
+                // The second of the two is removed.
                 let goes = least.map_or(0, |(index, _)| index) + 1;
                 for (to, from) in self
                     .entries
@@ -253,18 +254,17 @@ impl Clocks {
     }
 }
 
-/// A measurement of the clocks. They are read one after the other.
+/// A measurement of the clocks, which are read one after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
     /// The clock of the records.
     pub ns: u64,
-    /// The lowest and the highest number of nanoseconds that there can be from the clock of the
-    /// records to the wall clock.
+    /// The lower bound of nanoseconds from the clock of the records to the wall clock.
     pub low: i64,
-    /// See `low`.
+    /// The upper bound.
     pub high: i64,
-    /// Nanoseconds from the clock of the records to the time since boot that counts suspension and
-    /// is slewed like the wall clock: CLOCK_BOOTTIME. As exact as the others.
+    /// Nanoseconds from the clock of the records to CLOCK_BOOTTIME, which counts suspension and is
+    /// slewed like the wall clock. Has the same uncertainty.
     pub to_boot_time: i64,
 }
 
@@ -278,26 +278,27 @@ impl Sample {
     }
 }
 
-/// Keeps the list of a log up to date.
+/// Keeps the clock list of a log up to date.
 ///
-/// All calls are made by one writer at a time. In a panic, another one may follow one that was
-/// stopped in between.
+/// All calls are made by one writer at a time. In a panic, another writer may follow one that was
+/// stopped within a call.
 #[derive(Debug)]
 pub struct Keeper {
-    /// The wall clock minus CLOCK_BOOTTIME, when it was measured last. Only setting the wall clock
+    /// The wall clock minus CLOCK_BOOTTIME at the last measurement. Only setting the wall clock
     /// changes it.
     setting: Wide,
-    /// When that was, by the clock of the records.
+    /// The time of that measurement by the clock of the records.
     set_at: Wide,
-    /// The same number as it was noted first, with the corrections of the list since.
+    /// The wall clock minus CLOCK_BOOTTIME at the first measurement, plus the corrections of the
+    /// list since then.
     base: Wide,
     /// 1 after the first measurement.
     measured: Word,
 }
 
 impl Keeper {
-    /// What keeps a list that is empty; or one that was found in the persistent region, with the
-    /// `base` of then.
+    /// Creates the keeper of an empty list, or of a list from the persistent region with its
+    /// `base`.
     pub fn new(base: i64) -> Self {
         // The same bits.
         Self {
@@ -308,16 +309,16 @@ impl Keeper {
         }
     }
 
-    /// A number that all entries of the list have in common: what is corrected when the wall clock
-    /// is set changes it, and not their difference to it.
+    /// The base of all entries: a correction of the list changes the base, but not the difference
+    /// between an entry and the base.
     pub fn base(&self) -> i64 {
         // The same bits.
         self.base.load() as i64
     }
 
-    /// Measures by `sample`, and changes the list if it is not right any more.
+    /// Measures the clocks by `sample`, and updates the list if necessary.
     ///
-    /// Not inlined, for the stack of the caller.
+    /// Not inlined, to save stack of the caller.
     #[inline(never)]
     pub fn note(&self, clocks: &Clocks, mut sample: impl FnMut() -> Sample) {
         let mut best = sample();
@@ -355,7 +356,7 @@ impl Keeper {
             let lacks = exact.unsigned_abs() > DRIFT_NS
                 && (exact < 0 || exact.abs_diff(jump) <= DRIFT_NS + (best.ns >> DRIFT_SHIFT));
             if jump.unsigned_abs() > drift && (!is_first || lacks) {
-                // The clock was wrong. All dates change, so that they may as well become exact.
+                // The clock was wrong, so all dates change. Apply the measured offset exactly.
                 let by = if is_first || is_near { exact } else { jump };
                 last = last.wrapping_add(by);
                 self.base.store(self.base().wrapping_add(by) as u64);
@@ -365,8 +366,8 @@ impl Keeper {
         let least = best.low.saturating_sub_unsigned(DRIFT_NS);
         let most = best.high.saturating_add_unsigned(DRIFT_NS);
         if last < least || most < last {
-            // The next whole microsecond, as printk's times are: no record that there is gets
-            // another date.
+            // The next whole microsecond, the resolution of printk's times, so that no existing
+            // record gets another date.
             let micros = divide::<1000>(best.ns).0.wrapping_add(1);
             clocks.insert(micros.wrapping_mul(1000), measured);
         }

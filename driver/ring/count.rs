@@ -7,10 +7,10 @@
 use super::atomic::Word;
 use super::layout::position;
 
-/// A 64-bit count that only one thread at a time adds to, and that others may load.
+/// A 64-bit count. One thread at a time adds to it, and other threads may load it.
 ///
-/// It consists of the low 32 bits and of the count shifted right by 31, as the position of a lane's
-/// head does.
+/// Like the head of a lane, it consists of the low 32 bits and of the count shifted right by 31
+/// (the epoch).
 #[derive(Debug)]
 pub struct Count {
     low: Word,
@@ -36,8 +36,8 @@ impl Count {
         position(low, self.epoch.load())
     }
 
-    /// Loads the count on the side that adds to it, where bit 31 of the low bits is bit 0 of the
-    /// epoch.
+    /// Loads the count in the thread that adds to it, where bit 31 of the low bits equals bit 0 of
+    /// the epoch.
     #[inline]
     pub fn own(&self) -> u64 {
         (u64::from(self.epoch.load() >> 1) << 32) | u64::from(self.low.load())
@@ -46,7 +46,7 @@ impl Count {
     /// Adds one to the count, which was `value`.
     #[inline]
     pub fn increment(&self, value: u64) {
-        // The low bits are wanted.
+        // The cast keeps the low bits.
         let low = (value as u32).wrapping_add(1);
         if low & 0x7fff_ffff == 0 {
             self.add(1);
@@ -68,7 +68,7 @@ impl Count {
         self.set(self.own().wrapping_add(n));
     }
 
-    /// Makes the count `value`, which is not lower than it is.
+    /// Sets the count to `value`, which is not lower than the current one.
     ///
     /// LMM(count_store:A): stores a new epoch before the first low bits of it.
     pub fn set(&self, value: u64) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! The reading side: borrow records where they are, look at them, then validate what was seen.
+//! The reading side: borrows records in the ring, reads them, then validates what was read.
 //!
-//! Nothing in the memory of the ring is trusted. Whatever it holds and however it changes, no call
-//! here panics, and each one ends.
+//! The memory of the ring is not trusted. Whatever it holds and however it changes, no call panics
+//! or loops forever.
 
 #![forbid(unsafe_code)]
 
@@ -24,7 +24,7 @@ pub enum Read<'a, 'c> {
 /// What [`Cursor::next`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next<'a> {
-    /// A record; the cursor is behind it now.
+    /// A record. The cursor is now after it.
     Record(Record<'a>),
     /// This many records were lost before the one that comes next. Reported once.
     Lost(u64),
@@ -35,14 +35,14 @@ pub enum Next<'a> {
     Short(usize),
 }
 
-/// Where a reader stops: behind the newest records that there were when it was made.
+/// Where a reader stops: after the newest records at the time when this was created.
 #[derive(Clone, Copy, Debug)]
 pub struct End {
     heads: [u64; LANES],
 }
 
 impl End {
-    /// Behind the newest records that there are now.
+    /// The end of the current records.
     pub fn now(ring: &Ring<'_>) -> Self {
         Self {
             heads: ring.heads(),
@@ -50,14 +50,14 @@ impl End {
     }
 }
 
-/// The place of one reader in a ring.
+/// The position of one reader in a ring.
 #[derive(Clone, Debug)]
 pub struct Cursor {
     /// One position for each lane.
     positions: [u64; LANES],
     /// The lane of the record that was read last.
     lane: usize,
-    /// The number that the next record has if none is lost; `None` while it is not known.
+    /// The number of the next record if none is lost; `None` while it is unknown.
     seq: Option<u64>,
     /// Whether the next record may have a lower number.
     may_be_lower: bool,
@@ -72,13 +72,13 @@ pub struct Cursor {
 struct Found<'a> {
     seq: u64,
     len: usize,
-    /// From this record to the end of the newest, or to the end of the data.
+    /// From this record to the end of the newest one, or to the end of the data.
     words: &'a [Word],
 }
 
 impl Cursor {
-    /// Creates a cursor behind the records that end at these positions. The next one has the number
-    /// `seq`, or a lower one if it was appended at the same time.
+    /// Creates a cursor after the records that end at these positions. The next record has the
+    /// number `seq`, or a lower one if it is appended concurrently.
     pub(super) fn behind(positions: [u64; LANES], seq: u64) -> Self {
         Self {
             positions,
@@ -91,7 +91,8 @@ impl Cursor {
         }
     }
 
-    /// Creates a cursor at the oldest record. What was overwritten before is not lost.
+    /// Creates a cursor at the oldest record. Records that are already overwritten do not count as
+    /// lost.
     pub fn oldest(ring: &Ring<'_>) -> Self {
         let mut used = ring.lanes().iter().filter(|lane| lane.size() != 0);
         let untouched = used.all(|lane| lane.head() == 0);
@@ -99,13 +100,13 @@ impl Cursor {
         let mut cursor = Self::behind(ring.lanes().map(|lane| lane.tail()), first_seq);
         cursor.may_be_lower = false;
         if untouched {
-            // At position 0, so that even records which come at the same time are behind it.
+            // At position 0, so that records that are appended concurrently come after it, too.
             cursor.positions = [0; LANES];
             return cursor;
         }
         cursor.seq = None;
-        // The numbers of the oldest records, so that they are missed if they are overwritten before
-        // they are read.
+        // The numbers of the oldest records, so that they count as lost if they are overwritten
+        // before they are read.
         for index in 0..LANES {
             if let Some(found) = cursor.look(ring, index) {
                 cursor.floor = match cursor.seq {
@@ -121,8 +122,8 @@ impl Cursor {
         cursor
     }
 
-    /// Creates a cursor behind the newest record. It goes over all records that there are;
-    /// [`Writer::newest`] does not.
+    /// Creates a cursor after the newest record. It walks over all records; [`Writer::newest`] does
+    /// not.
     ///
     /// [`Writer::newest`]: super::Writer::newest
     pub fn newest(ring: &Ring<'_>) -> Self {
@@ -133,8 +134,8 @@ impl Cursor {
         cursor
     }
 
-    /// Creates a cursor at record `seq`, or at the first one behind it; then those in between are
-    /// lost.
+    /// Creates a cursor at record `seq`, or at the first one after it; then the records in between
+    /// count as lost.
     pub fn at_seq(ring: &Ring<'_>, seq: u64) -> Self {
         let end = End::now(ring);
         let mut cursor = Self::oldest(ring);
@@ -145,9 +146,9 @@ impl Cursor {
         cursor
     }
 
-    /// Goes over the records before `end` while `over` returns true for their numbers.
+    /// Skips the records before `end` while `over` returns true for their numbers.
     fn pass(&mut self, ring: &Ring<'_>, end: &End, over: impl Fn(u64) -> bool) {
-        // Each turn passes over a record, or finds that some were overwritten.
+        // Each iteration skips a record, or finds that some were overwritten.
         for _ in 0..2 * (ring.size() / RECORD_HEADER) + 2 {
             match self.read(ring, 0, Some(end)) {
                 Read::Empty => break,
@@ -162,22 +163,22 @@ impl Cursor {
         }
     }
 
-    /// Finds the records that come next: about `limit` bytes of them at most, but at least one.
-    /// `end`: none behind it.
+    /// Finds the next records: at least one, and at most about `limit` bytes. `end`: none beyond
+    /// it.
     ///
-    /// `limit` should be much less than a lane holds, since all records of a span are void if the
-    /// writer passes the first one before [`Span::commit`].
+    /// `limit` should be much smaller than a lane, since the whole span is void if the writer
+    /// overwrites its first record before [`Span::commit`].
     #[inline]
     pub fn read<'a>(&mut self, ring: &Ring<'a>, limit: usize, end: Option<&End>) -> Read<'a, '_> {
         let mut index = self.lane;
         let mut found = self.look(ring, index);
-        // A record with the number that is expected is the next one, whatever the other lane holds.
+        // A record with the expected number is the next one, whatever the other lane holds.
         let expected = self.seq.filter(|_| !self.may_be_lower);
         if !matches!((&found, expected), (Some(found), Some(seq)) if found.seq == seq) {
             let other = self.look(ring, index ^ 1);
             if found.is_none() && other.is_some() {
-                // Records are published in the order of their numbers: whatever has a lower number
-                // than that of the other lane is here now.
+                // Records are published in the order of their numbers. So if this lane gets a
+                // record with a lower number than that of the other lane, it is visible now.
                 found = self.look(ring, index);
             }
             match (&found, &other) {
@@ -227,13 +228,13 @@ impl Cursor {
             return None;
         }
         let position = self.positions.get_mut(index)?;
-        // Each turn returns, or moves the position forward. The bound is for memory that others
-        // write.
+        // Each iteration returns, or moves the position forward. The bound is for memory that other
+        // programs write to.
         for _ in 0..size / 8 {
             let head = lane.head();
             let tail = lane.tail();
             if distance(tail, *position) > 0 || distance(*position, head) > size as i64 {
-                // Overtaken; or this is another ring than before.
+                // The writer has overtaken the cursor, or the ring was replaced.
                 *position = tail;
             }
             let ahead = distance(head, *position);
@@ -246,7 +247,7 @@ impl Cursor {
                 return None;
             }
             let offset = lane.offset(*position as u32);
-            // Not more than the size.
+            // At most the size of the lane.
             let room = size.wrapping_sub(offset).min(ahead as usize);
             let words = lane.words(offset, room);
             // LMM(reader_first_word:A)
@@ -256,7 +257,7 @@ impl Cursor {
                 continue;
             }
             if !shape.fits(room) {
-                // Only the head is known to be the beginning of a record.
+                // Only the head is certain to be a boundary of records.
                 self.damaged = self.damaged.wrapping_add(1);
                 *position = head;
             } else if shape.state == WHOLE {
@@ -272,8 +273,7 @@ impl Cursor {
         None
     }
 
-    /// Counts the records between the one that was expected and `seq`, which is expected from now
-    /// on.
+    /// Counts the records between the expected number and `seq`, which becomes the expected number.
     #[inline]
     fn missing(&mut self, seq: u64) -> u64 {
         let may_be_lower = core::mem::take(&mut self.may_be_lower);
@@ -284,7 +284,7 @@ impl Cursor {
             return 0;
         }
         if distance(seq, expected) < 0 {
-            // No writer goes back.
+            // Writers never use a lower number.
             self.damaged = self.damaged.wrapping_add(u64::from(!may_be_lower));
             return 0;
         }
@@ -304,7 +304,7 @@ impl Cursor {
         self.next_before(ring, buffer, None)
     }
 
-    /// As [`Cursor::next`], but not behind `end`.
+    /// Like [`Cursor::next`], but stops at `end`.
     #[inline]
     pub fn next_before<'b>(
         &mut self,
@@ -312,8 +312,8 @@ impl Cursor {
         buffer: &'b mut [u8],
         end: Option<&End>,
     ) -> Next<'b> {
-        // Each turn returns, or finds that the record was overwritten. The bound is for memory that
-        // others write.
+        // Each iteration returns, or finds that the record was overwritten. The bound is for memory
+        // that other programs write to.
         for _ in 0..ring.size() / 8 {
             let mut span = match self.read(ring, 0, end) {
                 Read::Empty => return Next::Empty,
@@ -334,7 +334,7 @@ impl Cursor {
             if let Some(record) = Record::parse(buffer) {
                 return Next::Record(record);
             }
-            // Its lengths contradict each other; or a take-over has made it an open record.
+            // Its lengths are inconsistent, or a take-over has made it an open record.
             let first = buffer
                 .first_chunk()
                 .map_or(0, |word| u32::from_ne_bytes(*word));
@@ -346,14 +346,13 @@ impl Cursor {
         Next::Empty
     }
 
-    /// Counts a record whose lengths contradict each other: it is lost.
+    /// Counts a record with inconsistent lengths as lost.
     pub fn damage(&mut self) {
         self.damaged = self.damaged.wrapping_add(1);
         self.lost = self.lost.wrapping_add(1);
     }
 
-    /// Moves the cursor back over the last `bytes` of the span that was committed last, to record
-    /// `seq` in it.
+    /// Moves the cursor back by the last `bytes` of the last committed span, to its record `seq`.
     pub fn step_back(&mut self, bytes: usize, seq: u64) {
         if let Some(position) = self.positions.get_mut(self.lane) {
             *position = position.wrapping_sub(bytes as u64);
@@ -361,12 +360,12 @@ impl Cursor {
         }
     }
 
-    /// The number that the next record has if none is lost; `None` if it is not known.
+    /// The number of the next record if none is lost; `None` if it is unknown.
     pub fn seq(&self) -> Option<u64> {
         self.seq
     }
 
-    /// Bytes between the cursor and the ends of the newest records, of both lanes.
+    /// Bytes from the cursor to the ends of both lanes.
     pub fn unread_bytes(&self, ring: &Ring<'_>) -> u64 {
         let lanes = ring.lanes().iter().zip(self.positions);
         let unread = lanes
@@ -383,13 +382,13 @@ impl Cursor {
         self.lost
     }
 
-    /// How often something was found that no writer can have written.
+    /// How many times the cursor found data that no writer can have written.
     pub fn damaged(&self) -> u64 {
         self.damaged
     }
 }
 
-/// Whether everything that was loaded from `position` on before this call was what readers may see.
+/// Whether the data that was loaded from `position` on before this call was not overwritten.
 ///
 /// LMM(validate:A) pairs with LMM(make_room:A).
 #[inline]
@@ -398,27 +397,25 @@ fn valid(lane: &Lane<'_>, position: u64) -> bool {
     distance(lane.tail(), position) <= 0
 }
 
-/// Records that lie together in one lane and have consecutive numbers, given one by one where they
-/// are.
+/// An iterator over adjacent records of one lane with consecutive numbers, borrowed in the ring.
 ///
-/// The writer may overwrite them at any moment. What was seen of them may be believed only if
-/// [`Span::commit`] returns true afterwards.
+/// The writer may overwrite them at any time. What was read is valid only if [`Span::commit`]
+/// returns true afterwards.
 pub struct Span<'a, 'c> {
     cursor: &'c mut Cursor,
     lane: Lane<'a>,
-    /// What was not given yet.
+    /// The words that the iterator has not returned yet.
     words: &'a [Word],
-    /// What was not given before the last record.
+    /// The value of `words` before the last record.
     previous: &'a [Word],
-    /// Words there were at first.
+    /// The number of words at the start.
     all: usize,
     /// The number of the next record.
     seq: u64,
 }
 
 impl Span<'_, '_> {
-    /// Takes the record that was given last back, so that it is the next one again. Once for each
-    /// record.
+    /// Puts the last record back, so that it is the next one again. At most once per record.
     #[inline]
     pub fn undo(&mut self) {
         if self.words.len() != self.previous.len() {
@@ -427,7 +424,7 @@ impl Span<'_, '_> {
         }
     }
 
-    /// Bytes of the records that were given.
+    /// Bytes of the records that were returned.
     #[inline]
     pub fn bytes(&self) -> usize {
         (self.all - self.words.len()) * 4
@@ -453,8 +450,8 @@ impl Span<'_, '_> {
         self.commit().then_some(buffer)
     }
 
-    /// Returns whether everything that was seen of the records was theirs. If so the cursor is
-    /// behind those that were given. If not the cursor has not moved, and the next read reports how
+    /// Returns whether what was read of the records is valid. If so, the cursor is after the
+    /// records that were returned. If not, the cursor has not moved, and the next read reports how
     /// many records were lost.
     #[inline]
     pub fn commit(self) -> bool {
@@ -476,10 +473,10 @@ impl<'a> Iterator for Span<'a, '_> {
 
     #[inline]
     fn next(&mut self) -> Option<RecordRef<'a>> {
-        // LMM(reader_first_word:B): an open record may turn whole as we look.
+        // LMM(reader_first_word:B): an open record may become whole concurrently.
         let Shape { state, len } = Shape::of(self.words.first()?.load_acquire());
-        // Anything but the record that is expected is for `read`: fillers, open records, losses,
-        // damage, and what a writer has put here after it had passed us.
+        // `read` handles everything but the expected record: fillers, open records, losses, damage,
+        // and data of a writer that has overtaken the cursor.
         if state != WHOLE || !(RECORD_HEADER..=RECORD_MAX).contains(&len) {
             return None;
         }
@@ -501,7 +498,7 @@ impl<'a> Iterator for Span<'a, '_> {
     }
 }
 
-/// A record where it is in the ring. All but its number and its size may be void: see [`Span`].
+/// A record in the ring. All but its number and its size may be void: see [`Span`].
 #[derive(Clone, Copy, Debug)]
 pub struct RecordRef<'a> {
     header: &'a [Word; RECORD_HEADER / 4],
@@ -511,7 +508,7 @@ pub struct RecordRef<'a> {
     seq: u64,
 }
 
-/// What the last word of a record's header has. May be void: see [`Span`].
+/// The fields of the last word of a record's header. May be void: see [`Span`].
 #[derive(Clone, Copy, Debug)]
 pub struct About {
     /// The level: 0 (emergency) to 7 (debug).
@@ -549,14 +546,14 @@ impl<'a> RecordRef<'a> {
         wide(self.header, 4)
     }
 
-    /// Task, or `0x8000_0000` + processor.
+    /// Task id, or `0x8000_0000` + processor.
     #[inline]
     pub fn caller(&self) -> u32 {
         let [.., caller, _] = self.header;
         caller.load()
     }
 
-    /// Level, facility, flags and length of the text, which are loaded at once.
+    /// Level, facility, flags and length of the text, by one load.
     #[inline]
     pub fn about(&self) -> About {
         let [.., last] = self.header;
@@ -594,7 +591,7 @@ impl<'a> RecordRef<'a> {
         self.about().text_len
     }
 
-    /// The words that the text begins with.
+    /// The words from the beginning of the text on.
     #[inline]
     pub fn body(&self) -> &'a [Word] {
         self.body

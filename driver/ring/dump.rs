@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! The form in which the kernel's dumpers get a message. C source: `record_print_text()` in
+//! The form in which a dumper of the kernel reads a message. C source: `record_print_text()` in
 //! `kernel/printk/printk.c`.
 //!
 //! ```text
@@ -8,8 +8,7 @@
 //! <30>[    1.234567][   T12] second line
 //! ```
 //!
-//! It has no dictionary. The driver uses it for messages that printk does not give to consoles, for
-//! their level.
+//! It has no dictionary. The driver uses it for suppressed messages, which consoles do not get.
 
 #![forbid(unsafe_code)]
 
@@ -20,23 +19,22 @@ use super::record::{Entry, PLAIN};
 /// Bit of [`Entry::caller`] outside of task context, where the rest is a processor.
 const PROCESSOR: u32 = 0x8000_0000;
 
-/// Takes a dumped message apart; `None` if it is none.
+/// Parses a dumped message; `None` if it is invalid.
 ///
-/// The text is borrowed from `dumped` where it is one line. Otherwise it goes to `buffer`, which is
-/// long enough if it is as long as `dumped`. Where the kernel shows no time (`printk.time=0`), the
-/// time is 0.
+/// The text is borrowed from `dumped` if it is one line. Otherwise it is copied to `buffer`, which
+/// should be as long as `dumped`. If the kernel shows no time (`printk.time=0`), the time is 0.
 pub fn parse_dump<'a>(dumped: &'a [u8], buffer: &'a mut [u8]) -> Option<Entry<'a>> {
     let (priority, rest) = take(dumped.strip_prefix(b"<")?)?;
     let rest = rest.strip_prefix(b">")?;
     let (ns, rest) = time(rest).map_or((None, rest), |(ns, rest)| (Some(ns), rest));
     let (caller, rest) = caller(rest).map_or((None, rest), |(caller, rest)| (Some(caller), rest));
-    // A blank ends the prefix, unless the level is all there is.
+    // A space ends the prefix, unless it has the level only.
     let prefixed = ns.is_some() || caller.is_some();
     let body = rest.strip_prefix(b" ").filter(|_| prefixed).unwrap_or(rest);
     let prefix = dumped.get(..dumped.len() - body.len())?;
     let body = body.strip_suffix(b"\n").unwrap_or(body);
 
-    // Most texts are plain as far as to their end, which also tells that they have one line.
+    // Most texts are plain to their end, and so have one line.
     let run = plain_run(body);
     let plain = run == body.len();
     let text = if !plain && body.get(run..)?.contains(&b'\n') {
@@ -65,7 +63,7 @@ pub fn parse_dump<'a>(dumped: &'a [u8], buffer: &'a mut [u8]) -> Option<Entry<'a
     })
 }
 
-/// What follows a bracket at the beginning and blanks.
+/// The text after an opening bracket and spaces.
 fn bracket(text: &[u8]) -> Option<&[u8]> {
     let mut rest = text.strip_prefix(b"[")?;
     while let Some(more) = rest.strip_prefix(b" ") {
@@ -74,7 +72,8 @@ fn bracket(text: &[u8]) -> Option<&[u8]> {
     Some(rest)
 }
 
-/// `[ seconds.micros]` in nanoseconds: `print_time()`, at least 5 digits or blanks and 6 digits.
+/// Parses `[ seconds.micros]` of `print_time()`, at least 5 digits or spaces and 6 digits, into
+/// nanoseconds.
 fn time(text: &[u8]) -> Option<(u64, &[u8])> {
     let (seconds, rest) = take(bracket(text)?)?;
     let width = text.len() - rest.len() - 1;
@@ -88,7 +87,7 @@ fn time(text: &[u8]) -> Option<(u64, &[u8])> {
     Some((micros.checked_mul(1000)?, rest))
 }
 
-/// `[ T12]` for a task, `[ C1]` for a processor.
+/// Parses `[ T12]` (a task) or `[ C1]` (a processor).
 fn caller(text: &[u8]) -> Option<(u32, &[u8])> {
     let (kind, number) = bracket(text)?.split_first()?;
     let (number, rest) = take(number)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! Records as text: what read() of /dev/kmsg returns. C source: `info_print_ext_header()` and
+//! Formats records as read() of /dev/kmsg returns them. C source: `info_print_ext_header()` and
 //! `msg_print_ext_body()` in `kernel/printk/printk.c`.
 
 #![forbid(unsafe_code)]
@@ -11,7 +11,7 @@ use super::kmsg::{plain, plain_run, MESSAGE_MAX, PROCESSOR};
 use super::number::{divide, Digits};
 use super::record::{Entry, Record, CONT, PLAIN, RECORD_HEADER};
 
-/// Bytes of the header of a record's text at most: `2047,<20 digits>,<20
+/// The maximum length of the header of a record's text: `2047,<20 digits>,<20
 /// digits>,-,caller=C2147483647;`.
 const HEADER_MAX: usize = 72;
 /// Digits of a time that change within a second.
@@ -21,17 +21,17 @@ const SECOND: u64 = 1_000_000_000;
 
 /// Formats records as /dev/kmsg does.
 ///
-/// It keeps the header of the last record as text. The next header usually differs from it in some
-/// digits of the number and of the time only, and these are changed in place.
+/// It keeps the text of the last record's header. The next header usually differs in some digits of
+/// the number and of the time only, which are changed in place.
 #[derive(Clone, Debug)]
 pub struct Formatter {
     caller: bool,
     header: [u8; HEADER_MAX],
     len: usize,
-    /// Behind the last digits of the number and of the time.
+    /// The offsets after the last digits of the number and of the time.
     ends: (usize, usize),
-    /// What the header is of: the number, priority and flags, the caller, and the nanoseconds of
-    /// the second's beginning.
+    /// The values in the header: the number, priority and flags, the caller, and the nanoseconds at
+    /// the start of the second.
     seq: u64,
     key: u32,
     who: u32,
@@ -39,7 +39,7 @@ pub struct Formatter {
 }
 
 impl Formatter {
-    /// Creates a formatter. `caller`: the kernel shows who wrote a record (`CONFIG_PRINTK_CALLER`).
+    /// Creates a formatter. `caller`: show the caller of a record (`CONFIG_PRINTK_CALLER`).
     pub const fn new(caller: bool) -> Self {
         Self {
             caller,
@@ -77,8 +77,8 @@ impl Formatter {
             }
         }
         if out.len == MESSAGE_MAX {
-            // It was cut. The kernel's has no end then, and in a file the next one would go on in
-            // the same line.
+            // The line was cut. The kernel's line then has no newline, so in a file the next one
+            // would continue it.
             if let Some(last) = out.out.get_mut(MESSAGE_MAX - 1) {
                 *last = b'\n';
             }
@@ -86,12 +86,12 @@ impl Formatter {
         (out.len <= out.out.len()).then_some(out.len)
     }
 
-    /// Writes a record to `out` from where it is in the ring, and returns the length; `None` if
-    /// `out` is too short. The result may be void: see [`Span::commit`](super::Span::commit).
+    /// Formats a record in the ring to `out` and returns the length; `None` if `out` is too short.
+    /// The result may be void: see [`Span::commit`](super::Span::commit).
     ///
-    /// `scratch` has [`RECORD_MAX`](super::RECORD_MAX) bytes. Returns 0 for a record whose lengths
-    /// contradict each other; if the span can be committed,
-    /// [`Cursor::damage`](super::Cursor::damage) counts it.
+    /// `scratch` has [`RECORD_MAX`](super::RECORD_MAX) bytes. Returns 0 for a record with
+    /// inconsistent lengths; if the span is committed, call
+    /// [`Cursor::damage`](super::Cursor::damage) to count it.
     #[inline]
     pub fn format_ref(
         &mut self,
@@ -111,9 +111,9 @@ impl Formatter {
         self.format_escaped(record, scratch, out)
     }
 
-    /// The same for a record that is not plain.
+    /// Like [`Formatter::format_ref`], for a record that is not plain.
     ///
-    /// Not inlined, so that it does not take registers from the others.
+    /// Not inlined, so that it does not take registers from the callers.
     #[inline(never)]
     fn format_escaped(
         &mut self,
@@ -134,8 +134,8 @@ impl Formatter {
         }
     }
 
-    /// Writes a text with escapes from where it is in the ring. `None`: the kernel might cut it, or
-    /// `out` might be too short.
+    /// Writes a text in the ring with escapes. `None`: the kernel might cut it, or `out` might be
+    /// too short.
     fn escape_ref(&self, record: &RecordRef<'_>, text: usize, out: &mut [u8]) -> Option<usize> {
         if self.len + 4 * text + 1 > MESSAGE_MAX.min(out.len()) {
             return None;
@@ -174,7 +174,7 @@ impl Formatter {
         (len <= MESSAGE_MAX).then_some(len)
     }
 
-    /// Writes the header and the newline, and returns what is between them.
+    /// Writes the header and the newline, and returns the space between them.
     #[inline]
     fn begin<'o>(&self, len: usize, out: &'o mut [u8]) -> Option<&'o mut [u8]> {
         let (last, rest) = out.get_mut(..len)?.split_last_mut()?;
@@ -184,7 +184,7 @@ impl Formatter {
         Some(text)
     }
 
-    /// Makes the header that of this record.
+    /// Updates the header for this record.
     #[inline(always)]
     fn set_header(&mut self, seq: u64, key: u32, who: u32, ns: u64) {
         let since = ns.wrapping_sub(self.second);
@@ -194,7 +194,7 @@ impl Formatter {
             return;
         }
         self.seq = seq;
-        // Less than a second, which fits.
+        // Less than a second, so it fits.
         let micros = since as u32 / 1000;
         let (_, end) = self.ends;
         let digits = self.header.get_mut(end.wrapping_sub(MICROS)..end);
@@ -206,7 +206,7 @@ impl Formatter {
         }
     }
 
-    /// Adds one to the number in the header; returns false if it gets longer.
+    /// Adds one to the number in the header; returns false if that needs another digit.
     #[inline(always)]
     fn count(&mut self) -> bool {
         let (end, _) = self.ends;
@@ -285,7 +285,7 @@ fn key(level: u8, facility: u8, flags: u8) -> u32 {
     (priority << 1) | u32::from(flags & CONT != 0)
 }
 
-/// Writes a record as /dev/kmsg has it and returns the length; `None` if `out` is too short. See
+/// Formats a record as /dev/kmsg does and returns the length; `None` if `out` is too short. See
 /// [`Formatter`].
 pub fn format(seq: u64, entry: &Entry<'_>, caller: bool, out: &mut [u8]) -> Option<usize> {
     Formatter::new(caller).format(seq, entry, out)
@@ -315,7 +315,7 @@ fn is_plain(record: &RecordRef<'_>, text_len: usize) -> bool {
     if text_len % 4 == 0 {
         return true;
     }
-    // The bytes behind the text are replaced by ones that need no escape.
+    // The bytes after the text are replaced by spaces, which need no escape.
     let mut bytes = [b' '; 4];
     let last = rest.first().map_or(0, Word::load).to_ne_bytes();
     for (to, from) in bytes.iter_mut().zip(last).take(text_len % 4) {
@@ -324,15 +324,15 @@ fn is_plain(record: &RecordRef<'_>, text_len: usize) -> bool {
     odd_bytes(u32::from_ne_bytes(bytes)) == 0
 }
 
-/// Whether a record has no dictionary, and lengths that do not contradict each other.
+/// Whether a record has no dictionary, and consistent lengths.
 #[inline]
 fn is_text_only(record: &RecordRef<'_>, text_len: usize) -> bool {
     let padding = record.words().first().map_or(0, |word| word.load() & 7) as usize;
     RECORD_HEADER + text_len + padding == record.size()
 }
 
-/// Writes the first bytes of a word, by escapes if they need them. Returns what is left of `to`;
-/// `None` if it is too short.
+/// Writes the first bytes of a word, with escapes where necessary. Returns the rest of `to`; `None`
+/// if it is too short.
 ///
 /// Not inlined, so that the loop over the words keeps its registers.
 #[inline(never)]
@@ -341,8 +341,7 @@ fn escape_word(word: u32, bytes: usize, to: &mut [u8]) -> Option<&mut [u8]> {
     bytes.try_fold(to, |to, byte| escape(byte, to))
 }
 
-/// Writes a byte, by an escape if it needs one. Returns what is left of `to`; `None` if it is too
-/// short.
+/// Writes a byte, as an escape if necessary. Returns the rest of `to`; `None` if it is too short.
 #[inline(always)]
 fn escape(byte: u8, to: &mut [u8]) -> Option<&mut [u8]> {
     if plain(byte) {
@@ -368,14 +367,14 @@ fn escaped(byte: u8) -> [u8; 4] {
     [b'\\', b'x', digit(byte >> 4), digit(byte & 15)]
 }
 
-/// What is written; counts on when the buffer is full, up to [`MESSAGE_MAX`].
+/// The output. It goes on counting when the buffer is full, up to [`MESSAGE_MAX`].
 struct Output<'a> {
     out: &'a mut [u8],
     len: usize,
 }
 
 impl Output<'_> {
-    /// As the kernel's `append_char()`.
+    /// Like the kernel's `append_char()`.
     fn push(&mut self, byte: u8) {
         if self.len < MESSAGE_MAX {
             if let Some(to) = self.out.get_mut(self.len) {
@@ -385,11 +384,11 @@ impl Output<'_> {
         }
     }
 
-    /// The same for many, which are copied at once.
+    /// Appends many bytes by one copy.
     #[inline]
     fn extend(&mut self, bytes: &[u8]) {
         let len = bytes.len().min(MESSAGE_MAX.saturating_sub(self.len));
-        // What does not fit is counted only: the result is `None` then.
+        // Bytes that do not fit are counted only: the result is then `None`.
         if let (Some(to), Some(from)) =
             (self.out.get_mut(self.len..self.len + len), bytes.get(..len))
         {
@@ -402,8 +401,8 @@ impl Output<'_> {
         self.extend(Digits::of(value).as_bytes());
     }
 
-    /// As the kernel's `msg_add_ext_text()`, down to where it cuts: `scnprintf()` keeps a byte for
-    /// its NUL.
+    /// Like the kernel's `msg_add_ext_text()`. It cuts at the same byte: `scnprintf()` reserves one
+    /// for its NUL.
     fn escape(&mut self, text: &[u8]) {
         let mut rest = text;
         loop {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! The text form of /dev/kmsg, both ways, and what programs write to it. C source:
+//! Parses the text form of /dev/kmsg and what programs write to it. C source:
 //! `kernel/printk/printk.c`.
 //!
 //! ```text
@@ -10,9 +10,8 @@
 //! ```
 //!
 //! In text and dictionary, bytes below 32 or above 126 and the backslash are written `\xNN`. The
-//! kernel cuts such a message at [`MESSAGE_MAX`] bytes, and a line it has cut has no newline; here
-//! it is cut at the same byte. A console that gets a cut line knows the text only up to the last
-//! whole escape.
+//! kernel cuts such a message at [`MESSAGE_MAX`] bytes, and a cut line has no newline. This crate
+//! cuts at the same byte. In a cut line, the text is certain only up to the last whole escape.
 
 #![forbid(unsafe_code)]
 
@@ -21,36 +20,35 @@ pub use super::format::{format, Formatter};
 use super::number::take;
 use super::record::{Entry, CONT, PLAIN, USER};
 
-/// Bytes of a formatted record at most: `PRINTK_MESSAGE_MAX`.
+/// The maximum length of a formatted record: `PRINTK_MESSAGE_MAX`.
 pub const MESSAGE_MAX: usize = 2048;
-/// Bytes that one `write()` to /dev/kmsg may have: `PRINTKRB_RECORD_MAX`.
+/// The maximum length of one `write()` to /dev/kmsg: `PRINTKRB_RECORD_MAX`.
 pub const WRITE_MAX: usize = 1024;
-/// Bytes of text in a record's text form, escapes included, that every program takes; see
-/// [`pieces`].
+/// Bytes of a record's text, escapes included, that every program accepts; see [`pieces`].
 pub const TEXT_MAX: usize = 1023;
 
 /// Bit of [`Entry::caller`] outside of task context, where the rest is a processor.
 pub(super) const PROCESSOR: u32 = 0x8000_0000;
 
-/// What the kernel puts before a message that a new owner of a console prints again.
+/// The kernel's prefix of a message that a new owner of a console prints again.
 const REPLAY: &[u8] = b"** replaying previous printk message **\n";
 
-/// One message as an extended console gets it.
+/// A message in the form for extended consoles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
     /// The kernel's number of the message; not that of a record in the ring.
     pub seq: u64,
-    /// What is in it. The text has no escapes any more.
+    /// Its content. The text is without escapes.
     pub entry: Entry<'a>,
-    /// Whether the kernel has had this printed before.
+    /// Whether the kernel has printed this message before.
     pub replayed: bool,
 }
 
-/// Takes a message of an extended console apart; `None` if it is none, or if printk has cut it to
-/// make room for the note that it is a replay: its buffer has the whole message.
+/// Parses a message for an extended console; `None` if it is invalid, or if printk has cut it to
+/// make room for the replay prefix. In the latter case printk's buffer has the whole message.
 ///
-/// The text is borrowed from `line` where there is no escape in it. Everything else goes to
-/// `buffer`, which is long enough if it is as long as `line`.
+/// A text without escapes is borrowed from `line`. Everything else is copied to `buffer`, which
+/// should be as long as `line`.
 pub fn parse<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
     let rest = line.strip_prefix(REPLAY);
     let replayed = rest.is_some();
@@ -62,7 +60,7 @@ pub fn parse<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
     Some(Line { replayed, ..parsed })
 }
 
-/// The same for a message that was not cut, however long it is.
+/// Like [`parse`], for a message of any length that was not cut for a prefix.
 pub fn parse_whole<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
     let (priority, rest) = take(line)?;
     let (seq, rest) = take(rest.strip_prefix(b",")?)?;
@@ -85,7 +83,7 @@ pub fn parse_whole<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>>
     };
     let caller = caller.unwrap_or(0);
 
-    // Most texts are plain as far as to their end.
+    // Most texts are plain to their end.
     let run = plain_run(body);
     let (begin, odd) = body.split_at_checked(run)?;
     let more = odd.iter().position(|&byte| byte == b'\n');
@@ -124,16 +122,16 @@ pub fn parse_whole<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>>
     })
 }
 
-/// What is before the next comma or semicolon, and what follows from there on.
+/// Splits before the next comma or semicolon.
 fn split_field(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = text.iter().position(|byte| matches!(byte, b',' | b';'))?;
     text.split_at_checked(end)
 }
 
-/// A line as long as the kernel makes them, less what cannot be trusted at its end.
+/// A line, without its uncertain end if it has the maximum length.
 ///
-/// Where an escape does not fit any more the kernel writes a part of it or nothing, and then goes
-/// on with the next byte that fits, so that the last four bytes may be of different places.
+/// If an escape does not fit, the kernel writes a part of it or nothing, and then goes on with the
+/// next byte that fits. The last four bytes may therefore come from different places of the text.
 fn whole(line: &[u8]) -> &[u8] {
     if line.len() < MESSAGE_MAX {
         return line;
@@ -143,7 +141,7 @@ fn whole(line: &[u8]) -> &[u8] {
     line.get(..MESSAGE_MAX - 4 + sure).unwrap_or(line)
 }
 
-/// `T123` is a task, `C1` a processor.
+/// Parses `T123` (a task) or `C1` (a processor).
 fn parse_caller(field: &[u8]) -> Option<u32> {
     let (kind, number) = field.split_first()?;
     let (number, _) = take(number)?;
@@ -182,7 +180,7 @@ fn unescape(text: &[u8], buffer: &mut [u8]) -> Option<usize> {
         } else if let [b'x', high, low, more @ ..] = more {
             match (hex(*high), hex(*low)) {
                 (Some(high), Some(low)) => ((high << 4) | low, more),
-                // Not the kernel's doing; kept as it is.
+                // The kernel does not write this; keep it unchanged.
                 _ => (byte, rest.get(1..)?),
             }
         } else {
@@ -204,18 +202,18 @@ fn hex(digit: u8) -> Option<u8> {
     }
 }
 
-/// Whether a byte is written as it is.
+/// Whether a byte is written without an escape.
 pub(super) const fn plain(byte: u8) -> bool {
     byte >= b' ' && byte < 127 && byte != b'\\'
 }
 
-/// Bytes at the beginning that are written as they are.
+/// The number of leading bytes that are written without an escape.
 pub(super) fn plain_run(text: &[u8]) -> usize {
     let clean = |bytes: &&[u8]| {
         let words = bytes.chunks_exact(4).filter_map(|word| word.first_chunk());
         words.fold(0, |odd, word| odd | odd_bytes(word_of(word))) == 0
     };
-    // Sixteen with one branch, as long as there is none among them, and then four.
+    // One branch per 16 plain bytes, then one per four.
     let mut sure = text.chunks_exact(16).take_while(clean).count() * 16;
     let rest = text.get(sure..).unwrap_or(&[]);
     sure += rest.chunks_exact(4).take_while(clean).count() * 4;
@@ -223,12 +221,11 @@ pub(super) fn plain_run(text: &[u8]) -> usize {
     sure + rest.take_while(|&&byte| plain(byte)).count()
 }
 
-/// Takes apart what a program has written, as /dev/kmsg does; `None` if it is longer than
-/// [`WRITE_MAX`].
+/// Parses what a program has written, as /dev/kmsg does; `None` if it is longer than [`WRITE_MAX`].
 ///
-/// `<N>` gives level and facility, and facility 0 is replaced by that of user programs, so that
-/// nobody can pass for the kernel. The text ends at the first NUL, and loses one newline at its
-/// end. Time and caller are left to be filled in.
+/// `<N>` sets level and facility. Facility 0 (the kernel's) is replaced by that of user programs.
+/// The text ends at the first NUL, and one newline at its end is removed. The caller sets the time
+/// and the caller of the record.
 pub fn parse_user(written: &[u8], default_level: u8) -> Option<Entry<'_>> {
     if written.len() > WRITE_MAX {
         return None;
@@ -242,7 +239,8 @@ pub fn parse_user(written: &[u8], default_level: u8) -> Option<Entry<'_>> {
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, rest) = rest.split_at_checked(count)?;
         if let Some(rest) = rest.strip_prefix(b">") {
-            // As simple_strtoul() and the cast of its result: too many digits wrap, and none are 0.
+            // Like simple_strtoul() and the cast of its result: too many digits wrap, and no digits
+            // are 0.
             let number = digits.iter().fold(0u32, |number, digit| {
                 number
                     .wrapping_mul(10)
@@ -259,7 +257,7 @@ pub fn parse_user(written: &[u8], default_level: u8) -> Option<Entry<'_>> {
     let mut flags = USER;
     let run = plain_run(text);
     match text.get(run..).unwrap_or(&[]) {
-        // Most texts end here: at the first byte that needs a closer look.
+        // Most texts end here, at the first byte that is not plain.
         [] | [b'\n'] | [0, ..] | [b'\n', 0, ..] => {
             flags |= PLAIN;
             text = text.get(..run)?;
@@ -269,7 +267,7 @@ pub fn parse_user(written: &[u8], default_level: u8) -> Option<Entry<'_>> {
             text = text.get(..end.map_or(text.len(), |end| run + end))?;
         }
     }
-    // printk() keeps a byte of its buffer for a NUL.
+    // printk() reserves a byte of its buffer for a NUL.
     text = text.get(..WRITE_MAX - 1).unwrap_or(text);
     if flags & PLAIN == 0 {
         text = text.strip_suffix(b"\n").unwrap_or(text);
@@ -283,11 +281,11 @@ pub fn parse_user(written: &[u8], default_level: u8) -> Option<Entry<'_>> {
     })
 }
 
-/// Cuts a text into pieces whose text form has at most [`TEXT_MAX`] bytes; there is always one,
-/// though it may be empty.
+/// Splits a text into pieces whose text form has at most [`TEXT_MAX`] bytes. There is at least one
+/// piece, which may be empty.
 ///
-/// syslog daemons read messages of the kernel into buffers of 1024 bytes, and some do not check.
-/// All pieces but the first are continuations ([`CONT`]). UTF-8 characters stay whole.
+/// Some syslog daemons read messages of the kernel into buffers of 1024 bytes without a check. All
+/// pieces but the first are continuations ([`CONT`]). UTF-8 characters stay whole.
 pub fn pieces(text: &[u8]) -> Pieces<'_> {
     Pieces { rest: Some(text) }
 }
@@ -303,7 +301,7 @@ impl<'a> Iterator for Pieces<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         let rest = self.rest.take()?;
-        // Most are short enough for the worst case.
+        // Most texts fit even if every byte needs an escape.
         if rest.len() <= TEXT_MAX / 4 {
             return Some(rest);
         }
@@ -318,7 +316,7 @@ impl<'a> Iterator for Pieces<'a> {
         if fit == rest.len() {
             return Some(rest);
         }
-        // Not between the bytes of one character; what has more than three such bytes is no UTF-8.
+        // Do not split a character. More than three continuation bytes are not UTF-8.
         let inside = |at: usize| rest.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
         let cut = (fit.saturating_sub(3)..=fit)
             .rev()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! The layout of a ring in memory: the header page, and the lanes behind it. C header:
+//! The layout of a ring in memory: the header page, and the lanes after it. C header:
 //! `driver/uapi/fanlight.h`.
 
 #![forbid(unsafe_code)]
@@ -28,9 +28,9 @@ pub const LANE_MAX: usize = 1 << 28;
 #[derive(Debug)]
 #[repr(C)]
 pub struct LaneHeader {
-    /// Low 32 bits of the position where the newest whole record ends.
+    /// Low 32 bits of the position at the end of the newest whole record.
     pub head: Word,
-    /// Low 32 bits of the position where the oldest record begins.
+    /// Low 32 bits of the position at the start of the oldest record.
     pub tail: Word,
     /// The position of the head, shifted right by 31.
     pub epoch: Word,
@@ -44,12 +44,12 @@ pub struct LaneHeader {
 
 /// `struct fanlight_log_header`.
 ///
-/// In memory that others may write, no field can be trusted: [`Ring::attach`] and the readers check
-/// what they use.
+/// If other programs can write to the memory, no field is trusted: [`Ring::attach`] and the readers
+/// check what they use.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Header {
-    /// [`MAGIC`]; stored last when a ring is made.
+    /// [`MAGIC`]; stored last when a ring is created.
     pub magic: Word,
     /// [`VERSION`].
     pub version: Word,
@@ -65,7 +65,7 @@ pub struct Header {
     pub reserved: [Word; 6],
     /// The kernel's lane, and the programs'.
     pub lanes: [LaneHeader; LANES],
-    /// From when on which offset to the wall clock holds.
+    /// The list of offsets to the wall clock.
     pub clocks: Clocks,
 }
 
@@ -128,7 +128,7 @@ impl Header {
         usize::try_from(self.data_size.load()).map_err(|_| AttachError::Size)
     }
 
-    /// The header's words as they are in memory.
+    /// The words of the header in memory.
     pub fn words(&self) -> impl Iterator<Item = &Word> {
         let Self {
             magic,
@@ -179,7 +179,7 @@ pub enum AttachError {
     Magic,
     /// The ring has this version of the format, not [`VERSION`].
     Version(u32),
-    /// Sizes that no ring has, or that are not those of the memory.
+    /// The sizes are invalid, or do not match the memory.
     Size,
 }
 
@@ -195,8 +195,8 @@ pub const fn sizes_ok(kernel: usize, user: usize) -> bool {
 ///
 /// # Invariants
 ///
-/// The data has a power of two of bytes, at most [`LANE_MAX`]; or there is none, and there is no
-/// such lane.
+/// The size of the data is a power of two, at most [`LANE_MAX`]; or it is 0, and there is no such
+/// lane.
 #[derive(Clone, Copy, Debug)]
 pub struct Lane<'a> {
     header: &'a LaneHeader,
@@ -221,7 +221,7 @@ impl<'a> Lane<'a> {
         self.data
     }
 
-    /// The offset in the data of a position, of which 32 bits are enough.
+    /// The offset in the data of a position; its low 32 bits are enough.
     #[inline]
     pub(super) fn offset(&self, position: u32) -> usize {
         // The mask makes the position fit.
@@ -243,15 +243,16 @@ impl<'a> Lane<'a> {
 
     /// The head, acquire.
     ///
-    /// LMM(lane_head:A) pairs with LMM(publish:A). The epoch is the same before and after, so it is
-    /// the head's or, while a writer is between the two stores, one more.
+    /// LMM(lane_head:A) pairs with LMM(publish:A). The epoch is the same before and after the load
+    /// of the head, so it belongs to this head or, if the writer is between its two stores, is one
+    /// more.
     #[inline]
     pub fn head(&self) -> u64 {
         let mut epoch = self.header.epoch.load_acquire();
         loop {
             let low = self.header.head.load_acquire();
             let after = self.header.epoch.load();
-            // The bound on the steps is for memory that others write.
+            // The number of iterations is bounded for memory that other programs write to.
             if after == epoch || distance(after.into(), epoch.into()) != 1 {
                 return position(low, epoch);
             }
@@ -259,8 +260,8 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// The tail. If the epoch is newer than the tail's, the result is too high, and the caller
-    /// believes too little.
+    /// The tail. If the epoch is newer than that of the tail, the result is too high, and the
+    /// caller discards valid records, which is safe.
     #[inline]
     pub fn tail(&self) -> u64 {
         let low = self.header.tail.load_acquire();
@@ -276,9 +277,9 @@ pub struct Ring<'a> {
 }
 
 impl<'a> Ring<'a> {
-    /// Makes an empty ring in memory that is not read yet. `sizes` are the bytes of the kernel's
-    /// lane and of the programs'. `data` is what follows the header page. Returns `None` if a ring
-    /// cannot have these sizes.
+    /// Creates an empty ring in memory that has no readers yet. `sizes`: bytes of the kernel's lane
+    /// and of the programs' lane. `data`: the memory after the header page. Returns `None` if a
+    /// ring cannot have these sizes.
     pub fn init(
         header: &'a Header,
         data: &'a [Word],
@@ -312,7 +313,7 @@ impl<'a> Ring<'a> {
         Self::attach(header, data).ok()
     }
 
-    /// Views memory that holds a ring already. `data` is what follows the header page, and may be
+    /// Attaches to an existing ring. `data` is the memory after the header page, which may be
     /// longer than the ring.
     pub fn attach(header: &'a Header, data: &'a [Word]) -> Result<Self, AttachError> {
         let data_size = header.check()?;
@@ -358,8 +359,9 @@ impl<'a> Ring<'a> {
 
     /// The heads of the lanes at one moment.
     ///
-    /// If they are the same when they are loaded again, no record that is before the second one is
-    /// missing before the first one. The bound is for writers that do not pause.
+    /// Loads the heads until they do not change between two loads: then, if a record is before one
+    /// head, all records with lower numbers are before the heads, too. The loop is bounded in case
+    /// writers never pause.
     pub fn heads(&self) -> [u64; LANES] {
         let load = || self.lanes.map(|lane| lane.head());
         let mut heads = load();
@@ -385,8 +387,7 @@ impl<'a> Ring<'a> {
     }
 }
 
-/// The full position of which `low` is the low half. `epoch` is that of the head, loaded after
-/// `low`.
+/// The full position with the low half `low`. `epoch` is the epoch of the head, loaded after `low`.
 #[inline]
 pub fn position(low: u32, epoch: u32) -> u64 {
     let epoch = epoch.wrapping_sub((epoch ^ (low >> 31)) & 1);
@@ -401,7 +402,7 @@ pub fn distance(a: u64, b: u64) -> i64 {
     (a.wrapping_sub(b) << 1) as i64 >> 1
 }
 
-/// The 64-bit number in the words `at` and the next one, which are loaded one by one.
+/// The 64-bit number in the word `at` and the next one, by two loads.
 #[inline]
 pub(super) fn wide(words: &[Word], at: usize) -> u64 {
     let Some([first, second]) = words.get(at..).and_then(|words| words.first_chunk()) else {

@@ -3,7 +3,7 @@
 //! The log ring of fanlight, as a library for the host and for user space.
 //!
 //! The kernel driver does not use this file: it includes `mod.rs` as a module of its own, so that
-//! both run the very same code.
+//! both run the same code.
 
 #![cfg_attr(not(any(test, loom)), no_std)]
 #![forbid(unsafe_code)]

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! Decimal numbers of 64 bits without a 64-bit division, which the kernel does not offer on 32-bit
-//! processors: there, `core::fmt` of a `u64` compiles, and stops the kernel when the number has
-//! five digits.
+//! Decimal numbers of 64 bits without a 64-bit division, which the kernel does not provide on
+//! 32-bit processors: there, `core::fmt` of a `u64` compiles, but panics the kernel if the number
+//! has five digits.
 
 #![forbid(unsafe_code)]
 
-/// Divides by a small number, not 0: quotient and remainder. A constant, so that no division is
-/// left: the processors that the kernel's Rust is compiled for have no instruction for it.
+/// Divides by a small number that is not 0: quotient and remainder. The divisor is a constant, so
+/// that the compiler removes the division: the kernel's Rust target has no instruction for it.
 #[inline]
 pub(super) fn divide<const BY: u16>(value: u64) -> (u64, u16) {
     let by = u32::from(BY);
@@ -29,7 +29,7 @@ pub struct Digits {
 }
 
 impl Digits {
-    /// Makes the digits of `value`.
+    /// Converts `value`.
     pub fn of(value: u64) -> Self {
         let mut digits = Self {
             bytes: [b'0'; 20],
@@ -49,7 +49,7 @@ impl Digits {
             put(digit.into());
             rest = more;
         }
-        // One word now.
+        // The rest fits in one word.
         let mut rest = rest as u32;
         loop {
             put(rest % 10);
@@ -61,7 +61,7 @@ impl Digits {
         digits
     }
 
-    /// Them as text.
+    /// The digits as text.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(self.as_bytes()).unwrap_or("")
     }
@@ -72,7 +72,7 @@ impl Digits {
     }
 }
 
-/// Takes a number off the front of `text`; `None` if there is no digit, or if it is beyond 64 bits.
+/// Parses a number at the start of `text`; `None` if there is no digit, or if it exceeds 64 bits.
 #[inline]
 pub(super) fn take(text: &[u8]) -> Option<(u64, &[u8])> {
     // One word is enough for nine digits.
@@ -94,7 +94,7 @@ pub(super) fn take(text: &[u8]) -> Option<(u64, &[u8])> {
     }
 }
 
-/// Takes the digits of a number off the front of `text` that follow those of `value`.
+/// Parses more digits at the start of `text`, which follow those of `value`.
 #[inline(never)]
 fn take_more(mut value: u64, text: &[u8]) -> Option<(u64, &[u8])> {
     let mut rest = text;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! One record: its header in words and bytes, and what is in it. C header:
-//! `driver/uapi/fanlight.h`.
+//! One record: its header in words and bytes, and its content. C header: `driver/uapi/fanlight.h`.
 
 #![forbid(unsafe_code)]
 
-/// Bytes of a record at most, its header included: `FANLIGHT_RECORD_MAX`.
+/// The maximum length of a record, header included: `FANLIGHT_RECORD_MAX`.
 pub const RECORD_MAX: usize = if cfg!(loom) { 32 } else { 2048 };
 /// Bytes of a record's header.
 pub const RECORD_HEADER: usize = 32;
@@ -24,12 +23,12 @@ pub const MODULE: u8 = 1 << 3;
 /// Every byte of the text is 0x20 to 0x7e and not a backslash, and there is no dictionary:
 /// `FANLIGHT_RECORD_PLAIN`.
 pub const PLAIN: u8 = 1 << 4;
-/// All flags that there is room for.
+/// All bits for flags.
 pub(super) const FLAGS: u8 = 0x1f;
 
 /// State of a record that readers deliver.
 pub(super) const WHOLE: u8 = 0xa5;
-/// State of what fills the end of a lane.
+/// State of a filler at the end of a lane.
 pub(super) const FILLER: u8 = 0x5a;
 /// State of a record that its writer has not finished, and may never finish.
 pub(super) const OPEN: u8 = 0x3c;
@@ -45,22 +44,21 @@ pub struct Entry<'a> {
     pub flags: u8,
     /// Nanoseconds since boot.
     pub ns: u64,
-    /// Task, or `0x8000_0000` + processor.
+    /// Task id, or `0x8000_0000` + processor.
     pub caller: u32,
     /// The text, without escapes and without a newline at its end.
     pub text: &'a [u8],
-    /// The dictionary: lines `KEY=value` with a newline between them, none at the end.
+    /// The dictionary: lines `KEY=value`, separated by newlines, without one at the end.
     pub dict: &'a [u8],
 }
 
 impl Entry<'_> {
-    /// The priority as syslog and /dev/kmsg have it: the facility times 8, and the level.
+    /// The priority in syslog and /dev/kmsg: facility * 8 + level.
     pub fn priority(&self) -> u32 {
         (u32::from(self.facility) << 3) | u32::from(self.level & 7)
     }
 
-    /// Bytes of the whole record and of the padding in it; `None` if that is more than
-    /// [`RECORD_MAX`].
+    /// Bytes of the whole record, and of its padding; `None` if the record exceeds [`RECORD_MAX`].
     #[inline]
     pub(super) fn measure(&self) -> Option<(usize, usize)> {
         // Cannot wrap: a slice is at most half of the address space.
@@ -106,7 +104,7 @@ pub(super) fn len_state(state: u8, len: usize, padding: usize) -> u32 {
     (u32::from(state) << 24) | (len as u32 & 0xff_fff8) | (padding as u32 & 7)
 }
 
-/// A 64-bit number as the two words that are in memory.
+/// A 64-bit number as two words in memory.
 #[inline]
 pub(super) fn halves(value: u64) -> [u32; 2] {
     let (low, high) = (value as u32, (value >> 32) as u32);
@@ -117,17 +115,17 @@ pub(super) fn halves(value: u64) -> [u32; 2] {
     }
 }
 
-/// A first word taken apart. Nothing about it can be trusted but `padding < 8` and `len % 8 == 0`.
+/// The fields of a first word. Only `padding < 8` and `len % 8 == 0` are certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
-    /// [`WHOLE`], [`FILLER`], [`OPEN`], or rubbish.
+    /// [`WHOLE`], [`FILLER`], [`OPEN`], or an invalid value.
     pub(super) state: u8,
     /// Bytes of the whole record.
     pub(super) len: usize,
 }
 
 impl Shape {
-    /// Takes a first word apart.
+    /// Splits a first word.
     #[inline]
     pub(super) fn of(word: u32) -> Self {
         Self {
@@ -136,7 +134,7 @@ impl Shape {
         }
     }
 
-    /// Whether a record of this shape can be where `room` bytes are left to the end of the data.
+    /// Whether a record of this shape is valid and fits in `room` bytes up to the end of the data.
     #[inline]
     pub(super) fn fits(&self, room: usize) -> bool {
         match self.state {
@@ -148,18 +146,18 @@ impl Shape {
     }
 }
 
-/// A record as it was read.
+/// A record that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     /// Its number.
     pub seq: u64,
-    /// What is in it.
+    /// Its content.
     pub entry: Entry<'a>,
     bytes: &'a [u8],
 }
 
 impl<'a> Record<'a> {
-    /// Takes the bytes of one whole record apart; `None` if they are none.
+    /// Parses the bytes of one whole record; `None` if they are invalid.
     ///
     /// `bytes` may be longer than the record.
     #[inline]
@@ -193,8 +191,7 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// What follows the record at the beginning of `bytes`, even if its lengths contradict each
-    /// other.
+    /// The bytes after the record at the start of `bytes`, even if its lengths are inconsistent.
     pub fn behind(bytes: &[u8]) -> &[u8] {
         let first = field(bytes, 0).map_or(0, u32::from_ne_bytes);
         match Shape::of(first).len {
@@ -203,7 +200,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The record as it is in memory, header and padding included.
+    /// The bytes of the record in memory, header and padding included.
     #[inline]
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! The writing side. The module's documentation (`mod.rs`) argues why the order of the memory
-//! accesses is enough.
+//! The writing side. The module's documentation (`mod.rs`) explains why the order of the memory
+//! accesses is sufficient.
 
 #![forbid(unsafe_code)]
 
@@ -18,7 +18,7 @@ pub enum Refused {
     TooLong,
     /// The panicking processor has taken the ring over.
     Busy,
-    /// [`Writer::append_with_seq`]: there is a record with a higher number already.
+    /// [`Writer::append_with_seq`]: the ring already has a record with a higher number.
     Disordered,
 }
 
@@ -27,13 +27,13 @@ pub enum Refused {
 pub struct Appended<'a> {
     /// Its sequence number.
     pub seq: u64,
-    /// The record in the ring, which nobody changes until the next append.
+    /// The record in the ring, which does not change until the next append.
     pub words: &'a [Word],
 }
 
-/// What the writers of a ring have done so far.
+/// The counters of a ring's writers.
 ///
-/// `written + dropped + skipped` is the number of sequence numbers given out.
+/// `written + dropped + skipped` is the number of assigned sequence numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Records appended.
@@ -43,23 +43,23 @@ pub struct Counts {
     /// Records that could not be appended, because their writer could not wait:
     /// [`Writer::give_up`].
     pub dropped: u64,
-    /// Numbers passed over by [`Writer::skip`].
+    /// Numbers skipped by [`Writer::skip`].
     pub skipped: u64,
 }
 
 /// The private state of a ring's writers.
 ///
-/// It must not be in memory that user space can change. Unless a function says otherwise, its
-/// caller holds the lock that serialises the writers.
+/// It must not be in memory that user space can change. Unless a function's documentation says
+/// otherwise, its caller holds the lock that serialises the writers.
 #[derive(Debug)]
 pub struct Writer {
-    /// Length of the record that was begun last, with its lane in bit 0.
+    /// Length of the last record that was begun, with its lane in bit 0.
     open: Word,
     /// 1 after a take-over.
     taken: Word,
     /// The number of the next record.
     seq: Count,
-    /// How often [`Writer::give_up`] was called; `dropped` follows it.
+    /// The number of calls of [`Writer::give_up`]; `dropped` follows it.
     given_up: Word,
     dropped: Count,
     skipped: Count,
@@ -90,9 +90,9 @@ impl Writer {
         let head = lane.header().head.load();
         let mut seq = self.seq.own();
         self.open.store(len as u32 | index);
-        // LMM(begin:A) pairs with LMM(take_over:A): this writer sees that the ring was taken over,
-        // or who takes it over sees what is being written. In the latter case the head and the
-        // number that were loaded are from before.
+        // LMM(begin:A) pairs with LMM(take_over:A): either this writer sees the take-over, or the
+        // take-over sees the open record. In the latter case, the head and the number were loaded
+        // before the take-over.
         fence_full();
         if self.taken.load() != 0 {
             return Err(Refused::Busy);
@@ -106,9 +106,9 @@ impl Writer {
         self.put(lane, head, entry, seq, len, padding)
     }
 
-    /// Appends a record that has its number already. For a ring of an earlier boot.
+    /// Appends a record that already has a number. For a ring of an earlier boot.
     ///
-    /// The numbers that are passed over count as skipped.
+    /// Numbers before it that are not used count as skipped.
     pub fn append_with_seq<'a>(
         &self,
         ring: &Ring<'a>,
@@ -120,7 +120,7 @@ impl Writer {
         self.append(ring, entry)
     }
 
-    /// Passes over `n` sequence numbers: these records never reach the ring.
+    /// Skips `n` sequence numbers: their records never reach the ring.
     pub fn skip(&self, n: u64) {
         if n != 0 && self.taken.load() == 0 {
             self.seq.add(n);
@@ -128,8 +128,8 @@ impl Writer {
         }
     }
 
-    /// Counts a record that could not be appended because its writer cannot wait for the lock, and
-    /// has the next append pass over its number. Any context, without the lock.
+    /// Counts a record that could not be appended because its writer cannot wait for the lock; the
+    /// next append skips its number. Any context, without the lock.
     #[cold]
     pub fn give_up(&self) {
         // Each failure means that another context has given up a record at the same time.
@@ -141,13 +141,13 @@ impl Writer {
         }
     }
 
-    /// Records that were given up and whose numbers were not passed over yet.
+    /// Records that were given up and whose numbers are not skipped yet.
     #[inline]
     fn pending(&self) -> u32 {
         self.given_up.load().wrapping_sub(self.dropped.low())
     }
 
-    /// Passes over the numbers of the records that were given up.
+    /// Skips the numbers of the records that were given up.
     #[cold]
     #[inline(never)]
     fn pass_over(&self, n: u32) -> u64 {
@@ -156,7 +156,7 @@ impl Writer {
         self.seq.own()
     }
 
-    /// Writes the record behind `head` and publishes it.
+    /// Writes the record at `head` and publishes it.
     #[inline(always)]
     fn put<'a>(
         &self,
@@ -174,7 +174,7 @@ impl Writer {
         Ok(Appended { seq, words })
     }
 
-    /// Finds the place behind `head` for `len` bytes that do not wrap, and makes room.
+    /// Finds the place at or after `head` for `len` bytes that do not wrap, and makes room.
     #[inline(always)]
     fn place(&self, lane: &Lane<'_>, head: u32, len: usize) -> Option<Place> {
         let offset = lane.offset(head);
@@ -190,11 +190,11 @@ impl Writer {
         Some(Place { offset, end })
     }
 
-    /// Moves the tail out of the way of what ends at `end`, and a bit farther so that most records
-    /// need not move it.
+    /// Moves the tail to make room for a record that ends at `end`, and a bit farther so that most
+    /// appends need not move it.
     ///
-    /// Bounded: the distance is at most that of two records and 4 KiB. Another writer can change
-    /// the tail only while the ring is taken over, and only once.
+    /// Bounded: the distance is at most two records and 4 KiB. Another writer can change the tail
+    /// only during a take-over, and only once.
     #[cold]
     #[inline(never)]
     fn move_tail(&self, lane: &Lane<'_>, end: u32) -> bool {
@@ -208,8 +208,8 @@ impl Writer {
                 let slack = (lane.size() / 64).min(4096) as i32 & !7;
                 while (to.wrapping_sub(from) as i32) < missing.wrapping_add(slack) {
                     let Some((next, whole)) = step(lane, to) else {
-                        // The data were damaged. Only the head is known to be the beginning of a
-                        // record.
+                        // The data is damaged. Only the head is certain to be a boundary of
+                        // records.
                         to = lane.header().head.load();
                         break;
                     };
@@ -228,12 +228,12 @@ impl Writer {
         false
     }
 
-    /// Takes the ring over. For the panicking processor, when it could not get the lock. Without
-    /// the lock.
+    /// Takes the ring over, for the panicking processor if it could not get the lock. Called
+    /// without the lock.
     ///
-    /// From now on every [`Writer::append`] is refused, and only the result may append. What the
-    /// stopped writer was writing stays in the ring as an open record, which turns whole if that
-    /// writer finishes after all. Returns `None` if the ring was taken over before.
+    /// From now on every [`Writer::append`] fails, and only the result can append. The record of
+    /// the stopped writer stays in the ring as an open record, which becomes whole if that writer
+    /// still finishes it. Returns `None` if the ring was taken over before.
     #[cold]
     pub fn take_over(&self, ring: &Ring<'_>) -> Option<Final> {
         self.taken.compare_exchange(0, 1).ok()?;
@@ -254,14 +254,14 @@ impl Writer {
         Some(Final { seq })
     }
 
-    /// Publishes an open record where the stopped writer is writing one. If it was finished
-    /// already, there is a second place of its length, which costs nothing but room.
+    /// Publishes an open record in the place of the stopped writer's record. If that record was
+    /// already finished, this adds a hole of the same length, which only wastes space.
     fn leave_open(&self, lane: &Lane<'_>, len: usize) {
         let word = &lane.header().head;
-        // The stopped writer can publish its record once, in between.
+        // The stopped writer can publish its record concurrently, but only once.
         for _ in 0..3 {
             let head = word.load();
-            // Exchanged for itself, so that it is the newest.
+            // Exchanged for itself, to make sure that it is the newest value.
             if word.compare_exchange(head, head).is_err() {
                 continue;
             }
@@ -290,7 +290,7 @@ impl Writer {
                 at = next;
             }
             lane.header().tail.store(head);
-            // LMM(clear:A) pairs with LMM(validate:A), as make_room does.
+            // LMM(clear:A) pairs with LMM(validate:A), like make_room.
             fence_release();
             for word in lane.data() {
                 word.store(0);
@@ -298,12 +298,12 @@ impl Writer {
         }
     }
 
-    /// The number that the next record will get. Any context, without the lock.
+    /// The number of the next record. Any context, without the lock.
     pub fn next_seq(&self) -> u64 {
         self.seq.load().wrapping_add(self.pending().into())
     }
 
-    /// What was done so far. Any context, without the lock.
+    /// The counters. Any context, without the lock.
     pub fn counts(&self) -> Counts {
         let skipped = self.skipped.load();
         let dropped = self.dropped.load();
@@ -316,13 +316,13 @@ impl Writer {
         }
     }
 
-    /// Creates a cursor behind the newest record, without going over the records. Any context,
+    /// Creates a cursor after the newest record, without a walk over the records. Any context,
     /// without the lock.
     ///
-    /// A record that is appended at the same time may be before the cursor or behind it.
+    /// A record that is appended concurrently may be before or after the cursor.
     pub fn newest(&self, ring: &Ring<'_>) -> Cursor {
         let heads = ring.heads();
-        // LMM(newest:A): the number is at least that behind the newest record before the heads.
+        // LMM(newest:A): the number is higher than that of the newest record before the heads.
         Cursor::behind(heads, self.seq.load())
     }
 }
@@ -348,8 +348,7 @@ impl Final {
         let (lane, _) = lane_of(ring, entry.flags);
         let head = lane.header().head.load();
         let seq = self.seq;
-        // The writer's own number stays what it is: the one that was stopped may be about to load
-        // it.
+        // `Writer::seq` is not changed: the stopped writer may be about to load it.
         self.seq = seq.wrapping_add(1);
         writer.put(lane, head, entry, seq, len, padding)
     }
@@ -357,9 +356,9 @@ impl Final {
 
 /// Where a record goes.
 struct Place {
-    /// In the data.
+    /// Its offset in the data.
     offset: usize,
-    /// Low half of the position behind it.
+    /// Low half of the position at its end.
     end: u32,
 }
 
@@ -374,22 +373,22 @@ fn lane_of<'r, 'a>(ring: &'r Ring<'a>, flags: u8) -> (&'r Lane<'a>, u32) {
     }
 }
 
-/// How many bytes the tail is short of one lane before `end`; if negative, how many it is past
-/// that.
+/// How many bytes the tail must still advance to be one lane before `end`; negative if it is
+/// already past that.
 #[inline]
 fn missing(lane: &Lane<'_>, end: u32, tail: u32) -> i32 {
     // Less than twice the size of a lane.
     end.wrapping_sub(lane.size() as u32).wrapping_sub(tail) as i32
 }
 
-/// The position behind the record at `at`, and whether it is a whole one. `None` if there is no
+/// The position after the record at `at`, and whether the record is whole. `None` if there is no
 /// record.
 #[inline]
 fn step(lane: &Lane<'_>, at: u32) -> Option<(u32, bool)> {
     let offset = lane.offset(at);
     let shape = Shape::of(lane.data().get(offset / 4)?.load());
     let room = lane.size().wrapping_sub(offset);
-    // Nearly all are of this kind.
+    // Nearly all records are whole.
     if shape.state == WHOLE
         && shape.len.wrapping_sub(RECORD_HEADER) <= BODY_MAX
         && shape.len <= room
@@ -413,7 +412,7 @@ fn fill(words: &[Word], entry: &Entry<'_>, seq: u64, len: usize, padding: usize)
         word.store(value);
     }
     if padding != 0 {
-        // It is at the end of the last two words. The rest of them is overwritten.
+        // The padding is in the last two words. The rest of them is overwritten below.
         if let [.., a, b] = body {
             a.store(0);
             b.store(0);
@@ -423,17 +422,17 @@ fn fill(words: &[Word], entry: &Entry<'_>, seq: u64, len: usize, padding: usize)
     if !entry.dict.is_empty() {
         copy_in(body, entry.text.len(), entry.dict);
     }
-    // LMM(first_word:A) pairs with LMM(reader_first_word:A): a reader that finds an open record
-    // turned whole sees all of it.
+    // LMM(first_word:A) pairs with LMM(reader_first_word:A): a reader that sees that an open record
+    // has become whole sees all of it.
     first.store_release(len_state);
 }
 
-/// Publishes what ends at `end`, if nobody has moved the head.
+/// Publishes the record that ends at `end`, if the head has not moved.
 #[inline]
 fn publish(lane: &Lane<'_>, head: u32, end: u32) -> Result<u32, u32> {
     if (head ^ end) >> 31 != 0 {
         let epoch = lane.header().epoch.load();
-        // A writer that was stopped here may have stored it already.
+        // A writer that was stopped here may already have stored it.
         lane.header()
             .epoch
             .store(epoch.wrapping_add((epoch ^ (end >> 31)) & 1));

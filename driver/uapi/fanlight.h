@@ -13,7 +13,7 @@
 #include <linux/types.h>
 #include <linux/ioctl.h>
 
-/* Grows by one whenever something is added or changed. */
+/* Increased by one with every addition or change. */
 #define FANLIGHT_ABI			2
 
 #define FANLIGHT_NAME_LEN		32
@@ -35,7 +35,7 @@
 
 /* What a window is: struct fanlight_info.kind */
 #define FANLIGHT_KIND_MEMORY		1	/* plain memory or registers */
-#define FANLIGHT_KIND_FRAMEBUFFER	2	/* has a geometry; answers the fbdev ioctls */
+#define FANLIGHT_KIND_FRAMEBUFFER	2	/* has a geometry; supports the fbdev ioctls */
 /* a log ring: struct fanlight_log_header at offset 0 */
 #define FANLIGHT_KIND_LOG		3
 
@@ -62,7 +62,7 @@ struct fanlight_info {
 	__u64 phys;
 	__u32 width;			/* visible pixels; 0 where there is no geometry */
 	__u32 height;			/* visible lines */
-	__u32 stride;			/* bytes from a line to the next */
+	__u32 stride;			/* bytes from one line to the next */
 	__u32 format;			/* DRM fourcc, e.g. 'X','R','2','4' from the lowest byte */
 	/* framebuffer: how many screens of `height` lines the window holds */
 	__u32 pages;
@@ -71,8 +71,8 @@ struct fanlight_info {
 	/* registers: bytes of every access; 0: any (the tree's reg-io-width) */
 	__u32 reg_io_width;
 	/*
-	 * Where the first byte is in a mapping of the whole window, which is offset + size bytes
-	 * long. Not 0 only for a window that does not begin with a page.
+	 * Offset of the first byte in a mapping of the whole window, which is offset + size bytes
+	 * long. 0 unless the window does not begin at a page boundary.
 	 */
 	__u32 offset;
 	__u32 reserved[6];		/* 0 */
@@ -99,7 +99,7 @@ struct fanlight_info {
  *	EFAULT	the buffer is not accessible. The position has not moved.
  *	EINTR	interrupted by a signal while waiting (or the call is restarted)
  *	ENODEV	the device was unbound
- * pread() is as read(): it ignores its offset and moves the position, as that of /dev/kmsg.
+ * pread() is like read(): as for /dev/kmsg, it ignores its offset and moves the position.
  *
  * poll() reports POLLIN | POLLRDNORM when there is a record (see struct fanlight_watermark), with
  * POLLERR | POLLPRI in addition when the next read() returns EPIPE; POLLOUT | POLLWRNORM always for
@@ -108,9 +108,9 @@ struct fanlight_info {
  *
  * lseek() takes offset 0 only, and returns 0:
  *	SEEK_SET	the oldest record
- *	SEEK_DATA	behind the records that "dmesg -C" has cleared; the oldest record for a
+ *	SEEK_DATA	after the records that "dmesg -C" has cleared; the oldest record for a
  *			log of an earlier boot
- *	SEEK_END	behind the newest record
+ *	SEEK_END	after the newest record
  *	ESPIPE		another offset; SEEK_END of a log of an earlier boot
  *	EINVAL		another whence
  *
@@ -120,16 +120,16 @@ struct fanlight_info {
  * limit of the attribute write_limit, a record is counted (struct fanlight_log_stats.limited) and
  * not appended; the call succeeds.
  *	EINVAL	more than 1024 bytes
- *	EBADF	not open for writing; a log of an earlier boot cannot be opened for it
+ *	EBADF	not open for writing; a log of an earlier boot cannot be opened for writing
  *	EFAULT	the buffer is not accessible
  *	ENODEV	the device was unbound
  *
- * The console's thread brings the messages of printk. lseek(), write(), and read() at the end wait
- * until the log has the messages that printk had when they were called: one second at most, and 10
- * ms if the thread was late before, or with O_NONBLOCK for read() and write(). Then the record of a
- * write() has all of these messages before it. lseek() and read() do without those that are urgent
- * enough for consoles (console_loglevel) and have not come, and without what was printed after
- * them: they come later. A program that reads by mmap() calls lseek() first.
+ * The console's thread appends the messages of printk. lseek(), write(), and read() at the end wait
+ * until the log has the messages that printk had when they were called: at most one second, or 10
+ * ms if the thread was late before, or for read() and write() with O_NONBLOCK. All of these
+ * messages come before the record of a write(). After the wait, lseek() and read() continue without
+ * messages that are urgent enough for consoles (console_loglevel) but not appended yet, and without
+ * those printed after them: they follow later. A program that reads by mmap() calls lseek() first.
  *
  * Messages that are not urgent enough for consoles are read in the form of the kernel's dumpers,
  * which has no dictionary and no flag for continuations, and has microseconds only if printk.time
@@ -147,7 +147,7 @@ struct fanlight_info {
  *		return __atomic_load_n(word, __ATOMIC_ACQUIRE);
  *	}
  *
- * A position is a count of bytes ever written to the lane, modulo 2^63. Its place in the lane's
+ * A position is a count of bytes ever written to the lane, modulo 2^63. Its offset in the lane's
  * data is position & (size - 1). head and tail are the low 32 bits of positions, and epoch is the
  * position of the head >> 31, which is stored before the first head that needs it. The full
  * position, where epoch was loaded after low:
@@ -212,7 +212,7 @@ struct fanlight_info {
  *
  * (A ring in a file may hold anything: check len, too, before it is added to the position.)
  *
- * Sequence numbers are given out over both lanes, and in each lane they only grow. To read all
+ * Sequence numbers are assigned over both lanes, and in each lane they only grow. To read all
  * records in order, take the lower one of the lanes' next numbers. Records are published in the
  * order of their numbers. So when one lane is empty and the other one has a record, look at the
  * empty one again before you take that record.
@@ -283,7 +283,7 @@ struct fanlight_log_lane {
 #define FANLIGHT_LOG_CLOCKS		60
 
 struct fanlight_log_clock {
-	__u64 ns;			/* the time of the first record that it holds for */
+	__u64 ns;			/* time of the first record that it applies to */
 	__s64 offset;			/* nanoseconds from a record's time to the wall clock */
 };
 
@@ -382,7 +382,7 @@ struct fanlight_log_stats {
 	__u64 overwritten;		/* of these, records that were overwritten or cleared */
 	/*
 	 * records that could not be appended because their writer could not wait: in an emergency,
-	 * while another processor or what was interrupted was appending
+	 * while another processor or the interrupted context was appending
 	 */
 	__u64 dropped;
 	/*
@@ -392,7 +392,7 @@ struct fanlight_log_stats {
 	 */
 	__u64 kernel_missed;
 	__u64 lost;			/* records that this descriptor has lost so far */
-	__u64 limited;			/* records that write() has suppressed: write_limit */
+	__u64 limited;			/* records of write() beyond write_limit, not appended */
 	__u64 own_limited;		/* of these, records that this descriptor wrote */
 	__u64 reserved[1];		/* 0 */
 };

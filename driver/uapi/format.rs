@@ -7,7 +7,7 @@
 pub struct PixelLayout {
     /// The name in the simple-framebuffer binding.
     pub name: &'static str,
-    /// The code in DRM (`include/uapi/drm/drm_fourcc.h`).
+    /// The DRM fourcc code (`include/uapi/drm/drm_fourcc.h`).
     pub fourcc: u32,
     /// Bits of a pixel.
     pub bits: u32,

@@ -35,7 +35,7 @@ pub const CACHE_CACHED: u32 = 3;
 
 /// [`Info::kind`]: plain memory or registers.
 pub const KIND_MEMORY: u32 = 1;
-/// [`Info::kind`]: memory with a geometry, which answers the fbdev ioctls.
+/// [`Info::kind`]: memory with a geometry, which supports the fbdev ioctls.
 pub const KIND_FRAMEBUFFER: u32 = 2;
 /// [`Info::kind`]: a log ring.
 pub const KIND_LOG: u32 = 3;
@@ -58,12 +58,12 @@ pub const SCANOUT_RPI: u32 = 2;
 
 /// A form of `read()` of a log: one record per call, as /dev/kmsg. The default.
 pub const FORM_KMSG: u32 = 0;
-/// A form of `read()` of a log: as many whole records as fit, each as /dev/kmsg has it.
+/// A form of `read()` of a log: as many whole records as fit, each in the format of /dev/kmsg.
 pub const FORM_TEXT: u32 = 1;
 /// A form of `read()` of a log: as many whole records of the ring as fit.
 pub const FORM_BINARY: u32 = 2;
 
-/// What `FANLIGHT_IOC_INFO` tells of a window.
+/// The description of a window by `FANLIGHT_IOC_INFO`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Info {
@@ -73,7 +73,7 @@ pub struct Info {
     pub kind: u32,
     /// `BACKING_*`.
     pub backing: u32,
-    /// `CACHE_*`, as it was obtained.
+    /// `CACHE_*`: the actual memory type.
     pub cache: u32,
     /// `RIGHT_*`.
     pub rights: u32,
@@ -81,13 +81,13 @@ pub struct Info {
     pub scanout: u32,
     /// Bytes of the window.
     pub size: u64,
-    /// Physical address; 0 for those who opened it without `CAP_SYS_ADMIN`, and for vmalloc.
+    /// Physical address; 0 if opened without `CAP_SYS_ADMIN`, and for vmalloc.
     pub phys: u64,
-    /// Visible pixels; 0 where there is no geometry.
+    /// Visible pixels; 0 if there is no geometry.
     pub width: u32,
     /// Visible lines.
     pub height: u32,
-    /// Bytes from a line to the next.
+    /// Bytes from one line to the next.
     pub stride: u32,
     /// DRM fourcc: [`PixelLayout::fourcc`].
     pub format: u32,
@@ -95,11 +95,11 @@ pub struct Info {
     pub pages: u32,
     /// The N of /dev/fanlightN.
     pub instance: u32,
-    /// The name of the window, with NULs behind it.
+    /// The name of the window, padded with NULs.
     pub name: [u8; NAME_LEN],
     /// Bytes of every access to registers; 0: any.
     pub reg_io_width: u32,
-    /// Where the first byte is in a mapping, which begins with a page.
+    /// Offset of the first byte in a mapping, which begins at a page boundary.
     pub offset: u32,
     /// 0.
     pub reserved: [u32; 6],
@@ -121,7 +121,7 @@ pub struct Watermark {
 }
 const _: () = assert!(size_of::<Watermark>() == 16);
 
-/// What the driver counts of a log.
+/// The driver's counters of a log.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogStats {
@@ -131,13 +131,13 @@ pub struct LogStats {
     pub overwritten: u64,
     /// Records that could not be appended because their writer could not wait, as in an emergency.
     pub dropped: u64,
-    /// Messages that printk had, or has, but that could not be had.
+    /// Messages that printk had, or has, but that could not be taken into the log.
     pub kernel_missed: u64,
-    /// Records that the asking descriptor has lost.
+    /// Records that this descriptor has lost.
     pub lost: u64,
-    /// Records that `write()` has suppressed because of the write limit.
+    /// Records of `write()` beyond the write limit, which were not appended.
     pub limited: u64,
-    /// Of these, records that were written by the asking descriptor.
+    /// Of these, records that were written by this descriptor.
     pub own_limited: u64,
     /// 0.
     pub reserved: [u64; 1],
@@ -152,7 +152,7 @@ pub const IOC_LOG_FORM: u32 = ioc(WRITE, 0x10, size_of::<u32>());
 pub const IOC_LOG_WATERMARK: u32 = ioc(WRITE, 0x11, size_of::<Watermark>());
 /// `FANLIGHT_IOC_LOG_STATS`: reads a [`LogStats`].
 pub const IOC_LOG_STATS: u32 = ioc(READ, 0x12, size_of::<LogStats>());
-/// `FANLIGHT_IOC_LOG_CLEAR`: forgets the log of an earlier boot, here and in the region.
+/// `FANLIGHT_IOC_LOG_CLEAR`: clears the log of an earlier boot, in the node and in the region.
 pub const IOC_LOG_CLEAR: u32 = ioc(0, 0x13, 0);
 /// `FANLIGHT_IOC_LOG_FORGET`: forgets the log of an earlier boot in the region only.
 pub const IOC_LOG_FORGET: u32 = ioc(0, 0x14, 0);

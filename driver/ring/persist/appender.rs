@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! The live side: stores this boot's records.
+//! The writing side: stores this boot's records.
 
 use super::super::atomic::{fence_release, Word};
 use super::super::clock::Wide;
@@ -12,26 +12,25 @@ use super::{
     clock_words, Ending, Share, Sum, BLOCK, BLOCK_WORDS, CLOCK_WORDS, DATA_WORDS, REGION_MIN,
 };
 
-/// The block that a share has open.
+/// The open block of a share.
 struct Open {
-    /// The word of the region where the next record goes; the end of the block when it is full. 0
-    /// if no block is open or if it is being changed: then the other fields mean nothing, but
-    /// `resume` and `kept`.
+    /// The index in the region of the word for the next record, or of the end of the block when it
+    /// is full. 0 if no block is open or while it changes: then only `resume` and `kept` are valid.
     at: Word,
-    /// The sum that the block's records begin with.
+    /// The initial value of the sums of the block's records.
     seed: Word,
     salt: Word,
     serial: Word,
     first: Word,
-    /// In place of `at`, until something was written since the driver was bound.
+    /// Used instead of `at` until the first write after the driver was bound.
     resume: Word,
-    /// Records that this share has kept, in this boot.
+    /// Records that this share has kept in this boot.
     kept: Word,
     /// The newest clock entry of the block.
     clock: Entry,
 }
 
-/// A clock entry: its time, and its offset less the `clock` of the header.
+/// A clock entry: its time, and its offset minus the `clock` of the header.
 struct Entry {
     ns: Wide,
     offset: Wide,
@@ -71,7 +70,7 @@ impl Open {
         }
     }
 
-    /// The block that is open.
+    /// The number of the open block.
     fn page(&self) -> Option<u32> {
         let last = self.at.load().checked_sub(1)?;
         Some(last / BLOCK_WORDS as u32)
@@ -81,8 +80,8 @@ impl Open {
 /// Stores this boot's records in the region.
 ///
 /// All calls are made by one writer at a time, under a lock. In a panic, one final writer may call
-/// without the lock, after the one that had it was stopped, wherever that was: a place in a block
-/// counts as used before it is written to, and so does a serial.
+/// without the lock after the owner of the lock was stopped at any point. For that reason, space in
+/// a block and a serial are marked as used before they are written.
 pub struct Appender<'a> {
     memory: &'a [Word],
     boot_id: [u32; 4],
@@ -99,13 +98,13 @@ pub struct Appender<'a> {
 }
 
 impl<'a> Appender<'a> {
-    /// What stores records in `memory`, after [`Appender::adopt`]; before that it keeps none.
+    /// Creates an appender for `memory`. It keeps no record before [`Appender::adopt`].
     ///
     /// Nothing is written to `memory` before the first record. `links` has
-    /// [`blocks`](super::blocks) words; what is in them does not matter. `salt` is random. Returns
-    /// `None` if the region is smaller than [`REGION_MIN`], or `links` is shorter than that.
+    /// [`blocks`](super::blocks) words with any contents. `salt` is random. Returns `None` if the
+    /// region is smaller than [`REGION_MIN`], or `links` is shorter than that.
     ///
-    /// It is about 600 bytes, which are to be made where they stay: hence the two steps.
+    /// In two steps, so that its about 600 bytes are initialised in place.
     #[inline(always)]
     pub fn new(
         memory: &'a [Word],
@@ -114,7 +113,7 @@ impl<'a> Appender<'a> {
         salt: u32,
     ) -> Option<Self> {
         let blocks = (memory.len() / BLOCK_WORDS).min(links.len());
-        // Places are kept in 32 bits, in words.
+        // Positions are word indexes of 32 bits.
         let blocks = blocks.min(u32::MAX as usize / BLOCK_WORDS);
         if blocks < REGION_MIN / BLOCK {
             return None;
@@ -135,7 +134,7 @@ impl<'a> Appender<'a> {
         })
     }
 
-    /// Takes over what is in the region, of which `scan` and `table` describe a copy. To be called
+    /// Adopts the contents of the region; `scan` and `table` describe a copy of it. To be called
     /// once.
     pub fn adopt(&self, scan: &Scan, table: &[Block]) {
         let blocks = self.memory.len() / BLOCK_WORDS;
@@ -168,7 +167,7 @@ impl<'a> Appender<'a> {
         }
     }
 
-    /// Stores a record of the ring, `words`. Returns whether it was kept.
+    /// Stores the record `words` of the ring. Returns whether it was kept.
     #[inline(always)]
     pub fn append(&self, share: Share, words: &[Word]) -> bool {
         let [kernel, programs] = &self.open;
@@ -198,14 +197,14 @@ impl<'a> Appender<'a> {
         else {
             return false;
         };
-        // A writer that interrupts this one goes on behind this record.
+        // A writer that interrupts this one continues after this record.
         open.at.store(at.wrapping_add(words.len() as u32));
         open.kept.store(open.kept.load().wrapping_add(1));
 
         let first = first.load();
         let mut sum = Sum(open.seed.load()).add(first);
-        // Four words per turn, because the compiler does not unroll this. Records have an even
-        // number of words.
+        // Four words per iteration, because the compiler does not unroll the loop. Records have an
+        // even number of words.
         let (to, from) = (to.chunks_exact(4), from.chunks_exact(4));
         let rest = (to.remainder(), from.remainder());
         for (to, from) in to.zip(from) {
@@ -229,7 +228,7 @@ impl<'a> Appender<'a> {
         true
     }
 
-    /// Finds a place for a record that does not fit into the block that is open.
+    /// Finds space for a record that does not fit into the open block.
     #[cold]
     #[inline(never)]
     fn change(&self, share: Share, open: &Open, words: &[Word]) -> Option<u32> {
@@ -249,7 +248,7 @@ impl<'a> Appender<'a> {
         if at.wrapping_neg() as usize % BLOCK_WORDS >= len {
             return Some(at);
         }
-        // First of all: a final writer must not use the same serial, nor a block that is half
+        // First, so that a final writer uses neither the same serial nor a block that is half
         // changed.
         open.at.store(0);
         let serial = self.serial.load();
@@ -268,20 +267,20 @@ impl<'a> Appender<'a> {
         self.store_header(share as usize, open, page);
         open.at
             .store((page as usize * BLOCK_WORDS + DATA_WORDS) as u32);
-        // The blocks before it may be used again, with their entries.
+        // The earlier blocks may be reused, and their clock entries lost.
         self.put_clock(open);
         Some(open.at.load())
     }
 
-    /// Stores the newest clock entry in a block that is open, unless the block has it.
+    /// Stores the newest clock entry in an open block, unless the block has it.
     fn update_clock(&self, open: &Open) {
         if open.clock.load() != self.entry.load() {
             self.put_clock(open);
         }
     }
 
-    /// Stores the newest clock entry behind the records of a block that is open, if it fits. If it
-    /// does not, no record does, and the next block has it.
+    /// Stores the newest clock entry after the records of an open block, if it fits. If it does
+    /// not, no record fits either, and the next block begins with the entry.
     fn put_clock(&self, open: &Open) {
         let at = open.at.load();
         let entry = self.entry.load();
@@ -292,7 +291,7 @@ impl<'a> Appender<'a> {
             return;
         };
         open.clock.store(entry);
-        // As `put`.
+        // As in `put`.
         open.at.store(at.wrapping_add(CLOCK_WORDS as u32));
         let sum = Sum(open.seed.load()).of_record(&words);
         for (index, (to, word)) in place.iter().zip(words).enumerate().rev() {
@@ -300,7 +299,7 @@ impl<'a> Appender<'a> {
         }
     }
 
-    /// Goes on in the blocks that were open before the driver was bound again. Returns whether
+    /// Continues in the blocks that were open before the driver was bound again. Returns whether
     /// there are any.
     fn resume(&self) -> bool {
         let mut any = false;
@@ -336,7 +335,7 @@ impl<'a> Appender<'a> {
         header.store(block_of(self.memory, page as usize));
     }
 
-    /// Stores the headers of the blocks that are open again.
+    /// Stores the headers of the open blocks again.
     fn store_headers(&self) {
         for (share, open) in self.open.iter().enumerate() {
             if let Some(page) = open.page() {
@@ -345,7 +344,7 @@ impl<'a> Appender<'a> {
         }
     }
 
-    /// Notes how this boot ends. A panic stays noted.
+    /// Records how this boot ends. A panic is never replaced by another ending.
     ///
     /// The caller drains the write buffers.
     pub fn set_ending(&self, ending: Ending) {
@@ -356,8 +355,8 @@ impl<'a> Appender<'a> {
         self.store_headers();
     }
 
-    /// Notes the newest entry of the log's clocks: its time, and its offset less `clock`, which is
-    /// [`Keeper::base`](super::super::Keeper::base); 0: the wall clock was never set.
+    /// Records the newest entry of the log's clocks: its time, and its offset minus `clock`, which
+    /// is [`Keeper::base`](super::super::Keeper::base); 0: the wall clock was never set.
     pub fn set_clock(&self, clock: i64, ns: u64, offset: i64) {
         // The same bits.
         let (clock, offset) = (clock as u64, offset as u64);
@@ -371,8 +370,8 @@ impl<'a> Appender<'a> {
         }
     }
 
-    /// Notes that the driver is unbound in order, and where this boot's log goes on if it is bound
-    /// again: with the printk message `next_message` and the record `next_seq`.
+    /// Records an orderly unbind, and the numbers with which this boot's log continues if the
+    /// driver is bound again: the printk message `next_message` and the record `next_seq`.
     ///
     /// The caller drains the write buffers.
     pub fn unbind(&self, next_message: u64, next_seq: u64) {
@@ -381,13 +380,14 @@ impl<'a> Appender<'a> {
         self.set_ending(Ending::Clean);
     }
 
-    /// Forgets an earlier boot, by its index in [`Scan::boots`], and makes its blocks free, oldest
-    /// first: `most` of them. Returns whether there may be more.
+    /// Frees up to `most` blocks of an earlier boot, oldest first. `boot` is its index in
+    /// [`Scan::boots`]. Returns whether there may be more.
     pub fn forget(&self, boot: usize, most: usize) -> bool {
         self.lists.forget(boot, most, |page| self.void(page))
     }
 
-    /// Likewise for what was kept of this boot so far. The next record opens a block.
+    /// Like [`Appender::forget`], for the records of this boot so far. The next record opens a
+    /// block.
     pub fn forget_own(&self, most: usize) -> bool {
         for open in &self.open {
             open.resume.store(0);
@@ -403,8 +403,7 @@ impl<'a> Appender<'a> {
     }
 }
 
-/// Whether there is room for `len` words between `at` and the end of the block; there is none if
-/// no block is open.
+/// Whether `len` words fit between `at` and the end of the block; false if no block is open.
 fn is_room(at: u32, len: usize) -> bool {
     at.wrapping_neg() as usize % BLOCK_WORDS >= len
 }

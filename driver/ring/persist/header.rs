@@ -9,13 +9,13 @@
 //! | 2      | salt, random |
 //! | 3      | serial: grows by one per block that the boot opens |
 //! | 4-7    | boot_id |
-//! | 8, 9   | clock: what the offsets of the boot's clock entries have in common, in ns; 0: not known |
+//! | 8, 9   | clock: the base of the offsets of the boot's clock entries, in ns; 0: not known |
 //! | 10, 11 | the printk number that follows after the driver was unbound; all ones: not known |
-//! | 12, 13 | the log's number that follows, likewise |
+//! | 12, 13 | the number of the log's record that follows after that; all ones: not known |
 //! | 14     | generation: one more than that of any boot that was in the region and is believed |
-//! | 15     | records that the share kept before this block |
-//! | 16     | records that the block held, at least, when the header was written |
-//! | 17     | sum of the words before |
+//! | 15     | number of records that the share kept before this block |
+//! | 16     | minimum number of records in the block when the header was written |
+//! | 17     | sum of words 0 to 16 |
 //!
 //! 64-bit values have their low word first. In every later version, too, word 0 is the magic and
 //! byte 0 of word 1 is the version.
@@ -33,10 +33,10 @@ pub const VERSION: u32 = 3;
 
 /// Words of a copy.
 pub(super) const WORDS: usize = 18;
-/// Where the copies are in a block, in words.
+/// The offsets of the copies in a block, in words.
 pub(super) const COPIES: [usize; 2] = [0, WORDS];
 
-/// What a header says about its boot. The header of the newest block is the one that counts.
+/// The state of the boot in a header. The newest header of the boot is the valid one.
 #[derive(Clone, Copy)]
 pub(super) struct State {
     pub(super) ending: Ending,
@@ -45,7 +45,7 @@ pub(super) struct State {
     pub(super) next_seq: u64,
 }
 
-/// What a header says.
+/// The contents of a header.
 #[derive(Clone, Copy)]
 pub(super) struct Header {
     pub(super) share: u8,
@@ -58,7 +58,7 @@ pub(super) struct Header {
     pub(super) count: u32,
 }
 
-/// What is where a header would be.
+/// What was found in the place of a header.
 pub(super) enum Found {
     Header(Header),
     OtherVersion,
@@ -100,12 +100,12 @@ impl Header {
         words
     }
 
-    /// Stores both copies at the beginning of `block`, one after the other: one of them is valid at
-    /// any time.
+    /// Stores both copies at the start of `block`, one after the other, so that one of them is
+    /// always valid.
     pub(super) fn store(&self, block: &[Word]) {
         let words = self.words();
         for at in COPIES {
-            // As an array, so that nothing is checked per word.
+            // An array, so that there is no bounds check per word.
             let copy: Option<&[Word; WORDS]> = block.get(at..).and_then(<[_]>::first_chunk);
             for (to, word) in copy.into_iter().flatten().zip(&words) {
                 to.store(*word);
@@ -116,7 +116,7 @@ impl Header {
 
     /// Finds the header of the block at the beginning of `copy`.
     pub(super) fn find(copy: &[u32]) -> Found {
-        // Version 1 had one header for the whole region.
+        // Version 1 had one header per region.
         if copy.get(..2) == Some(&[MAGIC_1, 1]) {
             return Found::OtherVersion;
         }
@@ -135,7 +135,7 @@ impl Header {
                 return Found::Header(header);
             }
         }
-        // One bit that was lost is no version.
+        // A single bit error is not another version.
         match versions {
             [first, second] if first == second && first != VERSION && first != 0 => {
                 Found::OtherVersion
@@ -172,8 +172,8 @@ impl Header {
 
 /// Makes both copies of the header of `block` invalid.
 ///
-/// The sums go as well, because the next header is stored word by word: its magic alone must not
-/// make this one valid again.
+/// Clears the sums as well, because the next header is stored word by word: its magic alone must
+/// not make this one valid again.
 pub(super) fn void(block: &[Word]) {
     for at in COPIES {
         for word in [at, at + WORDS - 1] {
@@ -184,7 +184,7 @@ pub(super) fn void(block: &[Word]) {
     }
 }
 
-/// The words of the block with the number `page`; none if there is no such block.
+/// The words of block `page`; empty if there is no such block.
 pub(super) fn block_of<T>(region: &[T], page: usize) -> &[T] {
     let words = page.checked_mul(BLOCK_WORDS);
     let block = words.and_then(|at| region.get(at..)?.get(..BLOCK_WORDS));

@@ -1,33 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! Which block is used next, hence which records are kept for how long.
+//! Chooses the next block, and thereby which records are kept how long.
 //!
-//! Of the blocks that no panic has, this boot may have half: so the boot before it is there, too,
-//! and if this one panics there is room for the next one. Programs have a quarter of that half, but
-//! at least 1 block; the kernel has the rest, but at least 2. A share that needs a block takes the
-//! first of these that there is:
+//! This boot may have half of the blocks that do not belong to a panicked boot. The other half
+//! keeps the boot before it, and leaves room for the next boot if this one panics. Programs have a
+//! quarter of that half, but at least 1 block; the kernel has the rest, but at least 2. A share
+//! that needs a block takes the first one of this list that exists:
 //!
-//! 1. a free block, while it has less than it may have;
-//! 2. likewise, a block of the oldest earlier boot that did not panic. The boot before this one
-//!    keeps a quarter of the blocks that no panic has, but at least 1;
-//! 3. while it has less than the least that it may have: a block of the panic that has most blocks.
-//!    That keeps its last one;
-//! 4. likewise, for the kernel: the last block of a panic that is neither the first nor the newest
-//!    one;
+//! 1. a free block, while the share has fewer blocks than it may have;
+//! 2. under the same condition, a block of the oldest earlier boot that did not panic. The boot
+//!    before this one keeps a quarter of the blocks that do not belong to a panicked boot, but at
+//!    least 1;
+//! 3. while the share has fewer blocks than its minimum: a block of the panicked boot that has the
+//!    most blocks, but not its last one;
+//! 4. under the same condition, for the kernel only: the last block of a panicked boot that is
+//!    neither the first nor the newest one;
 //! 5. its own oldest block.
 //!
-//! So a panic that nobody cleared stays whole, however many boots follow, until panics leave fewer
-//! than 4 blocks; and then at least the first and the newest one are kept. The kernel's share, if
-//! it has no block yet, may at last take one of the boot before, or one of this boot's programs: a
-//! boot whose end is not kept is worse than a boot before it that is not kept.
+//! So the log of a panic that was not cleared stays whole, however many boots follow, until
+//! panicked boots leave fewer than 4 blocks; then at least the first and the newest one are kept.
+//! If the kernel's share has no block yet, it may finally take one of the boot before, or one of
+//! this boot's programs: keeping the end of this boot is more important than keeping the boot
+//! before it.
 //!
-//! Of an earlier boot, the oldest block of a share goes: the programs' while they have more than a
-//! quarter of that boot's blocks, otherwise the kernel's.
+//! An earlier boot loses the oldest block of a share: that of programs while they have more than a
+//! quarter of that boot's blocks, otherwise that of the kernel.
 //!
-//! The blocks of each boot and share are a linked list, oldest first, so that the choice costs the
-//! same however large the region is. A writer that was stopped in the middle of a change leaves the
-//! lists so that the final writer can go on: it may leave out a block or count one too few, but
-//! there is never a circle, nor a block in two lists.
+//! The blocks of each boot and share are a linked list, oldest first, so that the cost of the
+//! choice does not depend on the size of the region. If a writer is stopped in the middle of a
+//! change, the final writer can still use the lists: a block may be missing or a count one too low,
+//! but a list is never circular, and no block is in two lists.
 
 use super::super::atomic::Word;
 use super::scan::{Block, Scan, SPARE};
@@ -38,13 +40,14 @@ const NONE: u32 = !0;
 /// In [`Lists::links`] while they are set up: the block is in the table.
 const LISTED: u32 = !1;
 
-/// Blocks that each share of a boot has at least, even if panics have to give way.
+/// The minimum number of blocks of each share of this boot, for which even panicked boots lose
+/// blocks.
 const LEAST: [u32; 2] = [2, 1];
 
 /// Blocks of one owner, oldest first.
 struct List {
     head: Word,
-    /// Means nothing while `head` is [`NONE`].
+    /// Invalid while `head` is [`NONE`].
     tail: Word,
     count: Word,
 }
@@ -80,7 +83,7 @@ impl Earlier {
         kernel.count().saturating_add(programs.count())
     }
 
-    /// The share that gives a block away.
+    /// The share that loses the next block.
     fn giving(&self) -> &List {
         let [kernel, programs] = &self.shares;
         let more = programs.count() > self.count() / 4;
@@ -92,23 +95,23 @@ impl Earlier {
     }
 }
 
-/// Who has which block.
+/// The owners of the blocks.
 pub(super) struct Lists<'a> {
-    /// For each block, the one that follows in its list.
+    /// For each block, the next one in its list.
     links: &'a [Word],
     free: List,
     own: [List; 2],
     /// Newest first.
     earlier: [Earlier; BOOTS_MAX],
-    /// The block that this boot has taken last.
+    /// The block that this boot took last.
     taken: Word,
-    /// Blocks that no panic has, or fewer.
+    /// The number of blocks that do not belong to a panicked boot, or less.
     room: Word,
 }
 
 impl<'a> Lists<'a> {
-    /// `links` has a word for each block of the region. Nobody has a block before [`Lists::fill`],
-    /// and none is free.
+    /// `links` has a word for each block of the region. Before [`Lists::fill`], all lists are
+    /// empty, that of free blocks included.
     #[inline(always)]
     pub(super) fn new(links: &'a [Word]) -> Self {
         Self {
@@ -124,7 +127,7 @@ impl<'a> Lists<'a> {
         }
     }
 
-    /// Gives everybody the blocks that they have in `table`. To be called once.
+    /// Fills the lists from `table`. To be called once.
     pub(super) fn fill(&self, scan: &Scan, table: &[Block]) {
         for (earlier, boot) in self.earlier.iter().zip(scan.boots()) {
             earlier
@@ -163,7 +166,7 @@ impl<'a> Lists<'a> {
         }
     }
 
-    /// Adds a block at the end of a list.
+    /// Appends a block to a list.
     fn push(&self, list: &List, page: u32) {
         self.set_link(page, NONE);
         if list.head.load() == NONE {
@@ -175,7 +178,7 @@ impl<'a> Lists<'a> {
         list.count.store(list.count.load().wrapping_add(1));
     }
 
-    /// Takes the oldest block out of a list.
+    /// Removes the oldest block from a list.
     fn pop(&self, list: &List) -> Option<u32> {
         let page = list.head.load();
         let link = self.links.get(page as usize)?;
@@ -226,13 +229,14 @@ impl<'a> Lists<'a> {
         if let Some(page) = self.pop(programs) {
             return Some(page);
         }
-        // The final writer, when the other one was stopped while it had the only block in its
-        // hands.
+        // For the final writer: the stopped one may have removed the only block and not added it
+        // yet.
         let taken = self.taken.load();
         (taken != NONE).then_some(taken)
     }
 
-    /// Counts the blocks that no panic has. Only a panic that gives a block away changes that.
+    /// Counts the blocks that do not belong to a panicked boot. The number changes only when a
+    /// panicked boot loses a block.
     fn count_room(&self) {
         let panics = self.earlier.iter().filter(|boot| boot.panicked());
         let held = panics.fold(0, |sum: u32, boot| sum.saturating_add(boot.count()));
@@ -244,7 +248,7 @@ impl<'a> Lists<'a> {
         self.room.load()
     }
 
-    /// Blocks that a share of this boot may have.
+    /// The maximum number of blocks of a share of this boot.
     fn most(&self, share: Share) -> u32 {
         let boot = self.room() / 2;
         let programs = (boot / 4).max(LEAST[Share::Programs as usize]);
@@ -254,10 +258,10 @@ impl<'a> Lists<'a> {
         }
     }
 
-    /// The oldest earlier boot that can give a block away without having panicked.
+    /// The oldest earlier boot that did not panic and can lose a block.
     fn oldest(&self) -> Option<&Earlier> {
         let quarter = (self.room() / 4).max(1);
-        // Clearing may have left nothing of the newest ones.
+        // The newest boots may have no blocks after they were cleared.
         let before = self.earlier.iter().position(|boot| boot.count() != 0);
         for (index, boot) in self.earlier.iter().enumerate().rev() {
             let keeps = if Some(index) == before { quarter } else { 0 };
@@ -268,7 +272,7 @@ impl<'a> Lists<'a> {
         None
     }
 
-    /// The panic that gives a block away.
+    /// The panicked boot that loses a block.
     fn panic(&self, kernel: bool) -> Option<&Earlier> {
         let mut largest: Option<&Earlier> = None;
         let mut second = None;
@@ -292,8 +296,8 @@ impl<'a> Lists<'a> {
         second.filter(|_| kernel && panics > 2)
     }
 
-    /// Makes up to `most` blocks of an earlier boot free, oldest first, after `void` was called for
-    /// each. Returns whether it may have more.
+    /// Frees up to `most` blocks of an earlier boot, oldest first, and calls `void` for each
+    /// before. Returns whether it may have more.
     pub(super) fn forget(&self, boot: usize, most: usize, void: impl Fn(u32)) -> bool {
         let boot = self.earlier.get(boot);
         let more = boot.is_some_and(|boot| self.release(&boot.shares, most, void));
@@ -301,7 +305,7 @@ impl<'a> Lists<'a> {
         more
     }
 
-    /// Likewise for this boot.
+    /// Like [`Lists::forget`], for this boot.
     pub(super) fn forget_own(&self, most: usize, void: impl Fn(u32)) -> bool {
         self.taken.store(NONE);
         self.release(&self.own, most, void)

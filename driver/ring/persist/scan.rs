@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! Finds out what is in the region, in a plain copy of it in RAM.
+//! Finds the logs in the region, in a plain copy of it in RAM.
 //!
-//! Whatever is in the copy, this ends, and does not panic. It looks at each word a bounded number
-//! of times.
+//! Whatever the copy contains, the scan ends and does not panic. It reads each word a bounded
+//! number of times.
 
 use super::super::record::{Record, RECORD_MAX};
 use super::header::{block_of, id_bytes, id_words, Found, Header, State};
 use super::walk::{Merge, Tail, Walk};
 use super::{Ending, BLOCK_WORDS, BOOTS_MAX, THIS_BOOT};
 
-/// In place of a boot's index: a block that counts as free, though it holds something.
+/// In place of a boot's index: a block with a header that counts as free.
 pub(super) const SPARE: usize = THIS_BOOT + 1;
 
-/// A block that holds something.
+/// A block with a header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Block {
     /// Its number in the region.
@@ -28,39 +28,39 @@ pub struct Block {
 }
 
 impl Block {
-    /// Sorts the table.
+    /// The key by which the table is sorted.
     fn key(&self) -> u64 {
         (u64::from(self.boot) << 33) | (u64::from(self.share) << 32) | u64::from(self.serial)
     }
 }
 
-/// A boot of which there is something in the region.
+/// A boot that has blocks in the region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boot {
     /// The kernel's boot_id, in binary.
     pub boot_id: [u8; 16],
     /// How it ended.
     pub ending: Ending,
-    /// What the offsets of its clock entries have in common, in ns; 0: dates are not known.
+    /// The base of the offsets of its clock entries, in ns; 0: dates are unknown.
     pub clock: i64,
     /// Valid records.
     pub intact: u32,
-    /// Records that are gone from between those that were kept.
+    /// Kept records that are missing.
     ///
-    /// The headers of the blocks count what was kept, so that neither records that were filtered
-    /// count here, nor those whose block was used again for want of space.
+    /// The headers of the blocks count the records that were kept. So neither records that were
+    /// filtered out count as missing, nor those whose block was reused.
     pub missing: u32,
-    /// Places where records are gone.
+    /// Places where records are missing.
     pub damaged: u32,
     /// Bytes of the intact records.
     pub bytes: u32,
     /// How many boots ago it was: 1 for the boot before this one.
     ///
-    /// A boot that was forgotten in this boot counts. One of which the region had nothing when this
-    /// boot began does not: it cannot be known.
+    /// A boot that was forgotten during this boot counts. A boot without blocks in the region when
+    /// this boot began does not count, since it is unknown.
     pub ago: u32,
     generation: u32,
-    /// The highest serial of a block, and the highest of a block that knows the clock.
+    /// The highest serial of a block, and the highest one of a block with a clock.
     serial: u32,
     clock_serial: u32,
 }
@@ -80,8 +80,8 @@ impl Boot {
         clock_serial: 0,
     };
 
-    /// Takes up what the header of one of its blocks says. Returns whether it is the newest one so
-    /// far.
+    /// Updates this from the header of one of its blocks. Returns whether the header is the newest
+    /// one so far.
     fn note(&mut self, header: &Header) -> bool {
         self.generation = self.generation.max(header.generation);
         let state = &header.state;
@@ -91,7 +91,7 @@ impl Boot {
             self.clock = state.clock as i64;
         }
         let newest = header.serial >= self.serial;
-        // No boot goes on after a panic. So one header that knows of it is enough.
+        // No boot continues after a panic, so one header with a panic is enough.
         if state.ending == Ending::Panic || (newest && self.ending != Ending::Panic) {
             self.ending = state.ending;
         }
@@ -102,16 +102,16 @@ impl Boot {
     }
 }
 
-/// What this boot has in the region already, because the driver was bound before.
+/// What this boot already has in the region, because the driver was bound before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Continued {
-    /// The counts are as for an earlier boot.
+    /// The counts have the same meaning as for an earlier boot.
     pub boot: Boot,
-    /// The printk number of the first message that was not taken; `u64::MAX` if the driver was not
-    /// unbound in order.
+    /// The printk number of the first message that was not taken into the log; `u64::MAX` if there
+    /// was no orderly unbind.
     pub next_message: u64,
-    /// The number of the next record, if the driver was unbound in order, and otherwise one more
-    /// than that of the newest record that was kept.
+    /// The number of the next record after an orderly unbind, and otherwise one more than that of
+    /// the newest kept record.
     pub next_seq: u64,
 }
 
@@ -122,7 +122,7 @@ struct Run {
     to: usize,
 }
 
-/// What is in the region. About 1.5 KiB: too much for a kernel's stack.
+/// The logs in the region. About 1.5 KiB: too large for a kernel stack.
 pub struct Scan {
     boots: [Boot; BOOTS_MAX],
     len: usize,
@@ -132,19 +132,19 @@ pub struct Scan {
     used: usize,
     /// The blocks of each boot and share.
     runs: [[Run; 2]; BOOTS_MAX + 1],
-    /// Where this boot goes on.
+    /// Where this boot continues.
     pub(super) tails: [Option<Tail>; 2],
     /// The generation and the first serial of this boot.
     pub(super) generation: u32,
     pub(super) serial: u32,
-    /// Generations from here on are not believed.
+    /// Generations from this one on are ignored.
     limit: u32,
     /// Called by every loop over the blocks, or over a table of them.
     pub(super) pause: fn(),
 }
 
 impl Scan {
-    /// Nothing.
+    /// An empty region.
     pub const EMPTY: Self = Self {
         boots: [Boot::EMPTY; BOOTS_MAX],
         len: 0,
@@ -159,11 +159,11 @@ impl Scan {
         pause: || (),
     };
 
-    /// Looks at a copy of the region. To be called once.
+    /// Scans a copy of the region. To be called once.
     ///
-    /// `table` has [`blocks`](super::blocks) entries. A block for which there is no entry is not
-    /// looked at. `pause` lets other tasks run: every loop over the blocks calls it once per block,
-    /// also that of [`Scan::records`].
+    /// `table` has [`blocks`](super::blocks) entries. Blocks without an entry are ignored. `pause`
+    /// lets other tasks run: every loop over the blocks calls it once per block, also that of
+    /// [`Scan::records`].
     pub fn run(&mut self, copy: &[u32], this_boot: &[u8; 16], table: &mut [Block], pause: fn()) {
         self.pause = pause;
         let this_boot = id_words(this_boot);
@@ -215,15 +215,14 @@ impl Scan {
         self.continued.as_ref()
     }
 
-    /// Whether there are blocks of a version that is not known here. They count as free, and are
-    /// used last.
+    /// Whether there are blocks of an unknown version. They count as free, and are used last.
     pub fn other_version(&self) -> bool {
         self.other_version
     }
 
-    /// Passes the intact records of a boot to `sink`; their numbers grow. Passes its clock entries
-    /// to `clock`, in any order: the time of the first record for which it holds, and the offset
-    /// less [`Boot::clock`].
+    /// Passes the intact records of a boot to `sink` in ascending order of their numbers. Passes
+    /// its clock entries to `clock`, in any order: the time of the first record that the entry
+    /// applies to, and the offset minus [`Boot::clock`].
     ///
     /// `boot` is an index of [`Scan::boots`] or [`THIS_BOOT`]. `copy` and `table` are those of
     /// [`Scan::run`].
@@ -255,7 +254,7 @@ impl Scan {
             .unwrap_or(&[])
     }
 
-    /// All blocks that hold something.
+    /// All blocks with a header.
     pub(super) fn all<'t>(&self, table: &'t [Block]) -> &'t [Block] {
         table.get(..self.used).unwrap_or(&[])
     }
@@ -271,8 +270,8 @@ impl Scan {
         Merge::new([0, 1].map(walk), clock)
     }
 
-    /// Chooses the boots that are listed: the newest one, those that panicked, and the newest of
-    /// the others.
+    /// Chooses the boots to list: the newest one, those that panicked, and the newest of the
+    /// others.
     fn choose(&mut self, copy: &[u32], this_boot: &[u32; 4], blocks: usize) {
         self.number(copy, blocks);
         for page in 0..(copy.len() / BLOCK_WORDS).min(blocks) {
@@ -292,13 +291,13 @@ impl Scan {
         }
     }
 
-    /// Finds the number of this boot: one more than the highest that is believed.
+    /// Finds the generation of this boot: one more than the highest valid one.
     ///
-    /// Generations count boots, so that they stay far below 2^31. A header with a higher one, and
-    /// the right sum, is forged, or damaged in several bits. Were it believed, no boot could follow
-    /// it. For the same reason the highest one below the limit is not believed either: the limit is
-    /// halved then. So at most the boots that are there have a wrong order, and those that follow
-    /// have the right one.
+    /// Generations count boots, so they stay far below 2^31. A header with a higher generation and
+    /// a valid sum is forged, or damaged in several bits. If it were accepted, no boot could follow
+    /// it. For the same reason the highest one below the limit is not accepted either: the limit is
+    /// then halved. So at worst the existing boots are in the wrong order, and those that follow
+    /// are in the right one.
     fn number(&mut self, copy: &[u32], blocks: usize) {
         // The highest generation of each number of bits.
         let mut highest = [0u32; u32::BITS as usize + 1];
@@ -313,7 +312,7 @@ impl Scan {
         }
         for bits in (1..u32::BITS).rev() {
             self.limit = 1 << bits;
-            // Those with up to so many bits are below the limit.
+            // Generations of up to `bits` bits are below the limit.
             let below = highest.iter().take(bits as usize + 1);
             self.generation = below.max().map_or(1, |generation| generation + 1);
             if self.generation < self.limit {
@@ -322,7 +321,7 @@ impl Scan {
         }
     }
 
-    /// What is at the beginning of a block. A boot whose generation is not believed is the oldest.
+    /// Reads the start of a block. A boot with an invalid generation is the oldest.
     fn find(&self, copy: &[u32], page: usize) -> Found {
         match Header::find(block_of(copy, page)) {
             Found::Header(header) if header.generation >= self.limit => Found::Header(Header {
@@ -333,7 +332,7 @@ impl Scan {
         }
     }
 
-    /// Puts the boot of a block on the list, perhaps in place of another one.
+    /// Adds the boot of a block to the list, perhaps in place of another one.
     fn propose(&mut self, header: &Header) {
         let boot_id = id_bytes(&header.boot_id);
         let listed = self.boots.get_mut(..self.len).unwrap_or(&mut []);
@@ -351,8 +350,8 @@ impl Scan {
             self.len += 1;
             return;
         }
-        // The newest one stays. Of the others, the oldest one that did not panic goes, or the
-        // second oldest one if all did.
+        // The newest boot stays. Of the others, the oldest one that did not panic is removed, or
+        // the second oldest one if all panicked.
         let all = || self.boots.iter().chain([&boot]);
         let newest = all().map(|boot| boot.generation).max();
         let others = || {
@@ -372,7 +371,7 @@ impl Scan {
         }
     }
 
-    /// Fills the table, and what the headers say about the boots.
+    /// Fills the table, and the boots from the headers.
     fn assign(&mut self, copy: &[u32], this_boot: &[u32; 4], table: &mut [Block]) {
         for page in 0..(copy.len() / BLOCK_WORDS).min(table.len()) {
             (self.pause)();
@@ -413,7 +412,7 @@ impl Scan {
         }
     }
 
-    /// Takes up what a header says about its boot. Returns the boot's index.
+    /// Updates a boot from a header. Returns the boot's index.
     fn note(&mut self, header: &Header, this_boot: &[u32; 4]) -> usize {
         if header.boot_id == *this_boot {
             let continued = self.continued.get_or_insert(Continued {
@@ -433,7 +432,7 @@ impl Scan {
                 continued.next_message = next_message;
                 continued.next_seq = next_seq;
             }
-            // Its own, if it is believed.
+            // Its own generation, if it is valid.
             if continued.boot.generation != 0 {
                 self.generation = continued.boot.generation;
             }

@@ -8,9 +8,9 @@ use super::{clock_words, Block, Sum, BLOCK_WORDS, CLOCK_WORDS, DATA_WORDS};
 
 /// Words of a record's header.
 const HEADER: usize = RECORD_HEADER / 4;
-/// Words of a block that may be summed for records that turn out to be none. What an earlier use of
-/// the block has left costs less than a block. Memory that consists of beginnings of records would
-/// cost 128 blocks.
+/// How many words of a block may be summed in vain, for data that only looks like a record. What an
+/// earlier use of the block has left costs less than a block; memory full of starts of records
+/// would cost 128 blocks.
 const SUM_MAX: usize = 3 * BLOCK_WORDS;
 
 /// A valid record.
@@ -23,9 +23,9 @@ pub(super) struct Place {
     pub(super) seq: u64,
 }
 
-/// What may be in a block.
+/// An item of a block.
 enum Found {
-    /// A valid record of that many words, and its number.
+    /// A valid record: its length in words, and its number.
     Record(usize, u64),
     /// A clock entry: its time and its offset.
     Clock(u64, i64),
@@ -35,9 +35,9 @@ enum Found {
 #[derive(Clone, Copy)]
 pub(super) struct Tail {
     pub(super) block: Block,
-    /// The word of the block behind its last record; the end of the block when that is not certain.
+    /// The word of the block after its last record; the end of the block if that is uncertain.
     pub(super) end: usize,
-    /// Records that the share kept up to here.
+    /// How many records the share kept up to here.
     pub(super) kept: u32,
     /// The last clock entry.
     pub(super) clock: Option<(u64, i64)>,
@@ -46,25 +46,25 @@ pub(super) struct Tail {
 /// A walk over the blocks of one boot and share, in the order of their serials.
 pub(super) struct Walk<'a> {
     copy: &'a [u32],
-    /// The block that the walk is in, and those that follow.
+    /// The current block, and those that follow.
     blocks: &'a [Block],
-    /// The word of the block that is looked at next.
+    /// The next word of the block to check.
     at: usize,
-    /// Behind the last valid record of the block.
+    /// The end of the last valid record of the block.
     end: usize,
     /// Valid records of the block so far.
     found: u32,
-    /// Stretches between them where there is no valid record.
+    /// Gaps between them without a valid record.
     holes: u32,
     /// The last clock entry so far.
     clock: Option<(u64, i64)>,
-    /// What is left of [`SUM_MAX`].
+    /// The rest of [`SUM_MAX`].
     budget: usize,
     /// Called after each block.
     pause: fn(),
-    /// Records that are proven to be gone.
+    /// Records that are proven to be missing.
     pub(super) missing: u32,
-    /// Places where records are gone.
+    /// Places where records are missing.
     pub(super) damaged: u32,
     /// Known at the end of the walk.
     pub(super) tail: Option<Tail>,
@@ -99,7 +99,7 @@ impl<'a> Walk<'a> {
                     self.at += 2;
                     continue;
                 };
-                // No record is as short as a clock entry.
+                // A clock entry is shorter than any record.
                 if !matches!(self.at - self.end, 0 | CLOCK_WORDS) {
                     self.holes += 1;
                 }
@@ -125,7 +125,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What is valid at the beginning of `here`.
+    /// Checks for a valid item at the start of `here`.
     fn check(&mut self, here: &[u32], seed: Sum) -> Option<Found> {
         let [first, check, seq_0, seq_1, word_4, word_5, _, lens, ..] = *here else {
             return None;
@@ -158,7 +158,7 @@ impl<'a> Walk<'a> {
     /// Whether `check` is the sum of `words`.
     fn sum(&mut self, words: &[u32], seed: Sum, check: u32) -> Option<()> {
         if words.len() > self.budget {
-            // Nothing in the rest of the block is looked at.
+            // Skip the rest of the block.
             self.budget = 0;
             return None;
         }
@@ -169,8 +169,7 @@ impl<'a> Walk<'a> {
         Some(())
     }
 
-    /// Counts what is gone from `block`, and from blocks between it and the `next` one that is
-    /// there.
+    /// Counts what is missing in `block`, and in lost blocks between it and the `next` one.
     fn close(&mut self, block: &Block, next: Option<&Block>) {
         // More records do not fit.
         let room = ((BLOCK_WORDS - DATA_WORDS) / HEADER) as u32;
@@ -180,7 +179,7 @@ impl<'a> Walk<'a> {
                 let kept = next.first.saturating_sub(block.first);
                 kept.min(room.saturating_mul(blocks))
             }
-            // What follows the last record cannot be told from an earlier use of the block.
+            // Data after the last record may be from an earlier use of the block.
             None => block.count.min(room).max(self.found + self.holes),
         };
         let missing = kept.saturating_sub(self.found);
@@ -216,7 +215,7 @@ pub(super) struct Merge<'a> {
     heads: [Option<Place>; 2],
     /// The lowest number that may follow.
     next: u64,
-    /// Valid records that were left out, because a record before them had their number or a higher
+    /// Valid records that were left out, because an earlier record had the same number or a higher
     /// one.
     disordered: u32,
 }
@@ -246,7 +245,7 @@ impl<'a> Merge<'a> {
             };
             let place = (*head)?;
             *head = walk.next(clock);
-            // The highest number is never given out: nothing could follow it.
+            // The highest number is never assigned, since no number could follow it.
             if place.seq >= self.next && place.seq != u64::MAX {
                 self.next = place.seq + 1;
                 return Some(place);
