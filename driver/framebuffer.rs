@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A framebuffer window: its visible screen, and the fbdev ioctls that existing programs use.
+//! A framebuffer window: its visible page, and the fbdev ioctls that existing programs use.
 //!
 //! C header: [`include/uapi/linux/fb.h`](srctree/include/uapi/linux/fb.h)
 
@@ -97,7 +97,7 @@ impl Framebuffer {
         })
     }
 
-    /// Shows the first screen on `display`.
+    /// Shows the first page on `display`.
     pub(crate) fn attach(&self, mut display: KBox<dyn Scanout>) -> Result {
         display.show(0)?;
         self.shown.lock().display = Some(display);
@@ -202,12 +202,12 @@ impl Framebuffer {
         var.xres == g.width && var.yres == g.height && var.bits_per_pixel == g.format.bits
     }
 
-    /// The last line at which a screen can begin.
+    /// The last line at which the visible page can begin.
     fn last_line(&self) -> u32 {
         self.geometry.height * (self.geometry.pages - 1)
     }
 
-    /// Checks the requested offsets. A screen cannot wrap around the end of the memory.
+    /// Checks the requested offsets. The visible page cannot wrap around the end of the memory.
     fn check_offsets(&self, var: &FbVar) -> Result {
         if var.xoffset != 0 || var.yoffset > self.last_line() || var.vmode & FB_VMODE_YWRAP != 0 {
             return Err(EINVAL);
@@ -220,7 +220,7 @@ impl Framebuffer {
         self.shown.lock().yoffset
     }
 
-    /// Shows the screen that begins at line `yoffset`.
+    /// Shows the page that begins at line `yoffset`.
     pub(crate) fn pan(&self, yoffset: u32) -> Result {
         if yoffset > self.last_line() {
             return Err(EINVAL);

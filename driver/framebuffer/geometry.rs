@@ -49,11 +49,11 @@ impl ScanoutKind {
 pub(crate) struct Geometry {
     /// Pixels.
     pub(crate) width: u32,
-    /// Lines of one screen.
+    /// Lines of one page.
     pub(crate) height: u32,
     /// Bytes from one line to the next.
     pub(crate) stride: u32,
-    /// How many screens the window holds, one after the other.
+    /// How many pages (whole pictures) the window holds, one after the other.
     pub(crate) pages: u32,
     pub(crate) format: PixelLayout,
     pub(crate) scanout: ScanoutKind,
@@ -65,7 +65,7 @@ impl Geometry {
         u64::from(line) * u64::from(self.stride)
     }
 
-    /// Bytes of all screens.
+    /// Bytes of all pages.
     pub(crate) fn bytes(&self) -> u64 {
         u64::from(self.stride) * u64::from(self.height) * u64::from(self.pages)
     }

@@ -28,7 +28,7 @@ use kernel::{
 
 /// A display that shows a window's memory. When it is dropped, it stops showing the window.
 pub(crate) trait Scanout: Send + Sync {
-    /// Shows the screen that begins at line `line` of the window.
+    /// Shows the page that begins at line `line` of the window.
     fn show(&mut self, line: u32) -> Result;
 
     /// Shows nothing.

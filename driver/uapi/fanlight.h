@@ -64,7 +64,7 @@ struct fanlight_info {
 	__u32 height;			/* visible lines */
 	__u32 stride;			/* bytes from one line to the next */
 	__u32 format;			/* DRM fourcc, e.g. 'X','R','2','4' from the lowest byte */
-	/* framebuffer: how many screens of `height` lines the window holds */
+	/* framebuffer: how many pages of `height` lines the window holds */
 	__u32 pages;
 	__u32 instance;			/* the N of /dev/fanlightN */
 	char name[FANLIGHT_NAME_LEN];	/* the window's name, NUL-terminated */

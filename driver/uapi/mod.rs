@@ -91,7 +91,7 @@ pub struct Info {
     pub stride: u32,
     /// DRM fourcc: [`PixelLayout::fourcc`].
     pub format: u32,
-    /// How many screens of `height` lines the window holds.
+    /// How many framebuffer pages of `height` lines the window holds.
     pub pages: u32,
     /// The N of /dev/fanlightN.
     pub instance: u32,

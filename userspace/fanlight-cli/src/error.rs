@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How a command ends: what is printed on stderr, and the exit status.
+//! The errors of commands: the text on stderr, and the exit status.
 
 use std::io;
 
 use crate::nearest;
 
-/// Why a command did not do what was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum Error {
-    /// The command line makes no sense.
+    /// The command line is invalid.
     Usage(String),
-    /// A line that says what is the matter.
+    /// A line with the reason.
     Message(String),
     Library(fanlight::Error),
     /// Writing to stdout failed.
     Output(io::Error),
-    /// Nothing to say, but a status to exit with.
+    /// Only an exit status.
     Status(u8),
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Exit status of all failures, as with util-linux.
+/// Exit status of all failures, as in util-linux.
 pub const FAILURE: u8 = 1;
-/// Nothing matched what was asked for.
+/// Exit status if nothing matched.
 pub const NOTHING: u8 = 2;
-/// As the shell reports a program that a broken pipe has ended.
+/// The status that the shell reports for a program that was killed by SIGPIPE.
 pub const BROKEN_PIPE: u8 = 141;
 
 impl From<fanlight::Error> for Error {
@@ -34,14 +34,14 @@ impl From<fanlight::Error> for Error {
     }
 }
 
-/// Only writing to stdout gives bare I/O errors; all others come with what was being done.
+/// Only writing to stdout returns plain I/O errors; all others include the operation.
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         Error::Output(error)
     }
 }
 
-/// What an error of the system means, without the number that std adds.
+/// The text of a system error, without the number that std appends.
 pub fn plain(error: &io::Error) -> String {
     let mut text = error.to_string();
     if let Some(at) = text.find(" (os error ") {
@@ -50,7 +50,7 @@ pub fn plain(error: &io::Error) -> String {
     text
 }
 
-/// The window that may be meant.
+/// A hint at the window with a similar name.
 fn window_hint(error: &fanlight::Error) -> String {
     match error {
         fanlight::Error::NoWindow { name, windows, .. } => {
@@ -66,7 +66,7 @@ impl Error {
         Error::Message(text.into())
     }
 
-    /// Prints what there is to say, and returns the exit status.
+    /// Prints the error, and returns the exit status.
     pub fn report(self, help: &str) -> u8 {
         match self {
             Error::Usage(text) => {

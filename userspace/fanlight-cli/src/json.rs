@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! JSON by serde_json, with two things of ours: no character that hides something from a reader
-//! comes out as it is, and times and rates are decimals with a fixed number of digits, which
-//! binary floating point has not.
+//! JSON by serde_json, with two differences: characters that could hide something from a reader are
+//! escaped, and times and rates are decimals with a fixed number of digits, which binary floating
+//! point cannot represent.
 
 use std::io::{self, Write};
 
@@ -24,10 +24,10 @@ pub struct Seconds(pub u64);
 #[derive(Clone, Copy)]
 pub struct Tenths(pub u64);
 
-/// An object whose keys are not known before.
+/// An object with arbitrary keys.
 pub struct Pairs<'a>(pub Vec<(String, &'a [u8])>);
 
-// 128-bit integers reach the formatter as they are, and nothing else of ours is that wide.
+// serde_json passes 128-bit integers to the formatter, and no other value here is that wide.
 impl Serialize for Seconds {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u128(self.0.into())

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The command line tool of fanlight.
 //!
-//! This is not an interface for other programs: it is a library so that fanlight-manual can make
-//! the man pages and the completions from the same definition of the command line that the tool
-//! parses with.
+//! This is not an interface for other programs. It is a library so that fanlight-manual can
+//! generate the man pages and the completions from the tool's definition of the command line.
 
 #![forbid(unsafe_code)]
 
@@ -25,9 +24,9 @@ use clap::error::ErrorKind;
 use error::{Error, Result};
 use target::Target;
 
-/// What `fanlight` does.
+/// The main function of `fanlight`.
 pub fn main() -> ExitCode {
-    // A device that goes away is reported as an error, and does not end the process by SIGBUS.
+    // The removal of a device is reported as an error, instead of ending the process by SIGBUS.
     let survives = fanlight::survive_revocation().map_err(Error::from);
     let arguments: Vec<OsString> = std::env::args_os().collect();
     match survives.and_then(|()| run(&arguments)) {
@@ -40,7 +39,7 @@ fn run(arguments: &[OsString]) -> Result<()> {
     let mut command = cmd::command();
     let matches = match command.try_get_matches_from_mut(arguments) {
         Ok(matches) => matches,
-        // As with getopt_long, whatever else is missing.
+        // As with getopt_long, even if other arguments are missing.
         Err(error)
             if error.kind() == ErrorKind::MissingRequiredArgument
                 && arguments

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! "Did you mean": the word that a mistyped one is most like.
+//! "Did you mean": finds the word that is most similar to a mistyped one.
 
-/// The suggestion that an error ends with, or nothing if no word is alike: a third of the letters
-/// may be missing, wrong or swapped, and one in short words.
+/// The suggestion at the end of an error, or an empty string if no word is similar: a third of the
+/// letters may be missing, wrong or swapped, and one letter in short words.
 pub fn hint<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> String {
     let limit = (typed.len() / 3).max(1).min(typed.len().saturating_sub(1));
     let near = words

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Numbers as people write them. All of them are integers inside: floating point would be a tenth
-//! of this program.
+//! Parses numbers. All are stored as integers: floating point would add a tenth to the size of this
+//! program.
 
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-/// What a decimal is multiplied with.
+/// The factor of a decimal.
 pub const ONE: u64 = 1_000_000_000;
 
-/// Reads `16`, `0x10`, `4K`, `1M`.
+/// Parses `16`, `0x10`, `4K`, `1M`.
 pub fn integer(text: &str) -> Result<u64> {
     let (digits, factor) = match text.strip_suffix(['K', 'k']) {
         Some(digits) => (digits, 1 << 10),
@@ -21,7 +21,7 @@ pub fn integer(text: &str) -> Result<u64> {
         .strip_prefix("0x")
         .or_else(|| digits.strip_prefix("0X"));
     let value = match hex {
-        // Not "+1", which from_str_radix would take.
+        // Not "+1", which from_str_radix would accept.
         Some(hex) if hex.starts_with(|c: char| c.is_ascii_hexdigit()) => {
             u64::from_str_radix(hex, 16).ok()
         }
@@ -30,10 +30,14 @@ pub fn integer(text: &str) -> Result<u64> {
     };
     value
         .and_then(|value| value.checked_mul(factor))
-        .ok_or_else(|| Error::Usage(format!("'{text}' is no number; write 256, 0x100, 4K or 1M")))
+        .ok_or_else(|| {
+            Error::Usage(format!(
+                "'{text}' is not a number; write 256, 0x100, 4K or 1M"
+            ))
+        })
 }
 
-/// Reads `12` or `12.5`, in billionths.
+/// Parses `12` or `12.5`, in billionths.
 pub fn decimal(text: &str) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if whole.is_empty()
@@ -49,7 +53,7 @@ pub fn decimal(text: &str) -> Option<u64> {
     let fraction = fraction.fold(0, |value, digit| {
         value * 10 + u64::from(digit.wrapping_sub(b'0'))
     });
-    // A second point would be a digit that is none.
+    // A second point is not a digit, so it was refused above.
     (fraction < ONE && !text.ends_with("..")).then_some(u64::from(whole) * ONE + fraction)
 }
 
@@ -70,7 +74,7 @@ pub fn interval(text: &str) -> Result<Duration> {
     }
 }
 
-/// --count and the like: a decimal number.
+/// --count and similar options: a decimal number.
 pub fn count<T: std::str::FromStr>(name: &str, text: Option<&str>) -> Result<Option<T>> {
     text.map(|text| {
         text.parse()

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use crate::error::{Error, Result};
 
-/// Standard output with a buffer. What fails comes back as an error, a closed pipe included.
+/// Buffered standard output. Failures are returned as errors, a closed pipe included.
 pub fn stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::with_capacity(16 << 10, io::stdout().lock())
 }
@@ -14,13 +14,13 @@ pub fn stdout() -> BufWriter<StdoutLock<'static>> {
 pub fn data(what: &str) -> Result<BufWriter<StdoutLock<'static>>> {
     if io::stdout().is_terminal() {
         return Err(Error::message(format!(
-            "{what} is binary data, which is not written to a terminal: name a file, or use a pipe"
+            "{what} is binary data, which is not written to a terminal: use a file or a pipe"
         )));
     }
     Ok(stdout())
 }
 
-/// Prints rows in columns that are as wide as they have to be; the last one is not padded.
+/// Prints rows in columns of the necessary width; the last column is not padded.
 pub fn table(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<()> {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count)
@@ -42,7 +42,7 @@ pub fn table(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<()> {
     Ok(())
 }
 
-/// Bytes as people write them: `1.2M`.
+/// A human-readable number of bytes: `1.2M`.
 pub fn human(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["K", "M", "G", "T"];
     if bytes < 1024 {

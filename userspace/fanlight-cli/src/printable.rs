@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Text from a log, made safe for terminals and for readers.
+//! Makes text from a log safe for terminals and for readers.
 //!
-//! A program can write any bytes to the log. Control characters drive a terminal, and invisible or
-//! bidirectional characters (Unicode's categories Cf, Zl and Zp) can make one line look like
-//! another. Every output form escapes both: the text form as `\xNN` per byte, as dmesg and
-//! /dev/kmsg do, and JSON as `\uNNNN`.
+//! A program can write any bytes to the log. Control characters change the state of a terminal, and
+//! invisible or bidirectional characters (Unicode's categories Cf, Zl and Zp) can make one line
+//! look like another. Every output form escapes both: the text form as `\xNN` per byte, as dmesg
+//! and /dev/kmsg do, and JSON as `\uNNNN`.
 
 use std::io::{self, Write};
 
-/// Characters without a picture of their own, beside the control characters, as ranges.
+/// Ranges of characters without a visible glyph, in addition to the control characters.
 ///
 /// These are the categories Cf, Zl and Zp of Unicode 16, the Hangul fillers and the grapheme
-/// joiner, which print as nothing, and the variation selectors of plane 14. The variation
-/// selectors U+FE00 to U+FE0F are not here: usual emoji have them.
+/// joiner, which are invisible, and the variation selectors of plane 14. The variation selectors
+/// U+FE00 to U+FE0F are not included: common emoji contain them.
 const INVISIBLE: &[(u32, u32)] = &[
     (0x00ad, 0x00ad),
     (0x034f, 0x034f),
@@ -40,7 +40,7 @@ const INVISIBLE: &[(u32, u32)] = &[
     (0xe0000, 0xe0fff),
 ];
 
-/// Whether a character must not reach a terminal or a reader as it is.
+/// Whether a character must be escaped for a terminal or a reader.
 pub fn is_unsafe(c: char) -> bool {
     let code = u32::from(c);
     c.is_control()
@@ -50,7 +50,7 @@ pub fn is_unsafe(c: char) -> bool {
                 .any(|(first, last)| (*first..=*last).contains(&code))
 }
 
-/// Writes one line of text with every unsafe character but the tab as `\xNN`, byte by byte.
+/// Writes one line of text with every unsafe character except the tab as `\xNN`, byte by byte.
 pub fn write_line(out: &mut impl Write, text: &[u8]) -> io::Result<()> {
     for chunk in text.utf8_chunks() {
         let mut rest = chunk.valid();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How far a long step is.
+//! The progress of a long step.
 
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-/// A line on stderr that says how far a long step is; only on a terminal, and only after a second.
+/// A line on stderr with the progress of a long step; only on a terminal, and only after a second.
 pub struct Progress {
     what: &'static str,
     since: Instant,
@@ -20,7 +20,7 @@ impl Progress {
         }
     }
 
-    /// So much of all is done.
+    /// Shows that `done` of `all` is finished.
     pub fn at(&mut self, done: u32, all: u32) {
         if (self.shown || self.since.elapsed() > Duration::from_secs(1))
             && io::stderr().is_terminal()

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which device, which framebuffer, which log: --device, the environment, or what there is.
+//! Finds the device, framebuffer or log that a command uses: --device, the environment, or a
+//! default.
 //!
 //! Opening a device node can have effects: a watchdog starts, a tape rewinds. So only nodes that
-//! sysfs knows as windows of fanlight are opened, and only to read unless a command writes.
+//! sysfs lists as windows of fanlight are opened, and only for reading unless a command writes.
 
 use std::env;
 use std::fs;
@@ -27,42 +28,42 @@ impl Target {
         }
     }
 
-    /// What --device says, or else the variable.
+    /// The value of --device, or else of the variable.
     fn named(&self, variable: &str) -> Option<String> {
         let device = self.device.clone();
         device.or_else(|| env::var(variable).ok().filter(|value| !value.is_empty()))
     }
 
-    /// The device that is meant. The default is the one with the lowest number.
-    pub fn board(&self) -> Result<Instance> {
+    /// The selected device. The default is the one with the lowest number.
+    pub fn instance(&self) -> Result<Instance> {
         if let Some(name) = self.named("FANLIGHT") {
             return open(&name);
         }
         match Instance::list()?.into_iter().next() {
-            Some(board) => Ok(board),
-            // For the error, which reports why there is none.
+            Some(instance) => Ok(instance),
+            // For the error, which reports why there is no device.
             None => Ok(Instance::open(Locator::from(0))?),
         }
     }
 
-    /// All devices, or the one that is meant.
-    pub fn boards(&self) -> Result<Vec<Instance>> {
-        let boards = self.boards_that_exist()?;
-        match boards.is_empty() {
-            true => Ok(vec![self.board()?]),
-            false => Ok(boards),
+    /// All devices, or the selected one.
+    pub fn instances(&self) -> Result<Vec<Instance>> {
+        let instances = self.existing_instances()?;
+        match instances.is_empty() {
+            true => Ok(vec![self.instance()?]),
+            false => Ok(instances),
         }
     }
 
-    /// As [`boards`](Self::boards), but without an error if there is none.
-    pub fn boards_that_exist(&self) -> Result<Vec<Instance>> {
+    /// Like [`instances`](Self::instances), but without an error if there is none.
+    pub fn existing_instances(&self) -> Result<Vec<Instance>> {
         match self.named("FANLIGHT") {
             Some(name) => Ok(vec![open(&name)?]),
             None => Ok(Instance::list()?),
         }
     }
 
-    /// The node of the framebuffer that is meant.
+    /// The node of the selected framebuffer.
     pub fn framebuffer(&self) -> Result<PathBuf> {
         if self.device.is_none() {
             if let Some(path) = env::var_os("FRAMEBUFFER").filter(|value| !value.is_empty()) {
@@ -73,23 +74,23 @@ impl Target {
             check(&path)?;
             return Ok(path);
         }
-        Ok(self.board()?.framebuffer_node()?.path().to_owned())
+        Ok(self.instance()?.framebuffer_node()?.path().to_owned())
     }
 
     pub fn open_framebuffer(&self) -> Result<Framebuffer> {
         Ok(Framebuffer::open(self.framebuffer()?)?)
     }
 
-    /// The node of the log that is meant.
+    /// The node of the selected log.
     pub fn log_node(&self, name: &str) -> Result<PathBuf> {
         if let Some(path) = self.named("FANLIGHT").as_deref().and_then(node) {
             check(&path)?;
             return Ok(path);
         }
-        Ok(self.board()?.entry(name)?.path().to_owned())
+        Ok(self.instance()?.entry(name)?.path().to_owned())
     }
 
-    /// As [`log_node`](Self::log_node), to append text, which any file takes.
+    /// Like [`log_node`](Self::log_node), for appending text, which works with any file.
     pub fn log_to_write(&self) -> Result<PathBuf> {
         match self.device.as_deref().and_then(node) {
             Some(path) => Ok(path),
@@ -97,14 +98,14 @@ impl Target {
         }
     }
 
-    /// The node of a window, which is named by its name on the device or by its path.
+    /// The node of a window: `name` is its name on the device, or the path of its node.
     fn window(&self, name: &str) -> Result<PathBuf> {
         if name.contains('/') {
             let path = PathBuf::from(name);
             check(&path)?;
             return Ok(path);
         }
-        Ok(self.board()?.entry(name)?.path().to_owned())
+        Ok(self.instance()?.entry(name)?.path().to_owned())
     }
 
     /// Opens a window for reading and writing.
@@ -118,22 +119,22 @@ impl Target {
     }
 }
 
-/// The device that a user has named by a number, its directory or a node in it.
+/// The device with this number, with this directory, or with this node.
 fn open(name: &str) -> Result<Instance> {
     if let Some(path) = node(name) {
         check(&path)?;
     }
-    let board = Instance::open(name)?;
-    let windows = board.windows()?;
+    let instance = Instance::open(name)?;
+    let windows = instance.windows()?;
     match windows.iter().find(|entry| !is_window(entry.path())) {
-        None if !windows.is_empty() => Ok(board),
+        None if !windows.is_empty() => Ok(instance),
         other => Err(refused(Path::new(name), other)),
     }
 }
 
 fn refused(path: &Path, stranger: Option<&WindowEntry>) -> Error {
     let what = match stranger {
-        Some(entry) => format!("'{}' in it is no window of fanlight", entry.name()),
+        Some(entry) => format!("'{}' in it is not a window of fanlight", entry.name()),
         None => "it is empty".to_owned(),
     };
     Error::message(format!(
@@ -143,7 +144,7 @@ fn refused(path: &Path, stranger: Option<&WindowEntry>) -> Error {
     ))
 }
 
-/// The node itself, if that is what was named.
+/// The node itself, if a node was named.
 fn node(name: &str) -> Option<PathBuf> {
     let path = Path::new(name);
     fs::metadata(path)
@@ -151,7 +152,7 @@ fn node(name: &str) -> Option<PathBuf> {
         .then(|| path.to_owned())
 }
 
-/// Refuses what is not a window of fanlight, before it is opened. What does not exist is reported
+/// Refuses a node that is not a window of fanlight, before it is opened. A missing node is reported
 /// by the call that opens it.
 fn check(path: &Path) -> Result<()> {
     if path.exists() && !is_window(path) {
@@ -163,8 +164,8 @@ fn check(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a node is a window of fanlight, as sysfs knows it: without sysfs this is not known, and
-/// every character device may be one.
+/// Whether a node is a window of fanlight according to sysfs. Without sysfs, every character device
+/// may be one.
 fn is_window(path: &Path) -> bool {
     let Ok(found) = fs::metadata(path) else {
         return false;

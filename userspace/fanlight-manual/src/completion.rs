@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Completions: those of clap_complete, and what it does not know: the words of arguments that
-//! clap does not check, lists with commas, and the names of windows.
+//! Completions: those of clap_complete, and additions to them: values of arguments that clap does
+//! not check, lists with commas, and the names of windows.
 
 use clap::builder::PossibleValuesParser;
 use clap::Command;
@@ -9,7 +9,7 @@ use fanlight_cli::cmd;
 
 const LEVELS: &str = "emerg alert crit err warn notice info debug";
 
-/// The names of windows, by a shell that has globs.
+/// Lists the names of windows by a glob.
 const BASH: &str = r#"
 # The names of all windows.
 _fanlight_windows()
@@ -77,7 +77,7 @@ const FISH: &str = concat!(
     "\"(for node in /dev/fanlight*/*; string replace -r '.*/' '' $node; end)\"\n",
 );
 
-/// The command line with the words that an argument may be.
+/// The command line, with the possible values of arguments.
 fn command() -> Command {
     let mut command = cmd::command();
     command.build();
@@ -109,7 +109,7 @@ fn generated(shell: Shell) -> String {
     String::from_utf8(text).expect("clap_complete writes UTF-8")
 }
 
-/// Replaces a text that has to be there.
+/// Replaces a text that must exist.
 fn replace(text: &str, old: &str, new: &str) -> String {
     assert!(
         text.contains(old),
@@ -157,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    /// What bash offers for a line, whose words are as bash splits them.
+    /// The completions of bash for a line, given as bash splits it into words.
     fn offered(words: &[&str]) -> Vec<String> {
         let list: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
         let (cur, prev) = (words[words.len() - 1], words[words.len() - 2]);
@@ -215,7 +215,7 @@ mod tests {
         assert!(!offset.contains(&"scratch".to_owned()), "{offset:?}");
     }
 
-    /// Where the shells are installed, they read their files without an error.
+    /// The shells that are installed read their files without an error.
     #[test]
     fn cli_completion_is_read_by_zsh_and_fish() {
         for (shell, flag, text) in [("zsh", "-n", zsh()), ("fish", "--no-execute", fish())] {

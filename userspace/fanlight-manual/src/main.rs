@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight-manual DIRECTORY`: makes what a package of the tool installs in /usr/share: man pages,
-//! and the completions of bash, zsh and fish. It runs where the package is built, and defines the
-//! command line by the library of the tool itself.
+//! `fanlight-manual DIRECTORY`: generates the files that a package of the tool installs in
+//! /usr/share: man pages, and completions for bash, zsh and fish. It runs on the build machine, and
+//! uses the command line definition of the tool's library.
 
 #![forbid(unsafe_code)]
 
@@ -35,7 +35,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     fs::write(path, text)
 }
 
-/// Everything, with its path below /usr/share.
+/// All files, with their paths below /usr/share.
 fn files() -> Vec<(PathBuf, String)> {
     let man = Path::new("man/man1");
     let mut files: Vec<(PathBuf, String)> = page::all()

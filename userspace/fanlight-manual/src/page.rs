@@ -18,7 +18,7 @@ const FILES: &[(&str, &str)] = &[
     ),
     (
         "/sys/class/misc/fanlight0-*/",
-        "The attributes of these windows, which everybody may read.",
+        "The attributes of these windows, which every user may read.",
     ),
 ];
 
@@ -100,8 +100,8 @@ fn page(command: &Command, texts: &Texts) -> io::Result<String> {
     Ok(tidy(&text))
 }
 
-/// Each section begins with the definition of an apostrophe, which one of them has to, and lines
-/// may end with a space.
+/// Removes the definition of an apostrophe from all sections but the first, and spaces at the end
+/// of lines.
 fn tidy(text: &str) -> String {
     let mut lines: Vec<&str> = Vec::new();
     for line in text.lines().map(str::trim_end) {
@@ -119,7 +119,7 @@ fn item(roff: &mut Roff, name: &str, text: &str) {
     roff.text([roman(text)]);
 }
 
-/// The pages of the commands above and below, and all of the first level.
+/// The pages of the parent command, of subcommands, and of all commands of the first level.
 fn see_also(name: &str, names: &[String]) -> String {
     let near = |other: &&String| {
         *other != name
@@ -148,7 +148,7 @@ fn sentence(text: &str) -> String {
     text
 }
 
-/// The day on which the page is made, or that of $SOURCE_DATE_EPOCH, for reproducible packages.
+/// Today's date, or that of $SOURCE_DATE_EPOCH for reproducible packages.
 fn date() -> String {
     let given = env::var("SOURCE_DATE_EPOCH").ok();
     let seconds = given.and_then(|text| text.parse().ok()).unwrap_or_else(|| {
@@ -170,7 +170,7 @@ fn date() -> String {
 mod tests {
     use super::*;
 
-    /// The text of a page as a reader sees it.
+    /// The text of a page without markup.
     fn plain(text: &str) -> String {
         ["\\fB", "\\fR", "\\fI"]
             .iter()
@@ -206,7 +206,7 @@ mod tests {
         command.build();
         let pages = all();
         check(&command, &pages);
-        // An option of one command is not promised to those below it.
+        // An option of a command is not documented for its subcommands.
         let page = |name| plain(&pages.iter().find(|(page, _)| page == name).expect(name).1);
         assert!(page("fanlight-log").contains("--follow"));
         assert!(!page("fanlight-log-write").contains("--follow"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A ball that bounces over the screen: drawn on the hidden page, shown when it is complete.
+//! Draws a bouncing ball on the hidden page, and shows the page when it is complete.
 //!
 //! `cargo run --example bounce -- [FRAMES]`
 
@@ -15,7 +15,7 @@ fn main() -> Result<(), Error> {
         .nth(1)
         .and_then(|text| text.parse().ok())
         .unwrap_or(600);
-    // If the driver is unbound meanwhile, drawing fails with an error.
+    // If the driver is unbound, drawing then fails with an error.
     fanlight::survive_revocation()?;
     let mut screen = Instance::open(0)?.framebuffer()?;
     if !screen.double_buffer() {
@@ -45,7 +45,7 @@ fn main() -> Result<(), Error> {
         if !(0..=limit.y).contains(&ball.y) {
             speed.y = -speed.y;
         }
-        // Sixty frames a second, or as many as there can be.
+        // Sixty frames per second, or as many as possible.
         let next = started + Duration::from_secs(1) / 60 * frame;
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }

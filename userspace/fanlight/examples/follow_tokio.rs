@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Follows the log in a task of tokio, which waits without a thread of its own.
+//! Follows the log in a tokio task, which waits without a thread.
 //!
 //! `cargo run --example follow_tokio -- [RECORDS]`
 
@@ -13,7 +13,7 @@ fn main() -> io::Result<()> {
         .nth(1)
         .and_then(|text| text.parse().ok())
         .unwrap_or(u64::MAX);
-    // If the driver is unbound meanwhile, the task ends with an error.
+    // If the driver is unbound, the task ends with an error.
     fanlight::survive_revocation()?;
     let reader = Instance::open(0)?.log()?.reader(Start::Oldest)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -38,7 +38,7 @@ async fn follow(reader: Reader, count: u64) -> io::Result<()> {
                 return Ok(());
             }
         }
-        // Of an earlier boot's log: nothing comes any more.
+        // The log of an earlier boot: no more records will come.
         if reader.get_ref().is_over() {
             return Ok(());
         }

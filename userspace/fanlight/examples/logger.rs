@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A program whose messages go to the log of the kernel: by the macros of the crate log, and as
-//! lines that it prints.
+//! A program that writes to the kernel's log: by the macros of the crate log, and as lines of text.
 //!
 //! `cargo run --features log --example logger`
 
@@ -16,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     log::warn!("battery at {} %", 10);
     log::debug!("not written: the filter is info");
 
-    // What another program prints can be sent there in the same way, by std::io::copy().
+    // The output of another program can be copied there with std::io::copy().
     let mut lines = instance.log_writer()?.with_level(Level::Notice);
     writeln!(lines, "door 1 opened\ndoor 2 opened")?;
     Ok(())

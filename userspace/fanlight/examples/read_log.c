@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Prints the records of a log and follows it, by its map: no system call per record. It needs the
- * header only; driver/uapi/fanlight.h describes the ring.
+ * Prints the records of a log and follows it through a mapping, without a system call per record.
+ * It needs only the header driver/uapi/fanlight.h, which describes the ring.
  *
  *	cc -I driver/uapi -o read_log read_log.c
  *	read_log /dev/fanlight0/log [RECORDS]
@@ -35,7 +35,7 @@ static __u32 acquire(const __u32 *word)
 	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 
-/* The position of which these are the low 32 bits. */
+/* The full position with these low 32 bits. */
 static __u64 whole(__u32 low, __u32 epoch)
 {
 	if ((epoch ^ (low >> 31)) & 1)
@@ -61,7 +61,7 @@ static __u64 tail(const struct fanlight_log_lane *lane)
 	return whole(low, acquire(&lane->epoch));
 }
 
-/* Copies the next record of a lane, unless it is there already. Returns whether there is one. */
+/* Copies the next record of a lane, unless it is already copied. Returns whether there is one. */
 static int look(struct lane *lane)
 {
 	while (!lane->ready) {
@@ -75,7 +75,7 @@ static int look(struct lane *lane)
 		len = FANLIGHT_RECORD_LEN(word);
 		if (len >= 8 && len <= FANLIGHT_RECORD_MAX && len <= lane->header->size - offset)
 			memcpy(&lane->record, lane->data + offset, len);
-		/* Copy first, then look whether it was overwritten while it was copied. */
+		/* Copy first, then check whether it was overwritten during the copy. */
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		oldest = tail(lane->header);
 		if (oldest > lane->position) {
@@ -84,7 +84,7 @@ static int look(struct lane *lane)
 			continue;
 		}
 		lane->position += len;
-		/* Others fill the end of the data, or were never finished. */
+		/* Other records are fillers at the end of the data, or were never finished. */
 		lane->ready = FANLIGHT_RECORD_STATE(word) == FANLIGHT_RECORD_WHOLE;
 	}
 	return 1;
@@ -149,7 +149,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "read_log: %s has another format\n", node);
 		return 1;
 	}
-	/* The driver waits until the log has the messages that printk has now. */
+	/* The driver waits until the log has all of printk's current messages. */
 	lseek(fd, 0, SEEK_SET);
 	for (i = 0; i < FANLIGHT_LOG_LANES; i++) {
 		lanes[i].header = &header->lanes[i];
@@ -172,11 +172,11 @@ int main(int argc, char **argv)
 		}
 		fflush(stdout);
 		/*
-		 * poll() reports what is behind the position of the file. So move that to the end,
-		 * and look again: what came in between is seen now, and what comes later wakes.
+		 * poll() reports records after the position of the file. So move that to the end,
+		 * and check again: this sees records that came in between, and later ones wake.
 		 */
 		if (lseek(fd, 0, SEEK_END) < 0)
-			/* ESPIPE: the log of an earlier boot, to which nothing comes. */
+			/* ESPIPE: the log of an earlier boot, which gets no more records. */
 			return errno == ESPIPE ? 0 : fail(node);
 		if (next(lanes))
 			continue;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Registers by a structure of the crate safe-mmio: reads what an ARM PrimeCell is, as every PL011
-//! UART, PL061 GPIO and PL031 clock has it, from a window with `reg`.
+//! Registers by a structure of the crate safe-mmio: reads the identification registers of an ARM
+//! PrimeCell (PL011 UART, PL061 GPIO, PL031 clock and others) from a window with `reg`.
 //!
 //! `cargo run --example registers -- /dev/fanlight0/regs`
 
@@ -18,9 +18,9 @@ struct Identification {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let node = std::env::args().nth(1);
     let node = node.unwrap_or_else(|| "/dev/fanlight0/regs".into());
-    // If nothing answers at the address, that is an error and not the end of the program.
+    // If no device responds at the address, this returns an error instead of ending the program.
     fanlight::survive_revocation()?;
-    // Only what is needed, whatever the size of the window.
+    // Maps only the needed part, whatever the size of the window.
     let mut map = Window::open(&node)?.map_range_mut(0xfe0..0x1000)?;
     let pointer = map.ptr_at::<Identification>(0)?;
     // SAFETY: the structure is inside of the map and aligned, and nothing else in this program uses
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let peripheral = bytes(field_shared!(registers, peripheral));
     let cell = bytes(field_shared!(registers, cell));
-    // Whether the loads have reached the device.
+    // Check that the loads have reached the device.
     map.check()?;
     if cell != 0xb105_f00d {
         return Err(

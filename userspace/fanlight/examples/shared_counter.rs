@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A counter that programs and their threads share in a cached window: run it as often as you like,
-//! at the same time, and no count is lost.
+//! A counter that programs and their threads share in a cached window. Several instances may run at
+//! the same time; no count is lost.
 //!
 //! `cargo run --example shared_counter -- /dev/fanlight0/shared [COUNT]`
 
@@ -35,7 +35,7 @@ fn main() -> Result<(), Error> {
         }
     });
     let total = words[0].load(Ordering::Relaxed);
-    // If the driver was unbound meanwhile, this was a counter of our own.
+    // If the driver was unbound, the counter was in private memory.
     words.check()?;
     println!("{} added, {total} in all", THREADS * count);
     Ok(())

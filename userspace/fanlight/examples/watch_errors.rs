@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Follows the log and prints what went wrong, woken seldom: by poll with a watermark.
+//! Follows the log and prints errors. A watermark for poll() makes wake-ups rare.
 //!
 //! `cargo run --example watch_errors`
 

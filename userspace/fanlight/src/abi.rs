@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The driver's ABI, for programs that call the driver themselves: the numbers and structures of
-//! `driver/uapi/fanlight.h`. The rest of the crate has types for them.
+//! The driver's ABI, for programs that call the driver directly: the numbers and structures of
+//! `driver/uapi/fanlight.h`. The rest of the crate wraps them in types.
 //!
 //! ```
 //! use fanlight::abi;
@@ -18,7 +18,7 @@ pub use fanlight_uapi::*;
 mod tests {
     use super::*;
 
-    /// The numbers that gcc computes from the header.
+    /// Numbers that gcc has computed from the header.
     #[test]
     fn window_ioctl_numbers_are_the_headers() {
         assert_eq!(IOC_INFO, 0x8080_f400);

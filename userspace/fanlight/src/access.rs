@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Typed access to a mapped window: one aligned load or store at a time, inside of the window.
+//! Typed access to a mapped window: one aligned load or store at a time, checked against its size.
 
 use core::fmt;
 
@@ -17,51 +17,52 @@ use crate::sys::Memory;
 ///
 /// ```
 /// let error = fanlight::AccessError::OutOfBounds { offset: 4096, count: 4, size: 4096 };
-/// let expected = "4 bytes at offset 0x1000 are beyond the end, which is at 0x1000";
+/// let expected = "4 bytes at offset 0x1000 exceed the size, 0x1000 bytes";
 /// assert_eq!(error.to_string(), expected);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AccessError {
-    /// Some of the bytes are beyond the end.
+    /// The access exceeds the size.
     OutOfBounds {
-        /// Where the access would begin.
+        /// Offset of the access.
         offset: u64,
-        /// How many bytes were wanted.
+        /// Bytes of the access.
         count: u64,
-        /// Bytes that there are.
+        /// Bytes of the window or of the picture.
         size: u64,
     },
-    /// The offset is no multiple of the access's width.
+    /// The offset is not a multiple of the width of the access.
     Misaligned {
-        /// Where the access would begin.
+        /// Offset of the access.
         offset: u64,
-        /// Its bytes.
+        /// Bytes of the access, which is one load or store.
         width: usize,
     },
-    /// The registers are accessed with another width only: `reg-io-width` in the device tree.
+    /// The registers have to be accessed with another width: `reg-io-width` in the device tree.
     Width {
         /// Bytes of the access.
         wanted: usize,
-        /// Bytes that an access has to have.
+        /// The required number of bytes.
         width: usize,
     },
-    /// A store into what is mapped read-only.
+    /// A store to a read-only mapping.
     ReadOnly,
     /// Atomic operations on memory that is not cached, where the processor's exclusive accesses may
-    /// fail for ever.
+    /// fail forever.
     NotCached,
-    /// The driver has taken the memory away: it was unbound. What was read is not the window's.
+    /// The memory was revoked, because the driver was unbound. Values that were read are not from
+    /// the window.
     Revoked,
-    /// No device responds at this address: its clock is off, it is in reset, or there is none. Of a
-    /// copy, some bytes may have been copied. The rest of the window stays usable.
+    /// No device responds at this address: its clock is off, it is in reset, or there is none. A
+    /// copy may be incomplete. The rest of the window stays usable.
     ///
     /// Only after [`survive_revocation`](crate::survive_revocation); without it the process is
     /// ended by SIGBUS.
     BusError {
         /// The window.
         window: WindowName,
-        /// The first byte, from the beginning of the window, that did not respond.
+        /// The offset in the window of the first byte that did not respond.
         offset: u64,
     },
 }
@@ -81,7 +82,7 @@ impl WindowName {
     /// The longest name that the driver gives to a window, in bytes.
     const MAX: usize = 31;
 
-    /// Copies a name. A longer one than the driver's is cut.
+    /// Copies a name. A name that is longer than the driver allows is cut.
     ///
     /// ```
     /// let longest = "w".repeat(31);
@@ -129,24 +130,24 @@ impl fmt::Display for AccessError {
             } => {
                 write!(
                     f,
-                    "{count} bytes at offset {offset:#x} are beyond the end, which is at {size:#x}"
+                    "{count} bytes at offset {offset:#x} exceed the size, {size:#x} bytes"
                 )
             }
             AccessError::Misaligned { offset, width } => {
                 write!(
                     f,
-                    "offset {offset:#x} is no multiple of the access's {width} bytes"
+                    "offset {offset:#x} is not a multiple of the access width, {width} bytes"
                 )
             }
             AccessError::Width { wanted, width } => write!(
                 f,
-                "an access of {wanted} bytes, where the registers take {width} bytes at a time \
+                "an access of {wanted} bytes, but the registers need accesses of {width} bytes \
                  (reg-io-width)"
             ),
-            AccessError::ReadOnly => f.write_str("it is mapped read-only"),
+            AccessError::ReadOnly => f.write_str("the mapping is read-only"),
             AccessError::NotCached => f.write_str(
-                "atomic operations need cached memory, and it is not cached \
-                 (fanlight,cache = \"cached\" in its device-tree node makes it so)",
+                "atomic operations need cached memory, but the window is not cached \
+                 (fanlight,cache = \"cached\" in its device-tree node changes that)",
             ),
             AccessError::Revoked => f.write_str(
                 "the device is gone: its driver was unbound while it was mapped; bind it \
@@ -165,8 +166,8 @@ impl core::error::Error for AccessError {}
 
 /// A window mapped for reading.
 ///
-/// Its memory may change at any time, by other programs or by hardware, and is therefore never
-/// borrowed: every value is loaded once, by an access of exactly that width.
+/// Other programs or hardware may change its memory at any time, so it is never borrowed: every
+/// value is loaded once, by an access of exactly its width.
 ///
 /// ```no_run
 /// use fanlight::Instance;
@@ -177,7 +178,7 @@ impl core::error::Error for AccessError {}
 /// # Ok::<(), fanlight::Error>(())
 /// ```
 ///
-/// Threads can share it. [`barrier`](crate::barrier) describes in which order accesses are seen.
+/// Threads can share it. [`barrier`](crate::barrier) describes the order of accesses.
 #[cfg(feature = "std")]
 #[derive(Debug)]
 pub struct Map {
@@ -217,8 +218,8 @@ impl Map {
     /// Loads a `u8`, `u16`, `u32` or `u64`, in the byte order of the machine, by one instruction;
     /// a `u64` on a 32-bit processor by two, see [`Word`](crate::Word).
     ///
-    /// Of a noncached window, this is what readl() is in the kernel: loads and stores keep their
-    /// order, and what is read of memory later is not older. See [`barrier`](crate::barrier).
+    /// In a noncached window, this is like the kernel's readl(): loads and stores keep their order,
+    /// and later loads from memory are ordered after it. See [`barrier`](crate::barrier).
     ///
     /// # Errors
     ///
@@ -244,8 +245,8 @@ impl Map {
         self.memory.width()
     }
 
-    /// Copies bytes out. Of a noncached window, in order: with the width of the registers, or else
-    /// by words where they are aligned, and by bytes.
+    /// Copies bytes out. From a noncached window, in order: with the width of the registers, or
+    /// otherwise by aligned words and by single bytes.
     ///
     /// # Errors
     ///
@@ -275,11 +276,11 @@ impl Map {
         self.memory.is_revoked()
     }
 
-    /// The address of the first byte, for code that makes accesses of its own. It is valid for
-    /// [`len`](Self::len) bytes and until the map is dropped; what is behind it may change at any
-    /// time, and is never to be borrowed.
+    /// The address of the first byte, for code that makes its own accesses. It is valid for
+    /// [`len`](Self::len) bytes and until the map is dropped. The memory may change at any time and
+    /// must not be borrowed.
     ///
-    /// Use volatile loads for registers, and [`check`](Self::check) the map behind them.
+    /// Use volatile loads for registers, and [`check`](Self::check) the map after them.
     ///
     /// ```no_run
     /// # let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
@@ -292,9 +293,9 @@ impl Map {
         self.memory.as_ptr()
     }
 
-    /// Whether every access by a pointer of [`as_ptr`](Self::as_ptr) or
-    /// [`ptr_at`](MapMut::ptr_at) has reached the window since the last error was reported. What
-    /// was loaded is not the window's otherwise.
+    /// Whether every access by a pointer of [`as_ptr`](Self::as_ptr) or [`ptr_at`](MapMut::ptr_at)
+    /// has reached the window since the last error was reported. If not, the loaded values are not
+    /// from the window.
     ///
     /// # Errors
     ///
@@ -323,8 +324,8 @@ impl MapMut {
     /// Stores a `u8`, `u16`, `u32` or `u64`, in the byte order of the machine, by one instruction;
     /// a `u64` on a 32-bit processor by two, see [`Word`](crate::Word).
     ///
-    /// To a noncached window, this is what writel() is in the kernel: a device that it reaches sees
-    /// what was written to memory before. See [`barrier`](crate::barrier).
+    /// In a noncached window, this is like the kernel's writel(): the device sees all earlier
+    /// stores to memory. See [`barrier`](crate::barrier).
     ///
     /// # Errors
     ///
@@ -339,7 +340,8 @@ impl MapMut {
         self.map.memory.store(offset, value)
     }
 
-    /// Loads a value and stores what `change` makes of it. Others may store in between.
+    /// Loads a value, and stores the result of `change`. Not atomic: other programs may store in
+    /// between.
     ///
     /// # Errors
     ///
@@ -374,7 +376,7 @@ impl MapMut {
         self.map.memory.write(offset, from)
     }
 
-    /// As [`as_ptr`](Map::as_ptr), for stores too.
+    /// Like [`as_ptr`](Map::as_ptr), but also for stores.
     ///
     /// ```no_run
     /// # let mut map = fanlight::Instance::open(0)?.window("sram")?.map_mut()?;
@@ -387,13 +389,12 @@ impl MapMut {
         self.map.memory.as_ptr()
     }
 
-    /// A pointer to a `T` that begins at `offset`: for crates that describe registers by a
-    /// structure, as safe-mmio, tock-registers and volatile do. It is valid until the map is
-    /// dropped.
+    /// A pointer to a `T` at `offset`, for crates that describe registers by a structure, such as
+    /// safe-mmio, tock-registers and volatile. It is valid until the map is dropped.
     ///
     /// # Errors
     ///
-    /// Beyond the end, or not aligned as a `T` is.
+    /// Beyond the end, or not aligned for `T`.
     ///
     /// ```no_run
     /// use core::ptr::NonNull;
@@ -415,8 +416,8 @@ impl MapMut {
         self.map.memory.pointer(offset)
     }
 
-    /// Makes a slice of atomics of the map, for structures that programs share. Every operation of
-    /// the standard library's atomics can be used, by any number of threads.
+    /// Converts the map to a slice of atomics, for structures that programs share. Any number of
+    /// threads can use all operations of the standard library's atomics.
     ///
     /// # Errors
     ///
@@ -449,7 +450,7 @@ impl MapMut {
     }
 }
 
-/// Everything that reads.
+/// All methods that read.
 #[cfg(feature = "std")]
 impl core::ops::Deref for MapMut {
     type Target = Map;

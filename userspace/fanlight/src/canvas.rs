@@ -14,10 +14,10 @@ use crate::geometry::Geometry;
 use crate::sys::Memory;
 
 /// A picture in memory that embedded-graphics can draw on: a page of a `Framebuffer`, or ordinary
-/// memory for pictures that are not, or not yet, on a screen.
+/// memory.
 ///
-/// Colours are [`Rgb888`] whatever the format, and are converted as they are stored; a rectangle is
-/// converted once. What lies outside is not drawn.
+/// Colours are [`Rgb888`] in every format and are converted when they are stored; the colour of a
+/// rectangle is converted once. Pixels outside the picture are not drawn.
 ///
 /// ```
 /// use embedded_graphics::pixelcolor::Rgb888;
@@ -37,7 +37,7 @@ use crate::sys::Memory;
 pub struct Canvas {
     memory: Memory,
     geometry: Geometry,
-    /// Where the first line begins.
+    /// Offset of the first line in the memory.
     start: usize,
 }
 
@@ -58,7 +58,7 @@ impl Canvas {
         }
     }
 
-    /// A picture in any memory, from `start` on.
+    /// A picture in `memory` that begins at `start`.
     pub(crate) fn from_memory(memory: Memory, geometry: Geometry, start: usize) -> Self {
         Self {
             memory,
@@ -88,14 +88,14 @@ impl Canvas {
         self.geometry
     }
 
-    /// Where a pixel lies in the memory; the point is inside of the geometry.
+    /// The offset of a pixel, which is inside the geometry, in the memory.
     fn offset(&self, x: u32, y: u32) -> usize {
         self.start
             + y as usize * self.geometry.stride() as usize
             + x as usize * self.geometry.format().bytes()
     }
 
-    /// What is in a pixel.
+    /// The colour of a pixel.
     ///
     /// # Errors
     ///
@@ -125,7 +125,7 @@ impl Canvas {
         Ok(format.decode(u32::from_le_bytes(pixel)))
     }
 
-    /// Copies a line out, three bytes (red, green, blue) a pixel, as much of it as `rgb` takes.
+    /// Copies a line to `rgb`, three bytes (red, green, blue) per pixel, as far as `rgb` has room.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl Canvas {
         Ok(())
     }
 
-    /// The whole picture, three bytes (red, green, blue) a pixel, line after line.
+    /// The whole picture, three bytes (red, green, blue) per pixel, line after line.
     ///
     /// # Errors
     ///
@@ -192,7 +192,8 @@ impl Canvas {
         Ok(rgb)
     }
 
-    /// Copies a block of pixels in, three bytes (red, green, blue) each, `width` of them a line.
+    /// Copies a block of pixels into the picture: three bytes (red, green, blue) each, `width` per
+    /// line.
     ///
     /// # Errors
     ///
@@ -234,11 +235,10 @@ impl Canvas {
         Ok(())
     }
 
-    /// Copies lines in that are already in the picture's own format, as many as there are in
-    /// `pixels`.
+    /// Copies the lines in `pixels`, which are in the picture's own format, into the picture.
     ///
-    /// This is the fast way for a program that keeps its own picture: whole lines, one copy each,
-    /// or a single copy where the strides agree.
+    /// This is the fast way for a program that has its own buffer: one copy per line, or a single
+    /// copy if the strides are equal.
     ///
     /// # Errors
     ///
@@ -319,8 +319,7 @@ impl DrawTarget for Canvas {
             return Ok(());
         }
         let mut colours = colours.into_iter();
-        // Colours come for the whole area: those to the left, to the right and above are taken and
-        // dropped.
+        // `colours` has a colour for each pixel of the area: those outside the picture are skipped.
         let left = (visible.top_left.x - area.top_left.x) as usize;
         let above = (visible.top_left.y - area.top_left.y) as usize;
         let width = visible.size.width as usize;
@@ -354,7 +353,7 @@ impl DrawTarget for Canvas {
     }
 }
 
-/// Takes `count` items and drops them.
+/// Skips `count` items.
 fn skip(items: &mut impl Iterator, count: usize) {
     if count > 0 {
         items.nth(count - 1);

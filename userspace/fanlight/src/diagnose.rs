@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Why a node cannot be opened: what a person would look up next, looked up.
+//! Finds out why a node cannot be opened: looks up what a user would look up next.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -10,7 +10,7 @@ use rustix::fs::OFlags;
 
 use crate::error::Error;
 
-/// Turns the error of open() or mmap() into one that says what to do.
+/// Converts the error of open() or mmap() to one that names the remedy.
 pub(crate) fn explain(path: &Path, error: io::Error) -> Error {
     match error.kind() {
         ErrorKind::NotFound => Error::NoDevice {
@@ -33,12 +33,12 @@ pub(crate) fn explain(path: &Path, error: io::Error) -> Error {
     }
 }
 
-/// What to say where there is no node, or no directory of an instance.
+/// The text for a node or an instance's directory that does not exist.
 pub(crate) fn no_device(path: &Path) -> String {
     let mut hint = if Path::new("/sys/module/fanlight").exists() {
         String::from(
-            "no such device, though the fanlight driver is loaded: it serves what the device \
-             tree names, see 'fanlight list'",
+            "no such device, although the fanlight driver is loaded: only devices of the \
+             device tree exist, see 'fanlight list'",
         )
     } else {
         String::from(
@@ -52,7 +52,7 @@ pub(crate) fn no_device(path: &Path) -> String {
     hint
 }
 
-/// The instance that a path is in, or that it is.
+/// The name of the instance in a path.
 fn instance_of(path: &Path) -> Option<&str> {
     let is_instance = |name: &&str| {
         name.strip_prefix("fanlight")
@@ -63,8 +63,8 @@ fn instance_of(path: &Path) -> Option<&str> {
         .find(is_instance)
 }
 
-/// What the kernel calls the device of an instance: while it has windows, sysfs says it; otherwise
-/// the alias does.
+/// The kernel's name for the device of an instance: from sysfs while the instance has windows,
+/// otherwise from the alias.
 fn device_of(instance: &str) -> Option<String> {
     let prefix = format!("{instance}-");
     let mut windows = fs::read_dir("/sys/class/misc").ok()?.flatten();
@@ -77,7 +77,7 @@ fn device_of(instance: &str) -> Option<String> {
     Some(alias.trim_end_matches('\0').rsplit('/').next()?.to_owned())
 }
 
-/// Whether a message of the kernel is about the device, and about the window where one is named.
+/// Whether a message of the kernel is about `device`, and about `window` if that is given.
 fn is_about(message: &str, device: Option<&str>, window: Option<&str>) -> bool {
     let Some(device) = device else {
         return message.contains("fanlight");
@@ -91,12 +91,12 @@ fn is_about(message: &str, device: Option<&str>, window: Option<&str>) -> bool {
     }
 }
 
-/// The last message of the kernel about what should be at this path, if we may read it.
+/// The last message of the kernel about the device or window of this path, if it can be read.
 fn kernel_says(path: &Path) -> Option<String> {
     let instance = instance_of(path);
     let device = instance.and_then(device_of);
     if device.is_none() && Path::new("/dev/fanlight0").exists() {
-        // Whatever the kernel says of other devices is not the reason.
+        // Messages about other devices do not give the reason.
         return None;
     }
     let window = path.file_name().and_then(|name| name.to_str());
@@ -123,7 +123,7 @@ fn kernel_says(path: &Path) -> Option<String> {
                     said.take(text);
                 }
             }
-            // Records were overwritten while we read; the next read goes on behind them.
+            // Records were overwritten before they were read; the next read continues after them.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
             Err(_) => break,
         }
@@ -131,8 +131,8 @@ fn kernel_says(path: &Path) -> Option<String> {
     said.text
 }
 
-/// The last message that gives a reason, or the last one of all if there is no such message: when a
-/// probe fails, the kernel prints the number of the error behind the driver's line.
+/// The last message with a reason, or the last message if none has one: when a probe fails, the
+/// kernel prints a line with the error number after the driver's line.
 #[derive(Default)]
 struct Reason {
     text: Option<String>,
@@ -153,10 +153,10 @@ fn no_permission(path: &Path, error: &io::Error) -> String {
     let restricted = || {
         fs::read_to_string("/proc/sys/kernel/dmesg_restrict").is_ok_and(|text| text.trim() == "1")
     };
-    // EPERM comes from the driver, EACCES from the rights of the node.
+    // EPERM comes from the driver, EACCES from the permissions of the node.
     if error.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error()) {
         return if restricted() {
-            "the kernel's messages are for root here (kernel.dmesg_restrict is 1): use sudo, or \
+            "only root may read the kernel's messages (kernel.dmesg_restrict is 1): use sudo, or \
              grant CAP_SYSLOG"
                 .into()
         } else {
@@ -171,16 +171,16 @@ fn no_permission(path: &Path, error: &io::Error) -> String {
         }
         Ok(node) => match group_name(node.gid()) {
             Some(group) => format!(
-                "it is for the group '{group}': use sudo, or 'usermod -aG {group} USER' and log \
+                "only the group '{group}' may open it: use sudo, or 'usermod -aG {group} USER' and log \
                  in again"
             ),
-            None => format!("it is for the group with id {}: use sudo", node.gid()),
+            None => format!("only the group with id {} may open it: use sudo", node.gid()),
         },
         Err(_) => "use sudo".into(),
     }
 }
 
-/// The group's name in /etc/group, which is all that a small system has.
+/// The group's name in /etc/group, the only source on a small system.
 fn group_name(gid: u32) -> Option<String> {
     let mut groups = String::new();
     File::open("/etc/group")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What can go wrong, and what to do about it.
+//! The errors of the library.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::access::AccessError;
 
-/// Why something did not work. The text says what to do about it, where there is something to do.
+/// An error. Its text names the remedy if there is one.
 ///
 /// ```
 /// use fanlight::{Instance, Error};
@@ -22,18 +22,18 @@ use crate::access::AccessError;
 pub enum Error {
     /// There is no such device node.
     NoDevice {
-        /// The node that was looked for.
+        /// The missing node.
         path: PathBuf,
-        /// What is the matter and what to do, as far as the kernel tells.
+        /// The reason and the remedy, as far as the kernel reports them.
         hint: String,
     },
     /// The instance has no window of that name.
     NoWindow {
         /// The instance's directory.
         instance: PathBuf,
-        /// The name.
+        /// The name that was requested.
         name: String,
-        /// The names that there are.
+        /// The names of its windows.
         windows: Vec<String>,
     },
     /// None of the instance's windows is a framebuffer.
@@ -41,27 +41,27 @@ pub enum Error {
         /// The instance's directory.
         instance: PathBuf,
     },
-    /// The rights of the node or of the kernel are against it.
+    /// The permissions of the node, or the driver, deny the access.
     Permission {
         /// The node.
         path: PathBuf,
-        /// What is the matter and what to do.
+        /// The reason and the remedy.
         hint: String,
     },
-    /// The driver is newer than this library, and tells something that this library does not know.
+    /// The driver is newer than this library, and reports a value that the library does not know.
     AbiNewer {
         /// The node.
         path: PathBuf,
         /// The driver's version of the ABI.
         driver: u32,
-        /// What was not understood.
+        /// The value that is unknown.
         what: String,
     },
-    /// The window is there, but is not what was asked for: no framebuffer, no log.
+    /// The window exists, but is of another kind than requested.
     WrongKind {
         /// The node.
         path: PathBuf,
-        /// What it should have been.
+        /// The kind that was requested.
         wanted: &'static str,
     },
     /// A framebuffer in a mode that this library cannot draw in.
@@ -71,7 +71,7 @@ pub enum Error {
         /// What is the matter with it.
         what: String,
     },
-    /// A log whose memory is no ring that this library can read.
+    /// A log whose memory is not a ring that this library can read.
     Log {
         /// The node.
         path: PathBuf,
@@ -80,12 +80,12 @@ pub enum Error {
     },
     /// A load, a store or a drawing operation was refused, or the device went away.
     Access {
-        /// The node, where it is known.
+        /// The node, if it is known.
         path: Option<PathBuf>,
-        /// Why.
+        /// The reason.
         source: AccessError,
     },
-    /// A picture that is none, or is too large.
+    /// A picture that cannot be decoded, or is too large.
     #[cfg(feature = "png")]
     Picture {
         /// What is the matter.
@@ -93,7 +93,7 @@ pub enum Error {
     },
     /// A system call failed.
     Io {
-        /// What was being done, as in "cannot WHAT".
+        /// The operation, as in "cannot WHAT".
         what: String,
         /// The error of the system.
         source: io::Error,
@@ -101,7 +101,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the device is gone: its driver was unbound or removed.
+    /// Whether the device is gone, because its driver was unbound or removed.
     ///
     /// ```
     /// use std::io;
@@ -163,8 +163,8 @@ impl Error {
     }
 }
 
-/// For functions whose error is that of the standard library. The error is kept, with its text:
-/// [`io::Error::get_ref`] has it.
+/// For functions that return the error type of the standard library. [`io::Error::get_ref`] returns
+/// the original error.
 ///
 /// ```
 /// use std::io;
@@ -204,7 +204,7 @@ impl fmt::Display for Error {
             } if windows.is_empty() => {
                 write!(
                     f,
-                    "{} has no window '{name}', nor any other",
+                    "{} has no window '{name}' and no other window",
                     instance.display()
                 )
             }
@@ -232,7 +232,7 @@ impl fmt::Display for Error {
             }
             Error::AbiNewer { path, driver, what } => write!(
                 f,
-                "{}: the driver speaks ABI {driver}, this program knows up to {}, and {what}: \
+                "{}: the driver has ABI {driver}, this program supports up to {}, and {what}: \
                  update the program",
                 path.display(),
                 crate::abi::ABI
@@ -264,7 +264,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// The system's words, without the number that std puts behind them.
+/// The text of the system's error, without the number that std appends.
 fn plain(error: &io::Error) -> String {
     let mut text = error.to_string();
     if let Some(at) = text.find(" (os error ") {
@@ -283,7 +283,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// The result of everything that can fail.
+/// The result type of this library.
 ///
 /// ```
 /// fn instances() -> fanlight::Result<usize> {
@@ -323,7 +323,7 @@ mod tests {
         };
         assert_eq!(
             newer.to_string(),
-            "/dev/fanlight0/fb: the driver speaks ABI 9, this program knows up to 2, \
+            "/dev/fanlight0/fb: the driver has ABI 9, this program supports up to 2, \
              and its pixels are new: update the program"
         );
         let missing = Error::io("open x.png", io::Error::from_raw_os_error(2));

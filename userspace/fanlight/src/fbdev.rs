@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The part of the kernel's fbdev ABI (`linux/fb.h`) that a framebuffer window answers.
+//! The part of the kernel's fbdev ABI (`linux/fb.h`) that a framebuffer window supports.
 
 use core::mem::size_of;
 
@@ -75,7 +75,7 @@ pub(crate) struct FixInfo {
 const _: () = assert!(size_of::<FixInfo>() == if size_of::<usize>() == 4 { 68 } else { 80 });
 
 impl VarInfo {
-    /// What the two structures say together; `None` for a mode that this crate cannot draw in.
+    /// The geometry of the two structures; `None` for a mode that this crate does not support.
     pub(crate) fn geometry(&self, fix: &FixInfo) -> Option<Geometry> {
         // Type 0 is packed pixels.
         if fix.kind != 0 || self.grayscale != 0 || self.nonstd != 0 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A framebuffer window: its picture as a drawing target, flips, blanking.
+//! A framebuffer window: a drawing target, page flips, blanking.
 
 use std::fs::File;
 use std::ops::{Deref, DerefMut};
@@ -23,12 +23,11 @@ use crate::window::{self, Part, Window};
 
 /// A framebuffer, mapped, that embedded-graphics can draw on.
 ///
-/// It is opened through the fbdev ioctls, so that any framebuffer with packed pixels in one of the
-/// formats of [`PixelFormat`](crate::PixelFormat) will do, be it fanlight's or another driver's
-/// `/dev/fb0`.
+/// It uses the fbdev ioctls, so it works with any framebuffer that has packed pixels in one of the
+/// formats of [`PixelFormat`](crate::PixelFormat): fanlight's, or another driver's `/dev/fb0`.
 ///
-/// Drawing goes straight to the screen, until [`double_buffer`](Self::double_buffer) sends it to a
-/// hidden page.
+/// Drawing goes to the visible page, unless [`double_buffer`](Self::double_buffer) directs it to a
+/// hidden one.
 ///
 /// ```no_run
 /// use embedded_graphics::pixelcolor::Rgb888;
@@ -45,7 +44,7 @@ use crate::window::{self, Part, Window};
 #[derive(Debug)]
 pub struct Framebuffer {
     canvas: Canvas,
-    /// `None`: a plain file, which has one page and nobody who shows it.
+    /// `None`: a plain file, which has one page and no display.
     device: Option<Window>,
     path: PathBuf,
     pages: u32,
@@ -58,8 +57,8 @@ impl Framebuffer {
     ///
     /// # Errors
     ///
-    /// There is no such node, it may not be opened, or it is no framebuffer that this library can
-    /// draw on.
+    /// There is no such node, it may not be opened, or it is not a framebuffer that this library
+    /// can draw on.
     ///
     /// ```no_run
     /// let screen = fanlight::Framebuffer::open("/dev/fanlight0/fb")?;
@@ -91,11 +90,11 @@ impl Framebuffer {
                 path: path.clone(),
                 wanted: "a framebuffer",
             },
-            other => Error::io(format!("ask {} for its geometry", path.display()), other),
+            other => Error::io(format!("read the geometry of {}", path.display()), other),
         };
         let var = sys::ioctl::var_info(fd).map_err(ask)?;
         let fix = sys::ioctl::fix_info(fd).map_err(ask)?;
-        // Another driver's framebuffer does not know this one.
+        // Another driver's framebuffer does not have this ioctl.
         let info = sys::ioctl::info(fd).ok();
         let Some(geometry) = var.geometry(&fix) else {
             let what = format!(
@@ -117,7 +116,7 @@ impl Framebuffer {
             return Err(Error::Mode { path, what });
         }
         let fit = (len / geometry.bytes()) as u32;
-        // What cannot pan shows its first page, however much memory there is.
+        // A framebuffer that cannot pan shows its first page, however much memory it has.
         let pages = match fix.ypanstep {
             0 => 1,
             _ => (var.yres_virtual / geometry.height()).clamp(1, fit),
@@ -146,7 +145,7 @@ impl Framebuffer {
     }
 
     /// Maps a plain file as if it were a framebuffer: for tests, and for pictures that other
-    /// programs watch.
+    /// programs read.
     ///
     /// # Errors
     ///
@@ -170,7 +169,7 @@ impl Framebuffer {
         let path = path.into();
         let len = file
             .metadata()
-            .map_err(|error| Error::io(format!("ask about {}", path.display()), error))?
+            .map_err(|error| Error::io(format!("query {}", path.display()), error))?
             .len();
         if len < geometry.bytes() as u64 {
             let what = format!("its {len} bytes are less than one picture of {geometry}");
@@ -204,7 +203,7 @@ impl Framebuffer {
         &self.path
     }
 
-    /// How many pages it has, each a whole picture.
+    /// The number of its pages, each of which is a whole picture.
     ///
     /// ```no_run
     /// # let screen = fanlight::Framebuffer::open("/dev/fanlight0/fb")?;
@@ -217,7 +216,7 @@ impl Framebuffer {
         self.pages
     }
 
-    /// The page that is on the screen, from 0.
+    /// The index of the visible page.
     ///
     /// ```no_run
     /// # let screen = fanlight::Framebuffer::open("/dev/fanlight0/fb")?;
@@ -228,9 +227,8 @@ impl Framebuffer {
         self.shown
     }
 
-    /// Lets drawing go to a page that is not on the screen, until [`present`](Self::present) shows
-    /// it. Says whether that is so: with a single page drawing stays on the screen, and `present`
-    /// does nothing.
+    /// Directs drawing to a hidden page, until [`present`](Self::present) shows it. Returns false
+    /// if there is a single page: then drawing stays visible, and `present` does nothing.
     ///
     /// The hidden page holds an older picture; draw all of it.
     ///
@@ -251,7 +249,7 @@ impl Framebuffer {
         self.double
     }
 
-    /// Shows what was drawn, and lets drawing go to the page that was on the screen before.
+    /// Shows the drawn page, and directs drawing to the page that was visible before.
     ///
     /// # Errors
     ///
@@ -272,7 +270,7 @@ impl Framebuffer {
         self.show_page((self.shown + 1) % self.pages)
     }
 
-    /// Shows a page, from 0.
+    /// Shows the page with this index.
     ///
     /// # Errors
     ///
@@ -300,7 +298,7 @@ impl Framebuffer {
         Ok(())
     }
 
-    /// Lets drawing go to where it belongs: the page that comes next, or the one on the screen.
+    /// Directs drawing to the right page: the next one, or the visible one.
     fn place(&mut self) {
         let page = if self.double {
             (self.shown + 1) % self.pages
@@ -311,11 +309,11 @@ impl Framebuffer {
             .set_start(page as usize * self.canvas.geometry().bytes());
     }
 
-    /// Turns the screen dark or back on. The picture stays in memory.
+    /// Blanks the display, or turns it on again. The picture stays in memory.
     ///
     /// # Errors
     ///
-    /// What shows this framebuffer cannot do that, or the device is gone.
+    /// The display of this framebuffer cannot do that, or the device is gone.
     ///
     /// ```no_run
     /// # let screen = fanlight::Instance::open(0)?.framebuffer()?;
@@ -326,7 +324,7 @@ impl Framebuffer {
         let Some(device) = &self.device else {
             return Err(Error::Mode {
                 path: self.path.clone(),
-                what: "nothing shows it".into(),
+                what: "no display shows it".into(),
             });
         };
         let level = if dark {
@@ -338,7 +336,7 @@ impl Framebuffer {
             Ok(()) => Ok(()),
             Err(Errno::NOTTY | Errno::INVAL | Errno::OPNOTSUPP) => Err(Error::Mode {
                 path: self.path.clone(),
-                what: "what shows this framebuffer cannot blank it".into(),
+                what: "the display of this framebuffer cannot blank it".into(),
             }),
             Err(error) => Err(Error::io(format!("blank {}", self.path.display()), error)),
         }
@@ -357,7 +355,7 @@ impl Framebuffer {
         self.device.as_ref()
     }
 
-    /// Gives an error of drawing the name of the node.
+    /// Adds the name of the node to an error of drawing.
     ///
     /// ```no_run
     /// # use embedded_graphics::{pixelcolor::Rgb888, prelude::*};
@@ -384,7 +382,7 @@ impl Framebuffer {
     }
 }
 
-/// Everything that a picture can do.
+/// All methods of a picture.
 impl Deref for Framebuffer {
     type Target = Canvas;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a framebuffer looks like: size, stride and pixel format.
+//! The geometry of a framebuffer: size, stride and pixel format.
 
 use core::fmt;
 
@@ -9,8 +9,8 @@ use embedded_graphics_core::primitives::Rectangle;
 
 use crate::abi::{PixelLayout, FORMATS};
 
-/// How a pixel lies in memory. The names are those of the simple-framebuffer device-tree binding;
-/// pixels are little-endian.
+/// The layout of a pixel in memory. The names are those of the simple-framebuffer device-tree
+/// binding; pixels are little-endian.
 ///
 /// ```
 /// use fanlight::PixelFormat;
@@ -25,26 +25,28 @@ use crate::abi::{PixelLayout, FORMATS};
 pub enum PixelFormat {
     /// 16 bits: red in the top five, green six, blue five.
     R5G6B5,
-    /// 16 bits: red on top, green and blue, five each, and alpha in the lowest. Drawing writes
+    /// 16 bits: from the top, five each for red, green and blue, and one for alpha. Drawing writes
     /// opaque pixels.
     R5G5B5A1,
-    /// 16 bits: an unused one on top, red, green and blue, five each.
+    /// 16 bits: from the top, an unused one, and five each for red, green and blue.
     X1R5G5B5,
-    /// 16 bits: alpha on top, red, green and blue, five each. Drawing writes opaque pixels.
+    /// 16 bits: from the top, one for alpha, and five each for red, green and blue. Drawing writes
+    /// opaque pixels.
     A1R5G5B5,
-    /// 24 bits: red on top, green, blue.
+    /// 24 bits: from the top, red, green, blue.
     R8G8B8,
-    /// 32 bits: 8 unused ones on top, red, green, blue.
+    /// 32 bits: from the top, 8 unused ones, red, green, blue.
     X8R8G8B8,
-    /// 32 bits: alpha on top, red, green, blue. Drawing writes opaque pixels.
+    /// 32 bits: from the top, alpha, red, green, blue. Drawing writes opaque pixels.
     A8R8G8B8,
-    /// 32 bits: 8 unused ones on top, blue, green, red.
+    /// 32 bits: from the top, 8 unused ones, blue, green, red.
     X8B8G8R8,
-    /// 32 bits: alpha on top, blue, green, red. Drawing writes opaque pixels.
+    /// 32 bits: from the top, alpha, blue, green, red. Drawing writes opaque pixels.
     A8B8G8R8,
-    /// 32 bits: 2 unused ones on top, red, green and blue, ten each.
+    /// 32 bits: from the top, 2 unused ones, and ten each for red, green and blue.
     X2R10G10B10,
-    /// 32 bits: alpha in the top two, red, green and blue, ten each. Drawing writes opaque pixels.
+    /// 32 bits: from the top, two for alpha, and ten each for red, green and blue. Drawing writes
+    /// opaque pixels.
     A2R10G10B10,
 }
 
@@ -61,19 +63,19 @@ pub enum PixelFormat {
 pub struct Field {
     /// The lowest bit of the colour.
     pub offset: u32,
-    /// How many bits it has; 0: it is not there.
+    /// The number of its bits; 0: the format does not have it.
     pub length: u32,
 }
 
 impl Field {
-    /// The colour of a pixel in eight bits; 0 where the field is not there.
+    /// The colour of a pixel in eight bits; 0 if the format does not have the field.
     fn decode(self, pixel: u32) -> u8 {
         let value = (pixel >> self.offset) & ((1 << self.length) - 1);
         match self.length {
             0 => 0,
             8.. => (value >> (self.length - 8)) as u8,
             length => {
-                // Repeated until eight bits are full.
+                // Repeat the bits until there are eight.
                 let (mut wide, mut bits) = (value, length);
                 while bits < 8 {
                     (wide, bits) = ((wide << length) | value, bits + length);
@@ -85,7 +87,7 @@ impl Field {
 }
 
 impl PixelFormat {
-    /// All of them.
+    /// All formats.
     ///
     /// ```
     /// assert!(fanlight::PixelFormat::ALL.iter().all(|f| f.bytes() >= 2));
@@ -113,7 +115,7 @@ impl PixelFormat {
         self.layout().name
     }
 
-    /// The format of that name.
+    /// The format with this name.
     ///
     /// ```
     /// assert_eq!(fanlight::PixelFormat::from_name("nonsense"), None);
@@ -131,7 +133,7 @@ impl PixelFormat {
         self.layout().fourcc
     }
 
-    /// The format of that DRM fourcc.
+    /// The format with this DRM fourcc.
     ///
     /// ```
     /// assert_eq!(fanlight::PixelFormat::from_fourcc(0), None);
@@ -142,8 +144,8 @@ impl PixelFormat {
             .find(|format| format.fourcc() == fourcc)
     }
 
-    /// The format with these fields, as the fbdev ioctls tell them: bits of a pixel, then red,
-    /// green, blue and alpha.
+    /// The format with these fields of the fbdev ioctls: bits of a pixel, then red, green, blue and
+    /// alpha.
     ///
     /// ```
     /// use fanlight::PixelFormat;
@@ -183,8 +185,8 @@ impl PixelFormat {
         &FORMATS[self as usize]
     }
 
-    /// A colour as it is stored. Unused bits are set: hardware that takes them for alpha then shows
-    /// the pixel.
+    /// The stored value of a colour. Unused bits are set, so that hardware that interprets them as
+    /// alpha shows the pixel.
     ///
     /// ```
     /// use embedded_graphics::pixelcolor::Rgb888;
@@ -205,7 +207,7 @@ impl PixelFormat {
             PixelFormat::X8R8G8B8 | PixelFormat::A8R8G8B8 => 0xff00_0000 | (r << 16) | (g << 8) | b,
             PixelFormat::X8B8G8R8 | PixelFormat::A8B8G8R8 => 0xff00_0000 | (b << 16) | (g << 8) | r,
             PixelFormat::R8G8B8 => (r << 16) | (g << 8) | b,
-            // Those that screens rarely have.
+            // Formats that are rare.
             _ => self.encode_fields([r, g, b]),
         }
     }
@@ -245,7 +247,7 @@ impl PixelFormat {
         }
     }
 
-    /// A colour of eight bits each, by the fields. What is no colour is set.
+    /// Encodes a colour of eight bits each by the fields. All other bits are set.
     fn encode_fields(self, rgb: [u32; 3]) -> u32 {
         let mut pixel = u32::MAX >> (32 - 8 * self.bytes() as u32);
         for (field, value) in self.fields().into_iter().zip(rgb) {
@@ -296,8 +298,8 @@ impl Geometry {
     /// ```
     pub const LIMIT: u32 = 65535;
 
-    /// A geometry; `None` where it makes no sense: a side of 0 or above [`LIMIT`](Self::LIMIT), or
-    /// a stride that is shorter than a line.
+    /// A geometry; `None` if it is invalid: a side of 0 or above [`LIMIT`](Self::LIMIT), or a
+    /// stride that is shorter than a line.
     ///
     /// ```
     /// use fanlight::{Geometry, PixelFormat};
@@ -320,7 +322,7 @@ impl Geometry {
         })
     }
 
-    /// A geometry whose lines follow each other at the next multiple of four bytes.
+    /// A geometry whose stride is the length of a line, rounded up to a multiple of four bytes.
     ///
     /// ```
     /// use fanlight::{Geometry, PixelFormat};
@@ -352,7 +354,7 @@ impl Geometry {
         self.height
     }
 
-    /// Bytes from a line to the next.
+    /// Bytes from one line to the next.
     ///
     /// ```
     /// # let geometry = fanlight::Geometry::packed(4, 2, fanlight::PixelFormat::X8R8G8B8).unwrap();
@@ -362,7 +364,7 @@ impl Geometry {
         self.stride
     }
 
-    /// How a pixel lies in memory.
+    /// The pixel format.
     ///
     /// ```
     /// # use fanlight::{Geometry, PixelFormat};
@@ -418,7 +420,7 @@ mod tests {
         }
     }
 
-    /// embedded-graphics has these layouts. It rounds where we repeat bits.
+    /// embedded-graphics has these layouts, too. It rounds where this crate repeats bits.
     #[test]
     fn fb_narrow_formats_are_those_of_embedded_graphics() {
         let same = |format: PixelFormat, pixel, theirs: Rgb888, set| {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the driver tells of a window, by its ioctl or in sysfs.
+//! The driver's description of a window, by its ioctl or in sysfs.
 
 use std::fmt;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::abi;
 use crate::geometry::{Geometry, PixelFormat};
 
-/// Makes an enum of the driver's numbers, with sysfs's names for them.
+/// Defines an enum of the driver's numbers, with their names in sysfs.
 macro_rules! numbered {
     ($(#[$doc:meta])* $name:ident {
         $($(#[$vdoc:meta])* $variant:ident = $number:path, $text:literal;)*
@@ -18,7 +18,7 @@ macro_rules! numbered {
         #[non_exhaustive]
         pub enum $name {
             $($(#[$vdoc])* $variant,)*
-            /// A number that this library does not know: the driver is newer.
+            /// An unknown number: the driver is newer than this library.
             Unknown(u32),
         }
 
@@ -58,7 +58,7 @@ numbered! {
     Kind {
         /// Plain memory or registers.
         Memory = abi::KIND_MEMORY, "memory";
-        /// A picture, which may be on a screen.
+        /// A framebuffer, which a display may show.
         Framebuffer = abi::KIND_FRAMEBUFFER, "framebuffer";
         /// A log ring.
         Log = abi::KIND_LOG, "log";
@@ -66,7 +66,7 @@ numbered! {
 }
 
 numbered! {
-    /// What memory is behind a window.
+    /// The memory of a window.
     ///
     /// ```
     /// assert_eq!(fanlight::Backing::Carveout.to_string(), "carveout");
@@ -90,21 +90,21 @@ numbered! {
     Cache {
         /// Not cached; stores may be gathered. Reading is slow.
         WriteCombine = abi::CACHE_WRITECOMBINE, "writecombine";
-        /// Device memory: every access as the program does it, and aligned ones only.
+        /// Device memory: every access is made as in the program, and must be aligned.
         NonCached = abi::CACHE_NONCACHED, "noncached";
-        /// Cached as any memory.
+        /// Cached, like ordinary memory.
         Cached = abi::CACHE_CACHED, "cached";
     }
 }
 
 numbered! {
-    /// Who shows a framebuffer.
+    /// The display of a framebuffer.
     ///
     /// ```
     /// assert_eq!(fanlight::Scanout::Ramfb.to_string(), "ramfb");
     /// ```
     Scanout {
-        /// Nobody: it is memory with a geometry.
+        /// None: it is memory with a geometry.
         None = abi::SCANOUT_NONE, "none";
         /// QEMU's ramfb device.
         Ramfb = abi::SCANOUT_RAMFB, "ramfb";
@@ -113,7 +113,7 @@ numbered! {
     }
 }
 
-/// What a descriptor of a window may do, where its open mode allows it too.
+/// The accesses that a window allows; a descriptor's open mode can limit them further.
 ///
 /// ```
 /// let rights = fanlight::Rights::default();
@@ -132,7 +132,8 @@ pub struct Rights {
 }
 
 impl fmt::Display for Rights {
-    /// `rw` for read() and write(), then the same for maps; a dash for what may not be done.
+    /// `rw` for read() and write(), then the same for mappings; a dash for an access that is not
+    /// allowed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let letter = |may: bool, letter: char| if may { letter } else { '-' };
         f.pad(&format!(
@@ -145,7 +146,7 @@ impl fmt::Display for Rights {
     }
 }
 
-/// What the driver tells of a window.
+/// The driver's description of a window.
 ///
 /// ```no_run
 /// let info = fanlight::Instance::open(0)?.window("fb")?.info()?;
@@ -155,38 +156,38 @@ impl fmt::Display for Rights {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Info {
-    /// The driver's version of the ABI; `None` where only sysfs could be read.
+    /// The driver's version of the ABI; `None` if only sysfs could be read.
     pub abi: Option<u32>,
     /// Its name.
     pub name: String,
     /// The N of /dev/fanlightN.
     pub instance: u32,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// What memory is behind it.
+    /// Its memory.
     pub backing: Backing,
     /// The memory type of its mappings.
     pub cache: Cache,
-    /// What may be done with it.
+    /// The accesses that it allows.
     pub rights: Rights,
-    /// Its bytes.
+    /// Its size in bytes.
     pub size: u64,
-    /// Where its first byte is in a mapping, which begins with a page.
+    /// Offset of its first byte in a mapping, which begins at a page boundary.
     pub offset: u32,
-    /// Where it is in physical memory, if the node was opened with CAP_SYS_ADMIN.
+    /// Its physical address, if the node was opened with CAP_SYS_ADMIN.
     pub phys: Option<u64>,
-    /// Size and format of a framebuffer's picture.
+    /// The geometry of a framebuffer.
     pub geometry: Option<Geometry>,
-    /// How many pictures a framebuffer holds, one below the other.
+    /// The number of a framebuffer's pages, which follow one another in the memory.
     pub pages: u32,
-    /// Who shows a framebuffer.
+    /// The display of a framebuffer.
     pub scanout: Scanout,
-    /// The only width of accesses to registers, in bytes, where the device tree has one.
+    /// The required width of accesses to registers, in bytes, if the device tree has one.
     pub reg_io_width: Option<u32>,
 }
 
 impl Info {
-    /// What the structure of the ABI says.
+    /// Converts the structure of the ABI.
     pub(crate) fn from_abi(raw: &abi::Info) -> Self {
         let name = raw.name.split(|byte| *byte == 0).next().unwrap_or_default();
         let right = |bit: u32| raw.rights & bit != 0;
@@ -214,7 +215,7 @@ impl Info {
         }
     }
 
-    /// What sysfs says of the node's window; everybody may read that.
+    /// Reads the sysfs attributes of the node's window, which every user may read.
     pub(crate) fn from_sysfs(node: &Path) -> Option<Self> {
         let name = node.file_name()?.to_str()?;
         let instance = node.parent()?.file_name()?.to_str()?;
@@ -225,7 +226,7 @@ impl Info {
                 .unwrap_or_default()
         };
         let kind = Kind::from_text(&attribute("kind"));
-        // That is about maps; a log can be appended to.
+        // The attribute is about mappings; a log can be appended to by write().
         let writable = attribute("rights").contains('w');
         let appendable = kind == Kind::Log && name == "log";
         Some(Self {
@@ -252,7 +253,7 @@ impl Info {
     }
 }
 
-/// Where sysfs tells of a node.
+/// The sysfs directory of a node.
 pub(crate) fn sysfs(node: &Path) -> Option<PathBuf> {
     let name = node.file_name()?.to_str()?;
     let instance = node.parent()?.file_name()?.to_str()?;

@@ -15,7 +15,7 @@ use crate::window::Window;
 const DEV: &str = "/dev";
 const PREFIX: &str = "fanlight";
 
-/// Which instance: its number, its directory, or a node in it.
+/// Names an instance: its number, its directory, or a node in it.
 ///
 /// ```
 /// use fanlight::Locator;
@@ -126,8 +126,7 @@ impl WindowEntry {
         &self.path
     }
 
-    /// What the driver tells of it; where the node may not be opened, what sysfs tells to
-    /// everybody.
+    /// The driver's description of the window; from sysfs if the node may not be opened.
     ///
     /// # Errors
     ///
@@ -147,8 +146,8 @@ impl WindowEntry {
 }
 
 impl WindowEntry {
-    /// What was salvaged of an earlier boot, as sysfs has it; `None` if the window is not the log
-    /// of one. The node need not be readable.
+    /// What was salvaged of an earlier boot, from sysfs; `None` if the window is not the log of an
+    /// earlier boot. The node need not be readable.
     ///
     /// ```no_run
     /// for entry in fanlight::Instance::open(0)?.earlier_logs()? {
@@ -162,12 +161,12 @@ impl WindowEntry {
 }
 
 impl Instance {
-    /// The instance with that number (`0` is `/dev/fanlight0`), or the one in that directory.
+    /// The instance with this number (`0` is `/dev/fanlight0`) or directory.
     ///
     /// # Errors
     ///
-    /// [`Error::NoDevice`] where there is none; it says whether the driver is loaded and what the
-    /// kernel said last.
+    /// [`Error::NoDevice`] if there is none, with the state of the driver and the kernel's last
+    /// message about it.
     ///
     /// ```no_run
     /// use fanlight::Instance;
@@ -181,7 +180,7 @@ impl Instance {
         let Locator { mut directory } = which.into();
         match fs::metadata(&directory) {
             Ok(found) if found.is_dir() => Ok(Self { directory }),
-            // A node in it will do.
+            // A node in the directory is accepted, too.
             Ok(_) if directory.pop() => Ok(Self { directory }),
             Ok(_) => Err(Error::NoDevice {
                 hint: diagnose::no_device(&directory),
@@ -195,7 +194,7 @@ impl Instance {
     ///
     /// # Errors
     ///
-    /// /dev cannot be read. No instance at all is no error.
+    /// /dev cannot be read. An empty list is not an error.
     ///
     /// ```
     /// for instance in fanlight::Instance::list()? {
@@ -252,11 +251,11 @@ impl Instance {
             .collect())
     }
 
-    /// The window of that name.
+    /// The window with this name.
     ///
     /// # Errors
     ///
-    /// [`Error::NoWindow`], which names those that there are.
+    /// [`Error::NoWindow`], with the names of the windows that exist.
     ///
     /// ```no_run
     /// let entry = fanlight::Instance::open(0)?.entry("log")?;
@@ -274,11 +273,11 @@ impl Instance {
         }
     }
 
-    /// Opens the window of that name, for reading, and for writing too where that is allowed.
+    /// Opens the window with this name, for reading, and also for writing if that is allowed.
     ///
     /// # Errors
     ///
-    /// There is none of that name, or it may not be opened.
+    /// There is no window with this name, or it may not be opened.
     ///
     /// ```no_run
     /// let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
@@ -340,11 +339,11 @@ impl Instance {
         Log::open(self.entry("log")?.path)
     }
 
-    /// Opens the log of the boot before this one, which has no record if nothing was found of it.
+    /// Opens the log of the newest earlier boot, which has no records if no earlier boot was found.
     ///
     /// # Errors
     ///
-    /// The instance keeps none, or it may not be opened.
+    /// The instance keeps no log over a reboot, or the node may not be opened.
     ///
     /// ```no_run
     /// for record in fanlight::Instance::open(0)?.previous_log()?.records() {
@@ -356,8 +355,8 @@ impl Instance {
         Log::open(self.entry("log.prev")?.path)
     }
 
-    /// The logs of earlier boots, the most recent first: the first is that of the boot before this
-    /// one. If the instance keeps no log over a reboot, there are none.
+    /// The logs of earlier boots, the newest first. Empty if the instance keeps no log over a
+    /// reboot.
     ///
     /// # Errors
     ///
@@ -410,7 +409,7 @@ impl Instance {
     }
 }
 
-/// How many boots ago the log of that name was written: 1 for `log.prev`, 2 for `log.prev2`.
+/// The number of the earlier boot in a log's name: 1 for `log.prev`, 2 for `log.prev2`.
 fn age(name: &str) -> Option<u32> {
     match name.strip_prefix("log.prev")? {
         "" => Some(1),
@@ -419,11 +418,11 @@ fn age(name: &str) -> Option<u32> {
     }
 }
 
-/// Names in a directory, those that are text, sorted.
+/// The names in a directory that are UTF-8, sorted.
 fn names(directory: &Path) -> Result<BTreeSet<String>> {
     let entries = fs::read_dir(directory)
         .map_err(|error| Error::io(format!("read {}", directory.display()), error))?;
-    // One by one: that takes less code than the sort which collecting into a set begins with.
+    // One by one: collecting into a set would add a sort, and so more code.
     let mut names = BTreeSet::new();
     for entry in entries.flatten() {
         if let Ok(name) = entry.file_name().into_string() {

@@ -68,17 +68,16 @@ pub use sys::word::Word;
 #[cfg(feature = "std")]
 pub use window::Window;
 
-/// Lets this program live on when a device goes away under its mappings.
+/// Makes this program survive the unbinding of a driver whose windows it has mapped.
 ///
-/// Unbinding the driver revokes every mapping, and the next touch of one raises SIGBUS, which ends
-/// a program that did not expect it. After this call it does not: a handler puts zero pages in
-/// place of the mapping, and every access, drawing operation and record read from then on fails
-/// with [`AccessError::Revoked`]. SIGBUS from elsewhere goes to the handler that was there before.
-/// Once for a process is enough; a handler that is installed later should pass on what it does not
-/// know.
+/// Unbinding the driver revokes every mapping, and the next access to one raises SIGBUS, which ends
+/// a program without a handler. This call installs a handler that replaces the mapping by zero
+/// pages: from then on every access, drawing operation and record read fails with
+/// [`AccessError::Revoked`]. Other SIGBUS signals go to the previous handler. One call per process
+/// is enough; a handler that is installed later should pass on the signals that it does not handle.
 ///
-/// The same handler makes an error of a bus error: an access to an address of a register window at
-/// which no device responds fails with [`AccessError::BusError`], and later accesses to the window
+/// The same handler converts a bus error to an error: an access to an address of a register window
+/// where no device responds fails with [`AccessError::BusError`], and later accesses to the window
 /// reach the device again.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! PNG files: pictures in, screenshots out.
+//! PNG files: reads pictures, writes screenshots.
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -10,14 +10,14 @@ use png::{BitDepth, ColorType, Decoder, Encoder, EncodingError, Limits, Transfor
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 
-/// The most bytes that a decoded picture may take, three a pixel: about 22 million pixels.
+/// The maximum size of a decoded picture in bytes, three per pixel: about 22 million pixels.
 ///
 /// ```
 /// assert!(fanlight::PICTURE_LIMIT >= 3 * 4096 * 2160);
 /// ```
 pub const PICTURE_LIMIT: usize = 64 << 20;
 
-/// A picture: three bytes (red, green, blue) a pixel, line after line.
+/// A picture: three bytes (red, green, blue) per pixel, line after line.
 ///
 /// ```
 /// use fanlight::Picture;
@@ -36,8 +36,8 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A picture of pixels; `None` if they are not `width * height` times three bytes, or a side is
-    /// above [`Geometry::LIMIT`].
+    /// A picture of the pixels `rgb`; `None` if they are not `width * height` times three bytes, or
+    /// a side is above [`Geometry::LIMIT`].
     ///
     /// ```
     /// assert!(fanlight::Picture::new(2, 2, vec![0; 11]).is_none());
@@ -80,12 +80,12 @@ impl Picture {
         &self.rgb
     }
 
-    /// Reads a PNG file; transparent pixels are laid over black. `progress` is told how many
-    /// lines are done, and how many there are.
+    /// Reads a PNG file; the background of transparent pixels is black. `progress` is called with
+    /// the number of finished lines, and of all lines.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, is no PNG, is damaged, or is larger than [`PICTURE_LIMIT`].
+    /// The file cannot be read, is not a PNG file, is damaged, or is larger than [`PICTURE_LIMIT`].
     ///
     /// ```no_run
     /// let picture = fanlight::Picture::load("logo.png".as_ref(), |_, _| ())?;
@@ -95,7 +95,7 @@ impl Picture {
         Self::load_over(path, [0; 3], progress)
     }
 
-    /// As [`load`](Self::load), with transparent pixels laid over a colour: red, green, blue.
+    /// Like [`load`](Self::load), with a background for transparent pixels: red, green, blue.
     ///
     /// # Errors
     ///
@@ -121,7 +121,7 @@ impl Picture {
         })
     }
 
-    /// As [`load`](Self::load), from anything that can be read.
+    /// Like [`load`](Self::load), from any reader.
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ impl Picture {
         Self::decode_over(from, [0; 3], progress)
     }
 
-    /// As [`load_over`](Self::load_over), from anything that can be read.
+    /// Like [`load_over`](Self::load_over), from any reader.
     ///
     /// # Errors
     ///
@@ -158,8 +158,8 @@ impl Picture {
             let part = from.by_ref().take(limit as u64).read_to_end(bytes);
             part.map_err(|error| Error::io("read the picture", error))
         };
-        // The decoder wants to seek, which a pipe cannot do. What is no picture is not read to its
-        // end.
+        // The decoder needs to seek, which a pipe does not support. Input that is not a picture is
+        // not read to its end.
         let mut bytes = Vec::new();
         read(&mut bytes, SIGNATURE.len())?;
         if bytes != SIGNATURE {
@@ -182,7 +182,7 @@ impl Picture {
         let (colour, depth) = reader.output_color_type();
         if depth != BitDepth::Eight {
             return Err(Error::Picture {
-                what: format!("{} bits a colour are not supported", depth as u8),
+                what: format!("{} bits per colour are not supported", depth as u8),
             });
         }
         let mut rgb = Vec::with_capacity(pixels as usize * 3);
@@ -233,7 +233,7 @@ impl Picture {
         })
     }
 
-    /// As [`save`](Self::save), to anything that can be written.
+    /// Like [`save`](Self::save), to any writer.
     ///
     /// # Errors
     ///
@@ -254,7 +254,7 @@ impl Picture {
             writer.write_image_data(&self.rgb)?;
             writer.finish()
         });
-        // The library's own conversion forgets what kind of error it was.
+        // The conversion of the png crate loses the kind of the error.
         let of_io = |error| match error {
             EncodingError::IoError(error) => error,
             other => std::io::Error::other(other.to_string()),
@@ -266,7 +266,7 @@ impl Picture {
     }
 }
 
-/// Appends decoded pixels; transparent ones over the background.
+/// Appends decoded pixels, transparent ones blended with the background.
 fn append(rgb: &mut Vec<u8>, pixels: &[u8], colour: ColorType, background: [u8; 3]) {
     let over = |i: usize, value: u8, alpha: u8| {
         let (alpha, behind) = (u16::from(alpha), u16::from(background[i]));
@@ -294,7 +294,7 @@ fn append(rgb: &mut Vec<u8>, pixels: &[u8], colour: ColorType, background: [u8; 
 fn too_large(what: &str) -> Error {
     Error::Picture {
         what: format!(
-            "{what} is too large: a picture may take {} MiB decoded, and {} pixels a side",
+            "{what} is too large: the limits are {} MiB decoded, and {} pixels per side",
             PICTURE_LIMIT >> 20,
             Geometry::LIMIT
         ),
@@ -315,7 +315,7 @@ fn explain(error: png::DecodingError) -> Error {
     }
 }
 
-/// The decoder's words, where a chunk's type is printed as Rust code.
+/// The text of the decoder's error, in which a chunk's type is printed as Rust code.
 fn plain(text: &str) -> String {
     const CODE: &str = "ChunkType { type: ";
     match text.split_once(CODE) {

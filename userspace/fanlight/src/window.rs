@@ -29,11 +29,11 @@ pub struct Window {
 }
 
 impl Window {
-    /// Opens a node, for reading, and for writing too where that is allowed.
+    /// Opens a node for reading, and also for writing if that is allowed.
     ///
     /// # Errors
     ///
-    /// There is no such node, or it may not be opened; the error says what to do.
+    /// There is no such node, or it may not be opened; the error names the remedy.
     ///
     /// ```no_run
     /// let window = fanlight::Window::open("/dev/fanlight0/sram")?;
@@ -85,7 +85,7 @@ impl Window {
         &self.path
     }
 
-    /// What the driver tells of it.
+    /// The driver's description of the window.
     ///
     /// # Errors
     ///
@@ -103,10 +103,7 @@ impl Window {
                 path: self.path.clone(),
                 wanted: "a window of fanlight",
             }),
-            Err(error) => Err(Error::io(
-                format!("ask about {}", self.path.display()),
-                error,
-            )),
+            Err(error) => Err(Error::io(format!("query {}", self.path.display()), error)),
         }
     }
 
@@ -142,13 +139,13 @@ impl Window {
         Ok(MapMut::new(self.memory(true)?))
     }
 
-    /// Maps a part of it for reading: of a large window, what is needed. The offsets of the map
-    /// count from the beginning of the range, which need not begin or end with a page.
+    /// Maps a part of the window for reading. Offsets of the map count from the start of the range,
+    /// which need not begin or end at a page boundary.
     ///
     /// # Errors
     ///
-    /// As [`map`](Self::map), or the range is beyond the end of the window, empty, or does not
-    /// begin with a multiple of four.
+    /// As for [`map`](Self::map), or the range is beyond the end of the window, empty, or does not
+    /// begin at a multiple of four.
     ///
     /// ```no_run
     /// # let window = fanlight::Window::open("/dev/fanlight0/sram")?;
@@ -163,11 +160,11 @@ impl Window {
         })
     }
 
-    /// Maps a part of it for reading and writing; as [`map_range`](Self::map_range).
+    /// Maps a part of the window for reading and writing, like [`map_range`](Self::map_range).
     ///
     /// # Errors
     ///
-    /// As [`map_range`](Self::map_range), or the window may not be mapped for writing.
+    /// As for [`map_range`](Self::map_range), or the window may not be mapped for writing.
     ///
     /// ```no_run
     /// # let window = fanlight::Window::open("/dev/fanlight0/sram")?;
@@ -220,7 +217,7 @@ impl Window {
 
     /// The memory of a plain file, for reading.
     pub(crate) fn file_memory(&self) -> Result<Memory> {
-        let failed = |error| Error::io(format!("ask about {}", self.path.display()), error);
+        let failed = |error| Error::io(format!("query {}", self.path.display()), error);
         let size = self.file.metadata().map_err(failed)?.len();
         let (first, len) = part(&(..), size).map_err(|error| self.range_error(error))?;
         let part = Part {
@@ -245,7 +242,7 @@ enum PartError {
     TooLarge(u64),
 }
 
-/// Where a range begins in `size` bytes, and how long it is.
+/// The start of a range in `size` bytes, and its length.
 fn part(range: &impl RangeBounds<u64>, size: u64) -> std::result::Result<(u64, usize), PartError> {
     let first = match range.start_bound() {
         Bound::Included(first) => *first,
@@ -280,7 +277,7 @@ fn part(range: &impl RangeBounds<u64>, size: u64) -> std::result::Result<(u64, u
     }
 }
 
-/// A part of a window, of which the first byte is at `offset` of a mapping of the whole.
+/// A part of a window. Its first byte is at `offset` of a mapping of the whole window.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part {
     pub(crate) offset: u64,
@@ -289,7 +286,7 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// A mapping begins with a page.
+    /// A mapping begins at a page boundary.
     fn place(self) -> Place {
         let at = self.offset + self.first;
         let lead = at % rustix::param::page_size() as u64;
@@ -316,15 +313,15 @@ pub(crate) fn map(
     };
     if part.offset % 4 != 0 {
         return Err(mode(
-            "its first byte is not aligned to a word, so that it can only be read and written",
+            "its first byte is not aligned to a word, so it can only be read and written",
         ));
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = WindowName::new(&name);
     let explain = |error: rustix::io::Errno| match diagnose::explain(path, error.into()) {
         _ if error == rustix::io::Errno::OPNOTSUPP => mode(
-            "it is not whole pages, and can only be read and written \
-             (fanlight,map-whole-pages in its device-tree node allows to map it)",
+            "it is not whole pages, so it can only be read and written \
+             (fanlight,map-whole-pages in its device-tree node allows mappings)",
         ),
         Error::Io { source, .. } => Error::io(format!("map {}", path.display()), source),
         other => other,
@@ -339,7 +336,7 @@ impl AsFd for Window {
     }
 }
 
-/// For interfaces that want the number.
+/// For interfaces that need the number.
 impl AsRawFd for Window {
     fn as_raw_fd(&self) -> RawFd {
         self.file.as_raw_fd()

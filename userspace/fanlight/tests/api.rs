@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What other people's programs need of the library's types. Most of it is checked by the compiler;
-//! the functions that need a device are not called.
+//! What other programs need from the library's types. The compiler checks most of it; functions
+//! that need a device are not called.
 #![cfg(feature = "std")]
 
 mod common;
@@ -88,7 +88,7 @@ fn log_readers_go_to_threads_with_their_log() {
     let follower = Follower::new(log.clone()).unwrap();
     assert_eq!(follower.log.path(), follower.reader.log().path());
     let records = log.records();
-    // The mapping lives as long as the last of them.
+    // The last of them keeps the mapping.
     drop(log);
     let threads: Vec<_> = (0..3)
         .map(|_| {
@@ -159,12 +159,12 @@ fn _tock_registers(map: &mut MapMut) -> Result<u32> {
     Ok(count)
 }
 
-/// The number of a descriptor, for crates that want it.
+/// The number of a descriptor, for crates that need it.
 fn _mio(window: &Window, writer: &LogWriter) -> [i32; 2] {
     [window.as_raw_fd(), writer.as_raw_fd()]
 }
 
-/// Errors of the library in functions of the standard library's.
+/// Errors of the library in functions with errors of the standard library.
 fn _io() -> io::Result<u64> {
     let mut writer = Instance::open(0)?.log_writer()?;
     writeln!(writer, "{} windows", Instance::open(0)?.windows()?.len())?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Pictures in ordinary memory: the same drawing by different ways. Small enough for miri, which
-//! judges the raw pointers.
+//! Pictures in ordinary memory: the same drawing in different ways. Small enough for miri, which
+//! checks the raw pointers.
 
 use core::ptr::NonNull;
 

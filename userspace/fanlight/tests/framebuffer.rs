@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Drawing into mapped files: the bytes that arrive, for every format, against a plain model of
-//! them.
+//! Drawing into mapped files: compares the stored bytes of every format with a simple model.
 #![cfg(feature = "std")]
 
 use std::fs::{self, File, OpenOptions};
@@ -11,7 +10,7 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{Circle, PrimitiveStyle, Rectangle};
 use fanlight::{AccessError, Framebuffer, Geometry, PixelFormat};
 
-/// A file that is removed in the end.
+/// A file that is removed at the end.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -36,7 +35,7 @@ impl Drop for Scratch {
     }
 }
 
-/// The bytes of a pixel, found without the code under test.
+/// The bytes of a pixel, computed without the code under test.
 fn bytes(format: PixelFormat, colour: Rgb888) -> Vec<u8> {
     let (r, g, b) = (colour.r(), colour.g(), colour.b());
     match format {
@@ -72,7 +71,7 @@ fn colour(x: u32, y: u32) -> Rgb888 {
     )
 }
 
-/// Strides that are packed, padded, and odd where that is possible.
+/// Strides that are packed, padded, and odd if possible.
 fn geometries(width: u32, height: u32) -> impl Iterator<Item = Geometry> {
     PixelFormat::ALL.into_iter().flat_map(move |format| {
         let line = width * format.bytes() as u32;
@@ -176,7 +175,7 @@ fn fb_pixels_are_read_back_as_they_were_stored() {
         let format = geometry.format();
         for (i, pixel) in rgb.chunks_exact(3).enumerate() {
             let (x, y) = (i as u32 % 9, i as u32 / 9);
-            // What the format can hold of it.
+            // The colour at the precision of the format.
             let held = format.decode(format.encode(colour(x, y)));
             assert_eq!(screen.pixel(x, y).unwrap(), held);
             assert_eq!(pixel, [held.r(), held.g(), held.b()]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reading a ring by map, out of a file.
+//! Reading a mapped ring from a file.
 #![cfg(feature = "std")]
 
 mod common;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use fanlight::{Error, Facility, Level, Log, Start};
 
-/// A saved ring that is removed in the end.
+/// A saved ring that is removed at the end.
 struct Image(PathBuf);
 
 impl Image {
@@ -107,7 +107,7 @@ fn log_reader_sees_what_comes_later() {
         .wait(Some(std::time::Duration::from_millis(1)))
         .unwrap());
     ring.append(6, 0, b"second");
-    // The same pages: the file is not made anew.
+    // The same pages: the file is not replaced.
     use std::os::unix::fs::FileExt;
     let file = fs::OpenOptions::new().write(true).open(&image.0).unwrap();
     file.write_all_at(&ring.bytes(), 0).unwrap();
@@ -119,7 +119,7 @@ fn log_reader_sees_what_comes_later() {
     assert!(reader.next_record().unwrap().is_none());
 }
 
-/// By batches the same comes as one by one, in rings of all fillings.
+/// Reading in batches returns the same records as reading one by one, in rings of all fill levels.
 #[test]
 fn log_drain_gives_what_single_steps_give() {
     for count in [0, 1, 3, 250, 700, 2000] {
@@ -166,7 +166,7 @@ fn log_drain_gives_what_single_steps_give() {
         assert_eq!(folded.unwrap(), copied.collect::<Vec<_>>());
         assert!(reader.next_record().unwrap().is_none());
         assert_eq!(reader.lost(), single.first().map_or(0, |first| first.lost));
-        // An error stays behind its record.
+        // After an error, the reader is after the record of the call.
         if single.len() > 5 {
             let mut reader = log.reader(start).unwrap();
             let mut left = 3;
@@ -212,12 +212,8 @@ fn log_memory_that_is_no_ring_is_refused() {
             change(4, 1),
             "a ring of format 1; this program reads 3: read it with the release",
         ),
-        ("size", change(13, 3), "sizes that no ring has"),
-        (
-            "cut",
-            good[..good.len() - 4].to_vec(),
-            "sizes that no ring has",
-        ),
+        ("size", change(13, 3), "invalid sizes"),
+        ("cut", good[..good.len() - 4].to_vec(), "invalid sizes"),
     ];
     for (name, bytes, what) in cases {
         let image = Image::of(name, &bytes);
@@ -229,7 +225,7 @@ fn log_memory_that_is_no_ring_is_refused() {
     }
 }
 
-/// Whatever is in the memory: no panic, no endless loop, no more records than fit.
+/// With any contents of the memory: no panic, no endless loop, no more records than fit.
 #[test]
 fn log_rubbish_ends() {
     let mut state = 1u32;
@@ -242,7 +238,7 @@ fn log_rubbish_ends() {
     for round in 0..200 {
         let mut bytes = ring.bytes();
         for _ in 0..1 + round % 50 {
-            // Anything but the constant part of the header.
+            // Anywhere but in the constant part of the header.
             let at =
                 16 + ((usize::from(random()) << 8) | usize::from(random())) % (bytes.len() - 16);
             bytes[at] = random();
@@ -263,8 +259,8 @@ fn append(ring: &common::Ring, image: &Image) {
     file.write_all_at(&ring.bytes(), 0).unwrap();
 }
 
-/// One record is appended for each that is read; the reader ends at those that there were when it
-/// began.
+/// One record is appended for each one that is read; the reader ends at the newest record of its
+/// start.
 #[test]
 fn log_readers_end_while_the_writer_goes_on() {
     let ring = common::Ring::new();
@@ -320,7 +316,7 @@ fn log_saved_copy_gives_the_same_records() {
             assert_eq!(count, original.len() as u64);
             assert_eq!(copy.boot_id().unwrap(), log.boot_id().unwrap());
             assert_eq!(copy.capacity(), log.capacity());
-            // What was overwritten before it was saved is not lost.
+            // Records that were overwritten before the ring was saved do not count as lost.
             assert!(original.iter().all(|record| record.lost == 0));
         }
     }
@@ -353,7 +349,7 @@ fn log_record_with_contradictory_lengths_is_skipped() {
     assert_eq!(reader.lost(), 1);
 }
 
-/// A flood of programs leaves the kernel's records where they are.
+/// A flood of programs' records does not displace the kernel's records.
 #[test]
 fn log_programs_do_not_displace_the_kernel() {
     let ring = common::Ring::new();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! PNG files that are fine, and those that are not.
+//! Valid and invalid PNG files.
 #![cfg(feature = "png")]
 
 use fanlight::{Picture, PICTURE_LIMIT};
@@ -19,7 +19,7 @@ fn sample() -> Picture {
     Picture::new(64, 48, rgb).unwrap()
 }
 
-/// The chunks of a PNG file with a header of our own and nothing else right.
+/// The chunks of a PNG file with the given header and otherwise invalid data.
 fn header(width: u32, height: u32, depth: u8, colour: u8) -> Vec<u8> {
     let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
     let mut chunk = b"IHDR".to_vec();
@@ -74,7 +74,7 @@ fn fb_picture_that_is_damaged_is_refused_or_read() {
     for at in (8..png.len()).step_by(11) {
         let mut png = png.clone();
         png[at] ^= 0x10;
-        // Not everything has a check; nothing panics.
+        // Not every error is detected, but nothing panics.
         let _ = decode(&png);
     }
 }
@@ -99,7 +99,7 @@ fn fb_picture_that_is_huge_is_refused_before_it_takes_memory() {
     assert!(decode(&header(0, 5, 8, 2)).is_err());
 }
 
-/// A picture of one line, by the crate that the library uses.
+/// A picture of one line, encoded by the crate that the library uses.
 fn line(colour: png::ColorType, pixels: &[u8], width: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, 1);
@@ -125,7 +125,7 @@ fn fb_picture_that_is_transparent_shows_the_background() {
     assert_eq!(over.rgb(), [0, 255, 0, 200, 200, 200]);
 }
 
-/// A pipe whose reader has gone after the first bytes.
+/// A pipe whose reader has closed it after the first bytes.
 struct Closed(usize);
 
 impl std::io::Write for Closed {
@@ -144,7 +144,7 @@ impl std::io::Write for Closed {
 
 #[test]
 fn fb_picture_into_a_closed_pipe_is_that_error() {
-    // More than fits into any buffer, so that it fails at each place.
+    // More than fits into any buffer, so that the write fails at each position.
     let noise = (0..300_000u32).map(|n| (n.wrapping_mul(0x9e37_79b9) >> 24) as u8);
     let picture = Picture::new(1000, 100, noise.collect()).unwrap();
     let failed = (0..).map_while(|writes| picture.encode(Closed(writes)).err());

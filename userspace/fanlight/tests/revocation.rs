@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Mappings whose memory goes away: a file that is cut short raises the same SIGBUS as an unbound
-//! driver.
+//! Mappings whose memory is removed: a truncated file raises the same SIGBUS as an unbound driver.
 #![cfg(feature = "std")]
 
 mod common;
@@ -28,7 +27,7 @@ fn scratch(name: &str, len: u64) -> (PathBuf, File) {
 }
 
 fn geometry() -> Geometry {
-    // Some pages, so that more than the first is touched.
+    // Some pages, so that more than the first one is accessed.
     Geometry::packed(128, 64, PixelFormat::X8R8G8B8).unwrap()
 }
 
@@ -45,7 +44,7 @@ fn fb_drawing_on_a_revoked_mapping_is_an_error() {
     screen.clear(Rgb888::WHITE).unwrap();
     file.set_len(0).unwrap();
     assert_eq!(screen.clear(Rgb888::RED), Err(AccessError::Revoked));
-    // And it stays one, for everything.
+    // The error stays, for every access.
     assert_eq!(screen.pixel(3, 3), Err(AccessError::Revoked));
     assert_eq!(screen.to_rgb(), Err(AccessError::Revoked));
     let error = screen.present().unwrap_err();
@@ -71,7 +70,7 @@ fn fb_revocation_of_one_mapping_leaves_others_alone() {
         drop(screen);
         fs::remove_file(path).unwrap();
     }
-    // A slot that is used again begins anew.
+    // A reused slot starts without the old state.
     let (mut screen, _, path) = screen("again");
     screen.clear(Rgb888::BLUE).unwrap();
     fs::remove_file(path).unwrap();
@@ -136,7 +135,7 @@ fn log_of_a_revoked_mapping_is_an_error() {
     fs::remove_file(path).unwrap();
 }
 
-/// Without the call the program dies as it always did.
+/// Without the call, SIGBUS ends the program as before.
 #[test]
 fn fb_without_asking_a_revoked_mapping_is_fatal() {
     if std::env::var_os("FANLIGHT_TEST_DIE").is_some() {
@@ -156,7 +155,7 @@ fn fb_without_asking_a_revoked_mapping_is_fatal() {
         .unwrap()
         .status;
     if cfg!(target_arch = "arm") && status.code() == Some(127) {
-        // Under an emulator that cannot start programs of its own kind.
+        // Under an emulator that cannot start programs of its own architecture.
         return;
     }
     // SIGBUS

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight list`: the windows of every device.
+//! `fanlight list`: lists the windows of every device.
 
 use std::io::Write;
 
@@ -31,8 +31,8 @@ impl Run for List {
     fn run(self, target: &Target) -> Result<()> {
         let mut windows = Vec::new();
         let mut failed = false;
-        for board in target.boards()? {
-            for entry in board.windows()? {
+        for instance in target.instances()? {
+            for entry in instance.windows()? {
                 match entry.info() {
                     Ok(info) => windows.push((entry, info)),
                     Err(error) => {
@@ -68,8 +68,8 @@ fn warn_of_newer_abi(windows: &[(WindowEntry, Info)]) {
     let mut versions = windows.iter().filter_map(|(_, info)| info.abi);
     if let Some(newer) = versions.find(|driver| *driver > abi::ABI) {
         eprintln!(
-            "fanlight: the driver has ABI {newer}, and this program knows up to {}: what is newer \
-             is shown as unknown",
+            "fanlight: the driver has ABI {newer}, and this program supports up to {}: newer \
+             values are shown as unknown",
             abi::ABI
         );
     }
@@ -103,7 +103,7 @@ struct Document {
     windows: Vec<Object>,
 }
 
-/// Everything that is known of a window, with the names that sysfs uses.
+/// All facts about a window, with the names of sysfs.
 #[derive(Serialize)]
 struct Object {
     node: String,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The commands: each is a file or a directory with its arguments, its texts and what it does.
+//! The commands: each is a file or a directory with its arguments, its texts and its code.
 
 mod fb;
 mod list;
@@ -25,10 +25,10 @@ pub const COMMANDS: &[Entry] = &[
     Entry::of::<top::Top>(),
 ];
 
-/// What the help and the man page of `fanlight` itself say.
+/// The texts of the help and the man page of `fanlight` itself.
 pub const TEXTS: Texts = Texts {
     about: &[
-        "The driver serves memory of a board as windows, which are device nodes such as \
+        "The driver provides memory of a board as windows, which are device nodes such as \
          /dev/fanlight0/fb, and keeps a log that survives a reboot.",
     ],
     examples: &[
@@ -47,7 +47,7 @@ pub const TEXTS: Texts = Texts {
             "fanlight log --boot=-1",
             "print the log of the previous boot",
         ),
-        ("fanlight top", "show all of it on one screen"),
+        ("fanlight top", "show an overview of all windows"),
     ],
     statuses: &[],
 };
@@ -60,8 +60,8 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ),
     (
         "FRAMEBUFFER",
-        "the framebuffer's node for the fb commands if --device is not given; another driver's \
-         framebuffer is accepted as well",
+        "the framebuffer's node for the fb commands if --device is not given; a framebuffer of \
+         another driver is accepted, too",
     ),
     (
         "NO_COLOR",
@@ -74,8 +74,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("TZ", "the time zone of dates"),
 ];
 
-/// The words that an argument of a command may be, where clap does not know them: for the
-/// completions.
+/// The possible values of arguments that clap does not know, for the completions.
 pub fn words() -> Vec<(&'static [&'static str], &'static str, Vec<&'static str>)> {
     let levels = fanlight::Level::ALL.map(fanlight::Level::name);
     let facilities = fanlight::Facility::NAMES;
@@ -120,11 +119,11 @@ trait Run: Args {
     fn run(self, target: &Target) -> Result<()>;
 }
 
-/// What the help and the man page of a command say beside its arguments.
+/// The texts of the help and the man page of a command, in addition to its arguments.
 pub struct Texts {
     /// Paragraphs.
     pub about: &'static [&'static str],
-    /// A command line, and what it does.
+    /// Command lines, and what they do.
     pub examples: &'static [(&'static str, &'static str)],
     /// Exit statuses other than 0 and 1.
     pub statuses: &'static [(u8, &'static str)],
@@ -151,8 +150,8 @@ impl Entry {
     }
 }
 
-/// The definition of a command. Its arguments are defined only when it is the command that is
-/// parsed, because most of the time at start would be theirs.
+/// The definition of a command. Its arguments are defined only when this command is parsed, because
+/// defining them takes most of the start-up time.
 fn define<T: Run>() -> Command {
     Command::new(T::NAME).about(T::SUMMARY).defer(|command| {
         complete(T::augment_args(command), &T::TEXTS, T::COMMANDS).about(T::SUMMARY)
@@ -187,12 +186,12 @@ fn missing() -> Error {
 const TEMPLATE: &str =
     "{usage-heading}\n {usage}\n\n{about}.\n{before-help}\n{all-args}{after-help}";
 
-/// What all commands have in common.
+/// Completes the definition of a command by the parts that all commands share.
 fn complete(command: Command, texts: &Texts, commands: &[Entry]) -> Command {
     let command = command
         .disable_help_flag(true)
         .disable_help_subcommand(true)
-        // The last one counts, as with getopt_long.
+        // The last one wins, as with getopt_long.
         .args_override_self(true)
         .help_template(TEMPLATE)
         .before_help(paragraphs(texts))
@@ -200,7 +199,7 @@ fn complete(command: Command, texts: &Texts, commands: &[Entry]) -> Command {
     let command = commands.iter().fold(command, |command, entry| {
         command.subcommand((entry.define)())
     });
-    // The argument of an option is whatever comes behind it, as with getopt_long: `--boot -1`.
+    // As with getopt_long, the word after an option is its argument, even `-1` in `--boot -1`.
     command.mut_args(
         |arg| match arg.is_positional() || !arg.get_action().takes_values() {
             true => arg,
@@ -267,7 +266,7 @@ fn paragraphs(texts: &Texts) -> String {
     text
 }
 
-/// The sections of the help behind the options.
+/// The sections of the help after the options.
 fn sections(texts: &Texts) -> String {
     let mut text = String::new();
     if !texts.examples.is_empty() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight stats`: what the driver counts, once or again and again.
+//! `fanlight stats`: prints the driver's counters, once or repeatedly.
 
 use std::io::{self, Write};
 use std::thread;
@@ -18,13 +18,13 @@ use crate::{number, output};
 
 #[derive(Args)]
 pub struct Stats {
-    /// Print again and again, with rates
+    /// Print repeatedly, with rates
     #[arg(short, long)]
     follow: bool,
-    /// The time between two outputs; the default is 1
+    /// The time between updates; the default is 1
     #[arg(short, long, value_name = "SECONDS")]
     interval: Option<String>,
-    /// End after N outputs
+    /// End after N updates
     #[arg(short = 'n', long, value_name = "N")]
     count: Option<String>,
     /// Print JSON
@@ -49,7 +49,7 @@ impl Sample {
         })
     }
 
-    /// Tenths of a record and of a byte a second since an earlier sample.
+    /// Tenths of records and of bytes per second since an earlier sample.
     pub fn rates(&self, earlier: &Sample) -> (u64, u64) {
         let micros = (self.at - earlier.at).as_micros().max(1) as u64;
         let per_second =
@@ -64,9 +64,9 @@ impl Sample {
 /// The log of each device that has one.
 fn logs(target: &Target) -> Result<Vec<Log>> {
     let mut logs = Vec::new();
-    for board in target.boards()? {
-        for entry in board.windows()? {
-            // An earlier boot's log has no counters.
+    for instance in target.instances()? {
+        for entry in instance.windows()? {
+            // The log of an earlier boot has no counters.
             if entry.name() == "log" && entry.info()?.kind == Kind::Log {
                 logs.push(Log::open(entry.path())?);
             }
@@ -112,7 +112,7 @@ impl Run for Stats {
             if self.json {
                 json::line(&mut out, &Document { logs: objects })?;
             } else {
-                // The head comes again now and then, as with vmstat.
+                // The head is repeated at intervals, as in vmstat.
                 let rows: Vec<_> = objects.iter().map(Object::row).collect();
                 lines(&mut out, done % 20 == 0, &rows)?;
             }
@@ -139,7 +139,7 @@ const HEAD: [&str; 10] = [
     "BYTES/s",
 ];
 
-/// Fixed columns, so that the lines of --follow stand below each other.
+/// Fixed columns, so that the lines of --follow are aligned.
 fn lines(out: &mut impl Write, head: bool, rows: &[Vec<String>]) -> io::Result<()> {
     let mut line = |cells: &[String]| {
         let widths = [20, 10, 11, 8, 13, 8, 8, 8, 10, 10];
@@ -159,7 +159,7 @@ fn lines(out: &mut impl Write, head: bool, rows: &[Vec<String>]) -> io::Result<(
     rows.iter().try_for_each(|row| line(row))
 }
 
-/// How many records the ring holds, counted by walking over it.
+/// The number of records in the ring, counted by a walk over it.
 fn held(log: &Log) -> Result<u64> {
     log.reader(Start::Oldest)?.drain(|_| Ok::<(), Error>(()))
 }

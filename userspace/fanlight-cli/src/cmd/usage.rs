@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What clap reports, in the words of util-linux's programs.
+//! Converts clap's errors to the texts of util-linux's programs.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -10,7 +10,7 @@ use clap::Command;
 use crate::error::{Error, Result};
 use crate::{nearest, output};
 
-/// Prints the help if that is what was asked for, else returns what is wrong with the arguments.
+/// Prints the help if it was requested, otherwise returns the error of the arguments.
 pub fn explain(error: &clap::Error, command: &Command, arguments: &[OsString]) -> Result<()> {
     match error.kind() {
         ErrorKind::DisplayHelp => help(error),
@@ -21,7 +21,7 @@ pub fn explain(error: &clap::Error, command: &Command, arguments: &[OsString]) -
 fn help(error: &clap::Error) -> Result<()> {
     let mut out = output::stdout();
     writeln!(out)?;
-    // Sections that a command does not have leave empty lines.
+    // Missing sections of a command leave empty lines.
     let mut blank = false;
     for line in error.render().to_string().lines() {
         let line = line.trim_end();
@@ -64,7 +64,7 @@ fn describe(error: &clap::Error, command: &Command, arguments: &[OsString]) -> S
             format!("option '{}' doesn't allow an argument", option(argument))
         }
         ErrorKind::NoEquals => format!(
-            "the argument of option '{}' stands behind an equals sign",
+            "the argument of option '{}' must follow an equals sign",
             option(argument)
         ),
         ErrorKind::ValueValidation => {
@@ -94,7 +94,7 @@ fn unknown(argument: &str, command: &Command) -> String {
     format!("unrecognized option '{argument}'{hint}")
 }
 
-/// The command that the arguments name, as clap has parsed them.
+/// The command that the arguments name.
 fn named<'a>(mut command: &'a Command, arguments: &[OsString]) -> &'a Command {
     for argument in arguments.iter().skip(1) {
         if let Some(deeper) = argument

@@ -18,20 +18,20 @@ pub fn print(target: &Target) -> Result<()> {
     match driver {
         Some(driver) if driver > abi::ABI => writeln!(
             out,
-            "driver ABI {driver}, which is newer: this program does not show what is new in it"
+            "driver ABI {driver}, which is newer: this program does not support its additions"
         )?,
         Some(driver) => writeln!(out, "driver ABI {driver}")?,
-        None => writeln!(out, "no driver that answers")?,
+        None => writeln!(out, "no driver found")?,
     }
     Ok(out.flush()?)
 }
 
-/// The ABI of the first window that may be opened.
+/// The ABI that the first window which can be opened reports.
 fn driver_abi(target: &Target) -> Option<u32> {
-    let boards = target.boards_that_exist().ok()?;
-    let mut windows = boards
+    let instances = target.existing_instances().ok()?;
+    let mut windows = instances
         .iter()
-        .filter_map(|board| board.windows().ok())
+        .filter_map(|instance| instance.windows().ok())
         .flatten();
     windows.find_map(|window| window.info().ok()?.abi)
 }

@@ -87,7 +87,7 @@ impl Image {
         command.output().unwrap()
     }
 
-    /// The lines that are printed, and that nothing else happens.
+    /// The printed lines; checks that stderr is empty and the status is 0.
     fn lines(&self, options: &[&str]) -> Vec<String> {
         let output = self.log(options);
         assert_eq!(text(&output.stderr), "");
@@ -210,7 +210,7 @@ fn log_json_is_an_object_a_line() {
     assert!(lines[4].contains(r#""text":"debug\nof two lines""#));
 }
 
-/// The seconds and the numbers of the records that options leave.
+/// The numbers of the records that are printed with options.
 fn numbers(image: &Image, options: &[&str]) -> Vec<String> {
     let mut all = options.to_vec();
     all.push("--raw");
@@ -264,9 +264,9 @@ fn log_text_of_kmsg_can_be_read_again() {
     let file = copy.0.to_str().unwrap();
     fails(&["log", "-F", file, "-w"], "can be followed");
     fails(&["log", "-F", file, "--save", "/dev/null"], "copies a ring");
-    // It has neither a boot id nor a date.
+    // It has neither a boot id nor dates.
     assert!(copy.lines(&["-J"])[0].starts_with(r#"{"seq":0,"time":0.500000000,"#));
-    // A pipe is a file as well.
+    // A pipe is a file, too.
     let output = tool()
         .args(["log", "-F", "/dev/stdin", "-n1", "-t"])
         .stdin(fs::File::open(&copy.0).unwrap())
@@ -310,7 +310,7 @@ fn log_dates_are_those_of_the_logs_boot() {
         "[Nov20 13:00] one\n[Nov20 13:01] two\n              lines\n\
          [Nov20 14:00] \\xe2\\x80\\xaethree\n"
     );
-    // A log without dates says so, and prints what it has.
+    // A log without dates causes a warning, and is printed.
     let undated = Image::usual("undated").log(&["-T", "-n1"]);
     assert!(text(&undated.stdout).starts_with("[    4.500000] debug\n"));
     assert!(text(&undated.stderr).contains("times are seconds since its boot"));
@@ -361,7 +361,7 @@ fn log_cursor_goes_on_behind_its_record() {
     assert_eq!(numbers(&image, &[&cursor(&json[0])]), ["8", "12"]);
     assert_eq!(numbers(&image, &[&cursor(&json[1])]), ["12"]);
     assert_eq!(numbers(&image, &[&cursor(&json[2])]), [""; 0]);
-    // When the driver was bound again, the same messages have other numbers.
+    // After the driver was bound again, the same messages have other numbers.
     let moved = cursor(&json[1]).replace(":8:", ":3:");
     assert_eq!(numbers(&image, &[&moved]), ["12"]);
     let gone = format!("--after-cursor={BOOT}:8:1600000:0123456789abcdef");
@@ -369,7 +369,7 @@ fn log_cursor_goes_on_behind_its_record() {
     let file = image.0.to_str().unwrap();
     fails(
         &["log", "-F", file, "--after-cursor", "7"],
-        "'7' is no cursor",
+        "'7' is not a cursor",
     );
     let other = BOOT.replace('0', "1");
     fails(
@@ -380,7 +380,7 @@ fn log_cursor_goes_on_behind_its_record() {
             "--after-cursor",
             &format!("{other}:7:0:0123456789abcdef"),
         ],
-        "which this log is not of",
+        "this log is of another boot",
     );
 }
 
@@ -440,7 +440,7 @@ fn log_file_that_is_no_log_is_refused() {
     fails(&["log", "-F", "/tmp"], "cannot read /tmp: Is a directory");
 }
 
-/// Waits for the end of a program that has to end soon.
+/// Waits for a program that must end soon.
 fn ends(child: &mut Child) -> Option<i32> {
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_secs(20) {
@@ -466,7 +466,7 @@ fn log_follower_ends_when_nothing_reads_it() {
     let mut first = [0; 20];
     output.read_exact(&mut first).unwrap();
     drop(output);
-    // Nothing is written to the ring: only poll() can tell.
+    // Nothing is written to the ring, so only poll() can detect it.
     assert_eq!(ends(&mut child), Some(141));
     let mut said = String::new();
     child.stderr.unwrap().read_to_string(&mut said).unwrap();
@@ -529,8 +529,8 @@ fn log_is_coloured_on_terminals_that_can() {
 
 #[test]
 fn log_boots_are_named_by_numbers_and_ids() {
-    // Without a device only what is wrong with the words.
-    fails(&["log", "--after-cursor", "x"], "'x' is no cursor");
+    // Without a device, only errors of the arguments can be tested.
+    fails(&["log", "--after-cursor", "x"], "'x' is not a cursor");
     fails(&["log", "archive"], "DIRECTORY is missing");
     fails(&["log", "-b"], "option '--boot' requires an argument");
 }
@@ -575,7 +575,7 @@ fn log_saved_ring_keeps_its_dates() {
     assert_eq!((saved.status.code(), text(&saved.stderr)), (Some(0), ""));
     assert_eq!(copy.lines(&iso), image.lines(&iso));
 
-    // What is no list of offsets ends it: the second one is not later than the first.
+    // An invalid entry ends the list: the second one is not later than the first.
     bytes[160..168].copy_from_slice(&0u64.to_ne_bytes());
     bytes[132..136].copy_from_slice(&u32::MAX.to_ne_bytes());
     fs::write(&image.0, &bytes).unwrap();
@@ -622,7 +622,7 @@ fn log_save_leaves_links_as_they_are() {
     assert_eq!((saved.status.code(), text(&saved.stderr)), (Some(0), ""));
     assert!(fs::symlink_metadata(&link.0).unwrap().is_symlink());
     assert_eq!(file.lines(&[]), image.lines(&[]));
-    // A link to what this program has open: the shell's redirection gets it.
+    // A link to an open file of this program: the shell's redirection.
     fs::remove_file(&link.0).unwrap();
     std::os::unix::fs::symlink("/proc/self/fd/1", &link.0).unwrap();
     let saved = image.log(&["--save", link.0.to_str().unwrap()]);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The tool as a script sees it: what it prints where, and how it exits. None of this needs a
-//! device.
+//! The output and the exit status of the tool. These tests do not need a device.
 
 mod log;
 mod usage;
@@ -27,7 +26,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// Fails with status 1, nothing on stdout, and this on stderr.
+/// Checks that a command fails with status 1, an empty stdout, and `message` on stderr.
 fn fails(arguments: &[&str], message: &str) {
     let output = run(arguments);
     assert_eq!(output.status.code(), Some(1), "{arguments:?}");

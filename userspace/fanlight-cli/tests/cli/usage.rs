@@ -45,7 +45,7 @@ fn cli_usage_errors_are_util_linuxs() {
         &["fb", "show", "x.png", "--scale", "0"],
         "--scale takes a number above 0",
     );
-    fails(&["mem", "read", "sram", "zero"], "'zero' is no number");
+    fails(&["mem", "read", "sram", "zero"], "'zero' is not a number");
     fails(&["mem", "write", "sram", "0"], "VALUE is missing");
     fails(
         &["mem", "write", "sram", "0", "256", "-w1"],
@@ -191,7 +191,7 @@ fn cli_full_disk_is_an_error_and_a_closed_pipe_is_not_a_message() {
         .unwrap();
     let mut first = [0; 10];
     child.stdout.take().unwrap().read_exact(&mut first).unwrap();
-    // Behind everything that the pipe has taken, so that the next write fails.
+    // After everything that the pipe has accepted, so that the next write fails.
     use std::os::unix::fs::FileExt;
     let more = Image::new(
         "pipe-more",
@@ -203,7 +203,7 @@ fn cli_full_disk_is_an_error_and_a_closed_pipe_is_not_a_message() {
             .collect::<Vec<_>>(),
     );
     let file = fs::OpenOptions::new().write(true).open(&image.0).unwrap();
-    // Records first, then the head, as a writer does it.
+    // Records first, then the head, like a writer.
     let more = fs::read(&more.0).unwrap();
     let (header, records) = more.split_at(HEADER_SIZE);
     file.write_all_at(records, HEADER_SIZE as u64).unwrap();
@@ -262,7 +262,7 @@ fn cli_mistyped_words_are_answered_with_what_may_be_meant() {
     ] {
         fails(arguments, meant);
     }
-    // What is like nothing gets no suggestion.
+    // A word that is not similar to any other gets no suggestion.
     let output = run(&["nonsense"]);
     assert!(!text(&output.stderr).contains("did you mean"));
 }
@@ -283,7 +283,7 @@ fn cli_help_is_of_the_command_wherever_it_is_asked_for() {
         );
     }
     assert!(text(&help.stdout).contains("#rrggbb"));
-    // The width that an access has is documented with each command that makes one.
+    // Each command that makes accesses documents their width.
     for command in ["dump", "read", "write", "set", "clear", "watch", "save"] {
         let output = run(&["mem", command, "--help"]);
         let words: Vec<&str> = text(&output.stdout).split_whitespace().collect();
@@ -298,7 +298,7 @@ fn cli_help_is_of_the_command_wherever_it_is_asked_for() {
 
 #[test]
 fn cli_device_is_only_one_of_fanlights() {
-    // None of these is opened: a device may do something when it is.
+    // None of these is opened: opening a device can have effects.
     let empty = std::env::temp_dir().join(format!("fanlight-cli-empty-{}", std::process::id()));
     fs::create_dir_all(&empty).unwrap();
     let empty = empty.to_str().unwrap();

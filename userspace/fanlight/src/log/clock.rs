@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use fanlight_ring::{Clocks, CLOCKS};
 
-/// How far the clock of a boot's records is from the wall clock; see
+/// The offsets from the clock of a boot's records to the wall clock; see
 /// [`Log::wall_clock`](crate::Log::wall_clock).
 ///
 /// The clock of the records drifts against the wall clock, and stops while the system is suspended.
-/// So there may be several offsets, each of which holds for records from some time on.
+/// So there may be several offsets, each of which applies to records from some time on.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -25,7 +25,7 @@ pub struct WallClock {
 }
 
 impl WallClock {
-    /// A clock of which the boot began this many nanoseconds after 1970.
+    /// The clock of a boot that began this many nanoseconds after 1970.
     ///
     /// ```
     /// use std::time::Duration;
@@ -38,9 +38,9 @@ impl WallClock {
         }
     }
 
-    /// A clock with several offsets: the time since boot from which each holds, and the nanoseconds
-    /// to add from then on. The first one holds for all records before it, too. `None` if there is
-    /// none. What is behind one that is not later than the one before is left out.
+    /// A clock with several offsets: the time since boot from which each applies, and the
+    /// nanoseconds to add. The first one also applies to all earlier records. `None` if there is no
+    /// offset. The list ends before the first offset whose time is not later than the one before.
     ///
     /// ```
     /// use fanlight::WallClock;
@@ -71,7 +71,7 @@ impl WallClock {
         Self::from_offsets(list.map(|(ns, offset)| (Duration::from_nanos(*ns), *offset)))
     }
 
-    /// The times since boot from which on offsets hold, and these offsets.
+    /// The offsets, each with the time since boot from which it applies.
     ///
     /// ```
     /// use std::time::Duration;
@@ -84,7 +84,7 @@ impl WallClock {
         offsets.map(|(ns, offset)| (Duration::from_nanos(*ns), *offset))
     }
 
-    /// Nanoseconds to add to this time since boot to get the time since 1970.
+    /// Nanoseconds to add to this time since boot to get nanoseconds since 1970.
     ///
     /// ```
     /// use std::time::Duration;
@@ -98,11 +98,11 @@ impl WallClock {
         self.offsets[after.saturating_sub(1)].1
     }
 
-    /// The time of day when this much time had passed since boot.
+    /// The time of day at this time since boot.
     ///
     /// # Panics
     ///
-    /// The time of day is beyond what a [`SystemTime`] can be, which no record's is.
+    /// The time of day exceeds the range of [`SystemTime`], which never happens for a record.
     ///
     /// ```
     /// use fanlight::{Level, Record, WallClock};
@@ -124,7 +124,7 @@ impl WallClock {
     }
 }
 
-/// As records have it.
+/// The time since boot in the unit of records.
 fn nanos(since_boot: Duration) -> u64 {
     u64::try_from(since_boot.as_nanos()).unwrap_or(u64::MAX)
 }

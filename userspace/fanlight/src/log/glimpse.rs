@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A record as it lies in the ring, not copied.
+//! A record in the ring, without a copy.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use fanlight_ring::RecordRef;
 
 use super::{Caller, Facility, Level};
 
-/// A record where it is in the ring. It may be overwritten while it is looked at;
+/// A record in the ring. It may be overwritten while it is being read;
 /// [`Reader::fold`](super::Reader::fold) checks that afterwards.
 ///
 /// ```no_run
@@ -39,13 +39,13 @@ impl Glimpse<'_> {
         Duration::from_nanos(self.ns())
     }
 
-    /// How urgent it is.
+    /// Its level.
     #[inline]
     pub fn level(&self) -> Level {
         Level::ALL[usize::from(self.0.level() & 7)]
     }
 
-    /// The part of the system that wrote it.
+    /// Its facility.
     #[inline]
     pub fn facility(&self) -> Facility {
         Facility(self.0.facility())

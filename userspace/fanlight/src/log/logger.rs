@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use super::{Facility, Level, LogWriter};
 use crate::error::Result;
 
-/// A backend for the crate [`log`]: every message becomes a record, with the module that wrote it
-/// in front.
+/// A backend for the crate [`log`]: every message becomes a record, which begins with the name of
+/// the module.
 ///
-/// A message of several lines becomes one record, a long one several. A message that cannot be
-/// written is lost, since [`log::Log`] has no way to report an error; beyond the node's write limit
-/// the driver suppresses records ([`LogWriter::suppressed`]).
+/// A message of several lines becomes one record; a long message becomes several. A message that
+/// cannot be written is lost, since [`log::Log`] has no way to report an error. The driver does not
+/// append records beyond the node's write limit ([`LogWriter::suppressed`] counts them).
 ///
 /// ```no_run
 /// use fanlight::{Instance, Logger};
@@ -41,7 +41,7 @@ impl Logger {
         }
     }
 
-    /// A backend that writes to the log with this node.
+    /// A backend that writes to the log of this node.
     ///
     /// # Errors
     ///
@@ -67,11 +67,11 @@ impl Logger {
         self
     }
 
-    /// Makes it the program's backend, for messages up to this level.
+    /// Installs it as the program's backend, for messages up to this level.
     ///
     /// # Errors
     ///
-    /// The program has a backend already.
+    /// The program already has a backend.
     ///
     /// ```no_run
     /// # let logger = fanlight::Logger::open("/dev/fanlight0/log")?;
@@ -86,7 +86,7 @@ impl Logger {
 }
 
 impl From<log::Level> for Level {
-    /// `Trace` is [`Level::Debug`], too: syslog has nothing below it.
+    /// `Trace` is [`Level::Debug`], too: syslog has no lower level.
     fn from(level: log::Level) -> Self {
         match level {
             log::Level::Error => Level::Err,
@@ -98,7 +98,7 @@ impl From<log::Level> for Level {
 }
 
 impl log::Log for Logger {
-    /// What is below the level of `init` does not come here.
+    /// The crate filters messages by the level of `init` before.
     fn enabled(&self, _: &log::Metadata<'_>) -> bool {
         true
     }
@@ -111,7 +111,7 @@ impl log::Log for Logger {
             .append_pieces(self.facility, level, text.as_bytes());
     }
 
-    /// Nothing is held back.
+    /// Records are not buffered.
     fn flush(&self) {}
 }
 

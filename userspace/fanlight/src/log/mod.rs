@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The log: its mapped ring, its writer, and what is known of an earlier boot.
+//! The log: its mapped ring, its writer, and the facts about an earlier boot.
 
 mod clock;
 mod glimpse;
@@ -36,9 +36,9 @@ use crate::window::Window;
 
 /// A log ring, mapped for reading.
 ///
-/// Any number of programs may read it; none of them slows the writer, which overwrites the oldest
-/// records. A reader that is too slow is told exactly how many it has lost, and never gets a record
-/// that was overwritten while it was copied.
+/// Any number of programs may read it without slowing the writer, which overwrites the oldest
+/// records. A slow reader gets the exact number of lost records, and never gets a record that was
+/// overwritten during the copy.
 ///
 /// ```no_run
 /// let log = fanlight::Instance::open(0)?.log()?;
@@ -60,7 +60,7 @@ pub struct Log {
 struct Shared {
     window: Window,
     ring: MappedRing,
-    /// A ring in a file: nothing comes to it, or at least nobody says so.
+    /// A ring in a file: it is not written to, or at least without a notification.
     image: bool,
 }
 
@@ -69,7 +69,7 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// There is no such node, it may not be opened, or it is no log that this library can read.
+    /// There is no such node, it may not be opened, or it is not a log that this library can read.
     ///
     /// ```no_run
     /// let log = fanlight::Log::open("/dev/fanlight0/log")?;
@@ -81,12 +81,12 @@ impl Log {
         Self::attach(window, memory, false)
     }
 
-    /// Opens a ring that was saved to a file: a copy of the window's memory, as a debugger or a
-    /// crash dump gives it.
+    /// Opens a ring in a file: a copy of the window's memory, for example from a debugger or a
+    /// crash dump.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or holds no ring that this library can read.
+    /// The file cannot be read, or does not hold a ring that this library can read.
     ///
     /// ```
     /// assert!(fanlight::Log::open_image("/etc/passwd").is_err());
@@ -118,7 +118,7 @@ impl Log {
                     "a ring of format {version}; this program reads {VERSION}: {hint}"
                 ))
             }
-            Some(AttachError::Size) => log_error("its header has sizes that no ring has"),
+            Some(AttachError::Size) => log_error("its header has invalid sizes"),
         })?;
         let shared = Shared {
             window,
@@ -138,8 +138,8 @@ impl Log {
         self.shared.image
     }
 
-    /// The file of the log itself. It is shared by all clones, so nothing may depend on its
-    /// position: each reader that waits has a file of its own.
+    /// The file of the log itself. All clones share it, so its position must not be used: each
+    /// reader that waits opens its own file.
     fn window(&self) -> &Window {
         &self.shared.window
     }
@@ -162,8 +162,7 @@ impl Log {
         self.window().path()
     }
 
-    /// The records from the oldest to the newest that there are now. Records that come later are
-    /// not among them.
+    /// The records from the oldest to the currently newest one. Later records are not included.
     ///
     /// ```no_run
     /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
@@ -176,21 +175,21 @@ impl Log {
         Records::new(self.clone())
     }
 
-    /// The driver waits until the log has what printk has. What it answers does not matter.
+    /// The driver waits until the log has all of printk's messages. The result is ignored.
     fn let_driver_catch_up(&self) {
         if !self.is_image() {
             let _ = rustix::fs::seek(self.window().as_fd(), rustix::fs::SeekFrom::Start(0));
         }
     }
 
-    /// A reader with a place of its own, which can wait for more.
+    /// A reader with its own position, which can wait for more records.
     ///
     /// It opens the node once more, so that readers wait independently of each other. A program
-    /// that gives up its rights makes its readers before that.
+    /// that drops its privileges must create its readers before.
     ///
     /// # Errors
     ///
-    /// The device is gone, or the node may not be opened any more.
+    /// The device is gone, or the node may no longer be opened.
     ///
     /// ```no_run
     /// use fanlight::Start;
@@ -210,7 +209,7 @@ impl Log {
         Reader::new(self.clone(), start)
     }
 
-    /// The boot whose records these are, as /proc/sys/kernel/random/boot_id writes it.
+    /// The boot id of the records, in the format of /proc/sys/kernel/random/boot_id.
     ///
     /// # Errors
     ///
@@ -232,12 +231,12 @@ impl Log {
         Ok(text)
     }
 
-    /// The clock that turns a record's time into the time of day; `None` if that is not known: that
-    /// boot's clock was never set.
+    /// The clock that converts a record's time to the time of day; `None` if dates are unknown,
+    /// because the clock of that boot was never set.
     ///
-    /// Drift and suspension give later records another offset. Only when the wall clock of the
-    /// running boot is set, because it was wrong, do its records get other dates. A program that
-    /// follows a log for long asks again from time to time.
+    /// Drift and suspension change the offset of later records. The dates of existing records
+    /// change only if the wall clock of the running boot was wrong and is set. A program that
+    /// follows a log for a long time should call this again from time to time.
     ///
     /// ```no_run
     /// use std::time::SystemTime;
@@ -256,8 +255,8 @@ impl Log {
         WallClock::of_list(&self.ring().header().clocks)
     }
 
-    /// Whether this kernel shows in its text form who wrote a record (`CONFIG_PRINTK_CALLER`), as a
-    /// `read()` of the node does. False for an image, and for a log without records.
+    /// Whether the text form of this kernel, which read() of the node returns, has the caller of a
+    /// record (`CONFIG_PRINTK_CALLER`). False for an image, and for a log without records.
     ///
     /// ```no_run
     /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
@@ -265,7 +264,7 @@ impl Log {
     /// # Ok::<(), fanlight::Error>(())
     /// ```
     pub fn shows_callers(&self) -> bool {
-        // A descriptor of its own: reading moves a descriptor's position.
+        // A separate descriptor, since reading moves its position.
         let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
         let file = OpenOptions::new()
             .read(true)
@@ -307,7 +306,7 @@ impl Log {
         Ok(written)
     }
 
-    /// What the driver counts.
+    /// The driver's counters.
     ///
     /// # Errors
     ///
@@ -321,7 +320,7 @@ impl Log {
     pub fn stats(&self) -> Result<LogStats> {
         sys::ioctl::log_stats(self.window().as_fd()).map_err(|error| {
             Error::io(
-                format!("ask {} for its counters", self.path().display()),
+                format!("read the counters of {}", self.path().display()),
                 error,
             )
         })
@@ -338,11 +337,11 @@ impl Log {
         Salvaged::of(self.path())
     }
 
-    /// Forgets what was salvaged of the previous boot; for `log.prev` only.
+    /// Clears the log of an earlier boot, in the node and in the persistent region.
     ///
     /// # Errors
     ///
-    /// It is not `log.prev`, or it may not be written.
+    /// It is not the log of an earlier boot, or the caller does not have CAP_SYSLOG.
     ///
     /// ```no_run
     /// fanlight::Instance::open(0)?.previous_log()?.clear()?;
@@ -352,13 +351,13 @@ impl Log {
         self.let_go("clear", sys::ioctl::clear_log)
     }
 
-    /// Frees the space that the log of an earlier boot has in the persistent region, when its
-    /// records are stored elsewhere: the next boot does not find them any more. They can be read
-    /// until the driver is unbound.
+    /// Frees the space of an earlier boot's log in the persistent region, for example after its
+    /// records were stored elsewhere. The next boot will not find them. They can be read until the
+    /// driver is unbound.
     ///
     /// # Errors
     ///
-    /// As those of [`Log::clear`].
+    /// As for [`Log::clear`].
     ///
     /// ```no_run
     /// fanlight::Instance::open(0)?.previous_log()?.forget()?;
@@ -373,14 +372,14 @@ impl Log {
         what: &str,
         request: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<()>,
     ) -> Result<()> {
-        // Reading needs no right to write; this does.
+        // A new descriptor: that of the log is open for reading only.
         let window = Window::open(self.path())?;
         self.check_same_node()?;
         match request(window.as_fd()) {
             Ok(()) => Ok(()),
             Err(rustix::io::Errno::NOTTY) => Err(Error::WrongKind {
                 path: self.path().into(),
-                wanted: "a log of the previous boot",
+                wanted: "the log of an earlier boot",
             }),
             Err(error) => Err(Error::io(
                 format!("{what} {}", self.path().display()),
@@ -389,7 +388,7 @@ impl Log {
         }
     }
 
-    /// An error if the mapping is gone, so that what was read of it is zeroes.
+    /// Returns an error if the mapping was revoked, so that zeroes were read.
     #[inline]
     fn check(&self) -> Result<()> {
         match self.shared.ring.memory().error() {
@@ -399,8 +398,8 @@ impl Log {
     }
 
     /// To be called after the node was opened again. Unbinding revokes the mapping, which a load
-    /// from it shows. So if it is there, the node is still that of this log, and not of another log
-    /// that has its name since the driver was bound again.
+    /// detects. So if the mapping is intact, the node still belongs to this log, and not to another
+    /// log with the same name after the driver was bound again.
     fn check_same_node(&self) -> Result<()> {
         let _ = self.ring().written_bytes();
         self.check()
@@ -412,7 +411,7 @@ impl Log {
     }
 }
 
-/// Whether the next record of a log's node has the field that says who wrote it.
+/// Whether the next record of a log's node has the field of the caller.
 fn has_caller(mut file: impl Read) -> bool {
     let mut text = [0; fanlight_ring::kmsg::MESSAGE_MAX];
     let broken = Some(rustix::io::Errno::PIPE.raw_os_error());
@@ -437,7 +436,7 @@ fn has_caller(mut file: impl Read) -> bool {
 mod tests {
     use super::*;
 
-    /// A node that returns EPIPE a number of times, as one under load does.
+    /// A node that returns EPIPE a number of times, like one under load.
     struct Node(u32, &'static [u8]);
 
     impl Read for Node {

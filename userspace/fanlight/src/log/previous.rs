@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the driver found of earlier boots: the sysfs attributes of `log.prev`, `log.prev2`, ...
+//! What the driver salvaged of earlier boots: the sysfs attributes of `log.prev`, `log.prev2`, ...
 
 use std::fmt;
 use std::fs;
@@ -15,19 +15,19 @@ use crate::info;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Ending {
-    /// In order: a reboot, a shutdown, or the driver was unbound.
+    /// Orderly: a reboot, a shutdown, or the driver was unbound.
     Clean,
     /// The kernel panicked.
     Panic,
-    /// Without notice: a watchdog, a reset, or a supply that failed for a moment.
+    /// Without notice: a watchdog, a reset, or a short power loss.
     Reset,
-    /// There are records, but the note of how the boot ended was damaged.
+    /// There are records, but the record of the ending is damaged.
     Unknown,
     /// There are no records of an earlier boot.
     None,
 }
 
-/// The words that [`Ending`] prints.
+/// Parses the words that [`Ending`] prints.
 impl std::str::FromStr for Ending {
     type Err = ();
 
@@ -69,20 +69,20 @@ impl fmt::Display for Ending {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Salvaged {
-    /// The boot, as /proc/sys/kernel/random/boot_id wrote it then; `None` if it is not known.
+    /// The boot id, in the format of /proc/sys/kernel/random/boot_id; `None` if it is unknown.
     pub boot_id: Option<String>,
     /// How it ended.
     pub ending: Ending,
-    /// How many boots ago it was: 1 for the boot before this one. Boots of which the region that
-    /// keeps the log had nothing do not count. `None` if nothing was found.
+    /// How many boots ago it was: 1 for the boot before this one. Boots without records in the
+    /// persistent region do not count. `None` if no log was found.
     pub boots_ago: Option<u32>,
     /// Number of intact records.
     pub intact: u64,
-    /// Number of records that were kept and are gone.
+    /// Number of kept records that are missing now.
     pub missing: u64,
-    /// Number of places that held no intact record.
+    /// Number of places in the region without an intact record that should be there.
     pub damaged: u64,
-    /// Whether the region still has its records, so that the next boot finds them, too:
+    /// Whether the region still has its records, so that the next boot finds them, too; see
     /// [`Log::forget`](crate::Log::forget).
     pub kept: bool,
 }

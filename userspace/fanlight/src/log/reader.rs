@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A place in a log: record after record by map, and waiting for more by poll.
+//! A reader of a log: reads records through the mapping, and waits for more by poll().
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -22,19 +22,19 @@ use crate::window::Window;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// At the oldest record that there is.
+    /// At the oldest record.
     Oldest,
-    /// Behind the newest one: only what comes from now on.
+    /// After the newest one: only records that come from now on.
     Newest,
-    /// At the record of that number, or the next one there is; those in between count as lost.
+    /// At the record with this number, or the next one; records in between count as lost.
     Sequence(u64),
 }
 
-/// One reader's place in a log.
+/// The position of one reader in a log.
 ///
 /// It keeps the log open, so it can be kept in a structure, moved to a thread or to a task of an
-/// asynchronous runtime. Any number of readers of one log may wait at the same time: each has a
-/// descriptor of its own. For asynchronous runtimes, see [`prepare_wait`](Self::prepare_wait).
+/// asynchronous runtime. Any number of readers of one log may wait at the same time: each has its
+/// own descriptor. For asynchronous runtimes, see [`prepare_wait`](Self::prepare_wait).
 ///
 /// ```no_run
 /// use fanlight::Start;
@@ -51,23 +51,23 @@ pub enum Start {
 #[derive(Debug)]
 pub struct Reader {
     scan: Scan,
-    /// The node once more. The position of its file is behind the records that this reader does not
-    /// wait for. `None`: an image, which has nothing to wait for.
+    /// The node, opened again. The position of this file is after the records that the reader does
+    /// not wait for. `None`: an image, for which there is nothing to wait.
     file: Option<Window>,
-    /// Whether nothing more comes: it is the log of an earlier boot.
+    /// Whether no more records will come: it is the log of an earlier boot.
     ends: bool,
 }
 
-/// A place in a ring, without the means to wait.
+/// A position in a ring, without a descriptor to wait on.
 pub(super) struct Scan {
     log: Log,
     pub(super) cursor: Cursor,
-    /// Lost, and not told yet because no record has come since.
+    /// Lost records that are not reported yet, because no record has come since.
     lost: u64,
     buffer: Box<[u8; BUFFER]>,
 }
 
-/// Several records' worth, and at least one of the longest.
+/// Room for several records, and at least for one of the maximum length.
 const BUFFER: usize = 16 << 10;
 const _: () = assert!(BUFFER >= fanlight_ring::RECORD_MAX);
 
@@ -97,7 +97,7 @@ impl Scan {
         }
     }
 
-    /// The next record; `None` when there is none yet, or none before `end`.
+    /// The next record; `None` if there is none yet, or none before `end`.
     fn next_before(&mut self, end: Option<&End>) -> Result<Option<Record<'_>>> {
         let ring = self.log.ring();
         loop {
@@ -111,8 +111,8 @@ impl Scan {
                 Next::Record(_) => break,
             }
         }
-        // Parsed again, since the compiler does not see that a loop returns what it borrows in its
-        // last turn only.
+        // Parsed again, since the borrow checker does not accept that only the last iteration of
+        // the loop returns a borrow.
         let record = fanlight_ring::Record::parse(&self.buffer[..]);
         let lost = std::mem::take(&mut self.lost);
         Ok(record.map(|record| Record::from_ring(&record, lost)))
@@ -128,12 +128,12 @@ impl Reader {
                 Ok(own)
             });
             let own = own.map_err(|error| match log.check_same_node() {
-                // The node has gone with the driver.
+                // The node was removed with the driver.
                 Err(gone) => gone,
                 Ok(()) => error,
             })?;
-            // The driver first waits until the log has what printk has. The position stays at the
-            // oldest record, so that a poll without `prepare_wait` reports what there is.
+            // The driver first waits until the log has all of printk's messages. The position stays
+            // at the oldest record, so that poll() without `prepare_wait` reports existing records.
             ends = matches!(seek(own.as_fd(), SeekFrom::End(0)), Err(Errno::SPIPE));
             let _ = seek(own.as_fd(), SeekFrom::Start(0));
             file = Some(own);
@@ -154,12 +154,12 @@ impl Reader {
         &self.scan.log
     }
 
-    /// Says when a wait of this reader is over, and when `poll` reports its descriptor, so that a
-    /// busy log wakes it seldom.
+    /// Sets when a wait of this reader ends and when `poll` reports its descriptor, so that a busy
+    /// log does not wake it for every record.
     ///
     /// # Errors
     ///
-    /// The device is gone, or it is a file, which wakes no reader.
+    /// The device is gone, or the log is a file, which does not wake readers.
     ///
     /// ```no_run
     /// use fanlight::abi::Watermark;
@@ -176,7 +176,7 @@ impl Reader {
         })
     }
 
-    /// The next record, copied out of the ring and whole; `None` when there is none yet.
+    /// The next record, copied from the ring and intact; `None` if there is none yet.
     ///
     /// # Errors
     ///
@@ -194,13 +194,14 @@ impl Reader {
         self.scan.next_before(None)
     }
 
-    /// Gives every record that there is now to `each`, and returns their number. Records that come
-    /// later are left for the next call. Many records are copied out of the ring at once, which
-    /// takes a fraction of the time that [`next_record`](Self::next_record) takes for them.
+    /// Calls `each` for every current record, and returns their number. Later records are left for
+    /// the next call. Many records are copied from the ring at once, which is much faster than
+    /// [`next_record`](Self::next_record).
     ///
     /// # Errors
     ///
-    /// The device is gone, or the error of `each`, behind whose record the reader stays.
+    /// The device is gone, or the error of `each`; the reader is then after the record of that
+    /// call.
     ///
     /// ```no_run
     /// # let log = fanlight::Instance::open(0)?.log()?;
@@ -231,9 +232,9 @@ impl Reader {
                 Read::Records(span) => span,
             };
             let copy = span.copy(&mut scan.buffer[..]);
-            // If the mapping was revoked meanwhile, a part of the copy is zeros.
+            // If the mapping was revoked during the copy, a part of it is zeros.
             scan.log.check()?;
-            // If there is none, the records were overwritten, and the next turn counts them.
+            // `None`: the records were overwritten, and the next iteration counts them.
             let mut rest = copy.unwrap_or_default();
             while !rest.is_empty() {
                 let record = fanlight_ring::Record::parse(rest);
@@ -256,13 +257,13 @@ impl Reader {
         Ok(count)
     }
 
-    /// Shows every record that there is now to `each`, where it is in the ring: nothing is copied,
-    /// which is the fastest way to go through a log. Records that come later are left for the next
-    /// call. `each` changes the state that it is given; the last state is returned.
+    /// Calls `each` for every current record, in place in the ring: nothing is copied, which is the
+    /// fastest way to read a log. Later records are left for the next call. `each` changes its
+    /// state argument; the last state is returned.
     ///
-    /// Records may be overwritten while they are looked at. Then the state goes back to what it was
-    /// before them, and they count as [lost](Self::lost). So `each` must do nothing else than
-    /// change the state.
+    /// Records may be overwritten while they are being read. Then the state before them is
+    /// restored, and they count as [lost](Self::lost). So `each` must have no other effect than
+    /// changing the state.
     ///
     /// # Errors
     ///
@@ -286,7 +287,7 @@ impl Reader {
     ) -> Result<T> {
         let scan = &mut self.scan;
         let ring = scan.log.ring();
-        // The fewer at once, the fewer are void when the writer comes round.
+        // A smaller span loses fewer records when the writer overtakes the reader.
         let limit = ring.lanes()[0].size() / 8;
         let end = End::now(&ring);
         let mut state = state;
@@ -311,10 +312,10 @@ impl Reader {
         Ok(state)
     }
 
-    /// Waits until there is a record, or until the time is over; returns whether there is one.
+    /// Waits until there is a record, or until the timeout; returns whether there is one.
     ///
-    /// Does not wait for records of an earlier boot: no more will come, and the result is false at
-    /// once.
+    /// Does not wait at the end of an earlier boot's log, which gets no more records: returns false
+    /// at once.
     ///
     /// # Errors
     ///
@@ -353,7 +354,7 @@ impl Reader {
                 Ok(_) if fds[0].revents().contains(PollFlags::HUP) => {
                     return at_the_end(fds[0].revents()).map_or_else(|| Err(self.log().gone()), Ok)
                 }
-                // An interrupted wait is one that found nothing yet.
+                // An interrupted wait has found no record yet.
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => {
                     return Err(Error::io(
@@ -366,9 +367,9 @@ impl Reader {
         Ok(true)
     }
 
-    /// What has to be done before the reader's descriptor is polled by something else, as an
-    /// asynchronous runtime does: tells the driver that all records up to now are seen, so that
-    /// only newer ones wake. Returns whether there is an unread one already; then do not wait.
+    /// Must be called before other code polls the reader's descriptor, for example an asynchronous
+    /// runtime. Tells the driver that all current records are read, so that only newer ones wake.
+    /// Returns whether there is already an unread one; then do not wait.
     ///
     /// # Errors
     ///
@@ -396,9 +397,8 @@ impl Reader {
     /// # }
     /// ```
     pub fn prepare_wait(&mut self) -> Result<bool> {
-        // The descriptor has a cursor of its own, for read(), by which poll judges. First that one
-        // is moved to the end, then the ring is looked at: what comes in between is seen here, and
-        // what comes later wakes.
+        // poll() uses the descriptor's own cursor, that of read(). First move that to the end, then
+        // check the ring: this sees records that come in between, and later ones wake.
         if let (Some(file), false) = (&self.file, self.ends) {
             if let Err(error) = seek(file.as_fd(), SeekFrom::End(0)) {
                 let what = format!("follow {}", self.log().path().display());
@@ -414,7 +414,7 @@ impl Reader {
         self.scan.cursor.unread_bytes(&self.log().ring()) > 0
     }
 
-    /// Whether all records are read and no more will come: it is the log of an earlier boot. Do not
+    /// Whether all records are read and no more will come, as in the log of an earlier boot. Do not
     /// wait then.
     ///
     /// ```no_run
@@ -461,10 +461,10 @@ impl AsRawFd for Reader {
     }
 }
 
-/// What [`Reader::wait`] returns if poll has reported that nothing comes any more: `None` if the
-/// device is gone.
+/// The result of [`Reader::wait`] if poll() has reported the end of the log; `None` if the device
+/// is gone.
 fn at_the_end(events: PollFlags) -> Option<bool> {
-    // The log of an earlier boot has ended, which is no error.
+    // The end of an earlier boot's log is not an error.
     (!events.contains(PollFlags::ERR)).then_some(false)
 }
 
@@ -477,7 +477,7 @@ fn at_the_end(events: PollFlags) -> Option<bool> {
 /// ```
 #[derive(Debug)]
 pub struct Records {
-    /// `None` behind an error, too.
+    /// `None` after an error, too.
     state: Option<(Scan, End)>,
 }
 

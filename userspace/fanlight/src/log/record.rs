@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One record: what the kernel says, and who said it.
+//! One record of the log: its text, level, facility, caller and times.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How urgent a record is, from the most to the least.
+/// The level of a record, from the most urgent to the least.
 ///
 /// ```
 /// use fanlight::Level;
@@ -20,7 +20,7 @@ use std::time::Duration;
 pub enum Level {
     /// The system is unusable.
     Emerg,
-    /// Something has to be done at once.
+    /// Immediate action is required.
     Alert,
     /// Critical.
     Crit,
@@ -28,16 +28,16 @@ pub enum Level {
     Err,
     /// A warning.
     Warning,
-    /// Normal but worth a notice.
+    /// Normal, but significant.
     Notice,
-    /// For information.
+    /// Informational.
     Info,
-    /// For whoever looks for a mistake.
+    /// For debugging.
     Debug,
 }
 
 impl Level {
-    /// All of them, by number.
+    /// All levels, by number.
     ///
     /// ```
     /// assert_eq!(fanlight::Level::ALL[3], fanlight::Level::Err);
@@ -53,7 +53,7 @@ impl Level {
         Level::Debug,
     ];
 
-    /// Its name, as dmesg has it.
+    /// Its name in dmesg.
     ///
     /// ```
     /// assert_eq!(fanlight::Level::Warning.name(), "warn");
@@ -80,7 +80,7 @@ impl fmt::Display for Level {
     }
 }
 
-/// Text that names no level or facility.
+/// Text that does not name a level or a facility.
 ///
 /// ```
 /// assert!("loud".parse::<fanlight::Level>().is_err());
@@ -113,7 +113,7 @@ impl FromStr for Level {
     }
 }
 
-/// Which part of a system speaks, as syslog numbers them.
+/// The part of the system that wrote a record, by syslog's numbers.
 ///
 /// ```
 /// use fanlight::Facility;
@@ -174,7 +174,7 @@ impl FromStr for Facility {
     }
 }
 
-/// Who wrote a record: a task, or a processor outside of any task.
+/// The caller of a record: a task, or a processor outside of task context.
 ///
 /// ```
 /// use fanlight::Caller;
@@ -207,35 +207,35 @@ impl fmt::Display for Caller {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record<'a> {
-    /// Its number; they go up by one.
+    /// Its sequence number; consecutive records have consecutive numbers.
     pub seq: u64,
-    /// Nanoseconds since boot; [`since_boot`](Self::since_boot) has it as a [`Duration`].
+    /// Nanoseconds since boot; [`since_boot`](Self::since_boot) returns it as a [`Duration`].
     pub ns: u64,
-    /// How urgent it is.
+    /// Its level.
     pub level: Level,
-    /// Which part of the system speaks.
+    /// Its facility.
     pub facility: Facility,
-    /// Who wrote it.
+    /// Its caller.
     pub caller: Caller,
     /// Written by a program, not by the kernel.
     pub user: bool,
-    /// Continues the line of the record before.
+    /// Continues the line of the previous record.
     pub continuation: bool,
-    /// Came while the kernel was in an emergency or a panic.
+    /// Written during an oops or a panic.
     pub emergency: bool,
     /// Written by a module of the kernel, not through printk.
     pub module: bool,
-    /// The text, raw, without a newline at its end. It may have newlines in it.
+    /// The raw text, without a newline at its end. It may contain newlines.
     pub text: Cow<'a, [u8]>,
-    /// What the kernel adds for programs: lines of `KEY=value`.
+    /// The dictionary, which the kernel adds for programs: lines of `KEY=value`.
     pub dict: Cow<'a, [u8]>,
-    /// How many records the reader has lost just before this one.
+    /// How many records the reader lost directly before this one.
     pub lost: u64,
 }
 
 impl<'a> Record<'a> {
-    /// A record of the kernel with a number, nanoseconds since boot, a level and a text; all else
-    /// is empty.
+    /// A record of the kernel with a number, nanoseconds since boot, a level and a text; all other
+    /// fields are empty.
     ///
     /// ```
     /// use fanlight::{Facility, Level, Record};
@@ -281,9 +281,9 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Takes a record apart that a read of /dev/kmsg gave, or [`write_kmsg`](Self::write_kmsg)
-    /// wrote, with the lines of its dictionary; `None` if the text is not one. Its time is exact
-    /// to the microsecond. A record of another facility than `kern` counts as that of a program.
+    /// Parses a record from read() of /dev/kmsg or from [`write_kmsg`](Self::write_kmsg), with the
+    /// lines of its dictionary; `None` if the text is invalid. Its time has a resolution of a
+    /// microsecond. A record with another facility than `kern` counts as written by a program.
     ///
     /// ```
     /// use fanlight::{Level, Record};
@@ -296,7 +296,7 @@ impl<'a> Record<'a> {
     pub fn parse_kmsg(text: &[u8]) -> Option<Record<'static>> {
         let mut buffer = vec![0; text.len()];
         let line = match text {
-            // As long as a read of /dev/kmsg can be, and cut.
+            // The maximum length of a read of /dev/kmsg, so the text was cut.
             [.., last] if text.len() == fanlight_ring::kmsg::MESSAGE_MAX && *last != b'\n' => {
                 fanlight_ring::kmsg::parse(text, &mut buffer)?
             }
@@ -307,7 +307,7 @@ impl<'a> Record<'a> {
         Some(record)
     }
 
-    /// A copy that borrows nothing.
+    /// A copy that does not borrow.
     ///
     /// ```no_run
     /// # let log = fanlight::Instance::open(0)?.log()?;
@@ -323,7 +323,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The time since boot. [`WallClock`](crate::WallClock) makes the time of day of it.
+    /// The time since boot. [`WallClock`](crate::WallClock) converts it to the time of day.
     ///
     /// ```
     /// use fanlight::{Level, Record};
@@ -336,7 +336,7 @@ impl<'a> Record<'a> {
         Duration::from_nanos(self.ns)
     }
 
-    /// The text, with replacement characters for what is not UTF-8.
+    /// The text, with replacement characters for invalid UTF-8.
     ///
     /// ```no_run
     /// # let log = fanlight::Instance::open(0)?.log()?;
@@ -367,13 +367,13 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// Writes the record as a read of /dev/kmsg returns it, byte for byte:
+    /// Writes the record as read() of /dev/kmsg returns it, byte for byte:
     /// `priority,seq,microseconds,-;text`, then the dictionary, one line per pair, with escapes for
-    /// what is not printable. `with_caller` says whether this kernel shows who wrote; see
+    /// unprintable bytes. `with_caller`: include the caller; see
     /// [`Log::shows_callers`](crate::Log::shows_callers).
     ///
-    /// A read cuts what is longer than 2048 bytes. This does not: each record is whole, and ends
-    /// with a newline.
+    /// Unlike read(), which cuts a record at 2048 bytes, this writes each record whole, with a
+    /// newline at its end.
     ///
     /// # Errors
     ///
@@ -402,14 +402,14 @@ impl<'a> Record<'a> {
             dict: &self.dict,
         };
         let mut text = [0; fanlight_ring::kmsg::MESSAGE_MAX];
-        // It is as long as it has to be.
+        // The buffer is as long as necessary.
         let len =
             fanlight_ring::kmsg::format(self.seq, &entry, with_caller, &mut text).unwrap_or(0);
         let text = &text[..len];
         if len < fanlight_ring::kmsg::MESSAGE_MAX {
             return out.write_all(text);
         }
-        // It may be cut behind the fields, which have no semicolon in them.
+        // The line can be cut after the fields, which do not contain a semicolon.
         let fields = text.split_inclusive(|byte| *byte == b';').next();
         out.write_all(fields.unwrap_or_default())?;
         write_escaped(out, &self.text)?;
@@ -423,7 +423,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Writes text as /dev/kmsg escapes it.
+/// Writes text with the escapes of /dev/kmsg.
 fn write_escaped(out: &mut impl Write, text: &[u8]) -> io::Result<()> {
     for byte in text {
         match byte {

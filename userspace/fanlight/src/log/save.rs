@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A ring saved to a file, as [`Log::open_image`] reads it.
+//! Saves a ring to a file for [`Log::open_image`].
 
 use std::io::Write;
 
@@ -10,11 +10,11 @@ use super::{Log, Start, WallClock};
 use crate::error::{Error, Result};
 
 impl Log {
-    /// Writes a consistent copy of the ring to `out`: every record that there is now, in the format
-    /// that [`open_image`](Self::open_image) reads. Returns the number of records.
+    /// Writes a consistent copy of the ring to `out`: every current record, in the format that
+    /// [`open_image`](Self::open_image) reads. Returns the number of records.
     ///
-    /// Records keep their numbers. One that is overwritten before it was copied is missing in the
-    /// copy.
+    /// Records keep their numbers. A record that is overwritten before it is copied is missing in
+    /// the copy.
     ///
     /// # Errors
     ///
@@ -39,7 +39,7 @@ impl Log {
         let data: Vec<Word> = (0..ring.size() / 4).map(|_| Word::new(0)).collect();
         let boot_id = ring.header().boot_id();
         let copy = Ring::init(&header, &data, sizes, &boot_id, first_seq);
-        let copy = copy.ok_or_else(|| self.error("its lanes have sizes that no ring has"))?;
+        let copy = copy.ok_or_else(|| self.error("its lanes have invalid sizes"))?;
 
         let writer = Writer::new(first_seq);
         let end = fanlight_ring::End::now(&ring);
@@ -51,12 +51,12 @@ impl Log {
                 Next::Lost(_) | Next::Short(_) => {}
                 Next::Record(record) => {
                     let appended = writer.append_with_seq(&copy, &record.entry, record.seq);
-                    // The numbers of damaged memory may be in disorder.
+                    // In damaged memory, the numbers may be out of order.
                     count += u64::from(appended.is_ok());
                 }
             }
         }
-        // What was read of a revoked mapping is zeros, and not the log's.
+        // A revoked mapping reads as zeros, which are not the log's data.
         self.check()?;
 
         let failed = |error| Error::io(format!("save {}", self.path().display()), error);

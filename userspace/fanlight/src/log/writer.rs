@@ -22,9 +22,9 @@ use crate::sys;
 /// # Ok::<(), fanlight::Error>(())
 /// ```
 ///
-/// It is a [`Write`], too: each line becomes a record of the facility and the level that the writer
-/// was given, `user` and `info` at first. The text behind the last newline is appended when it gets
-/// its newline, by `flush()`, before the next record, or when the writer is dropped.
+/// It implements [`Write`], too: each line becomes a record with the facility and the level of the
+/// writer, by default `user` and `info`. The text after the last newline is appended when its
+/// newline is written, by `flush()`, before the next record, or when the writer is dropped.
 ///
 /// ```no_run
 /// use std::io::Write;
@@ -39,7 +39,7 @@ pub struct LogWriter {
     path: PathBuf,
     facility: Facility,
     level: Level,
-    /// A line without its end.
+    /// An incomplete line.
     line: Vec<u8>,
 }
 
@@ -48,7 +48,7 @@ impl LogWriter {
     ///
     /// # Errors
     ///
-    /// There is no such node, or it may not be written.
+    /// There is no such node, or it may not be opened for writing.
     ///
     /// ```no_run
     /// let log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
@@ -68,7 +68,7 @@ impl LogWriter {
         }
     }
 
-    /// The writer with this level for [`Write`].
+    /// Sets the level of records by [`Write`].
     ///
     /// ```no_run
     /// # let log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
@@ -80,7 +80,7 @@ impl LogWriter {
         self
     }
 
-    /// The writer with this facility for [`Write`].
+    /// Sets the facility of records by [`Write`].
     ///
     /// ```no_run
     /// # let log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
@@ -103,8 +103,9 @@ impl LogWriter {
         &self.path
     }
 
-    /// Counts the records of this writer that the driver's write limit has suppressed. Writing such
-    /// a record is no error; see the attribute `write_limit` of the node.
+    /// The number of this writer's limited records: those beyond the driver's write limit, which
+    /// were not appended. Writing such a record is not an error; see the attribute `write_limit` of
+    /// the node.
     ///
     /// # Errors
     ///
@@ -117,12 +118,12 @@ impl LogWriter {
     /// ```
     pub fn suppressed(&self) -> Result<u64> {
         let stats = sys::ioctl::log_stats(self.file.as_fd());
-        let what = || format!("ask {} for its counters", self.path.display());
+        let what = || format!("read the counters of {}", self.path.display());
         Ok(stats.map_err(|error| Error::io(what(), error))?.own_limited)
     }
 
-    /// Appends a record of the facility `user`. A NUL, at which the driver would end the text, is
-    /// written as the four characters `\x00`.
+    /// Appends a record with the facility `user`. A NUL, which would end the text, is written as
+    /// the four characters `\x00`.
     ///
     /// # Errors
     ///
@@ -137,8 +138,8 @@ impl LogWriter {
         self.append_as(Facility::USER, level, text)
     }
 
-    /// Appends a record of any facility. The driver turns `kern` into `user`, as the kernel does:
-    /// only the kernel writes as the kernel.
+    /// Appends a record with any facility. The driver replaces `kern` by `user`, as /dev/kmsg does,
+    /// since only the kernel may use `kern`.
     ///
     /// # Errors
     ///
@@ -154,7 +155,7 @@ impl LogWriter {
         self.append_record(facility, level, text)
     }
 
-    /// One record by one call, which any thread may make at any time.
+    /// Appends one record by one system call. Any thread may call this at any time.
     pub(super) fn append_record(
         &self,
         facility: Facility,
@@ -163,13 +164,13 @@ impl LogWriter {
     ) -> Result<()> {
         let mut record = prefix(facility, level);
         record.extend_from_slice(&without_nul(text));
-        // A record is one call: the rest of a short write would be a record of its own.
+        // A record is one call: the rest of a short write would become another record.
         match (&self.file).write(&record) {
             Ok(written) if written == record.len() => Ok(()),
             Ok(written) => Err(Error::Log {
                 path: self.path.clone(),
                 what: format!(
-                    "only {written} bytes of a record of {} were taken",
+                    "only {written} bytes of a record of {} were written",
                     record.len()
                 ),
             }),
@@ -186,8 +187,8 @@ impl LogWriter {
 }
 
 impl LogWriter {
-    /// Appends a text of any length, as several records if it is too long for one. A character of
-    /// UTF-8 is never divided.
+    /// Appends a text of any length, as several records if it is too long for one. Does not split
+    /// UTF-8 characters.
     ///
     /// # Errors
     ///
@@ -222,7 +223,7 @@ impl LogWriter {
                 let text = rest[..end].iter().rposition(|byte| *byte != b'\n');
                 match text {
                     Some(last) => (end, next) = (last + 1, last + 1),
-                    // Nothing but newlines: one is dropped, and begins the next piece.
+                    // Only newlines: one is dropped, and begins the next piece.
                     None => next = end - 1,
                 }
             }
@@ -234,12 +235,12 @@ impl LogWriter {
         }
     }
 
-    /// Appends what was written behind the last newline.
+    /// Appends the text after the last newline.
     fn append_line(&mut self) -> Result<()> {
         if self.line.is_empty() {
             return Ok(());
         }
-        // An error does not bring it back.
+        // Not restored after an error.
         let line = std::mem::take(&mut self.line);
         self.append_pieces(self.facility, self.level, &line)
     }
@@ -248,7 +249,7 @@ impl LogWriter {
 /// Lines become records.
 impl Write for LogWriter {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        // One line at most, so that an error is that of the text that was not written.
+        // At most one line, so that an error is about text that was not written.
         let end = text.iter().position(|byte| *byte == b'\n');
         let taken = end.map_or(text.len(), |end| end + 1);
         match end {
@@ -262,7 +263,7 @@ impl Write for LogWriter {
             }
             None => self.line.extend_from_slice(text),
         }
-        // A line of any length does not fill the memory.
+        // A long line must not fill the memory.
         let room = room(self.facility, self.level);
         while self.line.len() > room {
             let rest = self.line.split_off(boundary(&self.line, room));
@@ -279,22 +280,22 @@ impl Write for LogWriter {
 
 impl Drop for LogWriter {
     fn drop(&mut self) {
-        // As for a BufWriter, there is nothing that an error could be returned to.
+        // As in a BufWriter, an error cannot be returned here.
         let _ = self.append_line();
     }
 }
 
-/// Bytes of one `write()` at most, the prefix included.
+/// The maximum number of bytes of one write(), prefix included.
 const WRITE_MAX: usize = 1024;
-/// Bytes of a record's text at most.
+/// The maximum number of bytes of a record's text.
 const TEXT_MAX: usize = 1023;
 
-/// Bytes of a record's text with this prefix at most.
+/// The maximum number of bytes of a record's text with this prefix.
 fn room(facility: Facility, level: Level) -> usize {
     (WRITE_MAX - prefix(facility, level).len()).min(TEXT_MAX)
 }
 
-/// `<30>`, by which the driver knows level and facility.
+/// The prefix for level and facility, such as `<30>`.
 fn prefix(facility: Facility, level: Level) -> Vec<u8> {
     let number = (u32::from(facility.0) << 3) | u32::from(level.number());
     format!("<{number}>").into_bytes()
@@ -311,12 +312,12 @@ fn without_nul(text: &[u8]) -> Cow<'_, [u8]> {
         .into()
 }
 
-/// Where to cut a text so that the first piece has at most `max` bytes and no character is divided.
+/// Where to split a text so that the first piece has at most `max` bytes and no character is split.
 fn boundary(text: &[u8], max: usize) -> usize {
     if text.len() <= max {
         return text.len();
     }
-    // A character has at most three bytes behind its first; a text with more is not UTF-8.
+    // A character has at most three bytes after its first; a text with more is not UTF-8.
     let begins = |at: &usize| text[*at] & 0xc0 != 0x80;
     (max - 3..=max).rev().find(begins).unwrap_or(max)
 }
@@ -328,7 +329,7 @@ impl AsFd for LogWriter {
     }
 }
 
-/// For interfaces that want the number.
+/// For interfaces that need the number.
 impl AsRawFd for LogWriter {
     fn as_raw_fd(&self) -> RawFd {
         self.file.as_raw_fd()
@@ -385,7 +386,7 @@ mod tests {
         let mut log = LogWriter::open(&path).unwrap();
         for text in [
             format!("{}\n\n\nrest", "x".repeat(TEXT_MAX - 5)),
-            // Pieces of nothing else.
+            // Pieces of newlines only.
             format!("{}rest", "\n".repeat(3 * TEXT_MAX)),
             format!("begin{}rest", "\n".repeat(2 * TEXT_MAX)),
         ] {

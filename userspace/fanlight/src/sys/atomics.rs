@@ -14,7 +14,7 @@ use crate::access::AccessError;
 mod sealed {
     /// # Safety
     ///
-    /// An atomic integer: every bit pattern is a value, and it may change under a shared reference.
+    /// An atomic integer: every bit pattern is valid, and it may change behind a shared reference.
     pub unsafe trait Atomic {}
 }
 
@@ -77,13 +77,13 @@ impl<A: Atomic> Atomics<A> {
         Ok(Self { memory, first, len })
     }
 
-    /// Whether the driver has left the memory to this program; see
-    /// [`survive_revocation`](crate::survive_revocation). If not, what was loaded may be zeroes,
-    /// and what was stored may be lost.
+    /// Checks that the memory was not revoked; see
+    /// [`survive_revocation`](crate::survive_revocation). If it was, loaded values may be zeroes,
+    /// and stores may be lost.
     ///
     /// # Errors
     ///
-    /// It was revoked.
+    /// The memory was revoked.
     ///
     /// ```no_run
     /// # use std::sync::atomic::{AtomicU32, Ordering};
@@ -98,7 +98,7 @@ impl<A: Atomic> Atomics<A> {
     }
 }
 
-/// The atomics. Bytes at the end that are not a whole one are left out.
+/// The atomics. Bytes at the end that are not a whole atomic are left out.
 impl<A: Atomic> Deref for Atomics<A> {
     type Target = [A];
 

@@ -14,19 +14,20 @@
 //! | an access by a pointer of [`as_ptr`] | an access to memory | no: call [`order`] |
 //! | an access to memory | an access to memory | no: call [`order`] |
 //!
-//! So a device that is started by `write` sees what was stored to memory before, and what a device
-//! has stored before its register said so is seen after `read`.
+//! So a device that is started by `write` sees earlier stores to memory. After `read` of a status
+//! register, the program sees what the device stored before it set the status.
 //!
-//! Memory is ordinary memory as well as cached and write-combined windows. An atomic `fence()` of
-//! the standard library orders accesses for other processors only; a device needs [`order`].
+//! Here, memory means ordinary memory as well as cached and write-combined windows. The standard
+//! library's atomic `fence()` orders accesses for other processors only; for a device, use
+//! [`order`].
 //!
-//! A store to a device may still be on its way when the next instruction runs. [`write`],
-//! [`copy_from`] and [`fill`] wait for their stores to a noncached window, so that a store which no
-//! device takes is an error of the call; for others, [`complete`] waits until they have left the
-//! processor. To know that the device has acted on a store, read a register of it.
+//! A store to a device may be incomplete when the next instruction runs. [`write`], [`copy_from`]
+//! and [`fill`] wait for their stores to a noncached window, so that the call returns an error if
+//! no device accepts the store. For other stores, [`complete`] waits until they have left the
+//! processor. To make sure that the device has acted on a store, read one of its registers.
 //!
 //! The barrier in the kernel's writel() also drains an outer cache (a PL310 beside a Cortex-A9, as
-//! in Zynq-7000), which a program cannot. There, share descriptors with a device in a noncached
+//! in Zynq-7000), which a program cannot do. There, share descriptors with a device in a noncached
 //! window, not in a write-combined one.
 //!
 //! ```no_run
@@ -73,7 +74,8 @@ pub fn order() {
     core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
 }
 
-/// Waits until all accesses before it are complete: `dsb sy` on ARM. Orders as [`order`], too.
+/// Waits until all accesses before it are complete: `dsb sy` on ARM. Also orders accesses like
+/// [`order`].
 ///
 /// ```
 /// fanlight::barrier::complete();

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! SIGBUS on a mapping: the driver has taken it away, or no device responds at the address.
+//! SIGBUS on a mapping: the driver has revoked it, or no device responds at the address.
 //!
-//! Unbinding the driver revokes every mapping: the next touch raises SIGBUS. A program that asked
-//! for it survives that: the handler marks the mapping as revoked, puts zero pages over all of it,
-//! and lets the access run again. Everything that uses the mapping looks at the mark afterwards and
-//! reports the revocation as an error.
+//! Unbinding the driver revokes every mapping: the next access raises SIGBUS. A program that has
+//! installed the handler survives that: the handler marks the mapping as revoked, maps zero pages
+//! over all of it, and lets the access run again. Everything that uses the mapping checks the mark
+//! afterwards and reports the revocation as an error.
 //!
-//! An access to a register that does not respond raises SIGBUS too, with another `si_code`. The
-//! handler does the same and notes the offset. A thread that uses the mapping then reports a bus
+//! An access to a register that does not respond also raises SIGBUS, with another `si_code`. The
+//! handler does the same and stores the offset. A thread that uses the mapping then reports a bus
 //! error, and maps the device again: see `Memory::restore`.
 //!
 //! Other threads may use the mapping while zero pages are in its place, and while it is mapped
-//! again. So each change of the state makes it a number that it never was before ([`Slot::state`]):
-//! an access reads the state before and after, and may be believed if the mapping was intact and
-//! the state is the same. The handler changes the state before it puts the zero pages there.
+//! again. So each change gives the state ([`Slot::state`]) a number that it never had before. An
+//! access reads the state before and after; it is valid if the mapping was intact and the state has
+//! not changed. The handler changes the state before it maps the zero pages.
 //!
-//! The handler only uses atomics and makes one system call (mmap), so it is async-signal-safe. A
-//! SIGBUS anywhere else goes to the handler that was there before.
+//! The handler only uses atomics and makes one system call (mmap), so it is async-signal-safe. Any
+//! other SIGBUS goes to the previous handler.
 
 use std::boxed::Box;
 use std::cell::Cell;
@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// A mapping that the handler knows.
+/// A mapping that is registered with the handler.
 pub(crate) struct Slot {
     used: AtomicBool,
     /// 0 while there is no mapping.
@@ -35,9 +35,9 @@ pub(crate) struct Slot {
     len: AtomicUsize,
     /// One of [`INTACT`], [`ABORTED`] and [`REVOKED`], and the number of changes times [`CHANGE`].
     state: AtomicUsize,
-    /// Where the last bus error was.
+    /// The offset of the last bus error.
     offset: AtomicUsize,
-    /// Handlers that are between the change of the state and the end of their system call.
+    /// How many handlers are between their change of the state and the end of their system call.
     handlers: AtomicUsize,
 }
 
@@ -45,26 +45,26 @@ pub(crate) struct Slot {
 const INTACT: usize = 0;
 /// Zero pages are mapped after a bus error.
 const ABORTED: usize = 1;
-/// Zero pages are mapped for good.
+/// Zero pages are mapped permanently.
 const REVOKED: usize = 2;
 const KIND: usize = 3;
 const CHANGE: usize = 4;
 
-/// How mapping the device again went.
+/// The result of mapping the device again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Restored {
     /// It is mapped.
     Done,
-    /// It cannot be mapped at the moment, for want of memory.
+    /// It cannot be mapped now, because of a lack of memory.
     Later,
-    /// It cannot be mapped any more.
+    /// It can never be mapped again.
     Never,
 }
 
-/// What happened to a mapping, in place of which there are zero pages now.
+/// Why zero pages are in place of a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The driver has taken it away.
+    /// The driver has revoked it.
     Revoked,
     /// No device responded at this offset.
     BusError(usize),
@@ -86,13 +86,13 @@ impl Slot {
         }
     }
 
-    /// To be called before an access whose result is checked by [`fault`](Self::fault).
+    /// Must be called before an access that [`fault`](Self::fault) checks.
     #[inline]
     pub(crate) fn before(&self) -> Before {
         Before(self.state.load(Ordering::Acquire))
     }
 
-    /// What happened to the mapping, if an access since `before` may have seen zero pages.
+    /// The fault, if an access since `before` may have seen zero pages.
     #[inline]
     pub(crate) fn fault(&self, before: Before) -> Option<Fault> {
         let state = self.state.load(Ordering::Acquire);
@@ -103,12 +103,12 @@ impl Slot {
         }
     }
 
-    /// What happened to the mapping, if zero pages are in its place now.
+    /// The fault, if zero pages are in place of the mapping now.
     pub(crate) fn fault_now(&self) -> Option<Fault> {
         self.fault(self.before())
     }
 
-    /// Changes the state. Nothing follows a revocation.
+    /// Changes the state. A revocation is final.
     fn mark(&self, kind: usize) {
         let mut state = self.state.load(Ordering::SeqCst);
         while state & KIND != REVOKED {
@@ -123,18 +123,18 @@ impl Slot {
         }
     }
 
-    /// Maps the device again after a bus error, by `map`. If that is not possible at the moment,
-    /// the next access tries again.
+    /// Maps the device again after a bus error, by `map`. If that is not possible now, the next
+    /// access tries again.
     ///
-    /// Any number of threads may do so at the same time, and handlers may run.
+    /// Any number of threads may call this at the same time, and handlers may run.
     pub(super) fn restore(&self, mut map: impl FnMut() -> Restored) {
         loop {
             let state = self.state.load(Ordering::SeqCst);
             if state & KIND != ABORTED {
                 return;
             }
-            // A handler that changed the state before it was read may still put zero pages there.
-            // It makes one system call. A real-time thread has to sleep to let it go on.
+            // A handler that changed the state before this read of it may still map zero pages. It
+            // makes one system call. A real-time thread has to sleep to let it go on.
             if self.handlers.load(Ordering::SeqCst) != 0 {
                 std::thread::sleep(Duration::from_micros(50));
                 continue;
@@ -145,7 +145,7 @@ impl Slot {
                 Restored::Never => return self.mark(REVOKED),
             }
             let intact = (state & !KIND).wrapping_add(CHANGE) | INTACT;
-            // If a handler came in between, zero pages may be there again.
+            // If a handler ran in between, zero pages may be mapped again.
             let stored =
                 self.state
                     .compare_exchange(state, intact, Ordering::SeqCst, Ordering::SeqCst);
@@ -155,7 +155,7 @@ impl Slot {
         }
     }
 
-    /// The mapping is about to go.
+    /// Unregisters a mapping before it is unmapped.
     pub(crate) fn release(&self) {
         self.start.store(0, Ordering::Release);
         self.used.store(false, Ordering::Release);
@@ -189,7 +189,7 @@ fn slots() -> impl Iterator<Item = &'static Slot> {
     std::iter::successors(Some(&FIRST), |block| block.next()).flat_map(|block| block.slots.iter())
 }
 
-/// Makes a mapping known to the handler.
+/// Registers a mapping with the handler.
 pub(super) fn register(start: usize, len: usize) -> &'static Slot {
     loop {
         for slot in slots() {
@@ -198,11 +198,11 @@ pub(super) fn register(start: usize, len: usize) -> &'static Slot {
                 .compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok()
             {
-                // A number that no earlier mapping of the slot had is not needed: none of its
+                // The number may repeat that of an earlier mapping of the slot, none of whose
                 // accesses is left.
                 slot.state.store(INTACT, Ordering::Relaxed);
                 slot.len.store(len, Ordering::Relaxed);
-                // Last: from here on the handler takes the slot for real.
+                // Last: from here on the handler uses the slot.
                 slot.start.store(start, Ordering::Release);
                 return slot;
             }
@@ -220,22 +220,22 @@ pub(super) fn register(start: usize, len: usize) -> &'static Slot {
 }
 
 thread_local! {
-    /// The mapping and the offset that this thread stores to, if that is a device: where the
-    /// mapping starts, or 0. Without a destructor, so that the handler may look at it.
+    /// The start of the mapping and the offset that this thread stores to, if that is a device;
+    /// otherwise 0. Without a destructor, so that the handler can read it.
     static STORING: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
-/// Notes that this thread stores to a device, while this lives.
+/// While this exists, it marks that this thread stores to a device.
 ///
-/// A store is on its way when the processor goes on. A device that does not take it is reported
-/// later, and without the address: an asynchronous abort. Whoever stores therefore waits until it
-/// is complete ([`barrier::complete`](crate::barrier::complete)) before this is dropped.
+/// The processor continues before a store is complete. If the device does not accept it, that is
+/// reported later, without the address: an asynchronous abort. The caller must therefore wait until
+/// the store is complete ([`barrier::complete`](crate::barrier::complete)) before this is dropped.
 pub(super) struct Storing((usize, usize));
 
 impl Storing {
     #[inline]
     pub(super) fn at(slot: &Slot, offset: usize) -> Self {
-        // A handler of another signal may store while this thread does.
+        // A handler of another signal may interrupt this thread and store, too.
         Self(STORING.replace((slot.start.load(Ordering::Relaxed), offset)))
     }
 }
@@ -247,7 +247,7 @@ impl Drop for Storing {
     }
 }
 
-/// What SIGBUS did before.
+/// The previous action for SIGBUS.
 static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
 
 /// Installs the handler, once for the process.
@@ -269,7 +269,7 @@ pub(crate) fn install() -> io::Result<()> {
     // SAFETY: as above.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = on_sigbus as *const () as usize;
-    // On the alternative stack, where std has set one up for its threads.
+    // On the alternative stack, if std has set one up for the thread.
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
     // Another signal's handler would wait for ever in `Slot::restore` if it interrupted this one.
     // SAFETY: the mask may be written.
@@ -320,7 +320,7 @@ unsafe fn is_asynchronous(context: *const libc::c_void) -> bool {
     }
 }
 
-/// Elsewhere the code tells.
+/// On other architectures the code is sufficient.
 ///
 /// # Safety
 ///
@@ -330,31 +330,31 @@ unsafe fn is_asynchronous(_context: *const libc::c_void) -> bool {
     false
 }
 
-/// Handles a SIGBUS at an address, which an abort that comes `late` does not have. Returns false if
-/// it is not one of a mapping of ours.
+/// Handles a SIGBUS at `address`, which is invalid for an asynchronous (`late`) abort. Returns
+/// false if it does not concern a registered mapping.
 pub(super) fn handle(code: libc::c_int, address: usize, late: bool) -> bool {
     let fault: fn(usize) -> Fault = match code {
-        // The driver's fault handler, and the kernel's for a mapping without one, find no page.
+        // Neither the driver's fault handler nor the kernel's default one finds a page.
         libc::BUS_ADRERR => |_| Fault::Revoked,
         // An external abort: 32-bit ARM reports it with the code 0, 64-bit ARM with BUS_OBJERR. A
-        // process that sends SIGBUS by kill() makes the code 0 too, with its process id in place of
-        // the address: no mapping is at so low an address.
+        // SIGBUS by kill() also has the code 0, with the sender's process id in place of the
+        // address; no mapping is at such a low address.
         0 | libc::BUS_OBJERR => Fault::BusError,
-        // BUS_ADRALN: an access that is not aligned is a mistake of the program.
+        // BUS_ADRALN: an unaligned access is a bug of the program.
         _ => return false,
     };
     let address = match STORING.get() {
         _ if !late => address,
         // Nobody knows which access it was: the address is that of an earlier fault.
         (0, _) => return false,
-        // It is that of the store which this thread waits for.
+        // It belongs to the store that this thread waits for.
         (start, offset) => start + offset,
     };
     slots().any(|slot| replace(slot, address, fault))
 }
 
-/// Puts zero pages over the slot's mapping if the address is in it. `fault` makes the fault of the
-/// address's offset.
+/// Maps zero pages over the slot's mapping if the address is in it. `fault` creates the fault from
+/// the offset of the address.
 fn replace(slot: &Slot, address: usize, fault: fn(usize) -> Fault) -> bool {
     let start = slot.start.load(Ordering::Acquire);
     let len = slot.len.load(Ordering::Relaxed);
@@ -379,7 +379,7 @@ fn replace(slot: &Slot, address: usize, fault: fn(usize) -> Fault) -> bool {
     mapped
 }
 
-/// Puts zero pages over a mapping. Returns false if the kernel refuses.
+/// Maps zero pages over a mapping. Returns false if the kernel refuses.
 ///
 /// # Safety
 ///
@@ -434,7 +434,7 @@ pub(super) unsafe fn fill_hole(start: *mut libc::c_void, len: usize) {
     }
 }
 
-/// Does what would have been done without us.
+/// Passes the signal to the previous action.
 ///
 /// # Safety
 ///

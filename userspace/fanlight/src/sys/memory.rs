@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Memory that the kernel, hardware or other programs may change at any time.
 //!
-//! Only raw pointers lead into it: single accesses of one word where the access itself matters
-//! (registers), and plain stores of words where only the result does (pixels). The target is never
-//! borrowed.
+//! It is accessed by raw pointers only: by single accesses of one word if each access matters
+//! (registers), and by plain stores of words if only the result matters (pixels). The memory is
+//! never borrowed.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -22,65 +22,65 @@ use crate::sys::word::sealed::Word as _;
 #[cfg(feature = "std")]
 use crate::sys::word::Word;
 
-/// What a memory's accesses have to be.
+/// The rules for accesses to a memory.
 #[cfg_attr(
     not(feature = "std"),
     expect(dead_code, reason = "only a driver has these")
 )]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rules {
-    /// Ordinary memory, cached: any, atomic ones too.
+    /// Ordinary memory, cached: any access, atomic ones included.
     Cached,
-    /// Ordinary memory that is not cached: any, but no atomic ones.
+    /// Ordinary memory that is not cached: any access except atomic ones.
     Uncached,
-    /// Device memory, perhaps registers: single ones in order, aligned to their width.
+    /// Device memory, perhaps registers: single accesses in order, aligned to their width.
     Ordered,
-    /// Registers that are accessed with this many bytes only (`reg-io-width`).
+    /// Registers: accesses of this many bytes only (`reg-io-width`).
     Width(usize),
 }
 
 impl Rules {
-    /// Whether each access is one of its own.
+    /// Whether each access must be made singly.
     fn is_device(self) -> bool {
         matches!(self, Rules::Ordered | Rules::Width(_))
     }
 }
 
-/// Who gives the memory back.
+/// The owner, which frees the memory.
 enum Owner {
-    /// A mapping, undone by drop.
+    /// A mapping, which drop unmaps.
     #[cfg(feature = "std")]
     Mapping(Mapping),
-    /// Ordinary memory, a box that drop makes again. A box in here would claim its memory for
-    /// itself each time it is moved.
+    /// Ordinary memory from a box, which drop restores. A box in this field would assert unique
+    /// access to its memory each time it is moved.
     Heap(NonNull<[u32]>),
-    /// Somebody else.
+    /// The caller.
     Foreign,
 }
 
-/// What belongs to a mapping of a device or file.
+/// The details of a mapping of a device or file.
 #[cfg(feature = "std")]
 struct Mapping {
     slot: &'static Slot,
-    /// To map it again after a bus error.
+    /// The file, to map it again after a bus error.
     fd: rustix::fd::OwnedFd,
     name: WindowName,
     place: Place,
 }
 
-/// Where memory is in a mapping, in a file and in a window.
+/// The position of memory in a mapping, in a file and in a window.
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Place {
-    /// Where the mapping begins in the file: a multiple of the page size.
+    /// Offset of the mapping in the file: a multiple of the page size.
     pub(crate) offset: u64,
     /// Bytes of the mapping before the memory: a multiple of four.
     pub(crate) lead: usize,
-    /// Where the memory begins in the window.
+    /// Offset of the memory in the window.
     pub(crate) first: u64,
 }
 
-/// A piece of memory with a beginning and an end.
+/// A range of memory.
 ///
 /// # Invariants
 ///
@@ -128,7 +128,7 @@ impl Memory {
         }
     }
 
-    /// Memory of somebody else.
+    /// Memory that the caller owns.
     ///
     /// # Safety
     ///
@@ -194,7 +194,7 @@ impl Memory {
         self.rules
     }
 
-    /// The only width that accesses may have, in bytes.
+    /// The required width of accesses, in bytes.
     #[cfg(feature = "std")]
     pub(crate) fn width(&self) -> Option<usize> {
         match self.rules {
@@ -203,13 +203,14 @@ impl Memory {
         }
     }
 
-    /// Whether the driver has taken the memory away, and zeroes have been put in its place.
+    /// Whether the driver has revoked the memory, and zero pages are in its place.
     #[cfg(feature = "std")]
     pub(crate) fn is_revoked(&self) -> bool {
         matches!(self.fault_now(), Some(Fault::Revoked))
     }
 
-    /// The error of the mapping while zeroes are in its place. After a bus error they stay there.
+    /// The error of the mapping while zero pages are in its place. This does not map the device
+    /// again.
     #[cfg(feature = "std")]
     pub(crate) fn error(&self) -> Option<AccessError> {
         match (&self.owner, self.fault_now()?) {
@@ -218,8 +219,8 @@ impl Memory {
         }
     }
 
-    /// Checks accesses by pointer: whether all of them since the last error have reached the
-    /// memory. If not, the device is mapped again.
+    /// Checks whether all accesses by pointer since the last error have reached the memory. If not,
+    /// maps the device again.
     #[cfg(feature = "std")]
     pub(crate) fn check(&self) -> Result<(), AccessError> {
         self.checked(self.before(), ())
@@ -233,7 +234,7 @@ impl Memory {
         }
     }
 
-    /// The error of an access during which the handler of SIGBUS had noted this fault.
+    /// The error of an access during which the handler of SIGBUS stored this fault.
     #[cfg(feature = "std")]
     #[cold]
     fn failed(&self, mapping: &Mapping, fault: Fault) -> AccessError {
@@ -255,7 +256,7 @@ impl Memory {
         }
     }
 
-    /// Where the mapping begins, and how long it is.
+    /// The start and the length of the mapping.
     #[cfg(feature = "std")]
     fn mapped(&self, mapping: &Mapping) -> (*mut core::ffi::c_void, usize) {
         let lead = mapping.place.lead;
@@ -263,9 +264,8 @@ impl Memory {
         (start.cast(), lead + self.len)
     }
 
-    /// Maps the device again in place of the zero pages that the handler of SIGBUS has put there.
-    /// If it cannot be mapped any more, the zero pages stay, and later accesses report a
-    /// revocation.
+    /// Maps the device again in place of the zero pages of the SIGBUS handler. If it can never be
+    /// mapped again, the zero pages stay, and later accesses report a revocation.
     #[cfg(feature = "std")]
     fn restore(&self, mapping: &Mapping) {
         use rustix::fd::AsFd;
@@ -349,11 +349,11 @@ impl Memory {
     #[cfg(not(feature = "std"))]
     fn before(&self) {}
 
-    /// The value, or the error if not all accesses since `before` have reached the memory.
+    /// Returns the value, or the error if some access since `before` has not reached the memory.
     #[cfg(feature = "std")]
     #[inline]
     fn checked<T>(&self, before: Option<Before>, value: T) -> Result<T, AccessError> {
-        // The accesses have to have happened when the state is looked at again.
+        // The accesses must precede the second read of the state.
         core::sync::atomic::compiler_fence(core::sync::atomic::Ordering::SeqCst);
         let (Owner::Mapping(mapping), Some(before)) = (&self.owner, before) else {
             return Ok(value);
@@ -369,8 +369,7 @@ impl Memory {
         Ok(value)
     }
 
-    /// One load. What is read of memory after it is not older than what it has read of a register,
-    /// as with readl().
+    /// One load. Later loads from memory are ordered after a load from a register, as with readl().
     #[cfg(feature = "std")]
     pub(crate) fn load<T: Word>(&self, offset: usize) -> Result<T, AccessError> {
         let pointer = self.at_word::<T>(offset)?;
@@ -383,8 +382,7 @@ impl Memory {
         self.checked(before, value)
     }
 
-    /// One store. A device that it reaches sees what was written to memory before, as with
-    /// writel().
+    /// One store. The device sees earlier stores to memory, as with writel().
     #[cfg(feature = "std")]
     pub(crate) fn store<T: Word>(&mut self, offset: usize, value: T) -> Result<(), AccessError> {
         let pointer = self.at_word::<T>(offset)?;
@@ -400,13 +398,13 @@ impl Memory {
         self.checked(before, ())
     }
 
-    /// Notes that a device is stored to, for [`complete`](Self::complete).
+    /// Marks a store to a device, for [`complete`](Self::complete).
     #[cfg(feature = "std")]
     #[inline]
     fn storing(&self, offset: usize) -> Option<Storing> {
         match &self.owner {
             Owner::Mapping(mapping) if self.rules.is_device() => {
-                // The mapping begins with a page, and the window perhaps later.
+                // The mapping begins at a page boundary, the window perhaps later.
                 let (start, _) = self.mapped(mapping);
                 let lead = self.base.as_ptr() as usize - start as usize;
                 Some(Storing::at(mapping.slot, lead + offset))
@@ -420,7 +418,8 @@ impl Memory {
         None
     }
 
-    /// Waits for stores to a device, so that one which it does not take is an error of this call.
+    /// Waits for stores to a device, so that this call returns an error if the device does not
+    /// accept one.
     #[cfg(feature = "std")]
     #[inline]
     fn complete(&self, storing: Option<Storing>) {
@@ -451,7 +450,7 @@ impl Memory {
         }
     }
 
-    /// Checks a range that is accessed with the only width there may be.
+    /// Checks that a range can be accessed with the required width.
     fn check_width(&self, offset: usize, count: usize) -> Result<(), AccessError> {
         match self.rules {
             Rules::Width(width) if offset % width != 0 || count % width != 0 => {
@@ -484,7 +483,7 @@ impl Memory {
         }
         #[cfg(feature = "std")]
         if self.rules.is_device() {
-            // Before the state is looked at again: another thread may have had a bus error.
+            // Before the second read of the state: another thread may have had a bus error.
             barrier::order();
         }
         self.checked(before, ())
@@ -534,8 +533,7 @@ impl Memory {
         let head = base.align_offset(size_of::<u32>()).min(count);
         let words = (count - head) / size_of::<u32>();
 
-        // The pattern as the words see it, that is from `head` on, four times over: a block that
-        // becomes two stm.
+        // The pattern from `head` on, four times: a block that is stored by two stm instructions.
         let mut block = [0u32; 12];
         for (i, word) in block.iter_mut().enumerate() {
             *word = u32::from_ne_bytes(core::array::from_fn(|j| pattern[(head + 4 * i + j) % 12]));
@@ -589,7 +587,8 @@ impl Memory {
             return self.checked(before, ());
         }
         let align = base as usize % size_of::<u32>();
-        // Whole words and halves where they are aligned; lines of an odd stride take the last way.
+        // Whole words and half-words if they are aligned; the last arm is for lines with an odd
+        // stride.
         match bytes {
             // SAFETY: 4 bytes for each of at most `count` pixels are writable from `base`, which is
             // aligned.
@@ -640,7 +639,7 @@ impl Drop for Memory {
     }
 }
 
-/// What a failure to map the device again means.
+/// Interprets a failure to map the device again.
 #[cfg(feature = "std")]
 fn later_or_never(error: rustix::io::Errno) -> Restored {
     use rustix::io::Errno;
@@ -651,7 +650,8 @@ fn later_or_never(error: rustix::io::Errno) -> Restored {
     }
 }
 
-/// Maps `len` bytes of a file or device from `offset` on, shared, wherever there is room.
+/// Maps `len` bytes of a file or device from `offset` on, shared, at an address that the kernel
+/// chooses.
 #[cfg(feature = "std")]
 fn map_shared(
     fd: rustix::fd::BorrowedFd<'_>,
@@ -681,8 +681,8 @@ fn map_shared(
     NonNull::new(base.cast::<u8>()).ok_or(rustix::io::Errno::FAULT)
 }
 
-/// Bytes of the next access at an address that is `at`: the only width there may be, or a word
-/// where one is aligned and not beyond the end.
+/// Bytes of the next access at address `at`: the required width, or a word if that is aligned and
+/// fits in `left`, or else a byte.
 fn step(at: usize, left: usize, rules: Rules) -> usize {
     match rules {
         Rules::Width(width) => width,
@@ -727,8 +727,8 @@ unsafe fn store_each(from: &[u8], into: *mut u8, rules: Rules) {
     unsafe { store_with(into, from.len(), rules, bytes) };
 }
 
-/// Stores `count` bytes by single accesses, in order. `bytes` has four of them from an index on, of
-/// which those beyond the end do not matter.
+/// Stores `count` bytes by single accesses, in order. `bytes` returns four bytes from an index on;
+/// those beyond the end are ignored.
 ///
 /// # Safety
 ///
@@ -794,7 +794,7 @@ mod tests {
         let file = file();
         let mut memory = map(&file);
         memory.store(0x1010, 7u32).unwrap();
-        // What the handler of SIGBUS does: 32-bit ARM reports an external abort with the code 0.
+        // The call of the SIGBUS handler: 32-bit ARM reports an external abort with the code 0.
         assert!(fault::handle(
             0,
             memory.base.as_ptr() as usize + 0x1014,
@@ -811,9 +811,9 @@ mod tests {
         let file = file();
         let memory = map(&file);
         let nowhere = &raw const file as usize;
-        // Nothing is stored: this SIGBUS is somebody else's.
+        // This thread does not store, so this SIGBUS is not ours.
         assert!(!fault::handle(libc::BUS_OBJERR, nowhere, true));
-        // The address is that of anything, another window for example.
+        // The address can be anything, for example that of another window.
         let other = map(&file);
         let elsewhere = other.base.as_ptr() as usize;
         let others = other.before();
@@ -821,7 +821,7 @@ mod tests {
         assert_eq!(other.checked(others, ()), Ok(()));
         let before = memory.before();
         let storing = memory.storing(0x1014);
-        // What a handler of another signal stores meanwhile.
+        // A store by a handler of another signal.
         drop(other.storing(0x20));
         assert!(fault::handle(0, elsewhere, true));
         drop(storing);
@@ -837,7 +837,7 @@ mod tests {
         memory.store_pixels(8, 4, 2, [1, 2].into_iter()).unwrap();
         let words = [8, 12].map(|at| memory.load::<u32>(at).unwrap());
         assert_eq!(words, [1, 2]);
-        // Half-words are not what this device takes.
+        // This device does not accept half-words.
         assert!(memory.store_pixels(2, 2, 1, [7].into_iter()).is_err());
         assert_eq!(memory.load::<u32>(0), Ok(0));
     }
@@ -882,12 +882,12 @@ mod tests {
         assert_eq!(map(&file).load::<u32>(4096 + 8), Ok(7));
         assert!(fault::handle(0, memory.base.as_ptr() as usize + 16, false));
         assert_eq!(memory.load::<u32>(0), Err(bus_error(4096 + 8 - 4 + 16)));
-        // It is the same part of the file that is mapped again.
+        // The same part of the file is mapped again.
         assert_eq!(memory.load::<u32>(0), Ok(7));
     }
 
     /// While one thread has bus errors, the others get an error or the device's value, and never
-    /// the zeroes that stand in for it.
+    /// the zeroes of the zero pages.
     #[test]
     fn window_bus_error_of_one_thread_gives_no_zero_to_another() {
         let file = file();
@@ -901,7 +901,8 @@ mod tests {
                     scope.spawn(move || {
                         let (mut good, mut bad) = (0u32, 0u32);
                         while !done.load(std::sync::atomic::Ordering::Relaxed) || good == 0 {
-                            // Long enough for the device to go and to come again meanwhile.
+                            // Long enough for the device to be replaced and mapped again during the
+                            // copy.
                             let mut bytes = [0; 8192];
                             match memory.read(0, &mut bytes) {
                                 Ok(()) => {

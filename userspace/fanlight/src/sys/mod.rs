@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The one place with `unsafe`: memory that others change, the ioctls, and the signal that a
-//! revoked mapping raises.
+//! The only module with `unsafe` code: memory that other programs change, the ioctls, and the
+//! signal that a revoked mapping raises.
 //!
-//! What is exported from here is safe, checks its bounds, and never makes a reference to shared
-//! memory, except to atomics.
+//! Its exports are safe, check their bounds, and never create references to shared memory, except
+//! to atomics.
 #![allow(unsafe_code)]
 
 #[cfg(feature = "std")]

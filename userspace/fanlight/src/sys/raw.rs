@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Drawing into memory that a program without a driver answers for.
+//! Drawing into memory of a program without a driver.
 
 use core::ptr::NonNull;
 
@@ -8,8 +8,7 @@ use crate::geometry::Geometry;
 use crate::sys::Memory;
 
 impl Canvas {
-    /// A picture in memory that the caller answers for, for programs that have no driver: a boot
-    /// loader, firmware.
+    /// A picture in the caller's memory, for programs without a driver: a boot loader, firmware.
     ///
     /// # Safety
     ///

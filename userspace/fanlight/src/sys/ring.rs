@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A log ring together with the memory that it is in.
+//! A log ring together with its memory.
 
 use core::fmt;
 use core::mem::{size_of, MaybeUninit};
@@ -16,12 +16,12 @@ use super::Memory;
 /// `memory` is dropped.
 pub(crate) struct MappedRing {
     memory: Memory,
-    /// Not `Ring`: while `self` is dropped, it points to memory that is not there any more.
+    /// Not `Ring`: during the drop of `self`, it points to memory that is already unmapped.
     ring: MaybeUninit<Ring<'static>>,
 }
 
 impl MappedRing {
-    /// Takes over memory that holds a ring. `None` is the error for memory that is too short.
+    /// Attaches to a ring in `memory`. The error `None` means that the memory is too short.
     pub(crate) fn attach(memory: Memory) -> Result<Self, Option<AttachError>> {
         let (header, data) = parts(&memory).ok_or(None)?;
         let ring = Ring::attach(header, data)?;

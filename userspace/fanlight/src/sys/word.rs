@@ -4,12 +4,12 @@
 use core::mem::size_of;
 
 pub(super) mod sealed {
-    /// One load or store instruction of this width, which the compiler neither repeats, leaves out
-    /// nor reorders among others.
+    /// One load or store instruction of this width, which the compiler neither repeats nor omits,
+    /// nor reorders with other ones.
     ///
-    /// A volatile access would be that, too, but may become an instruction that also changes the
-    /// address register (writeback). A hypervisor that emulates the device cannot decode such an
-    /// instruction from its trap, and ends the guest; so the kernel's readl() and writel() are
+    /// A volatile access has these properties, too, but may be compiled to an instruction with
+    /// writeback of the address register. A hypervisor that emulates the device cannot decode such
+    /// an instruction from its trap, and ends the guest. The kernel's readl() and writel() are
     /// assembly for the same reason.
     pub trait Word: Copy {
         /// # Safety
@@ -96,9 +96,9 @@ pub(super) mod sealed {
         "str {value:w}, [{at}]"
     );
 
-    /// Two accesses of a word each, the one at the lower address first, as the kernel's
-    /// lo_hi_readq() and lo_hi_writeq() make them: a processor of 32 bits has no instruction that
-    /// accesses 64 bits of a device at once. One access on other processors.
+    /// On a 32-bit processor, two accesses of a word each, first the one at the lower address, like
+    /// the kernel's lo_hi_readq() and lo_hi_writeq(): it has no instruction that accesses 64 bits
+    /// of a device at once. One access on other processors.
     impl Word for u64 {
         #[inline(always)]
         unsafe fn load_one(from: *const Self) -> Self {
@@ -186,9 +186,9 @@ pub(super) mod sealed {
     }
 }
 
-/// What can be loaded and stored in one access: `u8`, `u16`, `u32` and `u64`.
+/// A type that is loaded and stored in one access: `u8`, `u16`, `u32` and `u64`.
 ///
-/// On a 32-bit processor, `u64` is two accesses of a word each, the one at the lower address first,
+/// On a 32-bit processor, `u64` is two accesses of a word each, first the one at the lower address,
 /// as with the kernel's lo_hi_readq() and lo_hi_writeq(). A value that a device changes between the
 /// two is torn.
 ///
@@ -199,7 +199,7 @@ pub(super) mod sealed {
 /// assert_eq!(width::<u16>(), 2);
 /// ```
 pub trait Word: sealed::Word + Into<u64> + Default {
-    /// Bytes of it.
+    /// Its size in bytes.
     ///
     /// ```
     /// assert_eq!(<u32 as fanlight::Word>::BYTES, 4);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A log ring in memory, written by the writer that the driver has too.
+//! A log ring in memory, written by the driver's writer.
 
 use fanlight_ring::{Entry, Header, Ring as View, Word, Writer, HEADER_SIZE, USER};
 
@@ -35,7 +35,7 @@ impl Ring {
         self.writer.append(&view, &entry).unwrap();
     }
 
-    /// The memory, as a debugger would save it.
+    /// The memory, like a copy by a debugger.
     pub fn bytes(&self) -> Vec<u8> {
         let words = self.header.words();
         let mut bytes: Vec<u8> = words.flat_map(|word| word.load().to_ne_bytes()).collect();

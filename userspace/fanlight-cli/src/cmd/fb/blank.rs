@@ -9,14 +9,14 @@ use crate::target::Target;
 
 #[derive(Args)]
 pub struct Blank {
-    /// on makes the screen dark, off shows the picture again
+    /// on blanks the screen, off shows the picture again
     #[arg(value_name = "on|off")]
     state: String,
 }
 
 impl Run for Blank {
     const NAME: &'static str = "blank";
-    const SUMMARY: &'static str = "Turn the screen dark, or back on";
+    const SUMMARY: &'static str = "Blank the screen, or turn it on again";
     const TEXTS: Texts = Texts {
         about: &["The picture stays in memory."],
         examples: &[],

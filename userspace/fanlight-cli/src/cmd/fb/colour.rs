@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Colours as people name them.
+//! Parses colours.
 
 use embedded_graphics::pixelcolor::Rgb888;
 
@@ -30,7 +30,7 @@ pub fn parse(text: &str) -> Result<Rgb888> {
             .filter(|_| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
         match digits.len() {
             6 => Some(value),
-            // Each digit twice.
+            // Repeat each digit.
             3 => {
                 Some((value >> 8) * 0x11_0000 + ((value >> 4) & 15) * 0x1100 + (value & 15) * 0x11)
             }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the patterns are drawn with: text of any size, boxes, the fanlight itself.
+//! Drawing for the patterns: text of any size, boxes, the picture of a fanlight.
 
 use embedded_graphics::geometry::AngleUnit;
 use embedded_graphics::mono_font::ascii::{FONT_10X20, FONT_6X10, FONT_8X13};
@@ -13,7 +13,7 @@ use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
 use embedded_graphics::Pixel;
 use fanlight::{AccessError, Canvas};
 
-/// Drawing fails only when the device goes away.
+/// The result of drawing, which fails only if the device is gone.
 pub type Drawn = Result<(), AccessError>;
 
 pub const INK: Rgb888 = Rgb888::new(0xf4, 0xf1, 0xe8);
@@ -21,7 +21,7 @@ pub const DIM: Rgb888 = Rgb888::new(0x9a, 0xa4, 0xb4);
 pub const NIGHT: Rgb888 = Rgb888::new(0x12, 0x18, 0x26);
 pub const AMBER: Rgb888 = Rgb888::new(0xff, 0xb8, 0x38);
 
-/// A font and how often each of its pixels is repeated.
+/// A font, and the factor by which its pixels are magnified.
 #[derive(Clone, Copy)]
 pub struct Size2 {
     font: &'static MonoFont<'static>,
@@ -55,8 +55,7 @@ impl Size2 {
         (self.font.character_size.height * self.factor) as i32
     }
 
-    /// The largest size up to this one in which the text is at most `width` pixels wide, if there
-    /// is one.
+    /// The largest size up to this one in which the text is at most `width` pixels wide, if any.
     pub fn fitting(self, text: &str, width: i32) -> Option<Size2> {
         let smaller = (1..=self.height()).rev().map(text_size);
         std::iter::once(self)
@@ -65,7 +64,7 @@ impl Size2 {
     }
 }
 
-/// Draws text at a point; `alignment` says which of its sides that is, the point is at its top.
+/// Draws text with its top at `at`; `alignment` selects the side of the text that is there.
 pub fn text(
     canvas: &mut Canvas,
     text: &str,
@@ -93,7 +92,7 @@ pub fn text(
     Ok(())
 }
 
-/// Draws text in the middle of an area, smaller where it does not fit, and not at all where nothing
+/// Draws text in the middle of an area, in a smaller size if necessary. Draws nothing if no size
 /// fits.
 pub fn text_in(
     canvas: &mut Canvas,
@@ -124,7 +123,7 @@ struct Magnified<'a> {
 
 impl Dimensions for Magnified<'_> {
     fn bounding_box(&self) -> Rectangle {
-        // Wide enough for all text; what is outside of the canvas is not drawn.
+        // Large enough for all text; pixels outside the canvas are not drawn.
         Rectangle::new(Point::new(-0x4000, -0x4000), Size::new(0x8000, 0x8000))
     }
 }
@@ -152,7 +151,7 @@ pub fn area(x: i32, y: i32, width: i32, height: i32) -> Rectangle {
     )
 }
 
-/// Cuts an area into `count` columns without gaps.
+/// Splits an area into `count` columns without gaps.
 pub fn columns(whole: Rectangle, count: i32) -> impl Iterator<Item = Rectangle> {
     let width = whole.size.width as i32;
     (0..count).map(move |i| {
@@ -166,7 +165,7 @@ pub fn columns(whole: Rectangle, count: i32) -> impl Iterator<Item = Rectangle> 
     })
 }
 
-/// Black or white, whichever is easier to read on a colour.
+/// Black or white, whichever has more contrast to a colour.
 pub fn on(colour: Rgb888) -> Rgb888 {
     let light = u32::from(colour.r()) * 3 + u32::from(colour.g()) * 6 + u32::from(colour.b());
     if light > 1275 {

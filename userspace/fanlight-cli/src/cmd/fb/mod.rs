@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight fb`: what is on the screen.
+//! `fanlight fb`: draws on framebuffers and reads them.
 
 mod blank;
 mod colour;
@@ -36,9 +36,9 @@ impl Run for Fb {
     const SUMMARY: &'static str = "Draw on the screen, and read it back";
     const TEXTS: Texts = Texts {
         about: &[
-            "If the framebuffer has two pages, the hidden one is drawn and then shown, so that no \
-             half of a picture is visible. In the end the first page is shown, because programs \
-             that know of one page only draw there.",
+            "If the framebuffer has two pages, the picture is drawn on the hidden one, which is \
+             then shown, so that no half of a picture is visible. In the end the first page is \
+             shown, because programs that know of one page only draw there.",
             "A framebuffer of another driver can be named by FRAMEBUFFER=/dev/fb0.",
         ],
         examples: &[],
@@ -61,11 +61,11 @@ impl Run for Fb {
     }
 }
 
-/// Draws on a page that is not shown, where there is one, and flips, so that no half of a picture
-/// is shown.
+/// Draws on a hidden page if there is one, and flips, so that an incomplete picture is never
+/// visible.
 ///
-/// In the end the first page is shown, even if that takes a second drawing: programs that know of
-/// one page only, such as `cat`, write to that one.
+/// Finally shows the first page, even if that requires drawing twice: programs that support one
+/// page only, such as `cat`, write to the first one.
 fn redraw(screen: &mut Framebuffer, mut draw: impl FnMut(&mut Canvas) -> Drawn) -> Result<()> {
     screen.double_buffer();
     loop {
@@ -84,7 +84,7 @@ fn print_crc(rgb: &[u8]) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// Writes what a canvas has as a PNG file; `-` is standard output.
+/// Writes the picture of a canvas as a PNG file; `-` is standard output.
 #[cfg(feature = "png")]
 fn save(canvas: &Canvas, rgb: Vec<u8>, path: &std::path::Path) -> Result<()> {
     let geometry = canvas.geometry();
@@ -96,13 +96,13 @@ fn save(canvas: &Canvas, rgb: Vec<u8>, path: &std::path::Path) -> Result<()> {
     }
     let mut out = output::data("the picture")?;
     match picture.encode(&mut out) {
-        // A closed pipe is reported as by all other commands.
+        // A closed pipe is reported as in all other commands.
         Err(fanlight::Error::Io { source, .. }) => Err(source.into()),
         result => Ok(result.map(|()| out.flush())??),
     }
 }
 
-/// What the machine says about itself.
+/// Facts about the machine.
 fn facts(screen: &Framebuffer) -> Facts {
     let read = |path: &str| {
         let text = fs::read_to_string(path).ok()?;

@@ -16,7 +16,7 @@ use crate::target::Target;
 pub struct Pattern {
     /// bars (the default), grid, gradient or text
     name: Option<String>,
-    /// Save what was drawn as well. It is drawn again and not read back, so that the screen can be
+    /// Also save the picture. It is drawn again and not read back, so that the screen can be
     /// compared with it
     #[arg(short, long, value_name = "FILE.png", value_hint = ValueHint::FilePath)]
     save: Option<PathBuf>,

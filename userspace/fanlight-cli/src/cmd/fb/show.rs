@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight fb show`: a PNG file on the screen, as large as it should be.
+//! `fanlight fb show`: shows a PNG file, scaled as requested.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,16 +17,16 @@ use crate::number::{self, ONE};
 use crate::progress::Progress;
 use crate::target::Target;
 
-/// How large a picture is to be.
+/// How a picture is scaled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Scale {
-    /// As it is, but no larger than the screen.
+    /// Original size, but no larger than the screen.
     Natural,
-    /// As large as fits.
+    /// The largest size that fits.
     Fit,
-    /// As it is; what does not fit is cut off.
+    /// Original size; the parts that do not fit are cut off.
     Center,
-    /// By that many billionths.
+    /// By a factor in billionths.
     By(u64),
 }
 
@@ -35,16 +35,16 @@ pub struct Show {
     /// The picture; - is standard input
     #[arg(value_name = "FILE.png", value_hint = ValueHint::FilePath)]
     file: PathBuf,
-    /// As large as fits
+    /// Scale the picture to the largest size that fits
     #[arg(short, long)]
     fit: bool,
-    /// As large as it is; what does not fit is cut off
+    /// Keep the original size, and cut off the parts that do not fit
     #[arg(short, long)]
     center: bool,
-    /// N times as large as it is, such as 2 or 0.5
+    /// Scale the picture by N, such as 2 or 0.5
     #[arg(short, long, value_name = "N")]
     scale: Option<String>,
-    /// The colour around the picture and behind its transparent pixels; the default is black
+    /// The background colour, also of transparent pixels; the default is black
     #[arg(short, long, value_name = "COLOUR")]
     background: Option<String>,
 }
@@ -83,9 +83,7 @@ impl Run for Show {
     const NAME: &'static str = "show";
     const SUMMARY: &'static str = "Show a PNG file";
     const TEXTS: Texts = Texts {
-        about: &[
-            "Without an option the picture has the size that it has, or the largest that fits.",
-        ],
+        about: &["By default the picture has its original size, or the largest size that fits."],
         examples: &[],
         statuses: &[],
     };
@@ -102,7 +100,7 @@ impl Run for Show {
     }
 }
 
-/// Draws the picture in the middle.
+/// Draws the picture in the middle of the canvas.
 fn draw(canvas: &mut Canvas, picture: &Picture, scale: Scale) -> Drawn {
     let screen = canvas.geometry().area();
     let full = size(picture, screen.size, scale);
@@ -138,11 +136,11 @@ fn draw(canvas: &mut Canvas, picture: &Picture, scale: Scale) -> Drawn {
     result
 }
 
-/// How large the picture will be.
+/// The size of the scaled picture.
 fn size(picture: &Picture, screen: Size, scale: Scale) -> Size {
     let natural = Size::new(picture.width(), picture.height());
     let fit = || {
-        // The side that is the tighter one decides.
+        // The side with less room decides.
         let (sw, sh) = (u64::from(screen.width), u64::from(screen.height));
         let (pw, ph) = (u64::from(natural.width), u64::from(natural.height));
         let round = |a: u64, b: u64| ((a + b / 2) / b).max(1) as u32;
@@ -170,18 +168,19 @@ fn size(picture: &Picture, screen: Size, scale: Scale) -> Size {
     }
 }
 
-/// The source pixels under one of the result, and how much of it each covers. The sum of what they
-/// cover is the side of the source, at most 65535, so that 255 times it fits in 32 bits.
+/// The source pixels that contribute to a pixel of the result, and their weights. The sum of the
+/// weights is the side of the source, at most 65535, so that 255 times it fits in 32 bits.
 type Weights = Vec<(u32, u32)>;
 
-/// Weights of `count` pixels from `skip` on, where `from` pixels become `to`. A source pixel counts
-/// by the area that it has in the result's pixel: enlarging by a whole number only repeats pixels,
-/// and shrinking loses none.
+/// Weights of `count` pixels from `skip` on, if `from` pixels become `to`. The weight of a source
+/// pixel is the area that it covers in the result's pixel: enlarging by an integer only repeats
+/// pixels, and shrinking uses all of them.
 fn weights(from: u32, to: u32, skip: u32, count: u32) -> Vec<Weights> {
     let (from, to) = (u64::from(from), u64::from(to));
     (u64::from(skip)..u64::from(skip) + u64::from(count))
         .map(|i| {
-            // On a line where a source pixel is `to` long and one of the result `from`.
+            // On a scale where a source pixel is `to` long and a pixel of the result is `from`
+            // long.
             let (start, end) = (i * from, (i + 1) * from);
             (start / to..end.div_ceil(to))
                 .map(|source| {
@@ -200,7 +199,7 @@ struct Scaler<'a> {
 }
 
 impl Scaler<'_> {
-    /// Gives the lines of the result, one after the other.
+    /// Calls `each` for each line of the result.
     fn lines(&self, mut each: impl FnMut(&[u8])) {
         let stride = self.picture.width() as usize * 3;
         let mut narrow = vec![0u8; self.columns.len() * 3];
@@ -233,12 +232,11 @@ impl Scaler<'_> {
         }
     }
 
-    /// Scales one line of the source in its width.
+    /// Scales the width of one line of the source.
     fn narrow(&self, source: &[u8], into: &mut [u8]) {
         for (weights, pixel) in self.columns.iter().zip(into.chunks_exact_mut(3)) {
             if let [(x, _)] = weights.as_slice() {
-                // One source pixel is all there is in it, as always when the scale is a whole
-                // number.
+                // The result's pixel is inside one source pixel, as always with an integer scale.
                 pixel.copy_from_slice(&source[*x as usize * 3..][..3]);
                 continue;
             }
@@ -268,7 +266,7 @@ mod tests {
         let mut canvas =
             Canvas::in_memory(Geometry::packed(width, height, PixelFormat::X8R8G8B8).unwrap());
         draw(&mut canvas, picture, scale).unwrap();
-        // One part is enough for grey.
+        // One component is enough for grey.
         canvas
             .to_rgb()
             .unwrap()
@@ -296,7 +294,7 @@ mod tests {
         let picture = grey(4, &[0, 100, 50, 150]);
         assert_eq!(drawn(&picture, 2, 1, Scale::By(ONE / 2)), [50, 100]);
         assert_eq!(drawn(&picture, 2, 1, Scale::Natural), [50, 100]);
-        // A third: the middle pixels belong to both sides.
+        // The middle pixel contributes to both pixels.
         assert_eq!(drawn(&grey(3, &[0, 90, 180]), 2, 1, Scale::Fit), [30, 150]);
     }
 
@@ -322,7 +320,7 @@ mod tests {
             size(&picture, Size::new(100, 100), Scale::Natural),
             Size::new(4, 2)
         );
-        // Never nothing at all.
+        // Never smaller than one pixel.
         assert_eq!(
             size(&grey(1000, &[0; 1000]), Size::new(10, 10), Scale::Fit),
             Size::new(10, 1)

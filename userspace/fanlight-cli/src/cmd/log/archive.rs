@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `fanlight log archive`: files the logs of earlier boots, one text file each.
 //!
-//! A boot's log is forgotten by the region only when all of its records are in a file, and this
-//! file and its name are on the disk. Its node keeps it until the driver is unbound. The name is
-//! made of the boot, so that a log which could not be cleared is filed under the same name again.
-//! Later boots may have taken room from it in the meantime: a file never loses a record that it
-//! has.
+//! A boot's log is forgotten in the region only when all of its records are in a file, and this
+//! file and its name are on the disk. Its node keeps the records until the driver is unbound. The
+//! name is derived from the boot, so a log that could not be forgotten is filed under the same name
+//! again. Later boots may have taken some of its blocks since then, so records that are already in
+//! the file are kept.
 //!
-//! One run at a time has the directory; others wait. The lock is on a file that only root can open,
-//! since whoever can open a file can lock it.
+//! One run at a time uses the directory; others wait. The lock is on a file that only root can
+//! open, since every process that can open a file can lock it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -40,10 +40,10 @@ pub struct ArchiveCommand {
     /// Keep at most N files
     #[arg(long, value_name = "N")]
     max_files: Option<String>,
-    /// Keep at most that many bytes: 500000, 512K or 4M
+    /// Keep at most SIZE bytes: 500000, 512K or 4M
     #[arg(long, value_name = "SIZE")]
     max_size: Option<String>,
-    /// Also in a file system in memory
+    /// Allow a directory in a file system in memory
     #[arg(long)]
     volatile: bool,
 }
@@ -55,10 +55,9 @@ impl Run for ArchiveCommand {
         about: &[
             "The log of each boot becomes a text file, named by date, boot id and ending, with a \
              line about the boot and then its records as /dev/kmsg prints them; --file prints it \
-             as --boot did. A log gives its space in the persistent region back when all of its \
-             records \
-             are in a file on the disk. Until the driver is unbound, --boot still shows it. A file \
-             that exists never loses a record. If another run has the directory, this one waits \
+             as --boot did. The space of a log in the persistent region is freed when all of its \
+             records are in a file on the disk. Until the driver is unbound, --boot still shows it. A file \
+             that exists never loses a record. If another run uses the directory, this one waits \
              for it. If a limit is exceeded, the oldest files are removed, but none that was just \
              written, and one of a panic only if there are too many of panics alone. The group of \
              the node may read the files, unless kernel.dmesg_restrict is set: each run with that \
@@ -74,26 +73,26 @@ impl Run for ArchiveCommand {
             files: number::count("max-files", self.max_files.as_deref())?,
             bytes: bytes.transpose()?,
         };
-        let boards = target.boards()?;
-        if !self.directory.is_dir() && sources(&boards)?.is_empty() {
+        let instances = target.instances()?;
+        if !self.directory.is_dir() && sources(&instances)?.is_empty() {
             return Ok(());
         }
         let archive = Archive::open(self.directory, self.volatile)?;
         if permissions() == PRIVATE {
             archive.withdraw()?;
         }
-        // Now, because another run may have filed and cleared them while this one has waited.
-        let sources = sources(&boards)?;
+        // Read now, because another run may have filed and forgotten logs while this one waited.
+        let sources = sources(&instances)?;
         let mut out = output::stdout();
         let mut failed = false;
         let mut written = Vec::new();
-        for (board, source) in sources {
+        for (instance, source) in sources {
             let filed = source.and_then(|source| {
-                let filed = file(&archive, &board, &source)?;
+                let filed = file(&archive, &instance, &source)?;
                 Ok(filed.map(|(name, records)| (boots::name(&source), name, records)))
             });
             match filed {
-                // Cleared since it was listed.
+                // Cleared after it was listed.
                 Ok(None) => {}
                 Ok(Some((boot, name, records))) => {
                     let path = archive.directory.join(&name);
@@ -122,13 +121,14 @@ impl Run for ArchiveCommand {
     }
 }
 
-/// The logs of earlier boots that have records or cannot be read, each with its board's name.
-fn sources(boards: &[Instance]) -> Result<Vec<(String, Result<Source>)>> {
+/// The logs of earlier boots that have records or cannot be read, each with the name of its
+/// instance.
+fn sources(instances: &[Instance]) -> Result<Vec<(String, Result<Source>)>> {
     let mut sources = Vec::new();
-    for board in boards {
-        let directory = board.path().file_name().unwrap_or_default();
+    for instance in instances {
+        let directory = instance.path().file_name().unwrap_or_default();
         let name = directory.to_string_lossy().into_owned();
-        let found = boots::with_records(board)?;
+        let found = boots::with_records(instance)?;
         sources.extend(found.into_iter().map(|source| (name.clone(), source)));
     }
     Ok(sources)
@@ -136,11 +136,12 @@ fn sources(boards: &[Instance]) -> Result<Vec<(String, Result<Source>)>> {
 
 /// The permissions of a filed log that the group of its node may read.
 const SHARED: u32 = 0o640;
-/// Those where the node refuses the kernel's records to all but root.
+/// The permissions if only root may read the kernel's records from the node.
 const PRIVATE: u32 = 0o600;
 
-/// The permissions of filed logs now. Where `kernel.dmesg_restrict` is set, the group of a node may
-/// read no kernel messages there, and so none here; the same where the setting is not known.
+/// The permissions of filed logs now. If `kernel.dmesg_restrict` is set, the group of a node must
+/// not read kernel messages from the node, nor from these files; the same if the setting is
+/// unknown.
 fn permissions() -> u32 {
     mode(fs::read_to_string("/proc/sys/kernel/dmesg_restrict").ok())
 }
@@ -152,26 +153,26 @@ fn mode(restrict: Option<String>) -> u32 {
     }
 }
 
-/// Keeps a file from those who may not read the node that it comes from.
+/// Protects a file from users who may not read the node that it comes from.
 fn protect(file: &fs::File, mode: u32, group: Option<u32>) -> io::Result<()> {
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     if group.is_some() {
-        // Where that is not allowed, fewer may read the file.
+        // If that is not allowed, fewer users can read the file.
         let _ = fchown(file, None, group);
     }
     Ok(())
 }
 
-/// Files one boot's log, and then clears it. Returns the file's name and the number of its records;
-/// `None` if there is nothing to file.
-fn file(archive: &Archive, board: &str, source: &Source) -> Result<Option<(String, usize)>> {
+/// Files one boot's log, and then forgets it. Returns the file's name and the number of its
+/// records; `None` if there is nothing to file.
+fn file(archive: &Archive, instance: &str, source: &Source) -> Result<Option<(String, usize)>> {
     let Records::Ring(log) = &source.records else {
         return Err(Error::message("this is not a boot's log"));
     };
     let mut records = Vec::new();
     source.each(Start::Oldest, |record| {
         let mut record = record.clone().into_owned();
-        // The numbers tell.
+        // The numbers show the losses.
         record.lost = 0;
         records.push(record);
         Ok(())
@@ -194,7 +195,7 @@ fn file(archive: &Archive, board: &str, source: &Source) -> Result<Option<(Strin
         None => nameless(&records),
     };
     let name = Name {
-        board: board.to_owned(),
+        instance: instance.to_owned(),
         boot,
         ending: ending.to_string(),
     };
@@ -209,12 +210,12 @@ fn file(archive: &Archive, board: &str, source: &Source) -> Result<Option<(Strin
             plain(&error)
         ))
     })?;
-    // Its node keeps it as long as this boot lasts.
+    // Its node keeps the records until the driver is unbound.
     log.forget()?;
     Ok(Some((file, count)))
 }
 
-/// What stands for the boot id where there is none: a hash of the records.
+/// A replacement for a missing boot id: a hash of the records.
 fn nameless(records: &[Record<'_>]) -> String {
     let mut hash = Hash::new();
     for record in records {
@@ -225,31 +226,31 @@ fn nameless(records: &[Record<'_>]) -> String {
     format!("x{:016x}", hash.0)
 }
 
-/// What a file's name says, beside the date: `fanlight0-20261120T133633Z-BOOT-panic.log`.
+/// The parts of a file's name except the date: `fanlight0-20261120T133633Z-BOOT-panic.log`.
 #[derive(Debug, PartialEq, Eq)]
 struct Name {
-    /// Two boards have logs of the same boot.
-    board: String,
+    /// The instance: two instances can have logs of the same boot.
+    instance: String,
     boot: String,
     ending: String,
 }
 
 impl Name {
-    /// The whole name, with the date of the last record if it is known.
+    /// The name, with the date of the last record if it is known.
     fn file(&self, date: Option<&str>) -> String {
         let date = date.map(|date| format!("{date}-")).unwrap_or_default();
-        format!("{}-{date}{}-{}.log", self.board, self.boot, self.ending)
+        format!("{}-{date}{}-{}.log", self.instance, self.boot, self.ending)
     }
 
     fn is_of_the_boot_of(&self, other: &Self) -> bool {
-        (&self.board, &self.boot) == (&other.board, &other.boot)
+        (&self.instance, &self.boot) == (&other.instance, &other.boot)
     }
 
-    /// Takes a name apart; `None` for files that are not the archive's.
+    /// Parses a name; `None` for other files than those of the archive.
     fn of(file: &str) -> Option<Self> {
-        let (board, rest) = file.strip_suffix(".log")?.split_once('-')?;
+        let (instance, rest) = file.strip_suffix(".log")?.split_once('-')?;
         let (rest, ending) = rest.rsplit_once('-')?;
-        board.strip_prefix("fanlight")?.parse::<u32>().ok()?;
+        instance.strip_prefix("fanlight")?.parse::<u32>().ok()?;
         let is_boot = |boot: &str| {
             let hash = boot.strip_prefix('x');
             BootId::parse(boot).is_some_and(|id| id.to_string() == boot)
@@ -263,24 +264,24 @@ impl Name {
             _ => return None,
         };
         matches!(ending, "panic" | "clean" | "reset" | "unknown" | "none").then(|| Self {
-            board: board.to_owned(),
+            instance: instance.to_owned(),
             boot: boot.to_owned(),
             ending: ending.to_owned(),
         })
     }
 }
 
-/// How much the archive may hold.
+/// The limits of the archive.
 #[derive(Default)]
 struct Limits {
     files: Option<usize>,
     bytes: Option<u64>,
 }
 
-/// A directory of filed logs, which no other run has at the same time.
+/// A directory of filed logs, which no other run uses at the same time.
 struct Archive {
     directory: PathBuf,
-    /// A file in it, locked as long as it is open; `None` if it cannot be locked.
+    /// A file in it, which is locked until it is closed; `None` if it cannot be locked.
     lock: Option<fs::File>,
 }
 
@@ -300,13 +301,13 @@ impl Filed {
 }
 
 impl Archive {
-    /// The name that a file has until it is whole, but for the number of the process.
+    /// The name of an incomplete file, which the process id follows.
     const TEMPORARY: &str = ".fanlight-archive.";
-    /// The file that is locked.
+    /// The lock file.
     const LOCK: &str = ".fanlight-archive-lock";
 
-    /// Opens the directory, and makes it if it is missing. Its parent must be there: where no disk
-    /// is mounted, the file would end up in memory or on the root file system.
+    /// Opens the directory, and creates it if it is missing. Its parent must exist: if no disk is
+    /// mounted there, the files would end up in memory or on the root file system.
     fn open(directory: PathBuf, volatile: bool) -> Result<Self> {
         let failed = |what: &str, error: io::Error| {
             let error = plain(&error);
@@ -320,15 +321,14 @@ impl Archive {
         };
         if !volatile && in_memory(nearest) {
             return Err(Error::message(format!(
-                "{} is in memory, or on an overlay of which that cannot be ruled out: what is \
-                 filed there is lost at power-off, so the logs stay where they are (--volatile \
-                 files them nevertheless)",
+                "{} is in memory, or on an overlay that may be in memory: files there are lost at \
+                 power-off, so the logs are not filed (--volatile files them anyway)",
                 directory.display()
             )));
         }
         if !exists {
             match fs::create_dir(&directory) {
-                // Another run was faster.
+                // Another run has created it.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 made => made.map_err(|error| failed("create", error))?,
             }
@@ -341,7 +341,8 @@ impl Archive {
         Ok(archive)
     }
 
-    /// Takes files back that were filed when a group was allowed to read them.
+    /// Removes the group's permission from files that were filed while the group was allowed to
+    /// read them.
     fn withdraw(&self) -> Result<()> {
         for filed in self.files().map_err(|error| self.cannot_tidy(&error))? {
             let path = self.directory.join(&filed.file);
@@ -358,7 +359,7 @@ impl Archive {
         Error::message(format!("cannot tidy {}: {error}", self.directory.display()))
     }
 
-    /// Removes what a power failure left behind.
+    /// Removes temporary files that a power failure has left.
     fn remove_temporaries(&self) {
         let Ok(entries) = fs::read_dir(&self.directory) else {
             return;
@@ -368,16 +369,16 @@ impl Archive {
             let Some(process) = file.to_str().and_then(|f| f.strip_prefix(Self::TEMPORARY)) else {
                 continue;
             };
-            // Without a lock, another run may be at work.
+            // Without a lock, another run may be using the file.
             if self.lock.is_some() || !Path::new("/proc").join(process).exists() {
                 let _ = fs::remove_file(entry.path());
             }
         }
     }
 
-    /// Brings records of a boot to one file on the disk, together with those that earlier runs have
-    /// filed of that boot. `group` may read it. Returns the file's name and the number of records
-    /// in it.
+    /// Writes the records of a boot to one file on the disk, together with those that earlier runs
+    /// have filed of that boot. `group` may read it. Returns the file's name and the number of its
+    /// records.
     fn file(
         &self,
         mut name: Name,
@@ -391,7 +392,7 @@ impl Archive {
             if filed.name.is_of_the_boot_of(&name) {
                 let (records, known) = self.read(&filed.file)?;
                 header.wall = filed::merge(header.wall, known.wall);
-                // The note of it is in the region's newest blocks only.
+                // The ending is in the newest blocks of the region only, which may be gone.
                 if filed.name.ending == Ending::Panic.to_string() {
                     name.ending.clone_from(&filed.name.ending);
                     header.ended = known.ended.or(header.ended);
@@ -425,7 +426,7 @@ impl Archive {
         Ok((file, all.len()))
     }
 
-    /// What a filed log has.
+    /// The records and the header of a filed log.
     fn read(&self, file: &str) -> io::Result<(Vec<Record<'static>>, Header)> {
         source::archived(&self.directory.join(file)).map_err(|error| match error {
             Error::Message(text) => io::Error::other(text),
@@ -433,7 +434,7 @@ impl Archive {
         })
     }
 
-    /// The filed logs, those that go first at the front: by age, and panics last.
+    /// The filed logs in the order of their removal: by age, and panics last.
     fn files(&self) -> io::Result<Vec<Filed>> {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
@@ -459,7 +460,7 @@ impl Archive {
         Ok(files)
     }
 
-    /// Writes one file. If the same boot has been filed under another name, that file goes.
+    /// Writes one file. If the same boot was filed under another name, removes that file.
     fn store(
         &self,
         file: &str,
@@ -467,8 +468,8 @@ impl Archive {
         content: impl FnOnce(&mut io::BufWriter<fs::File>) -> io::Result<()>,
     ) -> io::Result<()> {
         let before = self.files()?;
-        // Age is told by the time of modification. A board without a clock of its own begins each
-        // boot at the same date, so the new file is made younger than all others.
+        // The time of modification gives the age. A board without a real-time clock begins each
+        // boot at the same date, so the new file gets a later time than all others.
         let newest = before.iter().map(|filed| filed.modified).max();
         let now = SystemTime::now();
         let modified = newest.map_or(now, |newest| now.max(newest + Duration::from_secs(2)));
@@ -488,9 +489,9 @@ impl Archive {
         Ok(())
     }
 
-    /// Removes files until the limits are kept, but none of `written`. A panic is removed only for
-    /// later panics: beside as many as the limits allow, what this run has filed of other boots
-    /// exceeds them, and goes in the next run. Returns what was removed.
+    /// Removes files until the limits are met, but none of `written`. Logs of panics are removed
+    /// only for later panics: if they already reach the limits, other logs of this run exceed them,
+    /// and are removed in the next run. Returns the removed files.
     fn prune(&self, limits: &Limits, written: &[String]) -> Result<Vec<String>> {
         let files = self.files().map_err(|error| self.cannot_tidy(&error))?;
         let mut all = Amount::of(files.iter());
@@ -516,7 +517,7 @@ impl Archive {
     }
 }
 
-/// How much some filed logs are.
+/// The number and the size of filed logs.
 struct Amount {
     files: usize,
     bytes: u64,
@@ -541,12 +542,12 @@ impl Amount {
     }
 }
 
-/// Waits until this process has the directory alone, until the file is closed.
+/// Locks the directory for this process until the file is closed. Waits for other processes.
 ///
-/// A kernel without `CONFIG_FILE_LOCKING`, some file systems, and one that is full or read-only
-/// have no locks. Two runs at once are then still safe: each reads a log before it looks at the
-/// files, and each file is there before its log is cleared. So a run that finds a log half cleared
-/// adds what it has read to a whole file.
+/// Locks are not available in a kernel without `CONFIG_FILE_LOCKING`, in some file systems, and in
+/// one that is full or read-only. Two runs at once are then still safe: each reads a log before it
+/// reads the files, and each file is complete before its log is forgotten. So a run that finds a
+/// log partly forgotten adds its records to a complete file.
 fn lock(directory: &Path) -> io::Result<Option<fs::File>> {
     use rustix::io::Errno;
     let file = fs::File::options()
@@ -559,7 +560,7 @@ fn lock(directory: &Path) -> io::Result<Option<fs::File>> {
         .open(directory.join(Archive::LOCK));
     let file = match file.map_err(|error| (Errno::from_io_error(&error), error)) {
         Ok(file) => file,
-        // What cannot be filed there is reported for each log.
+        // The failure is reported for each log that cannot be filed.
         Err((Some(Errno::ROFS | Errno::NOSPC | Errno::DQUOT), _)) => return Ok(None),
         Err((_, error)) => return Err(error),
     };
@@ -572,17 +573,17 @@ fn lock(directory: &Path) -> io::Result<Option<fs::File>> {
     }
 }
 
-/// Whether a path is on a file system that is gone at power-off, as far as can be told.
+/// Whether a path is on a file system in memory, as far as can be found out.
 fn in_memory(path: &Path) -> bool {
     const OVERLAYFS: u32 = 0x794c_7630;
     match kind_of(path) {
-        // Files are written to the upper directory, which is often in memory, over a read-only
+        // Files are written to the upper directory, which is often in memory above a read-only
         // root.
         Some(OVERLAYFS) => {
             let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
             let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
             match upper_directory(&mounts, &path) {
-                // It may be hidden, or be on an overlay again: then nobody knows.
+                // It may be hidden, or be on another overlay: then it is unknown.
                 Some(upper) => {
                     kind_of(&upper).is_none_or(|kind| is_memory(kind) || kind == OVERLAYFS)
                 }
@@ -634,7 +635,7 @@ fn upper_directory(mounts: &str, path: &Path) -> Option<PathBuf> {
     found?.1
 }
 
-/// A path in mountinfo, where blanks and the like are three octal digits.
+/// A path in mountinfo, which has spaces and similar characters as three octal digits.
 fn unescaped(field: &str) -> PathBuf {
     use std::os::unix::ffi::OsStringExt;
     let mut bytes = Vec::new();
@@ -667,7 +668,7 @@ mod tests {
 
     fn name(boot: u32, ending: &str) -> Name {
         Name {
-            board: "fanlight0".into(),
+            instance: "fanlight0".into(),
             boot: format!("{BOOT}{boot:x}"),
             ending: ending.to_owned(),
         }
@@ -716,7 +717,7 @@ mod tests {
         assert_eq!(Name::of(&name.file(None)), Some(name));
         let hash = Name::of("fanlight12-x0123456789abcdef-reset.log").unwrap();
         assert_eq!(
-            (hash.board.as_str(), hash.boot.as_str()),
+            (hash.instance.as_str(), hash.boot.as_str()),
             ("fanlight12", "x0123456789abcdef")
         );
         for other in [
@@ -739,12 +740,12 @@ mod tests {
         let first = scratch.file(1, "panic", 10);
         assert_eq!(scratch.file(1, "panic", 10), first);
         assert_eq!(scratch.names(), [first]);
-        // The same boot by another name: the old one goes.
+        // The same boot with another name: the old file is removed.
         let other = scratch.file(1, "unknown", 10);
         assert_eq!(scratch.names().join(" "), other);
-        // The same boot on another board is another log.
+        // The same boot's log of another instance is another log.
         let second = Name {
-            board: "fanlight1".into(),
+            instance: "fanlight1".into(),
             ..name(1, "unknown")
         };
         let file = second.file(None);
@@ -768,7 +769,7 @@ mod tests {
         assert_eq!(removed, clean[..2]);
         let removed = scratch.0.prune(&limits(None, Some(250)), &[]).unwrap();
         assert_eq!(removed, clean[2..3]);
-        // What was just written stays, whatever the limits are.
+        // Files of this run stay, whatever the limits are.
         let written = clean[3..].to_vec();
         let removed = scratch
             .0
@@ -790,7 +791,7 @@ mod tests {
             bytes: Some(300),
         };
         let prune = |written: &str| scratch.0.prune(&limits, &[written.to_owned()]).unwrap();
-        // Filed by this run, it stays until the next one.
+        // A file of this run stays until the next one.
         let clean = scratch.file(4, "clean", 100);
         assert_eq!(prune(&clean), [""; 0]);
         let reset = scratch.file(5, "reset", 100);
@@ -840,7 +841,7 @@ mod tests {
     fn log_archive_ages_do_not_depend_on_the_clock() {
         let scratch = Scratch::new("clock");
         let old = scratch.file(1, "clean", 1);
-        // The clock was an hour ahead then.
+        // The clock was an hour ahead at that time.
         let later = SystemTime::now() + Duration::from_secs(3600);
         let file = fs::File::options()
             .write(true)
@@ -865,7 +866,7 @@ mod tests {
         let left = fs::read_dir(&scratch.0.directory).unwrap().flatten();
         let left = left.filter(|entry| entry.file_name() != Archive::LOCK);
         assert_eq!(left.count(), 0);
-        // What a power failure left is removed by the next run.
+        // The next run removes what a power failure has left.
         let directory = scratch.0.directory.clone();
         let left = directory.join(format!("{}1", Archive::TEMPORARY));
         drop(scratch);
@@ -917,8 +918,8 @@ mod tests {
         };
         let (panic, count) = file("panic", 10..30);
         assert_eq!(count, 20);
-        // Clearing failed, and a later boot has taken the oldest blocks, or all but one record, or
-        // the one that had the note of the panic.
+        // Forgetting failed, and a later boot has taken the oldest blocks, or all but one record,
+        // or the block with the ending.
         for (ending, numbers) in [("panic", 15..30), ("panic", 29..30), ("reset", 12..20)] {
             assert_eq!(file(ending, numbers), (panic.clone(), 20));
         }
@@ -926,7 +927,7 @@ mod tests {
             self::numbers(&scratch, &panic),
             (10..30).collect::<Vec<_>>()
         );
-        // A file of which a part is gone gets what the log still has.
+        // A damaged file gets the records that the log still has.
         let path = scratch.0.directory.join(&panic);
         let whole = fs::read(&path).unwrap();
         fs::write(&path, &whole[..whole.len() / 2]).unwrap();
@@ -950,7 +951,7 @@ mod tests {
             let name = format!("{}{process}", Archive::TEMPORARY);
             scratch.0.directory.join(name)
         };
-        // The first process of all runs; no process has the other number.
+        // Process 1 runs; there is no process with the other number.
         let (running, gone) = (at("1"), at("4194305"));
         for path in [&running, &gone] {
             fs::write(path, "half").unwrap();
@@ -969,7 +970,7 @@ mod tests {
             sender.send("the second has it").unwrap();
             archive.map(drop).unwrap();
         });
-        // Its temporary file is still there, and it goes on.
+        // Its temporary file still exists, and the run continues.
         let left = scratch.0.directory.join(format!("{}1", Archive::TEMPORARY));
         fs::write(&left, "half").unwrap();
         let early = receiver.recv_timeout(Duration::from_millis(300));

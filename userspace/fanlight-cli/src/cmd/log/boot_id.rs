@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Boot ids: 128 random bits, which the kernel makes at each boot.
+//! Boot ids: 128 random bits, which the kernel generates at each boot.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use fanlight::{Record, Start};
 pub struct BootId([u8; 16]);
 
 impl BootId {
-    /// Reads an id with or without dashes; all zeros are no id.
+    /// Parses an id with or without dashes; all zeros are invalid.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim_end();
         let dashes: Vec<usize> = text.match_indices('-').map(|(at, _)| at).collect();
@@ -25,13 +25,13 @@ impl BootId {
         (id != 0).then_some(Self(id.to_be_bytes()))
     }
 
-    /// Without dashes, as the journal writes it.
+    /// Without dashes, as in the journal.
     pub fn simple(&self) -> String {
         self.to_string().replace('-', "")
     }
 }
 
-/// As /proc/sys/kernel/random/boot_id writes it.
+/// The format of /proc/sys/kernel/random/boot_id.
 impl fmt::Display for BootId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
@@ -43,11 +43,11 @@ impl fmt::Display for BootId {
     }
 }
 
-/// A place in the logs of all boots, `BOOTID:SEQ:MICROSECONDS:HASH`: a record's boot and number,
+/// A position in the logs of all boots, `BOOTID:SEQ:MICROSECONDS:HASH`: a record's boot and number,
 /// its time since that boot, and a hash of its text.
 ///
-/// The number alone is not enough: when the driver is bound again, the kernel's messages come again
-/// with other numbers. The time has microseconds, because text files do not have more.
+/// The number alone is not sufficient: when the driver is bound again, the kernel's messages get
+/// other numbers. The time is in microseconds, the resolution of text files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub boot: BootId,
@@ -87,7 +87,7 @@ impl Cursor {
         })
     }
 
-    /// Whether this is its record, whatever the number.
+    /// Whether `record` is the record of the cursor, whatever its number.
     fn is_of(&self, record: &Record<'_>) -> bool {
         *self
             == Self {
@@ -104,16 +104,16 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// Looks for the place behind a cursor in the records of its boot.
+/// Searches the records of a cursor's boot for the position after the cursor.
 pub struct Search {
     cursor: Cursor,
-    /// Behind its record: by number, time and text, or by time and text.
+    /// The number after its record, found by number, time and text, or by time and text.
     same: Option<u64>,
     moved: Option<u64>,
-    /// The first record, and the first one that is later.
+    /// The numbers of the first record, and of the first later one.
     first: Option<u64>,
     later: Option<u64>,
-    /// Behind all records.
+    /// The number after all records.
     end: Option<u64>,
 }
 
@@ -129,7 +129,7 @@ impl Search {
         }
     }
 
-    /// Looks at the next record of the log.
+    /// Checks the next record of the log.
     pub fn look(&mut self, record: &Record<'_>) {
         let behind = Some(record.seq.saturating_add(1));
         self.first = self.first.or(Some(record.seq));
@@ -144,11 +144,11 @@ impl Search {
         self.end = behind;
     }
 
-    /// Where the log is to be read from. If its record is gone, this is the first later one.
+    /// Where reading starts. If the cursor's record is gone, this is the first later one.
     pub fn start(&self) -> Start {
         let overwritten = self.later == self.first && self.first > Some(self.cursor.seq);
         if overwritten && self.moved.is_none() {
-            // The reader counts those that are lost.
+            // The reader counts lost records.
             return Start::Sequence(self.cursor.seq.saturating_add(1));
         }
         let found = self.same.or(self.moved).or(self.later).or(self.end);
@@ -215,7 +215,7 @@ mod tests {
         Record::new(seq, ns, Level::Info, text.as_bytes())
     }
 
-    /// The number that is read from behind the record with `seq`, `ns` and `text` in this log.
+    /// Where reading starts after the record with `seq`, `ns` and `text` in this log.
     fn behind(place: (u64, u64, &str), log: &[(u64, u64, &str)]) -> Start {
         let id = BootId::parse("0fb8a0b2-d94a-4d1b-8a2b-8e0a0f6a3c11").unwrap();
         let (seq, ns, text) = place;
@@ -236,13 +236,13 @@ mod tests {
         ];
         assert_eq!(behind((8, 2_000_000, "b"), &log), Start::Sequence(9));
         assert_eq!(behind((9, 2_000_000, "b"), &log), Start::Sequence(10));
-        // The same messages with other numbers, and times that have no nanoseconds any more.
+        // The same messages with other numbers, and with times in whole microseconds.
         assert_eq!(behind((2, 2_000_999, "b"), &log), Start::Sequence(9));
         assert_eq!(behind((3, 3_000_000, "c"), &log), Start::Sequence(11));
-        // A number that another record has now; the record is gone.
+        // The record is gone, and another one has its number.
         assert_eq!(behind((8, 2_500_000, "x"), &log), Start::Sequence(10));
         assert_eq!(behind((900, 0, "x"), &log), Start::Sequence(7));
-        // Overwritten: the reader is told how many are lost.
+        // Overwritten: the reader reports how many records were lost.
         assert_eq!(behind((3, 500_000, "x"), &log), Start::Sequence(4));
         assert_eq!(behind((1, 9_000_000, "x"), &log), Start::Sequence(11));
         assert_eq!(behind((1, 0, "x"), &[]), Start::Oldest);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which boot's log is read, and `fanlight log --list-boots`.
+//! Selects the boot whose log is read; `fanlight log --list-boots`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -19,13 +19,13 @@ use serde::Serialize;
 
 #[derive(Args)]
 pub struct Choice {
-    /// The log of that boot
+    /// Print the log of BOOT
     #[arg(short, long, value_name = "BOOT")]
     boot: Option<String>,
-    /// As --boot=-1
+    /// Same as --boot=-1
     #[arg(long)]
     previous: bool,
-    /// Only records newer than the record of that cursor, those of later boots included
+    /// Print only records after the record of CURSOR, those of later boots included
     #[arg(long, value_name = "CURSOR")]
     after_cursor: Option<String>,
     /// Read a file: a saved ring, or text of /dev/kmsg or --raw
@@ -33,10 +33,10 @@ pub struct Choice {
     file: Option<PathBuf>,
 }
 
-/// What is read, in this order.
+/// The logs to read, in this order.
 pub struct Selection {
     pub sources: Vec<Source>,
-    /// Where the first of them begins.
+    /// Where reading starts in the first one.
     pub start: Start,
 }
 
@@ -59,7 +59,7 @@ pub fn select(choice: &Choice, target: &Target) -> Result<Selection> {
         None => None,
         Some(text) => Some(Cursor::parse(text).ok_or_else(|| {
             Error::Usage(format!(
-                "'{text}' is no cursor; --json prints them as BOOTID:SEQ:MICROSECONDS:HASH"
+                "'{text}' is not a cursor; --json prints them as BOOTID:SEQ:MICROSECONDS:HASH"
             ))
         })?),
     };
@@ -72,7 +72,7 @@ pub fn select(choice: &Choice, target: &Target) -> Result<Selection> {
         (None, None) => {
             let source = running(target)?;
             match cursor {
-                // The boots between the cursor's and the running one belong to it as well.
+                // Includes the boots between the cursor's boot and the running one.
                 Some(cursor) if source.is_running() && source.boot_id != Some(cursor.boot) => {
                     return since(target, cursor, source);
                 }
@@ -83,7 +83,7 @@ pub fn select(choice: &Choice, target: &Target) -> Result<Selection> {
     if let (Some(cursor), Some(source)) = (cursor, selection.sources.first()) {
         if source.boot_id != Some(cursor.boot) {
             return Err(Error::message(format!(
-                "the cursor is of boot {}, which this log is not of",
+                "the cursor belongs to boot {}, but this log is of another boot",
                 cursor.boot
             )));
         }
@@ -101,10 +101,12 @@ fn after(cursor: Cursor, source: &Source) -> Result<Start> {
     Ok(search.start())
 }
 
-/// The log that is meant where no boot is named: the running boot's, or that of a named node.
+/// The default log: that of the running boot, or of a named node.
 fn running(target: &Target) -> Result<Source> {
     let node = target.log_node("log")?;
-    let entries = target.board().and_then(|board| Ok(board.earlier_logs()?));
+    let entries = target
+        .instance()
+        .and_then(|instance| Ok(instance.earlier_logs()?));
     let age = entries.ok().and_then(|entries| {
         let at = entries.iter().position(|entry| entry.path() == node)?;
         u32::try_from(at + 1).ok()
@@ -114,52 +116,52 @@ fn running(target: &Target) -> Result<Source> {
 
 /// The log of `0`, `-1` or a boot id.
 fn named(target: &Target, boot: &str) -> Result<Source> {
-    let board = target.board()?;
+    let instance = target.instance()?;
     if let Some(id) = BootId::parse(boot) {
-        for entry in all(&board)? {
+        for entry in all(&instance)? {
             let source = open(&entry)?;
             if source.boot_id == Some(id) {
                 return Ok(source);
             }
         }
         return Err(Error::message(format!(
-            "there is no log of boot {id}: 'fanlight log --list-boots' shows those that there are"
+            "there is no log of boot {id}: 'fanlight log --list-boots' shows the existing ones"
         )));
     }
     let number = boot.parse::<i32>().ok().filter(|number| *number <= 0);
     let Some(number) = number else {
         return Err(Error::Usage(format!(
-            "'{boot}' is no boot; it is 0 for the running one, -1 for the one before and so on, or \
-             a boot id"
+            "'{boot}' is not a boot; use 0 for the running one, -1 for the one before and so on, \
+             or a boot id"
         )));
     };
     let age = number.unsigned_abs();
     if age == 0 {
-        return Source::of_node(board.log()?, None);
+        return Source::of_node(instance.log()?, None);
     }
-    let mut earlier = earlier(&board)?;
+    let mut earlier = earlier(&instance)?;
     if earlier.is_empty() {
-        let reason = board.persisted().filter(|reason| reason != "yes");
+        let reason = instance.persisted().filter(|reason| reason != "yes");
         return Err(Error::message(format!(
             "{} keeps no log over a reboot: {}",
-            board.path().display(),
+            instance.path().display(),
             reason.unwrap_or_else(|| "its node in the device tree has no memory-region".into())
         )));
     }
     match earlier.iter().position(|entry| entry.age == age) {
         Some(at) => open(&earlier.swap_remove(at)),
         None => {
-            eprintln!("fanlight: nothing was found of boot {number}");
+            eprintln!("fanlight: no log of boot {number} was found");
             Err(Error::Status(NOTHING))
         }
     }
 }
 
-/// Everything after a cursor that is not of the running boot.
+/// All records after a cursor of an earlier boot.
 fn since(target: &Target, cursor: Cursor, running: Source) -> Result<Selection> {
     let mut sources = Vec::new();
     let mut found = false;
-    for entry in earlier(&target.board()?)? {
+    for entry in earlier(&target.instance()?)? {
         let source = open(&entry)?;
         found = source.boot_id == Some(cursor.boot);
         if !found && source.is_empty()? {
@@ -172,7 +174,7 @@ fn since(target: &Target, cursor: Cursor, running: Source) -> Result<Selection> 
     }
     if !found {
         eprintln!(
-            "fanlight: there is no log of boot {}, which the cursor is of: all later ones are \
+            "fanlight: there is no log of boot {}, to which the cursor belongs: all later ones are \
              printed",
             cursor.boot
         );
@@ -193,16 +195,16 @@ struct Node {
     age: u32,
 }
 
-/// The nodes of earlier boots, the most recent first.
-fn earlier(board: &Instance) -> Result<Vec<Node>> {
-    let nodes = (1..).zip(board.earlier_logs()?);
+/// The nodes of earlier boots, the newest first.
+fn earlier(instance: &Instance) -> Result<Vec<Node>> {
+    let nodes = (1..).zip(instance.earlier_logs()?);
     Ok(nodes.map(|(age, entry)| Node { entry, age }).collect())
 }
 
 /// The nodes of all boots, the running one first.
-fn all(board: &Instance) -> Result<Vec<Node>> {
-    let mut nodes = earlier(board)?;
-    let entry = board.entry("log")?;
+fn all(instance: &Instance) -> Result<Vec<Node>> {
+    let mut nodes = earlier(instance)?;
+    let entry = instance.entry("log")?;
     nodes.insert(0, Node { entry, age: 0 });
     Ok(nodes)
 }
@@ -212,19 +214,19 @@ fn open(node: &Node) -> Result<Source> {
 }
 
 /// The logs of earlier boots that have records and were not filed in this boot, the oldest first,
-/// for the archive. One that cannot be read does not hide the others.
-pub fn with_records(board: &Instance) -> Result<Vec<Result<Source>>> {
+/// for the archive. A log that cannot be read does not hide the others.
+pub fn with_records(instance: &Instance) -> Result<Vec<Result<Source>>> {
     let with_records = |node: &Node| {
         let source = open(node)?;
         let kept = source.salvaged().is_none_or(|found| found.kept);
         Ok((kept && !source.is_empty()?).then_some(source))
     };
-    let nodes = earlier(board)?;
+    let nodes = earlier(instance)?;
     let sources = nodes.iter().rev().map(with_records);
     Ok(sources.filter_map(Result::transpose).collect())
 }
 
-/// How much a log has, and from when to when.
+/// The number of records of a log, and their first and last time.
 #[derive(Default)]
 pub struct Extent {
     pub records: u64,
@@ -248,7 +250,7 @@ impl Extent {
     }
 }
 
-/// How a boot is called in messages. The most recent one that is left need not be the previous one.
+/// The name of a boot in messages. The newest earlier boot need not be the previous one.
 pub fn name(source: &Source) -> String {
     match &source.origin {
         Origin::Running => "the running boot".to_owned(),
@@ -261,15 +263,15 @@ pub fn name(source: &Source) -> String {
     }
 }
 
-/// Why the hardware was reset, if that ended this boot and is known. What it reports is about the
-/// last reset: it says nothing of a boot that others have followed.
+/// Why the hardware was reset, if that ended this boot and is known. The hardware reports the
+/// reason for the last reset only, which did not end earlier boots.
 pub fn reason(source: &Source) -> Option<String> {
     let found = source.salvaged()?;
     let ended = found.boots_ago == Some(1) && found.ending == Ending::Reset;
     ended.then(|| reset::reason(Path::new("/sys")))?
 }
 
-/// One boot as --list-boots shows it.
+/// One row of --list-boots.
 struct Row {
     index: i64,
     source: Source,
@@ -280,10 +282,10 @@ struct Row {
 /// `fanlight log --list-boots`.
 pub fn list(as_json: bool, target: &Target) -> Result<()> {
     let mut rows = Vec::new();
-    for node in all(&target.board()?)? {
+    for node in all(&target.instance()?)? {
         let source = open(&node)?;
         let extent = Extent::of(&source)?;
-        // An empty node of an earlier boot is one that nothing was found of.
+        // An empty log of an earlier boot means that no log was found.
         if extent.records > 0 || source.is_running() {
             rows.push(Row {
                 index: -i64::from(node.age),
@@ -327,7 +329,7 @@ impl Row {
     }
 
     fn line(&self) -> Vec<String> {
-        // Without dates as --since reads it: seconds since boot.
+        // Without dates: seconds since boot, which --since accepts.
         let date = |ns: u64| {
             let seconds = || format!("+{}.{:06}", ns / 1_000_000_000, ns / 1000 % 1_000_000);
             match self.extent.records {
@@ -355,7 +357,7 @@ struct Document {
     boots: Vec<Object>,
 }
 
-/// A boot as an object.
+/// A boot as a JSON object.
 #[derive(Serialize)]
 struct Object {
     index: i64,

@@ -16,14 +16,14 @@ const DAY: i64 = 86400;
 pub fn civil(days: i64) -> (i64, i64, i64) {
     let date = days.checked_mul(DAY);
     let date = date.and_then(|seconds| UtcDateTime::from_timespec(seconds, 0).ok());
-    // Nanoseconds in 64 bits do not reach beyond the year 2262, which is always a date.
+    // Nanoseconds in 64 bits do not exceed the year 2262, so the date is always valid.
     date.map_or((1970, 1, 1), |date| {
         let (month, day) = (date.month(), date.month_day());
         (date.year().into(), month.into(), day.into())
     })
 }
 
-/// Days since 1970 of a date that a user wrote; `None` if there is no such day, as 31 April.
+/// Days since 1970 of a date from a user; `None` if it does not exist, such as 31 April.
 pub fn checked_days(year: i64, month: i64, day: i64) -> Option<i64> {
     let year = i32::try_from(year)
         .ok()
@@ -33,7 +33,7 @@ pub fn checked_days(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(date.unix_time().div_euclid(DAY))
 }
 
-/// As [`checked_days`], of a day that there is.
+/// Like [`checked_days`], for a date that exists.
 #[cfg(test)]
 pub fn days(year: i64, month: i64, day: i64) -> i64 {
     checked_days(year, month, day).expect("a date")

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The clock of a log: from nanoseconds since boot to dates, and back.
+//! The clock of a log: converts nanoseconds since boot to dates, and back.
 //!
-//! The kernel stamps records with a clock that begins at boot. The ring knows how far this clock is
-//! from the wall clock, and when that has changed, for the log of this boot as for those of earlier
-//! ones, and a saved ring and an archived log have it with them. So a record has one date, wherever
-//! it is read. If it is not known, the dates are not.
+//! The time stamps of records count from boot. The ring has the offsets from this clock to the wall
+//! clock, with the times of their changes, for the log of this boot and for those of earlier boots;
+//! so do a saved ring and an archived log. Therefore a record has the same date wherever it is
+//! read. Without offsets, dates are unknown.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub const SECOND: i64 = 1_000_000_000;
 
 /// The clock of one boot's log.
 pub struct Clock {
-    /// `None` if dates are not known.
+    /// `None` if dates are unknown.
     wall: Option<WallClock>,
     zone: Zone,
 }
@@ -38,7 +38,7 @@ impl Clock {
         }
     }
 
-    /// It is another one now: the clocks have drifted, or somebody has set the clock.
+    /// Replaces the offsets after the clocks have drifted, or after the clock was set.
     pub fn set(&mut self, wall: Option<WallClock>) {
         self.wall = wall;
     }
@@ -53,7 +53,7 @@ impl Clock {
         offset.checked_add_unsigned(ns)
     }
 
-    /// How a record's time compares with a time that a user gives; `None` if that is not known.
+    /// Compares a record's time with a time from a user; `None` if that is not possible.
     pub fn compare(&self, ns: u64, time: When) -> Option<std::cmp::Ordering> {
         match time {
             When::SinceBoot(limit) => Some(i64::try_from(ns).unwrap_or(i64::MAX).cmp(&limit)),
@@ -61,7 +61,7 @@ impl Clock {
         }
     }
 
-    /// `2026-11-20T13:36:33,123456+00:00`, as `dmesg --time-format=iso`.
+    /// `2026-11-20T13:36:33,123456+00:00`, like `dmesg --time-format=iso`.
     pub fn iso(&self, ns: u64) -> Option<String> {
         let date = Date::of(self.unix(ns)?, &self.zone);
         Some(format!(
@@ -78,7 +78,7 @@ impl Clock {
         Some(format!("{}{}", date.seconds('T'), date.offset()))
     }
 
-    /// `Fri Nov 20 13:36:33 2026`, as `dmesg -T`.
+    /// `Fri Nov 20 13:36:33 2026`, like `dmesg -T`.
     pub fn ctime(&self, ns: u64) -> Option<String> {
         let date = Date::of(self.unix(ns)?, &self.zone);
         Some(format!(
@@ -91,7 +91,7 @@ impl Clock {
         ))
     }
 
-    /// `Nov20 13:36`, as `dmesg -H` marks a new minute.
+    /// `Nov20 13:36`, like the mark of a new minute in `dmesg -H`.
     pub fn minute(&self, ns: u64) -> Option<String> {
         let date = Date::of(self.unix(ns)?, &self.zone);
         Some(format!(
@@ -109,7 +109,7 @@ impl Clock {
         Some(format!("{seconds}Z"))
     }
 
-    /// Reads a time as a user writes it; see WHEN in the help. `newest` is the time of the newest
+    /// Parses a time from a user; see WHEN in the help. `newest` returns the time of the newest
     /// record.
     pub fn read(&self, text: &str, newest: impl FnOnce() -> Option<u64>) -> Result<When> {
         self.read_at(text, now(), newest)
@@ -233,7 +233,7 @@ mod tests {
                     time => panic!("{text}: {time:?}"),
                 };
                 assert_eq!(read(clock.iso(ns + micro).unwrap()), ns + micro);
-                // As JSON has it.
+                // The form in JSON.
                 let json = clock.iso(ns + micro).unwrap().replace(',', ".");
                 assert_eq!(read(json), ns + micro);
                 assert_eq!(read(clock.iso_seconds(ns + micro).unwrap()), ns);
@@ -258,7 +258,8 @@ mod tests {
 
     #[test]
     fn log_dates_of_odd_clocks_are_read() {
-        // Never set, in a zone where that was still 1969; as early and as late as a clock can be.
+        // A clock that was never set, in a zone where that was still 1969; the earliest and the
+        // latest time.
         for (zero, zone) in [
             (0, "EST5"),
             (-3600 * SECOND, "UTC0"),

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! systemd's journal export format, for systemd-journal-remote.
 //!
-//! An entry is fields, and an empty line. A field is `NAME=value` and a newline. Where the value
-//! has a control character or is not UTF-8, it is the name, a newline, the value's length in 64
-//! bits (little endian), the value and a newline. The fields are those that journald makes of a
-//! record of /dev/kmsg. The binary form carries every byte as it is; it is not for terminals.
+//! An entry consists of fields and an empty line. A field is `NAME=value` and a newline. If the
+//! value has a control character or is not UTF-8, the field is the name, a newline, the value's
+//! length in 64 bits (little endian), the value and a newline. The fields are those that journald
+//! derives from a record of /dev/kmsg. The binary form contains bytes without escapes; it is not
+//! for terminals.
 //!
 //! <https://systemd.io/JOURNAL_EXPORT_FORMATS/>
 
@@ -57,7 +58,7 @@ pub fn write(
     out.write_all(b"\n")
 }
 
-/// Takes `name[123]: text` or `name: text` apart, as journald does with the text of programs.
+/// Parses `name[123]: text` or `name: text`, as journald does with the text of programs.
 fn identifier(text: &[u8]) -> Option<(&str, Option<&str>, &[u8])> {
     let colon = text.iter().position(|byte| matches!(byte, b':' | b' '))?;
     let rest = text.get(colon..)?.strip_prefix(b": ")?;
@@ -78,7 +79,7 @@ fn field(out: &mut impl Write, name: &str, value: &[u8]) -> io::Result<()> {
         write!(out, "{name}=")?;
     } else {
         writeln!(out, "{name}")?;
-        // A record's text is far shorter.
+        // A record's text is much shorter.
         let len = u64::try_from(value.len()).unwrap_or(u64::MAX);
         out.write_all(&len.to_le_bytes())?;
     }

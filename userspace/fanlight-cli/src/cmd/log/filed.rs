@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The text of a filed log: a line about its boot, then its records as /dev/kmsg has them.
+//! The text of a filed log: a line about its boot, then its records in the format of /dev/kmsg.
 //!
-//! What that form leaves out is in more fields before the semicolon. Readers of /dev/kmsg ignore
-//! fields that they do not know: Documentation/ABI/testing/dev-kmsg of the kernel.
+//! Additional fields before the semicolon have what that format leaves out. Readers of /dev/kmsg
+//! ignore unknown fields: Documentation/ABI/testing/dev-kmsg of the kernel.
 //!
 //! | field | meaning |
 //! |---|---|
-//! | `ns=` | nanoseconds beyond the microseconds, if there are any |
-//! | `from=kernel`, `from=program` | who wrote it, where the facility makes one expect the other |
-//! | `module=yes` | by a module of the kernel, not through printk |
+//! | `ns=` | nanoseconds beyond the microseconds, if not 0 |
+//! | `from=kernel`, `from=program` | the writer, if the facility suggests the other one |
+//! | `module=yes` | written by a module of the kernel, not through printk |
 //! | `emergency=yes` | written during a panic or an oops |
 
 use std::io::{self, Write};
@@ -18,27 +18,27 @@ use fanlight::{Ending, Facility, Record, WallClock};
 
 use super::boot_id::BootId;
 
-/// What the first line begins with.
+/// The beginning of the first line.
 pub const HEADER: &str = "# fanlight log:";
 
-/// What only the driver knows of an earlier boot, and the hardware of its end. A line keeps it with
-/// the text.
+/// Facts about an earlier boot that only the driver knows, and the reason for its end that only the
+/// hardware knows. The first line has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     pub boot_id: Option<BootId>,
     pub wall: Option<WallClock>,
-    /// Whether its kernel's own text says who wrote.
+    /// Whether the text form of its kernel has the caller.
     pub callers: Option<bool>,
     pub ended: Option<Ended>,
 }
 
-/// How a boot ended, and what of its log is gone.
+/// How a boot ended, and how much of its log is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     pub ending: Ending,
-    /// Records that were kept and are gone.
+    /// Kept records that are missing.
     pub missing: u64,
-    /// Places that held no intact record.
+    /// Places in the region without an intact record that should be there.
     pub damaged: u64,
     /// Why the hardware was reset.
     pub reason: Option<String>,
@@ -67,7 +67,7 @@ impl Header {
             line.push_str(&format!(
                 " missing={missing} damaged={damaged} ending={ending}"
             ));
-            // Last, since it may have blanks.
+            // Last, since it may contain spaces.
             if let Some(reason) = reason {
                 line.push_str(&format!(" reason={reason}"));
             }
@@ -76,7 +76,7 @@ impl Header {
         line
     }
 
-    /// Takes what follows [`HEADER`] apart. What is not known is left out.
+    /// Parses the text after [`HEADER`]. Unknown fields are ignored.
     pub fn parse(fields: &str) -> Self {
         let (fields, reason) = match fields.split_once(" reason=") {
             Some((fields, reason)) => (fields, Some(reason.trim_end().to_owned())),
@@ -102,8 +102,8 @@ impl Header {
     }
 }
 
-/// `OFFSET`, or `OFFSET,TIME:OFFSET,...`: the nanoseconds to add to a record's time, and those to
-/// add from a time on.
+/// `OFFSET`, or `OFFSET,TIME:OFFSET,...`: the nanoseconds to add to a record's time, and other ones
+/// from a time on.
 fn offsets(wall: &WallClock) -> String {
     let mut text = String::new();
     for (since_boot, offset) in wall.offsets() {
@@ -128,7 +128,7 @@ fn wall_clock(text: &str) -> Option<WallClock> {
     WallClock::from_offsets(offsets)
 }
 
-/// The clock of a boot that was filed before, together with what its log has now.
+/// Merges the clock of a boot in a file with that of its log.
 pub fn merge(now: Option<WallClock>, filed: Option<WallClock>) -> Option<WallClock> {
     let (now, filed) = match (now, filed) {
         (Some(now), Some(filed)) => (now, filed),
@@ -155,7 +155,7 @@ pub fn write_record(record: &Record<'_>, out: &mut impl Write) -> io::Result<()>
         0 => {}
         ns => write!(out, ",ns={ns}")?,
     }
-    // As `Record::parse_kmsg` guesses.
+    // The default of `Record::parse_kmsg`.
     match (record.user, record.facility != Facility::KERN) {
         (false, true) => out.write_all(b",from=kernel")?,
         (true, false) => out.write_all(b",from=program")?,
@@ -169,7 +169,7 @@ pub fn write_record(record: &Record<'_>, out: &mut impl Write) -> io::Result<()>
     out.write_all(body)
 }
 
-/// Takes a record apart, of /dev/kmsg or of a filed log; `None` if it is none.
+/// Parses a record of /dev/kmsg or of a filed log; `None` if it is invalid.
 pub fn parse_record(text: &[u8]) -> Option<Record<'static>> {
     let mut record = Record::parse_kmsg(text)?;
     let head = text.split(|byte| *byte == b';').next()?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which records are printed.
+//! Selects the records to print.
 
 use std::cmp::Ordering;
 
@@ -14,37 +14,37 @@ use crate::nearest;
 
 #[derive(Args)]
 pub struct Filters {
-    /// Only records of these levels: emerg, alert, crit, err, warn, notice, info, debug
+    /// Print only these levels: emerg, alert, crit, err, warn, notice, info, debug
     #[arg(short, long, value_name = "LIST")]
     level: Option<String>,
-    /// Only records of these facilities: kern, user, daemon, local0 and so on
+    /// Print only these facilities: kern, user, daemon, local0 and so on
     #[arg(short, long, value_name = "LIST")]
     facility: Option<String>,
-    /// Only the kernel's records
+    /// Print only records of the kernel
     #[arg(short, long)]
     kernel: bool,
-    /// Only programs' records
+    /// Print only records of programs
     #[arg(short, long)]
     userspace: bool,
-    /// Only records that are not older
+    /// Print only records since WHEN
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
-    /// Only records that are not newer
+    /// Print only records until WHEN
     #[arg(long, value_name = "WHEN")]
     until: Option<String>,
-    /// Only records whose text matches a regular expression
+    /// Print only records whose text matches a regular expression
     #[arg(short, long, value_name = "PATTERN")]
     grep: Option<String>,
-    /// PATTERN is plain text
+    /// Use PATTERN as plain text
     #[arg(short = 'Q', long)]
     fixed: bool,
 }
 
-/// Everything that a record has to be.
+/// The conditions that a record must meet.
 pub struct Filter {
-    /// A bit for each level.
+    /// One bit per level.
     levels: u8,
-    /// `None`: all of them.
+    /// `None`: all.
     facilities: Option<Vec<Facility>>,
     since: Option<When>,
     until: Option<When>,
@@ -57,7 +57,7 @@ enum Pattern {
 }
 
 impl Filter {
-    /// `newest` returns the time of the log's newest record, if it is wanted.
+    /// `newest` returns the time of the log's newest record; it is called only if needed.
     pub fn new(filters: &Filters, clock: &Clock, newest: impl Fn() -> Option<u64>) -> Result<Self> {
         let time = |text: Option<&str>| text.map(|text| clock.read(text, &newest)).transpose();
         let grep = match &filters.grep {
@@ -82,7 +82,7 @@ impl Filter {
         })
     }
 
-    /// Whether it can turn a record away.
+    /// Whether it can reject a record.
     pub fn is_asked_for(&self) -> bool {
         self.levels != !0
             || self.facilities.is_some()
@@ -112,8 +112,8 @@ impl Filter {
     }
 }
 
-/// `err,warn`; `err+` for err and all that is more urgent, `+err` for err and all that is less, as
-/// dmesg reads it.
+/// Parses `err,warn`; `err+` means err and all more urgent levels, `+err` err and all less urgent
+/// levels, as in dmesg.
 fn levels(list: &str) -> Result<u8> {
     let mut bits = 0;
     for item in list.split(',') {
@@ -147,7 +147,7 @@ pub fn unknown_facility(name: &str) -> Error {
     ))
 }
 
-/// The facilities of --facility, --kernel and --userspace together, as dmesg adds them up.
+/// The facilities of --facility, --kernel and --userspace together, as in dmesg.
 fn chosen(filters: &Filters) -> Result<Option<Vec<Facility>>> {
     let mut chosen = match &filters.facility {
         Some(list) => facilities(list)?,

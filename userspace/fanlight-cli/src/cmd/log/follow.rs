@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Waiting for more records, until standard output closes.
+//! Waits for more records, until standard output is closed.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -10,15 +10,15 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
 use crate::error::{Error, Result};
 
-/// How often a file is looked at: poll() reports it as ready at all times.
+/// The interval for checks of a file, which poll() always reports as ready.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Waits until there is a record. A program that only waits would not notice that nothing reads its
-/// output any more, so standard output is polled as well.
+/// Waits until there is a record. Also polls standard output, since otherwise the program would not
+/// notice that the reader of its output is gone.
 pub fn wait(reader: &mut Reader, is_file: bool) -> Result<()> {
     while !reader.prepare_wait()? {
         let stdout = io::stdout();
-        // Without events poll() reports errors only: the reader of a pipe is gone.
+        // Without events, poll() reports errors only, such as a pipe whose reader is gone.
         let output = PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::empty());
         let closed;
         if is_file {
@@ -36,7 +36,7 @@ pub fn wait(reader: &mut Reader, is_file: bool) -> Result<()> {
             }
             closed = fds[1].revents();
             if fds[0].revents().contains(PollFlags::HUP) {
-                // Its error says that the device is gone.
+                // Returns the error that the device is gone.
                 reader.wait(Some(Duration::ZERO))?;
             }
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A record as a line: for people, as /dev/kmsg has it, as JSON, or for the journal.
+//! Formats a record: for people, in the format of /dev/kmsg, as JSON, or for the journal.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
@@ -35,8 +35,7 @@ pub struct Forms {
         default_missing_value = "always"
     )]
     color: Option<String>,
-    /// short (the default), cat (only the text), json, raw, or export, which systemd-journal-remote
-    /// reads
+    /// short (the default), cat (only the text), json, raw, or export (for systemd-journal-remote)
     #[arg(
         short,
         long,
@@ -45,10 +44,10 @@ pub struct Forms {
         hide_possible_values = true
     )]
     output: Option<String>,
-    /// As --output=json: one object per line; with --list-boots: one object
+    /// Same as --output=json: one object per line; with --list-boots: one object
     #[arg(short = 'J', long)]
     pub json: bool,
-    /// As --output=raw: as /dev/kmsg prints records, but whole
+    /// Same as --output=raw: the format of /dev/kmsg, but records are never cut
     #[arg(short, long)]
     raw: bool,
 }
@@ -106,7 +105,7 @@ impl Format {
         })
     }
 
-    /// What is said on stderr where the dates that this form needs are not known.
+    /// The warning on stderr if the dates that this form needs are unknown.
     pub fn without_dates(&self) -> Option<&'static str> {
         match self.style {
             Style::Text if self.stamp.needs_dates() => {
@@ -119,7 +118,7 @@ impl Format {
         }
     }
 
-    /// Whether this form can say who wrote a record, if the kernel does.
+    /// Whether this form can show the caller of a record.
     pub fn shows_callers(&self) -> bool {
         self.style == Style::Raw
     }
@@ -170,7 +169,7 @@ impl Format {
         Ok(())
     }
 
-    /// The text, in the colours that dmesg has.
+    /// The text, in dmesg's colours.
     fn message(
         &self,
         out: &mut impl Write,
@@ -208,20 +207,20 @@ impl Format {
     }
 }
 
-/// Whether to colour: what --color says, or whether the terminal can.
+/// Whether to print colours: as --color says, or if the terminal supports them.
 fn color(wanted: Option<&str>) -> bool {
     let wanted = wanted.unwrap_or("auto");
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let terminal = || {
         io::stdout().is_terminal()
             && variable("NO_COLOR").is_none()
-            // A serial console often has none, or says that it is dumb.
+            // On a serial console, TERM is often not set, or dumb.
             && variable("TERM").is_some_and(|term| term != "dumb")
     };
     wanted == "always" || wanted == "auto" && terminal()
 }
 
-/// A record as an object.
+/// A record as a JSON object.
 #[derive(Serialize)]
 struct Object<'a> {
     seq: u64,
@@ -277,14 +276,14 @@ impl<'a> Object<'a> {
             continuation: record.continuation,
             emergency: record.emergency,
             module: record.module,
-            // Numbers that an earlier boot's log leaves out were not lost: see `missing` of the
-            // node.
+            // Gaps in the numbers of an earlier boot's log do not mean lost records: see `missing`
+            // of the node.
             lost: Some(record.lost).filter(|lost| *lost > 0 && source.is_running()),
         }
     }
 }
 
-/// What stands before the first colon, as in `usb 1-1:`, if it looks like the name of something.
+/// The text before the first colon, as in `usb 1-1:`, if it looks like a name.
 fn subsystem(line: &[u8]) -> &str {
     let Ok(text) = std::str::from_utf8(line) else {
         return "";

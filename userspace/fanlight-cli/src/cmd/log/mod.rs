@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight log`: the log, out of its ring.
+//! `fanlight log`: prints the log.
 
 mod archive;
 mod boot_id;
@@ -39,21 +39,21 @@ use source::{Origin, Records, Source};
 
 #[derive(Args)]
 pub struct Log {
-    /// Wait for more records, and print them as they come
+    /// Wait for more records, and print them when they come
     #[arg(short = 'w', long)]
     follow: bool,
-    /// As --follow, but print only new records
+    /// Like --follow, but print only new records
     #[arg(short = 'W', long)]
     follow_new: bool,
-    /// Only the last N records
+    /// Print only the last N records
     #[arg(short = 'n', long, value_name = "N")]
     lines: Option<String>,
     #[command(flatten)]
     choice: Choice,
-    /// List the boots that there are logs of
+    /// List the boots whose logs exist
     #[arg(long)]
     list_boots: bool,
-    /// With --boot: forget that earlier boot's log
+    /// With --boot: clear the log of that earlier boot
     #[arg(short = 'C', long)]
     clear: bool,
     /// Save the ring for --file
@@ -70,25 +70,25 @@ impl Run for Log {
     const SUMMARY: &'static str = "Print the log";
     const TEXTS: Texts = Texts {
         about: &[
-            "The letters of options are dmesg's, and journalctl's where dmesg has none. Records \
+            "Short options are those of dmesg, or of journalctl if dmesg has none. Records \
              that were overwritten before they could be read are counted on standard error.",
-            "LIST is names or numbers with commas between them. For levels err+ is err and all \
-             that is more severe, and +err is err and all that is less severe.",
-            "BOOT is 0 for the running boot, -1 for the newest earlier boot that there is a log \
-             of, -2 for the one before that and so on, or a boot id.",
+            "LIST is names or numbers, separated by commas. For levels, err+ means err and all \
+             levels that are more severe, and +err means err and all that are less severe.",
+            "BOOT is 0 for the running boot, -1 for the newest earlier boot that has a log, \
+             -2 for the one before that and so on, or a boot id.",
             "CURSOR is printed with each record by --json and --output=export. It stays valid when \
              the driver is bound again, which gives the kernel's messages other numbers.",
-            "WHEN is a date in any form that is printed here, with or without an offset or Z \
-             behind it (2026-11-20, '2026-11-20 13:36:33+01:00', 13:36), now, today, yesterday, \
+            "WHEN is a date in any form that this command prints, with or without an offset \
+             or Z after it (2026-11-20, '2026-11-20 13:36:33+01:00', 13:36), now, today, yesterday, \
              tomorrow, '5 min ago', -5min, +5min, @SECONDS since 1970, or +SECONDS since boot, \
-             which is the only form for a log whose dates are not known.",
+             which is the only form for a log whose dates are unknown.",
             "A record has the same date whenever it is printed. Only if the clock was wrong and \
-             is set do the records of the running boot get the dates of the clock that is right.",
+             is then set, the records of the running boot get the right dates.",
         ],
         examples: &[
             (
                 "fanlight log -w -l warn+",
-                "print warnings and more severe records as they come",
+                "print warnings and more severe records when they come",
             ),
             (
                 "fanlight log --since '5 min ago' --grep 'usb.*error'",
@@ -100,7 +100,7 @@ impl Run for Log {
             ),
             ("fanlight log --boot=-1 --json", "print it for a program"),
         ],
-        statuses: &[(2, "no record matched, or nothing was found of that boot")],
+        statuses: &[(2, "no record matched, or no log of that boot was found")],
     };
     const COMMANDS: &'static [Entry] = &[
         Entry::of::<write::Write>(),
@@ -124,7 +124,7 @@ impl Run for Log {
             return save::run(last, path);
         }
         let follow = self.follow || self.follow_new;
-        // An earlier boot's log has no writer, and neither has text.
+        // The log of an earlier boot, and text, do not grow.
         let grows = matches!(last.records, Records::Ring(_)) && last.salvaged().is_none();
         if follow && !grows {
             return Err(Error::Usage(
@@ -154,7 +154,7 @@ impl Run for Log {
         if let (true, Some(mut reader)) = (follow, reader) {
             loop {
                 follow::wait(&mut reader, !last.is_running())?;
-                // Somebody may have set the clock while this program waited.
+                // The clock may have been set while this program waited.
                 printer.update_clock();
                 reader.drain(|record| printer.record(record))?;
                 printer.flush()?;
@@ -169,7 +169,7 @@ impl Run for Log {
     }
 }
 
-/// --lines: how many records at most, counted from the newest.
+/// --lines: the maximum number of records, counted from the newest.
 fn lines(text: Option<&str>) -> Result<Option<usize>> {
     number::count("lines", text.filter(|text| *text != "all"))
 }
@@ -195,10 +195,10 @@ struct Boot<'a> {
 struct Printer<'a, W: Write> {
     format: Format,
     out: W,
-    /// The last one is that of the records that come.
+    /// The last one is that of the next records.
     boots: Vec<Boot<'a>>,
     printed: bool,
-    /// The newest records, as many as --lines asks for, each with the number of its boot.
+    /// The newest records, at most the number of --lines, each with the index of its boot.
     last: Option<(usize, VecDeque<(usize, Record<'static>)>)>,
 }
 
@@ -219,7 +219,7 @@ impl<'a, W: Write> Printer<'a, W> {
         Ok(())
     }
 
-    /// Prints what there is now, and returns the reader for what comes later, if this is a ring.
+    /// Prints the current records, and returns the reader for later ones if this is a ring.
     fn print(&mut self, source: &'a Source, start: Start) -> Result<Option<Reader>> {
         let Records::Ring(log) = &source.records else {
             source.each(start, |record| self.record(record))?;
@@ -234,8 +234,8 @@ impl<'a, W: Write> Printer<'a, W> {
         let Some(boot) = self.boots.last() else {
             return Ok(());
         };
-        // Records that an earlier boot's log leaves out are not lost, and a file lost nothing
-        // either: they were not kept, or have been overwritten long ago.
+        // Gaps in the log of an earlier boot, or in a file, do not mean lost records: the records
+        // were not kept, or were overwritten before.
         if record.lost > 0 && boot.source.is_running() {
             self.out.flush()?;
             let s = if record.lost == 1 { "" } else { "s" };
@@ -270,9 +270,9 @@ impl<'a, W: Write> Printer<'a, W> {
         Ok(())
     }
 
-    /// Prints what --lines has kept, and all that is in the buffer: nobody waits for that.
+    /// Prints the records of --lines, and flushes the output.
     fn flush(&mut self) -> Result<()> {
-        // From now on records are printed as they come.
+        // From now on records are printed when they come.
         if let Some((_, last)) = self.last.take() {
             for (number, record) in last {
                 self.write(number, &record)?;
@@ -297,19 +297,19 @@ impl<'a, W: Write> Printer<'a, W> {
             };
             any = true;
             let name = boots::name(source);
-            // What was cleared is gone, whatever its node still says.
+            // A cleared log is empty, whatever the attributes of its node still show.
             if found.ending == Ending::None || source.is_empty()? {
-                eprintln!("fanlight: nothing was found of {name}");
+                eprintln!("fanlight: no log of {name} was found");
                 continue;
             }
             let ending = match (found.ending, found.reason) {
-                (Ending::Clean, _) => "ended in order".to_owned(),
+                (Ending::Clean, _) => "ended orderly".to_owned(),
                 (Ending::Panic, _) => "ended in a panic".to_owned(),
                 (Ending::Reset, Some(reason)) => format!("ended in a reset ({reason})"),
                 (Ending::Reset, None) => {
-                    "ended without notice: a watchdog, a reset, or its supply failed".to_owned()
+                    "ended without notice (watchdog, reset or power loss)".to_owned()
                 }
-                _ => "ended in a way that is not known".to_owned(),
+                _ => "ended in an unknown way".to_owned(),
             };
             let gone = match (found.missing, found.damaged) {
                 (0, 0) => String::new(),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Why the hardware was reset, where it reports a reason.
+//! Why the hardware was reset, if it reports a reason.
 //!
-//! Watchdogs report it as `bootstatus`, bits of include/uapi/linux/watchdog.h, and some power and
-//! reset controllers as `power_on_reason`. Both are about the last reset only, which ended the boot
+//! Watchdogs report it in `bootstatus` (bits of include/uapi/linux/watchdog.h), and some power and
+//! reset controllers in `power_on_reason`. Both are about the last reset only, which ended the boot
 //! before this one.
 
 use std::fs;
@@ -19,10 +19,10 @@ const BITS: &[(u32, &str)] = &[
     (0x40, "overvoltage"),
 ];
 
-/// How deep `power_on_reason` may be below the platform devices.
+/// The maximum depth of `power_on_reason` below the platform devices.
 const DEPTH: u32 = 4;
 
-/// The reason for the last reset; `sys` is where sysfs is mounted.
+/// The reason for the last reset; `sys` is the mount point of sysfs.
 pub fn reason(sys: &Path) -> Option<String> {
     watchdogs(sys).or_else(|| power_on_reason(&sys.join("devices/platform"), DEPTH))
 }
@@ -50,7 +50,7 @@ fn power_on_reason(directory: &Path, depth: u32) -> Option<String> {
     if depth == 0 {
         return None;
     }
-    // Links lead to other devices, and back.
+    // Do not follow links, which lead to other devices and back.
     fs::read_dir(directory).ok()?.flatten().find_map(|entry| {
         let real = entry.file_type().is_ok_and(|kind| kind.is_dir());
         real.then(|| power_on_reason(&entry.path(), depth - 1))?

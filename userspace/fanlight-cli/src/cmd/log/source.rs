@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where records come from: the log of this boot or of an earlier one, a saved ring, or a file with
+//! The sources of records: the log of this boot or of an earlier one, a saved ring, or a file with
 //! the text of /dev/kmsg.
 
 use std::fs::OpenOptions;
@@ -15,7 +15,7 @@ use super::clock::Clock;
 use super::filed::{self, Ended, Header, HEADER};
 use crate::error::{plain, Error, Result};
 
-/// The records of one boot, and what is known about that boot.
+/// The records of one boot, and the facts about that boot.
 pub struct Source {
     pub records: Records,
     pub origin: Origin,
@@ -23,21 +23,21 @@ pub struct Source {
 }
 
 pub enum Records {
-    /// A node's ring, or one in a file.
+    /// The ring of a node, or a ring in a file.
     Ring(Log),
-    /// What a text file holds.
+    /// The records of a text file.
     Text(Vec<Record<'static>>),
 }
 
-/// Whose records these are.
+/// The origin of the records.
 pub enum Origin {
-    /// The running boot's.
+    /// The running boot.
     Running,
-    /// An earlier boot's: how many boots ago, if the node's name says so.
+    /// An earlier boot, and how many boots ago it was, if the node's name shows it.
     Earlier { age: Option<u32>, found: Salvaged },
-    /// A saved ring's.
+    /// A saved ring.
     Image,
-    /// A text file's, with what its header says.
+    /// A text file, with its header.
     Text(Header),
 }
 
@@ -62,7 +62,7 @@ impl Source {
         })
     }
 
-    /// A file: a ring that was saved, or text.
+    /// Opens a file: a saved ring, or text.
     pub fn of_file(path: &Path) -> Result<Self> {
         if !path.exists() {
             let path = path.display();
@@ -74,7 +74,7 @@ impl Source {
                 records: Records::Ring(log),
                 origin: Origin::Image,
             }),
-            // Only what exists and may be read can be text.
+            // Only a file that exists and is readable can be text.
             Err(
                 error @ (fanlight::Error::NoDevice { .. } | fanlight::Error::Permission { .. }),
             ) if OpenOptions::new().read(true).open(path).is_err() => Err(error.into()),
@@ -89,7 +89,7 @@ impl Source {
         }
     }
 
-    /// How far the clock of its records is from the wall clock, as far as that is known now.
+    /// The current offsets from the clock of its records to the wall clock, if they are known.
     pub fn wall_clock(&self) -> Option<WallClock> {
         match (&self.records, &self.origin) {
             (_, Origin::Text(header)) => header.wall.clone(),
@@ -115,7 +115,7 @@ impl Source {
         }
     }
 
-    /// What the driver found of it, if it is an earlier boot.
+    /// What the driver salvaged of it, if it is an earlier boot.
     pub fn salvaged(&self) -> Option<&Salvaged> {
         match &self.origin {
             Origin::Earlier { found, .. } => Some(found),
@@ -137,7 +137,7 @@ impl Source {
         }
     }
 
-    /// Whether its records say who wrote, as the kernel's own text does.
+    /// Whether the text form of its kernel has the caller.
     pub fn shows_callers(&self) -> bool {
         match (&self.records, &self.origin) {
             (Records::Ring(log), _) => log.shows_callers(),
@@ -148,7 +148,7 @@ impl Source {
         }
     }
 
-    /// A record's place, for --after-cursor.
+    /// A record's cursor, for --after-cursor.
     pub fn cursor(&self, record: &Record<'_>) -> Option<Cursor> {
         self.boot_id.map(|boot| Cursor::of(boot, record))
     }
@@ -163,7 +163,7 @@ impl Source {
         newest.filter(|_| read.is_ok())
     }
 
-    /// Gives the records that there are now to `each`, from `start` on.
+    /// Calls `each` for the current records, from `start` on.
     pub fn each(
         &self,
         start: Start,
@@ -186,8 +186,8 @@ impl Source {
     }
 }
 
-/// The records of a file that was archived, none if there is no text of /dev/kmsg in it; and its
-/// header.
+/// The records and the header of an archived file; no records if it does not contain text of
+/// /dev/kmsg.
 pub fn archived(path: &Path) -> Result<(Vec<Record<'static>>, Header)> {
     match text(path)? {
         Some(Source {
@@ -199,12 +199,12 @@ pub fn archived(path: &Path) -> Result<(Vec<Record<'static>>, Header)> {
     }
 }
 
-/// Bytes of one read of /dev/kmsg at most.
+/// The maximum length of one read of /dev/kmsg.
 const MESSAGE_MAX: usize = 2048;
-/// More than these.
+/// The size of a read, which is larger.
 const CHUNK: usize = 8192;
 
-/// Reads a text file; `None` if it does not begin as one.
+/// Reads a text file; `None` if its beginning is not text of /dev/kmsg.
 fn text(path: &Path) -> Result<Option<Source>> {
     let failed = |error| {
         let error: io::Error = error;
@@ -212,7 +212,7 @@ fn text(path: &Path) -> Result<Option<Source>> {
     };
     let mut options = OpenOptions::new();
     options.read(true);
-    // /dev/kmsg itself: to the end that it has now.
+    // /dev/kmsg itself is read to its current end.
     let device = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_char_device());
     if device {
         // The value is positive on every architecture.
@@ -226,14 +226,14 @@ fn text(path: &Path) -> Result<Option<Source>> {
     if cut > 0 {
         let s = if cut == 1 { "" } else { "s" };
         eprintln!(
-            "fanlight: {cut} record{s} of {} cut: a read returns {MESSAGE_MAX} bytes at most",
+            "fanlight: {cut} record{s} of {} cut: a read returns at most {MESSAGE_MAX} bytes",
             path.display()
         );
     }
     Ok(parse(&bytes))
 }
 
-/// Reads all that there is now, and counts the records that are cut; `None` if it does not begin as
+/// Reads to the current end, and counts the records that are cut; `None` if the beginning is not
 /// text of /dev/kmsg.
 fn read(mut file: impl Read, device: bool) -> io::Result<Option<(Vec<u8>, u64)>> {
     let mut bytes = Vec::new();
@@ -245,7 +245,7 @@ fn read(mut file: impl Read, device: bool) -> io::Result<Option<(Vec<u8>, u64)>>
             Ok(count) => {
                 let begins = bytes.is_empty();
                 bytes.extend_from_slice(&chunk[..count]);
-                // One read() of a node is one record. The next one must not become a part of it.
+                // One read() of a node is one record. Keep the next one separate.
                 if device {
                     let newline = bytes.ends_with(b"\n");
                     cut += u64::from(count == MESSAGE_MAX || !newline);
@@ -253,14 +253,14 @@ fn read(mut file: impl Read, device: bool) -> io::Result<Option<(Vec<u8>, u64)>>
                         bytes.push(b'\n');
                     }
                 }
-                // Not all of a large file that is something else.
+                // Do not read all of a large file that is something else.
                 if begins && !is_text(&bytes) {
                     return Ok(None);
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if device && error.kind() == io::ErrorKind::WouldBlock => break,
-            // The kernel overwrote records before they were read.
+            // The kernel has overwritten records before they were read.
             Err(error) if device && error.kind() == io::ErrorKind::BrokenPipe => {}
             Err(error) => return Err(error),
         }
@@ -268,7 +268,7 @@ fn read(mut file: impl Read, device: bool) -> io::Result<Option<(Vec<u8>, u64)>>
     Ok(Some((bytes, cut)))
 }
 
-/// Whether the first line is a record, or the header.
+/// Whether the first line is a record or the header.
 fn is_text(bytes: &[u8]) -> bool {
     let first = bytes.split_inclusive(|byte| *byte == b'\n').next();
     first.is_some_and(|line| {
@@ -276,8 +276,8 @@ fn is_text(bytes: &[u8]) -> bool {
     })
 }
 
-/// Takes text apart. A record begins with a line and goes on as long as lines begin with a space.
-/// A line that is neither is skipped: the kernel cuts records that are too long.
+/// Parses text. A record is a line and all following lines that begin with a space. Other lines are
+/// skipped: the kernel cuts records that are too long.
 fn parse(bytes: &[u8]) -> Option<Source> {
     if !is_text(bytes) {
         return None;
@@ -348,7 +348,7 @@ mod tests {
         }
     }
 
-    /// Returns a record per read(), as a node does.
+    /// Returns one record per read(), like a node.
     struct Node(Vec<&'static [u8]>);
 
     impl Read for Node {
@@ -390,7 +390,7 @@ mod tests {
             }),
         };
         let mut text = kept.line().into_bytes();
-        // No record at all is fine where the header is.
+        // A file with a header need not have records.
         let empty = parse(&text).unwrap();
         assert_eq!(texts(&empty), [""; 0]);
         text.extend(b"6,1,500000,-;one\n");

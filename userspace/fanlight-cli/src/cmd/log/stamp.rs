@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What stands before a line: the time in one of dmesg's forms.
+//! The time stamp of a line, in one of dmesg's forms.
 
 use clap::Args;
 
@@ -33,15 +33,15 @@ pub enum Stamp {
     Raw,
     Ctime,
     Iso,
-    /// Seconds since boot, and since the record before.
+    /// Seconds since boot, and since the previous record.
     Delta,
-    /// The minute where a new one begins, else seconds since the record before.
+    /// The minute if it is a new one, otherwise seconds since the previous record.
     Relative,
     None,
 }
 
 impl Stamp {
-    /// The one form that the options ask for.
+    /// The form that the options select.
     pub fn of(stamps: &Stamps) -> Result<Self> {
         let named = match stamps.time_format.as_deref() {
             None => None,
@@ -74,7 +74,7 @@ impl Stamp {
     }
 }
 
-/// The record before, for what is relative to it.
+/// The previous record, for relative times.
 #[derive(Default)]
 pub struct Before {
     ns: Option<u64>,
@@ -82,10 +82,10 @@ pub struct Before {
 }
 
 impl Before {
-    /// The stamp of the next record that is printed, with the space behind it.
+    /// The stamp of the next record, with a space after it.
     pub fn stamp(&mut self, stamp: Stamp, clock: &Clock, ns: u64) -> String {
         let raw = || seconds(ns, 5);
-        // A clock of another processor may be a little behind.
+        // The clock of another processor may be slightly behind.
         let delta = ns.saturating_sub(self.ns.replace(ns).unwrap_or(ns));
         match stamp {
             Stamp::None => String::new(),

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Files that are there whole or not at all, also after a power failure.
+//! Writes files atomically: they are complete or absent, even after a power failure.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Writes `path` by way of `temporary`, which is in the same directory. When this returns `Ok`, the
-/// file and its name are on the disk; otherwise neither of the two files is there, and a file that
-/// was at `path` before is as it was.
+/// Writes `path` through `temporary`, which is in the same directory. If this returns `Ok`, the
+/// file and its name are on the disk. Otherwise neither file is created, and an existing file at
+/// `path` is unchanged.
 pub fn write(
     path: &Path,
     temporary: &Path,
     modified: Option<SystemTime>,
     content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    // What a power failure left. A link that others have put there is not followed.
+    // A power failure may have left a file. A link at this name must not be followed.
     let _ = fs::remove_file(temporary);
     let result = File::create_new(temporary).and_then(|file| {
         let mut out = BufWriter::with_capacity(16 << 10, file);
@@ -28,26 +28,26 @@ pub fn write(
         fs::rename(temporary, path)
     });
     if let Err(error) = result {
-        // Where not even this works, there is nothing left to do.
+        // If this fails, too, nothing more can be done.
         let _ = fs::remove_file(temporary);
         return Err(error);
     }
     sync_directory(path.parent().unwrap_or(Path::new(".")))
 }
 
-/// Brings a directory's names to the disk.
+/// Writes the names of a directory to the disk.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     let here = Path::new(".");
     let path = if path == Path::new("") { here } else { path };
     match File::open(path)?.sync_all() {
-        // Some file systems cannot sync a directory by itself.
+        // Some file systems cannot sync a directory.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
         result => result,
     }
 }
 
-/// As [`write`], with a temporary file beside the file itself, which keeps its mode. A link is
-/// followed. What is no regular file, and what a process has open, such as /dev/stdout, is written
+/// Like [`write`], with a temporary file in the same directory; the file keeps its mode. Links are
+/// followed. A special file, and a file that a process has open, such as /dev/stdout, is written
 /// directly.
 pub fn write_beside(
     path: &Path,
@@ -56,7 +56,7 @@ pub fn write_beside(
     let path = match target(path)? {
         Target::File(path) => path,
         Target::Open(path) => {
-            // A file that was opened to be appended to is appended to.
+            // If it was opened for appending, append.
             let append = fs::metadata(&path)?.is_file();
             let mut options = File::options();
             let file = options.write(true).append(append).open(path)?;
@@ -77,18 +77,18 @@ pub fn write_beside(
     })
 }
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Debug, PartialEq, Eq)]
 enum Target {
-    /// A regular file, or nothing yet. No link.
+    /// A regular file, or a name that does not exist yet. Not a link.
     File(PathBuf),
-    /// Something that can only be opened.
+    /// A file that can only be opened.
     Open(PathBuf),
 }
 
-/// Follows links, but those to what a process has open: their text need not lead there.
+/// Follows links, except those to open files of a process, whose text need not be a valid path.
 fn target(path: &Path) -> io::Result<Target> {
-    /// As the kernel.
+    /// The limit of the kernel.
     const LINKS_MAX: u32 = 40;
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
@@ -162,7 +162,7 @@ mod tests {
         let is_link = |path: &Path| fs::symlink_metadata(path).unwrap().is_symlink();
         let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, at(name)).unwrap();
 
-        // To a file, to one that is not there yet, and from link to link.
+        // Links to a file, to a name that does not exist yet, and to another link.
         fs::write(at("deep/file"), "old").unwrap();
         link("deep/file", "link");
         link("deep/new", "dangling");
@@ -177,7 +177,7 @@ mod tests {
         link("circle", "circle");
         assert!(save(&at("circle")).is_err());
 
-        // What a process has open, as /dev/stdout is, and a file that is appended to.
+        // A file that a process has open, like /dev/stdout, and that is appended to.
         let mut open = File::options()
             .append(true)
             .create(true)
@@ -193,7 +193,7 @@ mod tests {
         save(&at("dev-stdout")).unwrap();
         assert!(!at("stdout").exists());
 
-        // A device stays one.
+        // A device is not replaced.
         link("/dev/null", "null");
         save(&at("null")).unwrap();
         assert!(is_link(&at("null")));

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Times as users write them, for --since and --until.
+//! Parses times for --since and --until.
 //!
-//! Everything that this program prints as a date is read, and what dmesg and journalctl read:
+//! Accepts every date that this program prints, and what dmesg and journalctl accept:
 //!
 //! - `now`, `today`, `yesterday`, `tomorrow`
 //! - `@1795179660.5`: seconds since 1970
-//! - `+12.5`: seconds since boot; with a unit, as `+5min`, from now on
+//! - `+12.5`: seconds since boot; with a unit, such as `+5min`, from now on
 //! - `-5min`, `1 month ago`, `2h 30min ago`: before now
 //! - `2026-11-20`, `13:36`, `2026-11-20 13:36:33`, `20261120133633`
-//! - `2026-11-20T13:36:33,123456+01:00`, and with `Z`, ` UTC` or `+0100` behind any time
+//! - `2026-11-20T13:36:33,123456+01:00`, and `Z`, ` UTC` or `+0100` after any time
 //! - `Fri Nov 20 13:36:33 2026`, `Fri, 20 Nov 2026 13:36:33 +0000`, `Nov20 13:36`
 
 use super::calendar::{checked_days, civil, MONTHS, WEEKDAYS};
@@ -16,7 +16,7 @@ use super::clock::SECOND;
 use super::zone::Zone;
 use crate::number;
 
-/// A time that was read.
+/// A parsed time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// Nanoseconds since the log's boot.
@@ -25,8 +25,8 @@ pub enum When {
     Unix(i64),
 }
 
-/// Reads a time; `now` is in nanoseconds since 1970. `newest` is called for a date without a year,
-/// and returns the date of the newest record: the clock of the machine may be behind it.
+/// Parses a time; `now` is in nanoseconds since 1970. `newest` is called for a date without a year,
+/// and returns the date of the newest record, since the clock of the machine may be behind it.
 pub fn parse(
     text: &str,
     now: i64,
@@ -75,7 +75,7 @@ struct Date {
     east: Option<i64>,
 }
 
-/// Stores what is found once; a second value is an error.
+/// Stores a part of a date; a second value for it is an error.
 fn set(part: &mut Option<i64>, value: i64) -> Option<()> {
     part.replace(value).is_none().then_some(())
 }
@@ -110,7 +110,7 @@ impl Date {
         if matches!(word, "UTC" | "GMT" | "Z") {
             return set(&mut self.east, 0);
         }
-        // `+0100` behind a time.
+        // `+0100` after a time.
         if self.time.is_some() && matches!(bytes[0], b'+' | b'-') {
             return set(&mut self.east, east(word)?);
         }
@@ -133,7 +133,7 @@ impl Date {
         if word.contains('-') {
             return self.iso_day(word);
         }
-        // The day of the month or the year, where a month is named.
+        // The day of the month or the year, if a month is named.
         match digits {
             _ if digits != bytes.len() => None,
             1 | 2 => set(&mut self.day, two_digits(word)?),
@@ -142,14 +142,14 @@ impl Date {
         }
     }
 
-    /// `2026-11-20`, or `26-11-20`, which dmesg reads.
+    /// `2026-11-20`, or `26-11-20`, which dmesg accepts.
     fn iso_day(&mut self, text: &str) -> Option<()> {
         let mut parts = text.splitn(3, '-');
         let year = parts.next()?;
         let number: i64 = year.parse::<u32>().ok()?.into();
         let year = match year.len() {
             4 => number,
-            // As strptime's %y.
+            // Like %y of strptime().
             2 if number < 69 => 2000 + number,
             2 => 1900 + number,
             _ => return None,
@@ -166,7 +166,7 @@ impl Date {
         set(&mut self.day, two_digits(text.get(6..)?)?)
     }
 
-    /// `13:36`, `13:36:33,5` or `133633`, with an offset behind it or not.
+    /// `13:36`, `13:36:33,5` or `133633`, with or without an offset.
     fn time(&mut self, text: &str) -> Option<()> {
         let end = text.find(['+', '-', 'Z']).unwrap_or(text.len());
         let (time, offset) = text.split_at(end);
@@ -181,8 +181,8 @@ impl Date {
         set(&mut self.time, time)
     }
 
-    /// Nanoseconds since 1970. Without a day it is today; without a year, the last such day that is
-    /// not after the `latest` one.
+    /// Nanoseconds since 1970. The default day is today; without a year, it is the last such day
+    /// that is not after `latest`.
     fn unix(&self, today: i64, latest: impl FnOnce() -> i64, zone: &Zone) -> Option<i64> {
         let day = match (self.year, self.month, self.day) {
             (None, None, None) => {
@@ -194,7 +194,7 @@ impl Date {
                 let latest = latest();
                 let year = civil(latest).0;
                 let this = checked_days(year, month, day).filter(|day| *day <= latest);
-                // A leap day may be that of eight years before.
+                // The last leap day may be eight years ago.
                 let earlier = || (1..=8).find_map(|n| checked_days(year - n, month, day));
                 this.or_else(earlier)?
             }
@@ -208,16 +208,16 @@ impl Date {
     }
 }
 
-/// A day's time in a zone.
+/// A time on a day in a zone.
 fn at(zone: &Zone, day: i64, time: i64) -> Option<i64> {
     let local = day.checked_mul(86400)?.checked_add(time / SECOND)?;
-    // The offset is that of the moment itself, which it helps to find: the second guess is right
-    // except around a change.
+    // The offset depends on the time that is computed from it: the second guess is right except
+    // near a change of the offset.
     let guess = local - zone.offset(local);
     nanoseconds(local - zone.offset(guess), time % SECOND)
 }
 
-/// Seconds and nanoseconds as nanoseconds. The seconds alone may be too many.
+/// Seconds and nanoseconds as nanoseconds. The seconds alone may exceed the range.
 fn nanoseconds(seconds: i64, nanos: i64) -> Option<i64> {
     let sum = i128::from(seconds) * i128::from(SECOND) + i128::from(nanos);
     sum.try_into().ok()
@@ -308,7 +308,7 @@ fn time_of_day(text: &str) -> Option<i64> {
     let mut parts = text.splitn(3, ':');
     let (hour, minute) = (two_digits(parts.next()?)?, two_digits(parts.next()?)?);
     let second = match parts.next() {
-        // ISO 8601 allows the comma, which dmesg prints.
+        // ISO 8601 allows a comma, which dmesg prints.
         Some(second) => seconds(&second.replace(',', "."))?,
         None => 0,
     };
@@ -383,7 +383,7 @@ mod tests {
             parse("+12.5", now(), || None, &berlin()),
             Some(When::SinceBoot(12_500_000_000))
         );
-        // The last 21 November that has been.
+        // The last 21 November in the past.
         assert_eq!(
             parse("Nov 21 00:00 UTC", now(), || None, &berlin()),
             Some(When::Unix(days(2025, 11, 21) * 86400 * SECOND))
@@ -392,14 +392,14 @@ mod tests {
 
     #[test]
     fn log_since_without_a_year_means_the_last_such_day_of_the_log() {
-        // A machine without a clock of its own begins at the same date each time.
+        // A machine without a real-time clock begins each boot at the same date.
         let reset = days(2026, 1, 1) * 86400 * SECOND;
         for (newest, text, year) in [
             (Some(now()), "Nov20 13:01", 2026),
             (Some(now()), "Nov21 13:01", 2025),
             (Some(now()), "Jan 1", 2026),
             (None, "Nov20 13:01", 2025),
-            // A log from before now changes nothing.
+            // A log from before now has no effect.
             (Some(reset - SECOND), "Nov20 13:01", 2025),
             (Some(reset - SECOND), "Jan 1", 2026),
         ] {
@@ -409,7 +409,7 @@ mod tests {
             };
             assert_eq!(civil(unix.div_euclid(86400 * SECOND)).0, year, "{text}");
         }
-        // Only what has no year asks.
+        // Only dates without a year call `newest`.
         for text in [
             "2026-11-20",
             "13:01",

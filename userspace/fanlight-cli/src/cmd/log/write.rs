@@ -49,7 +49,7 @@ impl Run for Write {
             None => Facility::USER,
         };
         let mut log = LogWriter::open(target.log_to_write()?)?;
-        // A file that is no log has no such counter.
+        // A file that is not a log has no such counter.
         let before = log.suppressed().ok();
         write(&self.text, &mut log, facility, level)?;
         match (before, log.suppressed().ok()) {
@@ -68,7 +68,7 @@ impl Run for Write {
 
 fn write(text: &[OsString], log: &mut LogWriter, facility: Facility, level: Level) -> Result<()> {
     if !text.is_empty() {
-        // No argument has a NUL in it.
+        // Arguments cannot contain a NUL.
         let words: Vec<&[u8]> = text.iter().map(|word| word.as_encoded_bytes()).collect();
         return Ok(log.append_split(facility, level, &words.join(&b' '))?);
     }
@@ -84,9 +84,8 @@ fn write(text: &[OsString], log: &mut LogWriter, facility: Facility, level: Leve
     result
 }
 
-/// Writes every line. A line that cannot be written does not keep back those behind it, unless the
-/// device is gone. The first error is printed as it happens, and the number of such lines at the
-/// end.
+/// Writes every line. After a failure, the following lines are still written, unless the device is
+/// gone. The first error is printed immediately, and the number of failures at the end.
 fn lines(
     input: &mut impl BufRead,
     mut write: impl FnMut(&[u8]) -> fanlight::Result<()>,
@@ -120,13 +119,13 @@ fn lines(
     Ok(())
 }
 
-/// Bytes of a line that are written at once. What is longer is a line of its own, so that one
-/// without an end does not fill the memory.
+/// The maximum length of a line. The rest of a longer line becomes another line, so that input
+/// without newlines does not fill the memory.
 const LINE_MAX: usize = 64 << 10;
 
-/// Reads a line, or as much of it as is written at once, behind what `line` has of it already.
-/// Returns how much of `line` that is; the rest is the beginning of what comes next. `None`: there
-/// is nothing more.
+/// Reads a line, or its first [`LINE_MAX`] bytes, and appends it to the part of it that is already
+/// in `line`. Returns how many bytes of `line` to write; the rest is the beginning of the next
+/// part. `None`: the end of the input.
 fn part(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<usize>> {
     let room = LINE_MAX - line.len();
     let read = input.by_ref().take(room as u64).read_until(b'\n', line)?;
@@ -140,7 +139,7 @@ fn part(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<usize
     if line.len() < LINE_MAX {
         return Ok(Some(line.len()));
     }
-    // A line may end right here, which only the next byte tells.
+    // Only the next byte shows whether the line ends here.
     match input.fill_buf()?.first() {
         None => Ok(Some(line.len())),
         Some(b'\n') => {
@@ -151,13 +150,13 @@ fn part(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<usize
     }
 }
 
-/// How many bytes are before a character at the end that is not whole.
+/// The number of bytes before an incomplete character at the end.
 fn whole_characters(text: &[u8]) -> usize {
     let tail = text.len().saturating_sub(3);
     let begun = text[tail..].iter().rposition(|byte| *byte >= 0xc0);
     match begun.map(|at| tail + at) {
         Some(at) => match std::str::from_utf8(&text[at..]) {
-            // It could go on as a character.
+            // The bytes may be the beginning of a character.
             Err(error) if error.error_len().is_none() && error.valid_up_to() == 0 => at,
             _ => text.len(),
         },
@@ -181,7 +180,7 @@ mod tests {
         assert_eq!(lens, [LINE_MAX, LINE_MAX, LINE_MAX / 2]);
     }
 
-    /// What is written of an input that comes in pieces of a size.
+    /// The parts that are written of an input that is read in pieces of `capacity` bytes.
     fn parts(input: &[u8], capacity: usize) -> Vec<Vec<u8>> {
         let mut parts = Vec::new();
         lines(&mut io::BufReader::with_capacity(capacity, input), |line| {
@@ -221,7 +220,7 @@ mod tests {
                 assert_eq!(all, text);
             }
         }
-        // What is no character is divided anywhere, and comes whole.
+        // Invalid characters may be split anywhere, but no byte is lost.
         for byte in [0x80, 0xc3, 0xff] {
             let bytes = vec![byte; 3 * LINE_MAX];
             assert_eq!(parts(&bytes, 1000).concat(), bytes);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The local time zone: $TZ, or /etc/localtime where that is not set, or UTC.
+//! The local time zone: $TZ, or /etc/localtime if $TZ is not set, or UTC.
 
 use std::ffi::OsStr;
 
@@ -13,7 +13,7 @@ impl Zone {
         Self::of_environment(std::env::var_os("TZ").as_deref())
     }
 
-    /// As the C library reads $TZ: an empty one is UTC, and so is one that names no zone.
+    /// Interprets $TZ like the C library: an empty one, and one that does not name a zone, is UTC.
     fn of_environment(tz: Option<&OsStr>) -> Self {
         match tz.map(OsStr::to_str) {
             None => Self(TimeZone::local().ok()),
@@ -26,7 +26,7 @@ impl Zone {
         Self(None)
     }
 
-    /// What $TZ may be: `Europe/Berlin`, or `CET-1CEST,M3.5.0,M10.5.0/3`.
+    /// The zone of a value of $TZ: `Europe/Berlin`, or `CET-1CEST,M3.5.0,M10.5.0/3`.
     pub fn named(name: &str) -> Self {
         Self(TimeZone::from_posix_tz(name).ok())
     }
@@ -49,7 +49,7 @@ mod tests {
     fn log_zone_is_that_of_the_environment() {
         let zone = |tz: &str| Zone::of_environment(Some(OsStr::new(tz)));
         assert_eq!(zone("EST5").offset(0), -5 * 3600);
-        // UTC by POSIX, whatever /etc/localtime is.
+        // UTC according to POSIX, whatever /etc/localtime is.
         assert!(zone("").0.is_none());
         assert!(zone("no such zone").0.is_none());
     }

@@ -34,10 +34,10 @@ pub struct Bits {
 }
 
 impl Bits {
-    /// Stores what `change` makes of the value and the bits.
+    /// Loads the value, and stores the result of `change`.
     fn change(self, target: &Target, change: fn(u32, u32) -> u32) -> Result<()> {
         let mut place = Place::new(&self.window, Some(&self.offset), &self.width)?;
-        // What cannot be right is not worth opening the window for.
+        // Report an invalid argument before the window is opened.
         place.value(&self.bits)?;
         let mut map = target.open_window(&place.name)?.map_mut()?;
         place.fit(&map);
@@ -65,7 +65,7 @@ pub struct Set {
 
 impl Run for Set {
     const NAME: &'static str = "set";
-    const SUMMARY: &'static str = "Set bits of a value, and leave the others as they are";
+    const SUMMARY: &'static str = "Set bits of a value, and leave the others unchanged";
     const TEXTS: Texts = TEXTS;
 
     fn run(self, target: &Target) -> Result<()> {
@@ -81,7 +81,7 @@ pub struct Clear {
 
 impl Run for Clear {
     const NAME: &'static str = "clear";
-    const SUMMARY: &'static str = "Clear bits of a value, and leave the others as they are";
+    const SUMMARY: &'static str = "Clear bits of a value, and leave the others unchanged";
     const TEXTS: Texts = TEXTS;
 
     fn run(self, target: &Target) -> Result<()> {

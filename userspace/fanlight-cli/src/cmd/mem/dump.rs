@@ -29,10 +29,10 @@ impl Run for Dump {
     const SUMMARY: &'static str = "Print memory as xxd does";
     const TEXTS: Texts = Texts {
         about: &[
-            "Without --width the output is bytes, as of xxd -g1; memory is loaded by words, or by \
-             the width that the registers need, and the last bytes of a window that are no whole \
-             word by less. With --width the output is numbers of that width, \
-             as of xxd -e.",
+            "Without --width the output is bytes, like that of xxd -g1; memory is loaded by words, \
+             or by the width that the registers need; the last bytes of a window that are not a \
+             whole word are loaded by narrower accesses. With --width the output is numbers of \
+             that width, like that of xxd -e.",
         ],
         examples: &[],
         statuses: &[],

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight mem`: bytes, halves and words of a window, by accesses of exactly that width.
+//! `fanlight mem`: accesses to bytes, half-words and words of a window.
 
 mod bits;
 mod dump;
@@ -23,7 +23,7 @@ impl Run for Mem {
     const SUMMARY: &'static str = "Read and write the memory of a window";
     const TEXTS: Texts = Texts {
         about: &[
-            "Every access is one load or store of exactly the width, aligned to it and inside of \
+            "Every access is one load or store of exactly the width, aligned to it and inside \
              the window. Accesses keep their order.",
         ],
         examples: &[
@@ -34,10 +34,10 @@ impl Run for Mem {
             ("fanlight mem read sram 0x10", "print a word"),
             (
                 "fanlight mem write sram 0x10 0xcafe --width 2",
-                "store a half",
+                "store a half-word",
             ),
             ("fanlight mem set regs 0x10 0x80", "set bit 7 of a register"),
-            ("fanlight mem watch sram 0 32 -i 0.1", "print what changes"),
+            ("fanlight mem watch sram 0 32 -i 0.1", "print changes"),
         ],
         statuses: &[],
     };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where in a window accesses are, of what width, and how their values are printed.
+//! The position and the width of accesses to a window, and the form of their values.
 
 use clap::Args;
 use fanlight::{AccessError, Map, MapMut};
@@ -7,10 +7,10 @@ use fanlight::{AccessError, Map, MapMut};
 use crate::error::{Error, Result};
 use crate::number;
 
-/// Bytes that a line of a dump has.
+/// Bytes per line of a dump.
 pub const LINE: usize = 16;
 
-/// The words of --width.
+/// The values of --width.
 const WIDTHS: [&str; 4] = ["1", "2", "4", "8"];
 
 #[derive(Args)]
@@ -22,7 +22,7 @@ pub struct Width {
 }
 
 impl Width {
-    /// What was asked for.
+    /// The value of the option.
     fn bytes(&self) -> Result<Option<usize>> {
         let Some(text) = self.width.as_deref() else {
             return Ok(None);
@@ -39,13 +39,13 @@ impl Width {
     }
 }
 
-/// Where in a window, and how it is accessed.
+/// A position in a window, and how it is accessed.
 pub struct Place {
     pub name: String,
     pub offset: usize,
-    /// Bytes of an access.
+    /// Bytes per access.
     pub width: usize,
-    /// What --width says.
+    /// The value of --width.
     pub asked: Option<usize>,
 }
 
@@ -63,17 +63,17 @@ impl Place {
         })
     }
 
-    /// Where --width does not say it, an access has the width that the registers have, or a word's.
+    /// Sets the default width: that of the registers, or a word.
     pub fn fit(&mut self, map: &Map) {
         self.width = self.asked.or(map.io_width()).unwrap_or(4);
     }
 
-    /// Names the window in an error.
+    /// Adds the name of the window to an error.
     pub fn failed(&self, error: AccessError) -> Error {
         Error::message(format!("{}: {error}", self.name))
     }
 
-    /// How many bytes: an operand, or what there is up to `default`.
+    /// The number of bytes: the operand, or the rest of the window, but at most `default`.
     pub fn length(&self, text: Option<&str>, map: &Map, default: usize) -> Result<usize> {
         let left = map.len().saturating_sub(self.offset);
         let length = match text {
@@ -90,15 +90,15 @@ impl Place {
         }
         if length % self.width != 0 {
             return Err(Error::message(format!(
-                "{length} bytes are no multiple of the width, {}",
+                "{length} bytes are not a multiple of the width, {}",
                 self.width
             )));
         }
         Ok(length)
     }
 
-    /// Bytes of the access at an offset. The last bytes of a window need not be a whole word: where
-    /// nobody has asked for a width, and registers need none, accesses become narrower there.
+    /// Bytes of the access at an offset. The last bytes of a window need not be a whole word:
+    /// unless --width or the registers require a width, accesses are narrower there.
     fn width_at(&self, map: &Map, offset: usize) -> usize {
         let left = map.len().saturating_sub(offset);
         match self.asked.or(map.io_width()) {
@@ -107,8 +107,8 @@ impl Place {
         }
     }
 
-    /// Makes accesses so narrow that they end with the window, as [`width_at`](Self::width_at)
-    /// does, but all of them: of values in columns, each has the same width.
+    /// Makes all accesses so narrow that the last one ends with the window. Unlike
+    /// [`width_at`](Self::width_at), all have the same width, since the values are in columns.
     pub fn narrow(&mut self, map: &Map, most: usize) {
         let length = map.len().saturating_sub(self.offset).min(most);
         if self.asked.or(map.io_width()).is_none() {
@@ -124,7 +124,7 @@ impl Place {
         store(map, offset, self.width, value).map_err(|error| self.failed(error))
     }
 
-    /// Checks that `count` accesses are inside of the window, before the first of them is made.
+    /// Checks that `count` accesses are inside the window, before the first of them is made.
     pub fn check(&self, map: &Map, count: usize) -> Result<()> {
         let bytes = count.saturating_mul(self.width);
         if self.offset > map.len() || bytes > map.len() - self.offset {
@@ -137,7 +137,7 @@ impl Place {
         Ok(())
     }
 
-    /// Reads a number that has to fit into an access.
+    /// Parses a number that must fit in an access.
     pub fn value(&self, text: &str) -> Result<u32> {
         let value = number::integer(text)?;
         if value >= 1 << (8 * self.width) {
@@ -150,8 +150,8 @@ impl Place {
         Ok(value as u32)
     }
 
-    /// The same place by bytes, which is how memory is printed unless numbers are asked for;
-    /// registers may not take accesses of a byte.
+    /// The same position with values of a byte each, the default form. Registers may not support
+    /// accesses of a byte.
     pub fn as_bytes(&self) -> Self {
         Self {
             name: self.name.clone(),
@@ -160,17 +160,17 @@ impl Place {
         }
     }
 
-    /// `regs 0x10, 32 bits`: what an access is about.
+    /// Describes an access: `regs 0x10, 32 bits`.
     pub fn describe(&self, offset: usize) -> String {
         format!("{} {offset:#x}, {} bits", self.name, self.width * 8)
     }
 
-    /// A value with all the digits of its width.
+    /// A value with all digits of its width.
     pub fn digits(&self, value: u32) -> String {
         format!("0x{value:0digits$x}", digits = self.width * 2)
     }
 
-    /// One line as xxd prints it: with -g1, or with -e and -g2 or -g4.
+    /// One line in the format of xxd: with -g1, or with -e and -g2 or -g4.
     pub fn line(&self, offset: usize, values: &[u32], changed: impl Fn(usize) -> bool) -> String {
         let digits = self.width * 2;
         let mut text = format!("{offset:08x}:");
@@ -195,8 +195,8 @@ impl Place {
         text + &printable
     }
 
-    /// Bytes, loaded by whole accesses of the width: the first one and the last one may begin
-    /// before them and end behind them.
+    /// Bytes, loaded by whole accesses of the width: the first access may begin before them, and
+    /// the last one may end after them.
     pub fn bytes(&self, map: &Map, start: usize, end: usize) -> Result<Vec<u32>> {
         let first = start - start % self.width;
         let mut bytes = Vec::with_capacity(end - first);
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(narrower(2, |_| true), 2);
     }
 
-    /// What xxd 2024 prints with -g1, -e -g2 and -e -g4.
+    /// The output of xxd 2024 with -g1, -e -g2 and -e -g4.
     #[test]
     fn cli_dump_is_xxds() {
         let bytes: Vec<u8> = (0x39..0x39 + 16).map(|byte| byte * 2).collect();

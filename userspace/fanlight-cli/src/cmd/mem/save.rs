@@ -13,7 +13,7 @@ use crate::error::{plain, Error, Result};
 use crate::output;
 use crate::target::Target;
 
-/// Bytes that are copied at a time.
+/// Bytes per copy.
 const CHUNK: usize = 4096;
 
 #[derive(Args)]
@@ -25,7 +25,7 @@ pub struct Save {
     file: PathBuf,
     /// The offset of the first byte; the default is 0
     offset: Option<String>,
-    /// The number of bytes; the default is all behind the offset
+    /// The number of bytes; the default is all from the offset on
     length: Option<String>,
     #[command(flatten)]
     width: Width,

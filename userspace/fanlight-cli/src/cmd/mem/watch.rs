@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::target::Target;
 use crate::{number, output};
 
-/// Bytes that are watched where no length is given.
+/// The default number of bytes.
 const MOST: usize = 64;
 
 #[derive(Args)]
@@ -26,17 +26,17 @@ pub struct Watch {
     length: Option<String>,
     #[command(flatten)]
     width: Width,
-    /// The time between two outputs; the default is 0.5
+    /// The time between updates; the default is 0.5
     #[arg(short, long, value_name = "SECONDS")]
     interval: Option<String>,
-    /// End after N outputs
+    /// End after N updates
     #[arg(short = 'n', long, value_name = "N")]
     count: Option<String>,
 }
 
 impl Run for Watch {
     const NAME: &'static str = "watch";
-    const SUMMARY: &'static str = "Print memory again and again, and mark what changes";
+    const SUMMARY: &'static str = "Print memory repeatedly, and mark changes";
     const TEXTS: Texts = Texts {
         about: &["If standard output is not a terminal, each change is printed as a line."],
         examples: &[],
@@ -68,7 +68,7 @@ impl Run for Watch {
             let now = if done == 0 { before.clone() } else { load()? };
             let changed = |i: usize| before.get(i) != now.get(i);
             if terminal || done == 0 {
-                // In place, from the second time on.
+                // Overwrite the previous output, from the second time on.
                 let lines = length.div_ceil(LINE);
                 if terminal && done > 0 {
                     write!(out, "\x1b[{lines}A")?;

@@ -22,7 +22,7 @@ pub struct Write {
     value: Vec<String>,
     #[command(flatten)]
     width: Width,
-    /// Load each value again after all stores, and print it; exit with status 1 if one is another
+    /// Load each value again after all stores, and print it; exit with status 1 if one differs
     #[arg(short, long)]
     read_back: bool,
 }
@@ -31,7 +31,7 @@ impl Run for Write {
     const NAME: &'static str = "write";
     const SUMMARY: &'static str = "Store values, one after the other";
     const TEXTS: Texts = Texts {
-        about: &["Nothing is stored unless all of the values are inside of the window."],
+        about: &["Nothing is stored unless all values are inside the window."],
         examples: &[],
         statuses: &[],
     };
@@ -41,7 +41,7 @@ impl Run for Write {
         let values = |place: &Place| -> Result<Vec<u32>> {
             self.value.iter().map(|text| place.value(text)).collect()
         };
-        // What cannot be right is not worth opening the window for.
+        // Report an invalid argument before the window is opened.
         values(&place)?;
         let mut map = target.open_window(&place.name)?.map_mut()?;
         place.fit(&map);
@@ -64,7 +64,7 @@ impl Run for Write {
             } else {
                 same = false;
                 let written = place.digits(value);
-                writeln!(out, "{what}: {now_digits}, where {written} was written")?;
+                writeln!(out, "{what}: {now_digits}, but {written} was written")?;
             }
         }
         out.flush()?;

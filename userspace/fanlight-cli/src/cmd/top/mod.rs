@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight top`: windows, rates, the log's tail and a small picture of the screen, again and
-//! again.
+//! `fanlight top`: repeatedly shows windows, rates, the log's tail and a small picture of the
+//! screen.
 
 mod screen;
 mod terminal;
@@ -24,12 +24,12 @@ use terminal::Terminal;
 
 const AMBER: Colour = Some(214);
 const DIM: Colour = Some(245);
-/// More lines than any terminal has.
+/// An upper bound for the lines of a terminal.
 const TAIL: usize = 200;
 
-/// What is watched.
+/// The objects to show.
 struct View<'a> {
-    board: &'a Instance,
+    instance: &'a Instance,
     windows: Vec<(WindowEntry, Info)>,
     picture: Option<Framebuffer>,
     log: Option<&'a Log>,
@@ -42,13 +42,13 @@ struct View<'a> {
 
 #[derive(Args)]
 pub struct Top {
-    /// The time between two pictures; the default is 1
+    /// The time between updates; the default is 1
     #[arg(short, long, value_name = "SECONDS")]
     interval: Option<String>,
-    /// End after N pictures
+    /// End after N updates
     #[arg(short = 'n', long, value_name = "N")]
     count: Option<String>,
-    /// Print plain text, one picture after the other
+    /// Print plain text, one update after the other
     #[arg(short, long)]
     batch: bool,
 }
@@ -59,8 +59,8 @@ impl Run for Top {
         "Show windows, rates, the log's tail and a small picture of the screen";
     const TEXTS: Texts = Texts {
         about: &[
-            "Only what changes is sent to the terminal, and no faster than a serial line takes it. \
-             Keys: q or Escape ends, space pauses, Ctrl-L draws everything again.",
+            "Only changes are sent to the terminal, and no faster than a serial line can transmit \
+             them. Keys: q or Escape ends, space pauses, Ctrl-L draws everything again.",
         ],
         examples: &[],
         statuses: &[],
@@ -73,14 +73,14 @@ impl Run for Top {
         if !self.batch && !terminal {
             return Err(Error::message("this is not a terminal: use --batch"));
         }
-        let board = target.board()?;
-        let log = board.log().ok();
-        let mut view = View::new(&board, log.as_ref())?;
+        let instance = target.instance()?;
+        let log = instance.log().ok();
+        let mut view = View::new(&instance, log.as_ref())?;
         if self.batch {
             return view.batch(interval, count);
         }
         let terminal = Terminal::enter()?;
-        // Whatever happens, the terminal is restored before an error is printed on it.
+        // The terminal is always restored before an error is printed on it.
         let result = view.interactive(&terminal, interval, count);
         drop(terminal);
         result
@@ -88,19 +88,19 @@ impl Run for Top {
 }
 
 impl<'a> View<'a> {
-    fn new(board: &'a Instance, log: Option<&'a Log>) -> Result<Self> {
-        let windows = board
+    fn new(instance: &'a Instance, log: Option<&'a Log>) -> Result<Self> {
+        let windows = instance
             .windows()?
             .into_iter()
             .filter_map(|entry| entry.info().ok().map(|info| (entry, info)))
             .collect();
-        let picture = board
+        let picture = instance
             .framebuffer_node()
             .ok()
             .and_then(|node| Framebuffer::open_read_only(node.path()).ok());
         let reader = log.map(|log| log.reader(Start::Oldest)).transpose()?;
         Ok(Self {
-            board,
+            instance,
             windows,
             picture,
             log,
@@ -165,7 +165,7 @@ impl<'a> View<'a> {
                         paused = !paused;
                         break;
                     }
-                    // Ctrl-L: all of it anew, for a line that has lost something.
+                    // Ctrl-L: redraw everything, for a terminal line that has lost data.
                     Some(0x0c) => screen = Screen::new(screen.width(), screen.height()),
                     Some(_) => {}
                     None => break,
@@ -174,7 +174,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Looks at everything that changes.
+    /// Reads everything that changes.
     fn update(&mut self) -> Result<()> {
         if let Some(reader) = &mut self.reader {
             while let Some(record) = reader.next_record()? {
@@ -201,14 +201,14 @@ impl<'a> View<'a> {
 
     fn draw(&mut self, screen: &mut Screen, color: bool) -> Result<()> {
         let (width, height) = (screen.width(), screen.height());
-        let title = format!("fanlight top  {}", self.board.path().display());
+        let title = format!("fanlight top  {}", self.instance.path().display());
         screen.text(0, 0, width, &title, AMBER, true);
         let keys = "q quit  space pause";
         if color && width > title.len() + keys.len() + 2 {
             screen.text(width - keys.len(), 0, keys.len(), keys, DIM, false);
         }
 
-        // The picture is at the right, under the title, as wide as its shape wants it.
+        // The picture is at the right, under the title; its width follows from its aspect ratio.
         let top = 2;
         let (wide, high) = self.picture_size(width, height);
         if let Some(picture) = &self.picture {
@@ -277,7 +277,7 @@ impl<'a> View<'a> {
         Ok(())
     }
 
-    /// Columns and lines of the picture: none where there is no room.
+    /// Columns and lines of the picture; 0 if there is no room.
     fn picture_size(&self, width: usize, height: usize) -> (usize, usize) {
         let Some(picture) = &self.picture else {
             return (0, 0);
@@ -301,8 +301,8 @@ impl<'a> View<'a> {
     }
 }
 
-/// Two pixels in each character: the upper half in the fore colour, the lower in the back colour.
-/// Without colours, by how bright they are.
+/// Draws two pixels per character: the upper one in the foreground colour, the lower one in the
+/// background colour. Without colours, characters show the brightness.
 fn draw_picture(
     screen: &mut Screen,
     picture: &Framebuffer,
@@ -314,7 +314,7 @@ fn draw_picture(
 ) -> Result<()> {
     const SHADES: &[u8] = b" .:-=+*#%@";
     let geometry = picture.geometry();
-    // The mean of nine points, so that fine lines do not come and go.
+    // The mean of nine points, so that fine lines do not flicker.
     let sample =
         |column: usize, row: usize| -> std::result::Result<[u8; 3], fanlight::AccessError> {
             let mut sums = [0u32; 3];

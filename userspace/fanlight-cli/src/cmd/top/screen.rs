@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A grid of characters that is sent to a terminal by its changes alone, and no faster than a
-//! serial line takes them.
+//! A grid of characters. Only its changes are sent to a terminal, and no faster than a serial line
+//! can transmit them.
 
 use std::io::{self, Write};
 
 use crate::printable;
 
-/// A colour of the 256 that terminals have; `None` is the terminal's own.
+/// One of the 256 colours of terminals; `None` is the terminal's default.
 pub type Colour = Option<u8>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,13 +24,13 @@ pub const BLANK: Cell = Cell {
     bold: false,
 };
 
-/// What is to be on the terminal, and what is.
+/// The wanted and the current contents of the terminal.
 pub struct Screen {
     width: usize,
     wanted: Vec<Cell>,
-    /// `None`: not known.
+    /// `None`: unknown.
     there: Vec<Option<Cell>>,
-    /// Where to go on when there was more to send than the line takes.
+    /// Where to continue if there was more to send than the line could transmit.
     next: usize,
 }
 
@@ -65,10 +65,10 @@ impl Screen {
         }
     }
 
-    /// Writes text from a place on, up to `width` characters.
+    /// Writes text at a position, up to `width` characters.
     pub fn text(&mut self, x: usize, y: usize, width: usize, text: &str, fore: Colour, bold: bool) {
         for (i, c) in text.chars().take(width).enumerate() {
-            // What would move the cursor would break the grid.
+            // Characters that move the cursor would break the grid.
             let c = if printable::is_unsafe(c) { '.' } else { c };
             self.put(
                 x + i,
@@ -83,8 +83,7 @@ impl Screen {
         }
     }
 
-    /// Sends what has changed, but no more than about `budget` bytes; the rest comes with the next
-    /// call.
+    /// Sends changes, but at most about `budget` bytes; the next call sends the rest.
     pub fn send(&mut self, out: &mut impl Write, budget: usize) -> io::Result<()> {
         let mut sent = Vec::new();
         let mut pen = BLANK;
@@ -112,7 +111,7 @@ impl Screen {
                 let mut utf8 = [0; 4];
                 sent.extend_from_slice(cell.text.encode_utf8(&mut utf8).as_bytes());
                 self.there[at] = Some(cell);
-                // Behind the last column terminals differ.
+                // After the last column, the cursor position depends on the terminal.
                 cursor = ((at + 1) % self.width != 0).then_some(at + 1);
             }
             at += 1;
@@ -126,7 +125,7 @@ impl Screen {
         out.flush()
     }
 
-    /// All of it as plain lines.
+    /// Prints the contents as plain lines.
     pub fn print(&self, out: &mut impl Write) -> io::Result<()> {
         for line in self.wanted.chunks(self.width) {
             let text: String = line.iter().map(|cell| cell.text).collect();
@@ -136,7 +135,7 @@ impl Screen {
     }
 }
 
-/// Changes colours, and only those that differ.
+/// Sends the colours that differ.
 fn pen_to(out: &mut Vec<u8>, pen: &mut Cell, cell: Cell) -> io::Result<()> {
     if pen.bold != cell.bold {
         out.extend_from_slice(if cell.bold { b"\x1b[1m" } else { b"\x1b[22m" });
@@ -152,7 +151,7 @@ fn pen_to(out: &mut Vec<u8>, pen: &mut Cell, cell: Cell) -> io::Result<()> {
     Ok(())
 }
 
-/// The nearest of the terminal's colours: a cube of 6x6x6 and a ramp of 24 greys.
+/// The nearest of the terminal's colours, which are a cube of 6x6x6 and a ramp of 24 greys.
 pub fn nearest(rgb: [u8; 3]) -> u8 {
     const STEPS: [i32; 6] = [0, 95, 135, 175, 215, 255];
     let step = |value: u8| {

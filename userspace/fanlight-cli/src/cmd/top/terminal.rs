@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The terminal: its size and speed, its keys, and its state before.
+//! The terminal: its size, speed and keys, and its saved state.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::termios::{tcgetattr, tcgetwinsize, tcsetattr, OptionalActions, Termios};
 
-/// A terminal in raw mode, on its second page. Drop puts everything back.
+/// A terminal in raw mode, on its alternate screen. Drop restores everything.
 pub struct Terminal {
     before: Termios,
 }
@@ -20,13 +20,13 @@ impl Terminal {
         tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
         let this = Self { before };
         let mut out = io::stdout();
-        // The other page, no cursor, nothing on it.
+        // Alternate screen, no cursor, cleared.
         out.write_all(b"\x1b[?1049h\x1b[?25l\x1b[0m\x1b[2J")?;
         out.flush()?;
         Ok(this)
     }
 
-    /// Columns and lines. A serial line knows none; 80x24 is what such terminals have.
+    /// Columns and lines. A serial line does not report them; 80x24 is the default.
     pub fn size() -> (usize, usize) {
         match tcgetwinsize(io::stdout()) {
             Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
@@ -36,11 +36,11 @@ impl Terminal {
         }
     }
 
-    /// Bytes that the line takes in a time; plenty where it is no serial line.
+    /// Bytes that the line can transmit in `time`; a large number if it is not a serial line.
     pub fn budget(&self, time: Duration) -> usize {
         match self.before.output_speed() {
-            // Pseudo-terminals say 38400 by default and mean nothing by it; on a serial line a bit
-            // less than all is ours.
+            // The speed of pseudo-terminals, by default 38400, has no meaning. On a serial line,
+            // use a bit less than its speed.
             speed if speed >= 9600 && !self.is_pseudo() => {
                 (u64::from(speed) * 8 / 100 * time.as_millis() as u64 / 1000) as usize
             }
@@ -53,7 +53,7 @@ impl Terminal {
             .is_ok_and(|name| name.to_bytes().starts_with(b"/dev/pts/"))
     }
 
-    /// The next key, if one comes in time.
+    /// The next key, if one is pressed before the timeout.
     pub fn key(&self, timeout: Duration) -> io::Result<Option<u8>> {
         let stdin = io::stdin();
         let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
@@ -78,7 +78,7 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         let mut out = io::stdout();
-        // Nobody is left to tell that it failed.
+        // An error cannot be reported here.
         let _ = out.write_all(b"\x1b[0m\x1b[?25h\x1b[?1049l");
         let _ = out.flush();
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);

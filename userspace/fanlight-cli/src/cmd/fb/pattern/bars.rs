@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Colour bars, grey steps, ramps, and which screen this is.
+//! Colour bars, grey steps, ramps, and the name of the screen.
 
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
@@ -12,7 +12,7 @@ use super::super::draw::{
 };
 use super::Facts;
 
-/// Colours at full strength, grey steps, and which screen this is.
+/// Colours at full strength, grey steps, and the name of the screen.
 pub fn bars(canvas: &mut Canvas, facts: &Facts) -> Drawn {
     const BARS: [(&str, Rgb888); 8] = [
         ("white", Rgb888::new(255, 255, 255)),
@@ -57,7 +57,7 @@ pub fn bars(canvas: &mut Canvas, facts: &Facts) -> Drawn {
         )?;
     }
 
-    // The rest tells which screen this is.
+    // The rest has the name of the screen.
     let foot = area(0, bars + greys, width, height - bars - greys);
     let radius = (foot.size.height as i32 * 62 / 100).min(width / 8);
     let base = foot.top_left.y + foot.size.height as i32 * 78 / 100;
@@ -91,7 +91,7 @@ pub fn bars(canvas: &mut Canvas, facts: &Facts) -> Drawn {
             y += size.height() * 5 / 4;
         }
     }
-    // One ramp of each colour: a picture that is shown with too few bits has bands here.
+    // One ramp per colour: a display with too few bits shows bands here.
     let rows = RAMPS.len() as i32;
     let tall = ramps.size.height as i32;
     for (i, (_, part)) in (0..).zip(RAMPS) {
@@ -110,7 +110,7 @@ pub fn bars(canvas: &mut Canvas, facts: &Facts) -> Drawn {
     Ok(())
 }
 
-/// Colours, and how much of red, green and blue is in them.
+/// Colours, and their parts of red, green and blue.
 pub const RAMPS: [(&str, [i32; 3]); 4] = [
     ("red", [1, 0, 0]),
     ("green", [0, 1, 0]),

@@ -9,8 +9,8 @@ use fanlight::Canvas;
 use super::super::draw::{area, columns, text, text_size, Drawn, INK, NIGHT};
 use super::bars::{ramp, shade, RAMPS};
 
-/// Ramps of each colour, smooth and in steps; where a format has fewer bits, the smooth one has
-/// bands too.
+/// Ramps of each colour, smooth and in steps; in a format with fewer bits, the smooth one has
+/// bands, too.
 pub fn gradient(canvas: &mut Canvas) -> Drawn {
     let geometry = canvas.geometry();
     let (width, height) = (geometry.width() as i32, geometry.height() as i32);
@@ -20,7 +20,7 @@ pub fn gradient(canvas: &mut Canvas) -> Drawn {
 
     for (i, (name, part)) in (0..).zip(RAMPS) {
         let top = i * band;
-        // Two thirds smooth, one third in as many steps as a colour of five bits has.
+        // Two thirds smooth, one third in the 32 steps of a colour of five bits.
         let smooth = band * 2 / 3;
         ramp(canvas, area(0, top, width, smooth), part)?;
         for (step, column) in
@@ -38,7 +38,7 @@ pub fn gradient(canvas: &mut Canvas) -> Drawn {
         )?;
     }
 
-    // All hues, from black over full to white.
+    // All hues, from black through full colour to white.
     let top = band * 4;
     let rest = height - top;
     let half = (rest / 2).max(1);

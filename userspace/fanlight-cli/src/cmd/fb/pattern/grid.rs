@@ -9,8 +9,8 @@ use fanlight::Canvas;
 
 use super::super::draw::{area, ring, text, text_in, text_size, Drawn, AMBER, DIM, INK, NIGHT};
 
-/// One-pixel lines, a circle, and marks in the corners: is every pixel there, square, and in its
-/// place?
+/// One-pixel lines, a circle, and marks in the corners: show whether every pixel is visible, square
+/// and in its place.
 pub fn grid(canvas: &mut Canvas) -> Drawn {
     const CELL: usize = 32;
     const FINE: Rgb888 = Rgb888::new(0x2c, 0x3a, 0x52);
@@ -39,7 +39,7 @@ pub fn grid(canvas: &mut Canvas) -> Drawn {
         .into_styled(thin)
         .draw(canvas)?;
 
-    // The circle is round if pixels are square; the small ones show the corners.
+    // The circle is round if pixels are square; the small circles are near the corners.
     let side = width.min(height);
     ring(canvas, centre, side - 2, AMBER)?;
     ring(canvas, centre, side / 2, AMBER)?;
@@ -70,7 +70,7 @@ pub fn grid(canvas: &mut Canvas) -> Drawn {
     }
     corners(canvas, right, bottom)?;
 
-    // Inside of the inner circle.
+    // Inside the inner circle.
     let label = geometry.to_string();
     if let Some(size) = text_size(height / 20).fitting(&label, side * 2 / 5 - 16) {
         let wide = size.width(&label) + 16;

@@ -13,7 +13,7 @@ use fanlight::Canvas;
 
 use super::draw::Drawn;
 
-/// What a pattern tells about the machine.
+/// The facts about the machine in a pattern.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// The board's name.
@@ -25,7 +25,7 @@ pub struct Facts {
 /// The patterns, the first of which is the default.
 pub const NAMES: &[&str] = &["bars", "grid", "gradient", "text"];
 
-/// Draws the pattern of that name, which is one of [`NAMES`].
+/// Draws the pattern `name`, which is one of [`NAMES`].
 pub fn draw(name: &str, canvas: &mut Canvas, facts: &Facts) -> Drawn {
     match name {
         "grid" => grid::grid(canvas),

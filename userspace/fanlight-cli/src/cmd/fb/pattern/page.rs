@@ -8,7 +8,7 @@ use fanlight::Canvas;
 use super::super::draw::{fanlight, text, text_size, Drawn, AMBER, DIM, INK, NIGHT};
 use super::Facts;
 
-/// What shows a font: the first of these that there is room for, so that no word is cut.
+/// Samples for a font: the first one that fits is used, so that no word is cut.
 const SAMPLES: [&str; 5] = [
     "The quick brown fox jumps over the lazy dog 0123456789",
     "The quick brown fox jumps over the lazy dog",
@@ -17,7 +17,7 @@ const SAMPLES: [&str; 5] = [
     "Fox 0123",
 ];
 
-/// A page of text: what machine this is, and how the fonts look.
+/// A page of text: facts about the machine, and samples of the fonts.
 pub fn page(canvas: &mut Canvas, facts: &Facts) -> Drawn {
     let geometry = canvas.geometry();
     let (width, height) = (geometry.width() as i32, geometry.height() as i32);

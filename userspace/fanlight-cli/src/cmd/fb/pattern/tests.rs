@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The patterns against the golden pictures, and on odd screens.
+//! Compares the patterns with golden pictures, and draws them on screens of unusual sizes.
 
 use fanlight::{Geometry, Picture, PixelFormat};
 
@@ -33,8 +33,8 @@ fn drawn(name: &str, geometry: Geometry) -> Picture {
     .unwrap()
 }
 
-/// The screen is what it was, pixel for pixel. FANLIGHT_BLESS=1 makes the pictures anew; look at
-/// them then.
+/// The patterns equal the golden pictures, pixel for pixel. FANLIGHT_BLESS=1 creates the pictures
+/// again; review them then.
 #[test]
 fn fb_patterns_are_the_golden_ones() {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
@@ -57,7 +57,7 @@ fn fb_patterns_are_the_golden_ones() {
     }
 }
 
-/// The same picture in every format that loses nothing, and whatever the stride is.
+/// The picture is the same in every lossless format, and with every stride.
 #[test]
 fn fb_patterns_do_not_depend_on_the_format() {
     let reference = drawn(
@@ -71,7 +71,7 @@ fn fb_patterns_do_not_depend_on_the_format() {
     ] {
         let geometry = Geometry::new(200, 120, 200 * format.bytes() as u32 + 7, format).unwrap();
         let mut canvas = Canvas::in_memory(geometry);
-        // The same words on it: they are in the facts.
+        // The same text: it is in the facts.
         let facts = Facts {
             board: facts().board,
             lines: facts().lines,
@@ -85,7 +85,7 @@ fn fb_patterns_do_not_depend_on_the_format() {
     }
 }
 
-/// However small or odd the screen is: no panic.
+/// No panic with any size of the screen.
 #[test]
 fn fb_patterns_fit_every_screen() {
     for (width, height) in [
@@ -106,8 +106,8 @@ fn fb_patterns_fit_every_screen() {
     }
 }
 
-/// Makes the pictures in the sizes of real screens, for a person to look at: FANLIGHT_PICTURES says
-/// where.
+/// Draws the pictures in the sizes of real screens, for visual review, in the directory
+/// FANLIGHT_PICTURES.
 #[test]
 #[ignore = "for a person to look at"]
 fn fb_patterns_to_look_at() {
