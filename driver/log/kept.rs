@@ -87,7 +87,7 @@ pub(crate) fn report(dev: &Device, recovered: &Recovered) {
     };
     let ending = match last.ending {
         Ending::Panic => "in a panic",
-        Ending::Clean => "in order",
+        Ending::Clean => "cleanly",
         Ending::Unknown => "by a reset",
     };
     dev_info!(

@@ -70,20 +70,20 @@ impl Run for Log {
     const SUMMARY: &'static str = "Print the log";
     const TEXTS: Texts = Texts {
         about: &[
-            "Short options are those of dmesg, or of journalctl if dmesg has none. Records \
-             that were overwritten before they could be read are counted on standard error.",
+            "Short options are those of dmesg, or of journalctl if dmesg has none. Records that \
+             were overwritten before they could be read are counted on standard error.",
             "LIST is names or numbers, separated by commas. For levels, err+ means err and all \
              levels that are more severe, and +err means err and all that are less severe.",
             "BOOT is 0 for the running boot, -1 for the newest earlier boot that has a log, \
              -2 for the one before that and so on, or a boot id.",
             "CURSOR is printed with each record by --json and --output=export. It stays valid when \
              the driver is bound again, which gives the kernel's messages other numbers.",
-            "WHEN is a date in any form that this command prints, with or without an offset \
-             or Z after it (2026-11-20, '2026-11-20 13:36:33+01:00', 13:36), now, today, yesterday, \
+            "WHEN is a date in any form that this command prints, with or without an offset or Z \
+             after it (2026-11-20, '2026-11-20 13:36:33+01:00', 13:36), now, today, yesterday, \
              tomorrow, '5 min ago', -5min, +5min, @SECONDS since 1970, or +SECONDS since boot, \
              which is the only form for a log whose dates are unknown.",
-            "A record has the same date whenever it is printed. Only if the clock was wrong and \
-             is then set, the records of the running boot get the right dates.",
+            "A record has the same date whenever it is printed. Only if the clock was wrong and is \
+             then set, the records of the running boot get the right dates.",
         ],
         examples: &[
             (
@@ -303,7 +303,7 @@ impl<'a, W: Write> Printer<'a, W> {
                 continue;
             }
             let ending = match (found.ending, found.reason) {
-                (Ending::Clean, _) => "ended orderly".to_owned(),
+                (Ending::Clean, _) => "ended cleanly".to_owned(),
                 (Ending::Panic, _) => "ended in a panic".to_owned(),
                 (Ending::Reset, Some(reason)) => format!("ended in a reset ({reason})"),
                 (Ending::Reset, None) => {
