@@ -96,7 +96,7 @@ pub(crate) fn new(
     start: u64,
 ) -> Result<Option<KBox<dyn Scanout>>, Refusal> {
     match geometry.scanout {
-        // The firmware's display has memory of its own: see `reserve`.
+        // The firmware's display has its own memory: see `reserve`.
         ScanoutKind::None | ScanoutKind::RpiFirmware => Ok(None),
         ScanoutKind::Ramfb => {
             let display = ramfb::Ramfb::new(name, geometry, start)?;
@@ -119,8 +119,8 @@ pub(crate) fn reserve(name: &CString, geometry: Geometry) -> Result<rpi::Reserve
     rpi::Reserved::new(name, geometry)
 }
 
-/// Gives the window its memory. The drivers of bootloaders' framebuffers in the firmware's memory
-/// have been removed.
+/// Requests the memory of the window. The caller has removed the drivers of boot loaders'
+/// framebuffers in the firmware's memory.
 pub(crate) fn acquire(reserved: rpi::Reserved) -> Result<WithMemory, Refusal> {
     let (firmware, range, geometry) = reserved.acquire()?;
     Ok(WithMemory {

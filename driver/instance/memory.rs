@@ -62,8 +62,8 @@ use kernel::{
     sync::Arc, //
 };
 
-/// A window that was checked, and has reserved what it needs. Nothing is taken from others yet: a
-/// window that waits for another driver, or is refused, leaves the screen as it is.
+/// A window that is checked, and has reserved what it needs. No other driver has lost anything yet,
+/// so a window that is deferred or refused does not change the screen.
 pub(super) struct Checked {
     spec: Spec,
     owner: CString,
@@ -85,7 +85,7 @@ enum Reserved {
 }
 
 impl Checked {
-    /// Checks a window of memory or a framebuffer, unless one of `others` has its name.
+    /// Checks a window of memory or a framebuffer. Refuses it if one of `others` has its name.
     #[inline(never)]
     pub(super) fn new<'a>(
         dev: &Device<Core<'_>>,
@@ -114,7 +114,7 @@ impl Checked {
         })
     }
 
-    /// Makes the window.
+    /// Creates the window.
     #[inline(never)]
     pub(super) fn make(
         self,
@@ -157,7 +157,7 @@ impl Checked {
                 shared,
                 display: its,
             } => {
-                // Before the screen is taken from anybody.
+                // Before another driver loses the screen.
                 reserved.check()?;
                 settle_rivals(dev, name.as_str(), range, is_framebuffer)?;
                 display = its;
@@ -197,8 +197,8 @@ impl Checked {
         let window = Window::new(name, instance, backing_kind, rights, content, mapping);
         let window = Arc::pin_init(window, GFP_KERNEL).map_err(Refusal::no_memory)?;
         if is_shared {
-            // Last: a link stays also after a window that is refused, and ends the device with the
-            // SRAM's driver.
+            // Last: the link remains even if the window is refused, and then unbinds the device
+            // together with the SRAM's driver.
             of::link_sram(dev, node).map_err(|error| match error {
                 e if e == EPROBE_DEFER => {
                     Refusal::new("the SRAM's driver is being unbound", EAGAIN)
@@ -296,8 +296,8 @@ impl From<contiguous::Refusal> for Refusal {
     }
 }
 
-/// Looks for bootloaders' framebuffers in the range of a window, and with `remove` takes it over
-/// from their drivers. Refuses the window while another driver or a program draws into it.
+/// Finds boot loaders' framebuffers in the range of a window, and with `remove` removes their
+/// drivers. Refuses the window if another driver or a program still draws into it.
 #[inline(never)]
 pub(super) fn settle_rivals(
     dev: &Device,

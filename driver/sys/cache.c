@@ -19,8 +19,8 @@
 #include "helpers.h"
 
 /*
- * The outer cache's operations take addresses of 32 bits, also with LPAE, and compare them with the
- * end.
+ * The operations of the outer cache take addresses of 32 bits, even with LPAE, and compare them
+ * with the end, which would wrap to 0 at 4 GiB.
  */
 bool fanlight_can_flush_cache(phys_addr_t start, size_t size)
 {

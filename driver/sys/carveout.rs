@@ -46,7 +46,7 @@ pub(crate) enum Refusal {
     OtherType([u8; OWNER_LEN]),
     /// Its mapping shall be cached, but it is not whole pages.
     CachedPart,
-    /// Caches would have to be cleaned beyond what their operations reach.
+    /// The cache operations cannot reach all of it.
     CachedEnd,
     /// There is no memory for the claim, or no kernel addresses for the mapping.
     NoMemory,
@@ -192,8 +192,8 @@ pub(crate) struct Reserved {
 }
 
 impl Reserved {
-    /// Whether [`Reserved::acquire`] would succeed if the drivers of bootloaders' framebuffers were
-    /// removed, as far as that can be known.
+    /// Checks whether [`Reserved::acquire`] would succeed without the drivers of boot loaders'
+    /// framebuffers, as far as that can be known.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         if !self.iomem {
             return Ok(());
@@ -270,7 +270,7 @@ impl Carveout {
         if is_system_ram(range.start, range.size) {
             return Err(Refusal::SystemRam);
         }
-        // The kernel maps whole pages of its own memory, cached.
+        // The kernel maps its own memory by whole pages, cached.
         let start = range.start - range.start % PAGE_SIZE as u64;
         let end = (last / PAGE_SIZE as u64 + 1) * PAGE_SIZE as u64;
         if is_system_ram(start, end - start) {

@@ -74,8 +74,9 @@ static void fanlight_copy_name(const char *name, char *owner, size_t len)
 }
 
 /*
- * The lock of the tree is private to kernel/resource.c, so a resource may go while this looks at
- * it: it only reads in ways that cannot fault. At worst, what it finds has just gone.
+ * The lock of the tree is private to kernel/resource.c, so a resource may be freed concurrently:
+ * this function uses only reads that cannot fault. At worst, it finds a resource that was just
+ * released.
  */
 bool fanlight_iomem_find(u64 start, u64 size, bool (*wanted)(const char *name), char *owner,
 			 size_t len)
@@ -94,7 +95,10 @@ bool fanlight_iomem_find(u64 start, u64 size, bool (*wanted)(const char *name), 
 				return true;
 		}
 		next = overlaps && res.child ? res.child : res.sibling;
-		/* The last of its siblings: the next one of the nearest node above that has one. */
+		/*
+		 * After the last sibling, continue with the next sibling of the nearest ancestor
+		 * that has one.
+		 */
 		while (!next && res.parent && res.parent != &iomem_resource &&
 		       count++ < FANLIGHT_RESOURCES_MAX &&
 		       !copy_from_kernel_nofault(&res, res.parent, sizeof(res)))

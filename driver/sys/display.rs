@@ -74,8 +74,8 @@ pub(crate) enum Rival {
     Open(Owner),
 }
 
-/// Looks for bootloaders' framebuffers that have some of `range`. With `remove`, their drivers are
-/// removed first, as by a display's own driver.
+/// Finds boot loaders' framebuffers that use a part of `range`. With `remove`, first removes their
+/// drivers, as the native driver of a display does.
 pub(crate) fn rival(range: Range, remove: bool) -> Rival {
     let mut owner = Owner::new();
     let name = owner.0.as_mut_ptr().cast();

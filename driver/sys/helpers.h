@@ -70,29 +70,30 @@ struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, unsig
 					  const char *name, char *owner, size_t len);
 int fanlight_claim_iomem(struct fanlight_claim *claim, u64 start, u64 size, char *owner,
 			 size_t len);
-/* The same error if fanlight_claim_iomem() would fail also without bootloaders' framebuffers. */
+/* -EBUSY if fanlight_claim_iomem() would fail even without boot loaders' framebuffers. */
 int fanlight_claim_check(u64 start, u64 size, char *owner, size_t len);
 void fanlight_claim_free(struct fanlight_claim *claim);
 /*
- * Whether a driver has requested some of the range under a name that is wanted (NULL: any), and
- * which name. It is found without the lock of the resources, and may be gone already.
+ * Whether a driver has requested a part of the range with a name for which `wanted` returns true
+ * (NULL: any name), and that name. The search does not hold the lock of the resources, so the
+ * result may be outdated.
  */
 bool fanlight_iomem_find(u64 start, u64 size, bool (*wanted)(const char *name), char *owner,
 			 size_t len);
 
 /*
- * Displays. A claim fails with -EBUSY and the name of the owner. fanlight_display_rival() looks for
- * bootloaders' framebuffers that have some of the range; with `remove`, it first removes their
- * drivers. The path of a simple-framebuffer node that has some of it afterwards goes to `rival`,
- * which is empty before: -EBUSY where a driver has its device, -ETXTBSY where the driver is gone
- * but a program has its framebuffer open, 0 where it has a device without a driver.
+ * Displays. A claim fails with -EBUSY and the name of the owner. fanlight_display_rival() finds
+ * boot loaders' framebuffers that use a part of the range; with `remove`, it first removes their
+ * drivers. If a simple-framebuffer node still has a part of the range, `rival`, which is empty
+ * before, gets its path: -EBUSY if a driver is bound to its device, -ETXTBSY if the driver is
+ * removed but a program has its framebuffer open, 0 if its device has no driver.
  */
 #define FANLIGHT_DISPLAYS	3
 #define FANLIGHT_OWNER_LEN	96
 int fanlight_display_claim(unsigned int display, const char *name, char *owner);
 void fanlight_display_release(unsigned int display);
 int fanlight_display_rival(u64 start, u64 size, bool remove, char *rival);
-/* Whether the driver of a bootloader's framebuffer requests memory under this name. */
+/* Whether the driver of a boot loader's framebuffer requests memory with this name. */
 bool fanlight_is_framebuffer(const char *name);
 
 /* Kernel memory. */
@@ -102,12 +103,11 @@ u64 fanlight_phys_max(void);
 bool fanlight_may_show_addresses(void);
 
 /*
- * Writes what the caches have of a physical range to memory, and forgets it. The range has no
- * mapping but cached ones. -ENOMEM: no kernel addresses to map it; -ERANGE: the range is not one
- * for which fanlight_can_flush_cache() returns true.
+ * Cleans and invalidates the caches for a physical range that has cached mappings only. -ENOMEM: no
+ * kernel addresses to map it; -ERANGE: fanlight_can_flush_cache() returns false for it.
  */
 int fanlight_flush_cache(phys_addr_t start, size_t size);
-/* Whether the caches' operations reach all of the range. */
+/* Whether the cache operations reach all of the range. */
 bool fanlight_can_flush_cache(phys_addr_t start, size_t size);
 
 /*
@@ -178,14 +178,14 @@ int fanlight_of_region(struct fwnode_handle *fwnode, unsigned int index, struct 
 int fanlight_of_pool(struct device *dev);
 void fanlight_of_pool_release(struct device *dev);
 /*
- * What sram points to. -ENOENT: no node; -EXDEV: no partition of an mmio-sram; -ENODEV: one that
- * is disabled; -EBUSY: one that the SRAM's driver gives to others; -EPROBE_DEFER: the SRAM's driver
- * is not bound; another error: one without a range.
+ * The range that sram points to. -ENOENT: not a node; -EXDEV: not a partition of an mmio-sram;
+ * -ENODEV: a disabled partition; -EBUSY: the SRAM's driver gives the partition to others;
+ * -EPROBE_DEFER: the SRAM's driver is not bound; another error: a partition without a range.
  */
 int fanlight_of_sram(struct fwnode_handle *fwnode, struct resource *res);
 /*
- * Has `consumer`, which is being probed, unbound before the driver of that SRAM is. -EPROBE_DEFER:
- * that driver goes just now; the probe has to fail. -ENOMEM.
+ * Creates a device link, so that `consumer`, which is being probed, is unbound before the driver of
+ * that SRAM. -EPROBE_DEFER: that driver is being unbound, and the probe must fail; -ENOMEM.
  */
 int fanlight_of_sram_link(struct fwnode_handle *fwnode, struct device *consumer);
 /* Whether the driver of the SRAM that "sram" points into maps it as Device memory. */

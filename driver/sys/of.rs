@@ -60,9 +60,10 @@ impl Range {
 
     /// The range that `sram` of `node` points to.
     ///
-    /// `ENOENT`: it points to no node; `EXDEV`: to no partition of an `mmio-sram`; `ENODEV`: to one
-    /// that is disabled; `EBUSY`: to one that the SRAM's driver gives to others; `EPROBE_DEFER`:
-    /// the SRAM's driver is not bound; another error: to one without a range.
+    /// `ENOENT`: it does not point to a node; `EXDEV`: the node is not a partition of an
+    /// `mmio-sram`; `ENODEV`: the partition is disabled; `EBUSY`: the SRAM's driver gives the
+    /// partition to others; `EPROBE_DEFER`: the SRAM's driver is not bound; another error: the
+    /// partition has no range.
     pub(crate) fn sram(node: &FwNode) -> Result<Self> {
         // SAFETY: `node` is valid, and the resource may be written.
         Self::from_resource(|res| unsafe { ffi::fanlight_of_sram(as_raw(node), res) })
@@ -80,9 +81,9 @@ impl Range {
     }
 }
 
-/// Has `dev`, which is being probed, unbound before the driver of the SRAM that the property `sram`
-/// of `node` points into. `EPROBE_DEFER`: that driver is going just now, and the probe has to fail.
-/// `ENOMEM`.
+/// Creates a device link, so that `dev`, which is being probed, is unbound before the driver of the
+/// SRAM that the property `sram` of `node` refers to. `EPROBE_DEFER`: that driver is being unbound,
+/// and the probe must fail; `ENOMEM`.
 pub(crate) fn link_sram(dev: &Device<Core<'_>>, node: &FwNode) -> Result {
     // SAFETY: `dev` and `node` are valid, and `dev` is being probed.
     to_result(unsafe { ffi::fanlight_of_sram_link(as_raw(node), device_as_raw(dev)) })

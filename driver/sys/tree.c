@@ -119,7 +119,10 @@ int fanlight_of_sram_link(struct fwnode_handle *fwnode, struct device *consumer)
 	link = device_link_add(consumer, &pdev->dev, DL_FLAG_AUTOREMOVE_CONSUMER);
 	if (!link)
 		ret = -ENOMEM;
-	/* The link has the same state while the SRAM's driver is in its probe. */
+	/*
+	 * The link has the same state while the SRAM's driver is in its probe, so check the driver,
+	 * too.
+	 */
 	else if (READ_ONCE(link->status) == DL_STATE_CONSUMER_PROBE && device_is_bound(&pdev->dev))
 		ret = 0;
 	platform_device_put(pdev);

@@ -51,7 +51,7 @@ const ORDER_RGB: u32 = 1;
 /// The firmware returns bus addresses, whose two highest bits select one of its caches.
 const BUS_MASK: u32 = 0x3fff_ffff;
 
-/// The display before it has a buffer for a window.
+/// The display before it has a buffer for the window.
 pub(crate) struct Reserved {
     claim: DisplayClaim,
     geometry: Geometry,
@@ -65,7 +65,8 @@ pub(crate) struct Firmware {
 }
 
 impl Reserved {
-    /// For a buffer of `geometry` for the window `name`. What is shown does not change.
+    /// Reserves the display for a buffer of `geometry` for the window `name`. The picture on the
+    /// display does not change.
     pub(super) fn new(name: &CString, geometry: Geometry) -> Result<Self, Refusal> {
         let claim = claim(&geometry, name)?;
         let memory = Self::memory().map_err(|error| failed(&geometry, error))?;
@@ -76,18 +77,18 @@ impl Reserved {
         })
     }
 
-    /// Asks for the buffer. Returns where it is, and the geometry with the stride that the firmware
-    /// chose.
+    /// Requests the buffer. Returns its physical range, and the geometry with the stride that the
+    /// firmware chose.
     ///
-    /// The firmware frees the buffer that it shows until then, into which a driver of the
-    /// bootloader's framebuffer would go on drawing: that driver has to be removed before.
+    /// The firmware frees the buffer that it has shown so far. A driver of the boot loader's
+    /// framebuffer would go on drawing into it, so that driver must be removed before.
     pub(super) fn acquire(self) -> Result<(Firmware, Range, Geometry), Refusal> {
         let (range, geometry) =
             Self::allocate(self.geometry).map_err(|error| failed(&self.geometry, error))?;
         Ok((Firmware { _claim: self.claim }, range, geometry))
     }
 
-    /// `EIO`: the firmware does not tell.
+    /// The firmware's own memory. `EIO`: the firmware does not report it.
     fn memory() -> Result<Range> {
         let mut tags = [GET_VC_MEMORY, 8, 0, 0, 0];
         property_list(&mut tags)?;
@@ -150,7 +151,7 @@ impl Reserved {
     }
 }
 
-/// Tells the firmware something later than in a probe. `ENODEV`: its driver was unbound.
+/// Like [`property_list`], for calls after the probe. `ENODEV`: the firmware's driver was unbound.
 fn tell(tags: &mut [u32]) -> Result {
     property_list(tags).map_err(|error| match error {
         e if e == EPROBE_DEFER => ENODEV,

@@ -252,7 +252,7 @@ static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
 
 /// Installs the handler, once for the process.
 pub(crate) fn install() -> io::Result<()> {
-    /// Whether the handler is there.
+    /// Whether the handler is installed.
     static INSTALLED: Mutex<bool> = Mutex::new(false);
     let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     if *installed {
@@ -264,14 +264,15 @@ pub(crate) fn install() -> io::Result<()> {
     if unsafe { libc::sigaction(libc::SIGBUS, ptr::null(), &mut previous) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // Kept before the handler is there, because the handler may need it at once.
+    // Stored before the handler is installed, because the handler may need it at once.
     PREVIOUS.get_or_init(|| previous);
     // SAFETY: as above.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = on_sigbus as *const () as usize;
     // On the alternative stack, if std has set one up for the thread.
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-    // Another signal's handler would wait for ever in `Slot::restore` if it interrupted this one.
+    // The handler of another signal would wait forever in `Slot::restore` if it interrupted this
+    // one.
     // SAFETY: the mask may be written.
     unsafe { libc::sigfillset(&mut action.sa_mask) };
     // SAFETY: `on_sigbus` has the signature that SA_SIGINFO asks for and is async-signal-safe.
@@ -301,9 +302,9 @@ unsafe extern "C" fn on_sigbus(
     unsafe { pass_on(signal, info, context) };
 }
 
-/// Whether the kernel reports an abort that came later than its access, and therefore without its
-/// address. 32-bit ARM tells it by the fault status (`arch/arm/mm/fsr-2level.c`, `fsr-3level.c`).
-/// The status is that of the last fault of this thread, whatever has sent the signal.
+/// Whether the kernel reports an asynchronous abort, which has no address. On 32-bit ARM, the fault
+/// status shows this (`arch/arm/mm/fsr-2level.c`, `fsr-3level.c`). The status is that of the last
+/// fault of this thread, even if another process has sent the signal.
 ///
 /// # Safety
 ///
@@ -345,7 +346,7 @@ pub(super) fn handle(code: libc::c_int, address: usize, late: bool) -> bool {
     };
     let address = match STORING.get() {
         _ if !late => address,
-        // Nobody knows which access it was: the address is that of an earlier fault.
+        // The access is unknown: the address is that of an earlier fault.
         (0, _) => return false,
         // It belongs to the store that this thread waits for.
         (start, offset) => start + offset,
@@ -402,14 +403,15 @@ pub(super) unsafe fn zero_pages(start: usize, len: usize) -> bool {
     mapped as usize == start
 }
 
-/// Puts zero pages where mremap() has unmapped its target and then failed. Nothing else may be
-/// mapped there: `Memory` would use it.
+/// Maps zero pages where mremap() has unmapped its target and then failed. Nothing else may be
+/// mapped there, since `Memory` would use it.
 ///
 /// # Safety
 ///
-/// The range is a mapping that only `Memory` uses, or one that it had there until a moment ago.
+/// The range is a mapping that only `Memory` uses, or one that it had until the failure of
+/// mremap().
 pub(super) unsafe fn fill_hole(start: *mut libc::c_void, len: usize) {
-    // SAFETY: msync() reads no memory. It tells whether all of the range is mapped.
+    // SAFETY: msync() does not read memory. It reports whether all of the range is mapped.
     if unsafe { libc::msync(start, len, libc::MS_ASYNC) } == 0 {
         return;
     }
@@ -428,8 +430,8 @@ pub(super) unsafe fn fill_hole(start: *mut libc::c_void, len: usize) {
         )
     };
     if filled != start {
-        // Another thread's memory is there, or the kernel has none: every access by `Memory`, and
-        // its unmapping, would be of memory that is not its own.
+        // Another thread has mapped memory there, or the kernel has no memory. `Memory` would
+        // access and unmap memory that is not its own.
         std::process::abort();
     }
 }
@@ -442,12 +444,12 @@ pub(super) unsafe fn fill_hole(start: *mut libc::c_void, len: usize) {
 unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: by the precondition.
     let code = unsafe { (*info).si_code };
-    // 32-bit ARM reports external aborts with the code of kill(), too. To ignore one would be to
-    // run its access again for ever.
+    // 32-bit ARM also reports external aborts with the code of kill(). If one were ignored, its
+    // access would run again forever.
     let sent = code < 0 || (code == 0 && !cfg!(target_arch = "arm"));
     if let Some(previous) = PREVIOUS.get() {
         match previous.sa_sigaction {
-            // A fault ends the process all the same.
+            // A fault ends the process anyway.
             libc::SIG_IGN if sent => return,
             libc::SIG_DFL | libc::SIG_IGN => {}
             handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
@@ -463,10 +465,11 @@ unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut
             }
         }
     }
-    // SAFETY: the default action ends the process, as it would have ended.
+    // SAFETY: the default action ends the process, as without this handler.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
-    // An access that faulted runs again. One that was reported late does not, and nobody sends a
-    // signal twice. It is blocked until the handler returns.
+    // An access that faulted runs again and faults again. An access that was reported late does
+    // not, and a sender does not repeat its signal, so raise it. It is blocked until the handler
+    // returns.
     // SAFETY: by the precondition.
     if code <= 0 || unsafe { is_asynchronous(context) } {
         // SAFETY: no preconditions.
@@ -491,8 +494,8 @@ mod tests {
         assert_eq!(slot.fault_now(), Some(Fault::Revoked));
     }
 
-    /// The handler of another signal may use a window, too, and must not wait for the handler that
-    /// it has interrupted.
+    /// The handler of another signal may use a window, too, and must not wait for a SIGBUS handler
+    /// that it has interrupted.
     #[test]
     fn window_handler_is_interrupted_by_no_other_signal() {
         install().unwrap();
@@ -506,14 +509,15 @@ mod tests {
         }
     }
 
-    /// A signal that another process sends is not one of a mapping, and no access faults again.
+    /// A signal that another process sends does not belong to a mapping, and no access faults
+    /// again.
     #[test]
     fn window_signal_that_was_sent_ends_the_process_as_without_the_handler() {
         use std::os::unix::process::ExitStatusExt;
 
         const NAME: &str = "window_signal_that_was_sent_ends_the_process_as_without_the_handler";
         if std::env::var_os("FANLIGHT_TEST_DIE").is_some() {
-            // The standard library has a handler of its own.
+            // The standard library has its own handler.
             // SAFETY: no other thread of this process uses the handler.
             unsafe { libc::signal(libc::SIGBUS, libc::SIG_DFL) };
             install().unwrap();
@@ -528,13 +532,13 @@ mod tests {
             .output();
         let status = output.unwrap().status;
         if cfg!(target_arch = "arm") && status.code() == Some(127) {
-            // Under an emulator that cannot start programs of its own kind.
+            // Under an emulator that cannot start programs of its own architecture.
             return;
         }
         assert_eq!(status.signal(), Some(libc::SIGBUS), "{status:?}");
     }
 
-    /// mremap() may have unmapped its target when it fails.
+    /// A failed mremap() may have unmapped its target.
     #[test]
     fn window_leaves_no_hole_where_it_cannot_be_mapped_again() {
         let len = 1 << 16;
