@@ -111,7 +111,7 @@ impl Framebuffer {
     }
 
     /// Whether `cmd` is one of the fbdev ioctls that [`Framebuffer::ioctl`] handles.
-    pub(crate) fn knows(cmd: u32) -> bool {
+    pub(crate) fn handles(cmd: u32) -> bool {
         matches!(
             cmd,
             FBIOGET_VSCREENINFO

@@ -387,7 +387,7 @@ impl Operations for Window {
             (uapi::IOC_INFO, ..) => user(size_of::<Info>())
                 .writer()
                 .write(&self.info(addresses))?,
-            (cmd, _, Content::Framebuffer(fb)) if Framebuffer::knows(cmd) => {
+            (cmd, _, Content::Framebuffer(fb)) if Framebuffer::handles(cmd) => {
                 let rights = framebuffer::Rights {
                     addresses,
                     write: file.is_writable(),

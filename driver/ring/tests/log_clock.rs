@@ -11,7 +11,7 @@ const DAY: u64 = 86_400 * 1_000_000_000;
 /// The wall clock minus the time since boot, in these tests.
 const BOOT: i64 = 1_795_176_000 * SECOND;
 
-/// A machine: three clocks, each of which goes on by itself.
+/// A machine with three independent clocks.
 struct Machine {
     clocks: Clocks,
     keeper: Keeper,
@@ -48,7 +48,7 @@ impl Machine {
         });
     }
 
-    /// Time passes; the clock of the records is slow by so many parts of a million.
+    /// Lets time pass; the clock of the records is slow by `slow_ppm`.
     fn run(&mut self, ns: u64, slow_ppm: i64) {
         const STEP: u64 = 60_000_000_000;
         let mut left = ns;
@@ -77,7 +77,7 @@ impl Machine {
         all[..count].to_vec()
     }
 
-    /// The date of a record, less what it would be if all were well.
+    /// The error of a record's date.
     fn date(&self, ns: u64) -> i64 {
         let list = self.list();
         let entry = list.iter().rev().find(|entry| entry.0 <= ns);
@@ -115,7 +115,7 @@ fn log_clock_suspend_gives_no_record_another_date() {
         machine.run(60 * SECOND as u64, 0);
         dated.push((machine.ns, machine.date(machine.ns)));
         machine.suspend(3600 * SECOND + n);
-        // What is printed next.
+        // The next record.
         machine.ns += 1_000;
         machine.boot_time += 1_000;
         assert_is_date(machine.date(machine.ns), machine.wall());
@@ -128,7 +128,7 @@ fn log_clock_suspend_gives_no_record_another_date() {
 
 #[test]
 fn log_clock_that_is_set_was_wrong_for_all_records() {
-    // Never set: 1970. Then a date that was stored, and then that of a server.
+    // Never set: 1970. Then a stored date, and then the date of a server.
     let mut machine = Machine::new(0);
     assert_eq!(machine.list(), [(0, 0)]);
     machine.run(20 * SECOND as u64, 0);
@@ -147,7 +147,7 @@ fn log_clock_that_is_set_was_wrong_for_all_records() {
     );
     assert_is_date(machine.date(machine.ns), machine.wall());
     assert!(machine.date(23 * SECOND as u64 + 1_234_567) - late == BOOT + 20 * SECOND);
-    // Set by mistake, and back.
+    // Set to a wrong time, and back.
     let right = machine.list();
     machine.set(-3600 * SECOND);
     assert_ne!(machine.list(), right);
@@ -157,7 +157,7 @@ fn log_clock_that_is_set_was_wrong_for_all_records() {
 
 #[test]
 fn log_clock_that_is_set_by_its_drift_keeps_the_dates_before() {
-    // Once a day, a clock that drifts by 40 ppm is set right.
+    // A clock that drifts by 40 ppm is corrected once a day.
     let mut machine = Machine::new(BOOT);
     let mut dated = vec![];
     for _ in 0..30 {
@@ -171,7 +171,7 @@ fn log_clock_that_is_set_by_its_drift_keeps_the_dates_before() {
     for (ns, date) in dated {
         assert_eq!(machine.date(ns), date);
     }
-    // By less than a second: nothing at all.
+    // By less than a second: no change.
     let before = machine.list();
     machine.set(SECOND / 4);
     assert_eq!(machine.list(), before);
@@ -209,7 +209,7 @@ fn log_clock_measurements_are_noisy() {
         machine.ns += 1_000_000;
         machine.boot_time += 1_000_000;
         let offset = machine.wall() - machine.ns as i64;
-        // The machine is stopped for a while between any two of the clocks.
+        // The machine is stopped for some time between the reads of any two clocks.
         let late = [0, 7 * SECOND][n % 2];
         machine.keeper.note(&machine.clocks, || Sample {
             ns: machine.ns,
@@ -230,7 +230,7 @@ fn log_clock_list_is_bounded_and_merges_what_differs_least() {
     let list = machine.list();
     assert_eq!(list.len(), CLOCKS);
     assert!(list.windows(2).all(|pair| pair[0].0 < pair[1].0));
-    // Two hours of sleep stay exact, however many seconds of drift there were.
+    // Two hours of suspend stay accurate, however many seconds of drift there were.
     assert_eq!(machine.date(0), BOOT);
     let key = (asleep / 1000 + 1) * 1000;
     assert_eq!(machine.date(key), BOOT + 7200 * SECOND + key as i64);
@@ -256,7 +256,7 @@ fn log_clock_entries_are_found_in_any_order() {
     assert_eq!((clocks.copy(&mut all), clocks.last()), (0, None));
 }
 
-/// A list in a file or in memory that others write.
+/// A list in a file, or in memory that other programs write to.
 #[test]
 fn log_clock_list_that_is_no_list_is_cut() {
     let from = |words: &[u32]| {
@@ -277,13 +277,13 @@ fn log_clock_list_that_is_no_list_is_cut() {
     assert_eq!(from(&list(2, 4)), [(0, 5), (9, 6)]);
     assert_eq!(from(&list(2, 1)), [(0, 5)]);
     assert_eq!(from(&list(2, 0)), []);
-    // Changed for ever, and with more entries than there are: zeros are not in order.
+    // Always changing, and with a count of more entries than exist: zeros are not in order.
     assert_eq!(from(&list(3, 4)), [(0, 5), (9, 6)]);
     assert_eq!(from(&list(2, u32::MAX)), [(0, 5), (9, 6)]);
     assert_eq!(from(&[u32::MAX; 300]).len(), 1);
 }
 
-/// A list is read as it was before a change or after it.
+/// A reader gets the list before or after a change.
 #[test]
 fn log_clock_list_is_read_whole_while_it_changes() {
     use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! Memory that no writer has written: every reader ends, and nothing panics.
+//! Memory with arbitrary contents: every reader ends, and nothing panics.
 
 #![cfg(not(loom))]
 
@@ -10,7 +10,7 @@ use common::{few, Made, Memory, Start};
 use fanlight_ring::{kmsg, Cursor, End, Next, Read, Record, Ring, RECORD_MAX};
 use proptest::prelude::*;
 
-/// Goes through the ring in every way there is, a bounded number of times.
+/// Reads the ring in every possible way, a bounded number of times.
 fn read(ring: &Ring<'_>) {
     let mut buffer = vec![0; 4096];
     let mut text = vec![0; kmsg::MESSAGE_MAX];
@@ -129,7 +129,7 @@ proptest! {
             word.store(if *flip { word.load() ^ (1 << (value % 32)) } else { *value });
         }
         read(&ring);
-        // Nor does a writer stumble.
+        // A writer does not panic either.
         let mut last = take_over.then(|| writer.take_over(&ring).unwrap());
         for n in 0..few(1000, 50) {
             let made = Made::new(n, n as usize % 150);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! /dev/kmsg's text form, against a line-by-line copy of what `kernel/printk/printk.c` does, and
-//! what people write to it.
+//! Compares the text form of /dev/kmsg with a model of `kernel/printk/printk.c`, and tests what
+//! programs write to it.
 
 #![cfg(not(loom))]
 
@@ -59,7 +59,7 @@ fn kernel(seq: u64, entry: &Entry<'_>, caller: bool) -> Vec<u8> {
             msg_add_ext_text(&mut out, &value[1..], b'\n');
         }
     }
-    // What the kernel does not do: a line that was cut has an end.
+    // Unlike the kernel's, a line that was cut has a newline.
     if out.len() == MESSAGE_MAX {
         out[MESSAGE_MAX - 1] = b'\n';
     }
@@ -73,7 +73,7 @@ fn formatted(seq: u64, entry: &Entry<'_>, caller: bool) -> Vec<u8> {
     out
 }
 
-/// The flag [`PLAIN`] where it is right.
+/// The flag [`PLAIN`] if it applies.
 fn plain(text: &[u8], dict: &[u8]) -> u8 {
     let plain = |&byte: &u8| (0x20..0x7f).contains(&byte) && byte != b'\\';
     match text.iter().all(plain) && dict.is_empty() {
@@ -135,7 +135,7 @@ proptest! {
         let line = kernel(seq, &entry, shown);
         prop_assert_eq!(&formatted(seq, &entry, shown), &line);
 
-        // A console gets it back as it was, and from that the same line is made again.
+        // Parsing the line returns the record, and formatting that gives the same line.
         let mut buffer = vec![0; line.len()];
         let parsed = parse(&line, &mut buffer).unwrap();
         if line.len() < MESSAGE_MAX {
@@ -168,7 +168,7 @@ proptest! {
             let entry = Entry {
                 level,
                 facility,
-                // A writer need not look.
+                // A writer need not set the flag.
                 flags: if told { plain(&text, &dict) } else { 0 },
                 ns: usec * 1000,
                 caller: if shown { caller } else { 0 },
@@ -325,7 +325,7 @@ fn log_kmsg_written_by_users() {
         ("<0>hello", (0, 1, "hello")),
         ("<30>hello", (6, 3, "hello")),
         ("<191>hello", (7, 23, "hello")),
-        // 8 bits of facility; and 0 is that of the user.
+        // 8 bits of facility; 0 becomes that of user programs.
         ("<2047>hello", (7, 255, "hello")),
         ("<2048>hello", (0, 1, "hello")),
         ("<4294967299>hello", (3, 1, "hello")),
@@ -355,7 +355,7 @@ fn log_kmsg_written_by_users() {
 
 #[test]
 fn log_kmsg_written_lines_of_the_longest_kind() {
-    // As vscnprintf() into a buffer of 1024 bytes: the last one is for the NUL.
+    // Like vscnprintf() into a buffer of 1024 bytes: the last one is for the NUL.
     let longest = [b'a'; WRITE_MAX];
     assert_eq!(parse_user(&longest, 4).unwrap().text.len(), WRITE_MAX - 1);
     assert_eq!(

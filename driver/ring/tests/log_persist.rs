@@ -20,7 +20,7 @@ use std::cell::Cell;
 const ROOM: usize = BLOCK - 168;
 const DATA: usize = 168 / 4;
 
-/// The sum over words, as the documentation has it.
+/// The sum over words, according to the documentation.
 fn sum(start: u32, words: &[u32]) -> u32 {
     words.iter().fold(start, |sum, word| {
         let product = (sum ^ word).wrapping_mul(0x85eb_ca6b);
@@ -38,7 +38,7 @@ fn few<T>(many: T, miri: T) -> T {
 
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig {
-        // More in the background of a change: FANLIGHT_FUZZ=1.
+        // FANLIGHT_FUZZ=1: more cases.
         cases: if std::env::var_os("FANLIGHT_FUZZ").is_some() {
             cases * 100
         } else {
@@ -133,7 +133,7 @@ fn log_persist_ending_and_clock_are_kept_and_a_panic_stays() {
         live.appender.set_ending(ending);
         assert_eq!(view(&memory)[0].ending, found);
     }
-    // In the blocks that follow as well.
+    // Also in the following blocks.
     live.appender.set_clock(i64::MIN, 0, 0);
     live.kernel(1..1000, 10);
     assert_eq!(view(&memory)[0].ending, Ending::Panic);
@@ -146,14 +146,14 @@ fn log_persist_clock_entries_are_kept_over_blocks_and_binds() {
     let live = Live::bind(&memory, 1);
     live.appender.set_clock(1_000_000, 0, 5);
     live.kernel(0..10, 60);
-    // A step of the clock changes `clock`; drift and sleep are entries of their own.
+    // Setting the clock changes `clock`; drift and suspend add entries.
     live.append(Share::Programs, 10, 60);
     live.appender.set_clock(1_000_000, 70, 6);
     live.kernel(11..60, 60);
     live.appender.set_clock(2_000_000, 70, 6);
     let both = vec![(0, 2_000_005), (70, 2_000_006)];
     assert_eq!(view(&memory)[0].clocks, both);
-    // What is the same stores nothing.
+    // An unchanged value is not stored again.
     let before = dump(&memory);
     live.appender.set_clock(2_000_000, 70, 6);
     assert!(dump(&memory) == before);
@@ -168,7 +168,7 @@ fn log_persist_clock_entries_are_kept_over_blocks_and_binds() {
     assert_eq!(view(&memory)[0].clocks, all);
     assert_eq!((view(&memory)[0].missing, view(&memory)[0].damaged), (0, 0));
 
-    // The kernel's blocks are used again: what holds for the records that are left is there.
+    // The kernel's blocks are reused: the entries for the remaining records exist.
     live.kernel(61..2000, 60);
     let found = view(&memory).remove(0);
     assert!(!found.seqs.contains(&61));
@@ -216,7 +216,7 @@ fn log_persist_uniform_memory_holds_nothing() {
         for bytes in [0, 8, 512, REGION_MIN, REGION_MIN + 4, 64 << 10] {
             let copy = vec![value; bytes / 4];
             assert_eq!(view_copy(&copy), []);
-            // And can be used.
+            // And it can be used.
             if bytes >= REGION_MIN {
                 let memory = words(&copy);
                 Live::bind(&memory, 1).kernel(0..10, 60);
@@ -273,7 +273,7 @@ fn log_persist_boots_are_listed_newest_first_and_at_most_15() {
     }
 }
 
-/// Gives all headers of a boot another generation, and the right sum.
+/// Changes the generation in all headers of a boot, with a valid sum.
 fn forge_generation(memory: &[Word], boot: u32, generation: u32) {
     for block in memory.chunks(BLOCK / 4) {
         for copy in [&block[..18], &block[18..36]] {
@@ -395,12 +395,12 @@ fn log_persist_uncleared_panic_outlives_later_boots_and_so_does_the_boot_before(
             if boot > 2 && blocks > 3 {
                 let before = found.iter().find(|view| view.boot == boot - 1).unwrap();
                 assert!(before.seqs.contains(&(count - 1)), "{blocks}, {boot}");
-                // All but the block that it was filling, and of that at least one record.
+                // All but the open block, and at least one record of that.
                 let full = (blocks / 4).max(1) - 1;
                 assert!(before.seqs.len() > full * (ROOM / 104), "{blocks}, {boot}");
             }
         }
-        // It does not dwindle. Seven blocks and fewer are too few for two boots and a half.
+        // It does not shrink. Up to seven blocks are too few for two and a half boots.
         let whole = if blocks > 7 {
             kept[0]
         } else {
@@ -485,7 +485,7 @@ fn log_persist_programs_cannot_displace_the_kernels_records() {
                 .count()
         };
         assert_eq!(kernel(1), 60);
-        // Nor does what a later boot keeps cost the kernel's records before the programs'.
+        // A later boot also takes blocks of programs before those of the kernel.
         let live = Live::bind(&memory, 2);
         flood(&live, Share::Kernel, blocks);
         assert!(kernel(1) >= 19, "{blocks} blocks: {}", kernel(1));
@@ -517,7 +517,7 @@ fn log_persist_programs_that_write_first_leave_room_for_the_kernel() {
     let live = Live::bind(&memory, 3);
     live.append(Share::Programs, 0, 60);
     for seq in 1..10 {
-        // The programs' block is the kernel's from now on.
+        // The block of the programs now belongs to the kernel.
         live.kernel(3 * seq..3 * seq + 2, 60);
         live.append(Share::Programs, 3 * seq + 2, 60);
     }
@@ -586,7 +586,7 @@ fn log_persist_rebind_without_unbind_does_not_know_the_next_message() {
     live.kernel(0..10, 60);
     live.append(Share::Programs, 10, 60);
     live.appender.unbind(5, 50);
-    // Whichever share is the first to go on.
+    // Whichever share continues first.
     for share in [Share::Kernel, Share::Programs] {
         let image = words(&dump(&memory));
         let live = Live::bind(&image, 1);
@@ -626,7 +626,7 @@ fn log_persist_what_was_cleared_does_not_come_back() {
     }
     let live = Live::bind(&memory, 4);
     live.kernel(0..10, 60);
-    // Boot 2, then the same again, then one that is not there.
+    // Boot 2, then the same again, then boots that do not exist.
     for index in [1, 1, 14, 15, 99] {
         forget(&live, index);
     }
@@ -634,7 +634,7 @@ fn log_persist_what_was_cleared_does_not_come_back() {
     assert_eq!(boots(&memory), [4, 3, 1]);
     flood(&live, Share::Kernel, 16);
     assert_eq!(boots(&memory), [4, 3, 1]);
-    // Not even for a boot that uses the blocks.
+    // Not even after a boot that reuses the blocks.
     let live = Live::bind(&memory, 5);
     forget(&live, 0);
     forget(&live, 1);
@@ -673,19 +673,19 @@ fn log_persist_region_that_moved_or_changed_its_size() {
     let all = view_copy(&copy);
     assert_eq!(all.len(), 3);
     let words = BLOCK / 4;
-    // Moved down or up, and doubled: all of it is there.
+    // Moved down or up, and doubled: everything is found.
     for at in [1, 2, 7, 32] {
         let mut moved = vec![0xdead_beef; at * words];
         moved.extend(&copy);
         assert_eq!(view_copy(&moved), all);
         moved.resize(moved.len() + 13, !0);
         assert_eq!(view_copy(&moved), all);
-        // And it can go on.
+        // And it can continue.
         let memory = region::words(&moved);
         Live::bind(&memory, 4).kernel(0..10, 60);
         assert_eq!(view(&memory)[1..], all);
     }
-    // Any part of it: what is in that part, and no other thing.
+    // Any part of it: exactly the contents of that part are found.
     for from in 0..blocks {
         for to in from + 1..=blocks {
             let part = view_copy(&copy[from * words..to * words]);
@@ -699,13 +699,13 @@ fn log_persist_region_that_moved_or_changed_its_size() {
     }
 }
 
-/// A sink for all headers and records that can be thought of: none may show up.
+/// Texts that contain any possible header or record: none of these may be found.
 #[test]
 fn log_persist_forged_headers_and_records_are_not_taken() {
     let memory = region(8);
     let live = Live::bind(&memory, 1);
     live.kernel(0..3, 40);
-    // A valid header, and a record with it, as a text.
+    // A valid header and a record, as a text.
     let copy = dump(&memory);
     let mut forged = copy[..18].to_vec();
     forged[4] = 77;
@@ -719,7 +719,7 @@ fn log_persist_forged_headers_and_records_are_not_taken() {
     forged.extend(forged.clone());
     forged.extend(&copy[DATA..DATA + 18]);
     let bytes: Vec<u8> = forged.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    // At each offset from the beginning of a block; a text as long as can be.
+    // At each offset in a block; a text of the maximum length.
     for (seq, shift) in (3..).zip((0..1024).step_by(8)) {
         let mut text = vec![b' '; shift];
         while text.len() + bytes.len() <= BODY_MAX {
@@ -774,12 +774,12 @@ fn log_persist_other_version_is_reported_and_used_last() {
     assert!(dump(&memory)[..BLOCK / 4] == image[..BLOCK / 4]);
     Live::bind(&memory, 3).kernel(0..2000, 60);
     assert!(!Live::bind(&memory, 4).scan.other_version());
-    // Copies that do not agree are damaged.
+    // Copies that differ are damaged.
     image[1] ^= 4;
     assert!(!Live::bind(&words(&image), 2).scan.other_version());
 }
 
-/// Each bit flipped: at most the record with it is lost, and it is counted; never is a wrong one
+/// Flips each bit: at most the record with it is lost and counted, and an invalid one is never
 /// accepted.
 #[test]
 fn log_persist_every_flipped_bit_costs_one_record_at_most() {
@@ -873,8 +873,8 @@ proptest! {
         }
     }
 
-    /// Any history of boots: what is promised of the first and the newest panic, of the boot
-    /// before, and of the shares.
+    /// Any history of boots: the guarantees for the first and the newest panic, the boot before,
+    /// and the shares.
     #[test]
     fn log_persist_promises_hold_after_any_history(
         blocks in 4..40usize,
@@ -883,7 +883,7 @@ proptest! {
         ),
     ) {
         let memory = region(blocks);
-        // Of each boot: the last record of the kernel, and whether it panicked.
+        // For each boot: the last record of the kernel, and whether it panicked.
         let mut boots: Vec<(u32, u64, bool)> = vec![];
         for (number, (ending, kernel, programs, clear, len)) in history.into_iter().enumerate() {
             let boot = number as u32 + 1;
@@ -922,7 +922,7 @@ proptest! {
             let scan = Live::bind(&memory, boot).scan;
             if let Some(&(before, ..)) = boots.iter().nth_back(1) {
                 let first = scan.boots()[0].boot_id;
-                // Or one that did not fit into the list before another was cleared.
+                // Or a boot that did not fit into the list before another one was cleared.
                 prop_assert!((before..boot).any(|boot| first == id(boot)));
             }
             for &(boot, last, panicked) in kept.into_iter().flatten() {
@@ -931,12 +931,12 @@ proptest! {
                 prop_assert!(there, "{boot} of {boots:?}: {found:?}");
                 prop_assert_eq!(view.unwrap().ending == Ending::Panic, panicked);
             }
-            // The others may go.
+            // The others may be removed.
             boots.retain(|&(boot, ..)| found.iter().any(|view| view.boot == boot));
         }
     }
 
-    /// As many of the newest records as there is room for.
+    /// As many of the newest records as fit.
     #[test]
     fn log_persist_newest_records_are_there(
         count in 1..few(3000u64, 50), start in 0..u64::MAX / 2,
@@ -949,7 +949,7 @@ proptest! {
         let there = found.seqs.len() as u64;
         prop_assert_eq!(found.seqs, (start + count - there..start + count).collect::<Vec<_>>());
         prop_assert_eq!((found.damaged, found.missing), (0, 0));
-        // Of half of the blocks, less one for programs, per four, and the one that is being filled.
+        // Half of the blocks, without one per four for programs, and without the open one.
         let per_block = ROOM / (32 + body.div_ceil(8) * 8);
         let half = blocks / 2;
         let full = (half - (half / 4).max(1).min(half)).max(2) - 1;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! The persistent copy of the log, store by store: a reset after any of them, stores that were
-//! lost, and a writer that was stopped after any of them and is followed by the final writer of a
-//! panic.
+//! The persistent copy of the log, store by store: a reset after any store, lost stores, and a
+//! writer that is stopped after any store and followed by the final writer of a panic.
 //!
-//! These are the sources of the library with words that note each store.
+//! Uses the sources of the library with words that record each store.
 
 #![cfg(not(loom))]
 
@@ -18,9 +17,9 @@ mod ring {
         use std::cell::{Cell, RefCell};
 
         thread_local! {
-            /// Address and value of each store, while it is on.
+            /// Address and value of each store, while recording is on.
             static JOURNAL: RefCell<Option<Vec<(usize, u32)>>> = const { RefCell::new(None) };
-            /// Stores that are still possible.
+            /// Remaining stores before the writer is stopped.
             static LEFT: Cell<u64> = const { Cell::new(u64::MAX) };
         }
 
@@ -39,7 +38,7 @@ mod ring {
             pub fn store(&self, value: u32) {
                 LEFT.with(|left| match left.get().checked_sub(1) {
                     Some(less) => left.set(less),
-                    // The writer goes no farther.
+                    // The writer is stopped here.
                     None => std::panic::resume_unwind(Box::new(())),
                 });
                 JOURNAL.with_borrow_mut(|journal| {
@@ -51,7 +50,7 @@ mod ring {
             }
         }
 
-        // One thread has no order to keep.
+        // There is one thread, so no ordering is needed.
         impl Word {
             pub fn load_acquire(&self) -> u32 {
                 self.load()
@@ -66,7 +65,7 @@ mod ring {
 
         pub fn fence_release() {}
 
-        /// The stores to `memory` that `run` does, in their order: which word, and its value.
+        /// The stores of `run` to `memory`, in order: the index of the word, and the value.
         pub fn journal(memory: &[Word], run: impl FnOnce()) -> Vec<(usize, u32)> {
             JOURNAL.set(Some(vec![]));
             run();
@@ -78,7 +77,7 @@ mod ring {
             stores.filter(|&(at, _)| at < memory.len()).collect()
         }
 
-        /// Runs until so many stores were done. Returns whether it came to its end.
+        /// Stops `run` after `stores` stores. Returns whether it completed.
         pub fn stop_after(stores: u64, run: impl FnOnce()) -> bool {
             LEFT.set(stores);
             let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
@@ -115,7 +114,7 @@ const MANY: u64 = if cfg!(miri) {
     10
 };
 
-/// Each record of each boot.
+/// All records of all boots.
 fn all(copy: &[u32]) -> BTreeSet<(u32, u64)> {
     let views = view_copy(copy).into_iter();
     views
@@ -123,11 +122,10 @@ fn all(copy: &[u32]) -> BTreeSet<(u32, u64)> {
         .collect()
 }
 
-/// Runs `change`, and looks at what a reset would leave after each of its stores, and with some of
+/// Runs `change`, and checks what a reset would leave after each of its stores, and with some of
 /// them lost.
 ///
-/// Whatever was there before and is there afterwards must be there at any time, and nothing else
-/// may be.
+/// A record that exists before and afterwards must exist at any time, and no others may.
 fn reset_anywhere(memory: &[Word], rng: &mut Rng, change: impl FnOnce()) {
     let before = dump(memory);
     let stores = journal(memory, change);
@@ -146,7 +144,7 @@ fn reset_anywhere(memory: &[Word], rng: &mut Rng, change: impl FnOnce()) {
         let wrong: Vec<_> = found.difference(&may).collect();
         assert!(wrong.is_empty(), "after {k} stores: {wrong:?}");
         if k % 7 == 0 {
-            // Some of them lost, whatever the barriers: no record that was not written.
+            // Some stores lost, whatever the barriers: no record that was never written.
             let mut copy = before.clone();
             let odds = 1 + rng.below(7);
             for &(at, value) in &stores[..k] {
@@ -163,8 +161,7 @@ fn reset_anywhere(memory: &[Word], rng: &mut Rng, change: impl FnOnce()) {
     assert!(copy == after);
 }
 
-/// The state of the region before something happens: `blocks` blocks, some of them of earlier
-/// boots.
+/// Prepares the region: some of its blocks belong to earlier boots.
 fn history(memory: &[Word], rng: &mut Rng, boots: u32) {
     for boot in 1..=boots {
         let live = Live::bind_salted(memory, boot, rng.next() as u32);
@@ -228,7 +225,7 @@ fn log_persist_reset_after_any_store_loses_what_was_being_written_alone() {
     }
 }
 
-/// What the panicking processor does.
+/// The actions of the panicking processor.
 fn final_writer(live: &Live<'_>, from: u64, count: u64) {
     live.appender.set_ending(Ending::Panic);
     for seq in from..from + count {
@@ -263,7 +260,7 @@ fn log_persist_final_writer_after_a_writer_that_was_stopped_anywhere() {
             let this = found.iter().find(|view| view.boot == boots + 1).unwrap();
             assert!(this.seqs.ends_with(&[1001, 1002, 1003, 1004, 1005]));
             assert_eq!(this.ending, Ending::Panic);
-            // The first panic and the newest one have not been touched.
+            // The first and the newest panic are unchanged.
             let panics: Vec<_> = old.iter().filter(|v| v.ending == Ending::Panic).collect();
             for old in panics.first().iter().chain(&panics.last()) {
                 let kept = found.iter().find(|view| view.boot == old.boot).unwrap();
@@ -277,8 +274,7 @@ fn log_persist_final_writer_after_a_writer_that_was_stopped_anywhere() {
     }
 }
 
-/// The stopped writer had a block of a panic in its hands, or the only block that this boot may
-/// have.
+/// The stopped writer has removed a block of a panic, or the only block that this boot may have.
 fn stopped_with_panics(panics: u32) {
     for stores in 0.. {
         let memory = region(3);
@@ -350,7 +346,7 @@ fn log_persist_final_writer_after_a_writer_that_was_stopped_while_it_cleared() {
     }
 }
 
-/// The record that was being written is the only one that is missing, and it is counted.
+/// Only the interrupted record is missing, and it is counted.
 #[test]
 fn log_persist_record_of_a_stopped_writer_is_counted_as_missing() {
     let memory = region(16);
@@ -376,12 +372,12 @@ fn log_persist_appending_stores_each_word_once() {
     live.kernel(0..1, 64);
     let stores = journal(&memory, || live.kernel(1..2, 64));
     assert_eq!(stores.len(), 24);
-    // The first word is the last one that is stored.
+    // The first word is stored last.
     let at = 168 / 4 + 24;
     assert_eq!(stores.last().unwrap().0, at);
 }
 
-/// No memory costs more than a few sums and loads per word, whatever it looks like.
+/// Whatever the contents of the memory, the scan takes at most a few sums and loads per word.
 #[test]
 fn log_persist_scan_is_linear() {
     let bytes = 64 * BLOCK;
@@ -391,7 +387,7 @@ fn log_persist_scan_is_linear() {
         dump(&memory)
     };
     let fill = |value: &dyn Fn(usize) -> u32| {
-        // Behind a valid header and a record that is damaged.
+        // After a valid header and a damaged record.
         let mut copy = valid.clone();
         for (at, word) in copy.iter_mut().enumerate() {
             if at % (BLOCK / 4) >= 36 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! Random streams of records against a model: what is delivered is what was written, and what is
-//! not is counted.
+//! Compares random streams of records with a model: delivered records are as written, and others
+//! are counted.
 
 #![cfg(not(loom))]
 
@@ -23,7 +23,7 @@ enum Step {
     GiveUp,
     Next(usize, usize),
     Copy(usize, usize),
-    /// Of so many bytes, of which so many records are looked at.
+    /// The reader, the limit in bytes, and how many of the records to read.
     Span(usize, usize, usize),
 }
 
@@ -54,14 +54,14 @@ fn lanes() -> impl Strategy<Value = Memory> {
     })
 }
 
-/// A reader, and what it has seen.
+/// A reader, and its state in the model.
 struct Reader {
     cursor: Cursor,
-    /// The number after that of the last thing it has heard of.
+    /// The number after that of the last record that was read or reported as lost.
     next: u64,
 }
 
-/// A record is the next one, and it is as it was written.
+/// Checks that a record is the next one, and as it was written.
 fn check(record: &Record<'_>, next: &mut u64, model: &VecDeque<(u64, Made)>) {
     assert_eq!(record.seq, *next);
     let made = model.iter().rev().find(|made| made.0 == record.seq);
@@ -152,7 +152,7 @@ fn run(memory: &Memory, start: Start, steps: Vec<Step>) {
                             all += record.size();
                             *next += 1;
                         }
-                        // One record at least, and not more bytes than were asked for.
+                        // At least one record, and not more bytes than requested.
                         assert!(n == 0 || all != 0);
                         assert!(all <= bytes.max(largest));
                         assert_eq!(span.bytes(), all);
@@ -185,8 +185,7 @@ fn run(memory: &Memory, start: Start, steps: Vec<Step>) {
     }
     let newest = writer.newest(ring);
     assert_eq!((newest.seq(), newest.unread_bytes(ring)), (Some(next), 0));
-    // What is still there can be read again from the oldest on, and the rest is what was
-    // overwritten.
+    // The remaining records can be read again from the oldest on; all others were overwritten.
     let mut cursor = Cursor::oldest(ring);
     let mut there = 0;
     loop {
@@ -273,7 +272,7 @@ fn log_lanes_programs_cannot_displace_the_kernel() {
     assert_eq!(seen[..10], (0..10).collect::<Vec<u64>>()[..]);
     assert_eq!(*seen.last().unwrap(), 10_010);
     assert_eq!(seen.len() as u64 + cursor.lost(), 10_011);
-    // What was overwritten before a reader came is not lost, in neither lane.
+    // Records that were overwritten before the reader was created are not lost, in neither lane.
     let mut late = Cursor::oldest(&ring);
     assert_eq!(numbers(&ring, &mut late), seen);
     assert_eq!(late.lost(), 0);
@@ -288,7 +287,7 @@ fn log_lanes_of_an_earlier_boot_are_one() {
     assert_eq!(numbers(&ring, &mut cursor), [0, 1]);
 }
 
-/// A number and its position: the record in the lane that is looked at first comes later.
+/// A number and its position: the record in the lane that is checked first is the later one.
 #[test]
 fn log_lanes_are_merged_by_number() {
     let memory = Memory::both();
@@ -316,7 +315,7 @@ fn log_worst_append_walks_a_bounded_number_of_records() {
         let mut before = 0;
         let small = size / 32;
         for n in 0..2 * small + small / 2 {
-            // The shortest records, and then among them some of the longest.
+            // The shortest records, then with some of the longest among them.
             let body = if n > small && n % 1000 == 0 {
                 BODY_MAX
             } else {
@@ -354,7 +353,7 @@ fn log_end_is_where_the_heads_were() {
     assert_eq!(numbers(&ring, &mut cursor).len(), 10);
 }
 
-/// The end holds for a reader that was overtaken, too.
+/// The end also applies to a reader that was overtaken.
 #[test]
 fn log_end_is_met_when_overtaken() {
     let memory = Memory::both();
@@ -377,7 +376,7 @@ fn log_newest_is_behind_all_and_walks_nothing() {
     for n in 0..3000 {
         writer.append(&ring, &text(b"x", (n % 2) as u8)).unwrap();
     }
-    // Without a record that could be walked over, the cursor is the same.
+    // Without records to walk over, the cursor is the same.
     let mut cursor = writer.newest(&ring);
     for word in &memory.data {
         word.store(0xffff_ffff);
@@ -447,7 +446,7 @@ fn log_stream_short_buffer_keeps_the_record() {
     assert_eq!(cursor.next(&ring, &mut [0; 136]), Next::Empty);
 }
 
-/// Only what could not wait counts as dropped.
+/// Only records whose writer could not wait count as dropped.
 #[test]
 fn log_stream_too_long_takes_no_number_and_is_not_dropped() {
     let memory = Memory::new(KERNEL_LANE_MIN);
@@ -555,7 +554,7 @@ fn log_final_writer_is_the_only_one() {
         last.append(&writer, &ring, &text(b"Kernel panic", 0))
             .unwrap();
     }
-    // The right to append holds for one ring only.
+    // The right to append is valid for one ring only.
     let other = Memory::both();
     let (other, other_writer) = writer_of(&other);
     let refused = last

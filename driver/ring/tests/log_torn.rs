@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! Readers and writers on real processors: torn copies are never delivered, and what is lost is
+//! Readers and writers on real processors: torn copies are never delivered, and lost records are
 //! counted.
 
 #![cfg(not(loom))]
@@ -42,7 +42,7 @@ fn read(memory: &Memory, mut cursor: Cursor, form: Form, end: &AtomicBool) -> (u
         assert!(rest.is_empty());
     };
     loop {
-        // Before the read: what was written before the end is read.
+        // Loaded before the read, so that all records that were written before the end are read.
         let ended = end.load(Ordering::Acquire);
         let mut any = true;
         match form {
@@ -59,7 +59,7 @@ fn read(memory: &Memory, mut cursor: Cursor, form: Form, end: &AtomicBool) -> (u
             },
             Form::Span => match cursor.read(ring, 4 * RECORD_MAX, None) {
                 Read::Records(mut span) => {
-                    // Every word of them, to be judged when they are known to be good.
+                    // All their words, to be checked once they are known to be valid.
                     let seen: Vec<u32> = span
                         .by_ref()
                         .flat_map(|record| record.words().iter().map(Word::load))
@@ -161,8 +161,7 @@ fn log_torn_span_is_void_after_it_was_overtaken() {
     assert!(intact(&record));
 }
 
-/// A reader that was stopped in the middle of a copy while the low halves of the positions went
-/// round.
+/// A reader is stopped in the middle of a copy while the low halves of the positions wrap around.
 #[test]
 fn log_torn_span_is_void_after_the_position_went_round() {
     for ahead in [1u64 << 31, (1 << 32) - 8, 1 << 32, (1 << 32) + 8, 3 << 31] {

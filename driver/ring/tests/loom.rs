@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! All interleavings, and all that weak memory allows, of a few writers and readers on a tiny ring.
+//! All interleavings of a few writers and readers on a tiny ring, with all effects of weak memory.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p fanlight-ring --release --test loom`
 //!
 //! Schedules with more than `LOOM_MAX_PREEMPTIONS` preemptions (3 unless it is set) are left out. A
-//! writer that is preempted in the middle, while the others run to their end, stands for one that
+//! writer that is preempted in the middle, while the others run to their end, represents one that
 //! was stopped there.
 
 #![cfg(loom)]
@@ -19,11 +19,12 @@ use loom::thread;
 
 const FIRST: u64 = 5;
 
-/// The lock that serialises the writers, with what the ring stands on beside mutual exclusion:
+/// The lock that serialises the writers, with the properties that the ring needs besides mutual
+/// exclusion:
 ///
-/// - The stores of an earlier owner come before those of a later one for everybody (LKMM:
-///   po-unlock-lock-po). C11 does not promise that, hence the fence.
-/// - One that fails to get the lock sees what all earlier owners have stored (a failed
+/// - The stores of an earlier owner come before those of a later one for all observers (LKMM:
+///   po-unlock-lock-po). C11 does not guarantee that, hence the fence.
+/// - A thread that fails to get the lock sees the stores of all earlier owners (a failed
 ///   `spin_trylock()` and a barrier), hence the count.
 struct Lock {
     mutex: Mutex<()>,
@@ -55,10 +56,10 @@ struct Shared {
 }
 
 impl Shared {
-    /// Lanes that have room for so many of the records of [`Shared::write`]; 0: there is no such
-    /// lane. `epoch`: the low halves of the positions wrap after one record.
+    /// A ring. `records`: how many records of [`Shared::write`] fit in each lane; 0: there is no
+    /// such lane. `epoch`: the low halves of the positions wrap after one record.
     fn new(records: [usize; 2], epoch: bool) -> Arc<Self> {
-        // Watched are the first word, and the low words of number and time. The others are the same
+        // loom watches the first word, and the low words of number and time. The others are equal
         // in all records.
         let word = |at| match at % 8 {
             0 | 2 | 4 => Word::new(0),
@@ -130,7 +131,7 @@ enum Form {
     Span,
 }
 
-/// A reader, and what it got.
+/// A reader, and its results.
 struct Reader {
     shared: Arc<Shared>,
     cursor: Cursor,
@@ -149,13 +150,14 @@ impl Reader {
         }
     }
 
-    /// Returns whether there was anything.
+    /// Returns whether there was a record or a loss.
     fn read(&mut self) -> bool {
         let expected = self.cursor.seq();
         let mut buffer = [0; RECORD_MAX];
         match self.cursor.next(&self.shared.ring(), &mut buffer) {
             Next::Record(record) => {
-                // Higher where a lane begins, since what was overwritten before is not lost.
+                // Higher at the start of a lane, since records that were overwritten before are not
+                // lost.
                 assert!(expected.is_none_or(|expected| record.seq >= expected));
                 self.records.push((record.seq, record.entry.ns));
             }
@@ -167,7 +169,7 @@ impl Reader {
         true
     }
 
-    /// Looks at the records where they are.
+    /// Reads the records in place.
     fn read_span(&mut self) {
         let shared = self.shared.clone();
         match self.cursor.read(&shared.ring(), 4 * RECORD_MAX, None) {
@@ -183,7 +185,7 @@ impl Reader {
         assert_eq!(self.cursor.damaged(), 0);
     }
 
-    /// Reads once in a thread of its own.
+    /// Reads once in a separate thread.
     fn spawn(mut self, form: Form) -> thread::JoinHandle<Self> {
         thread::spawn(move || {
             match form {
@@ -194,13 +196,14 @@ impl Reader {
         })
     }
 
-    /// Reads the rest when nobody writes any more, and returns how many records it heard of.
+    /// Reads the rest after the last write, and returns how many records were read or reported as
+    /// lost.
     fn finish(&mut self) -> u64 {
         while self.read() {}
         self.records.len() as u64 + self.lost
     }
 
-    /// Checks that the tags are those of the numbers, of one writer that counts.
+    /// Checks that the tags match the numbers, for one writer that counts.
     fn check(&self) {
         let right = |&(seq, tag): &(u64, u64)| seq == FIRST + tag;
         assert!(self.records.iter().all(right), "{:?}", self.records);
@@ -214,8 +217,8 @@ fn model(f: impl Fn() + Sync + Send + 'static) {
     model.check(f);
 }
 
-/// One writes `writes` records, by turns to the lanes that there are, into a ring where `before`
-/// others are that the readers know already.
+/// One writer appends `writes` records, alternating between the lanes, to a ring with `before`
+/// records that the readers have already read.
 fn follow(records: [usize; 2], epoch: bool, before: u64, writes: u64, readers: &'static [Form]) {
     model(move || {
         let shared = Shared::new(records, epoch);
@@ -264,7 +267,7 @@ fn log_loom_overwrite() {
     follow([2, 0], false, 0, 3, &[Form::Single]);
 }
 
-/// What a reader comes to lies where something else was the round before.
+/// A reader gets to a place that held other data before the lane wrapped around.
 #[test]
 fn log_loom_overwrite_in_the_second_round() {
     follow([2, 0], false, 2, 2, &[Form::Single]);
@@ -285,8 +288,8 @@ fn log_loom_two_lanes_are_merged_by_number() {
     follow([1, 1], false, 1, 3, &[Form::Single]);
 }
 
-/// A reader that sees number n + 1 in one lane sees number n in the other, though it looked there
-/// before.
+/// A reader that sees number n + 1 in one lane sees number n in the other, although it has checked
+/// there before.
 #[test]
 fn log_loom_two_lanes_lose_nothing() {
     model(|| {
@@ -330,12 +333,12 @@ fn log_loom_end_of_two_lanes() {
         shared.put(1, 0).unwrap();
         shared.put(2, USER).unwrap();
         let seen = reader.join().unwrap();
-        // What there was before, and then all in order.
+        // The existing records, and then the new ones, in order.
         assert!(seen[..] == [5, 6, 7][..seen.len()] && !seen.is_empty());
     });
 }
 
-/// Behind the newest record, while more come: number and positions belong together.
+/// A cursor after the newest record, while more are appended: number and positions match.
 #[test]
 fn log_loom_newest() {
     model(|| {
@@ -385,8 +388,8 @@ fn log_loom_three_writers_under_a_lock() {
     });
 }
 
-/// A reader sees what two writers have done one after the other, where the first one has moved the
-/// tail for both.
+/// A reader sees the appends of two writers, one after the other; the first one has moved the tail
+/// for both.
 #[test]
 fn log_loom_reader_and_two_writers_under_a_lock() {
     model(|| {
@@ -446,7 +449,7 @@ fn take_over(records: [usize; 2], before: u64, flags: u8, reader: Option<Form>, 
             let shared = shared.clone();
             thread::spawn(move || {
                 let done = shared.write(100, flags);
-                // Whoever gets the lock next is refused, or was earlier.
+                // The next owner of the lock is refused, or came before.
                 let next = match again {
                     true => shared.write(101, flags),
                     false => Err(Refused::Busy),
@@ -467,7 +470,7 @@ fn take_over(records: [usize; 2], before: u64, flags: u8, reader: Option<Form>, 
             assert!(shared.writer.take_over(&ring).is_none());
             assert!(first.is_ok() && second.is_ok());
         }
-        // What another reader finds, wherever the straggler is now.
+        // What another reader finds, wherever the stopped writer is now.
         let mut now = Reader::new(&shared);
         now.cursor = Cursor::oldest(&ring);
         now.finish();
@@ -487,7 +490,7 @@ fn take_over(records: [usize; 2], before: u64, flags: u8, reader: Option<Form>, 
         for reader in [now, after].into_iter().chain(readers) {
             for (seq, tag) in reader.records {
                 match tag {
-                    // It may turn whole in the hole, although its writer was refused.
+                    // The record in the hole may become whole, although its writer was refused.
                     100 => assert!(done.is_err() || done == Ok(seq)),
                     101 => assert!(next.is_err() || next == Ok(seq)),
                     200 => assert_eq!(first, Ok(seq)),
@@ -515,7 +518,7 @@ fn log_loom_take_over_while_overwriting() {
     take_over([4, 0], 4, 0, None, false);
 }
 
-/// The stopped writer was writing a program's record.
+/// The stopped writer was appending a program's record.
 #[test]
 fn log_loom_take_over_of_the_other_lane() {
     take_over([4, 4], 0, USER, None, true);

@@ -161,7 +161,7 @@ impl Session<'_> {
             match event {
                 Event::Console(bytes) => {
                     for line in self.console.push(&bytes) {
-                        // The guest's last words: everything that the kernel said before has
+                        // The guest's last output: everything that the kernel said before has
                         // arrived.
                         if line.contains(&self.last_words()) && status.is_some() {
                             return status.flatten();
@@ -222,7 +222,7 @@ impl Session<'_> {
         self.trouble.push(if self.greeted {
             format!("the command did not end within {limit} s (TIMEOUT={limit})")
         } else {
-            "the guest did not come up; its last words:".into()
+            "the guest did not boot; its last output:".into()
         });
         if !self.greeted {
             self.trouble.push(self.console.tail(15));

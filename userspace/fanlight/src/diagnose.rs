@@ -171,10 +171,13 @@ fn no_permission(path: &Path, error: &io::Error) -> String {
         }
         Ok(node) => match group_name(node.gid()) {
             Some(group) => format!(
-                "only the group '{group}' may open it: use sudo, or 'usermod -aG {group} USER' and log \
-                 in again"
+                "only the group '{group}' may open it: use sudo, or 'usermod -aG {group} USER' and \
+                 log in again"
             ),
-            None => format!("only the group with id {} may open it: use sudo", node.gid()),
+            None => format!(
+                "only the group with id {} may open it: use sudo",
+                node.gid()
+            ),
         },
         Err(_) => "use sudo".into(),
     }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! Memory for rings, and records that can be recognised.
+//! Memory for rings, and records that can be verified.
 
-#![allow(dead_code)] // Every test uses some of it.
+#![allow(dead_code)] // Each test uses a part of it.
 
 use fanlight_ring::{distance, Entry, Header, Record, Ring, Word, Writer, KERNEL_LANE_MIN, USER};
 use proptest::test_runner::Config as ProptestConfig;
 
-/// How many of `cases` where an emulator runs the tests, which is ten times slower: an eighth.
+/// The number of cases: an eighth if an emulator runs the tests, which is ten times slower.
 const fn emulated(cases: u32) -> u32 {
     if cfg!(target_arch = "arm") {
         cases.div_ceil(8)
@@ -16,7 +16,7 @@ const fn emulated(cases: u32) -> u32 {
     }
 }
 
-/// How much of something; under miri, which is some thousand times slower, less.
+/// An amount; a smaller one under miri, which is some thousand times slower.
 pub const fn few<T: Copy>(many: T, miri: T) -> T {
     if cfg!(miri) {
         miri
@@ -25,17 +25,17 @@ pub const fn few<T: Copy>(many: T, miri: T) -> T {
     }
 }
 
-/// How often a property is tried.
+/// How many cases of a property are tried.
 pub fn cases(cases: u32, miri: u32) -> ProptestConfig {
     ProptestConfig {
         cases: few(emulated(cases), miri),
-        // What fails is written out, and belongs into a test of its own.
+        // A failing case is printed, and should become a separate test.
         failure_persistence: None,
         ..ProptestConfig::default()
     }
 }
 
-/// Where a ring begins.
+/// The start of a ring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Start {
     /// The position in both lanes, a multiple of 8. Not 0: the counters wrap soon.
@@ -104,7 +104,7 @@ pub fn words(values: &[u32]) -> Vec<Word> {
     values.iter().map(|&value| Word::new(value)).collect()
 }
 
-/// A record whose every field follows from its number and the length of its body.
+/// A record whose fields are derived from its number and the length of its body.
 pub struct Made {
     pub text: Vec<u8>,
     pub dict: Vec<u8>,
@@ -151,7 +151,7 @@ impl Made {
     }
 }
 
-/// Whether a record is the one that [`Made`] made for its number.
+/// Whether a record equals the one that [`Made`] makes for its number.
 pub fn intact(record: &Record<'_>) -> bool {
     let body = record.entry.text.len() + record.entry.dict.len();
     Made::new(record.seq, body).entry() == record.entry

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 
-//! A region that outlives boots, and records whose contents follow from their number and their
-//! boot.
+//! A region that survives boots, and records whose contents are derived from their number and boot.
 //!
-//! The module that includes this file has a module `ring`: the library, or its sources with words
-//! of another kind.
+//! The module that includes this file has a module `ring`: the library, or its sources with another
+//! type of words.
 
-#![allow(dead_code)] // Every test uses some of it.
+#![allow(dead_code)] // Each test uses a part of it.
 
 use super::ring::persist::{blocks, Appender, Block, Boot, Continued, Ending, Scan, Share};
 use super::ring::persist::{BLOCK, THIS_BOOT};
@@ -34,7 +33,7 @@ pub fn id(boot: u32) -> [u8; 16] {
     id
 }
 
-/// The boot_id of a boot that nobody is.
+/// A boot_id that no boot has.
 pub const NOBODY: [u8; 16] = [0xee; 16];
 
 pub fn text(seq: u64, boot: u32, len: usize) -> Vec<u8> {
@@ -85,7 +84,7 @@ pub fn dump(memory: &[Word]) -> Vec<u32> {
     memory.iter().map(|word| word.load()).collect()
 }
 
-/// A boot that the driver is bound in.
+/// A boot with the driver bound.
 pub struct Live<'a> {
     pub boot: u32,
     pub appender: Appender<'a>,
@@ -130,7 +129,7 @@ impl<'a> Live<'a> {
     }
 }
 
-/// What a scan says of a boot.
+/// The result of a scan for a boot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
     pub boot: u32,
@@ -142,7 +141,7 @@ pub struct View {
     pub seqs: Vec<u64>,
 }
 
-/// The records of a boot, each of which is as it was made.
+/// Reads the records of a boot, and checks each of them.
 fn read(scan: &Scan, index: usize, boot: &Boot, copy: &[u32], table: &[Block]) -> View {
     let mut seqs: Vec<u64> = vec![];
     let mut bytes = 0;
@@ -180,7 +179,7 @@ fn read(scan: &Scan, index: usize, boot: &Boot, copy: &[u32], table: &[Block]) -
     }
 }
 
-/// What a boot that comes later would find.
+/// What a later boot would find.
 pub fn view_copy(copy: &[u32]) -> Vec<View> {
     let mut table = vec![Block::default(); blocks(copy.len() * 4)];
     let mut scan = Box::new(Scan::EMPTY);

@@ -11,7 +11,7 @@ use crate::error::Result;
 ///
 /// A message of several lines becomes one record; a long message becomes several. A message that
 /// cannot be written is lost, since [`log::Log`] has no way to report an error. The driver does not
-/// append records beyond the node's write limit ([`LogWriter::suppressed`] counts them).
+/// append records beyond the node's write limit ([`LogWriter::limited`] counts them).
 ///
 /// ```no_run
 /// use fanlight::{Instance, Logger};

@@ -113,10 +113,10 @@ impl LogWriter {
     ///
     /// ```no_run
     /// # let log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
-    /// assert_eq!(log.suppressed()?, 0);
+    /// assert_eq!(log.limited()?, 0);
     /// # Ok::<(), fanlight::Error>(())
     /// ```
-    pub fn suppressed(&self) -> Result<u64> {
+    pub fn limited(&self) -> Result<u64> {
         let stats = sys::ioctl::log_stats(self.file.as_fd());
         let what = || format!("read the counters of {}", self.path.display());
         Ok(stats.map_err(|error| Error::io(what(), error))?.own_limited)

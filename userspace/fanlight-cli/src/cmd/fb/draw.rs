@@ -14,7 +14,7 @@ use embedded_graphics::Pixel;
 use fanlight::{AccessError, Canvas};
 
 /// The result of drawing, which fails only if the device is gone.
-pub type Drawn = Result<(), AccessError>;
+pub type DrawResult = Result<(), AccessError>;
 
 pub const INK: Rgb888 = Rgb888::new(0xf4, 0xf1, 0xe8);
 pub const DIM: Rgb888 = Rgb888::new(0x9a, 0xa4, 0xb4);
@@ -23,30 +23,30 @@ pub const AMBER: Rgb888 = Rgb888::new(0xff, 0xb8, 0x38);
 
 /// A font, and the factor by which its pixels are magnified.
 #[derive(Clone, Copy)]
-pub struct Size2 {
+pub struct TextSize {
     font: &'static MonoFont<'static>,
     factor: u32,
 }
 
 /// The size of text whose lines are at most `height` pixels high.
-pub fn text_size(height: i32) -> Size2 {
+pub fn text_size(height: i32) -> TextSize {
     match u32::try_from(height).unwrap_or(0) {
-        0..13 => Size2 {
+        0..13 => TextSize {
             font: &FONT_6X10,
             factor: 1,
         },
-        13..20 => Size2 {
+        13..20 => TextSize {
             font: &FONT_8X13,
             factor: 1,
         },
-        height => Size2 {
+        height => TextSize {
             font: &FONT_10X20,
             factor: height / 20,
         },
     }
 }
 
-impl Size2 {
+impl TextSize {
     pub fn width(self, text: &str) -> i32 {
         (self.font.character_size.width * self.factor) as i32 * text.chars().count() as i32
     }
@@ -56,7 +56,7 @@ impl Size2 {
     }
 
     /// The largest size up to this one in which the text is at most `width` pixels wide, if any.
-    pub fn fitting(self, text: &str, width: i32) -> Option<Size2> {
+    pub fn fitting(self, text: &str, width: i32) -> Option<TextSize> {
         let smaller = (1..=self.height()).rev().map(text_size);
         std::iter::once(self)
             .chain(smaller)
@@ -69,10 +69,10 @@ pub fn text(
     canvas: &mut Canvas,
     text: &str,
     at: Point,
-    size: Size2,
+    size: TextSize,
     colour: Rgb888,
     alignment: Alignment,
-) -> Drawn {
+) -> DrawResult {
     let style = TextStyleBuilder::new()
         .alignment(alignment)
         .baseline(Baseline::Top)
@@ -98,9 +98,9 @@ pub fn text_in(
     canvas: &mut Canvas,
     string: &str,
     area: Rectangle,
-    size: Size2,
+    size: TextSize,
     colour: Rgb888,
-) -> Drawn {
+) -> DrawResult {
     match size.fitting(string, area.size.width as i32 - 4) {
         Some(size) if size.height() <= area.size.height as i32 => {
             let middle = area.top_left
@@ -132,7 +132,7 @@ impl DrawTarget for Magnified<'_> {
     type Color = Rgb888;
     type Error = AccessError;
 
-    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> Drawn {
+    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> DrawResult {
         for Pixel(point, colour) in pixels {
             let dot = Rectangle::new(
                 self.origin + point * self.factor as i32,
@@ -166,7 +166,7 @@ pub fn columns(whole: Rectangle, count: i32) -> impl Iterator<Item = Rectangle> 
 }
 
 /// Black or white, whichever has more contrast to a colour.
-pub fn on(colour: Rgb888) -> Rgb888 {
+pub fn contrast(colour: Rgb888) -> Rgb888 {
     let light = u32::from(colour.r()) * 3 + u32::from(colour.g()) * 6 + u32::from(colour.b());
     if light > 1275 {
         Rgb888::BLACK
@@ -176,7 +176,7 @@ pub fn on(colour: Rgb888) -> Rgb888 {
 }
 
 /// The window over a door: half a disc of panes. `foot` is the middle of its lower edge.
-pub fn fanlight(canvas: &mut Canvas, foot: Point, radius: i32) -> Drawn {
+pub fn fanlight(canvas: &mut Canvas, foot: Point, radius: i32) -> DrawResult {
     const PANES: [Rgb888; 5] = [
         Rgb888::new(0xff, 0xe2, 0x9a),
         Rgb888::new(0xff, 0xcf, 0x6b),
@@ -219,7 +219,7 @@ pub fn fanlight(canvas: &mut Canvas, foot: Point, radius: i32) -> Drawn {
     canvas.fill_solid(&sill, INK)
 }
 
-pub fn ring(canvas: &mut Canvas, centre: Point, diameter: i32, colour: Rgb888) -> Drawn {
+pub fn ring(canvas: &mut Canvas, centre: Point, diameter: i32, colour: Rgb888) -> DrawResult {
     Circle::with_center(centre, diameter.max(0) as u32)
         .into_styled(PrimitiveStyle::with_stroke(colour, 1))
         .draw(canvas)

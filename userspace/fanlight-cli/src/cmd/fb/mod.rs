@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::output;
 use crate::target::Target;
 pub use colour::NAMES as COLOURS;
-use draw::Drawn;
+use draw::DrawResult;
 use pattern::Facts;
 pub use pattern::NAMES as PATTERNS;
 
@@ -66,7 +66,7 @@ impl Run for Fb {
 ///
 /// Finally shows the first page, even if that requires drawing twice: programs that support one
 /// page only, such as `cat`, write to the first one.
-fn redraw(screen: &mut Framebuffer, mut draw: impl FnMut(&mut Canvas) -> Drawn) -> Result<()> {
+fn redraw(screen: &mut Framebuffer, mut draw: impl FnMut(&mut Canvas) -> DrawResult) -> Result<()> {
     screen.double_buffer();
     loop {
         draw(screen).map_err(|error| screen.name_error(error))?;

@@ -10,7 +10,7 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::Rectangle;
 use fanlight::{Canvas, Picture};
 
-use super::draw::Drawn;
+use super::draw::DrawResult;
 use super::{colour, redraw, Run, Texts};
 use crate::error::{Error, Result};
 use crate::number::{self, ONE};
@@ -101,7 +101,7 @@ impl Run for Show {
 }
 
 /// Draws the picture in the middle of the canvas.
-fn draw(canvas: &mut Canvas, picture: &Picture, scale: Scale) -> Drawn {
+fn draw(canvas: &mut Canvas, picture: &Picture, scale: Scale) -> DrawResult {
     let screen = canvas.geometry().area();
     let full = size(picture, screen.size, scale);
     let at = Point::new(

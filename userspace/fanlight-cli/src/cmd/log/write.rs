@@ -50,9 +50,9 @@ impl Run for Write {
         };
         let mut log = LogWriter::open(target.log_to_write()?)?;
         // A file that is not a log has no such counter.
-        let before = log.suppressed().ok();
+        let before = log.limited().ok();
         write(&self.text, &mut log, facility, level)?;
-        match (before, log.suppressed().ok()) {
+        match (before, log.limited().ok()) {
             (Some(before), Some(after)) if after > before => {
                 eprintln!(
                     "fanlight: {} of these records were suppressed by the write limit \

@@ -8,12 +8,12 @@ use embedded_graphics::text::Alignment;
 use fanlight::Canvas;
 
 use super::super::draw::{
-    area, columns, fanlight, on, text, text_in, text_size, Drawn, AMBER, DIM, INK, NIGHT,
+    area, columns, contrast, fanlight, text, text_in, text_size, DrawResult, AMBER, DIM, INK, NIGHT,
 };
 use super::Facts;
 
 /// Colours at full strength, grey steps, and the name of the screen.
-pub fn bars(canvas: &mut Canvas, facts: &Facts) -> Drawn {
+pub fn bars(canvas: &mut Canvas, facts: &Facts) -> DrawResult {
     const BARS: [(&str, Rgb888); 8] = [
         ("white", Rgb888::new(255, 255, 255)),
         ("yellow", Rgb888::new(255, 255, 0)),
@@ -41,9 +41,9 @@ pub fn bars(canvas: &mut Canvas, facts: &Facts) -> Drawn {
                 line,
             )
         };
-        text_in(canvas, name, below(2), label, on(colour))?;
+        text_in(canvas, name, below(2), label, contrast(colour))?;
         let value = format!("{:02x}{:02x}{:02x}", colour.r(), colour.g(), colour.b());
-        text_in(canvas, &value, below(1), label, on(colour))?;
+        text_in(canvas, &value, below(1), label, contrast(colour))?;
     }
     for (i, step) in (0..).zip(columns(area(0, bars, width, greys), 11)) {
         let shade = (255 * i / 10) as u8;
@@ -53,7 +53,7 @@ pub fn bars(canvas: &mut Canvas, facts: &Facts) -> Drawn {
             &format!("{}%", i * 10),
             step,
             label,
-            on(Rgb888::new(shade, shade, shade)),
+            contrast(Rgb888::new(shade, shade, shade)),
         )?;
     }
 
@@ -119,7 +119,7 @@ pub const RAMPS: [(&str, [i32; 3]); 4] = [
 ];
 
 /// From black on the left to the full colour on the right.
-pub fn ramp(canvas: &mut Canvas, area: Rectangle, part: [i32; 3]) -> Drawn {
+pub fn ramp(canvas: &mut Canvas, area: Rectangle, part: [i32; 3]) -> DrawResult {
     let (width, height) = (area.size.width as i32, area.size.height as i32);
     let line = (0..width).map(|x| shade(part, x * 255 / (width - 1).max(1)));
     canvas.fill_contiguous(&area, (0..height).flat_map(|_| line.clone()))

@@ -6,12 +6,12 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::text::Alignment;
 use fanlight::Canvas;
 
-use super::super::draw::{area, columns, text, text_size, Drawn, INK, NIGHT};
+use super::super::draw::{area, columns, text, text_size, DrawResult, INK, NIGHT};
 use super::bars::{ramp, shade, RAMPS};
 
 /// Ramps of each colour, smooth and in steps; in a format with fewer bits, the smooth one has
 /// bands, too.
-pub fn gradient(canvas: &mut Canvas) -> Drawn {
+pub fn gradient(canvas: &mut Canvas) -> DrawResult {
     let geometry = canvas.geometry();
     let (width, height) = (geometry.width() as i32, geometry.height() as i32);
     let size = text_size(height / 30);

@@ -7,11 +7,13 @@ use embedded_graphics::primitives::{Line, PrimitiveStyle, Rectangle};
 use embedded_graphics::text::Alignment;
 use fanlight::Canvas;
 
-use super::super::draw::{area, ring, text, text_in, text_size, Drawn, AMBER, DIM, INK, NIGHT};
+use super::super::draw::{
+    area, ring, text, text_in, text_size, DrawResult, AMBER, DIM, INK, NIGHT,
+};
 
 /// One-pixel lines, a circle, and marks in the corners: show whether every pixel is visible, square
 /// and in its place.
-pub fn grid(canvas: &mut Canvas) -> Drawn {
+pub fn grid(canvas: &mut Canvas) -> DrawResult {
     const CELL: usize = 32;
     const FINE: Rgb888 = Rgb888::new(0x2c, 0x3a, 0x52);
     const COARSE: Rgb888 = Rgb888::new(0x55, 0x6a, 0x8c);
@@ -87,7 +89,7 @@ pub fn grid(canvas: &mut Canvas) -> Drawn {
 }
 
 /// White angles in the corners, with their coordinates.
-fn corners(canvas: &mut Canvas, right: i32, bottom: i32) -> Drawn {
+fn corners(canvas: &mut Canvas, right: i32, bottom: i32) -> DrawResult {
     let arm = (right.min(bottom) / 12).max(1);
     let size = text_size(right.min(bottom) / 30);
     for (x, y) in [(0, 0), (right, 0), (0, bottom), (right, bottom)] {

@@ -11,7 +11,7 @@ mod tests;
 
 use fanlight::Canvas;
 
-use super::draw::Drawn;
+use super::draw::DrawResult;
 
 /// The facts about the machine in a pattern.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ pub struct Facts {
 pub const NAMES: &[&str] = &["bars", "grid", "gradient", "text"];
 
 /// Draws the pattern `name`, which is one of [`NAMES`].
-pub fn draw(name: &str, canvas: &mut Canvas, facts: &Facts) -> Drawn {
+pub fn draw(name: &str, canvas: &mut Canvas, facts: &Facts) -> DrawResult {
     match name {
         "grid" => grid::grid(canvas),
         "gradient" => gradient::gradient(canvas),

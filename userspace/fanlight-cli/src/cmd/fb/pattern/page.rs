@@ -5,7 +5,7 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::text::Alignment;
 use fanlight::Canvas;
 
-use super::super::draw::{fanlight, text, text_size, Drawn, AMBER, DIM, INK, NIGHT};
+use super::super::draw::{fanlight, text, text_size, DrawResult, AMBER, DIM, INK, NIGHT};
 use super::Facts;
 
 /// Samples for a font: the first one that fits is used, so that no word is cut.
@@ -18,7 +18,7 @@ const SAMPLES: [&str; 5] = [
 ];
 
 /// A page of text: facts about the machine, and samples of the fonts.
-pub fn page(canvas: &mut Canvas, facts: &Facts) -> Drawn {
+pub fn page(canvas: &mut Canvas, facts: &Facts) -> DrawResult {
     let geometry = canvas.geometry();
     let (width, height) = (geometry.width() as i32, geometry.height() as i32);
     canvas.clear(NIGHT)?;
