@@ -194,7 +194,7 @@ impl Clocks {
         self.change(|| self.count.store(0));
     }
 
-    /// Adds an entry, in place of one with the same time. Other times may come in any order, as
+    /// Adds an entry, in place of one with the same time. Entries may be added in any order, as
     /// long as there is room.
     ///
     /// If the list is full, the two neighbours whose offsets differ least become one entry, so that
@@ -351,8 +351,8 @@ impl Keeper {
             self.set_at.store(best.ns);
             let exact = measured.wrapping_sub(last);
             let is_near = exact.abs_diff(jump) <= DRIFT_NS;
-            // After the driver was bound again, the jump has all small ones since boot in it, which
-            // entries have already. Suspension makes the offset greater, never less.
+            // After the driver was bound again, the jump includes all small ones since boot, for
+            // which there are already entries. Suspension only increases the offset.
             let lacks = exact.unsigned_abs() > DRIFT_NS
                 && (exact < 0 || exact.abs_diff(jump) <= DRIFT_NS + (best.ns >> DRIFT_SHIFT));
             if jump.unsigned_abs() > drift && (!is_first || lacks) {

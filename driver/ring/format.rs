@@ -256,7 +256,8 @@ impl Formatter {
         let seconds = divide::<1000>(divide::<1000>(micros).0).0;
         self.second = seconds * SECOND;
         if seconds == 0 {
-            // The time has fewer digits: the header of the next record is made anew.
+            // The time may have fewer digits: the header of the next record is formatted from
+            // scratch.
             self.key = u32::MAX;
         }
     }

@@ -176,8 +176,8 @@ impl<S: Sink> Console<S> {
         Ok(this)
     }
 
-    /// Lets everything call the sink. printk replays its buffer from now on. What cannot be had is
-    /// reported and done without.
+    /// Starts all calls of the sink. printk begins to replay its buffer. A part that fails is
+    /// reported and left out.
     pub(crate) fn start(&mut self, dev: &Device) {
         let raw: *mut c_void = self.sink.as_ptr().cast();
         let log: *const S = &*self.owner;

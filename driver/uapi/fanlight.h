@@ -131,11 +131,11 @@ struct fanlight_info {
  * messages that are urgent enough for consoles (console_loglevel) but not appended yet, and without
  * those printed after them: they follow later. A program that reads by mmap() calls lseek() first.
  *
- * Messages that are not urgent enough for consoles are read in the form of the kernel's dumpers,
- * which has no dictionary and no flag for continuations, and has microseconds only if printk.time
- * is set. So are all that the console's thread has not brought after half a second, when a write()
- * does not wait for it any longer, or when the kernel has an oops. In an emergency, and where there is no memory, such a
- * message may lose lines beyond 2048 bytes, and counts as missed.
+ * Messages that consoles suppress are read in the form of the kernel's dumpers, which has no
+ * dictionary and no flag for continuations, and has a time, in microseconds, only if printk.time is
+ * set. This also applies to messages that the console's thread has not appended after half a
+ * second, when a write() stops waiting for it, or when the kernel has an oops. In an emergency, or
+ * without memory, such a message may lose lines beyond 2048 bytes; it then counts as missed.
  */
 
 /*
@@ -386,9 +386,9 @@ struct fanlight_log_stats {
 	 */
 	__u64 dropped;
 	/*
-	 * messages that printk had, or has, but that could not be had, or not all of their lines:
-	 * overwritten before, or cleared by "dmesg -C" before they were taken and not urgent enough
-	 * for consoles, or not brought by the console's thread within half a second
+	 * messages that printk had, or has, but that are not in the log, or not with all lines:
+	 * overwritten before, or suppressed on consoles and cleared by "dmesg -C" before they were
+	 * taken, or not appended by the console's thread within half a second
 	 */
 	__u64 kernel_missed;
 	__u64 lost;			/* records that this descriptor has lost so far */

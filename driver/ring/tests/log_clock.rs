@@ -192,7 +192,7 @@ fn log_clock_of_a_driver_that_is_bound_again_keeps_all_dates() {
         bind_again(&mut machine);
     }
     assert!(machine.list().len() > 5, "{:?}", machine.list());
-    // What it is told is still corrected, also if it was not bound then.
+    // Setting the clock is still corrected, even if the driver was not bound at that time.
     let dates: Vec<_> = machine.list().iter().map(|entry| entry.1).collect();
     machine.keeper = Keeper::new(machine.keeper.base());
     machine.set(-(DAY as i64));
