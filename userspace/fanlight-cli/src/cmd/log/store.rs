@@ -46,9 +46,9 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Like [`write`], with a temporary file in the same directory; the file keeps its mode. Links are
-/// followed. A special file, and a file that a process has open, such as /dev/stdout, is written
-/// directly.
+/// Like [`write()`], with a temporary file in the same directory; the file keeps its mode. Links
+/// are followed. A special file, and a file that a process has open, such as /dev/stdout, is
+/// written directly.
 pub fn write_beside(
     path: &Path,
     content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
