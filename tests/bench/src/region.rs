@@ -43,8 +43,15 @@ const FILLS: [(&str, Fill); 5] = [
 /// Words of a block, and those of them that its headers take: see driver/ring/persist/header.rs.
 const BLOCK_WORDS: usize = BLOCK / 4;
 const HEADER_WORDS: usize = 36;
-/// Records of 32 bytes that fit into a block.
-const PER_BLOCK: usize = (BLOCK_WORDS - HEADER_WORDS) / (RECORD_HEADER / 4);
+/// Records of 32 bytes that fit into a block, with room for a clock entry.
+const PER_BLOCK: usize = (BLOCK_WORDS - HEADER_WORDS) / (RECORD_HEADER / 4) - 1;
+/// The newest block of each boot and share need not be full.
+const SPARE_BLOCKS: usize = 8;
+
+/// How many of the smallest records a region of `size` bytes is filled with.
+fn smallest_records(size: usize) -> usize {
+    (blocks(size) - SPARE_BLOCKS) * PER_BLOCK
+}
 
 pub fn region(sheet: &mut Sheet) {
     device::unbind("fanlight", FANLIGHT);
@@ -91,7 +98,7 @@ impl Fill {
         let first = match self {
             Self::Word(value) => return (0..size / 4).for_each(|word| region.store(word, *value)),
             Self::Valid | Self::Invalid(_) => {
-                leave_boots(region, size, blocks(size) * PER_BLOCK, 0);
+                leave_boots(region, size, smallest_records(size), 0);
                 match self {
                     Self::Invalid(len) => (0xa5 << 24) | len,
                     _ => return,
@@ -109,7 +116,7 @@ impl Fill {
     /// How many records there are to be found in a region of `size` bytes.
     fn records(&self, size: usize) -> usize {
         match self {
-            Self::Valid => blocks(size) * PER_BLOCK,
+            Self::Valid => smallest_records(size),
             _ => 0,
         }
     }
