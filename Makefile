@@ -173,6 +173,9 @@ userspace: toolchain ## build the command line tool and the guest's test program
 manual: toolchain ## make the tool's man pages and completions in build/share, for /usr/share
 	@$(inside) manual
 
+dist: toolchain ## make the files of a release, with checksums, in build/dist
+	@$(inside) dist
+
 quick-image: toolchain ## build the initramfs that run, guest and test boot
 	@$(inside) quick-image
 
@@ -192,7 +195,7 @@ export USERSPACE := cross
 export SDK_PASS += USERSPACE
 endif
 # Buildroot's images have a user space of their own.
-$(if $(filter buildroot,$(IMAGE)),,run guest) test userspace quick-image: cross-userspace
+$(if $(filter buildroot,$(IMAGE)),,run guest) test userspace dist quick-image: cross-userspace
 
 cross-tool:
 	@mk/cross --install

@@ -82,6 +82,11 @@ manual:
 	@$(step) "man pages and completions" $(logs)/manual.log \
 		cargo run --locked -p fanlight-manual -- build/share
 
+.PHONY: dist
+dist: manual $(programs)
+	@$(step) "release" $(logs)/dist.log mk/dist build/dist
+	@cat build/dist/SHA256SUMS
+
 # --- the quick image
 
 include mk/test-module.mk

@@ -1,0 +1,22 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# The source passes each check of `make check`. KTAP.
+set -u
+kernel=$(mk/kernel dir)
+echo "KTAP version 1"
+if [ ! -e "$kernel/ready" ]; then
+	echo "1..1"
+	echo "ok 1 source_passes_check # SKIP there is no kernel: run \`make kernel\`"
+	exit
+fi
+# The complaints of a check follow its line there, and come before it in KTAP.
+mk/check "$kernel" 2>&1 | awk '
+	function report() {
+		if (line != "") print said line
+		line = said = ""
+	}
+	/^ok / { report(); line = "ok " ++number " source_passes_check_" $2 }
+	/^not ok / { report(); line = "not ok " ++number " source_passes_check_" $3; said = "# " $0 "\n" }
+	/^ / { said = said "# " $0 "\n" }
+	END { report(); print "1.." number }'
