@@ -230,7 +230,7 @@ clean-cache: ## remove the cache as well: everything is built anew next time
 	rm -rf build $(FANLIGHT_CACHE)
 
 .PHONY: help run guest image crates flash test bench bench-table bench-doc model check \
-	rust-analyzer kernel driver userspace manual quick-image toolchain host-deps clean \
+	rust-analyzer kernel driver userspace manual dist quick-image toolchain host-deps clean \
 	clean-cache
 
 # Make's own processes share their job slots with the kernel's and cargo's.
