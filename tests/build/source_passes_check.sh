@@ -17,6 +17,10 @@ mk/check "$kernel" 2>&1 | awk '
 		line = said = ""
 	}
 	/^ok / { report(); line = "ok " ++number " source_passes_check_" $2 }
-	/^not ok / { report(); line = "not ok " ++number " source_passes_check_" $3; said = "# " $0 "\n" }
+	/^not ok / {
+		report()
+		line = "not ok " ++number " source_passes_check_" $3
+		said = "# " $0 "\n"
+	}
 	/^ / { said = said "# " $0 "\n" }
 	END { report(); print "1.." number }'

@@ -156,7 +156,7 @@ impl TestModule {
     /// Has other processors take no interrupts any more, a message printed, and this processor do
     /// nothing else any more.
     pub fn hang(&self, off: Off, others: &[usize], mark: &str) -> ! {
-        let others = others.iter().fold(0, |bits, other| bits | 1 << other);
+        let others = others.iter().fold(0, |bits, other| bits | (1 << other));
         order("hang", &format!("{} {others} {mark}", off as u32));
         unreachable!("the processor hangs");
     }
