@@ -102,6 +102,8 @@ pub(crate) struct Intake {
     pub(super) ticked: Atomic<u64>,
     pub(super) waiting: Atomic<u64>,
     pub(super) ticks: Atomic<i32>,
+    /// `next_message` when the last tick was handled.
+    pub(super) next_at_tick: Atomic<u64>,
     /// 1 during an emergency, and the time of its first message.
     pub(super) emergency: Word,
     pub(super) emergency_since: Atomic<u64>,
@@ -210,6 +212,7 @@ impl Intake {
             ticked: Atomic::<u64>::new(0),
             waiting: Atomic::<u64>::new(0),
             ticks: Atomic::<i32>::new(0),
+            next_at_tick: Atomic::<u64>::new(0),
             emergency: Word::new(0),
             emergency_since: Atomic::<u64>::new(0),
             runs: Atomic::<i32>::new(0),

@@ -207,15 +207,17 @@ impl Intake {
         self.take_until(until, which, &mut scratch.dump, Context::Normal);
     }
 
-    /// Takes messages that have been waiting since the tick before, to which the console's thread
-    /// did not come; and notes the wall clock from time to time.
+    /// Takes messages that have been waiting since the tick before, if the console's thread has not
+    /// delivered any since then; and notes the wall clock from time to time.
     pub(super) fn on_tick(&self) {
         // Their wake-up waits for an interrupt on a processor that takes none any more.
         if self.log.waiters.is_overdue() {
             self.log.wake();
         }
-        let until = self.waiting.load(Relaxed);
-        if self.next_message() < until {
+        let (next, until) = (self.next_message(), self.waiting.load(Relaxed));
+        let before = self.next_at_tick.load(Relaxed);
+        self.next_at_tick.store(next, Relaxed);
+        if next < until && next == before {
             self.take_pending(until, Take::Overdue);
         }
         let ticks = self.ticks.load(Relaxed);

@@ -388,7 +388,7 @@ struct fanlight_log_stats {
 	/*
 	 * messages that printk had, or has, but that are not in the log, or not with all lines:
 	 * overwritten before, or suppressed on consoles and cleared by "dmesg -C" before they were
-	 * taken, or not appended by the console's thread within half a second
+	 * taken, or left by the console's thread, which appended nothing for half a second
 	 */
 	__u64 kernel_missed;
 	__u64 lost;			/* records that this descriptor has lost so far */

@@ -206,13 +206,15 @@ fn log_has_all_of_dev_kmsg_when_bound_after_a_clear() {
         if number(&kernel[0]) == 0 {
             assert_eq!(absent, missed, "{first:?}");
         }
-        // What the console shows, and what came after the clear, can always be had.
+        // What the console shows, and what came after the clear, can be had. A busy host may keep
+        // the console's thread from running for so long that cleared messages are counted instead.
+        let given_up = loglevel == 8 && missed > 0;
         let has = |level: u32, words: &str| {
             ours.iter()
                 .any(|m| m.starts_with(&format!("{},", 8 | level)) && text_of(m) == words)
         };
         assert!(
-            (loglevel <= 3 || has(3, &before)) && has(3, &after) && has(6, &after),
+            (loglevel <= 3 || given_up || has(3, &before)) && has(3, &after) && has(6, &after),
             "at loglevel {loglevel}"
         );
     }
