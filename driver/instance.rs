@@ -201,7 +201,8 @@ impl Instance {
         refused: &mut Option<Error>,
     ) -> Result<Option<(ARef<FwNode>, CString)>, Failure> {
         let mut log = None;
-        let mut checked: KVec<(ARef<FwNode>, CString, Checked)> = KVec::new();
+        type Pending = KVec<(ARef<FwNode>, CString, Checked)>;
+        let (mut framebuffers, mut rest) = (Pending::new(), Pending::new());
         for child in node.children() {
             let name = match spec::name_of(&child) {
                 Ok(name) => name,
@@ -214,9 +215,15 @@ impl Instance {
                 log = Some((child, name));
                 continue;
             }
-            let others = checked.iter().map(|(_, _, other)| other);
+            let others = Iterator::chain(framebuffers.iter(), &rest).map(|(_, _, other)| other);
             match Checked::new(dev, &child, &name, instance, others) {
-                Ok(window) => checked.push((child, name, window), GFP_KERNEL)?,
+                Ok(window) => {
+                    let list = match window.is_framebuffer() {
+                        true => &mut framebuffers,
+                        false => &mut rest,
+                    };
+                    list.push((child, name, window), GFP_KERNEL)?;
+                }
                 // A missing dependency is not an error: the core calls probe again.
                 Err(refusal) if refusal.error == EPROBE_DEFER => {
                     refusal.note_deferred(dev, &name);
@@ -233,8 +240,9 @@ impl Instance {
                 Err(refusal) => *refused = Some(refusal.report(dev, &name, &child)),
             }
         }
-        // Nothing waits for another driver any more.
-        for (node, name, window) in checked {
+        // Nothing waits for another driver any more. Framebuffers first: they take memory over from
+        // drivers which other windows are refused for.
+        for (node, name, window) in Iterator::chain(framebuffers.into_iter(), rest) {
             match window.make(dev, &node, instance, space) {
                 Ok(window) => windows.push(window, GFP_KERNEL)?,
                 Err(refusal) if refusal.error == EAGAIN => {

@@ -74,6 +74,7 @@ pub(crate) fn failed(geometry: &Geometry, error: Error) -> Refusal {
         )),
         e if e == ENODEV => Text::new(fmt!("there is no {display} in this machine")),
         e if e == EPROBE_DEFER => Text::new(fmt!("the driver of {display} is not bound")),
+        e if e == EIO => Text::new(fmt!("{display} does not report its memory")),
         _ => Text::new(fmt!("{display} does not accept the geometry: error {code}")),
     };
     Refusal::new(reason, error)

@@ -63,7 +63,7 @@ use kernel::{
 };
 
 /// A window that is checked, and has reserved what it needs. No other driver has lost anything yet,
-/// so a window that is deferred or refused does not change the screen.
+/// so a window that is deferred or refused by then does not change the screen.
 pub(super) struct Checked {
     spec: Spec,
     owner: CString,
@@ -112,6 +112,10 @@ impl Checked {
             owner,
             reserved,
         })
+    }
+
+    pub(super) fn is_framebuffer(&self) -> bool {
+        matches!(self.spec.kind, Kind::Framebuffer(_))
     }
 
     /// Creates the window.

@@ -32,6 +32,10 @@ const DRIFT_NS: u64 = 1_000_000_000;
 /// A wall clock that is off by less than one second in 2^13 (122 ppm) has drifted; it was not
 /// wrong.
 const DRIFT_SHIFT: u32 = 13;
+/// What small steps of the wall clock may sum up to between two binds: ten seconds, and one second in
+/// 2^10 of the time since boot.
+const FIRST_NS: u64 = 10_000_000_000;
+const FIRST_SHIFT: u32 = 10;
 /// The error of a measurement, in addition to its uncertainty.
 const NOISE_NS: u64 = 1_000_000;
 /// An offset is accurate enough if its uncertainty is below this.
@@ -352,12 +356,16 @@ impl Keeper {
             let exact = measured.wrapping_sub(last);
             let is_near = exact.abs_diff(jump) <= DRIFT_NS;
             // After the driver was bound again, the jump includes all small ones since boot, for
-            // which there are already entries. Suspension only increases the offset.
-            let lacks = exact.unsigned_abs() > DRIFT_NS
-                && (exact < 0 || exact.abs_diff(jump) <= DRIFT_NS + (best.ns >> DRIFT_SHIFT));
-            if jump.unsigned_abs() > drift && (!is_first || lacks) {
+            // which there are already entries: it counts only if it is clearly larger.
+            let small = FIRST_NS + (best.ns >> FIRST_SHIFT);
+            let (drift, is_near) = if is_first {
+                (small, exact.abs_diff(jump) <= small)
+            } else {
+                (drift, is_near)
+            };
+            if jump.unsigned_abs() > drift && (!is_first || exact.unsigned_abs() > DRIFT_NS) {
                 // The clock was wrong, so all dates change. Apply the measured offset exactly.
-                let by = if is_first || is_near { exact } else { jump };
+                let by = if is_near { exact } else { jump };
                 last = last.wrapping_add(by);
                 self.base.store(self.base().wrapping_add(by) as u64);
                 clocks.shift(by);

@@ -369,8 +369,16 @@ pub(super) fn read_size(node: &FwNode) -> Result<Option<u64>, Refusal> {
         [a, b, c, d, e, f, g, h] => Some(u64::from_be_bytes([a, b, c, d, e, f, g, h])),
         _ => None,
     };
-    // A number of pages may have the bytes of a string: 0x20202000.
-    match number.filter(|size| size % PAGE_SIZE as u64 == 0 || !found.is_strings()) {
+    // A number of pages may have the bytes of a string: 0x20202000. What people write in strings is
+    // refused.
+    let digits = |byte: &u8| byte.is_ascii_hexdigit() || b"xXkKmMgG\0".contains(byte);
+    let is_text = |size: &u64| {
+        found.is_strings()
+            && (found.value.len() != 4
+                || size % PAGE_SIZE as u64 != 0
+                || found.value.iter().all(digits))
+    };
+    match number.filter(|size| !is_text(size)) {
         Some(size) => Ok(Some(size)),
         None => {
             let form = Form(&found);

@@ -63,7 +63,7 @@ static bool fanlight_shared_part(struct device_node *np, u64 start, u64 size, st
 
 /* The drivers of bootloaders' framebuffers, as they call the memory that they have requested. */
 static const char * const fanlight_framebuffer_drivers[] = {
-	"simplefb", "simpledrm", "efifb", "efidrm",
+	"simplefb", "simpledrm", "efifb", "efidrm", "corebootdrm",
 };
 
 bool fanlight_is_framebuffer(const char *name)

@@ -10,6 +10,8 @@ if [ ! -e "$kernel/ready" ]; then
 	echo "ok 1 source_passes_check # SKIP there is no kernel: run \`make kernel\`"
 	exit
 fi
+# A check that is not reported is missed.
+echo "1..$(grep -c '^check ' mk/check)"
 # The complaints of a check follow its line there, and come before it in KTAP.
 mk/check "$kernel" 2>&1 | awk '
 	function report() {
@@ -23,4 +25,4 @@ mk/check "$kernel" 2>&1 | awk '
 		said = "# " $0 "\n"
 	}
 	/^ / { said = said "# " $0 "\n" }
-	END { report(); print "1.." number }'
+	END { report() }'

@@ -412,8 +412,11 @@ void fanlight_test_hang(int off, unsigned long others, const char *text, size_t 
 	 * wait for what the kernel's own tasks do on its processor.
 	 */
 	preempt_disable();
-	for_each_set_bit(cpu, &others, BITS_PER_LONG)
-		smp_call_function_single(cpu, hang, NULL, false);
+	__clear_bit(smp_processor_id(), &others);
+	for_each_set_bit(cpu, &others, BITS_PER_LONG) {
+		if (smp_call_function_single(cpu, hang, NULL, false))
+			__clear_bit(cpu, &others);
+	}
 	while (atomic_read(&hanging) != hweight_long(others))
 		cpu_relax();
 	if (off == FANLIGHT_TEST_INTERRUPTS)

@@ -192,13 +192,32 @@ fn log_clock_of_a_driver_that_is_bound_again_keeps_all_dates() {
         bind_again(&mut machine);
     }
     assert!(machine.list().len() > 5, "{:?}", machine.list());
-    // Setting the clock is still corrected, even if the driver was not bound at that time.
-    let dates: Vec<_> = machine.list().iter().map(|entry| entry.1).collect();
-    machine.keeper = Keeper::new(machine.keeper.base());
-    machine.set(-(DAY as i64));
-    for (before, after) in dates.iter().zip(machine.list()) {
-        assert!((before - DAY as i64 - after.1).abs() <= SECOND + 10_000);
+    // What it is told is still corrected, also if it was not bound then, or suspended besides.
+    for (set, suspended) in [
+        (-(DAY as i64), 0),
+        (DAY as i64, 0),
+        (DAY as i64, 7200 * SECOND),
+    ] {
+        let before = machine.list();
+        machine.keeper = Keeper::new(machine.keeper.base());
+        machine.ns += 1_000_000;
+        machine.boot_time += suspended + 1_000_000;
+        machine.set(set);
+        for (before, after) in before.iter().zip(machine.list()) {
+            assert!(
+                (before.1 + set - after.1).abs() <= 25 * SECOND,
+                "{set} {suspended} {}",
+                before.1 + set - after.1
+            );
+        }
     }
+    // Suspension alone corrects nothing.
+    let before = machine.list();
+    machine.keeper = Keeper::new(machine.keeper.base());
+    machine.ns += 1_000_000;
+    machine.boot_time += 18 * SECOND;
+    machine.note();
+    assert_eq!(machine.list()[..before.len()], before[..]);
 }
 
 #[test]

@@ -60,6 +60,7 @@ tests! {
         board_bad_size_cells_is_refused,
         board_bad_size_two_numbers_is_refused,
         board_bad_size_string_is_refused,
+        board_bad_size_digits_is_refused,
         board_bad_two_strings_is_refused,
         board_bad_label_number_is_refused,
         board_bad_region_twice_is_had_once,
@@ -260,6 +261,7 @@ bad! {
     board_bad_size_two_numbers_is_refused: "size-two-numbers", "w", TOO_MUCH,
         "size is 0x100000002000";
     board_bad_size_string_is_refused: "size-string", "w", INVALID, "it is a string";
+    board_bad_size_digits_is_refused: "size-digits", "w", INVALID, "it is a string";
     board_bad_two_strings_is_refused: "two-strings", "w", INVALID, "it is 2 strings";
     board_bad_label_number_is_refused: "label-number", "", INVALID,
         "label is one string, but it is a number";

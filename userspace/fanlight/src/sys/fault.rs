@@ -39,6 +39,8 @@ pub(crate) struct Slot {
     offset: AtomicUsize,
     /// How many handlers are between their change of the state and the end of their system call.
     handlers: AtomicUsize,
+    /// A thread is in [`restore`](Self::restore).
+    restoring: AtomicBool,
 }
 
 /// The device is mapped.
@@ -83,6 +85,7 @@ impl Slot {
             state: AtomicUsize::new(INTACT),
             offset: AtomicUsize::new(0),
             handlers: AtomicUsize::new(0),
+            restoring: AtomicBool::new(false),
         }
     }
 
@@ -126,8 +129,17 @@ impl Slot {
     /// Maps the device again after a bus error, by `map`. If that is not possible now, the next
     /// access tries again.
     ///
-    /// Any number of threads may call this at the same time, and handlers may run.
+    /// Any number of threads may call this at the same time, and handlers may run: one of them maps,
+    /// since mapping again what another one has mapped could fail and leave zero pages.
     pub(super) fn restore(&self, mut map: impl FnMut() -> Restored) {
+        if self.restoring.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        self.restore_alone(&mut map);
+        self.restoring.store(false, Ordering::SeqCst);
+    }
+
+    fn restore_alone(&self, map: &mut impl FnMut() -> Restored) {
         loop {
             let state = self.state.load(Ordering::SeqCst);
             if state & KIND != ABORTED {
@@ -403,18 +415,16 @@ pub(super) unsafe fn zero_pages(start: usize, len: usize) -> bool {
     mapped as usize == start
 }
 
-/// Maps zero pages where mremap() has unmapped its target and then failed. Nothing else may be
-/// mapped there, since `Memory` would use it.
+/// Maps zero pages where mremap() has unmapped its target and then failed. If it failed before that,
+/// the zero pages of the handler are still there, and nothing changes.
+///
+/// Another thread may have mapped memory there since mremap() failed. That cannot be noticed.
 ///
 /// # Safety
 ///
 /// The range is a mapping that only `Memory` uses, or one that it had until the failure of
 /// mremap().
 pub(super) unsafe fn fill_hole(start: *mut libc::c_void, len: usize) {
-    // SAFETY: msync() does not read memory. It reports whether all of the range is mapped.
-    if unsafe { libc::msync(start, len, libc::MS_ASYNC) } == 0 {
-        return;
-    }
     // SAFETY: the range is replaced only where nothing is mapped.
     let filled = unsafe {
         libc::mmap(
@@ -429,10 +439,28 @@ pub(super) unsafe fn fill_hole(start: *mut libc::c_void, len: usize) {
             0,
         )
     };
-    if filled != start {
-        // Another thread has mapped memory there, or the kernel has no memory. `Memory` would
-        // access and unmap memory that is not its own.
+    if filled != start && io::Error::last_os_error().raw_os_error() != Some(libc::EEXIST) {
+        // The kernel has no memory, or knows no MAP_FIXED_NOREPLACE and has mapped elsewhere.
+        // `Memory` would access and unmap what comes to this place next.
         std::process::abort();
+    }
+}
+
+/// Blocks the signals that the kernel would have blocked for the previous handler, which may leave
+/// it by longjmp().
+///
+/// # Safety
+///
+/// `context` is what the kernel passes to a handler of SIGBUS.
+unsafe fn as_before(previous: &libc::sigaction, context: *const libc::c_void) {
+    // SAFETY: the kernel passes a ucontext_t; the sets are read only, and the old one is not wanted.
+    unsafe {
+        let mut blocked = (*context.cast::<libc::ucontext_t>()).uc_sigmask;
+        if previous.sa_flags & libc::SA_NODEFER == 0 {
+            libc::sigaddset(&mut blocked, libc::SIGBUS);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, &blocked, ptr::null_mut());
+        libc::pthread_sigmask(libc::SIG_BLOCK, &previous.sa_mask, ptr::null_mut());
     }
 }
 
@@ -453,12 +481,16 @@ unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut
             libc::SIG_IGN if sent => return,
             libc::SIG_DFL | libc::SIG_IGN => {}
             handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
+                // SAFETY: by the precondition.
+                unsafe { as_before(previous, context) };
                 // SAFETY: with SA_SIGINFO the handler that sigaction() told has this type.
                 let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
                     unsafe { mem::transmute(handler) };
                 return handler(signal, info, context);
             }
             handler => {
+                // SAFETY: by the precondition.
+                unsafe { as_before(previous, context) };
                 // SAFETY: without SA_SIGINFO the handler has this type.
                 let handler: extern "C" fn(libc::c_int) = unsafe { mem::transmute(handler) };
                 return handler(signal);

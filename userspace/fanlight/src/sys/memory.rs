@@ -280,7 +280,8 @@ impl Memory {
             };
             // SAFETY: `new` is a mapping made just now that nothing else uses. `start` is the
             // mapping of `self`, by the type invariant, and it has the same length. Accesses of
-            // other threads see zero pages, the device, or wait in the kernel in between.
+            // other threads see zero pages, the device, or wait in the kernel in between. If the
+            // kernel has no memory, they may find nothing mapped, which ends the process.
             match unsafe { mremap_fixed(new, len, len, MremapFlags::MAYMOVE, start) } {
                 Ok(_) => Restored::Done,
                 Err(error) => {

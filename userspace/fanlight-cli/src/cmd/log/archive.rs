@@ -404,6 +404,10 @@ impl Archive {
         all.extend(records.into_iter().map(|record| (record.seq, record)));
         let has_all = |records: &[Record<'_>]| records.iter().eq(all.values());
         if let Some((filed, _)) = before.iter().find(|(_, records)| has_all(records)) {
+            if group.is_none() {
+                let private = fs::Permissions::from_mode(PRIVATE);
+                fs::set_permissions(self.directory.join(&filed.file), private)?;
+            }
             store::sync_directory(&self.directory)?;
             return Ok((filed.file.clone(), all.len()));
         }
