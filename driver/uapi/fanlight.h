@@ -134,9 +134,9 @@ struct fanlight_info {
  * Messages that consoles suppress are read in the form of the kernel's dumpers, which has no
  * dictionary and no flag for continuations, and has a time, in microseconds, only if printk.time is
  * set. This also applies to messages that the console's thread has not appended when it appended
- * nothing for half a second, when a write() stops waiting for it, or when the kernel has an oops. In
- * an emergency, or without memory, such a message may lose lines beyond 2048 bytes; it then counts
- * as missed.
+ * nothing for half a second, when a write() stops waiting for it, or when the kernel has an oops.
+ * In an emergency, or without memory, such a message may lose lines beyond 2048 bytes; it then
+ * counts as missed.
  */
 
 /*

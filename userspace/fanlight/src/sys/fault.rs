@@ -24,8 +24,7 @@ use std::io;
 use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::OnceLock;
 
 /// A mapping that is registered with the handler.
 pub(crate) struct Slot {
@@ -148,7 +147,8 @@ impl Slot {
             // A handler that changed the state before this read of it may still map zero pages. It
             // makes one system call. A real-time thread has to sleep to let it go on.
             if self.handlers.load(Ordering::SeqCst) != 0 {
-                std::thread::sleep(Duration::from_micros(50));
+                // SAFETY: no preconditions.
+                unsafe { libc::usleep(50) };
                 continue;
             }
             match map() {
@@ -264,12 +264,16 @@ static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
 
 /// Installs the handler, once for the process.
 pub(crate) fn install() -> io::Result<()> {
-    /// Whether the handler is installed.
-    static INSTALLED: Mutex<bool> = Mutex::new(false);
-    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
-    if *installed {
-        return Ok(());
+    /// The error number if that failed.
+    static INSTALLED: OnceLock<Option<i32>> = OnceLock::new();
+    // Other threads wait.
+    match *INSTALLED.get_or_init(|| install_once().err().and_then(|error| error.raw_os_error())) {
+        None => Ok(()),
+        Some(number) => Err(io::Error::from_raw_os_error(number)),
     }
+}
+
+fn install_once() -> io::Result<()> {
     // SAFETY: all-zero is a value of this C structure: no handler, no flags, an empty mask.
     let mut previous: libc::sigaction = unsafe { mem::zeroed() };
     // SAFETY: asks only; `previous` is writable.
@@ -291,7 +295,6 @@ pub(crate) fn install() -> io::Result<()> {
     if unsafe { libc::sigaction(libc::SIGBUS, &action, ptr::null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    *installed = true;
     Ok(())
 }
 
@@ -555,7 +558,7 @@ mod tests {
             install().unwrap();
             // SAFETY: no preconditions.
             unsafe { libc::kill(libc::getpid(), libc::SIGBUS) };
-            std::thread::sleep(Duration::from_secs(1));
+            std::thread::sleep(std::time::Duration::from_secs(1));
             std::process::exit(0);
         }
         let output = std::process::Command::new(std::env::current_exe().unwrap())

@@ -37,8 +37,7 @@ impl Run for Fb {
     const TEXTS: Texts = Texts {
         about: &[
             "If the framebuffer has two pages, the picture is drawn on the hidden one, which is \
-             then shown, so that no half of a picture is visible. In the end the first page is \
-             shown, because programs that know of one page only draw there.",
+             then shown, and in the end the first page.",
             "A framebuffer of another driver can be named by FRAMEBUFFER=/dev/fb0.",
         ],
         examples: &[],

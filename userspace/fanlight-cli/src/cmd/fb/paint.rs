@@ -30,8 +30,8 @@ impl Run for Pattern {
     const SUMMARY: &'static str = "Draw a test picture";
     const TEXTS: Texts = Texts {
         about: &[
-            "bars: colours at full strength, grey steps, and the screen's name. grid: lines of one \
-             pixel, circles that are round if the pixels are square, marks in the corners. \
+            "bars: colours, grey steps, and the screen's name. grid: lines of one \
+             pixel, circles, marks in the corners. \
              gradient: ramps that show the number of shades. text: facts about the machine, and \
              samples of the fonts.",
         ],

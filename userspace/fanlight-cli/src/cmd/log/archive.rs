@@ -53,15 +53,12 @@ impl Run for ArchiveCommand {
     const SUMMARY: &'static str = "File the logs of earlier boots, and make room for later ones";
     const TEXTS: Texts = Texts {
         about: &[
-            "The log of each boot becomes a text file, named by date, boot id and ending, with a \
-             line about the boot and then its records as /dev/kmsg prints them; --file prints it \
-             as --boot did. The space of a log in the persistent region is freed when all of its \
-             records are in a file on the disk. Until the driver is unbound, --boot still shows \
-             it. A file that exists never loses a record. If another run uses the directory, this \
-             one waits for it. If a limit is exceeded, the oldest files are removed, but none that \
-             was just written, and one of a panic only if there are too many of panics alone. The \
-             group of the node may read the files, unless kernel.dmesg_restrict is set: each run \
-             with that setting makes all of them readable by root only.",
+            "The log of each boot becomes a text file, named by date, boot id and ending, for \
+             --file: a line about the boot, then its records as /dev/kmsg prints them. Then its \
+             space in the persistent region is freed. A file that exists never loses a record. \
+             Beyond a limit the oldest files are removed, but none that was just written, and one \
+             of a panic only if there are too many of panics alone. The group of the node may \
+             read the files, unless kernel.dmesg_restrict is set.",
         ],
         examples: &[],
         statuses: &[],

@@ -77,13 +77,13 @@ impl Run for Log {
             "BOOT is 0 for the running boot, -1 for the newest earlier boot that has a log, \
              -2 for the one before that and so on, or a boot id.",
             "CURSOR is printed with each record by --json and --output=export. It stays valid when \
-             the driver is bound again, which gives the kernel's messages other numbers.",
+             the driver is bound again.",
             "WHEN is a date in any form that this command prints, with or without an offset or Z \
              after it (2026-11-20, '2026-11-20 13:36:33+01:00', 13:36), now, today, yesterday, \
              tomorrow, '5 min ago', -5min, +5min, @SECONDS since 1970, or +SECONDS since boot, \
              which is the only form for a log whose dates are unknown.",
-            "A record has the same date whenever it is printed. Only if the clock was wrong and is \
-             then set, the records of the running boot get the right dates.",
+            "A record has the same date whenever it is printed, unless the clock was wrong and is \
+             then set.",
         ],
         examples: &[
             (

@@ -30,8 +30,7 @@ impl Run for Dump {
     const TEXTS: Texts = Texts {
         about: &[
             "Without --width the output is bytes, like that of xxd -g1; memory is loaded by words, \
-             or by the width that the registers need; the last bytes of a window that are not a \
-             whole word are loaded by narrower accesses. With --width the output is numbers of \
+             or by the width that the registers need. With --width the output is numbers of \
              that width, like that of xxd -e.",
         ],
         examples: &[],

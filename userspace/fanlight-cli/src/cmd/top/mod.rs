@@ -58,10 +58,7 @@ impl Run for Top {
     const SUMMARY: &'static str =
         "Show windows, rates, the log's tail and a small picture of the screen";
     const TEXTS: Texts = Texts {
-        about: &[
-            "Only changes are sent to the terminal, and no faster than a serial line can transmit \
-             them. Keys: q or Escape ends, space pauses, Ctrl-L draws everything again.",
-        ],
+        about: &["Keys: q or Escape ends, space pauses, Ctrl-L draws everything again."],
         examples: &[],
         statuses: &[],
     };
