@@ -32,7 +32,7 @@ const DRIFT_NS: u64 = 1_000_000_000;
 /// A wall clock that is off by less than one second in 2^13 (122 ppm) has drifted; it was not
 /// wrong.
 const DRIFT_SHIFT: u32 = 13;
-/// What small steps of the wall clock may sum up to between two binds: ten seconds, and one second in
+/// What small steps of the wall clock may sum up to before a bind: ten seconds, and one second in
 /// 2^10 of the time since boot.
 const FIRST_NS: u64 = 10_000_000_000;
 const FIRST_SHIFT: u32 = 10;

@@ -128,8 +128,8 @@ impl Slot {
     /// Maps the device again after a bus error, by `map`. If that is not possible now, the next
     /// access tries again.
     ///
-    /// Any number of threads may call this at the same time, and handlers may run: one of them maps,
-    /// since mapping again what another one has mapped could fail and leave zero pages.
+    /// Any number of threads may call this at the same time, and handlers may run. One of them
+    /// maps, since mapping again what another one has mapped could fail and leave zero pages.
     pub(super) fn restore(&self, mut map: impl FnMut() -> Restored) {
         if self.restoring.swap(true, Ordering::SeqCst) {
             return;
@@ -418,8 +418,8 @@ pub(super) unsafe fn zero_pages(start: usize, len: usize) -> bool {
     mapped as usize == start
 }
 
-/// Maps zero pages where mremap() has unmapped its target and then failed. If it failed before that,
-/// the zero pages of the handler are still there, and nothing changes.
+/// Maps zero pages where mremap() has unmapped its target and then failed. If it failed before, the
+/// zero pages of the handler are still there, and nothing changes.
 ///
 /// Another thread may have mapped memory there since mremap() failed. That cannot be noticed.
 ///
@@ -456,7 +456,7 @@ pub(super) unsafe fn fill_hole(start: *mut libc::c_void, len: usize) {
 ///
 /// `context` is what the kernel passes to a handler of SIGBUS.
 unsafe fn as_before(previous: &libc::sigaction, context: *const libc::c_void) {
-    // SAFETY: the kernel passes a ucontext_t; the sets are read only, and the old one is not wanted.
+    // SAFETY: the kernel passes a ucontext_t. The sets are only read; the old one is not wanted.
     unsafe {
         let mut blocked = (*context.cast::<libc::ucontext_t>()).uc_sigmask;
         if previous.sa_flags & libc::SA_NODEFER == 0 {
