@@ -23,7 +23,8 @@ board := $(firstword $(boards))
 variants := $(if $(KERNEL_DEBUG),-debug)$(if $(KERNEL_BENCH),-bench)$(addprefix -,$(KERNEL_VARIANT))
 flavour-of = $(KERNEL)-$(1)$(variants)
 kernel-of = $(shell BOARD=$(1) mk/kernel dir)
-image-of = build/$(call flavour-of,$(1))/quick.cpio
+# What only tests use is not in the image of `make run`, so that a first run need not build it.
+image-of = build/$(call flavour-of,$(1))/$(if $(WITHOUT_TESTS),run,quick).cpio
 flavour := $(call flavour-of,$(board))
 kernel := $(call kernel-of,$(board))
 module := build/$(flavour)/fanlight.ko
@@ -34,7 +35,8 @@ target := $(FANLIGHT_CACHE)/target/$(shell pwd | sha256sum | cut -c 1-12)
 export CARGO_TARGET_DIR := $(target)/host
 board-target := $(target)/board
 cargo := cargo build --locked
-programs := build/userspace/fanlight build/userspace/fanlight-guest-tests build/userspace/ask-host
+programs := build/userspace/fanlight build/userspace/ask-host
+guest-tests := build/userspace/fanlight-guest-tests
 # Those of the library, which the guest's tests run.
 examples := $(wildcard userspace/fanlight/examples/*.rs)
 examples := $(patsubst userspace/fanlight/examples/%.rs,build/userspace/examples/%,$(examples))
@@ -70,7 +72,7 @@ userspace:
 else
 userspace:
 endif
-$(programs) $(examples): userspace ;
+$(programs) $(guest-tests) $(examples): userspace ;
 
 runner:
 	+@$(step) "runner" $(logs)/runner.log $(cargo) -p fanlight-runner
@@ -93,10 +95,17 @@ include mk/test-module.mk
 include mk/bench.mk
 include mk/image.mk
 
-$(image): $(module) $(programs) $(test-programs) $(test-files) mk/quick-image \
+ifeq ($(WITHOUT_TESTS),)
+image-programs := $(programs) $(guest-tests) $(test-programs)
+image-files := $(test-files)
+else
+image-programs := $(programs)
+image-files :=
+endif
+$(image): $(module) $(image-programs) $(image-files) mk/quick-image \
 		$(shell find board/common/rootfs)
-	@TEST_FILES="$(test-files)" $(step) "quick image" $(logs)/quick-image.log \
-		mk/quick-image $@ $(module) $(programs) $(test-programs)
+	@TEST_FILES="$(image-files)" $(step) "quick image" $(logs)/quick-image.log \
+		mk/quick-image $@ $(module) $(image-programs)
 
 # --- booting it
 
