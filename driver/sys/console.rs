@@ -318,7 +318,7 @@ unsafe extern "C" fn record<S: Sink>(
     }
 }
 
-/// Called by `helpers.c`.
+/// Called by `clock.c`.
 ///
 /// # Safety
 ///

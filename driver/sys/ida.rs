@@ -16,7 +16,7 @@ pub(crate) struct InstanceId(u32);
 impl InstanceId {
     /// Allocates the lowest free number in `min..=max`; `ENOSPC`: all are in use.
     pub(crate) fn new(min: u32, max: u32) -> Result<Self> {
-        // SAFETY: `fanlight_instances` is a static IDA of `helpers.c`, which does its own locking.
+        // SAFETY: `fanlight_instances` is a static IDA of `file.c`, which does its own locking.
         let id = unsafe {
             bindings::ida_alloc_range(
                 &raw mut ffi::fanlight_instances,

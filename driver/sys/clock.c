@@ -1,61 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Thin wrappers for what Rust cannot use directly: inline functions, macros, and structures that
- * bindgen leaves opaque. See helpers.h; the safe types over these are in the Rust files beside this
- * one.
+ * The wall clock. The notifier runs within the timekeeper's write section, where clocks cannot be
+ * read, so it raises an interrupt (irq_work) that reads them.
  */
 
 #include <linux/irq_work.h>
-#include <linux/panic.h>
-#include <linux/preempt.h>
-#include <linux/printk.h>
 #include <linux/pvclock_gtod.h>
-#include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 
 #include "helpers.h"
 
-/* The time and the caller of a record, as printk computes them */
-
-u64 fanlight_local_clock(void)
-{
-	return local_clock();
-}
-
-void fanlight_comm(char *buffer)
-{
-	get_task_comm(*(char (*)[TASK_COMM_LEN])buffer, current);
-}
-
-int fanlight_default_level(void)
-{
-	return default_message_loglevel;
-}
-
-bool fanlight_in_emergency(void)
-{
-	return oops_in_progress || panic_in_progress();
-}
-
-void fanlight_moment(struct fanlight_moment *moment)
-{
-	u32 context = panic_in_progress() ? FANLIGHT_CONTEXT_EMERGENCY : 0;
-
-	if (oops_in_progress)
-		context |= FANLIGHT_CONTEXT_EMERGENCY;
-	if (in_nmi())
-		context |= FANLIGHT_CONTEXT_NMI;
-	moment->context = context;
-	moment->caller = in_task() ? task_pid_nr(current) : 0x80000000 + smp_processor_id();
-	moment->ns = local_clock();
-}
-
-/*
- * The wall clock. The notifier runs within the timekeeper's write section, where clocks cannot be
- * read, so it raises an interrupt (irq_work) that reads them.
- */
 struct fanlight_clock {
 	struct notifier_block block;
 	struct irq_work work;
