@@ -24,7 +24,18 @@ $(call disk-of,$(board)):
 		"\`make image BOARD=$(board)\` builds it" >&2; exit 2
 else
 boot-of = $(call kernel-of,$(1))/arch/arm/boot
-media-of = --kernel $(call boot-of,$(1))/zImage --initrd $(call image-of,$(1)) \
+# QEMU enters the kernel of a 64-bit machine in AArch64 state: a board's `entry` is laid before it.
+entry-of = $(shell sed -n 's/^entry = //p' board/$(1)/machine.conf)
+boots-of = $(if $(call entry-of,$(1)),build/$(call flavour-of,$(1))/kernel.img,$(call \
+	boot-of,$(1))/zImage)
+media-of = --kernel $(call boots-of,$(1)) --initrd $(call image-of,$(1)) \
 	--trees $(call boot-of,$(1))/dts
-media: quick-image runner
+entry := $(call entry-of,$(board))
+media: quick-image runner $(if $(entry),$(call boots-of,$(board)))
+
+build/$(flavour)/kernel.img: $(entry) $(kernel)/ready
+	@mkdir -p $(@D)
+	@clang --target=aarch64-none-elf -nostdlib -fuse-ld=lld -Wl,-Ttext=0,--entry=0 \
+		-DZIMAGE='"$(call boot-of,$(board))/zImage"' -o $@.elf $(entry)
+	@llvm-objcopy -O binary $@.elf $@
 endif

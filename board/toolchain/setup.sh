@@ -41,6 +41,7 @@ path-exclude=/usr/share/man/*
 path-exclude=/usr/bin/qemu-*
 path-include=/usr/bin/qemu-arm
 path-include=/usr/bin/qemu-system-arm
+path-include=/usr/bin/qemu-system-aarch64
 path-exclude=/usr/lib/llvm-*/lib/*.a
 path-exclude=/usr/lib/arm-linux-gnueabihf/libLLVM*
 path-exclude=/usr/lib/arm-linux-gnueabihf/libz3*

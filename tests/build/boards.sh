@@ -22,7 +22,7 @@ cp -r "$copy/board/zynq" "$copy/board/abacus"
 mv "$copy/board/abacus/dts/zynq.dtso" "$copy/board/abacus/dts/abacus.dtso"
 
 echo "KTAP version 1"
-plan=6
+plan=7
 echo "1..$plan"
 
 said=$(in_copy virt-arm make -s help) && echo "$said" | grep -q '^Settings: BOARD=virt-arm|abacus|'
@@ -33,6 +33,10 @@ case $(kernel abacus) in
 *) false ;;
 esac
 result build_kernel_is_named_after_its_board
+
+[ "$(kernel raspberrypi-3)" = "$(kernel raspberrypi)" ] &&
+	[ "$(kernel raspberrypi-4)" = "$(kernel raspberrypi)" ]
+result build_models_of_a_board_share_its_kernel
 
 # Nor does a kernel depend on another board's options.
 echo CONFIG_EXT4_FS=y >>"$copy/board/abacus/kernel.config"

@@ -11,7 +11,7 @@ use crate::sys;
 use crate::tests;
 
 tests! {
-    quick:
+    machines:
         fb_screen_shows_what_is_drawn_through_the_map,
         fb_screen_shows_what_is_written,
         fb_screen_shows_the_page_that_was_panned_to,

@@ -37,7 +37,9 @@ pub const BOTH_LEVELS: &[&str] = &["windows", "quiet"];
 pub const EVERYWHERE: &[&str] = &["windows", "quiet", "one-core", "four-cores", "boot-console"];
 
 /// What every board has: a board with nothing but its own overlay has a boot of its own.
-pub const BOARD: &[&str] = &["board", "windows"];
+pub const BOARD: &[&str] = &["board", "windows", "models"];
+/// What depends on the machine more than on the kernel.
+pub const MACHINES: &[&str] = &["windows", "models"];
 
 /// Where registers do not respond.
 pub const REGS: &[&str] = &["regs"];
@@ -68,6 +70,7 @@ macro_rules! tests {
     (@one regs $test:ident) => { $crate::tests!(@make $test, 300, false, REGS) };
     (@one depth $test:ident) => { $crate::tests!(@make $test, 300, false, DEPTH) };
     (@one clients $test:ident) => { $crate::tests!(@make $test, 1800, false, CLIENTS) };
+    (@one machines $test:ident) => { $crate::tests!(@make $test, 300, false, MACHINES) };
     (@one board $test:ident) => { $crate::tests!(@make $test, 300, false, BOARD) };
     (@one slow $test:ident) => { $crate::tests!(@make $test, 1800, true, USUAL) };
     (@make $test:ident, $limit:expr, $slow:expr, $boots:ident) => {

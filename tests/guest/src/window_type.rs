@@ -17,7 +17,7 @@ use crate::tests;
 use crate::uapi;
 
 tests! {
-    quick:
+    machines:
         window_type_of_writecombine_carveouts_is_normal_noncacheable,
         window_type_of_noncached_carveouts_and_registers_is_device,
         window_type_of_cached_carveouts_is_that_of_ordinary_memory,

@@ -17,7 +17,8 @@ pub const USUAL: &str = "virt-arm";
 /// What differs between boards.
 pub struct Machine {
     pub name: String,
-    /// QEMU's name, and what always goes with it.
+    /// QEMU's program, its name for the machine, and what always goes with it.
+    emulator: String,
     qemu: Vec<String>,
     /// The device tree in the kernel's source, unless QEMU makes one itself.
     tree: Option<PathBuf>,
@@ -138,7 +139,7 @@ impl Machine {
         tree: &Path,
         media: &Media,
     ) -> Command {
-        let mut qemu = Command::new("qemu-system-arm");
+        let mut qemu = Command::new(&self.emulator);
         qemu.arg("-M").args(&self.qemu);
         qemu.args(["-smp", &self.processors(options.smp).to_string()]);
         qemu.args(["-m", &options.memory.to_string()]);
@@ -259,7 +260,7 @@ impl Machine {
             return Ok(if path.exists() { path } else { flat });
         }
         let base = directory.join("base.dtb");
-        let mut qemu = Command::new("qemu-system-arm");
+        let mut qemu = Command::new(&self.emulator);
         let (machine, rest) = self.qemu.split_first().expect("a machine has a name");
         qemu.arg("-M")
             .arg(format!("{machine},dumpdtb={}", base.display()))

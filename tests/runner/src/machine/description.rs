@@ -80,6 +80,8 @@ impl Machine {
         // What the build alone reads.
         for key in [
             "image",
+            "kernel",
+            "entry",
             "variants",
             "carveouts",
             "address-cells",
@@ -90,6 +92,9 @@ impl Machine {
         let console = values.text("console")?;
         let machine = Self {
             name: name.to_owned(),
+            emulator: values
+                .take("emulator")
+                .unwrap_or_else(|| "qemu-system-arm".into()),
             qemu: values.words("qemu"),
             tree: values.words("trees").first().map(PathBuf::from),
             disk: values.words("disk"),
