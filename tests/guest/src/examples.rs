@@ -3,10 +3,10 @@
 
 use std::process::Command;
 
-use crate::dev::{self, CARVE_CACHED, CARVE_WC, FB, LOG, REGS};
-use crate::fbdev;
-use crate::log::{append, kmsg, unique, unlimited, Reader};
-use crate::program::{run, Follower, Ran};
+use crate::support::dev::{self, CARVE_CACHED, CARVE_WC, FB, LOG, REGS};
+use crate::support::fbdev;
+use crate::support::log::{append, kmsg, unique, unlimited, Reader};
+use crate::support::program::{run, Follower, Ran};
 use crate::tests;
 
 tests! {
@@ -73,7 +73,7 @@ fn log_example_follow_tokio_ends_with_an_error_at_unbind() {
     let mut follower = Follower::start(&example("follow_tokio"), &[]);
     follower.until(&first);
     let unbound = dev::Unbound::new(LOG.node);
-    let ended = crate::wait::for_some(|| follower.ended());
+    let ended = crate::support::wait::for_some(|| follower.ended());
     assert_eq!(ended.and_then(|status| status.code()), Some(1));
     drop(unbound);
 }
@@ -152,7 +152,7 @@ fn window_example_registers_identifies_a_primecell() {
 }
 
 fn window_regs_example_reports_a_bus_error() {
-    let hole = crate::window_regs::HOLE;
+    let hole = crate::window::regs::HOLE;
     let ran = run_example("registers", &[&hole.path()]);
     assert_eq!(ran.status, 1, "{ran:?}");
     // From the beginning of the window, not of the range that is mapped.

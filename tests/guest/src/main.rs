@@ -1,94 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tests that run in the booted guest, as root, against the driver's public ABI.
 //!
-//! They don't go through the `fanlight` library: what they know of the ABI is in [`uapi`], as the C
-//! header has it. Every test runs in a process of its own with a time limit, so that one which dies
-//! or hangs fails alone. The output is KTAP, version 1; the exit status is 0 only if nothing
-//! failed.
+//! They don't go through the `fanlight` library: what they know of the ABI is in [`support::uapi`],
+//! as the C header has it. Every test runs in a process of its own with a time limit, so that one
+//! which dies or hangs fails alone. The output is KTAP, version 1; the exit status is 0 only if
+//! nothing failed.
 
-mod harness;
-mod host;
-mod stages;
+mod support;
 
 mod board;
-mod child;
-mod dev;
-mod earlier;
+mod cli;
 mod examples;
-mod fbdev;
-mod io_uring;
-mod kernel;
+mod fb;
 mod log;
-mod mem;
-mod module;
-mod program;
-mod smaps;
-mod sys;
-mod uapi;
-mod wait;
+mod window;
 
-mod board_bad;
-mod board_bind;
-mod board_kernel;
-mod board_nodes;
-mod board_windows;
-
-mod cli_fb;
-mod cli_list;
-mod cli_log;
-mod cli_mem;
-
-mod fb_abi;
-mod fb_clients;
-mod fb_depth;
-mod fb_program;
-mod fb_screen;
-
-mod log_archive;
-mod log_batch;
-mod log_bind;
-mod log_boots;
-mod log_clients;
-mod log_context;
-mod log_devkmsg;
-mod log_flood;
-mod log_late;
-mod log_limit;
-mod log_map;
-mod log_order;
-mod log_persist;
-mod log_poll;
-mod log_prev;
-mod log_read;
-mod log_region;
-mod log_rights;
-mod log_salvage;
-mod log_write;
-
-mod window_debugger;
-mod window_dump;
-mod window_exec;
-mod window_fault;
-mod window_fork;
-mod window_info;
-mod window_inject;
-mod window_io;
-mod window_map;
-mod window_overlay;
-mod window_pin;
-mod window_private;
-mod window_race;
-mod window_region;
-mod window_regs;
-mod window_revoke;
-mod window_storm;
-mod window_stream;
-mod window_type;
-mod window_vma;
-mod witness;
-
-use harness::{Options, Test};
-use stages::Staged;
+use support::harness::{self, Options, Test};
+use support::stages::{self, Staged};
 
 const USAGE: &str = "\
 usage: fanlight-guest-tests [--list] [--slow] [--times] [--boot NAME] [FILTER…]
@@ -121,66 +49,66 @@ fn main() {
         }
     }
     let areas: &[&[Test]] = &[
-        board_nodes::TESTS,
-        board_windows::TESTS,
-        board_bad::TESTS,
-        log_map::TESTS,
-        log_read::TESTS,
-        log_batch::TESTS,
-        log_clients::TESTS,
-        log_order::TESTS,
-        log_limit::TESTS,
-        log_devkmsg::TESTS,
-        log_bind::TESTS,
-        log_region::TESTS,
-        log_write::TESTS,
-        log_poll::TESTS,
-        log_rights::TESTS,
-        log_flood::TESTS,
-        log_salvage::TESTS,
-        log_context::TESTS,
-        window_info::TESTS,
-        window_map::TESTS,
-        window_vma::TESTS,
-        window_private::TESTS,
-        window_exec::TESTS,
-        window_debugger::TESTS,
-        window_stream::TESTS,
-        window_fault::TESTS,
-        window_fork::TESTS,
-        window_dump::TESTS,
-        window_pin::TESTS,
-        window_io::TESTS,
-        window_region::TESTS,
-        window_regs::TESTS,
-        fb_abi::TESTS,
-        fb_screen::TESTS,
-        fb_clients::TESTS,
-        fb_program::TESTS,
-        fb_depth::TESTS,
-        cli_list::TESTS,
-        cli_log::TESTS,
-        cli_fb::TESTS,
-        cli_mem::TESTS,
-        window_type::TESTS,
-        window_overlay::TESTS,
-        window_revoke::TESTS,
-        window_race::TESTS,
+        board::nodes::TESTS,
+        board::windows::TESTS,
+        board::bad::TESTS,
+        log::map::TESTS,
+        log::read::TESTS,
+        log::batch::TESTS,
+        log::clients::TESTS,
+        log::order::TESTS,
+        log::limit::TESTS,
+        log::devkmsg::TESTS,
+        log::bind::TESTS,
+        log::region::TESTS,
+        log::write::TESTS,
+        log::poll::TESTS,
+        log::rights::TESTS,
+        log::flood::TESTS,
+        log::salvage::TESTS,
+        log::context::TESTS,
+        window::info::TESTS,
+        window::map::TESTS,
+        window::vma::TESTS,
+        window::private::TESTS,
+        window::exec::TESTS,
+        window::debugger::TESTS,
+        window::stream::TESTS,
+        window::fault::TESTS,
+        window::fork::TESTS,
+        window::dump::TESTS,
+        window::pin::TESTS,
+        window::io::TESTS,
+        window::region::TESTS,
+        window::regs::TESTS,
+        fb::abi::TESTS,
+        fb::screen::TESTS,
+        fb::clients::TESTS,
+        fb::program::TESTS,
+        fb::depth::TESTS,
+        cli::list::TESTS,
+        cli::log::TESTS,
+        cli::fb::TESTS,
+        cli::mem::TESTS,
+        window::memory_type::TESTS,
+        window::overlay::TESTS,
+        window::revoke::TESTS,
+        window::race::TESTS,
         examples::TESTS,
-        board_bind::TESTS,
-        board_kernel::TESTS,
-        window_storm::TESTS,
-        window_inject::TESTS,
+        board::bind::TESTS,
+        board::kernel::TESTS,
+        window::storm::TESTS,
+        window::inject::TESTS,
         // Others look for what the kernel printed at boot, which this pushes out of its buffer.
-        log_late::TESTS,
+        log::late::TESTS,
     ];
     let tests: Vec<&Test> = areas.iter().flat_map(|area| area.iter()).collect();
     let staged: Vec<&Staged> = [
-        log_prev::STAGED,
-        log_boots::STAGED,
-        log_archive::STAGED,
-        log_persist::STAGED,
-        log_salvage::STAGED,
+        log::prev::STAGED,
+        log::boots::STAGED,
+        log::archive::STAGED,
+        log::persist::STAGED,
+        log::salvage::STAGED,
     ]
     .iter()
     .flat_map(|area| area.iter())

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the kernel that runs was built with, where a test must know. It is asked, never assumed:
+//! the tests run on kernels that other people configured.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use crate::skip;
+
+/// Whether the messages of /dev/kmsg name their callers (CONFIG_PRINTK_CALLER).
+pub fn has_callers() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let kmsg = fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open("/dev/kmsg");
+        let mut record = [0; 8192];
+        // The first read reports what was overwritten.
+        let read =
+            kmsg.and_then(|mut kmsg| kmsg.read(&mut record).or_else(|_| kmsg.read(&mut record)));
+        let read = read.unwrap_or_else(|_| skip!("/dev/kmsg cannot be read"));
+        String::from_utf8_lossy(&record[..read])
+            .split(';')
+            .next()
+            .is_some_and(|prefix| prefix.contains(",caller="))
+    })
+}
+
+/// Whether it was built for several processors (CONFIG_SMP).
+pub fn is_smp() -> bool {
+    fs::read_to_string("/proc/version").is_ok_and(|version| version.contains(" SMP "))
+}
+
+/// Skips the test unless debugfs is there.
+pub fn needs_debugfs() {
+    if crate::support::dev::names_in("/sys/kernel/debug").is_empty() {
+        skip!("the kernel has no debugfs, or it is not mounted");
+    }
+}
+
+/// Skips the test unless the driver can be removed: what is built in has no state of a module.
+pub fn needs_driver_as_module() {
+    if !Path::new("/sys/module/fanlight/initstate").exists() {
+        skip!("the driver is built in");
+    }
+}

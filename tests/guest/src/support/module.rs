@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The test module, tests/module: page-table entries, records from every context, and overlays of
+//! the live tree.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::{fs, io};
+
+use crate::skip;
+use crate::support::dev;
+use crate::support::sys::{self, Errno};
+use crate::support::wait;
+
+const DIRECTORY: &str = "/lib/fanlight-test";
+const FILES: &str = "/sys/kernel/debug/fanlight_test";
+pub const NAME: &str = "fanlight_test";
+
+const RCU_STALLS_ARE_QUIET: &str = "/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress";
+
+/// The module is loaded as long as this lives. It uses the driver, which can't be removed
+/// meanwhile.
+pub struct TestModule {
+    pte: OwnedFd,
+    kernel_ptes: OwnedFd,
+}
+
+impl TestModule {
+    /// As [`TestModule::load`], for tests that apply an overlay. Whether they are skipped is asked
+    /// first: a skip ends the process, and would leave the module.
+    pub fn load_for_overlays() -> Self {
+        dev::CARVE_WC.needed();
+        Self::load()
+    }
+
+    pub fn load() -> Self {
+        let path = format!("{DIRECTORY}/{NAME}.ko");
+        crate::support::kernel::needs_debugfs();
+        let Ok(file) = sys::open(&path, libc::O_RDONLY) else {
+            skip!("{path} is not in the image")
+        };
+        match sys::init_module(file.as_raw_fd()) {
+            Ok(_) | Err(Errno::EEXIST) => {}
+            Err(refused) => panic!("{path}: {refused:?}"),
+        }
+        let pte = sys::open(&format!("{FILES}/pte"), libc::O_RDONLY).expect("the module's files");
+        let kernel_ptes =
+            sys::open(&format!("{FILES}/kernel-ptes"), libc::O_RDONLY).expect("the module's files");
+        Self { pte, kernel_ptes }
+    }
+
+    /// What the page tables say of an address of this process.
+    pub fn entry(&self, address: usize) -> Entry {
+        let mut bytes = [0; 7 * 8];
+        let read = sys::pread(self.pte.as_raw_fd(), &mut bytes, address as i64);
+        if read == Err(Errno::EOPNOTSUPP) {
+            // A skip ends the process, and the module would stay. Only this file keeps it busy.
+            sys::close(self.pte.as_raw_fd());
+            let _ = sys::delete_module(NAME);
+            skip!("the kernel's page tables are in high memory");
+        }
+        assert_eq!(read, Ok(bytes.len()), "{address:#x}");
+        let [software, hardware, sctlr, ttbcr, prrr, nmrr, references] = numbers(&bytes);
+        Entry {
+            software,
+            hardware,
+            remap: Remap {
+                sctlr,
+                ttbcr,
+                prrr,
+                nmrr,
+            },
+            references,
+        }
+    }
+
+    /// How many bytes of this task's kernel stack were in use at the same time while `f` ran, and
+    /// how many there are. Some are the entry's, some those of the file that tells it.
+    pub fn stack_used<R>(&self, f: impl FnOnce() -> R) -> (R, Stack) {
+        order("stack", "1");
+        let result = f();
+        let text = fs::read_to_string(format!("{FILES}/stack")).expect("stack");
+        let mut numbers = text
+            .split_whitespace()
+            .map(|n| n.parse().expect("a number"));
+        let mut next = || numbers.next().expect("two numbers");
+        let (used, size) = (next(), next());
+        (result, Stack { used, size })
+    }
+
+    /// Has the mapping at an address of this process read its memory for a debugger.
+    pub fn peek(&self, address: usize, len: usize) -> Result<Vec<u8>, Errno> {
+        let fd = sys::open(&format!("{FILES}/access"), libc::O_RDONLY).expect("access");
+        let mut bytes = vec![0; len];
+        let got = sys::pread(fd.as_raw_fd(), &mut bytes, address as i64)?;
+        bytes.truncate(got);
+        Ok(bytes)
+    }
+
+    /// Has the mapping at an address of this process write to its memory for a debugger.
+    pub fn poke(&self, address: usize, bytes: &[u8]) -> Result<usize, Errno> {
+        let fd = sys::open(&format!("{FILES}/access"), libc::O_WRONLY).expect("access");
+        sys::pwrite(fd.as_raw_fd(), bytes, address as i64)
+    }
+
+    /// The kernel's own mappings of the page that an entry maps.
+    pub fn kernel_entries(&self, entry: &Entry) -> Vec<KernelEntry> {
+        let mut bytes = [0; 16 * 3 * 8];
+        let address = entry.address();
+        let fd = self.kernel_ptes.as_raw_fd();
+        let len = sys::pread(fd, &mut bytes, address as i64)
+            .unwrap_or_else(|e| panic!("the kernel's mappings of {address:#x}: {e:?}"));
+        let mappings = bytes[..len].chunks_exact(3 * 8);
+        mappings
+            .map(|mapping| {
+                let [address, hardware, is_section] = numbers(mapping);
+                KernelEntry {
+                    address,
+                    hardware,
+                    is_section: is_section != 0,
+                    remap: entry.remap,
+                }
+            })
+            .collect()
+    }
+
+    /// Records and refusals so far, over all contexts.
+    pub fn counts(&self) -> Counts {
+        let text = fs::read_to_string(format!("{FILES}/counts")).expect("counts");
+        let mut sum = Counts::default();
+        for line in text.lines() {
+            let mut numbers = line
+                .split(' ')
+                .skip(1)
+                .map(|n| n.parse::<u64>().expect("a number"));
+            let mut next = || numbers.next().expect("three numbers");
+            let (written, busy, other) = (next(), next(), next());
+            sum.written += written;
+            sum.busy += busy;
+            sum.other += other;
+        }
+        sum
+    }
+
+    /// Has records written from every context on this process's processor.
+    pub fn flood(&self, count: usize, writer: usize, mark: &str) {
+        order("flood", &format!("{count} {writer} {mark}"));
+    }
+
+    /// Has messages printed from a hard interrupt and under a raw spinlock.
+    pub fn printk(&self, count: usize, writer: usize, mark: &str) {
+        order("printk", &format!("{count} {writer} {mark}"));
+    }
+
+    /// Has a message printed, MARK begins, and one that continues it, MARK goes on.
+    pub fn cont(&self, mark: &str) {
+        order("cont", &format!("0 0 {mark}"));
+    }
+
+    /// Has other processors take no interrupts any more, a message printed, and this processor do
+    /// nothing else any more. On a busy host it may be half a minute until the host resets the
+    /// machine: the kernel's own watchdogs would report the hang, which is no fault here.
+    pub fn hang(&self, off: Off, others: &[usize], mark: &str) -> ! {
+        for (watchdog, off) in [
+            (RCU_STALLS_ARE_QUIET, "1"),
+            ("/proc/sys/kernel/watchdog", "0"),
+        ] {
+            match fs::write(watchdog, off) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    panic!("{watchdog}: {error}")
+                }
+                _ => (),
+            }
+        }
+        let others = others.iter().fold(0, |bits, other| bits | (1 << other));
+        order("hang", &format!("{} {others} {mark}", off as u32));
+        unreachable!("the processor hangs");
+    }
+
+    /// Has this processor take no interrupts for some milliseconds.
+    pub fn stall(&self, ms: u32) {
+        order("stall", &format!("{ms} 0 stall"));
+    }
+
+    /// Ends this process by an oops. The module cannot be removed any more.
+    pub fn oops(&self) -> ! {
+        order("oops", "1");
+        unreachable!("an oops ends the process");
+    }
+
+    /// Ends this process by an oops while it owns the log's lock.
+    pub fn oops_with_lock(&self) -> ! {
+        order("oops", "locked");
+        unreachable!("an oops ends the process");
+    }
+
+    /// Does what the key does, in a hard interrupt.
+    pub fn sysrq(&self, key: char) {
+        order("sysrq", &key.to_string());
+    }
+}
+
+fn order(file: &str, text: &str) {
+    let fd = sys::open(&format!("{FILES}/{file}"), libc::O_WRONLY).expect(file);
+    assert_eq!(
+        sys::write(fd.as_raw_fd(), text.as_bytes()),
+        Ok(text.len()),
+        "{file}: {text}"
+    );
+}
+
+impl Drop for TestModule {
+    fn drop(&mut self) {
+        // Only the files that this has open keep it busy.
+        let null = || sys::open("/dev/null", libc::O_RDONLY).expect("/dev/null");
+        self.pte = null();
+        self.kernel_ptes = null();
+        let removed = sys::delete_module(NAME);
+        assert!(
+            removed.is_ok() || std::thread::panicking(),
+            "rmmod {NAME}: {removed:?}"
+        );
+    }
+}
+
+/// What is off on a processor that hangs.
+#[derive(Clone, Copy, Debug)]
+pub enum Off {
+    Preemption = 0,
+    Interrupts = 1,
+    Softirqs = 2,
+}
+
+/// Bytes of a kernel stack.
+#[derive(Clone, Copy, Debug)]
+pub struct Stack {
+    pub used: usize,
+    pub size: usize,
+}
+
+/// Outcomes of the records that were asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub written: u64,
+    /// Refused: too many were writing.
+    pub busy: u64,
+    pub other: u64,
+}
+
+/// Numbers of 64 bits, as the module's files have them.
+fn numbers<const N: usize>(bytes: &[u8]) -> [u64; N] {
+    let number = |i: usize| u64::from_ne_bytes(bytes[8 * i..8 * i + 8].try_into().unwrap());
+    std::array::from_fn(number)
+}
+
+/// A page-table entry, Linux's and the processor's, with the registers that give it its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub software: u64,
+    pub hardware: u64,
+    remap: Remap,
+    /// References to the page, if it is one of the kernel's.
+    pub references: u64,
+}
+
+/// An entry of the kernel's page tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelEntry {
+    /// The kernel's address of the page.
+    pub address: u64,
+    pub hardware: u64,
+    /// It maps 1 MiB, or 2 MiB if entries are long.
+    pub is_section: bool,
+    remap: Remap,
+}
+
+impl KernelEntry {
+    /// What the processor makes of the entry.
+    pub fn memory(&self) -> Memory {
+        let tex = if self.is_section { 12 } else { 6 };
+        self.remap.memory(self.hardware, tex)
+    }
+}
+
+/// The registers that give the memory type bits of an entry their meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Remap {
+    sctlr: u64,
+    ttbcr: u64,
+    prrr: u64,
+    nmrr: u64,
+}
+
+impl Remap {
+    /// Whether entries are long: LPAE.
+    fn is_long(&self) -> bool {
+        (self.ttbcr >> 31) & 1 == 1
+    }
+
+    /// The memory type of an entry. `tex` is the place of TEX[0] in a short one.
+    fn memory(&self, hardware: u64, tex: u32) -> Memory {
+        if self.is_long() {
+            self.long(hardware)
+        } else {
+            self.short(hardware, tex)
+        }
+    }
+
+    /// ARM Architecture Reference Manual, B3.8.3: short descriptors, TEX remap.
+    fn short(&self, hardware: u64, tex: u32) -> Memory {
+        assert_eq!((self.sctlr >> 28) & 1, 1, "TEX remap is off");
+        let n = (((hardware >> tex) & 1) << 2) | ((hardware >> 2) & 3);
+        match (self.prrr >> (2 * n)) & 3 {
+            0 => Memory::StronglyOrdered,
+            1 => Memory::Device,
+            2 => Memory::Normal(
+                Policy::of(self.nmrr >> (2 * n)),
+                Policy::of(self.nmrr >> (2 * n + 16)),
+            ),
+            _ => panic!("reserved memory type {n}"),
+        }
+    }
+
+    /// B4.1.104: MAIR0 and MAIR1, of which AttrIndx chooses a byte.
+    fn long(&self, hardware: u64) -> Memory {
+        let n = (hardware >> 2) & 7;
+        let attributes = (((self.nmrr << 32) | self.prrr) >> (8 * n)) & 0xff;
+        let policy = |bits| match bits {
+            4 => Policy::NonCacheable,
+            0b1000..=0b1011 => Policy::WriteThrough,
+            0b1101 | 0b1111 => Policy::WriteBackAllocate,
+            0b1100 | 0b1110 => Policy::WriteBack,
+            _ => panic!("memory attributes {attributes:#x} are not known"),
+        };
+        match attributes {
+            0 => Memory::StronglyOrdered,
+            4 => Memory::Device,
+            _ => Memory::Normal(policy(attributes & 0xf), policy(attributes >> 4)),
+        }
+    }
+}
+
+/// What the processor may do with accesses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    StronglyOrdered,
+    Device,
+    /// Normal memory with these inner and outer cache policies.
+    Normal(Policy, Policy),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    NonCacheable,
+    WriteBackAllocate,
+    WriteThrough,
+    WriteBack,
+}
+
+impl Policy {
+    fn of(bits: u64) -> Self {
+        match bits & 3 {
+            0 => Self::NonCacheable,
+            1 => Self::WriteBackAllocate,
+            2 => Self::WriteThrough,
+            _ => Self::WriteBack,
+        }
+    }
+}
+
+impl Entry {
+    /// Nothing is mapped.
+    pub fn is_empty(&self) -> bool {
+        self.hardware == 0
+    }
+
+    /// Linux's name for the memory type: `L_PTE_MT_*`.
+    pub fn software_type(&self) -> u64 {
+        let mask = if self.remap.is_long() { 7 } else { 0xf };
+        (self.software >> 2) & mask
+    }
+
+    /// What the processor makes of the entry.
+    pub fn memory(&self) -> Memory {
+        assert_eq!(
+            (self.hardware >> 1) & 1,
+            1,
+            "not a page: {:#x}",
+            self.hardware
+        );
+        self.remap.memory(self.hardware, 6)
+    }
+
+    /// Whether user space may write, by the hardware's entry.
+    pub fn is_writable(&self) -> bool {
+        let (read_only, user) = if self.remap.is_long() { (7, 6) } else { (9, 5) };
+        (self.hardware >> read_only) & 1 == 0 && (self.hardware >> user) & 1 == 1
+    }
+
+    /// Whether it may be executed, by the hardware's entry.
+    pub fn is_executable(&self) -> bool {
+        let never = if self.remap.is_long() { 54 } else { 0 };
+        (self.hardware >> never) & 1 == 0
+    }
+
+    /// The page's physical address.
+    pub fn address(&self) -> u64 {
+        let bits = if self.remap.is_long() { 40 } else { 32 };
+        self.hardware & ((1 << bits) - 1) & !0xfff
+    }
+}
+
+/// The node that tests/dts/runtime.dtso adds.
+pub const RUNTIME: &str = "fanlight-runtime";
+
+/// tests/dts/runtime.dtso is part of the live tree as long as this lives.
+pub struct Overlay(());
+
+impl Overlay {
+    /// Applies it and waits for the device nodes.
+    pub fn apply(_module: &TestModule) -> Self {
+        let blob = fs::read(format!("{DIRECTORY}/runtime.dtbo")).expect("runtime.dtbo");
+        let fd = sys::open(&format!("{FILES}/overlay"), libc::O_WRONLY).expect("overlay");
+        assert_eq!(
+            sys::write(fd.as_raw_fd(), &blob),
+            Ok(blob.len()),
+            "the overlay"
+        );
+        assert!(
+            wait::until(|| dev::is_bound(RUNTIME)),
+            "{RUNTIME} is in the tree and is not bound"
+        );
+        dev::wait_for_node(RUNTIME);
+        Self(())
+    }
+
+    /// Takes it out of the tree: all of it is gone when this returns.
+    pub fn remove(self) {}
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        let fd =
+            sys::open(&format!("{FILES}/overlay-remove"), libc::O_WRONLY).expect("overlay-remove");
+        let removed = sys::write(fd.as_raw_fd(), b"1");
+        assert!(
+            removed.is_ok() || std::thread::panicking(),
+            "removing the overlay: {removed:?}"
+        );
+    }
+}

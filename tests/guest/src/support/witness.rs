@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Readers of different ways and speeds under a flood: for each, delivered and lost are all that
+//! was written, nothing that is delivered is torn, and every writer's records are in order.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use libc::{O_NONBLOCK, O_RDONLY};
+
+use crate::support::child::{Child, Signal};
+use crate::support::dev::Spec;
+use crate::support::log::{append, number, stats, text, unique, Messages, Reader};
+use crate::support::sys::{Ended, Errno};
+
+/// A body from which a reader can tell that it is whole: as many letters as its number says, all
+/// the same.
+pub fn body(mark: &str, writer: usize, n: usize) -> String {
+    let letter = (b'a' + (n % 26) as u8) as char;
+    format!(
+        "<6>{mark} {writer} {n} {}",
+        String::from(letter).repeat(n * 31 % 200 + 1)
+    )
+}
+
+/// Checks a text made by `body`; None if it is something else.
+pub fn check(mark: &str, text: &str) -> Option<(usize, usize)> {
+    let rest = text.strip_prefix(mark)?;
+    let mut words = rest.split_whitespace();
+    let (writer, n) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    assert_eq!(format!("<6>{text}"), body(mark, writer, n), "torn");
+    Some((writer, n))
+}
+
+/// Four readers that wait for the last record, fast and slow, by map and by read().
+pub struct Witnesses {
+    spec: &'static Spec,
+    /// What the records of the flood begin with.
+    pub mark: String,
+    last: String,
+    readers: Vec<Child>,
+}
+
+impl Witnesses {
+    /// All of them are at the log's end, and miss nothing from here on.
+    pub fn start(spec: &'static Spec, what: &str) -> Self {
+        let (mark, last) = (unique(what), unique("the last"));
+        append(&spec.open(), "before the flood");
+        let ready = Signal::new();
+        let readers: Vec<Child> = [(0, 0), (0, 20_000), (1, 0), (1, 20_000)]
+            .into_iter()
+            .map(|(way, pause)| {
+                let (mark, last, ready) = (&mark, &last, &ready);
+                Child::spawn(move || {
+                    let read = if way == 0 { read_by_map } else { read_by_read };
+                    read(spec, mark, last, pause, ready);
+                    0
+                })
+            })
+            .collect();
+        for _ in &readers {
+            ready.wait();
+        }
+        Self {
+            spec,
+            mark,
+            last,
+            readers,
+        }
+    }
+
+    /// Writes the last record, and fails the test unless all of them have accounted for everything
+    /// before it.
+    pub fn end(self) {
+        append(&self.spec.open(), &self.last);
+        for reader in self.readers {
+            assert_eq!(reader.wait(), Ended::Exit(0));
+        }
+    }
+}
+
+/// What one reader saw: whether every record is whole, and every stream in order.
+#[derive(Default)]
+pub struct Witness {
+    delivered: u64,
+    /// Those of the flood.
+    pub ours: u64,
+    next: HashMap<usize, usize>,
+}
+
+impl Witness {
+    pub fn see(&mut self, mark: &str, text: &str) {
+        self.delivered += 1;
+        let Some((stream, n)) = check(mark, text) else {
+            return;
+        };
+        self.ours += 1;
+        let next = self.next.entry(stream).or_default();
+        assert!(n >= *next, "stream {stream}: {n} after {next}");
+        *next = n + 1;
+    }
+}
+
+fn read_by_map(spec: &Spec, mark: &str, last: &str, pause: u64, ready: &Signal) {
+    let mut reader = Reader::at_the_end(spec);
+    let first = reader.next_seq().expect("a record before");
+    ready.send();
+    let mut witness = Witness::default();
+    loop {
+        while let Some(record) = reader.next() {
+            let text = record.text();
+            witness.see(mark, &text);
+            if text == last {
+                let lost = reader.lost;
+                assert_eq!(
+                    witness.delivered + lost,
+                    record.seq + 1 - first,
+                    "lost {lost}"
+                );
+                return;
+            }
+            if pause > 0 && witness.delivered % 64 == 0 {
+                std::thread::sleep(Duration::from_micros(pause));
+            }
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn read_by_read(spec: &Spec, mark: &str, last: &str, pause: u64, ready: &Signal) {
+    let log = Messages {
+        fd: spec.open_with(O_RDONLY | O_NONBLOCK).fd,
+    };
+    let first = number(log.all().last().expect("a record before")) + 1;
+    let lost_before = stats(log.raw()).lost;
+    ready.send();
+    let mut witness = Witness::default();
+    loop {
+        match log.next() {
+            Ok(message) => {
+                witness.see(mark, text(&message));
+                if text(&message) == last {
+                    let lost = stats(log.raw()).lost - lost_before;
+                    assert_eq!(
+                        witness.delivered + lost,
+                        number(&message) + 1 - first,
+                        "lost {lost}"
+                    );
+                    return;
+                }
+                if pause > 0 && witness.delivered % 64 == 0 {
+                    std::thread::sleep(Duration::from_micros(pause));
+                }
+            }
+            Err(Errno::EPIPE) => {}
+            Err(Errno::EAGAIN) => std::thread::sleep(Duration::from_millis(1)),
+            Err(other) => panic!("read: {other:?}"),
+        }
+    }
+}
