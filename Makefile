@@ -8,7 +8,7 @@ comma := ,
 BOARDS  := $(patsubst board/%/machine.conf,%,$(wildcard board/*/machine.conf))
 BOARDS  := virt-arm $(filter-out virt-arm,$(BOARDS))
 IMAGES  := quick buildroot
-KERNELS := $(shell mk/kernel versions)
+KERNELS := $(shell scripts/kernel versions)
 # board/VARIANT/kernel.config says what each one is.
 VARIANTS := lpae rt lean
 
@@ -113,7 +113,7 @@ run: toolchain ## boot the quick image: a shell on a terminal [DISPLAY=gtk|vnc|n
 	@$(inside) run
 
 guest: toolchain ## run CMD='...' in a booted guest [SCREEN=file.png CLIENTS=1 ICOUNT=1]; \
-		mk/guest exits with its status
+		scripts/guest exits with its status
 	@$(inside) guest
 
 image: export SDK_FOR := buildroot
@@ -125,7 +125,7 @@ crates: toolchain ## put user space and its crates into build/crates, for a Buil
 	@$(inside) crates
 
 flash: ## write build/image/raspberrypi/sdcard.img (or FILE=) to the SD card DEV=/dev/sdX
-	@mk/flash "$(or $(FILE),build/image/raspberrypi/sdcard.img)" "$(DEV)"
+	@scripts/flash "$(or $(FILE),build/image/raspberrypi/sdcard.img)" "$(DEV)"
 
 test: toolchain ## run the tests; T=text runs those with it in their names, \
 		SLOW=1 also those that take minutes
@@ -147,8 +147,8 @@ model: toolchain ## run the log's ring under loom, and under Miri if rustup's ni
 		takes half an hour
 	@$(inside) model
 	@if cargo +nightly miri --version >/dev/null 2>&1; then \
-		mk/step "ring under miri" build/log/miri.log cargo +nightly miri test --locked \
-			--target-dir $(target-dir)/miri -p fanlight-ring; \
+		scripts/step "ring under miri" build/log/miri.log cargo +nightly miri test \
+			--locked --target-dir $(target-dir)/miri -p fanlight-ring; \
 	else \
 		echo "fanlight: SKIPPED: miri, which rustup's nightly toolchain has" \
 			"(rustup component add miri --toolchain nightly)"; \
@@ -185,7 +185,7 @@ ifneq ($(SDK),none)
 endif
 
 sdk-image:
-	@mk/sdk --ensure
+	@scripts/sdk --ensure
 
 # Where the host has cargo, user space is built through cross, as a Rust developer would; else by
 # the image's own cargo.
@@ -198,7 +198,7 @@ endif
 $(if $(filter buildroot,$(IMAGE)),,run guest) test userspace dist quick-image: cross-userspace
 
 cross-tool:
-	@mk/cross --install
+	@scripts/cross --install
 
 # `make run` alone needs nothing of the tests: a first run is half a minute shorter.
 ifeq ($(sort $(MAKECMDGOALS)),run)
@@ -209,25 +209,25 @@ endif
 # Device trees of the user are tried before anything is built.
 overlays: toolchain
 ifneq ($(DT),)
-	@$(if $(filter none,$(SDK)),,mk/sdk) mk/arguments --trees
+	@$(if $(filter none,$(SDK)),,scripts/sdk) scripts/arguments --trees
 endif
 run guest test: overlays
 
 cross-userspace: toolchain overlays
 ifeq ($(CROSS),yes)
-	@mkdir -p build && flock build/lock mk/step "user space, by cross" \
-		build/log/userspace.log mk/cross $(target-dir)/cross
+	@mkdir -p build && flock build/lock scripts/step "user space, by cross" \
+		build/log/userspace.log scripts/cross $(target-dir)/cross
 endif
 
 .PHONY: sdk-image cross-tool cross-userspace overlays arguments
 
 host-deps: arguments ## install what the host lacks (HOST_DEPS=check only names it)
 ifneq ($(SDK),none)
-	@HOST_DEPS=$(HOST_DEPS) mk/host-deps
+	@HOST_DEPS=$(HOST_DEPS) scripts/host-deps
 endif
 
 arguments:
-	@mk/arguments $(MAKECMDGOALS)
+	@scripts/arguments $(MAKECMDGOALS)
 
 clean: ## remove build/ and this tree's compiled user space; kernels and the image stay cached
 	rm -rf build $(target-dir)
@@ -240,6 +240,6 @@ clean-cache: ## remove the cache as well: everything is built anew next time
 	clean-cache
 
 # Make's own processes share their job slots with the kernel's and cargo's.
-inside = env -u MAKEFLAGS $(if $(filter none,$(SDK)),,mk/sdk) make -f mk/build.mk \
+inside = env -u MAKEFLAGS $(if $(filter none,$(SDK)),,scripts/sdk) make -f mk/build.mk \
 	-j $$(nproc) --no-print-directory
 target-dir = $(FANLIGHT_CACHE)/target/$(shell pwd | sha256sum | cut -c 1-12)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Addresses for device trees that are laid over the trees of several boards. mk/dtc includes this
- * file before every tree, with the board's values:
+ * Addresses for device trees that are laid over the trees of several boards. scripts/dtc includes
+ * this file before every tree, with the board's values:
  *
  * ADDRESS_CELLS	#address-cells of the root node
  * SIZE_CELLS		#size-cells of the root node

@@ -12,15 +12,15 @@ bench-plugin := build/bench-plugin.so
 
 .PHONY: bench bench-doc bench-table bench-programs bench-parts
 
-$(bench-module): $(module) $(wildcard tests/bench-module/*)
+$(bench-module): $(module) $(wildcard bench/module/*)
 	+@mkdir -p $(@D)/bench-module
 	+@$(step) "bench module for $(flavour)" $(logs)/bench-module-$(flavour).log \
 		$(MAKE) -C $(kernel) ARCH=arm LLVM=1 \
-		M=$(CURDIR)/tests/bench-module MO=$(CURDIR)/$(@D)/bench-module \
+		M=$(CURDIR)/bench/module MO=$(CURDIR)/$(@D)/bench-module \
 		KBUILD_EXTRA_SYMBOLS=$(CURDIR)/$(@D)/driver/Module.symvers modules
 	@cp $(@D)/bench-module/fanlight_bench.ko $@
 
-$(bench-plugin): tests/bench/plugin/count.c
+$(bench-plugin): bench/plugin/count.c
 	@mkdir -p $(@D)
 	@gcc -O2 -Wall -Werror -shared -fPIC -fvisibility=hidden -o $@ $<
 
@@ -36,7 +36,7 @@ bench-parts: $(image) $(bench-module) $(bench-plugin) bench-programs runner ;
 
 bench:
 	+@mkdir -p build && flock build/lock $(MAKE) -f mk/build.mk bench-parts
-	@mk/bench $(BOARD) $(kernel) $(image) $(module) $(bench-module) \
+	@bench/run $(BOARD) $(kernel) $(image) $(module) $(bench-module) \
 		$(board-target)/bench/$(armv7)/release/fanlight-bench \
 		$(bench-plugin) $(runner) $(bench-runs)
 	@$(bench-report) \
@@ -52,4 +52,4 @@ bench-table:
 
 bench-doc:
 	+@$(step) "bench report" $(logs)/bench-report.log $(cargo) -p fanlight-bench-report
-	@$(bench-report) $(bench-runs) --doc docs/benchmarks.md tests/bench-report/notes.md
+	@$(bench-report) $(bench-runs) --doc docs/benchmarks.md bench/report/notes.md

@@ -8,12 +8,12 @@ MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 
 comma := ,
-KERNEL ?= $(firstword $(shell mk/kernel versions))
+KERNEL ?= $(firstword $(shell scripts/kernel versions))
 BOARD ?= virt-arm
 FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
 export BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT FANLIGHT_CACHE
 
-step := mk/step
+step := scripts/step
 logs := build/log
 # `make test` may have several boards. What is built here is for the first; see `media` for the
 # others.
@@ -22,7 +22,7 @@ board := $(firstword $(boards))
 # What depends on the kernel lives under the kernel's name: version, board and variants.
 variants := $(if $(KERNEL_DEBUG),-debug)$(if $(KERNEL_BENCH),-bench)$(addprefix -,$(KERNEL_VARIANT))
 flavour-of = $(KERNEL)-$(1)$(variants)
-kernel-of = $(shell BOARD=$(1) mk/kernel dir)
+kernel-of = $(shell BOARD=$(1) scripts/kernel dir)
 # What only tests use is not in the image of `make run`, so that a first run need not build it.
 image-of = build/$(call flavour-of,$(1))/$(if $(WITHOUT_TESTS),run,quick).cpio
 flavour := $(call flavour-of,$(board))
@@ -53,7 +53,7 @@ quick-image: $(image)
 
 # The jobserver is make's: the kernel's jobs and ours together are no more than the processors.
 $(kernel)/ready:
-	+@$(step) "kernel $(flavour)" $(logs)/kernel-$(flavour).log mk/kernel build
+	+@$(step) "kernel $(flavour)" $(logs)/kernel-$(flavour).log scripts/kernel build
 
 driver-sources := $(shell find driver -name Kbuild -o -name '*.rs' -o -name '*.c' -o -name '*.h')
 $(module): $(kernel)/ready $(driver-sources)
@@ -65,10 +65,11 @@ $(module): $(kernel)/ready $(driver-sources)
 
 # --- user space; cargo knows best what is out of date
 
-# Made by cross before we were called, where the host has cargo (mk/cross).
+# Made by cross before we were called, where the host has cargo (scripts/cross).
 ifeq ($(USERSPACE),)
 userspace:
-	+@$(step) "user space" $(logs)/userspace.log mk/userspace cargo $(CURDIR) $(board-target)
+	+@$(step) "user space" $(logs)/userspace.log \
+		scripts/userspace cargo $(CURDIR) $(board-target)
 else
 userspace:
 endif
@@ -86,7 +87,7 @@ manual:
 
 .PHONY: dist
 dist: manual $(programs)
-	@$(step) "release" $(logs)/dist.log mk/dist build/dist
+	@$(step) "release" $(logs)/dist.log scripts/dist build/dist
 	@cat build/dist/SHA256SUMS
 
 # --- the quick image
@@ -102,14 +103,14 @@ else
 image-programs := $(programs)
 image-files :=
 endif
-$(image): $(module) $(image-programs) $(image-files) mk/quick-image \
+$(image): $(module) $(image-programs) $(image-files) scripts/quick-image \
 		$(shell find board/common/rootfs)
 	@TEST_FILES="$(image-files)" $(step) "quick image" $(logs)/quick-image.log \
-		mk/quick-image $@ $(module) $(image-programs)
+		scripts/quick-image $@ $(module) $(image-programs)
 
 # --- booting it
 
-# What every boot can have: see mk/arguments.
+# What every boot can have: see scripts/arguments.
 option = $(if $(2),$(1) $(2))
 boot = $(runner) $(1) \
 	$(foreach board,$(boards),--board $(board) $(call media-of,$(board))) \
@@ -142,7 +143,7 @@ guest: $(if $(CLIENTS),clients)
 		$(if $(CLIENTS),--data $(clients)) -- "$$CMD"
 
 check: $(kernel)/ready
-	@mk/check $(kernel)
+	@scripts/check $(kernel)
 
 # By the kernel's own script, which writes to the directory of the objects.
 rust-analyzer: $(module)

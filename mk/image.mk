@@ -5,12 +5,13 @@
 
 .PHONY: image crates
 crates:
-	@$(step) "crates" $(logs)/crates.log mk/crates
+	@$(step) "crates" $(logs)/crates.log scripts/crates
 
 image:
 	+@mkdir -p build && flock build/lock env \
 		HINT='see docs/boards; the same command again goes on from here' \
-		$(step) "Buildroot image of $(BOARD)" $(logs)/image-$(BOARD).log mk/image $(BOARD)
+		$(step) "Buildroot image of $(BOARD)" $(logs)/image-$(BOARD).log \
+		scripts/image $(BOARD)
 	@ls -lh build/image/$(BOARD)
 
 ifeq ($(IMAGE),buildroot)

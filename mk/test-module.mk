@@ -19,7 +19,7 @@ $(test-module): $(module) $(wildcard tests/module/*)
 
 build/$(flavour)/%.dtbo: tests/dts/%.dtso board/$(board)/machine.conf dts/board.h
 	@mkdir -p $(@D)
-	@mk/dtc $(board) $< $@
+	@scripts/dtc $(board) $< $@
 
 test-programs := build/userspace/fanlight-uapi build/userspace/fanlight-log build/$(flavour)/pfnmap
 armv7-cc := arm-linux-gnueabihf-gcc -O1

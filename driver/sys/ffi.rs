@@ -278,7 +278,7 @@ macro_rules! opaque {
 
 opaque!(Claim Cma Console Dumper Target Clock Tick);
 
-/// The declarations that bindgen generates from helpers.h (mk/externs, which `make check` runs).
+/// The declarations that bindgen generates from helpers.h (scripts/externs, run by `make check`).
 /// The compiler compares them with the declarations above.
 #[cfg(fanlight_check_externs)]
 #[deny(clashing_extern_declarations)]

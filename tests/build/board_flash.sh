@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# Writing cards: what mk/flash refuses, and that what it wrote is the image. Files stand for disks,
-# with a /sys of their own; where this machine lets us have loop devices, one of them is written as
-# well. Prints KTAP.
-flash=$PWD/mk/flash
+# Writing cards: what scripts/flash refuses, and that what it wrote is the image. Files stand for
+# disks, with a /sys of their own; where this machine lets us have loop devices, one of them is
+# written as well. Prints KTAP.
+flash=$PWD/scripts/flash
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 count=0 plan=14

@@ -9,13 +9,13 @@ set -u
 
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-cp -r Makefile board docs dts mk tests "$copy"
-source=$(BOARD=virt-arm mk/kernel dir)/source
+cp -r Makefile board docs dts mk scripts tests "$copy"
+source=$(BOARD=virt-arm scripts/kernel dir)/source
 # in_copy BOARD COMMAND...
 in_copy() (
 	cd "$copy" && export BOARD="$1" MAKEFLAGS='' SDK=none HOST_DEPS=check && shift && "$@"
 )
-kernel() { in_copy "$1" mk/kernel dir; }
+kernel() { in_copy "$1" scripts/kernel dir; }
 without=$(kernel virt-arm)
 
 cp -r "$copy/board/zynq" "$copy/board/abacus"
@@ -55,8 +55,8 @@ overlay() { # REG
 }
 overlay 'REG(CARVEOUT(0x1000), 0x20)' >"$copy/macros.dtso"
 overlay '0x10001000 0x20' >"$copy/plain.dtso"
-in_copy abacus mk/dtc abacus macros.dtso macros.dtbo &&
-	in_copy abacus mk/dtc abacus plain.dtso plain.dtbo &&
+in_copy abacus scripts/dtc abacus macros.dtso macros.dtbo &&
+	in_copy abacus scripts/dtc abacus plain.dtso plain.dtbo &&
 	cmp "$copy/macros.dtbo" "$copy/plain.dtbo"
 result build_device_tree_macros_are_those_of_the_board
 

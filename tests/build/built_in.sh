@@ -6,7 +6,7 @@ set -u
 name=build_driver_is_built_in_where_the_kernel_says_so
 echo "KTAP version 1"
 echo "1..1"
-kernel=$(mk/kernel dir)
+kernel=$(scripts/kernel dir)
 log=build/log/built-in.log
 out=$PWD/build/built-in
 if [ ! -e "$kernel/ready" ]; then

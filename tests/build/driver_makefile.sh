@@ -5,7 +5,7 @@
 set -u
 # shellcheck source=tests/ktap.sh
 . tests/ktap.sh
-kernel=$(mk/kernel dir)
+kernel=$(scripts/kernel dir)
 out=build/driver-makefile
 
 echo "KTAP version 1"

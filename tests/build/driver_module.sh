@@ -3,7 +3,7 @@
 #
 # What is in the driver that was built, where no test in a guest can see it. KTAP.
 set -u
-kernel=$(mk/kernel dir)
+kernel=$(scripts/kernel dir)
 flavour=$(basename "$kernel")
 module=build/${flavour%-*}/fanlight.ko
 

@@ -43,41 +43,41 @@ echo "KTAP version 1"
 echo "1..12"
 
 host git podman runc newuidmap fuse-overlayfs
-on mk/host-deps && [ -z "$said" ]
+on scripts/host-deps && [ -z "$said" ]
 result build_host_with_git_and_podman_needs_nothing_more
 
-! on mk/host-deps mmdebstrap && says "this host lacks: mmdebstrap" &&
+! on scripts/host-deps mmdebstrap && says "this host lacks: mmdebstrap" &&
 	says "it has no apt-get" && [ "$(echo "$said" | wc -l)" -eq 1 ]
 result build_host_without_apt_get_is_told_what_it_lacks
 
 host git runc newuidmap fuse-overlayfs dnf
-! on mk/host-deps && says 'lacks: podman' &&
+! on scripts/host-deps && says 'lacks: podman' &&
 	says '`dnf install PACKAGE...` installs them' && silent mmdebstrap
 result build_host_with_dnf_is_told_how_to_install
 
 host git podman docker
 printf '#!/bin/sh\n[ "$*" != -u ] || { echo 1000; exit; }\n' | program id
-on mk/engine && [ "$said" = docker ]
+on scripts/engine && [ "$said" = docker ]
 result build_engine_is_docker_where_podman_lacks_parts
 
 host git podman docker newuidmap
-on mk/engine && [ "$said" = podman ]
+on scripts/engine && [ "$said" = podman ]
 result build_engine_is_podman_where_it_is_complete
 
 host git docker
 printf '#!/bin/sh\nexit 1\n' | program docker
-! on mk/engine && [ -z "$said" ]
+! on scripts/engine && [ -z "$said" ]
 result build_engine_is_not_a_docker_without_a_daemon
 
 host git podman apt-get runc
 printf '#!/bin/sh\necho 1000\n' | program id
-! on mk/host-deps && says 'lacks: newuidmap' &&
+! on scripts/host-deps && says 'lacks: newuidmap' &&
 	says 'there is no sudo: as root, `apt-get install uidmap'
 result build_host_without_sudo_is_told_what_root_has_to_do
 
 host
 printf '#!/bin/sh\necho Darwin arm64\n' | program uname
-! on mk/host-deps && says 'x86-64 Linux only, and this is Darwin arm64' && says SDK=none
+! on scripts/host-deps && says 'x86-64 Linux only, and this is Darwin arm64' && says SDK=none
 result build_host_of_another_kind_is_refused
 
 # engine docker [buildx]: a docker, with that plugin or without, that prints its arguments, and for
@@ -101,21 +101,23 @@ engine() {
 }
 
 engine docker buildx
-on mk/sdk --build && says kit=1 && says "-f $root/board/toolchain/Containerfile" &&
+on scripts/sdk --build && says kit=1 && says "-f $root/board/toolchain/Containerfile" &&
 	says '--mount=type=cache'
 result build_docker_with_buildx_builds_with_the_cache_mount
 
 engine docker
-on mk/sdk --build && says kit=0 && says ' -f - ' && silent '--mount' && says 'setup.sh'
+on scripts/sdk --build && says kit=0 && says ' -f - ' && silent '--mount' && says 'setup.sh'
 result build_docker_without_buildx_builds_without_mounts
 
 engine docker
-on mk/sdk true && says "-u $(id -u):$(id -g)" && on env ROOTLESS=1 mk/sdk true && silent ' -u '
+on scripts/sdk true && says "-u $(id -u):$(id -g)" &&
+	on env ROOTLESS=1 scripts/sdk true && silent ' -u '
 result build_rootless_docker_runs_as_its_root
 
 engine docker
 mkdir -p "$dir/selinux"
-on env SELINUX="$dir/selinux" mk/sdk true && silent label && touch "$dir/selinux/enforce" &&
-	on env SELINUX="$dir/selinux" mk/sdk true && says 'run --rm --security-opt label=disable' &&
-	on env SELINUX="$dir/selinux" mk/sdk --settings && says 'label=disable'
+on env SELINUX="$dir/selinux" scripts/sdk true && silent label && touch "$dir/selinux/enforce" &&
+	on env SELINUX="$dir/selinux" scripts/sdk true &&
+	says 'run --rm --security-opt label=disable' &&
+	on env SELINUX="$dir/selinux" scripts/sdk --settings && says 'label=disable'
 result build_containers_have_no_label_where_selinux_is

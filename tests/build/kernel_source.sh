@@ -8,17 +8,17 @@ set -u
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-mkdir -p "$scratch/bin" "$scratch/tree/mk" "$scratch/tree/br2-external/patches/linux" \
+mkdir -p "$scratch/bin" "$scratch/tree/scripts" "$scratch/tree/br2-external/patches/linux" \
 	"$scratch/source" "$scratch/linux-9.9.1"
 for tool in sh cat cut dirname flock grep ls mkdir mv rm sed sha256sum stat tail tar xz; do
 	ln -s "$(command -v $tool)" "$scratch/bin/"
 done
-cp mk/kernel-source "$scratch/tree/mk/"
+cp scripts/kernel-source "$scratch/tree/scripts/"
 hashes=$scratch/tree/br2-external/patches/linux/linux.hash
 # fetch VERSION
 fetch() {
 	said=$(cd "$scratch/tree" &&
-		PATH=$scratch/bin FANLIGHT_CACHE=$scratch sh mk/kernel-source "$1" 2>&1)
+		PATH=$scratch/bin FANLIGHT_CACHE=$scratch sh scripts/kernel-source "$1" 2>&1)
 }
 last() { echo "$said" | tail -n 1 | grep -qF "$1"; }
 

@@ -84,13 +84,14 @@ result build_display_of_x_is_a_desktop_and_no_setting
 
 tree=$(mktemp --suffix .dtso)
 printf '/dts-v1/;\n/plugin/;\n&{/} {\n\tfanlight {\n\t\tsize = <0x1000>\n\t};\n};\n' >"$tree"
-said=$(DT="board/virt-arm/dts/virt-arm.dtso,$tree" mk/arguments --trees 2>&1) ||
+said=$(DT="board/virt-arm/dts/virt-arm.dtso,$tree" scripts/arguments --trees 2>&1) ||
 	lines 1 && says "DT: $tree does not compile" && says "$tree:6"
 result build_device_tree_that_does_not_compile_is_named
 rm -f "$tree"
 
 status() { # STATUS COMMAND
-	said=$(MAKEFLAGS='' mk/guest SDK=none BOARD=virt-arm RESULTS=arguments "$2" 2>&1 </dev/null)
+	said=$(MAKEFLAGS='' scripts/guest SDK=none BOARD=virt-arm RESULTS=arguments "$2" \
+		2>&1 </dev/null)
 	[ $? -eq "$1" ]
 }
 status 3 'exit 3' && status 0 true
@@ -109,14 +110,14 @@ said=$(SDK='' HOST_DEPS=check MAKEFLAGS='' make -s host-deps 2>&1) &&
 result build_host_deps_check_only_names
 
 log=$(mktemp)
-said=$(HINT='try the other way' mk/step brewing "$log" \
+said=$(HINT='try the other way' scripts/step brewing "$log" \
 	sh -c 'echo "error: no water"; echo more; exit 3' 2>&1)
 [ $? -eq 3 ] && lines 1 && says 'brewing failed after' && says 'error: no water' &&
 	says 'try the other way' && says "$log"
 result build_failed_step_says_which_why_what_to_do_and_where
 
 # Buildroot explains, and then make adds its lines.
-said=$(mk/step brewing "$log" sh -c '
+said=$(scripts/step brewing "$log" sh -c '
 	echo "make: Entering directory"
 	echo "OpenMP is not selected"
 	echo "make: *** [pkg.mk:2: stamp] Error 1"

@@ -12,7 +12,7 @@ if [ "${USERSPACE:-}" != cross ]; then
 	echo "ok 1 $name # SKIP $why"
 	exit
 fi
-if ! mk/userspace cargo "$PWD" "${CARGO_TARGET_DIR%/host}/board" build/userspace-cargo \
+if ! scripts/userspace cargo "$PWD" "${CARGO_TARGET_DIR%/host}/board" build/userspace-cargo \
 	>build/log/userspace-cargo.log 2>&1; then
 	echo "# full log: build/log/userspace-cargo.log"
 	echo "not ok 1 $name"

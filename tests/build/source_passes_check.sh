@@ -3,7 +3,7 @@
 #
 # The source passes each check of `make check`. KTAP.
 set -u
-kernel=$(mk/kernel dir)
+kernel=$(scripts/kernel dir)
 echo "KTAP version 1"
 if [ ! -e "$kernel/ready" ]; then
 	echo "1..1"
@@ -11,9 +11,9 @@ if [ ! -e "$kernel/ready" ]; then
 	exit
 fi
 # A check that is not reported is missed.
-echo "1..$(grep -c '^check ' mk/check)"
+echo "1..$(grep -c '^check ' scripts/check)"
 # The complaints of a check follow its line there, and come before it in KTAP.
-mk/check "$kernel" 2>&1 | awk '
+scripts/check "$kernel" 2>&1 | awk '
 	function report() {
 		if (line != "") print said line
 		line = said = ""

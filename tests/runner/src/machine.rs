@@ -228,7 +228,7 @@ impl Machine {
         let own = own.into_iter().filter(|path| path.exists());
         for (number, source) in own.chain(options.overlays.iter().cloned()).enumerate() {
             let compiled = directory.join(format!("overlay{number}.dtbo"));
-            run(Command::new("mk/dtc")
+            run(Command::new("scripts/dtc")
                 .arg(&self.name)
                 .args([&source, &compiled]))?;
             // One by one, because fdtoverlay does not report which of them failed.

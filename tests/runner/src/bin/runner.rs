@@ -62,7 +62,7 @@ fn guest(options: &Options) -> io::Result<i32> {
         Some(status) => status,
         None => 124,
     };
-    // make exits with 2 whatever the status is; mk/guest reads it here.
+    // make exits with 2 whatever the status is; scripts/guest reads it here.
     fs::write(options.results.join("status"), format!("{status}\n"))?;
     Ok(status)
 }

@@ -14,7 +14,7 @@ pub fn line(line: &str) -> Result<(), String> {
     }
     match command.split(' ').next().unwrap_or_default() {
         "make" => make(command),
-        "mk/guest" => shell(&command.replacen("mk/guest", "set --", 1)),
+        "scripts/guest" => shell(&command.replacen("scripts/guest", "set --", 1)),
         "sed" => edit(command),
         "git" => paths(command),
         word => Err(format!(
