@@ -162,10 +162,10 @@ model:
 		-p fanlight-ring --test loom
 
 # Programs that nobody here wrote, for the slow tests.
-clients := $(shell mk/clients file)
+clients := $(shell scripts/clients file)
 .PHONY: clients
 clients:
-	@$(step) "client programs" $(logs)/clients.log mk/clients build
+	@$(step) "client programs" $(logs)/clients.log scripts/clients build
 
 test: $(if $(SLOW),clients)
 	+@$(ready)

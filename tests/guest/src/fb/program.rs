@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Programs of Debian's armhf that draw, unmodified, on a framebuffer window in fbdev's place. They
-//! are on a disk of their own, which mk/clients makes.
+//! are on a disk of their own, which scripts/clients makes.
 
 use std::fs;
 use std::path::Path;
