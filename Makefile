@@ -28,7 +28,7 @@ FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
 # What a user may say on the command line; it reaches the image through the environment.
 settings := BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT ONLY CMD OVERLAY APPEND DT \
 	SCREEN CLIENTS ICOUNT MEM SMP TIMEOUT LOGLEVEL T SLOW DEMO RESULTS IMAGE BUILDROOT \
-	BUILDROOT_EXTRA
+	BUILDROOT_EXTRA CHECKS
 # In SHOW is what DISPLAY= chooses.
 export SDK_PASS := $(settings) SHOW
 # What the other scripts take.
@@ -154,7 +154,8 @@ model: toolchain ## run the log's ring under loom, and under Miri if rustup's ni
 			"(rustup component add miri --toolchain nightly)"; \
 	fi
 
-check: toolchain ## check formatting, lints, licences and device-tree bindings
+check: toolchain ## check formatting, lints, licences and device-tree bindings; \
+		CHECKS='format shell' these alone
 	@$(inside) check
 
 rust-analyzer: toolchain ## write driver/rust-project.json, by which \

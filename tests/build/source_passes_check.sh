@@ -19,6 +19,10 @@ scripts/check "$kernel" 2>&1 | awk '
 		line = said = ""
 	}
 	/^ok / { report(); line = "ok " ++number " source_passes_check_" $2 }
+	/^skipped / {
+		report()
+		line = "ok " ++number " source_passes_check_" $2 substr($0, index($0, " # SKIP"))
+	}
 	/^not ok / {
 		report()
 		line = "not ok " ++number " source_passes_check_" $3

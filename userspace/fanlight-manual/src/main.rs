@@ -42,6 +42,15 @@ fn files() -> Vec<(PathBuf, String)> {
         .into_iter()
         .map(|(name, text)| (man.join(format!("{name}.1")), text))
         .collect();
+    // What no command line defines: the devices, and the format of the log.
+    files.push((
+        "man/man4/fanlight.4".into(),
+        include_str!("../man/fanlight.4").into(),
+    ));
+    files.push((
+        "man/man5/fanlight-log.5".into(),
+        include_str!("../man/fanlight-log.5").into(),
+    ));
     files.push((
         "bash-completion/completions/fanlight".into(),
         completion::bash(),
