@@ -19,6 +19,7 @@ mod framebuffer;
 mod instance;
 mod log;
 mod memory;
+mod properties;
 mod refusal;
 #[allow(dead_code, unreachable_pub, unused_imports)]
 // Also compiled into user space: the driver does not use all of it.

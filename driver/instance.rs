@@ -8,11 +8,11 @@ mod memory;
 use self::memory::Checked;
 use crate::{
     log::intake::Intake,
-    refusal::OUT_OF_MEMORY,
-    spec::{
-        self,
-        Refusal, //
+    refusal::{
+        Refusal,
+        OUT_OF_MEMORY, //
     },
+    spec,
     stats::Stats,
     sys::{
         address_space::AddressSpace,

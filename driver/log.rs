@@ -6,6 +6,7 @@
 //! not written to.
 
 mod cleared;
+mod context;
 pub(crate) mod file;
 pub(crate) mod intake;
 pub(crate) mod kept;
@@ -14,6 +15,7 @@ mod messages;
 pub(crate) mod previous;
 mod printk;
 mod programs;
+mod scratch;
 
 use crate::{
     ring::{

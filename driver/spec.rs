@@ -4,15 +4,23 @@
 //!
 //! The binding is documented in `dts/bindings/fanlight,windows.yaml`.
 
-mod properties;
-
 use crate::{
     framebuffer::geometry::{
         Geometry,
         ScanoutKind, //
     },
+    properties::{
+        self,
+        read_choice,
+        read_flag,
+        read_string,
+        read_u32,
+        text, //
+    },
     refusal::{
+        invalid,
         invalid_fmt,
+        Refusal,
         Text, //
     },
     sys::{
@@ -33,17 +41,6 @@ use kernel::{
     },
     prelude::*,
     str::CString, //
-};
-
-pub(crate) use crate::refusal::{
-    invalid,
-    Refusal, //
-};
-pub(crate) use properties::{
-    read_choice,
-    read_flag,
-    read_string,
-    read_u32, //
 };
 
 /// The longest name of a window, which has to fit `struct fanlight_info` with its NUL.
@@ -389,10 +386,6 @@ fn check_regions(node: &FwNode, list: &of::Property<'_>) -> Result<(), Refusal> 
         }
     }
     Ok(())
-}
-
-fn text(name: &CStr) -> &str {
-    name.to_str().unwrap_or("?")
 }
 
 /// The region of the node's own `memory-region`, or the one that the node chooses from the list of

@@ -5,11 +5,13 @@
 //! The property names and formats are those of simple-framebuffer.
 
 use crate::{
-    spec::{
-        invalid,
+    properties::{
         read_choice,
         read_string,
-        read_u32,
+        read_u32, //
+    },
+    refusal::{
+        invalid,
         Refusal, //
     },
     uapi::{

@@ -21,13 +21,13 @@ use crate::{
         Log, //
     },
     refusal::{
+        invalid,
+        Refusal,
         Text,
         OUT_OF_MEMORY, //
     },
     spec::{
-        self,
         Kind,
-        Refusal,
         Source,
         Spec, //
     },
@@ -79,7 +79,7 @@ pub(super) fn make(
         ..
     } = Spec::read(dev, node, name)?
     else {
-        return Err(spec::invalid("it is no log"));
+        return Err(invalid("it is no log"));
     };
     let prefault = matches!(source, Source::Vmalloc { prefault: true, .. });
     let window = |name, log: &Arc<Log>, content| {
@@ -149,7 +149,7 @@ pub(super) fn make(
         GFP_KERNEL,
     )?;
     for (index, prev) in previous.into_iter().enumerate() {
-        let name = previous_name(index).ok_or(spec::invalid("too many boots"))?;
+        let name = previous_name(index).ok_or(invalid("too many boots"))?;
         let log = prev.log.clone();
         let content = Content::Previous(prev, intake.clone());
         windows.push(window(name, &log, content)?, GFP_KERNEL)?;

@@ -11,12 +11,14 @@ use crate::{
         },
         Framebuffer, //
     },
-    refusal::Text,
+    refusal::{
+        invalid,
+        Refusal,
+        Text, //
+    },
     spec::{
-        self,
         Kind,
         Name,
-        Refusal,
         Source,
         Spec, //
     },
@@ -220,7 +222,7 @@ impl Reserved {
         Ok(match spec.source {
             Source::Display => {
                 let Kind::Framebuffer(geometry) = spec.kind else {
-                    return Err(spec::invalid("a display shows framebuffers only"));
+                    return Err(invalid("a display shows framebuffers only"));
                 };
                 Self::Display(scanout::reserve(owner, geometry)?)
             }

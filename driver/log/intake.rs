@@ -7,9 +7,9 @@
 
 use super::{
     cleared::Cleared,
+    context::Context,
     limit::DEFAULT_LIMIT,
-    printk::{
-        Context,
+    scratch::{
         Dump,
         Scratch, //
     },

@@ -4,14 +4,12 @@
 //! missed.
 
 use super::{
+    context::Context,
     intake::{
         add,
         Intake, //
     },
-    printk::{
-        Context,
-        Take, //
-    },
+    printk::Take, //
 };
 use crate::{
     ring::{

@@ -3,6 +3,7 @@
 //! Records that do not come from printk but from programs and from other kernel modules.
 
 use super::{
+    context::Context,
     intake::{
         add,
         Intake, //
@@ -11,8 +12,7 @@ use super::{
         Limit,
         Report,
         Verdict, //
-    },
-    printk::Context, //
+    }, //
 };
 use crate::{
     ring::{

@@ -73,6 +73,7 @@ int fanlight_claim_iomem(struct fanlight_claim *claim, u64 start, u64 size, char
 /* -EBUSY if fanlight_claim_iomem() would fail even without boot loaders' framebuffers. */
 int fanlight_claim_check(u64 start, u64 size, char *owner, size_t len);
 void fanlight_claim_free(struct fanlight_claim *claim);
+
 /*
  * Whether a driver has requested a part of the range with a name for which `wanted` returns true
  * (NULL: any name), and that name. The search does not hold the lock of the resources, so the

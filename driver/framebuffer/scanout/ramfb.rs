@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     framebuffer::geometry::Geometry,
-    spec::Refusal,
+    refusal::Refusal,
     sys::{
         contiguous::zero_page,
         display::DisplayClaim,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     framebuffer::geometry::Geometry,
-    spec::Refusal,
+    refusal::Refusal,
     sys::{
         display::DisplayClaim,
         firmware::property_list,

@@ -5,13 +5,12 @@
 //! An unknown property, a property that does not apply to this kind of window, and a value of the
 //! wrong form are refused, since ignoring them would not do what the author of the tree expects.
 
-use super::{
-    invalid,
-    text,
-    Refusal, //
-};
 use crate::{
-    refusal::invalid_fmt,
+    refusal::{
+        invalid,
+        invalid_fmt,
+        Refusal, //
+    },
     sys::{
         of,
         PAGE_SIZE, //
@@ -23,6 +22,11 @@ use kernel::{
     prelude::*,
     str::CString, //
 };
+
+/// A property's name.
+pub(crate) fn text(name: &CStr) -> &str {
+    name.to_str().unwrap_or("?")
+}
 
 /// A set of sources and kinds of windows. A property applies to windows that match one of its set.
 #[derive(Clone, Copy)]
@@ -175,7 +179,7 @@ fn kinds_of(node: &FwNode, is_log: bool) -> Result<Kinds, Refusal> {
 }
 
 /// Refuses properties that do not apply to this kind of window.
-pub(super) fn check(node: &FwNode, is_log: bool) -> Result<(), Refusal> {
+pub(crate) fn check(node: &FwNode, is_log: bool) -> Result<(), Refusal> {
     let kinds = kinds_of(node, is_log)?;
     for property in of::properties(node) {
         let name = text(property.name);
@@ -230,7 +234,7 @@ const PARENT: &[&str] = &[
 const PARENT_PREFIXES: &[&str] = &["pinctrl-", "assigned-clock"];
 
 /// Refuses properties that the node above the windows cannot have.
-pub(super) fn check_parent(node: &FwNode) -> Result<(), Refusal> {
+pub(crate) fn check_parent(node: &FwNode) -> Result<(), Refusal> {
     for property in of::properties(node) {
         let name = text(property.name);
         let known = STANDARD.contains(&name)
@@ -360,7 +364,7 @@ pub(crate) fn read_u32(node: &FwNode, property: &CStr) -> Result<Option<u32>, Re
 }
 
 /// The value of `size`, one cell or two; `None` if the node does not have it.
-pub(super) fn read_size(node: &FwNode) -> Result<Option<u64>, Refusal> {
+pub(crate) fn read_size(node: &FwNode) -> Result<Option<u64>, Refusal> {
     let Some(found) = of::property(node, c"size") else {
         return Ok(None);
     };
@@ -440,7 +444,7 @@ pub(crate) fn read_flag(node: &FwNode, property: &CStr) -> Result<bool, Refusal>
     }
 }
 
-pub(super) fn is_vmalloc(node: &FwNode) -> Result<bool, Refusal> {
+pub(crate) fn is_vmalloc(node: &FwNode) -> Result<bool, Refusal> {
     let choice = read_choice(
         node,
         c"fanlight,backing",

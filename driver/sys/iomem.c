@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who has requested memory: what /proc/iomem lists.
+ */
+
+#include <linux/ctype.h>
+#include <linux/ioport.h>
+#include <linux/uaccess.h>
+
+#include "helpers.h"
+
+/* More than any machine has: ends a walk that loops because the tree changes concurrently. */
+#define FANLIGHT_RESOURCES_MAX	10000
+
+static void fanlight_copy_name(const char *name, char *owner, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < len; i++) {
+		if (copy_from_kernel_nofault(&owner[i], &name[i], 1) || !owner[i])
+			break;
+		if (!isascii(owner[i]) || !isprint(owner[i]))
+			owner[i] = '?';
+	}
+	owner[i] = '\0';
+}
+
+/*
+ * The lock of the tree is private to kernel/resource.c, so a resource may be freed concurrently:
+ * this function uses only reads that cannot fault. At worst, it finds a resource that was just
+ * released.
+ */
+bool fanlight_iomem_find(u64 start, u64 size, bool (*wanted)(const char *name), char *owner,
+			 size_t len)
+{
+	struct resource res, *next = READ_ONCE(iomem_resource.child);
+	unsigned int count;
+	bool overlaps;
+
+	for (count = 0; next && count < FANLIGHT_RESOURCES_MAX; count++) {
+		if (copy_from_kernel_nofault(&res, next, sizeof(res)))
+			break;
+		overlaps = res.start < start + size && res.end >= start;
+		if (overlaps && res.flags & IORESOURCE_BUSY) {
+			fanlight_copy_name(res.name, owner, len);
+			if (!wanted || wanted(owner))
+				return true;
+		}
+		next = overlaps && res.child ? res.child : res.sibling;
+		/*
+		 * After the last sibling, continue with the next sibling of the nearest ancestor
+		 * that has one.
+		 */
+		while (!next && res.parent && res.parent != &iomem_resource &&
+		       count++ < FANLIGHT_RESOURCES_MAX &&
+		       !copy_from_kernel_nofault(&res, res.parent, sizeof(res)))
+			next = res.sibling;
+	}
+	owner[0] = '\0';
+	return false;
+}
