@@ -177,7 +177,7 @@ manual: toolchain ## make the tool's man pages and completions in build/share, f
 dist: toolchain ## make the files of a release, with checksums, in build/dist
 	@$(inside) dist
 
-quick-image: toolchain ## build the initramfs that run, guest and test boot
+quick-image: toolchain ## build the initramfs that guest and test boot
 	@$(inside) quick-image
 
 toolchain: host-deps ## build the image that holds the tools
@@ -196,16 +196,15 @@ export USERSPACE := cross
 export SDK_PASS += USERSPACE
 endif
 # Buildroot's images have a user space of their own.
-$(if $(filter buildroot,$(IMAGE)),,run guest) test userspace dist quick-image: cross-userspace
+$(if $(filter buildroot,$(IMAGE)),,run guest) test bench userspace dist quick-image: cross-userspace
 
 cross-tool:
 	@scripts/cross --install
 
-# `make run` alone needs nothing of the tests: a first run is half a minute shorter.
-ifeq ($(sort $(MAKECMDGOALS)),run)
-export WITHOUT_TESTS := 1
+# `make run` alone needs nothing of the tests, so that a first run is shorter.
+WITHOUT_TESTS := $(if $(filter-out run,$(MAKECMDGOALS)),,$(filter run,$(MAKECMDGOALS)))
+export WITHOUT_TESTS
 export SDK_PASS += WITHOUT_TESTS
-endif
 
 # Device trees of the user are tried before anything is built.
 overlays: toolchain

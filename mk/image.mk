@@ -25,16 +25,17 @@ $(call disk-of,$(board)):
 		"\`make image BOARD=$(board)\` builds it" >&2; exit 2
 else
 boot-of = $(call kernel-of,$(1))/arch/arm/boot
-# QEMU enters the kernel of a 64-bit machine in AArch64 state: a board's `entry` is laid before it.
+# QEMU enters the kernel of a 64-bit machine in AArch64 state: a board's `entry` is linked in front
+# of it. The file has the kernel's name, since the time of a kernel that was built earlier is older.
 entry-of = $(shell sed -n 's/^entry = //p' board/$(1)/machine.conf)
-boots-of = $(if $(call entry-of,$(1)),build/$(call flavour-of,$(1))/kernel.img,$(call \
-	boot-of,$(1))/zImage)
+boots-of = $(if $(call entry-of,$(1)),build/$(call flavour-of,$(1))/$(notdir \
+	$(call kernel-of,$(1))).img,$(call boot-of,$(1))/zImage)
 media-of = --kernel $(call boots-of,$(1)) --initrd $(call image-of,$(1)) \
 	--trees $(call boot-of,$(1))/dts
 entry := $(call entry-of,$(board))
 media: quick-image runner $(if $(entry),$(call boots-of,$(board)))
 
-build/$(flavour)/kernel.img: $(entry) $(kernel)/ready
+build/$(flavour)/$(notdir $(kernel)).img: $(entry) $(kernel)/ready
 	@mkdir -p $(@D)
 	@clang --target=aarch64-none-elf -nostdlib -fuse-ld=lld -Wl,-Ttext=0,--entry=0 \
 		-DZIMAGE='"$(call boot-of,$(board))/zImage"' -o $@.elf $(entry)

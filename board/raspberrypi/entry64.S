@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Enters a 32-bit kernel on QEMU's Raspberry Pi 3 and 4. Their firmware does so by kernel7.img's
- * name; QEMU enters -kernel in AArch64 state at EL2. This is an arm64 Image around a zImage
- * (Documentation/arch/arm64/booting.rst) that drops to AArch32 supervisor mode and has the other
- * processors wait as arch/arm/mach-bcm/platsmp.c expects: for an address in their mailbox 3.
+ * Enters a 32-bit kernel on QEMU's Raspberry Pi 3 and 4. On a board, the firmware does so if
+ * config.txt has arm_64bit=0. QEMU enters -kernel in AArch64 state at EL2. This is an arm64 Image
+ * around a zImage (Documentation/arch/arm64/booting.rst). It drops to AArch32 supervisor mode. The
+ * other processors wait as arch/arm/mach-bcm/platsmp.c expects: for an address in their mailbox 3.
  *
  * The MMU is off, so that all memory is Device memory: no literals are loaded, as they might not be
  * aligned.
@@ -40,10 +40,11 @@ boot:
 	stp	x3, x3, [x4, #8]
 	str	x3, [x4, #24]
 	dsb	sy
-	ic	iallu
+	ic	ialluis
+	dsb	sy
 	isb
 	sev
-	/* what a zImage gets: 0, any machine type, the device tree */
+	/* A zImage expects 0, the machine type (here: any), and the address of the device tree. */
 	adrp	x7, zimage
 	mov	x0, #0
 	mov	w1, #-1
@@ -66,7 +67,7 @@ park:
 	add	w1, w1, #0xcc
 	adr	x7, parked
 drop:
-	/* EL1 has timers, the floating-point unit and its own identity. */
+	/* EL1 may use the timers and the FPU, and reads the processor's own identity. */
 	mov	x4, #3
 	msr	cnthctl_el2, x4
 	msr	cntvoff_el2, xzr
@@ -78,11 +79,11 @@ drop:
 	msr	vpidr_el2, x4
 	mrs	x4, mpidr_el1
 	msr	vmpidr_el2, x4
-	/* the bits that are one, barriers by CP15, no MMU and no caches */
+	/* The MMU and the caches are off. WFI, WFE and the barriers of CP15 do not trap. */
 	mov	w4, #0x0838
 	movk	w4, #0x00c5, lsl #16
 	msr	sctlr_el1, x4
-	/* EL1 is in AArch32 state */
+	/* EL1 is in AArch32 state. */
 	msr	hcr_el2, xzr
 	mov	x4, #SPSR_SVC
 	msr	spsr_el2, x4
@@ -90,7 +91,7 @@ drop:
 	isb
 	eret
 
-	/* A32, which an assembler of A64 does not know */
+	/* These are A32 instructions, which the assembler cannot assemble among those of A64. */
 parked:
 	.inst	0xe320f002	/* 1: wfe */
 	.inst	0xe5912000	/* ldr r2, [r1] */

@@ -3,9 +3,9 @@
 #
 # What is in the driver that was built, where no test in a guest can see it. KTAP.
 set -u
-kernel=$(scripts/kernel dir)
-flavour=$(basename "$kernel")
-module=build/${flavour%-*}/fanlight.ko
+board=${BOARD:-virt-arm}
+version=${KERNEL:-$(scripts/kernel versions | cut -d ' ' -f 1)}
+module=build/$version-${board%%,*}${KERNEL_DEBUG:+-debug}${KERNEL_VARIANT:+-$KERNEL_VARIANT}/fanlight.ko
 
 # check NAME COMMAND...: runs the command, unless there is no driver
 check() {

@@ -71,6 +71,14 @@ impl Boot {
         named && here && (options.slow || !self.slow) && (options.data.is_some() || !self.data)
     }
 
+    /// The prefixes of this boot that no test's name has: the tests that they mean run nowhere.
+    pub fn without_test<'a>(&'a self, names: &[&str]) -> Vec<&'a str> {
+        let prefixes = self.prefixes.iter().map(String::as_str);
+        prefixes
+            .filter(|prefix| !names.iter().any(|name| name.starts_with(prefix)))
+            .collect()
+    }
+
     /// The options of this boot.
     pub fn options(&self, common: &Options) -> Options {
         let mut options = common.clone();

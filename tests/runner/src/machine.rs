@@ -18,7 +18,7 @@ pub const USUAL: &str = "virt-arm";
 pub struct Machine {
     pub name: String,
     /// QEMU's program, its name for the machine, and what always goes with it.
-    emulator: String,
+    pub emulator: String,
     qemu: Vec<String>,
     /// The device tree in the kernel's source, unless QEMU makes one itself.
     tree: Option<PathBuf>,

@@ -75,7 +75,9 @@ pub fn run_session(
         .stdout(qemu_log.try_clone()?)
         .stderr(qemu_log)
         .spawn()
-        .map_err(|error| io::Error::other(format!("qemu-system-arm: {error}")))?;
+        .map_err(|error| {
+            io::Error::other(format!("{}: {error}", options.target.machine.emulator))
+        })?;
     let mut qemu = Machine(child);
     let console = qemu.accept(&console?, options)?;
     let control = qemu.accept(&control?, options)?;

@@ -50,7 +50,9 @@ impl Shell {
             .stdout(output)
             .stderr(fs::File::create(options.results.join("qemu.log"))?)
             .spawn()
-            .map_err(|error| io::Error::other(format!("qemu-system-arm: {error}")))?;
+            .map_err(|error| {
+                io::Error::other(format!("{}: {error}", options.target.machine.emulator))
+            })?;
         let mut machine = Machine(child);
         let stream = machine.accept(&listener, options)?;
         let (sender, events) = channel();

@@ -307,6 +307,14 @@ fn guest(tally: &mut Tally, boot: &Boot, common: &Options) -> io::Result<()> {
     if missing > 0 {
         trouble.push(format!("{missing} tests were announced and never reported"));
     }
+    let names: Vec<&str> = reports.iter().map(|report| report.name.as_str()).collect();
+    if common.filter.is_empty() {
+        for prefix in boot.without_test(&names) {
+            trouble.push(format!(
+                "tests/boots: no test of this boot begins with {prefix}"
+            ));
+        }
+    }
     if reports.is_empty() && trouble.is_empty() && common.filter.is_empty() {
         trouble.push("no test belongs to this boot".into());
     }

@@ -9,7 +9,7 @@ use embedded_graphics_core::prelude::{Dimensions, DrawTarget, Point, Size};
 use embedded_graphics_core::primitives::Rectangle;
 use embedded_graphics_core::Pixel;
 
-use crate::access::AccessError;
+use crate::access_error::AccessError;
 use crate::geometry::Geometry;
 use crate::sys::Memory;
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::access::AccessError;
+use crate::access_error::AccessError;
 
 /// An error. Its text names the remedy if there is one.
 ///

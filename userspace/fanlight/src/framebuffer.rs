@@ -13,7 +13,7 @@ use embedded_graphics_core::Pixel;
 use rustix::io::Errno;
 
 use crate::abi;
-use crate::access::AccessError;
+use crate::access_error::AccessError;
 use crate::canvas::Canvas;
 use crate::error::{Error, Result};
 use crate::fbdev;

@@ -15,7 +15,9 @@
 extern crate alloc;
 
 pub mod abi;
+#[cfg(feature = "std")]
 mod access;
+mod access_error;
 mod canvas;
 #[cfg(feature = "std")]
 mod diagnose;
@@ -45,9 +47,9 @@ pub use self::log::{
     Caller, Ending, Facility, Glimpse, Level, Log, LogWriter, Reader, Record, Records, Salvaged,
     Start, UnknownName, WallClock,
 };
-pub use access::{AccessError, WindowName};
 #[cfg(feature = "std")]
 pub use access::{Map, MapMut};
+pub use access_error::{AccessError, WindowName};
 pub use canvas::Canvas;
 #[cfg(feature = "std")]
 pub use error::{Error, Result};

@@ -7,7 +7,8 @@ use std::ops::{Bound, RangeBounds};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
-use crate::access::{AccessError, Map, MapMut, WindowName};
+use crate::access::{Map, MapMut};
+use crate::access_error::{AccessError, WindowName};
 use crate::diagnose;
 use crate::error::{Error, Result};
 use crate::info::{Cache, Info};

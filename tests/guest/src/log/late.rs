@@ -113,8 +113,8 @@ fn console_threads() -> Vec<libc::pid_t> {
 
 /// No task of the usual scheduler runs on this task's processor any more.
 fn become_real_time() {
-    // All of the kernel's `struct sched_param`. The console's thread has 1. With PREEMPT_RT,
-    // interrupts have 50, and the host's answers need them.
+    // All of the kernel's `struct sched_param`. The console's thread is no real-time task. With
+    // PREEMPT_RT, the threads of interrupts have 50, and the host's answers need them.
     let priority: libc::c_int = 2;
     // SAFETY: the priority lives for the call. Not by the C library: musl's refuses.
     let set = unsafe {

@@ -38,6 +38,12 @@ pub const EVERYWHERE: &[&str] = &["windows", "quiet", "one-core", "four-cores", 
 
 /// What every board has: a board with nothing but its own overlay has a boot of its own.
 pub const BOARD: &[&str] = &["board", "windows", "models"];
+/// Without CMA.
+pub const NO_CMA: &[&str] = &["one-core"];
+/// With a CMA area in high memory.
+pub const HIGH_CMA: &[&str] = &["four-cores"];
+/// What differs with the place of the CMA area.
+pub const ANY_CMA: &[&str] = &["windows", "four-cores"];
 /// What depends on the machine more than on the kernel.
 pub const MACHINES: &[&str] = &["windows", "models"];
 
@@ -71,6 +77,9 @@ macro_rules! tests {
     (@one regs $test:ident) => { $crate::tests!(@make $test, 300, false, REGS) };
     (@one depth $test:ident) => { $crate::tests!(@make $test, 300, false, DEPTH) };
     (@one clients $test:ident) => { $crate::tests!(@make $test, 1800, false, CLIENTS) };
+    (@one no_cma $test:ident) => { $crate::tests!(@make $test, 300, false, NO_CMA) };
+    (@one high_cma $test:ident) => { $crate::tests!(@make $test, 300, false, HIGH_CMA) };
+    (@one any_cma $test:ident) => { $crate::tests!(@make $test, 300, false, ANY_CMA) };
     (@one machines $test:ident) => { $crate::tests!(@make $test, 300, false, MACHINES) };
     (@one board $test:ident) => { $crate::tests!(@make $test, 300, false, BOARD) };
     (@one slow $test:ident) => { $crate::tests!(@make $test, 1800, true, USUAL) };

@@ -157,10 +157,11 @@ impl TestModule {
 
     /// Has other processors take no interrupts any more, a message printed, and this processor do
     /// nothing else any more. On a busy host it may be half a minute until the host resets the
-    /// machine: the kernel's own watchdogs would report the hang, which is no fault here.
+    /// machine: until then, the kernel's own watchdogs would report a hang that is wanted.
     pub fn hang(&self, off: Off, others: &[usize], mark: &str) -> ! {
         for (watchdog, off) in [
             (RCU_STALLS_ARE_QUIET, "1"),
+            ("/sys/module/workqueue/parameters/watchdog_thresh", "0"),
             ("/proc/sys/kernel/watchdog", "0"),
         ] {
             match fs::write(watchdog, off) {

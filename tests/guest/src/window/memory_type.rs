@@ -27,12 +27,14 @@ tests! {
         window_type_is_the_same_in_kernel_and_user_mappings,
         window_type_is_the_same_in_kernel_and_user_mappings_of_an_overlay,
         window_type_of_8_mib_is_cached_and_by_pages,
-        window_type_of_high_memory_is_cached_and_by_pfn,
-        window_type_without_cma_is_never_writecombine,
         window_type_entries_point_to_the_window_page_by_page,
         window_type_rights_are_in_the_entries,
         window_type_entries_are_gone_after_revocation,
         window_type_page_references_return_to_their_start;
+    high_cma:
+        window_type_of_high_memory_is_cached_and_by_pfn;
+    no_cma:
+        window_type_without_cma_is_never_writecombine;
 }
 
 const WRITE_COMBINE: Memory = Memory::Normal(Policy::NonCacheable, Policy::NonCacheable);

@@ -11,7 +11,7 @@ use crate::support::sys::{self, Errno};
 use crate::tests;
 
 tests! {
-    quick:
+    any_cma:
         window_pin_direct_io_writes_and_reads_contiguous_pages,
         window_pin_io_uring_takes_contiguous_pages_as_fixed_buffers,
         window_pin_vmsplice_takes_contiguous_pages,

@@ -168,6 +168,34 @@ mod tests {
         }
     }
 
+    /// The kernel's build makes the trees that its own board names.
+    #[test]
+    fn build_board_with_the_kernel_of_another_one_finds_its_tree_there() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../board");
+        let read = |board: &str| {
+            let text = std::fs::read_to_string(root.join(board).join("machine.conf")).unwrap();
+            super::Description::read(&text).unwrap()
+        };
+        let mut found = 0;
+        for entry in std::fs::read_dir(&root).unwrap() {
+            let board = entry.unwrap().file_name().into_string().unwrap();
+            if !root.join(&board).join("machine.conf").exists() {
+                continue;
+            }
+            let mut own = read(&board);
+            let Some(kernel) = own.take("kernel") else {
+                continue;
+            };
+            let built = read(&kernel).words("trees");
+            assert!(
+                own.words("trees").iter().all(|tree| built.contains(tree)),
+                "{board}"
+            );
+            found += 1;
+        }
+        assert!(found >= 2);
+    }
+
     #[test]
     fn build_machine_description_errors_name_the_key() {
         assert_eq!(error(&LEAST.replace("smp = 4\n", "")), "smp is missing");

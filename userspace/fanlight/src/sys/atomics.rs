@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicI32, AtomicU16, AtomicU32, AtomicU64, AtomicU8};
 
 use super::memory::Rules;
 use super::Memory;
-use crate::access::AccessError;
+use crate::access_error::AccessError;
 
 mod sealed {
     /// # Safety
@@ -114,7 +114,7 @@ impl<A: Atomic> Deref for Atomics<A> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::WindowName;
+    use crate::access_error::WindowName;
     use crate::sys::{fault, Place};
     use core::sync::atomic::Ordering;
     use rustix::fd::AsFd;

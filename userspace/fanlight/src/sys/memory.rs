@@ -11,9 +11,9 @@ use core::fmt;
 use core::mem::size_of;
 use core::ptr::NonNull;
 
-use crate::access::AccessError;
+use crate::access_error::AccessError;
 #[cfg(feature = "std")]
-use crate::access::WindowName;
+use crate::access_error::WindowName;
 #[cfg(feature = "std")]
 use crate::sys::barrier;
 #[cfg(feature = "std")]

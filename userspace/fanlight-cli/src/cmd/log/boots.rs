@@ -2,14 +2,13 @@
 //! Selects the boot whose log is read; `fanlight log --list-boots`.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use fanlight::{Ending, Instance, Log, Start, WindowEntry};
+use fanlight::{Instance, Log, Start, WindowEntry};
 
 use super::boot_id::{BootId, Cursor, Search};
 use super::clock::Clock;
-use super::reset;
 use super::source::{Origin, Source};
 use crate::error::{Error, Result, NOTHING};
 use crate::json::{self, Seconds};
@@ -263,14 +262,6 @@ pub fn name(source: &Source) -> String {
     }
 }
 
-/// Why the hardware was reset, if that ended this boot and is known. The hardware reports the
-/// reason for the last reset only, which did not end earlier boots.
-pub fn reason(source: &Source) -> Option<String> {
-    let found = source.salvaged()?;
-    let ended = found.boots_ago == Some(1) && found.ending == Ending::Reset;
-    ended.then(|| reset::reason(Path::new("/sys")))?
-}
-
 /// One row of --list-boots.
 struct Row {
     index: i64,
@@ -337,7 +328,7 @@ impl Row {
                 _ => self.clock.iso_seconds(ns).unwrap_or_else(seconds),
             }
         };
-        let ending = match reason(&self.source) {
+        let ending = match self.source.reset_reason() {
             Some(reason) => format!("{} ({reason})", self.ending()),
             None => self.ending(),
         };
@@ -390,7 +381,7 @@ impl Object {
             first_time: time(row.extent.first),
             last_time: time(row.extent.last),
             ending: row.ending(),
-            reason: reason(&row.source),
+            reason: row.source.reset_reason(),
             records: row.extent.records,
             missing: found.map(|found| found.missing),
             damaged: found.map(|found| found.damaged),

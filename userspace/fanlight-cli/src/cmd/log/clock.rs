@@ -12,11 +12,9 @@ use fanlight::WallClock;
 use rustix::time::{clock_gettime, ClockId};
 
 use super::calendar::{civil, MONTHS, WEEKDAYS};
-use super::when::{self, When};
+use super::when::{self, When, SECOND};
 use super::zone::Zone;
 use crate::error::{Error, Result};
-
-pub const SECOND: i64 = 1_000_000_000;
 
 /// The clock of one boot's log.
 pub struct Clock {

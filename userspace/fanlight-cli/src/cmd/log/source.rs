@@ -7,12 +7,12 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-use fanlight::{Log, Record, Salvaged, Start, WallClock};
+use fanlight::{Ending, Log, Record, Salvaged, Start, WallClock};
 
 use super::boot_id::{BootId, Cursor};
-use super::boots;
 use super::clock::Clock;
 use super::filed::{self, Ended, Header, HEADER};
+use super::reset;
 use crate::error::{plain, Error, Result};
 
 /// The records of one boot, and the facts about that boot.
@@ -42,6 +42,14 @@ pub enum Origin {
 }
 
 impl Source {
+    /// Why the hardware was reset, if that ended this boot and is known. The hardware reports the
+    /// reason for the last reset only, which did not end earlier boots.
+    pub fn reset_reason(&self) -> Option<String> {
+        let found = self.salvaged()?;
+        let ended = found.boots_ago == Some(1) && found.ending == Ending::Reset;
+        ended.then(|| reset::reason(Path::new("/sys")))?
+    }
+
     /// The log of a node.
     pub fn of_node(log: Log, age: Option<u32>) -> Result<Self> {
         let Some(found) = log.salvaged() else {
@@ -130,7 +138,7 @@ impl Source {
                 ending: found.ending,
                 missing: found.missing,
                 damaged: found.damaged,
-                reason: boots::reason(self),
+                reason: self.reset_reason(),
             }),
             Origin::Text(header) => header.ended.clone(),
             _ => None,

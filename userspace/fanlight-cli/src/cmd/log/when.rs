@@ -12,9 +12,11 @@
 //! - `Fri Nov 20 13:36:33 2026`, `Fri, 20 Nov 2026 13:36:33 +0000`, `Nov20 13:36`
 
 use super::calendar::{checked_days, civil, MONTHS, WEEKDAYS};
-use super::clock::SECOND;
 use super::zone::Zone;
 use crate::number;
+
+/// Nanoseconds of a second.
+pub const SECOND: i64 = 1_000_000_000;
 
 /// A parsed time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
