@@ -3,6 +3,7 @@
 #
 # What is in the driver that was built, where no test in a guest can see it. KTAP.
 set -u
+kernel=$(scripts/kernel dir)
 board=${BOARD:-virt-arm}
 version=${KERNEL:-$(scripts/kernel versions | cut -d ' ' -f 1)}
 module=build/$version-${board%%,*}${KERNEL_DEBUG:+-debug}${KERNEL_VARIANT:+-$KERNEL_VARIANT}/fanlight.ko
