@@ -6,7 +6,8 @@ set -u
 kernel=$(scripts/kernel dir)
 board=${BOARD:-virt-arm}
 version=${KERNEL:-$(scripts/kernel versions | cut -d ' ' -f 1)}
-module=build/$version-${board%%,*}${KERNEL_DEBUG:+-debug}${KERNEL_VARIANT:+-$KERNEL_VARIANT}/fanlight.ko
+variants=${KERNEL_DEBUG:+-debug}${KERNEL_VARIANT:+-$KERNEL_VARIANT}
+module=build/$version-${board%%,*}$variants/fanlight.ko
 
 # check NAME COMMAND...: runs the command, unless there is no driver
 check() {

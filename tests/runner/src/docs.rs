@@ -24,7 +24,7 @@ use crate::options::Options;
 use crate::terminal::{End, Terminal};
 use blocks::{Block, How, Page};
 
-/// The pages outside of docs/. CHANGELOG.md has commands of earlier days.
+/// The pages outside of docs/ that have commands.
 const TOP: [&str; 3] = ["README.md", "CONTRIBUTING.md", "SECURITY.md"];
 
 /// [`TOP`], and all Markdown files below docs/.
