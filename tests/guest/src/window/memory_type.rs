@@ -277,6 +277,8 @@ fn window_type_without_cma_is_never_writecombine() {
         crate::skip!("the kernel has CMA: boot with cma=0");
     }
     assert!(!crate::support::dev::is_bound(DMA_WC.node));
+    // The lines of the boot may have been overwritten by other tests' messages.
+    crate::support::dev::bind(DMA_WC.node).expect_err("a bind without CMA");
     let output = std::process::Command::new("dmesg").output().expect("dmesg");
     let log = String::from_utf8_lossy(&output.stdout).into_owned();
     for name in [DMA_WC.name, DMA_FB.name] {
