@@ -37,6 +37,11 @@ others := SDK ENGINE CROSS HOST_DEPS FANLIGHT_CACHE DISPLAY FILE DEV FORCE YES
 export SDK_MOUNT := $(BUILDROOT) $(BUILDROOT_EXTRA) $(OVERLAY) $(subst $(comma), ,$(DT)) \
 	$(if $(SCREEN),$(dir $(SCREEN)))
 export $(settings) FANLIGHT_CACHE SDK ENGINE
+# Boards of 64 bits need more of the toolchain image.
+ifneq ($(filter arm64,$(foreach board,$(subst $(comma), ,$(BOARD)),$(shell BOARD=$(board) \
+	scripts/arch name 2>/dev/null))),)
+export SDK_FOR := arm64
+endif
 
 # A setting with a typing error would do nothing; a target with one would be missed when all others
 # are done.

@@ -18,6 +18,7 @@ use crate::{
             FbCmap,
             FbFix,
             FbVar, //
+            Long,
         },
         PAGE_SIZE, //
     }, //
@@ -139,8 +140,8 @@ impl Framebuffer {
                 user(var_len).writer().write(&answer)?;
             }
             FBIOGET_FSCREENINFO => {
-                let len = size_of::<FbFix>();
-                user(len).writer().write(&self.fix(size, rights))?;
+                let write = |bytes: &[u8]| user(bytes.len()).writer().write_slice(bytes);
+                self.fix(size, rights).write(Long::of_caller(), write)?;
             }
             FBIOPAN_DISPLAY => {
                 may_write?;
@@ -150,11 +151,11 @@ impl Framebuffer {
                 self.pan(wanted.yoffset)?;
             }
             FBIOGETCMAP => {
-                let _: FbCmap = user(size_of::<FbCmap>()).reader().read()?;
+                FbCmap::read(Long::of_caller(), arg)?;
                 // A true-colour display has no colour map that could be read.
                 return Err(EINVAL);
             }
-            FBIOPUTCMAP => check_cmap(&user(size_of::<FbCmap>()).reader().read()?)?,
+            FBIOPUTCMAP => check_cmap(&FbCmap::read(Long::of_caller(), arg)?)?,
             FBIOBLANK => {
                 may_write?;
                 self.blank(arg)?;
@@ -277,13 +278,13 @@ impl Framebuffer {
         }
     }
 
-    /// The physical address; 0 if it does not fit. If the caller may not see addresses, only the
-    /// offset within the page: programs add it to the address of their mapping.
-    fn smem_start(&self, rights: Rights) -> u32 {
+    /// The physical address. If the caller may not see addresses, only the offset within the page:
+    /// programs add it to the address of their mapping.
+    fn smem_start(&self, rights: Rights) -> u64 {
         if rights.addresses {
-            u32::try_from(self.start).unwrap_or(0)
+            self.start
         } else {
-            (self.start % PAGE_SIZE as u64) as u32
+            self.start % PAGE_SIZE as u64
         }
     }
 
@@ -297,7 +298,6 @@ impl Framebuffer {
             visual: FB_VISUAL_TRUECOLOR,
             ypanstep: if self.geometry.pages > 1 { 1 } else { 0 },
             line_length: self.geometry.stride,
-            ..FbFix::default()
         }
     }
 }

@@ -23,10 +23,13 @@ board := $(firstword $(boards))
 variants := $(if $(KERNEL_DEBUG),-debug)$(if $(KERNEL_BENCH),-bench)$(addprefix -,$(KERNEL_VARIANT))
 flavour-of = $(KERNEL)-$(1)$(variants)
 kernel-of = $(shell BOARD=$(1) scripts/kernel dir)
+arch-of = $(shell BOARD=$(1) scripts/arch $(2))
 # What only tests use is not in the image of `make run`, so that a first run need not build it.
 image-of = build/$(call flavour-of,$(1))/$(if $(WITHOUT_TESTS),run,quick).cpio
 flavour := $(call flavour-of,$(board))
 kernel := $(call kernel-of,$(board))
+arch := $(call arch-of,$(board),name)
+userspace := build/userspace/$(arch)
 module := build/$(flavour)/fanlight.ko
 image := $(call image-of,$(board))
 
@@ -35,11 +38,11 @@ target := $(FANLIGHT_CACHE)/target/$(shell pwd | sha256sum | cut -c 1-12)
 export CARGO_TARGET_DIR := $(target)/host
 board-target := $(target)/board
 cargo := cargo build --locked
-programs := build/userspace/fanlight build/userspace/ask-host
-guest-tests := build/userspace/fanlight-guest-tests
+programs := $(userspace)/fanlight $(userspace)/ask-host
+guest-tests := $(userspace)/fanlight-guest-tests
 # Those of the library, which the guest's tests run.
 examples := $(wildcard userspace/fanlight/examples/*.rs)
-examples := $(patsubst userspace/fanlight/examples/%.rs,build/userspace/examples/%,$(examples))
+examples := $(patsubst userspace/fanlight/examples/%.rs,$(userspace)/examples/%,$(examples))
 # Not optimized: it waits for QEMU all day, and is built while somebody waits.
 runner := $(CARGO_TARGET_DIR)/debug/fanlight-runner
 
@@ -59,7 +62,7 @@ driver-sources := $(shell find driver -name Kbuild -o -name '*.rs' -o -name '*.c
 $(module): $(kernel)/ready $(driver-sources)
 	+@mkdir -p $(@D)/driver
 	+@$(step) "driver for $(flavour)" $(logs)/driver-$(flavour).log \
-		$(MAKE) -C $(kernel) ARCH=arm LLVM=1 \
+		$(MAKE) -C $(kernel) ARCH=$(arch) LLVM=1 \
 		M=$(CURDIR)/driver MO=$(CURDIR)/$(@D)/driver modules
 	@cp $(@D)/driver/fanlight.ko $@
 
@@ -68,7 +71,7 @@ $(module): $(kernel)/ready $(driver-sources)
 # Made by cross before we were called, where the host has cargo (scripts/cross).
 ifeq ($(USERSPACE),)
 userspace:
-	+@$(step) "user space" $(logs)/userspace.log \
+	+@$(step) "user space for $(arch)" $(logs)/userspace-$(arch).log \
 		scripts/userspace cargo $(CURDIR) $(board-target)
 else
 userspace:
@@ -148,7 +151,7 @@ check: $(kernel)/ready
 # By the kernel's own script, which writes to the directory of the objects.
 rust-analyzer: $(module)
 	@$(step) "rust-analyzer" $(logs)/rust-analyzer.log \
-		$(MAKE) -C $(kernel) ARCH=arm LLVM=1 M=$(CURDIR)/driver \
+		$(MAKE) -C $(kernel) ARCH=$(arch) LLVM=1 M=$(CURDIR)/driver \
 		MO=$(CURDIR)/$(dir $(module))driver rust-analyzer
 	@python3 -c 'import json, sys; p = json.load(sys.stdin); \
 		[c["cfg"].append("fanlight_driver") for c in p["crates"] \

@@ -17,19 +17,19 @@ image:
 ifeq ($(IMAGE),buildroot)
 # A kernel and a disk; both are taken as they are.
 disk-of = build/image/$(1)/$(shell sed -n 's/^image = //p' board/$(1)/machine.conf)
-media-of = --kernel build/image/$(1)/zImage --disk $(call disk-of,$(1)) --trees build/image/$(1)
+media-of = --kernel build/image/$(1)/$(call arch-of,$(1),kernel-image) --disk $(call disk-of,$(1)) --trees build/image/$(1)
 media: runner $(call disk-of,$(board))
 
 $(call disk-of,$(board)):
 	@echo "fanlight: there is no Buildroot image of $(board) yet:" \
 		"\`make image BOARD=$(board)\` builds it" >&2; exit 2
 else
-boot-of = $(call kernel-of,$(1))/arch/arm/boot
+boot-of = $(call kernel-of,$(1))/arch/$(call arch-of,$(1),name)/boot
 # QEMU enters the kernel of a 64-bit machine in AArch64 state: a board's `entry` is linked in front
 # of it. The file has the kernel's name, since the time of a kernel that was built earlier is older.
 entry-of = $(shell sed -n 's/^entry = //p' board/$(1)/machine.conf)
 boots-of = $(if $(call entry-of,$(1)),build/$(call flavour-of,$(1))/$(notdir \
-	$(call kernel-of,$(1))).img,$(call boot-of,$(1))/zImage)
+	$(call kernel-of,$(1))).img,$(call boot-of,$(1))/$(call arch-of,$(1),kernel-image))
 media-of = --kernel $(call boots-of,$(1)) --initrd $(call image-of,$(1)) \
 	--trees $(call boot-of,$(1))/dts
 entry := $(call entry-of,$(board))

@@ -7,12 +7,12 @@
 
 test-module := build/$(flavour)/fanlight_test.ko
 test-files := $(test-module) build/$(flavour)/runtime.dtbo $(examples) \
-	build/userspace/examples/read_log
+	$(userspace)/examples/read_log
 
 $(test-module): $(module) $(wildcard tests/module/*)
 	+@mkdir -p $(@D)/test-module
 	+@$(step) "test module for $(flavour)" $(logs)/test-module-$(flavour).log \
-		$(MAKE) -C $(kernel) ARCH=arm LLVM=1 \
+		$(MAKE) -C $(kernel) ARCH=$(arch) LLVM=1 \
 		M=$(CURDIR)/tests/module MO=$(CURDIR)/$(@D)/test-module \
 		KBUILD_EXTRA_SYMBOLS=$(CURDIR)/$(@D)/driver/Module.symvers modules
 	@cp $(@D)/test-module/fanlight_test.ko $@
@@ -21,29 +21,29 @@ build/$(flavour)/%.dtbo: tests/dts/%.dtso board/$(board)/machine.conf dts/board.
 	@mkdir -p $(@D)
 	@scripts/dtc $(board) $< $@
 
-test-programs := build/userspace/fanlight-uapi build/userspace/fanlight-log build/$(flavour)/pfnmap
-armv7-cc := arm-linux-gnueabihf-gcc -O1
+test-programs := $(userspace)/fanlight-uapi $(userspace)/fanlight-log build/$(flavour)/pfnmap
+board-cc := $(call arch-of,$(board),gnu)-gcc -O1
 
-build/userspace/fanlight-uapi: tests/c/fanlight-uapi.c driver/uapi/fanlight.h
+$(userspace)/fanlight-uapi: tests/c/fanlight-uapi.c driver/uapi/fanlight.h
 	@mkdir -p $(@D)
-	@$(armv7-cc) -std=c89 -pedantic -Wall -Wextra -Werror -I driver/uapi -o $@ $<
+	@$(board-cc) -std=c89 -pedantic -Wall -Wextra -Werror -I driver/uapi -o $@ $<
 
 # The functions that the header's comments show: their lines begin with a tabulator.
-build/userspace/fanlight-comment.h: driver/uapi/fanlight.h
+$(userspace)/fanlight-comment.h: driver/uapi/fanlight.h
 	@mkdir -p $(@D)
 	@sed -n '/^ \*\tstatic /,/^ \*\t}/s/^ \*\t//p' $< >$@
 
-build/userspace/fanlight-log: tests/c/fanlight-log.c build/userspace/fanlight-comment.h \
+$(userspace)/fanlight-log: tests/c/fanlight-log.c $(userspace)/fanlight-comment.h \
 		driver/uapi/fanlight.h
-	@$(armv7-cc) -Wall -Wextra -Werror -I driver/uapi -I build/userspace -o $@ $<
+	@$(board-cc) -Wall -Wextra -Werror -I driver/uapi -I $(userspace) -o $@ $<
 
-build/userspace/examples/%: userspace/fanlight/examples/%.c driver/uapi/fanlight.h
+$(userspace)/examples/%: userspace/fanlight/examples/%.c driver/uapi/fanlight.h
 	@mkdir -p $(@D)
-	@$(armv7-cc) -std=gnu99 -Wall -Wextra -Werror -I driver/uapi -o $@ $<
+	@$(board-cc) -std=gnu99 -Wall -Wextra -Werror -I driver/uapi -o $@ $<
 
 selftests = $(kernel)/source/tools/testing/selftests
 build/$(flavour)/pfnmap: $(kernel)/ready
 	@mkdir -p $(@D)
-	@$(step) "pfnmap selftest" $(logs)/pfnmap.log $(armv7-cc) -w -D_GNU_SOURCE \
+	@$(step) "pfnmap selftest" $(logs)/pfnmap.log $(board-cc) -w -D_GNU_SOURCE \
 		-I $(selftests) -I $(selftests)/../../include/uapi \
 		-o $@ $(selftests)/mm/pfnmap.c $(selftests)/mm/vm_util.c

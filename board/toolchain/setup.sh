@@ -1,14 +1,62 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# Fills the toolchain image; runs inside it, once, as root.
+# setup.sh:       fills the toolchain image; runs inside it, once, as root.
+# setup.sh arm64: adds what boards of 64 bits need.
 set -eu
 here=$(dirname "$0")
+export DEBIAN_FRONTEND=noninteractive
 
 # section NAME: the words of that section of the package list
 section() {
 	sed -n "/^\\[$1\\]/,/^\\[/{/^[[#]/!p}" "$here/packages"
 }
+# unpack ARCHITECTURE: its packages of the sections guest and clients, without running anything of
+# theirs
+unpack() {
+	for section in guest clients; do
+		(
+			mkdir -p "/opt/$section-$1/debs"
+			cd "/opt/$section-$1/debs"
+			# shellcheck disable=SC2046 # words are what is wanted
+			apt-get -q download $(section "$section" | tr ' ' '\n' | sed "/./s/\$/:$1/")
+			for deb in *.deb; do dpkg-deb -x "$deb" ..; done
+			cd ..
+			rm -rf debs usr/share/doc usr/share/man usr/share/locale
+		)
+	done
+	fbsplash "$1"
+}
+# fbsplash ARCHITECTURE: the one client that Debian leaves out of its BusyBox, from the same source
+fbsplash() (
+	case $1 in
+	armhf) prefix=arm-linux-gnueabihf- ;;
+	arm64) prefix=aarch64-linux-gnu- ;;
+	esac
+	mkdir /tmp/busybox
+	cd /tmp/busybox
+	apt-get -q source --download-only busybox
+	tar -xf busybox_*.orig.tar.* --strip-components 1
+	make -s allnoconfig
+	# Debian's armhf has large files only.
+	sed -i 's/^# CONFIG_\(FBSPLASH\|LFS\) is not set/CONFIG_\1=y/' .config
+	yes '' | make -s oldconfig >/dev/null
+	make -s -j "$(nproc)" "CROSS_COMPILE=$prefix" busybox
+	# The name it is called by says which applet it is.
+	cp busybox "/opt/clients-$1/usr/bin/fbsplash"
+	rm -rf /tmp/busybox
+)
+
+if [ "${1:-}" = arm64 ]; then
+	sed -i 's/arch=amd64,armhf/&,arm64/' /etc/apt/sources.list
+	dpkg --add-architecture arm64
+	apt-get -q update
+	# shellcheck disable=SC2046 # words are what is wanted
+	apt-get -qy install $(section arm64)
+	unpack arm64
+	rm -rf /var/lib/apt/lists/*
+	exit
+fi
 
 # The mirror is the one the base image already uses. armhf comes from the release itself only:
 # mirrors of the other suites often lack it, and multi-arch packages must have one version on both
@@ -40,16 +88,18 @@ path-exclude=/usr/share/locale/*
 path-exclude=/usr/share/man/*
 path-exclude=/usr/bin/qemu-*
 path-include=/usr/bin/qemu-arm
+path-include=/usr/bin/qemu-aarch64
 path-include=/usr/bin/qemu-system-arm
 path-include=/usr/bin/qemu-system-aarch64
 path-exclude=/usr/lib/llvm-*/lib/*.a
 path-exclude=/usr/lib/arm-linux-gnueabihf/libLLVM*
 path-exclude=/usr/lib/arm-linux-gnueabihf/libz3*
+path-exclude=/usr/lib/aarch64-linux-gnu/libLLVM*
+path-exclude=/usr/lib/aarch64-linux-gnu/libz3*
 path-exclude=/usr/src/rustc-*/*
 path-include=/usr/src/rustc-*/library/*
 END
 
-export DEBIAN_FRONTEND=noninteractive
 dpkg --add-architecture armhf
 apt-get -q update
 
@@ -61,34 +111,5 @@ done
 # shellcheck disable=SC2046 # words are what is wanted
 apt-get -qy install "$kernel" $(section image)
 
-# unpack DIR SECTION: armhf packages into DIR, without running anything of theirs
-unpack() {
-	mkdir -p "$1/debs"
-	(
-		cd "$1/debs"
-		# shellcheck disable=SC2046
-		apt-get -q download $(section "$2" | tr ' ' '\n' | sed '/./s/$/:armhf/')
-		for deb in *.deb; do dpkg-deb -x "$deb" ..; done
-	)
-	rm -rf "$1/debs" "$1/usr/share/doc" "$1/usr/share/man" "$1/usr/share/locale"
-}
-unpack /opt/armhf guest
-unpack /opt/clients clients
-
-# The one client that Debian leaves out of its BusyBox, from the same source.
-(
-	mkdir /tmp/busybox
-	cd /tmp/busybox
-	apt-get -q source --download-only busybox
-	tar -xf busybox_*.orig.tar.* --strip-components 1
-	make -s allnoconfig
-	# Debian's armhf has large files only.
-	sed -i 's/^# CONFIG_\(FBSPLASH\|LFS\) is not set/CONFIG_\1=y/' .config
-	yes '' | make -s oldconfig >/dev/null
-	make -s -j "$(nproc)" CROSS_COMPILE=arm-linux-gnueabihf- busybox
-	# The name it is called by says which applet it is.
-	cp busybox /opt/clients/usr/bin/fbsplash
-)
-rm -rf /tmp/busybox
-
+unpack armhf
 rm -rf /var/lib/apt/lists/*

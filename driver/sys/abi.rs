@@ -4,6 +4,7 @@
 //!
 //! C headers: `uapi/fanlight.h`, [`include/uapi/linux/fb.h`](srctree/include/uapi/linux/fb.h)
 
+use super::ffi;
 use crate::uapi::{
     self,
     Info,
@@ -18,9 +19,14 @@ use kernel::{
         _IOR,
         _IOW, //
     },
+    prelude::*,
     transmute::{
         AsBytes,
         FromBytes, //
+    },
+    uaccess::{
+        UserPtr,
+        UserSlice, //
     }, //
 };
 
@@ -71,38 +77,114 @@ pub(crate) struct FbVar {
 }
 static_assert!(size_of::<FbVar>() == 160);
 
-/// `struct fb_fix_screeninfo` of a 32-bit kernel.
-#[repr(C)]
-#[derive(Default, Clone, Copy)]
+/// The size of `long` in the program of the current system call, which the fbdev structures contain.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Long {
+    Bits32,
+    Bits64,
+}
+
+impl Long {
+    /// That of the current task: on a 64-bit kernel, it may be a 32-bit program.
+    pub(crate) fn of_caller() -> Self {
+        // SAFETY: no preconditions.
+        if cfg!(CONFIG_64BIT) && !unsafe { ffi::fanlight_in_compat_syscall() } {
+            Long::Bits64
+        } else {
+            Long::Bits32
+        }
+    }
+
+    /// Bytes.
+    fn size(self) -> usize {
+        match self {
+            Long::Bits32 => 4,
+            Long::Bits64 => 8,
+        }
+    }
+
+    fn read(self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Long::Bits32 => Some(u32::from_ne_bytes(bytes.try_into().ok()?) as usize),
+            Long::Bits64 => u64::from_ne_bytes(bytes.try_into().ok()?).try_into().ok(),
+        }
+    }
+}
+
+/// The fields of `struct fb_fix_screeninfo` that are not 0.
 pub(crate) struct FbFix {
     pub(crate) id: [u8; 16],
-    pub(crate) smem_start: u32,
+    pub(crate) smem_start: u64,
     pub(crate) smem_len: u32,
-    pub(crate) kind: u32,
-    pub(crate) type_aux: u32,
     pub(crate) visual: u32,
-    pub(crate) xpanstep: u16,
     pub(crate) ypanstep: u16,
-    pub(crate) ywrapstep: u16,
-    pub(crate) pad: u16,
     pub(crate) line_length: u32,
-    pub(crate) mmio_start: u32,
-    pub(crate) mmio_len: u32,
-    pub(crate) accel: u32,
-    pub(crate) capabilities: u16,
-    pub(crate) reserved: [u16; 2],
-    pub(crate) pad2: u16,
 }
-static_assert!(size_of::<FbFix>() == 68);
+
+impl FbFix {
+    /// The most bytes that the structure has.
+    const MAX: usize = 80;
+
+    /// Calls `write` with the bytes of the structure. An address that a `long` of the program does
+    /// not hold is 0.
+    pub(crate) fn write(&self, long: Long, write: impl FnOnce(&[u8]) -> Result) -> Result {
+        let mut bytes = [0; Self::MAX];
+        let mut put = |at: usize, value: &[u8]| {
+            if let Some(to) = bytes.get_mut(at..at + value.len()) {
+                to.copy_from_slice(value);
+            }
+        };
+        put(0, &self.id);
+        // Little-endian: the low half is first.
+        let start = match long {
+            Long::Bits32 => u64::from(u32::try_from(self.smem_start).unwrap_or(0)),
+            Long::Bits64 => self.smem_start,
+        };
+        put(16, &start.to_ne_bytes());
+        let after = 16 + long.size();
+        put(after, &self.smem_len.to_ne_bytes());
+        // Then type and type_aux.
+        put(after + 12, &self.visual.to_ne_bytes());
+        // Then xpanstep.
+        put(after + 18, &self.ypanstep.to_ne_bytes());
+        // Then ywrapstep and padding.
+        put(after + 24, &self.line_length.to_ne_bytes());
+        // Then padding to a long, mmio_start (a long), mmio_len, accel, capabilities, reserved.
+        let len = match long {
+            Long::Bits32 => 68,
+            Long::Bits64 => Self::MAX,
+        };
+        write(&bytes[..len])
+    }
+}
 
 /// `struct fb_cmap_user`: a range of a colour map, and user addresses of its columns.
-#[repr(C)]
-#[derive(Clone, Copy)]
 pub(crate) struct FbCmap {
     pub(crate) start: u32,
     pub(crate) len: u32,
     /// Red, green, blue and transparency; the last one may be null.
     pub(crate) columns: [usize; 4],
+}
+
+impl FbCmap {
+    /// Reads the structure at `address` in the memory of the current task.
+    pub(crate) fn read(long: Long, address: usize) -> Result<Self> {
+        let mut bytes = [0; 40];
+        let len = 8 + 4 * long.size();
+        UserSlice::new(UserPtr::from_addr(address), len)
+            .reader()
+            .read_slice(&mut bytes[..len])?;
+        let (numbers, columns) = bytes[..len].split_at(8);
+        let (start, length) = numbers.split_at(4);
+        let number = |bytes: &[u8]| Long::Bits32.read(bytes).map(|value| value as u32);
+        let mut columns = columns.chunks_exact(long.size()).map(|c| long.read(c));
+        let mut column = || columns.next().flatten().ok_or(EINVAL);
+        Ok(Self {
+            start: number(start).ok_or(EINVAL)?,
+            len: number(length).ok_or(EINVAL)?,
+            columns: [column()?, column()?, column()?, column()?],
+        })
+    }
 }
 
 // SAFETY: integers only, and no padding: the fields add up to the size asserted above.
@@ -111,11 +193,7 @@ unsafe impl AsBytes for Info {}
 unsafe impl AsBytes for LogStats {}
 // SAFETY: as above.
 unsafe impl AsBytes for FbVar {}
-// SAFETY: as above.
-unsafe impl AsBytes for FbFix {}
 // SAFETY: integers only: any bits are valid.
 unsafe impl FromBytes for Watermark {}
 // SAFETY: as above.
 unsafe impl FromBytes for FbVar {}
-// SAFETY: as above.
-unsafe impl FromBytes for FbCmap {}

@@ -5,38 +5,34 @@
 //! C headers: [`include/linux/atomic.h`](srctree/include/linux/atomic.h),
 //! [`include/asm-generic/barrier.h`](srctree/include/asm-generic/barrier.h)
 //!
-//! `kernel::sync::atomic::Atomic<u32>` has the same operations. But on ARM the kernel is built
+//! `kernel::sync::atomic::Atomic<u32>` has the same operations. But the kernel is usually built
 //! without `CONFIG_RUST_INLINE_HELPERS`, so each access would call a C function
 //! (`rust_helper_atomic_read`, `rust_helper_smp_mb` and so on), about forty times per record. This
-//! file therefore has its own versions:
-//!
-//! - Loads and stores are volatile accesses to an aligned word, like `READ_ONCE` and `WRITE_ONCE`.
-//! - `smp_mb()` and the compare and exchange are the instructions of
-//!   `arch/arm/include/asm/{barrier,cmpxchg}.h`. An append has two of each. Rust in the kernel
-//!   supports ARMv7 only on 32-bit ARM, although its target is named after an older architecture:
-//!   hence `.arch`.
+//! file therefore has its own versions. Loads and stores are volatile accesses to an aligned word,
+//! like `READ_ONCE` and `WRITE_ONCE`. What takes instructions of the processor is in one file per
+//! architecture.
 
-use core::{
-    arch::asm,
-    cell::UnsafeCell, //
+#[cfg(CONFIG_ARM)]
+#[path = "atomic/arm.rs"]
+mod arch;
+#[cfg(CONFIG_ARM64)]
+#[path = "atomic/arm64.rs"]
+mod arch;
+
+pub(super) use arch::{
+    copy_in,
+    copy_out,
+    odd_bytes,
+    store_word,
+    word_of, //
 };
+
+use arch::barrier;
+use core::cell::UnsafeCell;
 
 extern "C" {
     /// `memcpy()` of `copy.c`: not a data race if the memory changes concurrently.
     fn fanlight_memcpy(to: *mut kernel::ffi::c_void, from: *const kernel::ffi::c_void, len: usize);
-}
-
-/// `smp_mb()`.
-#[inline(always)]
-fn barrier() {
-    // SAFETY: a barrier changes nothing. The compiler takes it for an access to all memory.
-    unsafe {
-        asm!(
-            ".arch armv7-a",
-            "dmb ish",
-            options(nostack, preserves_flags)
-        )
-    };
 }
 
 /// A 32-bit word that other processors and other programs may change at any time.
@@ -89,27 +85,8 @@ impl Word {
     /// was something else.
     #[inline(always)]
     pub fn compare_exchange(&self, current: u32, new: u32) -> Result<u32, u32> {
-        let found: u32;
-        // SAFETY: the pointer is that of a live, aligned word. These are the instructions of
-        // `arch_atomic_cmpxchg_relaxed`.
-        unsafe {
-            asm!(
-                ".arch armv7-a",
-                "2: ldrex {found}, [{at}]",
-                "teq {found}, {current}",
-                "bne 3f",
-                "strex {failed}, {new}, [{at}]",
-                "teq {failed}, #0",
-                "bne 2b",
-                "3:",
-                found = out(reg) found,
-                failed = out(reg) _,
-                at = in(reg) self.0.get(),
-                current = in(reg) current,
-                new = in(reg) new,
-                options(nostack),
-            );
-        }
+        // SAFETY: the pointer is that of a live, aligned word.
+        let found = unsafe { arch::compare_exchange(self.0.get(), current, new) };
         if found == current {
             Ok(found)
         } else {
@@ -141,178 +118,4 @@ pub(super) fn fence_release() {
 #[inline(always)]
 pub(super) fn fence_full() {
     barrier();
-}
-
-/// Bytes per iteration of [`blocks!`].
-const BLOCK: usize = 32;
-
-/// Copies blocks of [`BLOCK`] bytes from `$from` to `$to` while `$left` is at least one block, and
-/// advances all three. `$load` and `$store` move the registers r0 to r3.
-///
-/// Replaces `memcpy()`, whose set-up takes too long for short records. In normal memory, ARMv7
-/// accesses single words at any alignment, and several words at once if they are aligned.
-macro_rules! blocks {
-    ($from:ident, $to:ident, $left:ident, [$($load:literal)*], [$($store:literal)*]) => {
-        asm!(
-            "2:",
-            $($load,)*
-            $($store,)*
-            $($load,)*
-            $($store,)*
-            "sub {left}, {left}, #32",
-            "cmp {left}, #32",
-            "bhs 2b",
-            from = inout(reg) $from,
-            to = inout(reg) $to,
-            left = inout(reg) $left,
-            out("r0") _,
-            out("r1") _,
-            out("r2") _,
-            out("r3") _,
-            options(nostack),
-        )
-    };
-}
-
-/// Stores `src` over the bytes of `dst` from byte `at` on; the other bytes of the words it touches
-/// are kept.
-///
-/// No ordering, neither against other accesses nor between the bytes. Only the caller stores to
-/// these words. Bytes that do not fit are left out.
-#[inline(always)]
-pub(super) fn copy_in(dst: &[Word], at: usize, src: &[u8]) {
-    let mut left = src.len().min((dst.len() * 4).saturating_sub(at));
-    let mut from = src.as_ptr();
-    // SAFETY: `left` bytes from `at` on are inside `dst`, whose words may be changed through a
-    // shared reference; `src` is other memory. Readers of these bytes race with this by design, and
-    // the ring's positions tell them. The blocks are what `left` has of them. The words of a ring
-    // are in normal memory, and aligned, and so is `to` if `at` is.
-    unsafe {
-        let mut to = dst.as_ptr().cast::<u8>().cast_mut().add(at);
-        if left >= BLOCK && at % 4 == 0 {
-            if from as usize % 4 == 0 {
-                blocks!(
-                    from,
-                    to,
-                    left,
-                    ["ldm {from}!, {{r0-r3}}"],
-                    ["stm {to}!, {{r0-r3}}"]
-                );
-            } else {
-                blocks!(
-                    from,
-                    to,
-                    left,
-                    [
-                        "ldr r0, [{from}], #4"
-                        "ldr r1, [{from}], #4"
-                        "ldr r2, [{from}], #4"
-                        "ldr r3, [{from}], #4"
-                    ],
-                    ["stm {to}!, {{r0-r3}}"]
-                );
-            }
-        }
-        if left != 0 {
-            // A C function, since in Rust it would be a data race.
-            fanlight_memcpy(to.cast(), from.cast(), left);
-        }
-    }
-}
-
-/// Loads the first `dst.len()` bytes of `src` into `dst`. Bytes of `dst` beyond the end of `src`
-/// are not changed.
-///
-/// No ordering, neither against other accesses nor between the bytes, which may change
-/// concurrently: `dst` may get a mixture of old and new bytes.
-#[inline(always)]
-pub(super) fn copy_out(src: &[Word], dst: &mut [u8]) {
-    let mut left = dst.len().min(src.len() * 4);
-    let mut from = src.as_ptr().cast::<u8>();
-    let mut to = dst.as_mut_ptr();
-    // SAFETY: `left` bytes are inside both, which are different memory. The copy races with writers
-    // by design. The blocks are what `left` has of them. Both are normal memory, and `src` is
-    // aligned.
-    unsafe {
-        if left >= BLOCK {
-            blocks!(
-                from,
-                to,
-                left,
-                ["ldm {from}!, {{r0-r3}}"],
-                [
-                    "str r0, [{to}], #4"
-                    "str r1, [{to}], #4"
-                    "str r2, [{to}], #4"
-                    "str r3, [{to}], #4"
-                ]
-            );
-        }
-        if left != 0 {
-            fanlight_memcpy(to.cast(), from.cast(), left);
-        }
-    }
-}
-
-/// The four bytes as a word.
-#[inline(always)]
-pub(super) fn word_of(bytes: &[u8; 4]) -> u32 {
-    let word: u32;
-    // SAFETY: the four bytes are valid, and in normal memory, where a load of a word needs no
-    // alignment.
-    unsafe {
-        asm!(
-            "ldr {word}, [{from}]",
-            word = lateout(reg) word,
-            from = in(reg) bytes.as_ptr(),
-            options(pure, readonly, nostack, preserves_flags),
-        );
-    }
-    word
-}
-
-/// Stores a word as four bytes.
-#[inline(always)]
-pub(super) fn store_word(to: &mut [u8; 4], word: u32) {
-    // SAFETY: the four bytes may be written, and are in normal memory, where a store of a word
-    // needs no alignment.
-    unsafe {
-        asm!(
-            "str {word}, [{to}]",
-            word = in(reg) word,
-            to = in(reg) to.as_mut_ptr(),
-            options(nostack, preserves_flags),
-        );
-    }
-}
-
-/// Not 0 if a byte of `word` is below 0x20, above 0x7e or a backslash.
-///
-/// Uses the SIMD instructions on four bytes. A saturating difference is 0 where it would be
-/// negative.
-#[inline(always)]
-pub(super) fn odd_bytes(word: u32) -> u32 {
-    const ONES: u32 = 0x0101_0101;
-    let odd: u32;
-    // SAFETY: arithmetic only.
-    unsafe {
-        asm!(
-            // 0 to 0x5e if the byte is 0x20 to 0x7e.
-            "usub8 {odd}, {word}, {blank}",
-            "uqsub8 {odd}, {odd}, {range}",
-            // 1 if it is a backslash.
-            "eor {other}, {word}, {backslash}",
-            "uqsub8 {other}, {ones}, {other}",
-            "orr {odd}, {odd}, {other}",
-            odd = out(reg) odd,
-            other = out(reg) _,
-            word = in(reg) word,
-            blank = in(reg) 0x20 * ONES,
-            range = in(reg) 0x5e * ONES,
-            backslash = in(reg) 0x5c * ONES,
-            ones = in(reg) ONES,
-            options(pure, nomem, nostack),
-        );
-    }
-    odd
 }

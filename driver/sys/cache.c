@@ -2,11 +2,10 @@
 /*
  * Cleaning and invalidating caches for physical memory without struct page; see helpers.h.
  *
- * The DMA API cannot do it: for memory below the highmem limit, arch_sync_dma_for_device() uses the
- * address in the kernel's linear mapping, which a no-map region does not have. 32-bit ARM has no
- * arch_wb_cache_pmem(). Therefore this file calls what flush_dcache_page() and the DMA API call,
- * the operations by virtual address and those of the outer cache, on its own mapping. The caches of
- * ARMv7 are physically tagged, so any cached mapping will do.
+ * The DMA API cannot do it: arch_sync_dma_for_device() uses the address in the kernel's linear
+ * mapping, which a no-map region does not have. Therefore this file uses the operations by virtual
+ * address, and those of the outer cache of 32-bit ARM, on its own mapping. The data caches of ARMv7
+ * and ARMv8 behave as physically tagged, so any cached mapping will do.
  */
 
 #include <linux/io.h>
@@ -14,9 +13,34 @@
 #include <linux/sched.h>
 #include <linux/sizes.h>
 #include <asm/cacheflush.h>
-#include <asm/outercache.h>
 
 #include "helpers.h"
+
+#ifdef CONFIG_ARM64
+
+#include <asm/barrier.h>
+#include <asm/cputype.h>
+
+bool fanlight_can_flush_cache(phys_addr_t start, size_t size)
+{
+	return true;
+}
+
+/* Modules have no dcache_clean_inval_poc(). */
+static void flush(void *addr, phys_addr_t start, size_t size)
+{
+	/* CTR_EL0.DminLine, in words. A processor with longer lines does some of them twice. */
+	size_t line = 4 << ((read_cpuid_cachetype() >> 16) & 0xf);
+	void *at;
+
+	for (at = addr; at < addr + size; at += line)
+		asm volatile("dc civac, %0" : : "r" (at) : "memory");
+	dsb(sy);
+}
+
+#else
+
+#include <asm/outercache.h>
 
 /*
  * The operations of the outer cache take addresses of 32 bits, even with LPAE, and compare them
@@ -31,6 +55,15 @@ bool fanlight_can_flush_cache(phys_addr_t start, size_t size)
 #endif
 	return !outer || (u64)start + size <= ULONG_MAX;
 }
+
+/* Flushes the inner caches to the outer cache, then the outer cache to memory. */
+static void flush(void *addr, phys_addr_t start, size_t size)
+{
+	__cpuc_flush_dcache_area(addr, size);
+	outer_flush_range(start, start + size);
+}
+
+#endif
 
 int fanlight_flush_cache(phys_addr_t start, size_t size)
 {
@@ -50,9 +83,7 @@ int fanlight_flush_cache(phys_addr_t start, size_t size)
 		}
 		if (!addr)
 			return -ENOMEM;
-		/* Flush the inner caches to the outer cache, then the outer cache to memory. */
-		__cpuc_flush_dcache_area(addr, piece);
-		outer_flush_range(start, start + piece);
+		flush(addr, start, piece);
 		memunmap(addr);
 		cond_resched();
 	}

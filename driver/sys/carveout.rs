@@ -369,7 +369,7 @@ impl KernelMapping {
         // SAFETY: no preconditions: a range that cannot be mapped gives a null pointer.
         let addr = unsafe {
             match cache {
-                Cache::WriteCombine => bindings::ioremap_wc(start, size),
+                Cache::WriteCombine => ffi::fanlight_ioremap_wc(start, size),
                 Cache::Noncached => bindings::ioremap(start, size),
                 Cache::Cached => bindings::memremap(start, size, bindings::MEMREMAP_WB as usize),
             }

@@ -206,6 +206,8 @@ impl<T: Operations> Vtable<T> {
         llseek: Some(Self::llseek),
         poll: Some(Self::poll),
         unlocked_ioctl: Some(Self::ioctl),
+        // All structures have one layout, except those of fbdev: see framebuffer.rs.
+        compat_ioctl: Some(Self::ioctl),
         show_fdinfo: Some(Self::show_fdinfo),
         // Stores reach memory at once: there is nothing to write back.
         fsync: Some(bindings::noop_fsync),

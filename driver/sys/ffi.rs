@@ -58,7 +58,9 @@ extern "C" {
         len: usize,
     ) -> c_int;
     pub(super) fn fanlight_claim_free(claim: *mut Claim);
+    pub(super) fn fanlight_in_compat_syscall() -> bool;
     pub(super) fn fanlight_phys_max() -> u64;
+    pub(super) fn fanlight_ioremap_wc(start: bindings::phys_addr_t, size: usize) -> *mut c_void;
     pub(super) fn fanlight_vmalloc(size: c_ulong) -> *mut c_void;
     pub(super) fn vfree(addr: *const c_void);
     pub(super) fn fanlight_may_show_addresses() -> bool;

@@ -3,6 +3,7 @@
  * Files and the address space that they share, used by file.rs and address_space.rs; see helpers.h.
  */
 
+#include <linux/compat.h>
 #include <linux/capability.h>
 #include <linux/fs.h>
 #include <linux/fs_context.h>
@@ -12,6 +13,11 @@
 #include <linux/user_namespace.h>
 
 #include "helpers.h"
+
+bool fanlight_in_compat_syscall(void)
+{
+	return in_compat_syscall();
+}
 
 DEFINE_IDA(fanlight_instances);
 

@@ -34,6 +34,9 @@ struct vfsmount;
 struct vm_area_desc;
 struct wait_queue_head;
 
+/* Whether the current system call is that of a 32-bit program on a 64-bit kernel. */
+bool fanlight_in_compat_syscall(void);
+
 /* VMA descriptors, during mmap_prepare. */
 bool fanlight_desc_is_shared(const struct vm_area_desc *desc);
 bool fanlight_desc_is_writable(const struct vm_area_desc *desc);
@@ -101,6 +104,8 @@ bool fanlight_is_framebuffer(const char *name);
 void *fanlight_vmalloc(unsigned long size);
 /* The highest physical address that a page table entry can have. */
 u64 fanlight_phys_max(void);
+/* ioremap_wc(); NULL if it fails. May sleep. */
+void *fanlight_ioremap_wc(phys_addr_t start, size_t size);
 bool fanlight_may_show_addresses(void);
 
 /*

@@ -112,6 +112,12 @@ int fanlight_dma_page(struct device *dev, void *addr, dma_addr_t handle, size_t 
 
 bool fanlight_page_has_alias(const struct page *page, const void *addr)
 {
+	/*
+	 * arm64 maps all memory in its linear mapping, and the DMA API leaves that mapping cached.
+	 * The API has cleaned the caches, and nothing accesses these pages by it.
+	 */
+	if (IS_ENABLED(CONFIG_ARM64))
+		return false;
 	return !PageHighMem(page) && page_address(page) != addr;
 }
 
@@ -141,6 +147,11 @@ phys_addr_t fanlight_zero_page(void)
 }
 
 /* Kernel memory */
+
+void *fanlight_ioremap_wc(phys_addr_t start, size_t size)
+{
+	return (__force void *)ioremap_wc(start, size);
+}
 
 u64 fanlight_phys_max(void)
 {

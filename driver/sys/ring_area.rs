@@ -31,7 +31,11 @@ impl RingArea {
         let size = HEADER_SIZE + lanes[0] + lanes[1];
         let area = Arc::new(VmallocArea::new(size)?, GFP_KERNEL)?;
         let header: *const Header = area.ring_header();
-        let words: *const [Word] = area.words(HEADER_SIZE);
+        // The last page may be larger than what is needed of it.
+        let words: *const [Word] = area
+            .words(HEADER_SIZE)
+            .get(..(lanes[0] + lanes[1]) / 4)
+            .ok_or(EINVAL)?;
         // SAFETY: the pages stay where they are for as long as `area` lives, which is as long as
         // the references do: they are given out with the lifetime of `self` only.
         let (header, words) = unsafe { (&*header, &*words) };

@@ -16,7 +16,7 @@ if ! scripts/userspace cargo "$PWD" "${CARGO_TARGET_DIR%/host}/board" build/user
 	>build/log/userspace-cargo.log 2>&1; then
 	echo "# full log: build/log/userspace-cargo.log"
 	echo "not ok 1 $name"
-elif said=$(cmp build/userspace/fanlight build/userspace-cargo/fanlight 2>&1); then
+elif said=$(cmp build/userspace/arm/fanlight build/userspace-cargo/arm/fanlight 2>&1); then
 	echo "ok 1 $name"
 else
 	echo "# $said"

@@ -5,8 +5,8 @@
 # instructions that `fanlight --version` executes, the dynamic linker's included, counted by
 # qemu-arm. KTAP.
 set -u
-tool=build/userspace/fanlight
-sysroot=${FANLIGHT_ARMHF:-/opt/armhf}
+tool=build/userspace/arm/fanlight
+sysroot=/opt/guest-armhf
 most_bytes=$((560 << 10))
 # Twice what the tool needed when it parsed its arguments by hand: 255925.
 most_instructions=511850

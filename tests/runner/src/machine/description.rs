@@ -79,6 +79,7 @@ impl Machine {
         let mut values = Description::read(text)?;
         // What the build alone reads.
         for key in [
+            "arch",
             "image",
             "kernel",
             "entry",
