@@ -1,24 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the Rust half of the test module needs from C: page tables, contexts, and a few calls that
- * are macros or inline.
+ * What the Rust half of the test module needs from C: page tables (pagetable_arm.c or
+ * pagetable_arm64.c), contexts, and a few calls that are macros or inline (helpers.c).
  */
 #ifndef FANLIGHT_TEST_HELPERS_H
 #define FANLIGHT_TEST_HELPERS_H
 
 #include <linux/types.h>
 
-/* What is known of one page of user space; all zero where nothing is mapped. */
+/* The formats of page-table entries; the values are those of `Format` in the guest's tests. */
+#define FANLIGHT_TEST_SHORT	0	/* 32-bit ARM */
+#define FANLIGHT_TEST_LONG	1	/* 32-bit ARM with LPAE */
+#define FANLIGHT_TEST_ARM64	2
+
+/* What is known of one page of user space; the entries are zero where nothing is mapped. */
 struct fanlight_test_pte {
-	/* Linux's entry, L_PTE_* */
+	/* Linux's entry, L_PTE_*; on arm64 it is the processor's */
 	u64 software;
 	/* the one that the processor reads */
 	u64 hardware;
 	/*
-	 * The registers that give the memory type bits of the hardware's entry their meaning. With
-	 * long entries the last two are MAIR0 and MAIR1.
+	 * The register that gives the memory type bits of the processor's entry their meaning:
+	 * MAIR_EL1, MAIR0 and MAIR1, or, with short entries, PRRR and NMRR. Of two registers, the
+	 * first is the low half.
 	 */
-	u32 sctlr, ttbcr, prrr, nmrr;
+	u64 attributes;
+	u32 format;
 	/* references to the page, where it is one of the kernel's */
 	u32 references;
 };
@@ -34,8 +41,8 @@ int fanlight_test_access(unsigned long address, void *buf, int len, bool write);
 /* One mapping of a page in the kernel's own addresses. */
 struct fanlight_test_kernel_pte {
 	u64 hardware;
-	u32 address;
-	/* whether the processor's entry is that of a section: 1 MiB, or 2 MiB with long entries */
+	u64 address;
+	/* whether the processor's entry is for more than a page: a section, or a block on arm64 */
 	u32 is_section;
 };
 

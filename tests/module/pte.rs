@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `pte`: a pread at a user address gives seven numbers of 64 bits on the page at this address in
-//! the reading process: Linux's page-table entry, the hardware's, SCTLR, TTBCR, PRRR, NMRR, and the
-//! number of references to the page.
+//! `pte`: a pread at a user address gives five numbers of 64 bits on the page at this address in
+//! the reading process: the members of `struct fanlight_test_pte` in helpers.h.
 //!
 //! `kernel-ptes`: a pread at a physical address gives three such numbers for each mapping that the
-//! kernel has of the page there: its address, the hardware's entry, and whether that is of a
-//! section.
+//! kernel has of the page there: its address, the hardware's entry, and whether that is for more
+//! than a page.
 
 use crate::sys;
 use kernel::{
@@ -29,10 +28,8 @@ impl BinaryWriter for Lookup {
         let numbers = [
             pte.software,
             pte.hardware,
-            pte.sctlr.into(),
-            pte.ttbcr.into(),
-            pte.prrr.into(),
-            pte.nmrr.into(),
+            pte.attributes,
+            pte.format.into(),
             pte.references.into(),
         ];
         for number in numbers {
@@ -55,7 +52,7 @@ impl BinaryWriter for KernelLookup {
         let found = sys::kernel_ptes(u64::try_from(*offset)?, &mut found)?;
         let mut len = 0;
         for pte in found {
-            for number in [pte.address.into(), pte.hardware, pte.is_section.into()] {
+            for number in [pte.address, pte.hardware, pte.is_section.into()] {
                 writer.write_slice(&number.to_ne_bytes())?;
                 len += core::mem::size_of_val(&number);
             }

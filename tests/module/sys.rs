@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Safe functions over `helpers.c` and over the driver's `fanlight_log()`.
+//! Safe functions over the C functions of `helpers.h` and over the driver's `fanlight_log()`.
 
 use core::ptr::NonNull;
 use kernel::{
@@ -21,10 +21,8 @@ use kernel::{
 pub(crate) struct Pte {
     pub(crate) software: u64,
     pub(crate) hardware: u64,
-    pub(crate) sctlr: u32,
-    pub(crate) ttbcr: u32,
-    pub(crate) prrr: u32,
-    pub(crate) nmrr: u32,
+    pub(crate) attributes: u64,
+    pub(crate) format: u32,
     pub(crate) references: u32,
 }
 
@@ -33,7 +31,7 @@ pub(crate) struct Pte {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct KernelPte {
     pub(crate) hardware: u64,
-    pub(crate) address: u32,
+    pub(crate) address: u64,
     pub(crate) is_section: u32,
 }
 
