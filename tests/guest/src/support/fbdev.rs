@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The part of the fbdev ABI that a framebuffer window answers, as include/uapi/linux/fb.h has it
-//! on a 32-bit machine.
+//! The part of the fbdev ABI that a framebuffer window answers, as include/uapi/linux/fb.h has
+//! it for a program of this architecture.
 
 use crate::support::sys::{self, Result};
 
@@ -88,8 +88,7 @@ pub struct Cmap {
 }
 
 const _: () = assert!(size_of::<Var>() == 160);
-#[cfg(target_pointer_width = "32")]
-const _: () = assert!(size_of::<Fix>() == 68);
+const _: () = assert!(size_of::<Fix>() == if size_of::<libc::c_ulong>() == 4 { 68 } else { 80 });
 
 pub fn var(fd: i32) -> Var {
     let mut var = Var {

@@ -41,7 +41,7 @@ impl Fault {
 }
 
 // Each accessor is one instruction and the return. If the instruction faults, the handler writes
-// the fault to where r1 (r2 for a store) points and resumes at the return address.
+// the fault to where the last argument points and resumes at the return address.
 #[cfg(target_arch = "arm")]
 core::arch::global_asm!(
     ".arm",
@@ -58,36 +58,42 @@ core::arch::global_asm!(
     "bx lr",
     "guest_access_end: nop",
 );
+#[cfg(target_arch = "aarch64")]
+core::arch::global_asm!(
+    ".text",
+    ".balign 4",
+    ".type guest_load32, %function",
+    ".type guest_store32, %function",
+    ".type guest_access_end, %function",
+    ".global guest_load32, guest_store32, guest_access_end",
+    "guest_load32: ldr w0, [x0]",
+    "ret",
+    "guest_store32: str w1, [x0]",
+    "ret",
+    "guest_access_end: nop",
+);
 
-#[cfg(target_arch = "arm")]
+#[cfg(any(target_arch = "arm", target_arch = "aarch64"))]
 extern "C" {
     fn guest_load32(address: usize, fault: *mut Fault) -> u32;
     fn guest_store32(address: usize, value: u32, fault: *mut Fault);
     fn guest_access_end();
 }
 
+/// The registers of an accessor at its first instruction.
 #[cfg(target_arch = "arm")]
-extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel passes a context and an info that are ours until we return. The registers
-    // of an access are what the assembly above has them be.
-    unsafe {
-        let machine = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext;
-        let pc = machine.arm_pc as usize;
-        let stores = guest_store32 as usize;
-        if !(guest_load32 as usize..guest_access_end as usize).contains(&pc) {
-            // Not one of ours: let it kill the process, as it would have.
-            libc::signal(signal, libc::SIG_DFL);
-            return;
-        }
-        let place = if pc >= stores {
-            machine.arm_r2
-        } else {
-            machine.arm_r1
-        };
-        *(place as *mut Fault) = Fault {
-            signal,
-            code: (*info).si_code,
-        };
+mod registers {
+    pub fn pc(machine: &libc::mcontext_t) -> usize {
+        machine.arm_pc as usize
+    }
+
+    /// The second and the third argument.
+    pub fn arguments(machine: &libc::mcontext_t) -> [usize; 2] {
+        [machine.arm_r1, machine.arm_r2].map(|register| register as usize)
+    }
+
+    /// Has it return 0.
+    pub fn leave(machine: &mut libc::mcontext_t) {
         machine.arm_r0 = 0;
         // A caller in Thumb code is at an odd address.
         const THUMB: libc::c_ulong = 1 << 5;
@@ -96,9 +102,53 @@ extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut li
     }
 }
 
+#[cfg(target_arch = "aarch64")]
+mod registers {
+    pub fn pc(machine: &libc::mcontext_t) -> usize {
+        machine.pc as usize
+    }
+
+    /// The second and the third argument.
+    pub fn arguments(machine: &libc::mcontext_t) -> [usize; 2] {
+        [machine.regs[1], machine.regs[2]].map(|register| register as usize)
+    }
+
+    /// Has it return 0.
+    pub fn leave(machine: &mut libc::mcontext_t) {
+        machine.regs[0] = 0;
+        machine.pc = machine.regs[30];
+    }
+}
+
+#[cfg(any(target_arch = "arm", target_arch = "aarch64"))]
+extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let (load, store, end) = (
+        guest_load32 as *const () as usize,
+        guest_store32 as *const () as usize,
+        guest_access_end as *const () as usize,
+    );
+    // SAFETY: the kernel passes a context and an info that are ours until we return. The registers
+    // of an access are what the assembly above has them be.
+    unsafe {
+        let machine = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext;
+        let pc = registers::pc(machine);
+        if !(load..end).contains(&pc) {
+            // Not one of ours: let it kill the process, as it would have.
+            libc::signal(signal, libc::SIG_DFL);
+            return;
+        }
+        let place = registers::arguments(machine)[usize::from(pc >= store)];
+        *(place as *mut Fault) = Fault {
+            signal,
+            code: (*info).si_code,
+        };
+        registers::leave(machine);
+    }
+}
+
 /// From here on, a fault in [`load32`] and [`store32`] is a result.
 pub fn catch_faults() {
-    #[cfg(target_arch = "arm")]
+    #[cfg(any(target_arch = "arm", target_arch = "aarch64"))]
     // SAFETY: all zero is a valid sigaction; the handler is async-signal-safe.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
@@ -112,7 +162,7 @@ pub fn catch_faults() {
 
 /// Loads a word, or says why it couldn't.
 pub fn load32(address: usize) -> Result<u32, Fault> {
-    #[cfg(target_arch = "arm")]
+    #[cfg(any(target_arch = "arm", target_arch = "aarch64"))]
     {
         let mut fault = Fault { signal: 0, code: 0 };
         // SAFETY: a bad address is caught by the handler; nothing of Rust's is at the addresses
@@ -124,14 +174,14 @@ pub fn load32(address: usize) -> Result<u32, Fault> {
             Err(fault)
         }
     }
-    #[cfg(not(target_arch = "arm"))]
+    #[cfg(not(any(target_arch = "arm", target_arch = "aarch64")))]
     // SAFETY: only to compile the tests on another machine; they run on ARM.
     Ok(unsafe { std::ptr::read_volatile(address as *const u32) })
 }
 
 /// Stores a word, or says why it couldn't.
 pub fn store32(address: usize, value: u32) -> Result<(), Fault> {
-    #[cfg(target_arch = "arm")]
+    #[cfg(any(target_arch = "arm", target_arch = "aarch64"))]
     {
         let mut fault = Fault { signal: 0, code: 0 };
         // SAFETY: as for the load.
@@ -142,7 +192,7 @@ pub fn store32(address: usize, value: u32) -> Result<(), Fault> {
             Err(fault)
         }
     }
-    #[cfg(not(target_arch = "arm"))]
+    #[cfg(not(any(target_arch = "arm", target_arch = "aarch64")))]
     {
         // SAFETY: as for the load.
         unsafe { std::ptr::write_volatile(address as *mut u32, value) };

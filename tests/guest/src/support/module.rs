@@ -50,7 +50,7 @@ impl TestModule {
 
     /// What the page tables say of an address of this process.
     pub fn entry(&self, address: usize) -> Entry {
-        let mut bytes = [0; 7 * 8];
+        let mut bytes = [0; 5 * 8];
         let read = sys::pread(self.pte.as_raw_fd(), &mut bytes, address as i64);
         if read == Err(Errno::EOPNOTSUPP) {
             // A skip ends the process, and the module would stay. Only this file keeps it busy.
@@ -59,15 +59,13 @@ impl TestModule {
             skip!("the kernel's page tables are in high memory");
         }
         assert_eq!(read, Ok(bytes.len()), "{address:#x}");
-        let [software, hardware, sctlr, ttbcr, prrr, nmrr, references] = numbers(&bytes);
+        let [software, hardware, attributes, format, references] = numbers(&bytes);
         Entry {
             software,
             hardware,
-            remap: Remap {
-                sctlr,
-                ttbcr,
-                prrr,
-                nmrr,
+            tables: Tables {
+                format: Format::of(format),
+                attributes,
             },
             references,
         }
@@ -117,7 +115,7 @@ impl TestModule {
                     address,
                     hardware,
                     is_section: is_section != 0,
-                    remap: entry.remap,
+                    tables: entry.tables,
                 }
             })
             .collect()
@@ -251,12 +249,12 @@ fn numbers<const N: usize>(bytes: &[u8]) -> [u64; N] {
     std::array::from_fn(number)
 }
 
-/// A page-table entry, Linux's and the processor's, with the registers that give it its meaning.
+/// A page-table entry, Linux's and the processor's, with what gives it its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub software: u64,
     pub hardware: u64,
-    remap: Remap,
+    tables: Tables,
     /// References to the page, if it is one of the kernel's.
     pub references: u64,
 }
@@ -267,62 +265,74 @@ pub struct KernelEntry {
     /// The kernel's address of the page.
     pub address: u64,
     pub hardware: u64,
-    /// It maps 1 MiB, or 2 MiB if entries are long.
+    /// It maps more than a page.
     pub is_section: bool,
-    remap: Remap,
+    tables: Tables,
 }
 
 impl KernelEntry {
     /// What the processor makes of the entry.
     pub fn memory(&self) -> Memory {
-        let tex = if self.is_section { 12 } else { 6 };
-        self.remap.memory(self.hardware, tex)
+        self.tables.memory(self.hardware, self.is_section)
     }
 }
 
-/// The registers that give the memory type bits of an entry their meaning.
+/// The format of page-table entries: the values of tests/module/helpers.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Remap {
-    sctlr: u64,
-    ttbcr: u64,
-    prrr: u64,
-    nmrr: u64,
+enum Format {
+    /// 32-bit ARM.
+    Short,
+    /// 32-bit ARM with LPAE.
+    Long,
+    Arm64,
 }
 
-impl Remap {
-    /// Whether entries are long: LPAE.
-    fn is_long(&self) -> bool {
-        (self.ttbcr >> 31) & 1 == 1
+impl Format {
+    fn of(number: u64) -> Self {
+        match number {
+            0 => Self::Short,
+            1 => Self::Long,
+            2 => Self::Arm64,
+            _ => panic!("format {number} is not known"),
+        }
     }
+}
 
-    /// The memory type of an entry. `tex` is the place of TEX[0] in a short one.
-    fn memory(&self, hardware: u64, tex: u32) -> Memory {
-        if self.is_long() {
-            self.long(hardware)
-        } else {
-            self.short(hardware, tex)
+/// What gives the bits of the entries their meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Tables {
+    format: Format,
+    /// MAIR_EL1, MAIR1 and MAIR0, or NMRR and PRRR.
+    attributes: u64,
+}
+
+impl Tables {
+    /// The memory type of an entry.
+    fn memory(&self, hardware: u64, is_section: bool) -> Memory {
+        match self.format {
+            Format::Short => self.short(hardware, is_section),
+            Format::Long | Format::Arm64 => self.long(hardware),
         }
     }
 
-    /// ARM Architecture Reference Manual, B3.8.3: short descriptors, TEX remap.
-    fn short(&self, hardware: u64, tex: u32) -> Memory {
-        assert_eq!((self.sctlr >> 28) & 1, 1, "TEX remap is off");
+    /// ARM Architecture Reference Manual for ARMv7, B3.8.3: short descriptors, TEX remap.
+    fn short(&self, hardware: u64, is_section: bool) -> Memory {
+        let (prrr, nmrr) = (self.attributes & 0xffff_ffff, self.attributes >> 32);
+        let tex = if is_section { 12 } else { 6 };
         let n = (((hardware >> tex) & 1) << 2) | ((hardware >> 2) & 3);
-        match (self.prrr >> (2 * n)) & 3 {
+        match (prrr >> (2 * n)) & 3 {
             0 => Memory::StronglyOrdered,
             1 => Memory::Device,
-            2 => Memory::Normal(
-                Policy::of(self.nmrr >> (2 * n)),
-                Policy::of(self.nmrr >> (2 * n + 16)),
-            ),
+            2 => Memory::Normal(Policy::of(nmrr >> (2 * n)), Policy::of(nmrr >> (2 * n + 16))),
             _ => panic!("reserved memory type {n}"),
         }
     }
 
-    /// B4.1.104: MAIR0 and MAIR1, of which AttrIndx chooses a byte.
+    /// The same manual, B4.1.104, and that for ARMv8, D24.2: MAIR, of which AttrIndx chooses a
+    /// byte.
     fn long(&self, hardware: u64) -> Memory {
         let n = (hardware >> 2) & 7;
-        let attributes = (((self.nmrr << 32) | self.prrr) >> (8 * n)) & 0xff;
+        let attributes = (self.attributes >> (8 * n)) & 0xff;
         let policy = |bits| match bits {
             4 => Policy::NonCacheable,
             0b1000..=0b1011 => Policy::WriteThrough,
@@ -341,7 +351,9 @@ impl Remap {
 /// What the processor may do with accesses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
+    /// ARMv8: Device-nGnRnE.
     StronglyOrdered,
+    /// ARMv8: Device-nGnRE.
     Device,
     /// Normal memory with these inner and outer cache policies.
     Normal(Policy, Policy),
@@ -372,10 +384,13 @@ impl Entry {
         self.hardware == 0
     }
 
-    /// Linux's name for the memory type: `L_PTE_MT_*`.
-    pub fn software_type(&self) -> u64 {
-        let mask = if self.remap.is_long() { 7 } else { 0xf };
-        (self.software >> 2) & mask
+    /// Linux's name for the memory type, `L_PTE_MT_*`, if it has an entry of its own.
+    pub fn software_type(&self) -> Option<u64> {
+        match self.tables.format {
+            Format::Short => Some((self.software >> 2) & 0xf),
+            Format::Long => Some((self.software >> 2) & 7),
+            Format::Arm64 => None,
+        }
     }
 
     /// What the processor makes of the entry.
@@ -386,24 +401,35 @@ impl Entry {
             "not a page: {:#x}",
             self.hardware
         );
-        self.remap.memory(self.hardware, 6)
+        self.tables.memory(self.hardware, false)
     }
 
     /// Whether user space may write, by the hardware's entry.
     pub fn is_writable(&self) -> bool {
-        let (read_only, user) = if self.remap.is_long() { (7, 6) } else { (9, 5) };
+        let (read_only, user) = match self.tables.format {
+            Format::Short => (9, 5),
+            Format::Long | Format::Arm64 => (7, 6),
+        };
         (self.hardware >> read_only) & 1 == 0 && (self.hardware >> user) & 1 == 1
     }
 
-    /// Whether it may be executed, by the hardware's entry.
+    /// Whether user space may execute it, by the hardware's entry.
     pub fn is_executable(&self) -> bool {
-        let never = if self.remap.is_long() { 54 } else { 0 };
+        let never = match self.tables.format {
+            Format::Short => 0,
+            // XN, UXN
+            Format::Long | Format::Arm64 => 54,
+        };
         (self.hardware >> never) & 1 == 0
     }
 
     /// The page's physical address.
     pub fn address(&self) -> u64 {
-        let bits = if self.remap.is_long() { 40 } else { 32 };
+        let bits = match self.tables.format {
+            Format::Short => 32,
+            Format::Long => 40,
+            Format::Arm64 => 48,
+        };
         self.hardware & ((1 << bits) - 1) & !0xfff
     }
 }

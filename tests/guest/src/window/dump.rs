@@ -42,16 +42,26 @@ impl Drop for CorePattern {
     }
 }
 
-/// The PT_LOAD segments of a 32-bit ELF core: address and size in the file.
-fn segments(core: &[u8]) -> Vec<(u32, u32)> {
+/// The PT_LOAD segments of an ELF core of this architecture: address and size in the file.
+fn segments(core: &[u8]) -> Vec<(usize, usize)> {
+    const WORD: usize = size_of::<usize>();
+    let long = |at: usize| usize::from_le_bytes(core[at..at + WORD].try_into().unwrap());
     let word = |at: usize| u32::from_le_bytes(core[at..at + 4].try_into().unwrap());
     let half = |at: usize| usize::from(u16::from_le_bytes(core[at..at + 2].try_into().unwrap()));
-    assert_eq!(&core[..5], b"\x7fELF\x01", "a 32-bit core");
-    let (offset, size, count) = (word(28) as usize, half(42), half(44));
+    let class = if WORD == 4 { b"\x7fELF\x01" } else { b"\x7fELF\x02" };
+    assert_eq!(&core[..5], class, "a core of this architecture");
+    // e_phoff is behind e_ident, 8 more bytes and e_entry; e_phentsize is behind e_phoff, e_shoff
+    // and 6 bytes. p_vaddr and p_filesz are longs 2 and 4 of a program header, whose first word is
+    // the type. In a long one p_flags is beside it.
+    let (offset, size, count) = (
+        long(24 + WORD),
+        half(24 + 3 * WORD + 6),
+        half(24 + 3 * WORD + 8),
+    );
     (0..count)
         .map(|i| offset + i * size)
         .filter(|&at| word(at) == 1)
-        .map(|at| (word(at + 8), word(at + 16)))
+        .map(|at| (long(at + 2 * WORD), long(at + 4 * WORD)))
         .collect()
 }
 
@@ -85,7 +95,7 @@ fn window_core_dump_completes_without_the_windows() {
         "the core has something in it"
     );
     for (map, name) in [(&log, "log"), (&fb, "carve-out"), (&table, "table")] {
-        let range = map.at as u32..(map.at + map.len) as u32;
+        let range = map.at..map.at + map.len;
         for (address, size) in &segments {
             assert!(
                 !range.contains(address) || *size == 0,
