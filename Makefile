@@ -10,7 +10,12 @@ BOARDS  := virt-arm $(filter-out virt-arm,$(BOARDS))
 IMAGES  := quick buildroot
 KERNELS := $(shell scripts/kernel versions)
 # board/VARIANT/kernel.config says what each one is.
-VARIANTS := lpae rt lean
+VARIANTS := kasan lpae rt lean
+# KASAN is a variant that is asked for as the other checkers are.
+ifeq ($(KERNEL_DEBUG),kasan)
+override KERNEL_DEBUG :=
+override KERNEL_VARIANT := $(strip kasan $(KERNEL_VARIANT))
+endif
 
 # `make test` is for every board that can run the kernel, unless one is named.
 ifneq ($(filter test,$(MAKECMDGOALS)),)
@@ -107,7 +112,7 @@ help: ## list the targets
 		'SDK=none (build without a container), CROSS=no (do'
 	@echo '          not use the cargo of this machine), FANLIGHT_CACHE=directory' \
 		'(now $(FANLIGHT_CACHE))'
-	@echo 'The kernel: KERNEL=$(subst $() ,|,$(KERNELS)), KERNEL_DEBUG=1,' \
+	@echo 'The kernel: KERNEL=$(subst $() ,|,$(KERNELS)), KERNEL_DEBUG=1|kasan,' \
 		'KERNEL_VARIANT=$(subst $() ,|,$(VARIANTS))'
 	@echo 'Each boot: OVERLAY=directory (files for the guest), DT=file.dtso[,file.dtso],' \
 		'APPEND="words of the command line",'
