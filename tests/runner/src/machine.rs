@@ -17,6 +17,8 @@ pub const USUAL: &str = "virt-arm";
 /// What differs between boards.
 pub struct Machine {
     pub name: String,
+    /// The kernel's name for the architecture.
+    pub arch: String,
     /// QEMU's program, its name for the machine, and what always goes with it.
     pub emulator: String,
     qemu: Vec<String>,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! All tests: on the host, as armv7 under QEMU's user mode, of the build, and in booted guests.
+//! All tests: on the host, as programs of the boards under QEMU's user mode, of the build, and in
+//! booted guests.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -16,7 +17,22 @@ use crate::options::Options;
 use crate::session::{run_session, Sink};
 use crate::terminal;
 
-const ARMV7: &str = "armv7-unknown-linux-gnueabihf";
+/// The architectures of the boards: the kernel's name, the group of tests, the target of Rust, and
+/// how a program of it runs here.
+const ARCHITECTURES: [(&str, &str, &str, &str); 2] = [
+    (
+        "arm",
+        "armv7",
+        "armv7-unknown-linux-gnueabihf",
+        "qemu-arm -L /usr/arm-linux-gnueabihf",
+    ),
+    (
+        "arm64",
+        "arm64",
+        "aarch64-unknown-linux-gnu",
+        "qemu-aarch64 -L /usr/aarch64-linux-gnu",
+    ),
+];
 
 /// Everything that was found out.
 #[derive(Default)]
@@ -93,19 +109,23 @@ pub fn run(options: &Options) -> io::Result<i32> {
     let mut tally = Tally::default();
 
     let features = ["--features", "fanlight/log"];
-    let armv7 = ["-p", "fanlight-ring", "-p", "fanlight", "--target", ARMV7];
     cargo(
         &mut tally,
         options,
         "host",
         &[&["--workspace"][..], &features].concat(),
     )?;
-    cargo(
-        &mut tally,
-        options,
-        "armv7",
-        &[&armv7[..], &features].concat(),
-    )?;
+    for (arch, group, target, _) in ARCHITECTURES {
+        if options.targets.iter().any(|t| t.machine.arch == arch) {
+            let board = ["-p", "fanlight-ring", "-p", "fanlight", "--target", target];
+            cargo(
+                &mut tally,
+                options,
+                group,
+                &[&board[..], &features].concat(),
+            )?;
+        }
+    }
     scripts(&mut tally, options)?;
     documents(&mut tally, options);
     let table = boots::read(Path::new("tests/boots")).map_err(io::Error::other)?;
@@ -152,10 +172,10 @@ fn cargo(tally: &mut Tally, options: &Options, group: &str, arguments: &[&str]) 
         .args(["test", "--locked", "--no-fail-fast"])
         .args(arguments)
         .args(["--", &options.filter])
-        .env(
-            "CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_RUNNER",
-            "qemu-arm -L /usr/arm-linux-gnueabihf",
-        )
+        .envs(ARCHITECTURES.map(|(_, _, target, runner)| {
+            let target = target.to_uppercase().replace('-', "_");
+            (format!("CARGO_TARGET_{target}_RUNNER"), runner)
+        }))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log.try_clone()?)

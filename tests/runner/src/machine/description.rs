@@ -79,7 +79,7 @@ impl Machine {
         let mut values = Description::read(text)?;
         // What the build alone reads.
         for key in [
-            "arch",
+            "options",
             "image",
             "kernel",
             "entry",
@@ -93,6 +93,7 @@ impl Machine {
         let console = values.text("console")?;
         let machine = Self {
             name: name.to_owned(),
+            arch: values.take("arch").unwrap_or_else(|| "arm".into()),
             emulator: values
                 .take("emulator")
                 .unwrap_or_else(|| "qemu-system-arm".into()),
