@@ -29,7 +29,8 @@ image-of = build/$(call flavour-of,$(1))/$(if $(WITHOUT_TESTS),run,quick).cpio
 flavour := $(call flavour-of,$(board))
 kernel := $(call kernel-of,$(board))
 arch := $(call arch-of,$(board),name)
-userspace := build/userspace/$(arch)
+programs-arch := $(call arch-of,$(board),programs)
+userspace := build/userspace/$(programs-arch)
 module := build/$(flavour)/fanlight.ko
 image := $(call image-of,$(board))
 
@@ -71,7 +72,8 @@ $(module): $(kernel)/ready $(driver-sources)
 # Made by cross before we were called, where the host has cargo (scripts/cross).
 ifeq ($(USERSPACE),)
 userspace:
-	+@$(step) "user space for $(arch)" $(logs)/userspace-$(arch).log \
+	+@$(step) "user space for $(programs-arch)" \
+		$(logs)/userspace-$(programs-arch).log \
 		scripts/userspace cargo $(CURDIR) $(board-target)
 else
 userspace:

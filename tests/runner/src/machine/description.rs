@@ -80,6 +80,7 @@ impl Machine {
         // What the build alone reads.
         for key in [
             "options",
+            "programs",
             "image",
             "kernel",
             "entry",
