@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the pages' text claims and no guest is needed for: commands of make, files, names of the
-//! code, figures, links, and that a translation has the commands of its original.
+//! Tests of the pages' text that need no guest: commands of make, files, names of the code,
+//! figures, links, and that a translation has the commands of its original.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -75,8 +75,8 @@ fn files(pages: &[(String, Page)]) -> Result<(), String> {
     all(faults)
 }
 
-/// A function `f()` or a name that a link leads to is in that file. A crate or a program that a
-/// link names is no file's.
+/// A function `f()` or a name that is the text of a link is in the file that the link leads to.
+/// Names of crates and programs are not checked.
 fn names(pages: &[(String, Page)]) -> Result<(), String> {
     let mut faults = Vec::new();
     for (path, page) in pages {
@@ -123,7 +123,7 @@ fn figures(pages: &[(String, Page)]) -> Result<(), String> {
 
 const BENCHMARKS: &str = "docs/benchmarks.md";
 
-/// The figures that no result is when it is rounded like them.
+/// The figures that differ from all results, rounded to the same number of digits.
 fn unknown_figures(pages: &[(String, Page)], results: &[f64]) -> Vec<String> {
     let mut faults = Vec::new();
     for (path, page) in pages {
@@ -145,8 +145,8 @@ fn unknown_figures(pages: &[(String, Page)], results: &[f64]) -> Vec<String> {
     faults
 }
 
-/// What a page tells its reader to type: the commands for the guest without their comments, and the
-/// other blocks as they are. Drawings may differ.
+/// The input that a page gives to its reader: the commands for the guest without their comments,
+/// and the other blocks unchanged. Drawings are left out.
 fn commands(page: &Page) -> Result<Vec<String>, String> {
     let mut commands = Vec::new();
     for block in &page.blocks {
