@@ -24,11 +24,14 @@ use crate::options::Options;
 use crate::terminal::{End, Terminal};
 use blocks::{Block, How, Page};
 
+/// A page with its path.
+type Named = (String, Page);
+
 /// The pages outside of docs/ that have commands.
 const TOP: [&str; 3] = ["README.md", "CONTRIBUTING.md", "SECURITY.md"];
 
 /// [`TOP`], and all Markdown files below docs/.
-fn pages() -> Result<Vec<(String, Page)>, String> {
+fn pages() -> Result<Vec<Named>, String> {
     fn collect(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), String> {
         let error = |error| format!("{}: {error}", directory.display());
         for entry in fs::read_dir(directory).map_err(error)? {
@@ -45,13 +48,31 @@ fn pages() -> Result<Vec<(String, Page)>, String> {
     collect(Path::new("docs"), &mut paths)?;
     paths.sort();
     paths.splice(0..0, TOP.map(PathBuf::from));
-    let page = |path: PathBuf| {
-        let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let path = path.to_string_lossy().into_owned();
-        let page = Page::read(&path, &text);
-        Ok((path, page))
-    };
     paths.into_iter().map(page).collect()
+}
+
+/// Pages of which only the links are tested: the changelog, which may name commands of an older
+/// version, and the pages of the crates, whose code is tested as documentation of the crates.
+fn linked() -> Result<Vec<Named>, String> {
+    let mut paths = vec![PathBuf::from("CHANGELOG.md")];
+    for parent in ["driver", "userspace"] {
+        let error = |error| format!("{parent}: {error}");
+        for entry in fs::read_dir(parent).map_err(error)? {
+            let path = entry.map_err(error)?.path().join("README.md");
+            if path.exists() {
+                paths.push(path);
+            }
+        }
+    }
+    paths.sort();
+    paths.into_iter().map(page).collect()
+}
+
+fn page(path: PathBuf) -> Result<Named, String> {
+    let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let path = path.to_string_lossy().into_owned();
+    let page = Page::read(&path, &text);
+    Ok((path, page))
 }
 
 /// Runs the tests that the filter selects; returns a report per block, and one per kind of
@@ -68,6 +89,10 @@ pub fn run(options: &Options) -> Vec<Report> {
         if wanted(name) {
             reports.push(report(name, check(&pages)));
         }
+    }
+    if wanted(text::LINKS) {
+        let result = linked().and_then(|linked| text::links(&pages, &linked));
+        reports.push(report(text::LINKS, result));
     }
     // The tests that need no guest.
     for block in blocks().filter(|block| wanted(&block.name)) {
