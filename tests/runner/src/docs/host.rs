@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn build_edits_that_change_nothing_fail() {
-        assert_eq!(line("sed -i 's/edition = /edition=/' Cargo.toml"), Ok(()));
+        assert_eq!(line("sed -i 's/publish = /publish=/' Cargo.toml"), Ok(()));
         assert!(line("sed -i s/abracadabra/x/ Cargo.toml").is_err());
         assert!(line("frobnicate").is_err());
         assert_eq!(line("# a comment"), Ok(()));
