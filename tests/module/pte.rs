@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `pte`: a pread at a user address gives seven numbers of 64 bits on the page at this address in
+//! `pte`: a pread at a user address returns seven 64-bit numbers for the page at this address of
 //! the reading process: Linux's page-table entry, the hardware's, SCTLR, TTBCR, PRRR, NMRR, and the
 //! number of references to the page.
 //!
-//! `kernel-ptes`: a pread at a physical address gives three such numbers for each mapping that the
-//! kernel has of the page there: its address, the hardware's entry, and whether that is of a
+//! `kernel-ptes`: a pread at a physical address returns three such numbers for each mapping of this
+//! page in the kernel's addresses: its address, the hardware's entry, and whether that entry maps a
 //! section.
 
 use crate::sys;
@@ -16,7 +16,7 @@ use kernel::{
     uaccess::UserSliceWriter, //
 };
 
-/// Nothing: the position says it all.
+/// No state: the file position is the address.
 pub(crate) struct Lookup;
 
 impl BinaryWriter for Lookup {
@@ -42,7 +42,7 @@ impl BinaryWriter for Lookup {
     }
 }
 
-/// Nothing: the position says it all.
+/// No state: the file position is the address.
 pub(crate) struct KernelLookup;
 
 impl BinaryWriter for KernelLookup {

@@ -34,14 +34,14 @@ const ARCHITECTURES: [(&str, &str, &str, &str); 2] = [
     ),
 ];
 
-/// Everything that was found out.
+/// The results of all groups.
 #[derive(Default)]
 struct Tally {
     reports: Vec<(String, Report)>,
 }
 
 impl Tally {
-    /// Takes a group's reports and tells how it went.
+    /// Adds the reports of a group and prints a summary.
     fn add(&mut self, group: &str, start: Instant, reports: Vec<Report>) {
         let count = |verdict| reports.iter().filter(|r| r.verdict == verdict).count();
         let mut line = format!("{} passed", count(Verdict::Passed));
@@ -103,7 +103,7 @@ fn failed(name: &str, detail: String) -> Report {
     }
 }
 
-/// Runs what matches the filter; the exit status is 0 when nothing failed and something ran.
+/// Runs the tests that match the filter; the exit status is 0 if none failed and at least one ran.
 pub fn run(options: &Options) -> io::Result<i32> {
     fs::create_dir_all(&options.results)?;
     let mut tally = Tally::default();
@@ -139,7 +139,7 @@ pub fn run(options: &Options) -> io::Result<i32> {
     finish(&tally, options)
 }
 
-/// Only the tests of the documents and of the machine for a person.
+/// Runs only the tests of the documents and of the machine for a user.
 pub fn run_documents(options: &Options) -> io::Result<i32> {
     fs::create_dir_all(&options.results)?;
     let mut tally = Tally::default();
@@ -162,7 +162,7 @@ fn finish(tally: &Tally, options: &Options) -> io::Result<i32> {
     Ok(i32::from(failed > 0 || passed == 0))
 }
 
-/// A `cargo test`. Its own chatter goes to a log.
+/// Runs a `cargo test`, with its output in a log.
 fn cargo(tally: &mut Tally, options: &Options, group: &str, arguments: &[&str]) -> io::Result<()> {
     let start = Instant::now();
     let log_path = options.results.join(format!("{group}.log"));
@@ -245,8 +245,8 @@ fn scripts(tally: &mut Tally, options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// What the documents say, and what a person at a terminal sees. Buildroot's image asks for a
-/// login.
+/// The tests of the documents and of the machine for a user. Not for Buildroot's image, which
+/// requires a login.
 fn documents(tally: &mut Tally, options: &Options) {
     if options.target.disk.is_some() {
         return;
@@ -342,8 +342,7 @@ fn guest(tally: &mut Tally, boot: &Boot, common: &Options) -> io::Result<()> {
         "board_{}_{name}_clean",
         options.target.machine.name.replace('-', "_")
     );
-    // The boot itself is a test: the kernel had nothing to complain about, and every test came to
-    // an end.
+    // The boot itself is a test: the kernel printed no warning, and every test ended.
     if !trouble.is_empty() {
         trouble.push(format!(
             "console: {}",
