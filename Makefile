@@ -9,9 +9,9 @@ BOARDS  := $(patsubst board/%/machine.conf,%,$(wildcard board/*/machine.conf))
 BOARDS  := virt-arm $(filter-out virt-arm,$(BOARDS))
 IMAGES  := quick buildroot
 KERNELS := $(shell scripts/kernel versions)
-# board/VARIANT/kernel.config says what each one is.
+# board/VARIANT/kernel.config describes each variant.
 VARIANTS := kasan lpae rt lean
-# KASAN is a variant that is asked for as the other checkers are.
+# KERNEL_DEBUG=kasan chooses a variant.
 ifeq ($(KERNEL_DEBUG),kasan)
 override KERNEL_DEBUG :=
 override KERNEL_VARIANT := $(strip kasan $(KERNEL_VARIANT))

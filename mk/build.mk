@@ -24,7 +24,8 @@ variants := $(if $(KERNEL_DEBUG),-debug)$(if $(KERNEL_BENCH),-bench)$(addprefix 
 flavour-of = $(KERNEL)-$(1)$(variants)
 kernel-of = $(shell BOARD=$(1) scripts/kernel dir)
 arch-of = $(shell BOARD=$(1) scripts/arch $(2))
-# What only tests use is not in the image of `make run`, so that a first run need not build it.
+# The image of `make run` does not have the files that only tests use, so a first run does not build
+# them.
 image-of = build/$(call flavour-of,$(1))/$(if $(WITHOUT_TESTS),run,quick).cpio
 flavour := $(call flavour-of,$(board))
 kernel := $(call kernel-of,$(board))
@@ -41,10 +42,10 @@ board-target := $(target)/board
 cargo := cargo build --locked
 programs := $(userspace)/fanlight $(userspace)/ask-host
 guest-tests := $(userspace)/fanlight-guest-tests
-# Those of the library, which the guest's tests run.
+# The examples of the library, which the guest's tests run.
 examples := $(wildcard userspace/fanlight/examples/*.rs)
 examples := $(patsubst userspace/fanlight/examples/%.rs,$(userspace)/examples/%,$(examples))
-# Not optimized: it waits for QEMU all day, and is built while somebody waits.
+# Not optimized: the runner mostly waits for QEMU, and the user waits for its build.
 runner := $(CARGO_TARGET_DIR)/debug/fanlight-runner
 
 .PHONY: run guest test model check rust-analyzer kernel driver userspace quick-image runner media

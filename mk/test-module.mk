@@ -27,7 +27,7 @@ $(userspace)/fanlight-uapi: tests/c/fanlight-uapi.c driver/uapi/fanlight.h
 	@mkdir -p $(@D)
 	@$(board-cc) -std=c89 -pedantic -Wall -Wextra -Werror -I driver/uapi -o $@ $<
 
-# The functions that the header's comments show: their lines begin with a tabulator.
+# The functions in the comments of the header: their lines begin with a tab.
 $(userspace)/fanlight-comment.h: driver/uapi/fanlight.h
 	@mkdir -p $(@D)
 	@sed -n '/^ \*\tstatic /,/^ \*\t}/s/^ \*\t//p' $< >$@

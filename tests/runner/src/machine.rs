@@ -19,7 +19,7 @@ pub struct Machine {
     pub name: String,
     /// The kernel's name for the architecture.
     pub arch: String,
-    /// QEMU's program, its name for the machine, and what always goes with it.
+    /// QEMU's program, its name for the machine, and the options of every boot.
     pub emulator: String,
     qemu: Vec<String>,
     /// The device tree in the kernel's source, unless QEMU generates one.
