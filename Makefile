@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# Checks what it is asked for, prepares the toolchain image, and runs mk/build.mk in it (or on this
-# machine, with SDK=none).
+# Checks the settings, prepares the toolchain image, and runs mk/build.mk in it (or on this machine,
+# with SDK=none).
 
 comma := ,
 # A board is a directory that describes a machine.
@@ -9,8 +9,13 @@ BOARDS  := $(patsubst board/%/machine.conf,%,$(wildcard board/*/machine.conf))
 BOARDS  := virt-arm $(filter-out virt-arm,$(BOARDS))
 IMAGES  := quick buildroot
 KERNELS := $(shell scripts/kernel versions)
-# board/VARIANT/kernel.config says what each one is.
-VARIANTS := lpae rt lean
+# board/VARIANT/kernel.config describes each variant.
+VARIANTS := kasan lpae rt lean
+# KERNEL_DEBUG=kasan chooses a variant.
+ifeq ($(KERNEL_DEBUG),kasan)
+override KERNEL_DEBUG :=
+override KERNEL_VARIANT := $(strip kasan $(KERNEL_VARIANT))
+endif
 
 # `make test` is for every board that can run the kernel, unless one is named.
 ifneq ($(filter test,$(MAKECMDGOALS)),)
@@ -25,15 +30,15 @@ IMAGE  ?= quick
 KERNEL ?= $(firstword $(KERNELS))
 FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
 
-# What a user may say on the command line; it reaches the image through the environment.
+# The settings of the command line. The environment passes them to the image.
 settings := BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT ONLY CMD OVERLAY APPEND DT \
 	SCREEN CLIENTS ICOUNT MEM SMP TIMEOUT LOGLEVEL T SLOW DEMO RESULTS IMAGE BUILDROOT \
 	BUILDROOT_EXTRA CHECKS
-# In SHOW is what DISPLAY= chooses.
+# SHOW has the choice that DISPLAY= makes.
 export SDK_PASS := $(settings) SHOW
-# What the other scripts take.
+# Settings of other scripts.
 others := SDK ENGINE CROSS HOST_DEPS FANLIGHT_CACHE DISPLAY FILE DEV FORCE YES
-# Of these, what is outside of this tree has to be shown to the image.
+# Those of these paths that are outside of this tree have to be mounted in the image.
 export SDK_MOUNT := $(BUILDROOT) $(BUILDROOT_EXTRA) $(OVERLAY) $(subst $(comma), ,$(DT)) \
 	$(if $(SCREEN),$(dir $(SCREEN)))
 export $(settings) FANLIGHT_CACHE SDK ENGINE
@@ -43,8 +48,8 @@ ifneq ($(filter arm64,$(foreach board,$(subst $(comma), ,$(BOARD)),$(shell BOARD
 export SDK_FOR := arm64
 endif
 
-# A setting with a typing error would do nothing; a target with one would be missed when all others
-# are done.
+# Without these checks make would ignore a misspelt setting, and report a misspelt target only after
+# the others are built.
 given := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 unknown := $(filter-out $(settings) $(others),$(given))
 ifneq ($(strip $(unknown)),)
@@ -72,13 +77,13 @@ ifneq ($(filter-out $(VARIANTS),$(KERNEL_VARIANT))$(word 2,$(KERNEL_VARIANT)),)
 $(error no variant "$(KERNEL_VARIANT)" of the kernel: choose KERNEL_VARIANT= one of $(VARIANTS))
 endif
 
-# The guest's shell expands what CMD says, not make.
+# The shell of the guest expands CMD, not make.
 override CMD := $(value CMD)
 
-# DISPLAY is X's variable, too: in the environment of a desktop it is ":0" or so. Only gtk, vnc and
-# none are meant for us; without one of them a desktop has a display that can be looked at by a
-# viewer, or by QEMU's window where QEMU runs here and has one. What X needs is in the environment
-# that make was called with.
+# DISPLAY is also the variable of X: in the environment of a desktop it is ":0" or so. Only gtk, vnc
+# and none are settings; without one of them a desktop shows the screen in a window of QEMU, if QEMU
+# runs on this machine and supports it, else through a viewer. The value for X is that of the
+# environment that make was called with.
 displays := gtk vnc none
 ifneq ($(filter command,$(origin DISPLAY)),)
 ifeq ($(filter $(displays),$(DISPLAY)),)
@@ -107,7 +112,7 @@ help: ## list the targets
 		'SDK=none (build without a container), CROSS=no (do'
 	@echo '          not use the cargo of this machine), FANLIGHT_CACHE=directory' \
 		'(now $(FANLIGHT_CACHE))'
-	@echo 'The kernel: KERNEL=$(subst $() ,|,$(KERNELS)), KERNEL_DEBUG=1,' \
+	@echo 'The kernel: KERNEL=$(subst $() ,|,$(KERNELS)), KERNEL_DEBUG=1|kasan,' \
 		'KERNEL_VARIANT=$(subst $() ,|,$(VARIANTS))'
 	@echo 'Each boot: OVERLAY=directory (files for the guest), DT=file.dtso[,file.dtso],' \
 		'APPEND="words of the command line",'
@@ -163,8 +168,8 @@ check: toolchain ## check formatting, lints, licences and device-tree bindings; 
 		CHECKS='format shell' these alone
 	@$(inside) check
 
-rust-analyzer: toolchain ## write driver/rust-project.json, by which \
-		an editor understands the driver
+rust-analyzer: toolchain ## write driver/rust-project.json, for \
+		an editor with rust-analyzer
 	@$(inside) rust-analyzer
 
 kernel: toolchain ## build the kernel
@@ -193,25 +198,25 @@ endif
 sdk-image:
 	@scripts/sdk --ensure
 
-# Where the host has cargo, user space is built through cross, as a Rust developer would; else by
-# the image's own cargo.
+# If the host has cargo, cross builds user space, as a Rust developer would; else the cargo of the
+# image does.
 CROSS ?= $(if $(filter none,$(SDK)),no,$(if $(shell command -v cargo),yes,no))
 ifeq ($(CROSS),yes)
 export USERSPACE := cross
 export SDK_PASS += USERSPACE
 endif
-# Buildroot's images have a user space of their own.
+# The images of Buildroot contain their own user space.
 $(if $(filter buildroot,$(IMAGE)),,run guest) test bench userspace dist quick-image: cross-userspace
 
 cross-tool:
 	@scripts/cross --install
 
-# `make run` alone needs nothing of the tests, so that a first run is shorter.
+# `make run` alone does not need the tests. Without them a first run takes less time.
 WITHOUT_TESTS := $(if $(filter-out run,$(MAKECMDGOALS)),,$(filter run,$(MAKECMDGOALS)))
 export WITHOUT_TESTS
 export SDK_PASS += WITHOUT_TESTS
 
-# Device trees of the user are tried before anything is built.
+# The user's device trees are compiled before anything is built, to find mistakes early.
 overlays: toolchain
 ifneq ($(DT),)
 	@$(if $(filter none,$(SDK)),,scripts/sdk) scripts/arguments --trees
@@ -226,7 +231,7 @@ endif
 
 .PHONY: sdk-image cross-tool cross-userspace overlays arguments
 
-host-deps: arguments ## install what the host lacks (HOST_DEPS=check only names it)
+host-deps: arguments ## install missing host packages (HOST_DEPS=check only names them)
 ifneq ($(SDK),none)
 	@HOST_DEPS=$(HOST_DEPS) scripts/host-deps
 endif
@@ -234,17 +239,17 @@ endif
 arguments:
 	@scripts/arguments $(MAKECMDGOALS)
 
-clean: ## remove build/ and this tree's compiled user space; kernels and the image stay cached
+clean: ## remove build/ and this tree's compiled user space; the cache keeps kernels and the image
 	rm -rf build $(target-dir)
 
-clean-cache: ## remove the cache as well: everything is built anew next time
+clean-cache: ## remove the cache as well: the next build starts from nothing
 	rm -rf build $(FANLIGHT_CACHE)
 
 .PHONY: help run guest image crates flash test bench bench-table bench-doc model check \
 	rust-analyzer kernel driver userspace manual dist quick-image toolchain host-deps clean \
 	clean-cache
 
-# Make's own processes share their job slots with the kernel's and cargo's.
+# One jobserver for the processes of make, of the kernel's build and of cargo.
 inside = env -u MAKEFLAGS $(if $(filter none,$(SDK)),,scripts/sdk) make -f mk/build.mk \
 	-j $$(nproc) --no-print-directory
 target-dir = $(FANLIGHT_CACHE)/target/$(shell pwd | sha256sum | cut -c 1-12)

@@ -49,7 +49,7 @@ const FB_BLANK_UNBLANK: usize = 0;
 const FB_BLANK_POWERDOWN: usize = 4;
 
 const FB_ACTIVATE_NOW: u32 = 0;
-/// The bits that say when a mode is set.
+/// The bits that select when a mode is set.
 const FB_ACTIVATE_MASK: u32 = 15;
 /// The mode is removed from the list of modes instead of set.
 const FB_ACTIVATE_INV_MODE: u32 = 256;

@@ -305,8 +305,8 @@ fn cache_of(
             "vmalloc memory is always cached: leave fanlight,cache out",
         )),
         (Source::Vmalloc { .. }, _) => Ok(Some(Cache::Cached)),
-        // As above. The DMA API can change the kernel's mapping, but to Normal memory, not to
-        // Device.
+        // The kernel's mapping of these pages stays Normal memory: the DMA API can change it to
+        // non-cacheable, but not to Device.
         (Source::Contiguous { .. }, Some(Cache::Noncached)) => Err(invalid(
             "kernel pages cannot be noncached: leave fanlight,cache out, or use a memory-region",
         )),

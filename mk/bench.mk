@@ -24,7 +24,7 @@ $(bench-plugin): bench/plugin/count.c
 	@mkdir -p $(@D)
 	@gcc -O2 -Wall -Werror -shared -fPIC -fvisibility=hidden -o $@ $<
 
-# For speed, as a program that reads a busy log would be built; the tool's own profile is for size.
+# Optimized for speed, like a program that reads a busy log. The profile of the tool is for size.
 bench-programs:
 	+@CARGO_PROFILE_RELEASE_OPT_LEVEL=3 CARGO_PROFILE_RELEASE_LTO=off \
 		$(step) "bench program" $(logs)/bench-program.log \
@@ -42,7 +42,7 @@ bench:
 	@$(bench-report) \
 		$(if $(filter raspberrypi,$(BOARD)),--clock $(bench-runs)/clock.tsv,$(bench-runs))
 ifeq ($(BOARD),raspberrypi)
-	@echo "fanlight: these are QEMU's times, which say nothing of a board's:" \
+	@echo "fanlight: these are QEMU's times, not those of a board:" \
 		"copy $(bench-runs)/card onto a card (docs/boards/raspberrypi.md)"
 endif
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# The build itself, run by the Makefile where the tools are. Results and logs go to build/,
-# everything that is worth keeping longer to the cache. Steps that depend on nothing of each other
-# run at the same time.
+# The build. The Makefile runs it where the tools are: in the toolchain image, or on this machine.
+# Results and logs are in build/, files that other trees can use, too, in the cache. Independent
+# steps run in parallel.
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
@@ -15,35 +15,37 @@ export BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT FANLIGHT_CACHE
 
 step := scripts/step
 logs := build/log
-# `make test` may have several boards. What is built here is for the first; see `media` for the
+# `make test` may have several boards. This file builds for the first one; see `media` for the
 # others.
 boards := $(subst $(comma), ,$(BOARD))
 board := $(firstword $(boards))
-# What depends on the kernel lives under the kernel's name: version, board and variants.
+# Files that depend on the kernel are in a directory named by version, board and variants.
 variants := $(if $(KERNEL_DEBUG),-debug)$(if $(KERNEL_BENCH),-bench)$(addprefix -,$(KERNEL_VARIANT))
 flavour-of = $(KERNEL)-$(1)$(variants)
 kernel-of = $(shell BOARD=$(1) scripts/kernel dir)
 arch-of = $(shell BOARD=$(1) scripts/arch $(2))
-# What only tests use is not in the image of `make run`, so that a first run need not build it.
+# The image of `make run` does not have the files that only tests use, so a first run does not build
+# them.
 image-of = build/$(call flavour-of,$(1))/$(if $(WITHOUT_TESTS),run,quick).cpio
 flavour := $(call flavour-of,$(board))
 kernel := $(call kernel-of,$(board))
 arch := $(call arch-of,$(board),name)
-userspace := build/userspace/$(arch)
+programs-arch := $(call arch-of,$(board),programs)
+userspace := build/userspace/$(programs-arch)
 module := build/$(flavour)/fanlight.ko
 image := $(call image-of,$(board))
 
 target := $(FANLIGHT_CACHE)/target/$(shell pwd | sha256sum | cut -c 1-12)
-# Two directories: cargo locks one while it builds, and these two build at the same time.
+# Two directories: cargo locks a target directory, and these two builds run in parallel.
 export CARGO_TARGET_DIR := $(target)/host
 board-target := $(target)/board
 cargo := cargo build --locked
 programs := $(userspace)/fanlight $(userspace)/ask-host
 guest-tests := $(userspace)/fanlight-guest-tests
-# Those of the library, which the guest's tests run.
+# The examples of the library, which the guest's tests run.
 examples := $(wildcard userspace/fanlight/examples/*.rs)
 examples := $(patsubst userspace/fanlight/examples/%.rs,$(userspace)/examples/%,$(examples))
-# Not optimized: it waits for QEMU all day, and is built while somebody waits.
+# Not optimized: the runner mostly waits for QEMU, and the user waits for its build.
 runner := $(CARGO_TARGET_DIR)/debug/fanlight-runner
 
 .PHONY: run guest test model check rust-analyzer kernel driver userspace quick-image runner media
@@ -54,7 +56,7 @@ quick-image: $(image)
 
 # --- the kernel and its module
 
-# The jobserver is make's: the kernel's jobs and ours together are no more than the processors.
+# One jobserver: the kernel's jobs and ours together do not exceed the number of processors.
 $(kernel)/ready:
 	+@$(step) "kernel $(flavour)" $(logs)/kernel-$(flavour).log scripts/kernel build
 
@@ -66,12 +68,14 @@ $(module): $(kernel)/ready $(driver-sources)
 		M=$(CURDIR)/driver MO=$(CURDIR)/$(@D)/driver modules
 	@cp $(@D)/driver/fanlight.ko $@
 
-# --- user space; cargo knows best what is out of date
+# --- user space; cargo decides what is out of date
 
-# Made by cross before we were called, where the host has cargo (scripts/cross).
+# If the host has cargo, the Makefile has built it by cross before it runs this file
+# (scripts/cross).
 ifeq ($(USERSPACE),)
 userspace:
-	+@$(step) "user space for $(arch)" $(logs)/userspace-$(arch).log \
+	+@$(step) "user space for $(programs-arch)" \
+		$(logs)/userspace-$(programs-arch).log \
 		scripts/userspace cargo $(CURDIR) $(board-target)
 else
 userspace:
@@ -113,7 +117,7 @@ $(image): $(module) $(image-programs) $(image-files) scripts/quick-image \
 
 # --- booting it
 
-# What every boot can have: see scripts/arguments.
+# The settings of every boot: see scripts/arguments.
 option = $(if $(2),$(1) $(2))
 boot = $(runner) $(1) \
 	$(foreach board,$(boards),--board $(board) $(call media-of,$(board))) \
@@ -123,14 +127,14 @@ boot = $(runner) $(1) \
 	$(addprefix --dt ,$(subst $(comma), ,$(DT))) $(if $(APPEND),--append "$$APPEND") \
 	--results build/$(2)
 
-# One build at a time in this tree; any number of machines may run from what it made. The boards
-# follow each other: the kernel of each takes all processors.
+# Only one build runs in this tree at a time; any number of machines may run from its results. The
+# boards are built one after another, since the build of a kernel uses all processors.
 busy := another build is at work in this tree: waiting for it
 ready = mkdir -p build && { flock -n build/lock true || echo "fanlight: $(busy)" >&2; } && \
 	flock build/lock sh -ec \
 	'for board in $(boards); do $(MAKE) -f mk/build.mk BOARD=$$board media; done'
 
-# Where QEMU's own window is to be, DISPLAY is X's again.
+# For QEMU's own window, DISPLAY is set to the value of X.
 run:
 	+@$(ready)
 	@if [ -t 0 ] && [ -t 1 ] && [ -z "$(DEMO)" ]; then \
@@ -148,7 +152,7 @@ guest: $(if $(CLIENTS),clients)
 check: $(kernel)/ready
 	@scripts/check $(kernel)
 
-# By the kernel's own script, which writes to the directory of the objects.
+# By the kernel's script, which writes to the directory of the objects.
 rust-analyzer: $(module)
 	@$(step) "rust-analyzer" $(logs)/rust-analyzer.log \
 		$(MAKE) -C $(kernel) ARCH=$(arch) LLVM=1 M=$(CURDIR)/driver \
@@ -164,7 +168,7 @@ model:
 		cargo test --locked --release --target-dir $(CARGO_TARGET_DIR)/loom \
 		-p fanlight-ring --test loom
 
-# Programs that nobody here wrote, for the slow tests.
+# Third-party programs, for the slow tests.
 clients := $(shell scripts/clients file)
 .PHONY: clients
 clients:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# What boots: the quick image, or with IMAGE=buildroot the one that Buildroot makes; and the making
-# of that one.
+# The image that boots: the quick image, or with IMAGE=buildroot that of Buildroot; and the rules
+# that build the latter.
 
 .PHONY: image crates
 crates:
@@ -15,7 +15,7 @@ image:
 	@ls -lh build/image/$(BOARD)
 
 ifeq ($(IMAGE),buildroot)
-# A kernel and a disk; both are taken as they are.
+# A kernel and a disk, which are used as they are.
 disk-of = build/image/$(1)/$(shell sed -n 's/^image = //p' board/$(1)/machine.conf)
 media-of = --kernel build/image/$(1)/$(call arch-of,$(1),kernel-image) --disk $(call disk-of,$(1)) --trees build/image/$(1)
 media: runner $(call disk-of,$(board))
@@ -26,7 +26,8 @@ $(call disk-of,$(board)):
 else
 boot-of = $(call kernel-of,$(1))/arch/$(call arch-of,$(1),name)/boot
 # QEMU enters the kernel of a 64-bit machine in AArch64 state: a board's `entry` is linked in front
-# of it. The file has the kernel's name, since the time of a kernel that was built earlier is older.
+# of it. The file name contains the kernel's name: comparing times would not notice a change to a
+# kernel that was built earlier.
 entry-of = $(shell sed -n 's/^entry = //p' board/$(1)/machine.conf)
 boots-of = $(if $(call entry-of,$(1)),build/$(call flavour-of,$(1))/$(notdir \
 	$(call kernel-of,$(1))).img,$(call boot-of,$(1))/$(call arch-of,$(1),kernel-image))

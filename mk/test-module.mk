@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# What only tests use, for the quick image's /lib/fanlight-test: a kernel module, and device trees
-# that are applied to the running system; the examples of the library; and C programs: ours that
-# uses nothing but the ABI's header, and the kernel's own test of maps like ours. Part of
-# mk/build.mk.
+# The files that only tests use, for /lib/fanlight-test of the quick image: a kernel module, device
+# trees that are applied to the running system, the examples of the library, and C programs: ours,
+# which use only the ABI's header, and the kernel's selftest of PFN mappings. Part of mk/build.mk.
 
 test-module := build/$(flavour)/fanlight_test.ko
 test-files := $(test-module) build/$(flavour)/runtime.dtbo $(examples) \
@@ -28,7 +27,7 @@ $(userspace)/fanlight-uapi: tests/c/fanlight-uapi.c driver/uapi/fanlight.h
 	@mkdir -p $(@D)
 	@$(board-cc) -std=c89 -pedantic -Wall -Wextra -Werror -I driver/uapi -o $@ $<
 
-# The functions that the header's comments show: their lines begin with a tabulator.
+# The functions in the comments of the header: their lines begin with a tab.
 $(userspace)/fanlight-comment.h: driver/uapi/fanlight.h
 	@mkdir -p $(@D)
 	@sed -n '/^ \*\tstatic /,/^ \*\t}/s/^ \*\t//p' $< >$@

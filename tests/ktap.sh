@@ -4,7 +4,7 @@
 # For the shell tests in tests/build: numbered results in KTAP.
 number=0
 
-# result NAME: reports the status of the command before it, with what that has said: $said
+# result NAME: reports the exit status of the preceding command, and its output $said if it failed
 result() {
 	status=$?
 	number=$((number + 1))

@@ -125,7 +125,7 @@ EXPORT int qemu_plugin_install(id_t64 id, const void *info, int argc, char **arg
 			snprintf(file, sizeof(file), "%s", argv[i] + 4);
 	}
 	if (!*file) {
-		fputs("count.so: say where the counts are to be written: "
+		fputs("count.so: no output file for the counts: "
 		      "-plugin count.so,out=FILE\n", stderr);
 		return 1;
 	}

@@ -5,7 +5,7 @@
 ################################################################################
 
 # Rust for the kernel, and a kernel of nothing but what the fragments name.
-# linux.mk includes this before it evaluates the package, so what is said here
+# linux.mk includes this before it evaluates the package, so what is set here
 # still counts; in external.mk it would be too late.
 #
 # Not in LINUX_EXTENSIONS: linux.mk would make the kernel depend on a package of

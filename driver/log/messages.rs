@@ -109,7 +109,7 @@ impl Intake {
             self.skip_messages(until - next);
             self.next_message.set(until);
         }
-        // Those who wait for the log to catch up do not wait for a record.
+        // Callers that wait for the log to catch up do not wait for a record.
         self.log
             .waiters
             .appended(self.writer.next_seq() as u32, || {
@@ -135,7 +135,7 @@ impl Intake {
     /// Waits until the log has all messages that printk has now, or not long if the caller may not
     /// block. `ERESTARTSYS`: a signal came.
     ///
-    /// For those who read. They do not change what others will read: where the console's thread is
+    /// For readers. They do not change what other readers will read: where the console's thread is
     /// late, only messages that it would pass over are taken instead of waiting for it.
     pub(crate) fn catch_up(&self, nonblocking: bool) -> Result {
         let until = kmsg_range().next;
@@ -190,7 +190,7 @@ impl Intake {
                 self.late.store(0, Relaxed);
                 Ok(true)
             }
-            // A signal tells nothing about the thread.
+            // A signal does not show whether the thread is late.
             Err(e) => Err(e),
         }
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! How printk's messages come into the log.
+//! Appends printk's messages to the log.
 //!
 //! The console delivers messages that are more urgent than `console_loglevel`, with their
 //! dictionary. The others are read from printk's buffer, in the form of the kernel's dumpers, when
-//! the console has passed them. Numbers tell which messages those are, so that each message is
+//! the console has passed them. Sequence numbers identify the messages, so that each message is
 //! taken once, whichever context takes it.
 
 use super::{
@@ -46,23 +46,23 @@ use kernel::{
 };
 
 /// How long one tick takes messages while no task gets to run, in nanoseconds. Interrupts are off
-/// meanwhile.
+/// during that time.
 const STUCK_NS: u64 = 2_000_000;
-/// How many it takes before it looks at the clock again.
+/// The number of messages that it takes between two reads of the clock.
 const STUCK_MESSAGES: u64 = 16;
 
 /// Which messages [`Intake::take_until`] takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Take {
-    /// All. The console is past them, so what is not there cannot be had.
+    /// All. The console has passed them, so no call will deliver the ones that are missing.
     Passed,
-    /// All, and the console has had its time: what `dmesg -C` has cleared is not waited for.
+    /// All, and the console is overdue: messages that `dmesg -C` has cleared are not waited for.
     Overdue,
     /// All, but the console may still deliver what `dmesg -C` has cleared. It cannot deliver what
     /// newer messages have overwritten.
     Pending,
-    /// Those that no console prints for their level, and which are therefore the same whoever takes
-    /// them. The console may still deliver the others, with their dictionaries.
+    /// Those that consoles suppress because of their level. These are the same in whichever way
+    /// they are taken. The console may still deliver the others, with their dictionaries.
     Quiet,
 }
 
@@ -79,8 +79,8 @@ impl Intake {
             }
             let found = dumped(next, &mut scratch.dumped);
             let cut = found.is_some_and(|(seq, len)| scratch.is_cut(seq, len));
-            // A message of very many lines. Where no room can be had, some of them are better than
-            // none, and it counts as missed.
+            // A message of very many lines. If the buffer cannot grow, the first lines are appended
+            // and the message counts as missed.
             if cut && context == Context::Normal && scratch.grow() {
                 continue;
             }
@@ -112,7 +112,7 @@ impl Intake {
                 }
             };
             if self.next_message() == next {
-                // The lock was not to be had. The next call finds the message again.
+                // The lock was not available. The next call finds the message again.
                 return;
             }
             if cut && taken {
@@ -127,8 +127,8 @@ impl Intake {
         self.begun.load() != 0 && kmsg_range().cleared <= next
     }
 
-    /// Marks a message that was printed in an emergency which is under way, not one that was only
-    /// taken meanwhile.
+    /// Marks a message that was printed in the current emergency, not one that is only taken during
+    /// it.
     fn mark<'a>(&self, entry: Entry<'a>) -> Entry<'a> {
         let emergency = self.emergency.load() != 0
             && entry.ns >= self.emergency_since.load(Relaxed)
@@ -140,9 +140,9 @@ impl Intake {
         }
     }
 
-    /// Begins with message `seq`, or with an older one. `each`: the sink was told of each message
-    /// that the console has passed; otherwise messages may have been passed before `seq`, and after
-    /// a clear nobody knows which of them printk still had: all count.
+    /// Begins with message `seq`, or with an older one. `each`: the console reported each message
+    /// that it passed. Otherwise it may have passed messages before `seq`. Which of them printk
+    /// still had before a clear is not known, so all of them count as missed.
     fn begin_with(&self, seq: u64, each: bool) {
         let all = !each && kmsg_range().cleared != 0;
         self.begin(if all { self.next_message() } else { seq });
@@ -177,7 +177,7 @@ impl Intake {
                 self.take_until(until, Take::Overdue, &mut dump, Context::Atomic);
                 let before = core::mem::replace(&mut next, self.next_message());
                 if next == before {
-                    // The lock was not to be had.
+                    // The lock was not available.
                     break;
                 }
             }
@@ -216,13 +216,13 @@ impl Sink for Intake {
     }
 
     fn line_atomic(&self, text: &[u8]) {
-        // The room is taken if this has interrupted another emergency, or if a dumper is at work:
-        // that one's messages, and this one, are read from printk's buffer by the next call.
+        // The buffer is in use if this call interrupted another emergency or a dumper. The next
+        // call reads the messages of both from printk's buffer.
         let Some(mut scratch) = self.claim_atomic() else {
             return;
         };
         if !in_emergency() {
-            // Whoever prints directly, as all do while the machine goes down.
+            // A context that prints directly, as all contexts do during a shutdown.
             self.emergency.store(0);
         } else if self.emergency.load() == 0 {
             let since = kmsg::parse(text, &mut scratch.line).map_or(0, |line| line.entry.ns);
@@ -234,7 +234,7 @@ impl Sink for Intake {
 
     fn passed(&self, next: u32, each: bool) {
         let known = self.next_message();
-        // The wrap of the cast is wanted: the console is at most 2^31 messages away.
+        // The cast wraps on purpose: the console is at most 2^31 messages away.
         let ahead = next.wrapping_sub(known as u32) as i32;
         if ahead <= 0 {
             return;
@@ -248,9 +248,9 @@ impl Sink for Intake {
 
     fn dumping(&self, reason: Reason) {
         match (reason, &self.region) {
-            // It may panic before the probe has come to that.
+            // The kernel may panic before the probe starts to use the region.
             (Reason::Panic, _) => self.start_region(),
-            // What is taken before the region is used would not be kept. printk still has it then.
+            // Messages that are taken before the region is used would not be kept. printk has them.
             (_, Some(region)) if region.is_new() => return,
             _ => {}
         }

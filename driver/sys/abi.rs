@@ -189,11 +189,11 @@ impl FbCmap {
 
 // SAFETY: integers only, and no padding: the fields add up to the size asserted above.
 unsafe impl AsBytes for Info {}
-// SAFETY: as above.
+// SAFETY: integers only, and no padding: the fields add up to the size asserted above.
 unsafe impl AsBytes for LogStats {}
-// SAFETY: as above.
+// SAFETY: integers only, and no padding: the fields add up to the size asserted above.
 unsafe impl AsBytes for FbVar {}
 // SAFETY: integers only: any bits are valid.
 unsafe impl FromBytes for Watermark {}
-// SAFETY: as above.
+// SAFETY: integers only: any bits are valid.
 unsafe impl FromBytes for FbVar {}

@@ -374,7 +374,7 @@ impl KernelMapping {
                 Cache::Cached => bindings::memremap(start, size, bindings::MEMREMAP_WB as usize),
             }
         };
-        // INVARIANT: mapped just now, in the way that `cache` says.
+        // INVARIANT: mapped just now, with the memory type `cache`.
         Ok(Self {
             addr: NonNull::new(addr.cast::<u8>()).ok_or(ENOMEM)?,
             cache,

@@ -228,7 +228,7 @@ impl<T: Operations> Vtable<T> {
     /// # Safety
     ///
     /// Called by the core for a miscdevice of a `CharDevice<T>`, which can't be deregistered
-    /// meanwhile.
+    /// during the call.
     unsafe extern "C" fn open(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         from_result(|| {
             // SAFETY: misc_open left the miscdevice in the private data.
@@ -258,7 +258,7 @@ impl<T: Operations> Vtable<T> {
     ///
     /// Called by the core, once, for a file that [`Self::open`] has opened.
     unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: `open` put the box there, and nobody uses it after release.
+        // SAFETY: `open` put the box there, and the core does not use the file after release.
         drop(unsafe { KBox::<FileData<T>>::from_foreign((*file).private_data.cast()) });
         0
     }

@@ -155,7 +155,7 @@ impl<S: Sink> Console<S> {
         // SAFETY: the data is a leaked box, valid until `drop` takes it back.
         let console = unsafe { ffi::fanlight_console_new(raw, index) };
         let Some(console) = NonNull::new(console) else {
-            // SAFETY: leaked above, and given to nobody.
+            // SAFETY: leaked above; no console was created, so nothing else has the pointer.
             drop(unsafe { KBox::from_raw(data.as_ptr()) });
             return Err(ENOMEM);
         };

@@ -3,8 +3,8 @@
  * Files and the address space that they share, used by file.rs and address_space.rs; see helpers.h.
  */
 
-#include <linux/compat.h>
 #include <linux/capability.h>
+#include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/idr.h>

@@ -246,7 +246,7 @@ void fanlight_wake(struct wait_queue_head *queue, unsigned int events);
 int fanlight_wait_interruptible(struct wait_queue_head *queue, bool (*condition)(const void *data),
 				const void *data);
 
-/* As above, but for at most `ms` milliseconds; -ETIMEDOUT after that. */
+/* Like fanlight_wait_interruptible(), but returns -ETIMEDOUT after `ms` milliseconds. */
 int fanlight_wait_timeout(struct wait_queue_head *queue, bool (*condition)(const void *data),
 			  const void *data, unsigned int ms);
 /* Lets other tasks run; true if the current task was killed. */

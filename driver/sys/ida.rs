@@ -38,7 +38,8 @@ impl InstanceId {
 
 impl Drop for InstanceId {
     fn drop(&mut self) {
-        // SAFETY: as above; the number was taken in `new` and is given back once.
+        // SAFETY: the IDA is static and initialised; `new` allocated the number, and drop runs
+        // once.
         unsafe { bindings::ida_free(&raw mut ffi::fanlight_instances, self.0) };
     }
 }

@@ -24,9 +24,9 @@ pub(crate) struct IrqLock {
     raw: Opaque<bindings::raw_spinlock_t>,
 }
 
-// SAFETY: locks are made to be shared.
+// SAFETY: a raw spinlock has no owner thread.
 unsafe impl Send for IrqLock {}
-// SAFETY: as above.
+// SAFETY: a raw spinlock may be locked from any context.
 unsafe impl Sync for IrqLock {}
 
 impl IrqLock {
@@ -74,7 +74,7 @@ impl<'a> IrqGuard<'a> {
 
 impl Drop for IrqGuard<'_> {
     fn drop(&mut self) {
-        // SAFETY: the guard's existence says that this context holds the lock.
+        // SAFETY: `lock` created the guard after this context locked, and only this call unlocks.
         unsafe { ffi::fanlight_irq_unlock(self.lock.raw.get(), self.flags) };
     }
 }

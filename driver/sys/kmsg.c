@@ -53,7 +53,7 @@ static struct fanlight_console *to_fanlight_console(struct console *con)
 
 /*
  * A higher priority context may take the console over and reuse the buffer at any time but in an
- * unsafe section. The section is only as long as the copy, so that nobody waits for the parser.
+ * unsafe section. The section ends after the copy, so that no context waits for the parser.
  */
 static unsigned int fanlight_console_copy(struct nbcon_write_context *wctxt, char *line)
 {
@@ -111,8 +111,8 @@ static void fanlight_console_tell_passed(struct fanlight_console *fc, bool each)
 }
 
 /*
- * A task that prints calls this after every message, also after one that is too quiet for consoles
- * and was passed over: then nothing was written. The position says how far printk is with this
+ * A task that prints calls this after every message, also after a suppressed one, for which
+ * fanlight_console_write() was not called. The position shows how far printk has advanced this
  * console.
  */
 static void fanlight_console_device_unlock(struct console *con, unsigned long flags)
@@ -179,7 +179,7 @@ void fanlight_console_start(struct fanlight_console *fc)
 
 void fanlight_console_look(struct fanlight_console *fc)
 {
-	/* Who has the lock may hang on another processor, and else tells this when it unlocks. */
+	/* The owner of the lock reports the position when it unlocks, unless it hangs. */
 	if (!mutex_trylock(&fc->lock))
 		return;
 	fanlight_console_tell_passed(fc, false);

@@ -295,16 +295,18 @@ impl Mapping {
         // SAFETY: `backing` is revoked only after `live` was cleared and `pending` was released
         // since. It was not cleared under `pending`, which is held as long as `backing` is used.
         let backing = unsafe { self.backing.access() };
-        // SAFETY: as above. The private data stays valid as long as a mapping exists: a mapping
-        // keeps its file open, which keeps `self` by the invariant of `MapRequest`.
+        // SAFETY: `desc` is valid by the invariant of `MapRequest`. The private data stays valid as
+        // long as a mapping exists: a mapping keeps its file open, which keeps `self` by the same
+        // invariant.
         unsafe { (*desc).private_data = ptr::from_ref(self).cast_mut().cast() };
         let vm_ops = match backing {
             // Prefaulted pages that madvise() has unmapped are inserted again by a fault.
             _ if backing.pages().is_some() => &FAULT_VM_OPS.0,
             _ => &VM_OPS.0,
         };
-        // SAFETY: as above. The memory type comes before the action, which takes a copy of it. The
-        // page frames are this window's from `first` on, as many as were checked above.
+        // SAFETY: `desc` is valid by the invariant of `MapRequest`. The memory type comes before
+        // the action, which copies it. The page frames are this window's from `first` on, as many
+        // as were checked above.
         unsafe {
             (*desc).vm_ops = vm_ops;
             ffi::fanlight_desc_set_prot(desc, self.cache as c_int);
@@ -377,7 +379,7 @@ impl Mapping {
             return Err(EINVAL);
         }
         if !may_write || (!shared && !may_copy) {
-            // SAFETY: as above.
+            // SAFETY: `desc` is valid by the invariant of `MapRequest`.
             unsafe { ffi::fanlight_desc_deny_write(desc) };
             return Ok(false);
         }

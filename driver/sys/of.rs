@@ -163,7 +163,8 @@ pub(crate) fn properties(node: &FwNode) -> impl Iterator<Item = Property<'_>> {
         let name = unsafe { CStr::from_char_ptr(name) };
         let value = match len {
             0 => &[],
-            // SAFETY: as above; the value has `len` bytes.
+            // SAFETY: a property stays in memory, unchanged, as long as its node. The value has
+            // `len` bytes.
             _ => unsafe { core::slice::from_raw_parts(value.cast::<u8>(), len) },
         };
         Some(Property { name, value })

@@ -168,7 +168,7 @@ impl Region {
         let words: *const [Word] = carveout.words();
         let link_words: *const [Word] = links.as_slice();
         // SAFETY: neither the mapping nor the allocation moves with its owner. `appender` uses them
-        // only as the type invariant says, and is dropped together with `links`.
+        // only as the type invariant requires, and is dropped together with `links`.
         let (words, link_words) = unsafe { (&*words, &*link_words) };
         let salt = random_u32();
         // INVARIANT: made from the words of this carve-out and these links.

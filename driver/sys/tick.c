@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The tick of a log: what must not depend on printk's calls, twice a second. See helpers.h; the
- * safe type over it is in console.rs.
+ * The tick of a log: work that must not depend on printk's calls, done twice a second. See
+ * helpers.h; the safe type over it is in console.rs.
  *
- * printk does not report messages that are too quiet for consoles when it prints directly: in an
- * emergency, or while boot consoles are there. Then the console's position alone says that they
- * were passed over.
+ * When printk prints directly, in an emergency or while there are boot consoles, it makes no call
+ * for suppressed messages. Then only the console's position shows that it has passed them.
  *
- * Nor does printk wake the console's thread if the processor that prints takes no interrupts any
- * more: its wake-up waits for an interrupt there. Such a processor is likely to be reset by a
- * watchdog, and its last messages say why.
+ * Nor does printk wake the console's thread if the printing processor no longer takes interrupts:
+ * its wake-up waits for an interrupt there. A watchdog is likely to reset the machine then, and the
+ * last messages have the reason.
  *
  * Each processor has a timer, so that any one that still takes interrupts keeps the tick going,
  * also one that hangs with soft interrupts or preemption off. One of them ticks. The others stand

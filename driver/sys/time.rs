@@ -129,7 +129,8 @@ pub(crate) fn drain_stores() {
 
 /// Lets other tasks run; returns whether the current one was killed. Task context only.
 pub(crate) fn should_stop() -> bool {
-    // SAFETY: only called in task context, without a spinlock, as this function's description says.
+    // SAFETY: only called in task context, without a spinlock, as the documentation of this
+    // function requires.
     unsafe { ffi::fanlight_should_stop() }
 }
 

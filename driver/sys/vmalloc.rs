@@ -34,7 +34,7 @@ pub(crate) struct VmallocArea {
 // SAFETY: the area is plain memory; all accesses to its contents are by atomics or by raw copies
 // that allow for races.
 unsafe impl Send for VmallocArea {}
-// SAFETY: as above.
+// SAFETY: all accesses to the contents are by atomics or by raw copies that allow for races.
 unsafe impl Sync for VmallocArea {}
 
 impl VmallocArea {
@@ -45,7 +45,7 @@ impl VmallocArea {
             return Err(EINVAL);
         }
         let mut pages = KVVec::with_capacity(count, GFP_KERNEL)?;
-        // SAFETY: no preconditions; a null pointer says that it failed.
+        // SAFETY: no preconditions; returns a null pointer on failure.
         let addr = unsafe { ffi::fanlight_vmalloc(count * PAGE_SIZE) };
         let addr = NonNull::new(addr.cast::<u8>()).ok_or(ENOMEM)?;
         for i in 0..count {

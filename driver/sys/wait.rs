@@ -268,8 +268,8 @@ unsafe extern "C" fn expired(timer: *mut bindings::hrtimer) -> bindings::hrtimer
 #[pinned_drop]
 impl PinnedDrop for Waiters {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: both were initialised in `new`. Nobody starts them any more: they would need a
-        // reference.
+        // SAFETY: both were initialised in `new`. No caller can start them any more, since that
+        // needs a reference.
         unsafe {
             bindings::irq_work_sync(self.work.get());
             ffi::fanlight_timer_cancel(self.timer.get());

@@ -83,9 +83,9 @@ struct fanlight_info {
  * records: one for the kernel (printk and kernel modules), one for programs (write()). Programs
  * can therefore not displace the kernel's records.
  *
- * A log can be mapped or read. Access is that of /dev/kmsg: where dmesg_restrict is set or another
- * security module says so, mmap() fails with EPERM, and read() returns the records of programs
- * only.
+ * A log can be mapped or read. Access is that of /dev/kmsg: where dmesg_restrict is set or a
+ * security module denies access, mmap() fails with EPERM, and read() returns the records of
+ * programs only.
  *
  * read() returns records in the form that FANLIGHT_IOC_LOG_FORM has set: one record as text (the
  * default), or as many whole records as fit. It never returns a part of a record. It waits until

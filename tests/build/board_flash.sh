@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# Writing cards: what scripts/flash refuses, and that what it wrote is the image. Files stand for
-# disks, with a /sys of their own; where this machine lets us have loop devices, one of them is
-# written as well. Prints KTAP.
+# Tests that scripts/flash refuses devices that are not cards, and that it writes the image. Files
+# replace disks and /sys. If this machine allows loop devices, one of them is written as well.
+# Prints KTAP.
 flash=$PWD/scripts/flash
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -18,7 +18,7 @@ result() { # STATUS NAME
 		echo "not ok $count $2"
 	fi
 }
-# refused NAME TEXT COMMAND...: the command fails, says TEXT, and the card is as it was
+# refused NAME TEXT COMMAND...: the command fails, prints TEXT, and does not change the card
 refused() {
 	local name=$1 text=$2
 	shift 2
@@ -64,7 +64,7 @@ refused board_flash_refuses_a_device_that_is_not_there "no device" \
 	"$flash" "$dir/image" "$dir/nodev"
 refused board_flash_refuses_what_is_no_image "no partition table" "$flash" "$flash" "$dir/card"
 head -c 40000 "$dir/image" >"$dir/cut"
-refused board_flash_refuses_an_image_cut_off "cut off" "$flash" "$dir/cut" "$dir/card"
+refused board_flash_refuses_an_image_cut_off "is truncated" "$flash" "$dir/cut" "$dir/card"
 echo 8:113 >"$SYSFS/numbers"
 refused board_flash_refuses_a_partition "is a partition: name the whole disk, sdx" \
 	"$flash" "$dir/image" "$dir/card"

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# A board is a directory: a copy of this tree gets one more, and no file that is there already is
-# edited. KTAP.
+# A board is a directory: this test adds one to a copy of this tree and edits no existing file.
+# Prints KTAP.
 set -u
 # shellcheck source=tests/ktap.sh
 . tests/ktap.sh
@@ -38,18 +38,18 @@ result build_kernel_is_named_after_its_board
 	[ "$(kernel raspberrypi-4)" = "$(kernel raspberrypi)" ]
 result build_models_of_a_board_share_its_kernel
 
-# Nor does a kernel depend on another board's options.
+# A kernel does not depend on the options of another board.
 echo CONFIG_EXT4_FS=y >>"$copy/board/abacus/kernel.config"
 [ "$(kernel virt-arm)" = "$without" ] && [ "$(kernel abacus)" != "$(kernel zynq)" ]
 result build_board_does_not_rebuild_the_kernels_of_others
 
-# make prints its variables; the target is one that needs neither.
+# make prints its variables; the target needs neither kernel nor image.
 said=$(in_copy abacus make -n -p -f mk/build.mk manual 2>/dev/null | grep -E '^(kernel|image) := ')
 echo "$said" | grep -q '^kernel := .*-abacus-' &&
 	echo "$said" | grep -q '^image := build/[0-9.]*-abacus/quick.cpio'
 result build_new_board_has_a_kernel_and_an_image
 
-# The user's own tree has macros or none.
+# A tree of the user may use the macros, but need not.
 overlay() { # REG
 	printf '/dts-v1/;\n/plugin/;\n&{/} {\n\tdevice@1000 {\n\t\treg = <%s>;\n\t};\n};\n' "$1"
 }

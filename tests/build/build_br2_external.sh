@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# What can be said of br2-external/ without building it; more where a Buildroot tree is given by
-# BUILDROOT=directory. Prints KTAP.
+# Checks br2-external/ without building it. With BUILDROOT=directory, a Buildroot tree, it checks
+# more. Prints KTAP.
 here=br2-external
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
@@ -26,7 +26,7 @@ no_tree='no Buildroot tree: BUILDROOT=directory'
 echo "KTAP version 1"
 echo "1..6"
 
-# Our own options, as the defconfigs name them, exist.
+# Our options that the defconfigs set exist.
 grep -ohE '^BR2_[A-Z0-9_]*FANLIGHT[A-Z0-9_]*' $here/configs/* | sort -u >"$out/used"
 grep -hE '^config ' $here/linux/Config.ext.in $here/package/*/Config.in |
 	sed 's/^config //' | sort -u >"$out/there"
@@ -34,7 +34,7 @@ comm -23 "$out/used" "$out/there" >"$out/said"
 [ -s "$out/used" ] && [ ! -s "$out/said" ]
 ok $? build_br2_external_defconfigs_use_options_that_exist
 
-# Files that the defconfigs and packages name are there.
+# Files that the defconfigs and packages name exist.
 grep -ohE '\(BR2_EXTERNAL_FANLIGHT_PATH\)/[^" ]*' $here/configs/* |
 	sed 's,.*PATH),br2-external,' | sort -u | while read -r path; do
 	[ -e "$path" ] || echo "$path is missing"
@@ -57,7 +57,7 @@ grep -qE "$hash" $here/package/rust-src/rust-src.hash ||
 [ ! -s "$out/said" ]
 ok $? build_br2_external_downloads_have_hashes
 
-# The packages are make, at least: every variable and define ends.
+# The packages are valid makefiles: every `define` has its end.
 for file in "$here"/package/*/*.mk "$here"/linux/*.mk; do
 	make -n -f - >"$out/make" 2>&1 <<-END || { echo "$file:"; cat "$out/make"; }
 		include $file

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# driver/Makefile, for those who build the driver for their own kernel. KTAP.
+# Tests driver/Makefile, which builds the driver for any supported kernel. Prints KTAP.
 set -u
 # shellcheck source=tests/ktap.sh
 . tests/ktap.sh
@@ -17,7 +17,7 @@ result build_driver_makefile_names_a_directory_that_is_no_kernel
 
 name=build_driver_makefile_builds_the_module_for_any_kernel
 if [ -e "$kernel/ready" ]; then
-	# A copy: it builds where the sources are.
+	# In a copy, because it builds in the directory of the sources.
 	rm -rf "$out"
 	mkdir -p build
 	cp -r driver "$out"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# What is in the driver that was built, where no test in a guest can see it. KTAP.
+# Properties of the built driver that no test in a guest can check. Prints KTAP.
 set -u
 kernel=$(scripts/kernel dir)
 board=${BOARD:-virt-arm}
@@ -27,7 +27,8 @@ check() {
 # compiler warns of larger frames, and rustc has no such warning.
 stack_frames() {
 	limit=$(sed -n 's/^CONFIG_FRAME_WARN=//p' "$kernel/.config")
-	# A prologue lowers sp by a number, or by a register if there is too much for one.
+	# A prologue subtracts an immediate from sp, or a register if the frame is too large for
+	# that.
 	largest=$(llvm-objdump -d --no-show-raw-insn "$module" | awk '
 		function number(text,  i, value) {
 			if (text !~ /^0x/) return text + 0
@@ -48,17 +49,18 @@ stack_frames() {
 	[ "$functions" -gt 100 ] && [ "$bytes" -gt 0 ] && [ "$bytes" -le "${limit:-0}" ]
 }
 
-# QEMU has no caches, so that no guest shows whether the driver maintains them: it must at least
-# call what cleans the inner caches, and the outer one where the kernel supports one.
+# QEMU does not emulate caches, so no test in a guest shows whether the driver maintains them. It
+# must at least call the functions that clean the inner caches, and the outer one if the kernel
+# supports one.
 caches() {
-	# By name, or through the table of a kernel for several kinds of processors.
+	# By name, or through the function table of a multi-processor-type kernel.
 	inner=$(llvm-nm -u "$module" | grep -cE 'flush_kern_dcache_area|cpu_cache')
 	outer=$(llvm-nm -u "$module" | grep -c 'outer_cache')
 	callers=$(llvm-objdump -dr --no-show-raw-insn "$module" |
 		grep -c 'R_ARM_CALL.*fanlight_flush_cache')
 	echo "# $inner symbols of the inner caches, $outer of the outer one, $callers callers"
 	grep -q '^CONFIG_OUTER_CACHE=y' "$kernel/.config" || outer=1
-	# One caller when a window is made, and one when it goes.
+	# One caller creates a window, and one destroys it.
 	[ "$inner" -ge 1 ] && [ "$outer" -ge 1 ] && [ "$callers" -ge 2 ]
 }
 

@@ -1,9 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# What is asked of a host, and how its container engine is called. There is no engine where the
-# tests run: files of these names print what they are called with, as far as that decides anything.
-# KTAP.
+# What `make` requires of a host, and how it calls the container engine. The tests have no engine:
+# scripts with the names of engines print the arguments that matter. Prints KTAP.
 set -u
 root=$PWD
 dir=$(mktemp -d)
@@ -15,14 +14,14 @@ unset ENGINE CONTAINERS_CONF HOST_DEPS SDK_FOR
 says() { echo "$said" | grep -qF -- "$1"; }
 silent() { ! says "$1"; }
 
-# program NAME, with a script on standard input. It replaces the link to a program of this machine,
-# which would be written through it.
+# program NAME: creates a program from the script on standard input. First it removes a link of this
+# name, since writing through the link would change a program of this machine.
 program() {
 	rm -f "$dir/bin/$1"
 	cat >"$dir/bin/$1"
 	chmod +x "$dir/bin/$1"
 }
-# host NAME...: a PATH with what every host has, and these programs, which succeed
+# host NAME...: creates a PATH with the programs of every host, and the named ones, which succeed
 tools='sh env cat cut sed grep sort head tail id uname stat mkdir rm mv dirname basename realpath
 	sha256sum mktemp printf tr date sleep timeout expr'
 host() {
@@ -35,8 +34,8 @@ host() {
 		printf '#!/bin/sh\nexit 0\n' | program "$name"
 	done
 }
-# on COMMAND...: with that PATH only. /usr/sbin is looked into as well, so that what is there is on
-# every host.
+# on COMMAND...: runs the command with that PATH only. Scripts also look into /usr/sbin, so every
+# host has the programs that are there.
 on() { said=$(env PATH="$dir/bin" FANLIGHT_CACHE="$dir/cache" "$@" 2>&1 </dev/null); }
 
 echo "KTAP version 1"
@@ -80,8 +79,8 @@ printf '#!/bin/sh\necho Darwin arm64\n' | program uname
 ! on scripts/host-deps && says 'x86-64 Linux only, and this is Darwin arm64' && says SDK=none
 result build_host_of_another_kind_is_refused
 
-# engine docker [buildx]: a docker, with that plugin or without, that prints its arguments, and for
-# a build its recipe
+# engine docker [buildx]: creates a docker, with or without that plugin, that prints its arguments,
+# and for a build its recipe
 engine() {
 	host git
 	program "$1" <<-END

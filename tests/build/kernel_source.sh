@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# Where the kernel's source comes from, on a machine without apt-get and without a network. KTAP.
+# Tests where scripts/kernel-source gets the source, without apt-get and without a network. Prints
+# KTAP.
 set -u
 # shellcheck source=tests/ktap.sh
 . tests/ktap.sh
@@ -36,7 +37,7 @@ fetch 9.9
 [ $? -eq 1 ] && last 'v9.x/linux-9.9.1.tar.xz'
 result build_kernel_source_that_cannot_be_fetched_names_its_address
 
-# The release is in the cache; first, it is another file than the one with this sum.
+# The release is in the cache; first with a checksum that does not match.
 echo all: >"$scratch/linux-9.9.1/Makefile"
 tar -C "$scratch" -cJf "$scratch/source/linux-9.9.1.tar.xz" linux-9.9.1
 cp "$scratch/source/linux-9.9.1.tar.xz" "$scratch/good"

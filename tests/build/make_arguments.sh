@@ -1,18 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# The Makefile answers mistakes with one line that says what would be right. KTAP.
+# The Makefile reports a mistake in one line, with the valid choices. Prints KTAP.
 set -u
 # shellcheck source=tests/ktap.sh
 . tests/ktap.sh
 
-# ask ARGUMENT...: what make says, into $said; fails where make succeeds
+# ask ARGUMENT...: stores the output of make in $said. Fails if make succeeds.
 ask() {
 	said=$(SDK='' MAKEFLAGS='' make -s "$@" 2>&1 </dev/null) && return 1
 	return 0
 }
-# refused TEXT ARGUMENT...: that make says TEXT and no more, before it builds or installs anything.
-# make itself adds its own line about the failed target.
+# refused TEXT ARGUMENT...: make fails with one line that contains TEXT, before it builds or
+# installs anything, and with its own line about the failed target.
 refused() {
 	text=$1
 	shift
@@ -22,7 +22,7 @@ lines() { [ "$(echo "$said" | wc -l)" -le "$1" ]; }
 says() { echo "$said" | grep -qF "$1"; }
 
 echo "KTAP version 1"
-# The machine that the tests run on has these settings in its environment.
+# The environment of the tests may have these settings.
 unset DT OVERLAY SCREEN APPEND CMD IMAGE SMP MEM TIMEOUT LOGLEVEL ICOUNT DISPLAY WAYLAND_DISPLAY
 plan=21
 echo "1..$plan"
@@ -40,14 +40,14 @@ result build_unknown_kernel_variant_is_one_line_with_the_choices
 ask frobnicate && lines 1 && says 'no target "frobnicate": choose one of help run'
 result build_unknown_target_is_one_line_with_the_choices
 
-# A forgotten "=" is no target that is found missing when all others are done.
+# Without its "=", a setting looks like a target. Make would reject it after the other targets.
 ask test T && lines 1 && says 'no target "T": it is a setting, write T=VALUE'
 result build_second_target_that_is_unknown_is_refused_first
 
 refused 'no setting "OVERLY": choose one of BOARD' guest CMD=true OVERLY=/tmp
 result build_setting_with_a_typing_error_is_refused
 
-refused "say what to run: make guest CMD='uname -a'" guest
+refused "no command given: make guest CMD='uname -a'" guest
 result build_guest_without_command_is_refused
 
 refused 'OVERLAY=/nowhere: no such directory' guest CMD=true OVERLAY=/nowhere
@@ -71,7 +71,7 @@ refused 'DISPLAY=gtk needs the QEMU of this machine (SDK=none)' run DISPLAY=gtk 
 	refused 'no display "x11": choose DISPLAY= one of gtk vnc none' run DISPLAY=x11
 result build_display_that_cannot_be_is_refused
 
-# What X has in DISPLAY is no setting of ours: then there is a desktop, which has viewers.
+# A value of X's variable DISPLAY is not a setting: it means that there is a desktop with viewers.
 shows() { # VALUE [ARGUMENT...]
 	wanted=$1
 	shift
@@ -104,7 +104,7 @@ said=$(make -s help 2>&1) && says 'run CMD=' && says 'DISPLAY=gtk|vnc|none' &&
 	says 'boot the quick image'
 result build_help_lists_the_targets
 
-# Here, in the image, there is no engine: it must be named, and nothing installed.
+# The image has no container engine: make must name it and install nothing.
 said=$(SDK='' HOST_DEPS=check MAKEFLAGS='' make -s host-deps 2>&1) &&
 	says 'host packages missing:' && lines 1
 result build_host_deps_check_only_names
@@ -116,7 +116,7 @@ said=$(HINT='try the other way' scripts/step brewing "$log" \
 	says 'try the other way' && says "$log"
 result build_failed_step_says_which_why_what_to_do_and_where
 
-# Buildroot explains, and then make adds its lines.
+# Buildroot prints its reason before make's own messages.
 said=$(scripts/step brewing "$log" sh -c '
 	echo "make: Entering directory"
 	echo "OpenMP is not selected"

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# User space built through cross on the host is, byte for byte, what the image's own cargo makes.
-# KTAP.
+# Checks that cross on the host and the cargo of the image build the same program, byte for byte.
+# Prints KTAP.
 set -u
 name=build_cross_and_cargo_make_the_same_program
 echo "KTAP version 1"

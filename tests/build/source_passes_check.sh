@@ -10,9 +10,9 @@ if [ ! -e "$kernel/ready" ]; then
 	echo "ok 1 source_passes_check # SKIP there is no kernel: run \`make kernel\`"
 	exit
 fi
-# A check that is not reported is missed.
+# The plan counts all checks, so a check without a result is a failure.
 echo "1..$(grep -c '^check ' scripts/check)"
-# The complaints of a check follow its line there, and come before it in KTAP.
+# scripts/check prints the messages of a check after its result; KTAP has them before it.
 CHECKS="" scripts/check "$kernel" 2>&1 | awk '
 	function report() {
 		if (line != "") print said line

@@ -1,9 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# The command line tool is small and starts fast: its size as the build makes it, stripped, and the
-# instructions that `fanlight --version` executes, the dynamic linker's included, counted by
-# qemu-arm. KTAP.
+# Limits the size of the stripped tool, and the number of instructions that `fanlight --version`
+# executes, including those of the dynamic linker, as counted by qemu-arm. Prints KTAP.
 set -u
 tool=build/userspace/arm/fanlight
 sysroot=/opt/guest-armhf

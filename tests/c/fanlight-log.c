@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Prints a log's records by its map: sequence number, lane, nanoseconds since 1970 and text. The
- * functions acquire(), position(), load_head(), load_tail(), next(), load_clocks() and date() are
- * those of the comment in fanlight.h: the build takes them out of it, so that what the header says
- * is what runs here.
+ * Prints a log's records from its mapping: sequence number, lane, nanoseconds since 1970 and text.
+ * The functions acquire(), position(), load_head(), load_tail(), next(), load_clocks() and date()
+ * are those of the comment in fanlight.h: the build extracts them, so this program tests the code
+ * in the header.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ struct lane {
 
 static struct fanlight_log_record *take(struct lane *lane)
 {
-	/* The losses are seen from the numbers. */
+	/* The sequence numbers show losses. */
 	while (lane->len <= 0) {
 		lane->len = next(lane->lane, lane->data, &lane->pos, lane->record);
 		if (!lane->len)
@@ -55,7 +55,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	map = mmap(NULL, info.size, PROT_READ, MAP_SHARED, fd, 0);
-	/* The messages that printk has now: see the comment on lseek(). */
+	/* Waits for the messages that printk has now: see the comment on lseek(). */
 	if (map == MAP_FAILED || lseek(fd, 0, SEEK_SET) < 0) {
 		perror("mmap");
 		return 1;
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
 		lanes[i].pos = load_tail(lanes[i].lane);
 	}
 	for (;;) {
-		/* The lower number first, after a second look at the lane that is empty. */
+		/* The lower number first, after the empty lane was read again. */
 		record = take(&lanes[0]);
 		other = take(&lanes[1]);
 		if (!record)

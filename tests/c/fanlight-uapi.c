@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Prints what a window says of itself. Uses nothing of the project but the UAPI header, as any C
- * program could:
+ * Prints the attributes of a window. Uses only the UAPI header of the project, like any C program:
  *
  *	cc -std=c89 -pedantic -I driver/uapi -o fanlight-uapi tests/c/fanlight-uapi.c
  *
@@ -30,7 +29,7 @@ int main(int argc, char **argv)
 	struct fanlight_info info;
 	int fd;
 
-	/* Every layout is named once, or a compiler may call it unused. */
+	/* Uses every layout once: a compiler may warn of unused types. */
 	if (sizeof(info_is_128_bytes) + sizeof(header_is_1104_bytes) + sizeof(record_is_32_bytes) +
 	    sizeof(watermark_is_16_bytes) + sizeof(stats_is_64_bytes) != 5)
 		return 3;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `access`: a pread or pwrite at a user address is an access to the memory of this process as
-//! ptrace() makes it where the page tables do not lead there. 32-bit ARM has no such accesses, but
-//! the driver serves them.
+//! `access`: a pread or pwrite at a user address calls the driver's `access` operation for this
+//! address of the process, as ptrace() does for memory without a `struct page`. The kernel of
+//! 32-bit ARM does not call that operation, but the driver implements it.
 
 use crate::sys;
 use kernel::{
@@ -18,7 +18,7 @@ use kernel::{
     }, //
 };
 
-/// Nothing: the position says it all.
+/// No state: the file position is the address.
 pub(crate) struct Access;
 
 impl BinaryWriter for Access {

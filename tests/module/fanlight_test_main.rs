@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! fanlight_test: what the guest's tests can't do or see from user space. It is never part of an
-//! image that is shipped.
+//! fanlight_test: functions that the guest's tests cannot perform from user space. The module is
+//! never part of a released image.
 //!
 //! Files below `/sys/kernel/debug/fanlight_test/`:
 //!
@@ -38,7 +38,7 @@ module! {
     license: "GPL v2",
 }
 
-/// The files. Dropping them waits for who is using them.
+/// The files. Dropping them waits for their users.
 struct TestModule {
     _access: Pin<KBox<File<access::Access>>>,
     _pte: Pin<KBox<File<pte::Lookup>>>,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Records and messages from every context, so that who reads them can tell whether each came,
-//! once, whole and in order.
+//! Records and messages from every context, in a form that lets a reader check that each one
+//! arrived once, complete and in order.
 //!
 //! - `flood`, written `COUNT WRITER MARK`: `COUNT` records by `fanlight_log()` from task context on
 //!   the writer's processor, some of them under a raw spinlock or as in an NMI, while a hard and a
@@ -10,17 +10,18 @@
 //! - `printk`, the same by printk, from a hard interrupt and under a raw spinlock in turns.
 //! - `cont`, written as the others: a message by printk, and one that continues it.
 //! - `hang`, written as the others: a message by printk, after which the processor does nothing
-//!   else any more. `COUNT` is what is off: 0 preemption, 1 interrupts, 2 soft interrupts.
-//! - `stall`, written as the others: the processor has interrupts off for `COUNT` milliseconds.
-//! - `oops`: ends the process that writes by an oops, while it owns the log's lock if `locked` is
-//!   written.
-//! - `sysrq`: does what the key that is written does, in an interrupt like that of a serial port.
+//!   else. `COUNT` selects what is disabled: 0 preemption, 1 interrupts, 2 soft interrupts.
+//! - `stall`, written as the others: disables interrupts on the processor for `COUNT` milliseconds.
+//! - `oops`: ends the writing process by an oops; if `locked` is written, while it owns the log's
+//!   lock.
+//! - `sysrq`: handles the written character as a sysrq key, in an interrupt like that of a serial
+//!   port.
 //! - `counts`: how many records each context has written, and how many of them were refused, since
 //!   the module was loaded.
 //!
 //! The text of a record is `MARK STREAM N LETTERS`. The stream is `WRITER * 8 +` the number of the
-//! context; its `N` counts from 0, and says which letter it is and how often it comes:
-//! `fanlight-guest-tests` checks it.
+//! context; its `N` counts from 0 and determines the letter and the number of letters, which
+//! `fanlight-guest-tests` checks.
 
 use crate::sys::{
     self,
@@ -87,7 +88,7 @@ pub(crate) fn show(counts: &Arc<Counts>, f: &mut fmt::Formatter<'_>) -> fmt::Res
     Ok(())
 }
 
-/// What was asked for.
+/// A parsed request.
 struct Order {
     count: usize,
     writer: usize,
@@ -139,7 +140,7 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    /// Makes the next text and gives it to `put`.
+    /// Formats the next text and passes it to `put`.
     fn next(&self, put: impl FnOnce(&[u8])) {
         let n = self.next.fetch_add(1, Relaxed) as usize;
         let mut text = Text {

@@ -13,7 +13,7 @@
 #define FANLIGHT_TEST_LONG	1	/* 32-bit ARM with LPAE */
 #define FANLIGHT_TEST_ARM64	2
 
-/* What is known of one page of user space; the entries are zero where nothing is mapped. */
+/* The page table entries of a page of user space; they are zero if nothing is mapped. */
 struct fanlight_test_pte {
 	/* Linux's entry, L_PTE_*; on arm64 it is the processor's */
 	u64 software;
@@ -33,8 +33,8 @@ struct fanlight_test_pte {
 int fanlight_test_pte(unsigned long address, struct fanlight_test_pte *out);
 
 /*
- * Has the mapping at an address of the current process read or write its own memory. Returns how
- * many bytes it did, -EFAULT if there is no mapping, and -EINVAL if it cannot do that.
+ * Calls the `access` operation of the mapping at an address of the current process. Returns the
+ * number of bytes that it copied, -EFAULT without a mapping, and -EINVAL without the operation.
  */
 int fanlight_test_access(unsigned long address, void *buf, int len, bool write);
 
@@ -53,7 +53,7 @@ struct fanlight_test_kernel_pte {
 unsigned int fanlight_test_kernel_ptes(u64 phys, struct fanlight_test_kernel_pte *out,
 				       unsigned int max);
 
-/* Fills the part of the current task's stack that is free now. */
+/* Fills the unused part of the current task's stack with a pattern. */
 void fanlight_test_stack_fill(void);
 /* Bytes of the current task's stack that were in use at the same time since it was filled. */
 unsigned int fanlight_test_stack_used(void);
@@ -89,14 +89,14 @@ void fanlight_test_cont(const char *text, size_t len);
 /* Ends the task by an oops. */
 void fanlight_test_oops(void);
 /*
- * Has the processors in `others` take no interrupts any more. Prints a message, and keeps this
- * processor for ever, without what is off and other tasks.
+ * Disables interrupts on the processors in `others`. Prints a message, and loops forever on this
+ * processor, with the facility `off` disabled.
  */
 #define FANLIGHT_TEST_PREEMPTION	0
 #define FANLIGHT_TEST_INTERRUPTS	1
 #define FANLIGHT_TEST_SOFTIRQS		2
 void fanlight_test_hang(int off, unsigned long others, const char *text, size_t len);
-/* Keeps this processor without interrupts for some milliseconds. */
+/* Disables interrupts on this processor for some milliseconds. */
 void fanlight_test_stall(unsigned int ms);
 void fanlight_test_sysrq(u8 key);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `overlay`: a device-tree blob written to it is applied to the live tree; `overlay-remove`: a
-//! write removes what was applied last. What is left is removed with the module.
+//! `overlay`: a write applies the written device-tree blob to the live tree; `overlay-remove`: a
+//! write removes the overlay that was applied last. Unloading the module removes the others.
 
 use crate::sys;
 use kernel::{

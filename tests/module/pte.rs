@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `pte`: a pread at a user address gives five numbers of 64 bits on the page at this address in
+//! `pte`: a pread at a user address returns five 64-bit numbers for the page at this address of
 //! the reading process: the members of `struct fanlight_test_pte` in helpers.h.
 //!
-//! `kernel-ptes`: a pread at a physical address gives three such numbers for each mapping that the
-//! kernel has of the page there: its address, the hardware's entry, and whether that is for more
-//! than a page.
+//! `kernel-ptes`: a pread at a physical address returns three such numbers for each mapping of this
+//! page in the kernel's addresses: its address, the hardware's entry, and whether that entry maps
+//! more than a page.
 
 use crate::sys;
 use kernel::{
@@ -15,7 +15,7 @@ use kernel::{
     uaccess::UserSliceWriter, //
 };
 
-/// Nothing: the position says it all.
+/// No state: the file position is the address.
 pub(crate) struct Lookup;
 
 impl BinaryWriter for Lookup {
@@ -39,7 +39,7 @@ impl BinaryWriter for Lookup {
     }
 }
 
-/// Nothing: the position says it all.
+/// No state: the file position is the address.
 pub(crate) struct KernelLookup;
 
 impl BinaryWriter for KernelLookup {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! `stack`: a write fills what is free of the kernel stack of the task that writes. A read gives
-//! the largest number of bytes that the task has used since then, and the size of the stack.
+//! `stack`: a write fills the unused part of the writing task's kernel stack with a pattern. A read
+//! returns the largest number of bytes that the task has used since then, and the size of the
+//! stack.
 
 use crate::sys;
 use kernel::{

@@ -70,15 +70,15 @@ extern "C" {
 /// The page-table entry of an address of the current process.
 pub(crate) fn pte(address: usize) -> Result<Pte> {
     let mut pte = Pte::default();
-    // SAFETY: the structure may be written; any address will do.
+    // SAFETY: the structure may be written; the function checks the address.
     to_result(unsafe { fanlight_test_pte(address, &mut pte) })?;
     Ok(pte)
 }
 
-/// Has the mapping at an address of the current process read or write its memory.
+/// Calls the `access` operation of the mapping at an address of the current process.
 pub(crate) fn access(address: usize, buf: &mut [u8], write: bool) -> Result<usize> {
     let len = c_int::try_from(buf.len())?;
-    // SAFETY: the buffer has that many bytes; any address will do.
+    // SAFETY: the buffer has `len` bytes; the function checks the address.
     let done = unsafe { fanlight_test_access(address, buf.as_mut_ptr().cast(), len, write) };
     to_result(done)?;
     Ok(done as usize)
@@ -92,14 +92,14 @@ pub(crate) fn kernel_ptes(phys: u64, out: &mut [KernelPte]) -> Result<&[KernelPt
     out.get(..found as usize).ok_or(E2BIG)
 }
 
-/// Fills what is free of the current task's stack.
+/// Fills the unused part of the current task's stack.
 pub(crate) fn stack_fill() {
-    // SAFETY: it writes below the stack pointer only. What an interrupt, or a task that preempts
-    // this one, keeps there is gone before this goes on.
+    // SAFETY: it writes below the stack pointer only. Frames of an interrupt there are removed
+    // before this function continues.
     unsafe { fanlight_test_stack_fill() };
 }
 
-/// Bytes of it that were in use at the same time since then.
+/// The largest number of bytes of the stack in use since [`stack_fill`].
 pub(crate) fn stack_used() -> u32 {
     // SAFETY: it reads the current task's stack only, and ends at the latest at its own frame.
     unsafe { fanlight_test_stack_used() }
@@ -142,7 +142,7 @@ pub(crate) enum Context {
 ///
 /// `data` must point to a live `F`.
 unsafe extern "C" fn call<F: Fn() + Sync>(data: *mut c_void) {
-    // SAFETY: by the caller's promise.
+    // SAFETY: the caller guarantees that `data` points to a live `F`.
     unsafe { (*data.cast::<F>())() };
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn run<F: Fn() + Sync>(context: Context, func: &F) {
     unsafe { fanlight_test_run(context as c_int, call::<F>, data) };
 }
 
-/// Runs a function on this processor every so often, on top of whatever runs there.
+/// Periodically runs a function in an interrupt of this processor.
 pub(crate) struct Ticker<'a, F> {
     ticker: NonNull<c_void>,
     _func: &'a F,
@@ -197,7 +197,7 @@ impl Drop for Pinned {
     }
 }
 
-/// Lets others run. Task context only.
+/// Reschedules if necessary. Task context only.
 pub(crate) fn breathe() {
     // SAFETY: the callers hold no lock.
     unsafe { fanlight_test_cond_resched() };
@@ -212,8 +212,8 @@ pub(crate) fn log(level: u32, text: &[u8]) -> Result {
 /// Appends a record whose text cannot be read: an oops while the log is locked.
 pub(crate) fn log_from_nowhere() {
     const NOWHERE: usize = 64;
-    // SAFETY: there is nothing at the address, so that the task ends by an oops, which is what the
-    // caller wants.
+    // SAFETY: nothing is mapped at the address, so the task ends by an oops, as the caller
+    // requested.
     unsafe { fanlight_log(6, core::ptr::without_provenance(NOWHERE), 64) };
 }
 
@@ -231,24 +231,24 @@ pub(crate) fn cont(text: &[u8]) {
 
 /// Ends the current task by an oops.
 pub(crate) fn oops() {
-    // SAFETY: no preconditions: the task does not come back, and holds no lock.
+    // SAFETY: no preconditions: the call does not return, and the task holds no lock.
     unsafe { fanlight_test_oops() };
 }
 
-/// Prints a message, and keeps this processor and `others`, a bit each, until the machine is reset.
+/// Prints a message and loops, with the processors in the mask `others` stopped, until a reset.
 /// `off` is one of `FANLIGHT_TEST_PREEMPTION` and so on.
 pub(crate) fn hang(off: i32, others: usize, text: &[u8]) -> ! {
     // SAFETY: the text is valid for its length, and is read before the loop.
     unsafe { fanlight_test_hang(off, others, text.as_ptr().cast(), text.len()) }
 }
 
-/// Keeps this processor without interrupts.
+/// Disables interrupts on this processor for some milliseconds.
 pub(crate) fn stall(ms: u32) {
     // SAFETY: in task context, with interrupts on.
     unsafe { fanlight_test_stall(ms) };
 }
 
-/// Does what the key does.
+/// Handles a sysrq key.
 pub(crate) fn sysrq(key: u8) {
     // SAFETY: no preconditions.
     unsafe { fanlight_test_sysrq(key) };

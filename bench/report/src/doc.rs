@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The page: the notes, with the figures put in where the notes say `{{…}}`.
+//! The page: the notes, with the figures inserted where the notes have `{{…}}`.
 
 use std::fmt::Write;
 use std::fs;
@@ -65,7 +65,9 @@ fn missed(sheet: &Sheet, explanations: &str) -> Result<String, Error> {
     }
     for goal in GOALS {
         if is_missed(goal.what) == Some(true) && !explained.contains(&goal.what) {
-            return Err(format!("missed, and the notes do not say why: {}", goal.what).into());
+            return Err(
+                format!("missed, and the notes have no reason for it: {}", goal.what).into(),
+            );
         }
     }
     if text.is_empty() {

@@ -7,9 +7,9 @@ use crate::sheet::Sheet;
 type Place = (&'static str, &'static str, &'static str);
 
 pub enum Aim {
-    /// The peer's result is at least so many times ours.
+    /// The peer's result is at least this number of times ours.
     Less(f64),
-    /// Ours is at most so many times the peer's.
+    /// Ours is at most this number of times the peer's.
     AtMost(f64),
     /// Ours itself is at most this.
     Limit(f64),

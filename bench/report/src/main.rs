@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight-bench-report DIRECTORY [--doc FILE NOTES]`: what the runs in DIRECTORY (`run1.tsv`,
+//! `fanlight-bench-report DIRECTORY [--doc FILE NOTES]`reports the results of
+//! the runs in DIRECTORY (`run1.tsv`,
 //! `run2.tsv`, `large1.tsv`, `large2.tsv`, `barriers.tsv`, `reboots.tsv`, `cores.tsv`, `host.tsv`)
-//! say. `fanlight-bench-report --clock FILE`: what a board has measured.
+//! `fanlight-bench-report --clock FILE`: reports the results that a board has measured.
 //!
 //! Prints a table and writes `results.json` and the charts beside the runs. Fails if the two runs
-//! differ by more than 0.5 % anywhere. With `--doc` it writes the page instead. By a board's clock
-//! there is one run, and the table is all.
+//! differ by more than 0.5 % anywhere. With `--doc` it writes the page instead. A board's clock
+//! has one run and only the table.
 
 mod chart;
 mod doc;

@@ -4,7 +4,8 @@
 #
 ################################################################################
 
-FANLIGHT_DRIVER_VERSION = 0.1.0
+FANLIGHT_DRIVER_VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' \
+	$(BR2_EXTERNAL_FANLIGHT_PATH)/../Cargo.toml)
 FANLIGHT_DRIVER_SITE = $(BR2_EXTERNAL_FANLIGHT_PATH)/../driver
 FANLIGHT_DRIVER_SITE_METHOD = local
 FANLIGHT_DRIVER_LICENSE = GPL-2.0, GPL-2.0 or MIT or Apache-2.0 (log format)

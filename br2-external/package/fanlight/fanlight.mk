@@ -4,7 +4,8 @@
 #
 ################################################################################
 
-FANLIGHT_VERSION = 0.1.0
+FANLIGHT_VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' \
+	$(BR2_EXTERNAL_FANLIGHT_PATH)/../Cargo.toml)
 # Not the repository itself: `make crates` there makes this tree, which has the
 # crates from the registry in it. Buildroot vendors crates of downloads only.
 FANLIGHT_SITE = $(BR2_EXTERNAL_FANLIGHT_PATH)/../build/crates

@@ -97,8 +97,8 @@ pub(in crate::ring) fn copy_in(dst: &[Word], at: usize, src: &[u8]) {
     let mut from = src.as_ptr();
     // SAFETY: `left` bytes from `at` on are inside `dst`, whose words may be changed through a
     // shared reference; `src` is other memory. Readers of these bytes race with this by design, and
-    // the ring's positions tell them. The blocks are what `left` has of them. The words of a ring
-    // are in normal memory, and aligned, and so is `to` if `at` is.
+    // detect it from the ring's positions. The number of blocks is computed from `left`. The words
+    // of a ring are in normal memory, and aligned, and so is `to` if `at` is.
     unsafe {
         let mut to = dst.as_ptr().cast::<u8>().cast_mut().add(at);
         if left >= BLOCK && at % 4 == 0 {

@@ -58,7 +58,7 @@ pub(in crate::ring) fn copy_in(dst: &[Word], at: usize, src: &[u8]) {
     let len = src.len().min((dst.len() * 4).saturating_sub(at));
     // SAFETY: `len` bytes from `at` on are inside `dst`, whose words may be changed through a
     // shared reference; `src` is other memory. Readers of these bytes race with this by design, and
-    // the ring's positions tell them. A C function, since in Rust it would be a data race.
+    // detect it from the ring's positions. A C function, since in Rust it would be a data race.
     unsafe {
         let to = dst.as_ptr().cast::<u8>().cast_mut().add(at);
         fanlight_memcpy(to.cast(), src.as_ptr().cast(), len);

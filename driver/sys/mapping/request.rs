@@ -28,7 +28,7 @@ pub(crate) struct MapRequest<'a> {
 impl<'a> MapRequest<'a> {
     /// # Safety
     ///
-    /// As the type invariant says.
+    /// The type invariant holds for `desc` and `mapping`.
     pub(in crate::sys) unsafe fn from_raw(
         desc: *mut bindings::vm_area_desc,
         mapping: &'a Mapping,

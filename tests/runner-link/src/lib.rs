@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The frames on the control channel between the runner and the guest, and what both look for in
-//! the kernel's log.
+//! The frames on the control channel between the runner and the guest, and the lines of the
+//! kernel's log that both look for.
 //!
 //! A frame is a kind (one byte), the length of its payload (four bytes, little-endian) and the
-//! payload. The guest opens with [`Kind::Hello`], after every boot; the runner answers with
+//! payload. The guest begins with [`Kind::Hello`], after every boot; the runner replies with
 //! [`Kind::Job`].
 
 mod trouble;
@@ -12,10 +12,10 @@ pub use trouble::is_trouble;
 
 use std::io::{self, Read, Write};
 
-/// No frame is longer: a longer length means that the two sides lost each other.
+/// No frame is longer: a longer length means that the two sides are out of step.
 const LONGEST: usize = 64 << 20;
 
-/// What a frame carries. Upper case goes to the host, lower case to the guest.
+/// The content of a frame. Upper case goes to the host, lower case to the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -102,7 +102,7 @@ impl Frame {
     }
 }
 
-/// Takes frames out of a stream that arrives in pieces and may be cut by a reset of the machine.
+/// Decodes frames from a stream that arrives in pieces and that a reset of the machine may cut.
 #[derive(Default)]
 pub struct Decoder {
     bytes: Vec<u8>,
@@ -113,7 +113,7 @@ impl Decoder {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Forgets a frame begun before a reset.
+    /// Discards a frame that was begun before a reset.
     pub fn reset(&mut self) {
         self.bytes.clear();
     }

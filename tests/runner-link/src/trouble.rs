@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the kernel prints when something is wrong.
+//! The messages of the kernel that report a fault.
 
-/// Text of the kernel's sources, so that a change there must be followed here.
+/// Texts of the kernel's sources. If they change there, they have to change here.
 const TROUBLE: &[&str] = &[
     "BUG: ",
     "WARNING: ",
@@ -27,11 +27,11 @@ const TROUBLE: &[&str] = &[
     "Trying to free nonexistent resource",
 ];
 
-/// What is in such a line and is no fault: a static property of the tree that an overlay changes is
-/// never freed, and the kernel says so each time.
+/// Texts of such lines that are not faults: the kernel never frees a static property of the tree
+/// that an overlay changes, and warns of that each time.
 const NO_TROUBLE: &[&str] = &["OF: overlay: WARNING: memory leak will occur"];
 
-/// Whether a line of the kernel says that something is wrong. A run in which it prints one fails.
+/// Whether a line of the kernel reports a fault. Such a line fails the run.
 pub fn is_trouble(line: &str) -> bool {
     let has = |texts: &[&str]| texts.iter().any(|text| line.contains(text));
     has(TROUBLE) && !has(NO_TROUBLE)

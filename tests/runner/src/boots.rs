@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The table of boots that the guest tests need: `tests/boots`.
 //!
-//! A line names a boot and what is special about it:
+//! A line has the name of a boot and its settings:
 //!
 //! ```text
 //! NAME [smp=2] [memory=512] [loglevel=4] [append=quiet] [dt=a.dtso,b.dtso] [tests=window_,fb_]
 //!      [timeout=1800] [slow=yes] [data=yes]
 //! ```
 //!
-//! Which boots a board joins is in its machine description. With `data=yes`, a boot has the disk
-//! that `--data` names; the others have a blank one. `loglevel` is the console's: 8 unless a boot
-//! has another one, so that the console's file has every message. `append` adds a word to the
-//! kernel's command line, and may be given several times.
+//! The machine description of a board lists the boots that it joins. With `data=yes`, a boot has
+//! the disk that `--data` names; the others have a blank one. `loglevel` is the console's: 8 unless
+//! a boot has another one, so that the console's file has every message. `append` adds a word to
+//! the kernel's command line, and may be given several times.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub struct Boot {
     loglevel: Option<u32>,
     overlays: Vec<PathBuf>,
     append: Vec<String>,
-    /// What the names of its tests begin with; empty: anything.
+    /// The prefixes of the names of its tests; empty: all tests.
     prefixes: Vec<String>,
     timeout: Option<u64>,
     slow: bool,
@@ -61,7 +61,7 @@ impl Boot {
         Ok(boot)
     }
 
-    /// Whether this boot can have a test that was asked for.
+    /// Whether this boot may have a test that the filter selects.
     pub fn wanted(&self, options: &Options) -> bool {
         let filter = &options.filter;
         let meets = |prefix: &String| prefix.starts_with(filter) || filter.starts_with(prefix);
@@ -71,7 +71,7 @@ impl Boot {
         named && here && (options.slow || !self.slow) && (options.data.is_some() || !self.data)
     }
 
-    /// The prefixes of this boot that no test's name has: the tests that they mean run nowhere.
+    /// The prefixes of this boot that no test's name has.
     pub fn without_test<'a>(&'a self, names: &[&str]) -> Vec<&'a str> {
         let prefixes = self.prefixes.iter().map(String::as_str);
         prefixes

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The guest's console: cut into lines, kept, and judged. Some lines make a run fail whatever its
-//! command said.
+//! The guest's console: splits it into lines, stores them, and finds the lines that fail a run
+//! independently of the result of its command.
 
 use fanlight_runner_link::is_trouble;
 
-/// The word that every panic prints, whatever came before it.
+/// The text that every panic prints.
 const PANIC: &str = "Kernel panic - not syncing";
 
-/// What the console has said so far.
+/// The output of the console so far.
 #[derive(Default)]
 pub struct Console {
     partial: Vec<u8>,
@@ -19,7 +19,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// Takes what arrived; returns the lines that are complete now.
+    /// Adds received bytes; returns the lines that are now complete.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         self.text.extend_from_slice(bytes);
         self.partial.extend_from_slice(bytes);
@@ -44,18 +44,18 @@ impl Console {
         }
     }
 
-    /// From now on, lines that contain `text` are no trouble.
+    /// From now on, lines that contain `text` do not fail the run.
     pub fn allow(&mut self, text: &str) {
         self.allowed.push(text.to_owned());
     }
 
-    /// Until the next boot, nothing that the kernel prints is trouble.
+    /// Until the next boot, no message of the kernel fails the run.
     pub fn expect_panic(&mut self, expected: bool) {
         self.panic_expected = expected;
         self.panicked &= expected;
     }
 
-    /// Whether the kernel panicked and nobody expected it.
+    /// Whether the kernel panicked without an announcement (`expect-panic`).
     pub fn died(&self) -> bool {
         self.panicked && !self.panic_expected
     }
@@ -65,12 +65,12 @@ impl Console {
         &self.trouble
     }
 
-    /// All bytes as they came.
+    /// All bytes as received.
     pub fn bytes(&self) -> &[u8] {
         &self.text
     }
 
-    /// The last lines, for whoever wonders why it is silent.
+    /// The last lines, for the report of a guest that hangs.
     pub fn tail(&self, lines: usize) -> String {
         let text = String::from_utf8_lossy(&self.text);
         let all: Vec<&str> = text.lines().collect();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The demonstration: what the guest shows on its screen must be what its tools say, pixel by
-//! pixel.
+//! The demonstration: the screen of the guest must equal the pictures that its tools wrote, pixel
+//! by pixel.
 
 use std::fs;
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use crate::options::Options;
 use crate::picture::Picture;
 use crate::session::{run_session, Sink};
 
-/// What the demonstration prints goes to the terminal and into the log.
+/// Writes the output of the demonstration to the terminal and to the log.
 struct Tee(fs::File);
 
 impl Sink for Tee {
@@ -23,10 +23,10 @@ impl Sink for Tee {
     }
 }
 
-/// Pictures that must equal the captured screen: file in the results, and what it is.
+/// Pictures that must equal the captured screen: the file in the results, and its meaning.
 const WITNESSES: [(&str, &str); 2] = [
-    ("drawn.png", "what `fanlight fb pattern` says it drew"),
-    ("shot.png", "what `fanlight fb shot` read back"),
+    ("drawn.png", "the picture of `fanlight fb pattern`"),
+    ("shot.png", "the picture of `fanlight fb shot`"),
 ];
 
 /// Runs the guest's demonstration and compares the pictures it leaves.

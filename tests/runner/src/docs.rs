@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The documents, tried: every command and every device tree in README.md, CONTRIBUTING.md and
-//! docs/ is executed, so that none of them can go stale.
+//! Tests the documents: executes every command and boots every device tree in README.md,
+//! CONTRIBUTING.md and docs/, so that they stay correct.
 //!
-//! - [`blocks`]: what a page has;
+//! - [`blocks`]: parses a page;
 //! - [`host`]: commands for the host (`sh`);
 //! - [`console`]: commands for the guest (`console`), typed at its prompt;
 //! - [`trees`]: device trees (`dts`);
@@ -24,11 +24,14 @@ use crate::options::Options;
 use crate::terminal::{End, Terminal};
 use blocks::{Block, How, Page};
 
+/// A page with its path.
+type Named = (String, Page);
+
 /// The pages outside of docs/ that have commands.
 const TOP: [&str; 3] = ["README.md", "CONTRIBUTING.md", "SECURITY.md"];
 
 /// [`TOP`], and all Markdown files below docs/.
-fn pages() -> Result<Vec<(String, Page)>, String> {
+fn pages() -> Result<Vec<Named>, String> {
     fn collect(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), String> {
         let error = |error| format!("{}: {error}", directory.display());
         for entry in fs::read_dir(directory).map_err(error)? {
@@ -45,17 +48,35 @@ fn pages() -> Result<Vec<(String, Page)>, String> {
     collect(Path::new("docs"), &mut paths)?;
     paths.sort();
     paths.splice(0..0, TOP.map(PathBuf::from));
-    let page = |path: PathBuf| {
-        let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let path = path.to_string_lossy().into_owned();
-        let page = Page::read(&path, &text);
-        Ok((path, page))
-    };
     paths.into_iter().map(page).collect()
 }
 
-/// Tries what the filter names; gives a report per block, and one for each kind of thing in the
-/// text.
+/// Pages of which only the links are tested: the changelog, which may name commands of an older
+/// version, and the pages of the crates, whose code is tested as documentation of the crates.
+fn linked() -> Result<Vec<Named>, String> {
+    let mut paths = vec![PathBuf::from("CHANGELOG.md")];
+    for parent in ["driver", "userspace"] {
+        let error = |error| format!("{parent}: {error}");
+        for entry in fs::read_dir(parent).map_err(error)? {
+            let path = entry.map_err(error)?.path().join("README.md");
+            if path.exists() {
+                paths.push(path);
+            }
+        }
+    }
+    paths.sort();
+    paths.into_iter().map(page).collect()
+}
+
+fn page(path: PathBuf) -> Result<Named, String> {
+    let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let path = path.to_string_lossy().into_owned();
+    let page = Page::read(&path, &text);
+    Ok((path, page))
+}
+
+/// Runs the tests that the filter selects; returns a report per block, and one per kind of
+/// reference in the text.
 pub fn run(options: &Options) -> Vec<Report> {
     let pages = match pages() {
         Ok(pages) => pages,
@@ -69,7 +90,11 @@ pub fn run(options: &Options) -> Vec<Report> {
             reports.push(report(name, check(&pages)));
         }
     }
-    // What needs no guest.
+    if wanted(text::LINKS) {
+        let result = linked().and_then(|linked| text::links(&pages, &linked));
+        reports.push(report(text::LINKS, result));
+    }
+    // The tests that need no guest.
     for block in blocks().filter(|block| wanted(&block.name)) {
         if let Some(report) = without_guest(block) {
             reports.push(report);
@@ -87,7 +112,7 @@ pub fn run(options: &Options) -> Vec<Report> {
             options.results = options.results.join(&block.name);
             reports.push(report(&block.name, trees::check(&options, &block.text)));
         }
-        // One guest per overlay: what they add would change the output of the other blocks.
+        // One guest per overlay: its windows would change the output of the other blocks.
         let mut typed: BTreeMap<Option<&str>, Vec<&Block>> = BTreeMap::new();
         for block in mine {
             if block.language == "console" {
@@ -116,7 +141,7 @@ fn report(name: &str, result: Result<(), String>) -> Report {
     }
 }
 
-/// The board on whose guest a block is tried, if it is.
+/// The board on whose guest a block is tested, if it needs a guest.
 fn board(block: &Block) -> Option<&str> {
     if !["dts", "console"].contains(&block.language.as_str()) {
         return None;
@@ -128,7 +153,7 @@ fn board(block: &Block) -> Option<&str> {
     }
 }
 
-/// The device-tree overlay that the guest of a block has in addition to its board's.
+/// The device-tree overlay of the guest of a block, in addition to that of the board.
 fn overlay(block: &Block) -> Option<&str> {
     match &block.how {
         How::With(file) => Some(file),
@@ -153,7 +178,7 @@ fn without_guest(block: &Block) -> Option<Report> {
             let result = lines.lines().try_for_each(host::line);
             Some(report(&block.name, result.map_err(place)))
         }
-        // A drawing, no code.
+        // A drawing, not code.
         (How::Usual, "text") if !block.text.contains("~ # ") => None,
         (_, "console" | "dts") => None,
         (_, language) => {
@@ -176,9 +201,9 @@ fn part_of(text: &str, file: &str) -> Result<(), String> {
         })
 }
 
-/// Types all blocks into one guest after the other's end; a machine that was switched off is booted
-/// again. Where a block fails, the next one begins with a new guest. A new guest gets the functions
-/// of the shell that earlier blocks of the page define, from `all` blocks of all pages.
+/// Types all blocks into one guest, one after another. If a block powers the guest off or fails,
+/// the next one gets a new guest, with the shell functions that earlier blocks of its page define,
+/// taken from `all` blocks of all pages.
 fn consoles(options: &Options, blocks: &[&Block], all: &[&Block]) -> Vec<Report> {
     let mut terminal = None;
     let mut reports = Vec::new();
@@ -236,7 +261,7 @@ fn console(
             End::Off => {
                 let terminal = machine.take().expect("it was there");
                 if terminal.finish()?.is_none() {
-                    return Err("no picture was kept".into());
+                    return Err("no picture was saved".into());
                 }
             }
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The files of one boot that nobody keeps.
+//! The temporary files of one boot.
 
 use std::fs;
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::machine::run;
 use crate::options::Options;
 
-/// The initrd of a boot: the image, and the caller's files appended as an archive of their own.
+/// The initrd of a boot: the image, followed by an archive with the caller's files.
 pub fn initrd(options: &Options, scratch: &Path) -> io::Result<PathBuf> {
     let Some(files) = &options.files else {
         return Ok(options.target.initrd.clone());
@@ -27,7 +27,7 @@ pub fn initrd(options: &Options, scratch: &Path) -> io::Result<PathBuf> {
     Ok(whole)
 }
 
-/// A short-lived directory; its path is short as well, since it holds sockets.
+/// A temporary directory. Its path is short, because the path of a socket is limited.
 pub struct Scratch(pub PathBuf);
 
 impl Scratch {

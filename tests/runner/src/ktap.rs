@@ -14,7 +14,7 @@ pub enum Verdict {
 pub struct Report {
     pub name: String,
     pub verdict: Verdict,
-    /// What it said before its result, or why it was skipped.
+    /// Its output before the result, or the reason why it was skipped.
     pub detail: String,
 }
 
@@ -27,7 +27,7 @@ pub struct Ktap {
 }
 
 impl Ktap {
-    /// Takes a line; gives the report that it completes.
+    /// Parses a line; returns the report that it completes.
     pub fn line(&mut self, line: &str) -> Option<&Report> {
         let line = line.trim();
         if let Some(count) = line.strip_prefix("1..") {
@@ -66,13 +66,13 @@ impl Ktap {
         self.reports.last()
     }
 
-    /// How many results the plans announced and never came.
+    /// The number of results that the plans announced and that are missing.
     pub fn missing(&self) -> usize {
         self.planned.saturating_sub(self.reports.len())
     }
 }
 
-/// Reads what a Rust test program prints.
+/// Parses the output of a Rust test program.
 #[derive(Default)]
 pub struct Libtest {
     sections: Vec<(String, String)>,
@@ -80,7 +80,7 @@ pub struct Libtest {
 }
 
 impl Libtest {
-    /// Takes a line of output.
+    /// Parses a line of output.
     pub fn line(&mut self, line: &str) {
         if let Some(name) = line
             .strip_prefix("---- ")
@@ -109,7 +109,7 @@ impl Libtest {
         }
     }
 
-    /// Hands what failing tests printed to their reports.
+    /// Adds the output of failed tests to their reports.
     fn close(&mut self) {
         for (name, text) in self.sections.drain(..) {
             let report = self.reports.iter_mut().rev().find(|r| r.name == name);

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What drives the boards from outside.
+//! Boots the boards in QEMU, runs commands and tests in them, and checks the results.
 //!
 //! ```text
 //! runner (host)                                     guest
 //!   session ── QMP ───────── QEMU
-//!      │── console ◄──────── serial port ◄─────── kernel messages ──► console: judged by lines
+//!      │── console ◄──────── serial port ◄─────── kernel messages ──► console: checked
 //!      └── protocol ◄──────► control channel ◄──► ask-host ──► the command;
 //!                                                              requests of tests by a Unix socket
 //! ```
 //!
-//! - [`machine`]: what differs between boards, and how QEMU is called for each;
+//! - [`machine`]: the differences between boards, and QEMU's command line for each;
 //! - [`session`]: one QEMU from start to end, over any number of resets;
-//! - [`shell`], [`terminal`]: a machine for a person at a terminal, and a stand-in for that person;
-//! - [`files`], [`room`]: what a boot needs and nobody keeps, and whether it fits in memory;
+//! - [`shell`], [`terminal`]: a machine for a user at a terminal, and tests that type as a user
+//!   does;
+//! - [`files`], [`room`]: the temporary files of a boot, and the check that they fit in memory;
 //! - [`console`]: which kernel messages are failures;
 //! - [`ktap`], [`suite`]: test results, and the run of all tests;
-//! - [`docs`]: what the documents tell the reader to do, done;
-//! - [`picture`], [`rfb`]: captured screens, and what a viewer sees of them.
+//! - [`docs`]: tests of the documents' commands;
+//! - [`picture`], [`rfb`]: captured screens, and a viewer's picture of the screen.
 
 pub mod boots;
 pub mod console;

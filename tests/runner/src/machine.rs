@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The boards that QEMU emulates, how it is called for each, and their device trees. What differs
-//! between them is in `board/NAME/machine.conf`, which [`description`] reads.
+//! The boards that QEMU emulates, QEMU's command line for each, and their device trees. Their
+//! differences are in `board/NAME/machine.conf`, which [`description`] parses.
 
 mod description;
 
@@ -11,35 +11,37 @@ use std::process::Command;
 
 use crate::options::Options;
 
-/// The board that documents mean unless they name another one.
+/// The board of the documents, unless a comment there names another one.
 pub const USUAL: &str = "virt-arm";
 
-/// What differs between boards.
+/// The differences between boards.
 pub struct Machine {
     pub name: String,
-    /// QEMU's program, its name for the machine, and what always goes with it.
+    /// The kernel's name for the architecture.
+    pub arch: String,
+    /// QEMU's program, its name for the machine, and the options of every boot.
     pub emulator: String,
     qemu: Vec<String>,
-    /// The device tree in the kernel's source, unless QEMU makes one itself.
+    /// The device tree in the kernel's source, unless QEMU generates one.
     tree: Option<PathBuf>,
-    /// What a disk's image is to this machine (`@` is its path), and which of its partitions is the
-    /// root.
+    /// QEMU's options for a disk (`@` is the path of its image), and the number of the root
+    /// partition.
     disk: Vec<String>,
     root: u32,
-    /// How many processors it has unless told otherwise, and whether it can be told otherwise.
+    /// The default number of processors, and the maximum if the number can be set.
     pub smp: u32,
     fixed_smp: bool,
     /// MiB.
     pub memory: u32,
-    /// The kernel's console, for a person at a terminal and for the runner.
+    /// The kernel's console, for a user at a terminal and for the runner.
     console: String,
     logged_console: String,
-    /// Where the guest finds the control channel.
+    /// The device node of the control channel in the guest.
     control: String,
-    /// The QEMU options that put the console on this terminal.
+    /// The QEMU options that connect the console to this terminal.
     terminal: Vec<String>,
-    /// The QEMU options that make console and control channel; chardev:console and chardev:control
-    /// are the runner's ends.
+    /// The QEMU options that create console and control channel; chardev:console and
+    /// chardev:control are the runner's ends.
     wires: Vec<String>,
     /// The address of the first byte of memory.
     ram: u64,
@@ -47,14 +49,14 @@ pub struct Machine {
     pub boots: Vec<String>,
 }
 
-/// Where a person sees the guest's screen.
+/// How the guest's screen is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Display {
     /// Nowhere, until it is captured.
     None,
-    /// In a window of QEMU's own.
+    /// In a window of QEMU.
     Gtk,
-    /// In a viewer, by a port of this machine only.
+    /// In a viewer, on a port of this machine only.
     Vnc,
 }
 
@@ -81,22 +83,21 @@ impl Display {
 
 /// How the guest's console and control channel are connected.
 pub enum Wiring<'a> {
-    /// Console and keyboard are standard input and output; no control channel. Somebody listens on
-    /// the socket `qmp` in the directory. QEMU waits for its command to begin, and stays when the
-    /// guest has powered off.
+    /// Console and keyboard are standard input and output; no control channel. The caller listens
+    /// on the socket `qmp` in the directory. QEMU waits for the command to start the guest, and
+    /// keeps running after the guest has powered off.
     Terminal(&'a Path),
-    /// Unix sockets in a directory: `console`, `control`, `qmp`. Somebody listens on each.
+    /// Unix sockets in a directory: `console`, `control`, `qmp`. The caller listens on each.
     Sockets(&'a Path),
 }
 
 /// The signature of the disks' images, which names their partitions whatever the disk is called.
 const SIGNATURE: &str = "66616e6c";
 
-/// Bytes of the disk that a guest without one of its own gets. Not one of them is allocated until
-/// it is written.
+/// The size of the disk of a guest that names none. It is a sparse file.
 const BLANK: u64 = 64 << 20;
 
-/// What a guest's root is made from.
+/// The root file system of a guest.
 pub enum Media {
     /// An initramfs, and beside it a blank disk, or the one that the options name.
     Initrd(PathBuf, PathBuf),
@@ -104,8 +105,8 @@ pub enum Media {
 }
 
 impl Media {
-    /// What the options ask for, made in `scratch`. A disk is a copy: the guest may write to it,
-    /// and a card's size must be a power of two.
+    /// Creates the files that the options require, in `scratch`. A disk is a copy: the guest may
+    /// write to it, and the size of a card must be a power of two.
     pub fn new(options: &Options, scratch: &Path) -> io::Result<Self> {
         let Some(image) = &options.target.disk else {
             if let Some(data) = &options.data {
@@ -127,7 +128,7 @@ impl Media {
     }
 }
 
-/// What the guest would have from the host: random numbers, and the time.
+/// The inputs of the guest from the host: random numbers, and the time.
 const SAME_TWICE: [&str; 4] = ["-seed", "1", "-rtc", "base=2026-01-01,clock=vm"];
 
 impl Machine {
@@ -150,18 +151,18 @@ impl Machine {
         }
         qemu.arg("-kernel").arg(&options.target.kernel);
         qemu.arg("-dtb").arg(tree);
-        // Before the wires: Linux numbers virtio devices from the last one, and the channel's name
-        // has the number.
+        // Before the wires: Linux numbers virtio devices from the last one, and the name of the
+        // channel contains the number.
         let mut root = String::new();
         let mut disk = |path: &str| {
             qemu.args(self.disk.iter().map(|option| option.replace('@', path)));
         };
         match media {
             Media::Initrd(path, blank) => {
-                // The host reads it when it has time, which is another instruction each time.
+                // The host reads the channel at times that vary in instructions.
                 if !options.icount {
                     match &options.data {
-                        // Whatever the guest writes is forgotten.
+                        // Writes of the guest are discarded.
                         Some(data) => disk(&format!("{},snapshot=on", data.display())),
                         None => disk(&blank.display().to_string()),
                     }
@@ -174,7 +175,7 @@ impl Machine {
             }
         }
         let (console, loglevel) = match wiring {
-            // The prompt belongs to the user: of the kernel's messages only the grave ones.
+            // Only severe messages of the kernel are printed beside the user's prompt.
             Wiring::Terminal(_) => (&self.console, 4),
             Wiring::Sockets(_) => (&self.logged_console, 8),
         };
@@ -219,7 +220,7 @@ impl Machine {
     /// Makes the device tree of a boot: the board's own, then the overlays.
     pub fn tree(&self, options: &Options, directory: &Path) -> io::Result<PathBuf> {
         let mut tree = self.base(options, directory)?;
-        // The board's own overlay, and one for the runner's sake.
+        // The board's own overlay, and the one for the control channel.
         let board = Path::new("board").join(&self.name);
         let own = [
             board.join(format!("dts/{}.dtso", self.name)),
@@ -248,7 +249,7 @@ impl Machine {
         Ok(tree)
     }
 
-    /// The tree that the overlays are laid over: the kernel's, or the one that QEMU makes.
+    /// The tree that the overlays are applied to: the kernel's, or the one that QEMU generates.
     fn base(&self, options: &Options, directory: &Path) -> io::Result<PathBuf> {
         if let Some(name) = &self.tree {
             let path = options.target.trees.join(name);
@@ -277,7 +278,7 @@ impl Machine {
     }
 }
 
-/// Runs a small program to its end. Its complaint is the error.
+/// Runs a program to its end. Its message on standard error is the error.
 pub fn run(command: &mut Command) -> io::Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the runner is asked to do.
+//! The command line of the runner.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use crate::machine::{Display, Machine, USUAL};
 
-/// A board, and what was built for it.
+/// A board, and the files that were built for it.
 #[derive(Clone)]
 pub struct Target {
     pub machine: Arc<Machine>,
     pub kernel: PathBuf,
-    /// What the guest's root is made from: an initramfs, or a disk's image, which stays as it is.
+    /// The guest's root: an initramfs, or a disk's image, which is not changed.
     pub initrd: PathBuf,
     pub disk: Option<PathBuf>,
-    /// Where the board's own device trees are, if QEMU makes none for it.
+    /// The directory of the board's device trees, if QEMU generates none.
     pub trees: PathBuf,
 }
 
@@ -31,35 +31,34 @@ impl Target {
     }
 }
 
-/// The command line, read.
+/// The parsed command line.
 #[derive(Clone)]
 pub struct Options {
     /// The board of this boot.
     pub target: Target,
     /// All the boards that were named; `target` is the first of them.
     pub targets: Vec<Target>,
-    /// A disk that some boots have beside an initramfs. It stays as it is.
+    /// A disk that some boots have in addition to an initramfs. It is not changed.
     pub data: Option<PathBuf>,
     /// Device-tree overlays in source form, applied in this order over the board's own.
     pub overlays: Vec<PathBuf>,
-    /// A directory whose files are laid over the guest's root.
+    /// A directory whose files are copied over the guest's root.
     pub files: Option<PathBuf>,
     pub smp: u32,
     pub memory: u32,
-    /// Count instructions instead of time: every run is the same to the digit.
+    /// Count instructions instead of time, so that all runs have equal results.
     pub icount: bool,
-    /// The console's loglevel: 8, and 4 for a person at a terminal, unless another one is asked
-    /// for.
+    /// The console's loglevel. The default is 8, and 4 for a user at a terminal.
     pub loglevel: Option<u32>,
-    /// Where a person sees the screen.
+    /// How the screen is shown.
     pub display: Display,
     pub append: String,
     pub timeout: Duration,
-    /// How long the guest may take until it asks for its command.
+    /// The time limit until the guest requests its command.
     pub boot_limit: Duration,
-    /// Where the console's log and what the guest hands over are put.
+    /// The directory for the console's log and for the files of the guest.
     pub results: PathBuf,
-    /// Capture the screen here when the command has ended.
+    /// Save the screen as this file when the command has ended.
     pub screen: Option<PathBuf>,
     /// Run the tests whose name contains this.
     pub filter: String,
@@ -70,7 +69,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The same on another board, with its results apart and as many processors as it has.
+    /// The same options for another board, with its number of processors and its own results.
     pub fn on(&self, target: &Target) -> Self {
         let mut options = self.clone();
         let machine = &target.machine;
@@ -83,8 +82,8 @@ impl Options {
         options
     }
 
-    /// Reads `--name value` pairs; everything after `--` is the command. `--kernel` and the like
-    /// are of the board that was named before them.
+    /// Reads `--name value` pairs; everything after `--` is the command. `--kernel` and
+    /// similar options belong to the preceding `--board`.
     pub fn read(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Self {
             target: Target::new(USUAL)?,
@@ -149,7 +148,7 @@ impl Options {
         }
         let machine = &options.target.machine;
         if options.target.disk.is_some() && options.files.is_some() {
-            return Err("OVERLAY lays files over the quick image only".into());
+            return Err("OVERLAY copies files into the quick image only".into());
         }
         if options.smp == 0 {
             options.smp = if options.icount { 1 } else { machine.smp };
@@ -158,7 +157,7 @@ impl Options {
             options.memory = machine.memory;
         }
         if options.icount && options.smp != 1 {
-            return Err("ICOUNT=1 goes with SMP=1 only".into());
+            return Err("ICOUNT=1 is possible with SMP=1 only".into());
         }
         Ok(options)
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Captured screens: reading them, naming them by a checksum, comparing them.
+//! Captured screens: reads, compares and computes checksums of them.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -14,7 +14,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Reads a PNG of 8 bits a channel; alpha is left out.
+    /// Reads a PNG of 8 bits per channel, without alpha.
     pub fn read(path: &Path) -> io::Result<Self> {
         let context = |error: &dyn std::fmt::Display| {
             io::Error::other(format!("{}: {error}", path.display()))
@@ -55,7 +55,7 @@ impl Picture {
         })
     }
 
-    /// CRC-32 (IEEE) of the pixels' bytes: what `screen` answers to the guest.
+    /// CRC-32 (IEEE) of the pixels' bytes, which the request `screen` returns to the guest.
     pub fn crc32(&self) -> u32 {
         // A table, since this runs without optimization.
         let table: [u32; 256] = std::array::from_fn(|byte| {
@@ -68,7 +68,7 @@ impl Picture {
         })
     }
 
-    /// The first difference, in words; `None` where all pixels are equal.
+    /// A description of the first difference; `None` where all pixels are equal.
     pub fn difference(&self, other: &Self) -> Option<String> {
         if (self.width, self.height) != (other.width, other.height) {
             return Some(format!(

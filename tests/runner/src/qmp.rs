@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! QEMU's machine protocol, as much of it as the runner needs.
+//! The part of QEMU's machine protocol (QMP) that the runner needs.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -15,8 +15,8 @@ pub struct Qmp {
 }
 
 impl Qmp {
-    /// Shakes hands. Names of events (`RESET`, `SHUTDOWN`, …) go to `on_event` from a thread of its
-    /// own.
+    /// Negotiates the protocol. Calls `on_event` from a separate thread with the names of events
+    /// (`RESET`, `SHUTDOWN`, …).
     pub fn new(stream: UnixStream, on_event: impl Fn(String) + Send + 'static) -> io::Result<Self> {
         let reader = BufReader::new(stream.try_clone()?);
         let (sender, replies) = channel();
@@ -26,7 +26,7 @@ impl Qmp {
         Ok(qmp)
     }
 
-    /// Runs a command and waits for its answer.
+    /// Runs a command and waits for the reply.
     pub fn execute(&mut self, command: &str, arguments: Value) -> io::Result<Value> {
         let message = json!({ "execute": command, "arguments": arguments });
         self.stream.write_all(format!("{message}\n").as_bytes())?;

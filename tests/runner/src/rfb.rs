@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A viewer of a VNC server, as much of it as it takes to see one picture (RFC 6143).
+//! A minimal client of a VNC server, which reads one picture (RFC 6143).
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -16,13 +16,13 @@ pub fn picture(port: u16) -> io::Result<Picture> {
     let mut security = vec![0; usize::from(kinds)];
     stream.read_exact(&mut security)?;
     if !security.contains(&1) {
-        return Err(io::Error::other("the server asks for a password"));
+        return Err(io::Error::other("the server requires a password"));
     }
     stream.write_all(&[1])?;
     if bytes::<4>(&mut stream)? != [0; 4] {
         return Err(io::Error::other("the server refused this viewer"));
     }
-    // Beside other viewers.
+    // Share the server with other viewers.
     stream.write_all(&[1])?;
     let width = u32::from(number(&mut stream)?);
     let height = u32::from(number(&mut stream)?);
@@ -60,7 +60,7 @@ pub fn picture(port: u16) -> io::Result<Picture> {
             ]
             .map(u32::from);
             if bytes::<4>(&mut stream)? != [0; 4] {
-                return Err(io::Error::other("an encoding that was not asked for"));
+                return Err(io::Error::other("an encoding that was not requested"));
             }
             for row in y..y + rows {
                 for column in x..x + columns {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Whether the initramfs has room in the guest's memory.
+//! Checks that the initramfs fits in the guest's memory.
 //!
-//! QEMU and the kernel do not notice where it reaches into a region that the tree reserves: then
-//! either the files or the region are not what they should be.
+//! QEMU and the kernel do not detect an initramfs that overlaps a reserved region of the tree,
+//! which corrupts either the files or the region.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use std::process::Command;
 use crate::machine::Media;
 use crate::options::Options;
 
-/// Fails if the initramfs of a boot reaches into a reserved region of its tree.
+/// Fails if the initramfs of a boot overlaps a reserved region of its tree.
 pub fn check(options: &Options, media: &Media, tree: &Path) -> io::Result<()> {
     let Media::Initrd(initrd, _) = media else {
         return Ok(());
@@ -24,7 +24,7 @@ pub fn check(options: &Options, media: &Media, tree: &Path) -> io::Result<()> {
     overlap(start, size, tree_size, &reserved(tree)?).map_err(io::Error::other)
 }
 
-/// The tree is behind the initramfs.
+/// The tree is after the initramfs.
 fn overlap(start: u64, size: u64, tree: u64, reserved: &[Range<u64>]) -> Result<(), String> {
     let end = start + size.next_multiple_of(4096) + tree;
     let first = reserved

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One QEMU from start to end: hands the command over, answers the guest's requests, and judges how
-//! it went.
+//! One QEMU from start to end: passes the command to the guest, serves the guest's requests, and
+//! determines the result.
 //!
-//! The machine may be reset while it runs, as often as the guest says beforehand; memory survives,
+//! The machine may be reset while it runs, as often as the guest has announced it; memory survives,
 //! and the command is run again with the next stage's number.
 
 use std::fs;
@@ -25,7 +25,7 @@ use crate::qmp::Qmp;
 use crate::room;
 use fanlight_runner_link::{Decoder, Frame, Kind};
 
-/// What the command's output is good for.
+/// The destination of the command's output.
 pub trait Sink {
     fn output(&mut self, bytes: &[u8]);
     fn error(&mut self, bytes: &[u8]);
@@ -33,9 +33,9 @@ pub trait Sink {
 
 /// How a session ended.
 pub struct Outcome {
-    /// The command's exit status, where it got that far.
+    /// The command's exit status, if it ended.
     pub status: Option<i32>,
-    /// What was wrong besides, a line each.
+    /// Other faults, one line each.
     pub trouble: Vec<String>,
 }
 
@@ -43,12 +43,12 @@ enum Event {
     Console(Vec<u8>),
     Control(Vec<u8>),
     Machine(String),
-    /// The machine is to be reset, as the guest has asked.
+    /// The guest has requested a reset.
     Reset,
 }
 
-/// Boots the machine, runs the command in it, and powers it off. Errors are of this side: QEMU
-/// missing, a bad overlay.
+/// Boots the machine, runs the command in it, and powers it off. Errors are those of the host:
+/// QEMU is missing, an overlay does not compile.
 pub fn run_session(
     options: &Options,
     environment: &[(&str, &str)],
@@ -134,13 +134,13 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Lives through all stages; gives the command's exit status, or nothing when it never came.
+    /// Runs all stages; returns the command's exit status, or `None` if the command did not end.
     fn serve(&mut self, inbox: &Receiver<Event>) -> Option<i32> {
         let mut deadline = Instant::now() + self.options.timeout;
         let mut boot_deadline = Instant::now() + self.options.boot_limit;
         let mut status = None;
         loop {
-            // A panic is told by its own lines; nothing more will come of it but more of them.
+            // The lines of the panic report it. The guest will send nothing else.
             if self.console.died() && status.is_none() {
                 deadline = deadline.min(Instant::now() + Duration::from_secs(1));
                 status = Some(None);
@@ -163,8 +163,8 @@ impl Session<'_> {
             match event {
                 Event::Console(bytes) => {
                     for line in self.console.push(&bytes) {
-                        // The guest's last output: everything that the kernel said before has
-                        // arrived.
+                        // The last output of the guest: all earlier messages of the kernel
+                        // have arrived.
                         if line.contains(&self.last_words()) && status.is_some() {
                             return status.flatten();
                         }
@@ -234,8 +234,8 @@ impl Session<'_> {
         }
     }
 
-    /// Where each processor is, for a guest that hangs. The kernel's `vmlinux` has the names of the
-    /// addresses.
+    /// The registers of each processor, for a guest that hangs. The kernel's `vmlinux` has the
+    /// symbols of the addresses.
     fn processors(&mut self) -> io::Result<()> {
         let ask = json!({ "command-line": "info registers -a" });
         let answer = self.qmp.execute("human-monitor-command", ask)?;
@@ -256,7 +256,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Handles a frame; gives the exit status when it is the command's last.
+    /// Handles a frame; returns the exit status if the command has ended.
     fn frame(&mut self, frame: Frame) -> Option<i32> {
         match frame.kind {
             Kind::Hello => {
@@ -297,7 +297,7 @@ impl Session<'_> {
     }
 
     fn send(&mut self, frame: &Frame) {
-        // A machine that goes down takes the channel with it: that is told elsewhere.
+        // The channel closes when the machine goes down, which QMP reports.
         let _ = frame.write(&mut self.control);
     }
 
@@ -333,7 +333,7 @@ impl Session<'_> {
             }
             "reset" => {
                 self.reset_expected = true;
-                // In some seconds, if the guest says how many: it is about to hang.
+                // After the requested number of seconds, if the guest is about to hang.
                 let Ok(seconds) = rest.parse() else {
                     self.qmp.execute("system_reset", json!({}))?;
                     return Ok("ok".into());
@@ -349,7 +349,8 @@ impl Session<'_> {
         Ok("ok".into())
     }
 
-    /// A file of the guest's choice in the results: a plain name, so that it stays there.
+    /// A file in the results that the guest names. A plain name, so that it cannot leave the
+    /// directory.
     fn result(&self, name: &str, suffix: &str) -> io::Result<PathBuf> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
@@ -381,7 +382,7 @@ impl Session<'_> {
 pub(crate) struct Machine(pub Child);
 
 impl Machine {
-    /// Waits for QEMU to connect, or to give up: then its own words are the error.
+    /// Waits for QEMU to connect. If QEMU exits, its output is the error.
     pub fn accept(&mut self, listener: &UnixListener, options: &Options) -> io::Result<UnixStream> {
         listener.set_nonblocking(true)?;
         loop {

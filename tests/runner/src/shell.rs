@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A machine for a person: console and keyboard are standard input and output, the screen is where
-//! the options say, and its last picture is kept. The guest may reboot and panic as often as it
-//! likes: memory stays as it is.
+//! A machine for a user: console and keyboard are standard input and output, the options select how
+//! the screen is shown, and its last picture is saved. The guest may reboot and panic any number of
+//! times and keeps its memory.
 
 use std::fs;
 use std::io;
@@ -19,19 +19,19 @@ use crate::qmp::Qmp;
 use crate::room;
 use crate::session::Machine;
 
-/// A machine that has been made and does not run yet.
+/// A machine that was created and does not run yet.
 pub struct Shell {
     pub(crate) machine: Machine,
     qmp: Qmp,
     events: Receiver<String>,
     results: PathBuf,
-    /// What a person types to see the screen, if it is shown by a port.
+    /// The command that shows the screen, if the screen is on a port.
     pub viewer: Option<String>,
     _scratch: Scratch,
 }
 
 impl Shell {
-    /// Makes the machine, with its console on the two ends.
+    /// Creates the machine, with its console on the given input and output.
     pub fn new(options: &Options, input: Stdio, output: Stdio) -> io::Result<Self> {
         fs::create_dir_all(&options.results)?;
         let scratch = Scratch::new()?;
@@ -76,7 +76,7 @@ impl Shell {
         })
     }
 
-    /// Lets the machine run.
+    /// Starts the machine.
     pub fn start(&mut self) -> io::Result<()> {
         self.qmp.execute("cont", json!({})).map(drop)
     }
@@ -88,8 +88,8 @@ impl Shell {
         self.qmp.execute("screendump", arguments).map(drop)
     }
 
-    /// Waits for the guest to power off, and keeps its screen. Gives the picture's path, or nothing
-    /// where QEMU was left by its own key (Ctrl-A X), which ends it at once.
+    /// Waits for the guest to power off, and saves its screen. Returns the path of the picture, or
+    /// `None` if QEMU was ended by its own key (Ctrl-A X).
     pub fn wait(mut self) -> io::Result<Option<PathBuf>> {
         let path = self.results.join("screen.png");
         match fs::remove_file(&path) {
@@ -108,7 +108,7 @@ impl Shell {
     }
 }
 
-/// Puts console and keyboard on this terminal, until the guest powers off.
+/// Connects console and keyboard to this terminal until the guest powers off.
 pub fn run(options: &Options) -> io::Result<i32> {
     let mut shell = Shell::new(options, Stdio::inherit(), Stdio::inherit())?;
     let at_the_end = options.results.join("screen.png");

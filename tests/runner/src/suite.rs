@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! All tests: on the host, as armv7 under QEMU's user mode, of the build, and in booted guests.
+//! Runs all tests: on the host, for the boards' processors under QEMU's user mode, of the build, and
+//! in guests.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -16,16 +17,31 @@ use crate::options::Options;
 use crate::session::{run_session, Sink};
 use crate::terminal;
 
-const ARMV7: &str = "armv7-unknown-linux-gnueabihf";
+/// The architectures of the boards: the kernel's name, the group of tests, the target of Rust, and
+/// how a program of it runs here.
+const ARCHITECTURES: [(&str, &str, &str, &str); 2] = [
+    (
+        "arm",
+        "armv7",
+        "armv7-unknown-linux-gnueabihf",
+        "qemu-arm -L /usr/arm-linux-gnueabihf",
+    ),
+    (
+        "arm64",
+        "arm64",
+        "aarch64-unknown-linux-gnu",
+        "qemu-aarch64 -L /usr/aarch64-linux-gnu",
+    ),
+];
 
-/// Everything that was found out.
+/// The results of all groups.
 #[derive(Default)]
 struct Tally {
     reports: Vec<(String, Report)>,
 }
 
 impl Tally {
-    /// Takes a group's reports and tells how it went.
+    /// Adds the reports of a group and prints a summary.
     fn add(&mut self, group: &str, start: Instant, reports: Vec<Report>) {
         let count = |verdict| reports.iter().filter(|r| r.verdict == verdict).count();
         let mut line = format!("{} passed", count(Verdict::Passed));
@@ -87,25 +103,29 @@ fn failed(name: &str, detail: String) -> Report {
     }
 }
 
-/// Runs what matches the filter; the exit status is 0 when nothing failed and something ran.
+/// Runs the tests that match the filter; the exit status is 0 if none failed and at least one ran.
 pub fn run(options: &Options) -> io::Result<i32> {
     fs::create_dir_all(&options.results)?;
     let mut tally = Tally::default();
 
     let features = ["--features", "fanlight/log"];
-    let armv7 = ["-p", "fanlight-ring", "-p", "fanlight", "--target", ARMV7];
     cargo(
         &mut tally,
         options,
         "host",
         &[&["--workspace"][..], &features].concat(),
     )?;
-    cargo(
-        &mut tally,
-        options,
-        "armv7",
-        &[&armv7[..], &features].concat(),
-    )?;
+    for (arch, group, target, _) in ARCHITECTURES {
+        if options.targets.iter().any(|t| t.machine.arch == arch) {
+            let board = ["-p", "fanlight-ring", "-p", "fanlight", "--target", target];
+            cargo(
+                &mut tally,
+                options,
+                group,
+                &[&board[..], &features].concat(),
+            )?;
+        }
+    }
     scripts(&mut tally, options)?;
     documents(&mut tally, options);
     let table = boots::read(Path::new("tests/boots")).map_err(io::Error::other)?;
@@ -119,7 +139,7 @@ pub fn run(options: &Options) -> io::Result<i32> {
     finish(&tally, options)
 }
 
-/// Only the tests of the documents and of the machine for a person.
+/// Runs only the tests of the documents and of the machine for a user.
 pub fn run_documents(options: &Options) -> io::Result<i32> {
     fs::create_dir_all(&options.results)?;
     let mut tally = Tally::default();
@@ -142,7 +162,7 @@ fn finish(tally: &Tally, options: &Options) -> io::Result<i32> {
     Ok(i32::from(failed > 0 || passed == 0))
 }
 
-/// A `cargo test`. Its own chatter goes to a log.
+/// Runs a `cargo test`, with its output in a log.
 fn cargo(tally: &mut Tally, options: &Options, group: &str, arguments: &[&str]) -> io::Result<()> {
     let start = Instant::now();
     let log_path = options.results.join(format!("{group}.log"));
@@ -152,10 +172,10 @@ fn cargo(tally: &mut Tally, options: &Options, group: &str, arguments: &[&str]) 
         .args(["test", "--locked", "--no-fail-fast"])
         .args(arguments)
         .args(["--", &options.filter])
-        .env(
-            "CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_RUNNER",
-            "qemu-arm -L /usr/arm-linux-gnueabihf",
-        )
+        .envs(ARCHITECTURES.map(|(_, _, target, runner)| {
+            let target = target.to_uppercase().replace('-', "_");
+            (format!("CARGO_TARGET_{target}_RUNNER"), runner)
+        }))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log.try_clone()?)
@@ -225,8 +245,8 @@ fn scripts(tally: &mut Tally, options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// What the documents say, and what a person at a terminal sees. Buildroot's image asks for a
-/// login.
+/// The tests of the documents and of the machine for a user. Not for Buildroot's image, which
+/// requires a login.
 fn documents(tally: &mut Tally, options: &Options) {
     if options.target.disk.is_some() {
         return;
@@ -322,8 +342,7 @@ fn guest(tally: &mut Tally, boot: &Boot, common: &Options) -> io::Result<()> {
         "board_{}_{name}_clean",
         options.target.machine.name.replace('-', "_")
     );
-    // The boot itself is a test: the kernel had nothing to complain about, and every test came to
-    // an end.
+    // The boot itself is a test: the kernel printed no warning, and every test ended.
     if !trouble.is_empty() {
         trouble.push(format!(
             "console: {}",

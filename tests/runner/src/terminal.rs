@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Types commands at the prompt of a machine that was booted as `make run` boots it, and reads what
-//! a person would read.
+//! Types commands at the prompt of a machine that was booted like that of `make run`, and reads the
+//! output.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ use crate::shell::Shell;
 
 const PROMPT: &str = "~ # ";
 
-/// How long nothing may arrive from a machine that is not hung.
+/// A machine that sends nothing for this long counts as hung.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A machine and its console.
@@ -27,16 +27,16 @@ pub struct Terminal {
     shell: Shell,
     input: ChildStdin,
     output: Receiver<Vec<u8>>,
-    /// What was not read yet.
+    /// Output that was not read yet.
     unread: String,
-    /// The beginning of a terminal's sequence.
+    /// The beginning of an incomplete escape sequence.
     begun: String,
     log: fs::File,
 }
 
 /// How a command's output ended.
 pub enum End {
-    /// By the next prompt, and what the command's status was.
+    /// By the next prompt, with the exit status of the command.
     Status(i32),
     /// The machine is off.
     Off,
@@ -76,7 +76,7 @@ impl Terminal {
         }
     }
 
-    /// Reads until `end` gives a position, and gives the text before it and whether there was one
+    /// Reads until `end` returns a position. Returns the text before it, and whether there was one
     /// before the machine was off.
     fn until(&mut self, end: impl Fn(&str) -> Option<usize>) -> Result<(String, bool), String> {
         loop {
@@ -110,13 +110,13 @@ impl Terminal {
         sent.map_err(|error| format!("the console: {error}"))
     }
 
-    /// Types a line at the prompt and gives what was printed until the next one. A command that
-    /// does not end by itself gets `key` as soon as it has printed something.
+    /// Types a line at the prompt and returns the output until the next prompt. A command that does
+    /// not end by itself gets `key` as soon as it has printed something.
     pub fn run(&mut self, line: &str, key: Option<&str>) -> Result<(String, End), String> {
         self.send(&format!("{line}\n"))?;
         let mut text = String::new();
         if let Some(key) = key {
-            // Behind its own line, which the console repeats.
+            // After the line itself, which the console echoes.
             let begun = |text: &str| {
                 let at = text.find('\n')?;
                 (text.len() > at + 1).then_some(text.len())
@@ -129,7 +129,7 @@ impl Terminal {
         if !prompt {
             return Ok((text, End::Off));
         }
-        // What is repeated of this line does not look like its output.
+        // The echo of this line must not look like its output.
         self.send("echo \"status\":\"$?\"\n")?;
         let (answer, _) = self.until(|text| {
             let at = text.find("\nstatus:")?;
@@ -143,7 +143,7 @@ impl Terminal {
         }
     }
 
-    /// Waits until the machine is off; gives the picture that was kept.
+    /// Waits until the machine is off; returns the saved picture.
     pub fn finish(self) -> Result<Option<PathBuf>, String> {
         // The console stays open: its reader must not stop before QEMU does.
         let Self { shell, .. } = self;
@@ -151,7 +151,7 @@ impl Terminal {
     }
 }
 
-/// The tests of the machine for a person: what their names contain is chosen by the filter.
+/// The tests of the machine for a user, selected by the filter.
 pub fn run(options: &Options) -> Vec<Report> {
     let name = "run_display_vnc_shows_the_screen_and_poweroff_keeps_it";
     if !name.contains(&options.filter) || options.target.machine.name != USUAL {
@@ -172,7 +172,7 @@ pub fn run(options: &Options) -> Vec<Report> {
     }]
 }
 
-/// A viewer, the guest's own program and the picture that is kept in the end have the same pixels.
+/// A viewer, the guest's program and the picture that is saved at the end have the same pixels.
 fn vnc(options: &Options) -> Result<(), String> {
     let mut terminal = Terminal::boot(options)?;
     let viewer = terminal.shell.viewer.clone().ok_or("no viewer is named")?;
@@ -195,11 +195,12 @@ fn vnc(options: &Options) -> Result<(), String> {
     let kept = Picture::read(&kept).map_err(|error| error.to_string())?;
     match seen.difference(&kept) {
         None => Ok(()),
-        Some(difference) => Err(format!("the picture that was kept: {difference}")),
+        Some(difference) => Err(format!("the saved picture: {difference}")),
     }
 }
 
-/// Without carriage returns and a terminal's sequences; and a sequence that has no end yet.
+/// The text without carriage returns and escape sequences, and the beginning of a sequence without
+/// an end.
 fn plain(text: &str) -> (String, String) {
     let text = text.replace('\r', "");
     let mut parts = text.split('\u{1b}');

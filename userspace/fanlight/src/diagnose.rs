@@ -47,7 +47,7 @@ pub(crate) fn no_device(path: &Path) -> String {
     };
     match kernel_says(path) {
         Some(line) => hint.extend(["; the kernel's last message about it: ", &line]),
-        None => hint.push_str("; 'dmesg | grep fanlight' may say more"),
+        None => hint.push_str("; see 'dmesg | grep fanlight'"),
     }
     hint
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest's end of the control channel.
 //!
-//! `ask-host --serve DEVICE` is started by the quick image's init: it asks the runner for the job,
-//! runs it, and passes the command's output, its requests and its exit status on. `ask-host
+//! `ask-host --serve DEVICE` is started by the quick image's init: it requests the job from the
+//! runner, runs it, and forwards the command's output, its requests and its exit status. `ask-host
 //! REQUEST…` makes one request, for shell scripts.
 
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use fanlight_runner_link::{Frame, Kind};
 
-/// Where tests find the runner, unless the environment says otherwise.
+/// The socket of the runner for tests, unless the environment names another one.
 const SOCKET: &str = "/run/host.sock";
 
 fn main() -> ExitCode {
@@ -56,7 +56,7 @@ fn ask(request: &[String]) -> io::Result<bool> {
     Ok(reply.starts_with("ok"))
 }
 
-/// What all threads share: the channel, and who waits for which reply.
+/// The data that all threads share: the channel, and the senders of pending requests.
 struct Host {
     channel: Mutex<File>,
     waiting: Mutex<HashMap<u32, Sender<Vec<u8>>>>,
@@ -90,7 +90,7 @@ fn serve_host(device: &str) -> io::Result<()> {
         match Frame::read(&mut channel)? {
             Some(frame) if frame.kind == Kind::Job => break frame.payload,
             Some(_) => {}
-            None => return Err(io::Error::other("the host hung up")),
+            None => return Err(io::Error::other("the host closed the channel")),
         }
     };
     let listener = UnixListener::bind(SOCKET)?;
@@ -105,9 +105,9 @@ fn serve_host(device: &str) -> io::Result<()> {
     let status = run(&job, &host)?;
     look_for_leaks();
     let stage = setting(&job, "FANLIGHT_STAGE").unwrap_or_default();
-    // Printed after everything that the kernel had to say: so the runner knows that it has seen all
-    // of it. The level is one that the console shows at every loglevel. With printk.devkmsg=off,
-    // /dev/kmsg can't be opened.
+    // Printed after all messages of the kernel: when the runner reads this line, it has read all of
+    // them. The console prints this level at every loglevel. With printk.devkmsg=off,
+    // /dev/kmsg cannot be opened.
     let end = format!("fanlight: end of stage {stage}\n");
     fs::write("/dev/kmsg", format!("<0>{end}")).or_else(|_| fs::write("/dev/console", end))?;
     host.send(&Frame::new(Kind::Exit, status.to_string()))?;
@@ -153,7 +153,7 @@ fn run(job: &[u8], host: &Arc<Host>) -> io::Result<i32> {
     forward(output, Kind::Output, host.clone(), sender.clone());
     forward(error, Kind::Error, host.clone(), sender);
     let status = child.wait()?;
-    // Both streams end with the command, unless it left somebody behind who holds them.
+    // Both streams end with the command, unless a process that it started keeps them open.
     for _ in 0..2 {
         if drained.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
             break;
@@ -177,13 +177,13 @@ fn forward(mut from: impl Read + Send + 'static, kind: Kind, host: Arc<Host>, en
     });
 }
 
-/// Where the kernel can look for memory that nobody points to, it does, and says so on the console.
+/// Starts a scan of kmemleak, if the kernel has it. The kernel reports leaks on the console.
 fn look_for_leaks() {
     const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
     if fs::metadata(KMEMLEAK).is_err() {
         return;
     }
-    // It reports an object only when it is five seconds old and was found twice.
+    // kmemleak reports an object only if it is five seconds old and was found twice.
     thread::sleep(Duration::from_secs(5));
     for _ in 0..2 {
         let _ = fs::write(KMEMLEAK, "scan");

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
             "test" => suite::run(&options),
             "docs" => suite::run_documents(&options),
             _ => Err(io::Error::other(
-                "no such verb: choose guest, demo, shell, test or docs",
+                "unknown command: choose guest, demo, shell, test or docs",
             )),
         });
     match result {
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs one command; its output and status are ours.
+/// Runs one command, with its output and exit status.
 fn guest(options: &Options) -> io::Result<i32> {
     struct Through;
     impl Sink for Through {

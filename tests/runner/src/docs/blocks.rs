@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a Markdown file has for a test: its code blocks, the commands in its text, and the files
-//! that it names.
+//! Parses the parts of a Markdown file that are tested: code blocks, commands in the text, and
+//! names of files.
 //!
-//! A comment in the line above a block says how the block is tested, if its language does not:
+//! A comment in the line above a block selects how the block is tested. Without it, the language of
+//! the block does:
 //!
 //! ```text
 //! <!-- tested: on BOARD -->        in a guest of that board
@@ -24,29 +25,29 @@ pub enum How {
     With(String),
     /// Its lines are those of a file.
     PartOf(String),
-    /// Not at all, and why.
+    /// Not tested, with the reason.
     Not(String),
 }
 
 /// A code block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// What its test is called.
+    /// The name of its test.
     pub name: String,
-    /// Where it begins.
+    /// The file and line where it begins.
     pub place: String,
     pub language: String,
     pub text: String,
     pub how: How,
 }
 
-/// What was found in a file.
+/// The parts of a file that are tested.
 #[derive(Default)]
 pub struct Page {
     pub blocks: Vec<Block>,
     /// Pieces of code in the text, and where they are.
     pub spans: Vec<(String, String)>,
-    /// What a link can name behind a `#`, as web sites make it from the headings.
+    /// The anchors that links can name after a `#`, as web sites derive them from the headings.
     pub anchors: Vec<String>,
     /// Targets of links.
     pub links: Vec<(String, String)>,
@@ -54,7 +55,7 @@ pub struct Page {
     pub figures: Vec<(String, String)>,
     /// Links whose text is a name of the code, with where they are, the name and the target.
     pub names: Vec<(String, String, String)>,
-    /// What no block may look like.
+    /// Faults in the form of blocks.
     pub faults: Vec<String>,
 }
 

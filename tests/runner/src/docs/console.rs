@@ -5,7 +5,7 @@
 #[derive(Debug, PartialEq, Eq)]
 pub struct Step {
     pub command: String,
-    /// What ends it, if it does not end by itself: its comment says `KEY ends it`.
+    /// The key that ends it, if it does not end by itself: its comment has `KEY ends it`.
     pub key: Option<&'static str>,
     /// Lines of its output.
     pub output: Vec<String>,
@@ -39,8 +39,8 @@ pub fn steps(text: &str) -> Result<Vec<Step>, String> {
     Ok(steps)
 }
 
-/// The first line of `wanted` that is not in `got`, in this order. `...` stands for anything,
-/// blanks for any blanks.
+/// The first line of `wanted` that is not in `got`, in this order. `...` matches any text,
+/// a blank any number of blanks.
 pub fn missing<'a>(wanted: &'a [String], got: &str) -> Option<&'a str> {
     let squeeze = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut lines = got.lines().map(squeeze);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Commands for the host. Most of them take minutes or change the machine, so make is asked what it
-//! would do: it knows its targets and settings. An edit of a file is tried on a copy.
+//! Commands for the host. Most of them take minutes or change the machine, so `make -n` checks
+//! their targets and settings without running them. An edit of a file is applied to a copy.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Tries a line of a block.
+/// Tests a line of a block.
 pub fn line(line: &str) -> Result<(), String> {
     let command = line.trim();
     if command.is_empty() || command.starts_with('#') {
@@ -18,7 +18,7 @@ pub fn line(line: &str) -> Result<(), String> {
         "sed" => edit(command),
         "git" => paths(command),
         word => Err(format!(
-            "no test for `{word}`: say why by a comment, <!-- not tested: REASON -->"
+            "no test for `{word}`: give the reason in a comment, <!-- not tested: REASON -->"
         )),
     }
 }
@@ -40,8 +40,8 @@ fn shell(command: &str) -> Result<(), String> {
     Err(format!("`{command}`: {}", said.trim()))
 }
 
-/// Whether make knows the targets and the settings of a command. What is only an example of a value
-/// does not matter: nothing is run.
+/// Checks that make has the targets and the settings of a command. Their values may be examples,
+/// since nothing is run.
 pub fn make(command: &str) -> Result<(), String> {
     let command = command.replace(['[', ']'], "");
     shell(&command.replacen("make", "make -s -n", 1))
@@ -69,8 +69,8 @@ fn edit(command: &str) -> Result<(), String> {
     result
 }
 
-/// Whether the files of this repository that a command or a text names are there. What `.gitignore`
-/// names by its whole path is made by a command.
+/// Checks that the files of this repository that a command or a text names exist. A path that
+/// `.gitignore` names completely is the output of a command.
 pub fn paths(text: &str) -> Result<(), String> {
     let made = fs::read_to_string(".gitignore").unwrap_or_default();
     let is_made = |word: &str| {
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn build_edits_that_change_nothing_fail() {
-        assert_eq!(line("sed -i 's/edition = /edition=/' Cargo.toml"), Ok(()));
+        assert_eq!(line("sed -i 's/publish = /publish=/' Cargo.toml"), Ok(()));
         assert!(line("sed -i s/abracadabra/x/ Cargo.toml").is_err());
         assert!(line("frobnicate").is_err());
         assert_eq!(line("# a comment"), Ok(()));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the pages' text claims and no guest is needed for: commands of make, files, names of the
-//! code, figures, links, and that a translation has the commands of its original.
+//! Tests of the pages' text that need no guest: commands of make, files, names of the code,
+//! figures, links, and that a translation has the commands of its original.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,15 +12,16 @@ use super::{console, host};
 type Check = fn(&[(String, Page)]) -> Result<(), String>;
 
 /// The tests of the text, by their names.
-pub const CHECKS: [(&str, Check); 7] = [
+pub const CHECKS: [(&str, Check); 6] = [
     ("docs_blocks_can_be_tested", faults),
     ("docs_commands_in_the_text_are_known", spans),
     ("docs_files_in_the_text_are_there", files),
     ("docs_figures_are_those_of_the_benchmarks", figures),
-    ("docs_links_lead_to_files", links),
     ("docs_names_of_code_are_in_their_files", names),
     ("docs_translations_have_the_same_commands", translations),
 ];
+/// The test of the links.
+pub const LINKS: &str = "docs_links_lead_to_files";
 
 fn all(faults: Vec<String>) -> Result<(), String> {
     if faults.is_empty() {
@@ -75,8 +76,8 @@ fn files(pages: &[(String, Page)]) -> Result<(), String> {
     all(faults)
 }
 
-/// A function `f()` or a name that a link leads to is in that file. A crate or a program that a
-/// link names is no file's.
+/// A function `f()` or a name that is the text of a link is in the file that the link leads to.
+/// Names of crates and programs are not checked.
 fn names(pages: &[(String, Page)]) -> Result<(), String> {
     let mut faults = Vec::new();
     for (path, page) in pages {
@@ -123,7 +124,7 @@ fn figures(pages: &[(String, Page)]) -> Result<(), String> {
 
 const BENCHMARKS: &str = "docs/benchmarks.md";
 
-/// The figures that no result is when it is rounded like them.
+/// The figures that differ from all results, rounded to the same number of digits.
 fn unknown_figures(pages: &[(String, Page)], results: &[f64]) -> Vec<String> {
     let mut faults = Vec::new();
     for (path, page) in pages {
@@ -145,8 +146,8 @@ fn unknown_figures(pages: &[(String, Page)], results: &[f64]) -> Vec<String> {
     faults
 }
 
-/// What a page tells its reader to type: the commands for the guest without their comments, and the
-/// other blocks as they are. Drawings may differ.
+/// The input that a page gives to its reader: the commands for the guest without their comments,
+/// and the other blocks unchanged. Drawings are left out.
 fn commands(page: &Page) -> Result<Vec<String>, String> {
     let mut commands = Vec::new();
     for block in &page.blocks {
@@ -204,9 +205,11 @@ fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-fn links(pages: &[(String, Page)]) -> Result<(), String> {
+/// The links of `pages` and of `more` pages lead to files, and to headings of these pages.
+pub fn links(pages: &[(String, Page)], more: &[(String, Page)]) -> Result<(), String> {
+    let pages = || pages.iter().chain(more);
     let mut faults = Vec::new();
-    for (path, page) in pages {
+    for (path, page) in pages() {
         let directory = Path::new(path).parent().unwrap_or(Path::new(""));
         for (place, link) in &page.links {
             if link.contains("://") {
@@ -217,7 +220,7 @@ fn links(pages: &[(String, Page)]) -> Result<(), String> {
                 "" => PathBuf::from(path),
                 file => normal(&directory.join(file)),
             };
-            let other = pages.iter().find(|(path, _)| Path::new(path) == target);
+            let other = pages().find(|(path, _)| Path::new(path) == target);
             let anchors = other.map_or(&[][..], |(_, page)| &page.anchors);
             let named = anchor.is_empty() || anchors.iter().any(|there| there == anchor);
             if !target.exists() || !named {
@@ -256,6 +259,17 @@ mod tests {
         assert_eq!(unknown("188.4 M"), 1);
         let other = [page("docs/m.md", "1.23 k")];
         assert_eq!(unknown_figures(&other, &[]).len(), 0);
+    }
+
+    #[test]
+    fn build_links_to_files_and_headings_that_are_not_there_are_named() {
+        // The links are relative to the directory of the page.
+        let pages = [page("src/lib.rs", "# A title")];
+        let check = |text: &str| links(&pages, &[page("src/m.md", text)]);
+        assert_eq!(check("[a](lib.rs#a-title) [b](../Cargo.toml)"), Ok(()));
+        assert_eq!(check("[a](https://example.org/none)"), Ok(()));
+        assert!(check("[a](none.rs)").is_err());
+        assert!(check("[a](lib.rs#another)").is_err());
     }
 
     #[test]

@@ -31,13 +31,13 @@ fn overlay(text: &str) -> String {
     format!("/dts-v1/;\n/plugin/;\n\n&{{/}} {{\n{text}\n}};\n")
 }
 
-/// What the binding's schema says against a tree.
+/// The messages of dt-validate about a tree.
 fn complaints(tree: &Path, scratch: &Path) -> Result<Vec<String>, String> {
     let schema = scratch.join("schema.json");
     let mut make = Command::new("dt-mk-schema");
     let text = output(make.args(["-j", "dts/bindings"]))?;
     fs::write(&schema, text).map_err(|error| error.to_string())?;
-    // It exits with 0 whatever it finds.
+    // It always exits with 0.
     let said = Command::new("dt-validate")
         .arg("-s")
         .args([&schema, tree])
@@ -51,7 +51,7 @@ fn complaints(tree: &Path, scratch: &Path) -> Result<Vec<String>, String> {
     Ok(said.map(str::to_owned).collect())
 }
 
-/// What a command printed.
+/// The output of a command.
 #[derive(Default)]
 struct Collect(String);
 
@@ -64,7 +64,7 @@ impl Sink for Collect {
     }
 }
 
-/// Tries a tree: it compiles, follows the binding, and a guest that has it has all of its windows.
+/// Tests a tree: it compiles, the binding accepts it, and a guest with it has all of its windows.
 pub fn check(options: &Options, text: &str) -> Result<(), String> {
     let mut options = options.clone();
     let windows = {
@@ -75,7 +75,7 @@ pub fn check(options: &Options, text: &str) -> Result<(), String> {
             let tree = options.target.machine.tree(options, &scratch.0);
             tree.map_err(|error| error.to_string())
         };
-        // Nodes of the board's own tree are not ours to judge.
+        // The nodes of the board's own tree are not ours, so their faults are ignored.
         let before = complaints(&tree(&options)?, &scratch.0)?;
         options.overlays.push(source.clone());
         let tree = tree(&options)?;

@@ -59,7 +59,7 @@ impl Description {
         parsed.map_err(|_| format!("{key}: not a number: {value}"))
     }
 
-    /// A number of processors, MiB or partitions.
+    /// A number.
     fn count(&mut self, key: &str) -> Result<u32, String> {
         let value = self.number(key)?;
         u32::try_from(value).map_err(|_| format!("{key}: too large: {value}"))
@@ -77,9 +77,10 @@ impl Machine {
 
     fn parse(name: &str, text: &str) -> Result<Self, String> {
         let mut values = Description::read(text)?;
-        // What the build alone reads.
+        // Keys that only the build uses.
         for key in [
-            "arch",
+            "options",
+            "programs",
             "image",
             "kernel",
             "entry",
@@ -93,6 +94,7 @@ impl Machine {
         let console = values.text("console")?;
         let machine = Self {
             name: name.to_owned(),
+            arch: values.take("arch").unwrap_or_else(|| "arm".into()),
             emulator: values
                 .take("emulator")
                 .unwrap_or_else(|| "qemu-system-arm".into()),
@@ -147,7 +149,7 @@ mod tests {
         assert_eq!(Machine::parse("test", LEAST).unwrap().processors(6), 4);
     }
 
-    /// Each board, with boots that exist.
+    /// The boots of each board exist.
     #[test]
     fn build_machine_descriptions_of_all_boards_can_be_read() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -162,14 +164,14 @@ mod tests {
         for boot in machines.iter().flat_map(|machine| &machine.boots) {
             assert!(known.iter().any(|other| other.name == *boot), "{boot}");
         }
-        // And each boot has a board.
+        // Each boot has a board.
         for boot in known {
             let joins = |machine: &Machine| machine.boots.contains(&boot.name);
             assert!(machines.iter().any(joins), "{}", boot.name);
         }
     }
 
-    /// The kernel's build makes the trees that its own board names.
+    /// The build of a kernel makes the trees that its board names.
     #[test]
     fn build_board_with_the_kernel_of_another_one_finds_its_tree_there() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../board");

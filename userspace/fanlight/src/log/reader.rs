@@ -368,7 +368,7 @@ impl Reader {
     }
 
     /// Must be called before other code polls the reader's descriptor, for example an asynchronous
-    /// runtime. Tells the driver that all current records are read, so that only newer ones wake.
+    /// runtime. Informs the driver that all current records are read, so that only newer ones wake.
     /// Returns whether there is already an unread one; then do not wait.
     ///
     /// # Errors

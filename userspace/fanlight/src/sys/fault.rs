@@ -225,7 +225,8 @@ pub(super) fn register(start: usize, len: usize) -> &'static Slot {
             last.next
                 .compare_exchange(ptr::null_mut(), block, Ordering::AcqRel, Ordering::Acquire)
         {
-            // SAFETY: not null, and made as above by another thread.
+            // SAFETY: not null. Another thread allocated the block here, and blocks are never
+            // freed.
             last = unsafe { &*other };
         }
     }
@@ -282,7 +283,7 @@ fn install_once() -> io::Result<()> {
     }
     // Stored before the handler is installed, because the handler may need it at once.
     PREVIOUS.get_or_init(|| previous);
-    // SAFETY: as above.
+    // SAFETY: all zeros are a valid sigaction.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = on_sigbus as *const () as usize;
     // On the alternative stack, if std has set one up for the thread.
@@ -402,8 +403,8 @@ fn replace(slot: &Slot, address: usize, fault: fn(usize) -> Fault) -> bool {
 /// The range is a live mapping that only `Memory` uses. `Memory` allows its bytes to change at any
 /// time.
 pub(super) unsafe fn zero_pages(start: usize, len: usize) -> bool {
-    // SAFETY: the caller says that the range is a mapping whose bytes may change at any time, so it
-    // may be replaced by another mapping that is readable and writable.
+    // SAFETY: the caller guarantees that the range is a mapping whose bytes may change at any time,
+    // so it may be replaced by another mapping that is readable and writable.
     let mapped = unsafe {
         libc::mmap(
             start as *mut libc::c_void,
@@ -486,7 +487,7 @@ unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut
             handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
                 // SAFETY: by the precondition.
                 unsafe { as_before(previous, context) };
-                // SAFETY: with SA_SIGINFO the handler that sigaction() told has this type.
+                // SAFETY: with SA_SIGINFO the handler that sigaction() returned has this type.
                 let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
                     unsafe { mem::transmute(handler) };
                 return handler(signal, info, context);

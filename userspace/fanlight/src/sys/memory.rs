@@ -117,8 +117,8 @@ impl Memory {
     pub(crate) fn heap(len: usize) -> Self {
         let words: Box<[u32]> = vec![0u32; len.div_ceil(size_of::<u32>())].into_boxed_slice();
         let words = NonNull::from(Box::leak(words));
-        // INVARIANT: the box is aligned for u32, at least `len` bytes long, and nobody's but
-        // `self`'s.
+        // INVARIANT: the box is aligned for u32, at least `len` bytes long, and owned by `self`
+        // alone.
         Self {
             base: words.cast::<u8>(),
             len,

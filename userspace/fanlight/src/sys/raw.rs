@@ -21,7 +21,7 @@ impl Canvas {
     ///
     /// let geometry = Geometry::packed(8, 2, PixelFormat::X8R8G8B8).unwrap();
     /// let mut memory = [0u32; 16];
-    /// // SAFETY: 16 words, aligned, and used by nothing else meanwhile.
+    /// // SAFETY: 16 words, aligned, and used by nothing else.
     /// let canvas = unsafe { Canvas::from_raw(NonNull::from(&mut memory).cast(), geometry) };
     /// assert_eq!(canvas.geometry().bytes(), 64);
     /// ```

@@ -178,7 +178,7 @@ pub(super) mod sealed {
                 let place = words[at..].as_mut_ptr().cast::<u64>();
                 // SAFETY: eight bytes of the array, aligned to four.
                 unsafe { u64::store_one(place, 0x0102_0304_0506_0708) };
-                // SAFETY: as above.
+                // SAFETY: eight bytes of the array, aligned to four.
                 assert_eq!(unsafe { u64::load_one(place) }, 0x0102_0304_0506_0708);
                 assert_eq!(join([words[at], words[at + 1]]), 0x0102_0304_0506_0708);
             }

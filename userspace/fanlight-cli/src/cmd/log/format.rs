@@ -207,7 +207,7 @@ impl Format {
     }
 }
 
-/// Whether to print colours: as --color says, or if the terminal supports them.
+/// Whether to print colours: as --color requires, or if the terminal supports them.
 fn color(wanted: Option<&str>) -> bool {
     let wanted = wanted.unwrap_or("auto");
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
