@@ -133,7 +133,11 @@ fn shown(program: &mut Follower, map: &Map, name: &str) {
 
 /// A command line that runs in a chroot on the disk, with our /dev, /proc, /sys and /tmp.
 fn inside(line: &str) -> String {
-    let libraries = "/usr/lib/arm-linux-gnueabihf";
+    let libraries = if cfg!(target_arch = "aarch64") {
+        "/usr/lib/aarch64-linux-gnu"
+    } else {
+        "/usr/lib/arm-linux-gnueabihf"
+    };
     let quoted = line.replace('\'', "'\\''");
     format!(
         "set -e; mount -t ext2 -o ro /dev/vda /mnt || exit 4; for d in dev proc sys tmp; do \

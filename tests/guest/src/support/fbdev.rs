@@ -88,7 +88,14 @@ pub struct Cmap {
 }
 
 const _: () = assert!(size_of::<Var>() == 160);
-const _: () = assert!(size_of::<Fix>() == if size_of::<libc::c_ulong>() == 4 { 68 } else { 80 });
+const _: () = assert!(
+    size_of::<Fix>()
+        == if size_of::<libc::c_ulong>() == 4 {
+            68
+        } else {
+            80
+        }
+);
 
 pub fn var(fd: i32) -> Var {
     let mut var = Var {

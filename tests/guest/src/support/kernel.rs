@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use crate::skip;
+use crate::support::sys;
 
 /// Whether the messages of /dev/kmsg name their callers (CONFIG_PRINTK_CALLER).
 pub fn has_callers() -> bool {
@@ -28,6 +29,11 @@ pub fn has_callers() -> bool {
             .next()
             .is_some_and(|prefix| prefix.contains(",caller="))
     })
+}
+
+/// Whether it is a 64-bit one. The program of the tests may be of 32 bits all the same.
+pub fn is_arm64() -> bool {
+    sys::machine() == "aarch64"
 }
 
 /// Whether it was built for several processors (CONFIG_SMP).

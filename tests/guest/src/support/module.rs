@@ -323,7 +323,10 @@ impl Tables {
         match (prrr >> (2 * n)) & 3 {
             0 => Memory::StronglyOrdered,
             1 => Memory::Device,
-            2 => Memory::Normal(Policy::of(nmrr >> (2 * n)), Policy::of(nmrr >> (2 * n + 16))),
+            2 => Memory::Normal(
+                Policy::of(nmrr >> (2 * n)),
+                Policy::of(nmrr >> (2 * n + 16)),
+            ),
             _ => panic!("reserved memory type {n}"),
         }
     }

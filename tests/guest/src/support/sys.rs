@@ -112,8 +112,13 @@ pub fn ioctl_at(fd: RawFd, request: u32, argument: usize) -> Result<usize> {
     check(unsafe { libc::ioctl(fd, request as _, argument) } as isize)
 }
 
-/// mmap2(): the offset is a number of pages, so that all that a 32-bit program can ask for can be
-/// asked for.
+/// The last page that [`mmap`] can ask for.
+#[cfg(target_arch = "arm")]
+pub const LAST_PAGE: usize = usize::MAX;
+#[cfg(not(target_arch = "arm"))]
+pub const LAST_PAGE: usize = usize::MAX / 4096;
+
+/// mmap() with an offset in pages of 4096 bytes: all that a program can ask for can be asked for.
 pub fn mmap(
     address: usize,
     len: usize,
@@ -123,12 +128,11 @@ pub fn mmap(
     page: usize,
 ) -> Result<usize> {
     #[cfg(target_arch = "arm")]
-    // SAFETY: the callers never map over memory that is in use.
-    let result = unsafe { libc::syscall(libc::SYS_mmap2, address, len, prot, flags, fd, page) };
+    let (call, offset) = (libc::SYS_mmap2, page);
     #[cfg(not(target_arch = "arm"))]
-    // SAFETY: as above.
-    let result =
-        unsafe { libc::syscall(libc::SYS_mmap, address, len, prot, flags, fd, page * 4096) };
+    let (call, offset) = (libc::SYS_mmap, page * 4096);
+    // SAFETY: the callers never map over memory that is in use.
+    let result = unsafe { libc::syscall(call, address, len, prot, flags, fd, offset) };
     // Addresses at 2 GiB and above are negative numbers: only the last page is errors.
     if (-4095..0).contains(&result) {
         Err(last())
@@ -456,6 +460,16 @@ pub fn read_implies_exec() {
     let wanted = before as libc::c_ulong | READ_IMPLIES_EXEC;
     // SAFETY: no memory is involved.
     assert!(unsafe { libc::personality(wanted) } >= 0, "personality");
+}
+
+/// The architecture of the kernel, as uname() reports it.
+pub fn machine() -> String {
+    // SAFETY: all zero is a valid utsname.
+    let mut names: libc::utsname = unsafe { std::mem::zeroed() };
+    // SAFETY: room for one structure.
+    assert_eq!(unsafe { libc::uname(&mut names) }, 0, "uname: {:?}", last());
+    let name = names.machine.iter().take_while(|&&c| c != 0);
+    name.map(|&c| char::from(c as u8)).collect()
 }
 
 pub fn signal_name(signal: i32) -> String {

@@ -10,8 +10,9 @@ use libc::{MAP_PRIVATE, O_RDONLY};
 use crate::support::child::{Child, Signal};
 use crate::support::dev::{
     copyable, Unbound, CARVE_CACHED, CARVE_NC, CARVE_RO, CARVE_WC, EACH_BACKING, FB, PAGE_MAPPED,
-    REGS, SRAM,
+    PFN_MAPPED, REGS, SRAM,
 };
+use crate::support::kernel;
 use crate::support::mem::{Map, PAGE, R, RW};
 use crate::support::module::TestModule;
 use crate::support::sys::{self, Errno};
@@ -27,9 +28,12 @@ tests! {
         window_debugger_access_is_refused_after_revocation;
 }
 
-/// By /proc/PID/mem, as gdb does it. 32-bit ARM has that for pages only.
+/// By /proc/PID/mem, as gdb does it. 32-bit ARM has that for pages only; on arm64, the driver serves
+/// accesses to page frames.
 fn window_debugger_reaches_mapped_pages() {
-    for spec in PAGE_MAPPED {
+    let page_frames = copyable().filter(|spec| PFN_MAPPED.iter().any(|o| o.name == spec.name));
+    let page_frames = page_frames.filter(|_| kernel::is_arm64());
+    for spec in PAGE_MAPPED.iter().chain(page_frames) {
         let (ready, go) = (Signal::new(), Signal::new());
         let child = Child::spawn(|| {
             let map = spec.open().map();

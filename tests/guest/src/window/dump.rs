@@ -5,7 +5,10 @@ use std::fs;
 use std::os::fd::AsRawFd;
 
 use crate::support::child::Child;
-use crate::support::dev::{CARVE_WC, EACH_BACKING, LOG, PAGE_MAPPED, PFN_MAPPED, TABLE};
+use crate::support::dev::{
+    Spec, CARVE_WC, EACH_BACKING, LOG, PAGE_MAPPED, PFN_MAPPED, REGS, TABLE,
+};
+use crate::support::kernel;
 use crate::support::mem::{Map, PAGE};
 use crate::support::sys::{self, Ended, Errno};
 use crate::tests;
@@ -48,7 +51,11 @@ fn segments(core: &[u8]) -> Vec<(usize, usize)> {
     let long = |at: usize| usize::from_le_bytes(core[at..at + WORD].try_into().unwrap());
     let word = |at: usize| u32::from_le_bytes(core[at..at + 4].try_into().unwrap());
     let half = |at: usize| usize::from(u16::from_le_bytes(core[at..at + 2].try_into().unwrap()));
-    let class = if WORD == 4 { b"\x7fELF\x01" } else { b"\x7fELF\x02" };
+    let class = if WORD == 4 {
+        b"\x7fELF\x01"
+    } else {
+        b"\x7fELF\x02"
+    };
     assert_eq!(&core[..5], class, "a core of this architecture");
     // e_phoff is behind e_ident, 8 more bytes and e_entry; e_phentsize is behind e_phoff, e_shoff
     // and 6 bytes. p_vaddr and p_filesz are longs 2 and 4 of a program header, whose first word is
@@ -145,9 +152,11 @@ fn window_proc_mem_never_writes_the_log() {
     assert_eq!(log.load32(0), before);
 }
 
+/// On arm64, the driver serves such accesses to all but registers: see `debugger.rs`.
 fn window_proc_mem_of_pfn_mapping_is_eio() {
     let mem = own_memory(libc::O_RDWR);
-    for spec in PFN_MAPPED {
+    let is_served = |spec: &Spec| kernel::is_arm64() && spec.name != REGS.name;
+    for spec in PFN_MAPPED.iter().filter(|spec| !is_served(spec)) {
         let map = spec.open().map();
         map.store32(0, 0x7e57).unwrap();
         let mut bytes = [0; 4];

@@ -100,8 +100,8 @@ fn window_mmap_over_the_end_is_einval() {
 fn window_mmap_at_huge_offset_is_refused() {
     for spec in WRITABLE.iter().chain([&LOG]) {
         let window = spec.open();
-        // From 2^20 - 1 on, the end of the mapping has no room in 32 bits; some of these come back
-        // to 0 if they are cut off.
+        // From 2^20 - 1 on, the end of the mapping has no room in 32 bits, and that of the last page
+        // has none in 64 bits. Some of these come back to 0 if they are cut off.
         for page in [
             0xf_ffff,
             1 << 20,
@@ -109,6 +109,8 @@ fn window_mmap_at_huge_offset_is_refused() {
             1 << 31,
             u32::MAX as usize,
             0xffff_ffff - pages(spec) + 1,
+            sys::LAST_PAGE,
+            sys::LAST_PAGE - pages(spec) + 1,
         ] {
             let refused = Map::new(window.raw(), PAGE, R, MAP_SHARED, page).expect_err(spec.name);
             assert!(

@@ -14,6 +14,7 @@ use libc::{O_RDONLY, O_RDWR, POLLERR, POLLHUP, POLLIN, SEEK_END};
 
 use crate::support::child::Child;
 use crate::support::dev::{self, Spec, Unbound};
+use crate::support::kernel;
 use crate::support::mem::{Fault, Map, R};
 use crate::support::program::{run, run_with, Ran};
 use crate::support::sys::{self, Ended, Errno};
@@ -72,11 +73,14 @@ const REGISTERS: [Spec; 3] = [HALF, HOLE, HOLE_RO];
 const TYPER: usize = 8;
 const TYPER_VALUE: u32 = (80 << 16) | 64;
 
-/// An external abort: arch/arm/mm/fsr-2level.c gives it no si_code of its own.
-const EXTERNAL_ABORT: Fault = Fault {
-    signal: libc::SIGBUS,
-    code: 0,
-};
+/// An external abort. arch/arm/mm/fsr-2level.c gives it no si_code of its own.
+fn external_abort() -> Fault {
+    let arm64 = kernel::is_arm64();
+    Fault {
+        signal: libc::SIGBUS,
+        code: if arm64 { libc::BUS_OBJERR } else { 0 },
+    }
+}
 
 /// Runs a part of a test as a user who has no rights but those of the group fanlight.
 fn as_user_of_the_group(body: impl FnOnce()) {
@@ -220,12 +224,12 @@ fn window_regs_read_of_a_revoked_window_is_enodev() {
 fn window_regs_map_access_of_a_hole_is_sigbus() {
     let map = HALF.open().map();
     assert_eq!(map.load32(TYPER), Ok(TYPER_VALUE));
-    assert_eq!(map.load32(0x1000), Err(EXTERNAL_ABORT));
-    assert_eq!(map.store32(0x1ffc, 1), Err(EXTERNAL_ABORT));
+    assert_eq!(map.load32(0x1000), Err(external_abort()));
+    assert_eq!(map.store32(0x1ffc, 1), Err(external_abort()));
     assert_eq!(map.load32(TYPER), Ok(TYPER_VALUE));
     let map = HOLE.open().map();
-    assert_eq!(map.load32(0), Err(EXTERNAL_ABORT));
-    assert_eq!(map.store32(0, 1), Err(EXTERNAL_ABORT));
+    assert_eq!(map.load32(0), Err(external_abort()));
+    assert_eq!(map.store32(0, 1), Err(external_abort()));
 }
 
 fn window_regs_map_access_by_a_program_ends_it_only() {
