@@ -107,8 +107,8 @@ tests! {
         board_bad_io_width_is_refused,
         board_bad_io_width_gathered_is_refused,
         board_bad_io_width_memory_is_refused,
-        board_bad_beyond_lpae_is_refused,
-        board_bad_region_beyond_lpae_is_refused,
+        board_bad_beyond_all_is_refused,
+        board_bad_region_beyond_all_is_refused,
         board_bad_display_region_is_refused,
         board_bad_display_backing_is_refused,
         board_bad_sram_owned_is_refused,
@@ -316,8 +316,8 @@ bad! {
         "reg-io-width is for registers";
     board_bad_io_width_memory_is_refused: "io-width-memory", "w", INVALID,
         "it is for registers (reg)";
-    board_bad_beyond_lpae_is_refused: "beyond-lpae", "w", INVALID, "above 4 GiB";
-    board_bad_region_beyond_lpae_is_refused: "region-beyond-lpae", "w", INVALID, "address";
+    board_bad_beyond_all_is_refused: "beyond-all", "w", INVALID, "above 4 GiB";
+    board_bad_region_beyond_all_is_refused: "region-beyond-all", "w", INVALID, "address";
     board_bad_display_region_is_refused: "display-region", "w", INVALID,
         "memory-region does not apply";
     board_bad_display_backing_is_refused: "display-backing", "w", INVALID,

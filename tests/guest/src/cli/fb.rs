@@ -19,6 +19,7 @@ tests! {
         cli_fb_pattern_is_in_memory_as_it_says,
         cli_fb_pattern_is_on_the_screen,
         cli_fb_pattern_reads_back_in_every_format,
+        cli_fb_draws_on_noncached_memory_at_any_address,
         cli_fb_shot_equals_the_pattern,
         cli_fb_shot_to_stdout_is_a_png,
         cli_fb_shot_into_a_closed_pipe_is_silent,
@@ -122,6 +123,23 @@ fn cli_fb_pattern_reads_back_in_every_format() {
         );
         assert_eq!(shot, crc_in_memory(&spec), "{}", spec.name);
     }
+}
+
+/// On arm64, an access to noncached memory is a bus error unless it is aligned to its size. Such
+/// errors show stores that the compiler has merged.
+fn cli_fb_draws_on_noncached_memory_at_any_address() {
+    for pattern in PATTERNS {
+        let said = crc_of(
+            &fb(&FB_RGB24, &["pattern", pattern, "--crc"])
+                .success()
+                .text(),
+        );
+        assert_eq!(crc_in_memory(&FB_RGB24), said, "{pattern}");
+    }
+    fb(&FB_RGB24, &["fill", "#ff8000"]).success();
+    let (width, height, _) = geometry(&FB_RGB24);
+    let filled = host::crc32([0xff, 0x80, 0].repeat(width * height));
+    assert_eq!(crc_in_memory(&FB_RGB24), filled);
 }
 
 fn cli_fb_shot_equals_the_pattern() {

@@ -67,8 +67,10 @@ const fn other(name: &'static str, size: usize) -> Spec {
 pub const FB_565: Spec = other("fb-565", 0x10_0000);
 pub const FB_XBGR: Spec = other("fb-xbgr", 0x1_0000);
 pub const FB_ARGB: Spec = other("fb-argb", 0x1_0000);
-pub const FB_RGB24: Spec = other("fb-rgb24", 0x1_0000);
-
+pub const FB_RGB24: Spec = Spec {
+    cache: uapi::CACHE_NONCACHED,
+    ..other("fb-rgb24", 0x1_0000)
+};
 pub const FB_ABGR: Spec = other("fb-abgr", 0x1_0000);
 pub const FB_5551: Spec = other("fb-5551", 0x1_0000);
 pub const FB_X555: Spec = other("fb-x555", 0x1_0000);
