@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::support::dev::{self, Spec, Unbound, CARVE_WC, EACH_BACKING, FB, LOG};
 use crate::support::harness::Hotplug;
+use crate::support::kernel;
 use crate::support::module::{Stack, TestModule};
 use crate::support::sys::{self, Errno};
 use crate::support::wait;
@@ -121,7 +122,7 @@ fn board_number_stays_over_unbind_and_bind() {
 }
 
 fn module_stays() {
-    crate::support::kernel::needs_driver_as_module();
+    kernel::needs_driver_as_module();
     let refused =
         sys::delete_module("fanlight").expect_err("the module was removed under its users");
     assert!(
@@ -235,16 +236,6 @@ fn board_nodes_have_the_group_of_their_kind() {
     drop(hotplug);
 }
 
-/// MemAvailable, in KiB.
-fn available() -> i64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))
-        .expect("MemAvailable");
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 fn board_bind_and_unbind_200_times_leaks_nothing() {
     CARVE_WC.needed();
     let cycle = |n: u32| {
@@ -253,12 +244,13 @@ fn board_bind_and_unbind_200_times_leaks_nothing() {
         }
     };
     cycle(20);
+    let available = || kernel::meminfo("MemAvailable").expect("MemAvailable");
     let before = available();
     cycle(200);
     // An instance holds more than 3 MiB of kernel pages: leaking even a hundredth of it 200 times
     // would be 6 MiB.
     let lost = before - available();
-    assert!(lost < 4096, "{lost} KiB are gone");
+    assert!(lost < 4096 + kernel::quarantine(), "{lost} KiB are gone");
 }
 
 /// Where the module's file is.
@@ -310,7 +302,7 @@ fn remove() {
 
 /// Removes the module and inserts it again.
 pub fn reload() {
-    crate::support::kernel::needs_driver_as_module();
+    kernel::needs_driver_as_module();
     let file = module_file();
     remove();
     let image = sys::open(file.to_str().unwrap(), libc::O_RDONLY).unwrap();
@@ -334,7 +326,7 @@ fn board_rmmod_without_users_works_and_insmod_brings_all_back() {
 
 /// What the errors of the library and of the tool advise.
 fn board_modprobe_loads_the_driver() {
-    crate::support::kernel::needs_driver_as_module();
+    kernel::needs_driver_as_module();
     module_file();
     let before = dev::bound();
     remove();

@@ -36,6 +36,27 @@ pub fn is_arm64() -> bool {
     sys::machine() == "aarch64"
 }
 
+/// How much memory it keeps after it was freed, in KiB. The quarantine of KASAN has up to a 32nd of
+/// all memory.
+pub fn quarantine() -> i64 {
+    let symbols = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    if symbols.lines().any(|line| line.ends_with(" kasan_report")) {
+        meminfo("MemTotal").expect("MemTotal") / 32
+    } else {
+        0
+    }
+}
+
+/// The value of a line of /proc/meminfo, in KiB, if the kernel has it.
+pub fn meminfo(name: &str) -> Option<i64> {
+    let text = fs::read_to_string("/proc/meminfo").expect("/proc/meminfo");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    let value = line.trim().strip_suffix(" kB").expect("a size");
+    Some(value.parse().expect("a number"))
+}
+
 /// Whether it was built for several processors (CONFIG_SMP).
 pub fn is_smp() -> bool {
     fs::read_to_string("/proc/version").is_ok_and(|version| version.contains(" SMP "))

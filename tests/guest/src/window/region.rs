@@ -10,6 +10,7 @@ use libc::{O_RDONLY, SEEK_END};
 use crate::log::bind::memory;
 use crate::support::child::Child;
 use crate::support::dev::{self, Spec};
+use crate::support::kernel;
 use crate::support::log::lines_of;
 use crate::support::mem::{Map, PAGE, R, RW};
 use crate::support::program::run;
@@ -85,19 +86,10 @@ const RAGGED: Spec = Spec {
 };
 
 fn window_region_larger_than_the_kernel_has_addresses_for_is_used() {
-    let meminfo = fs::read_to_string("/proc/meminfo").expect("meminfo");
-    let total: usize = meminfo
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("VmallocTotal:")?
-                .trim()
-                .strip_suffix(" kB")
-        })
-        .and_then(|kib| kib.trim().parse().ok())
-        .expect("VmallocTotal");
+    let total = kernel::meminfo("VmallocTotal").expect("VmallocTotal") as usize;
     let window = LARGE.open();
     if total << 10 > LARGE.size {
-        crate::skip!("the kernel has {total} KiB of addresses: boot with 1 GiB of memory");
+        crate::skip!("the kernel has {total} KiB of addresses: boot a 32-bit one with 1 GiB");
     }
     assert_eq!(window.info().size, LARGE.size as u64);
     // Over the boundaries of pages and of what the kernel maps at once, and at the very end.
