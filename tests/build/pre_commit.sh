@@ -11,7 +11,13 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
 mkdir "$dir/bin" "$dir/tree"
-printf '#!/bin/sh\nset -e\necho "make $*"\necho "files: $(git ls-files)"\ncat file\n' >"$dir/bin/make"
+cat >"$dir/bin/make" <<'END'
+#!/bin/sh
+set -e
+echo "make $*"
+echo "files: $(git ls-files)"
+cat file
+END
 chmod +x "$dir/bin/make"
 cd "$dir/tree" || exit
 export HOME="$dir" GIT_AUTHOR_NAME=A GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=A \
