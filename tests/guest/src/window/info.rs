@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a window says of itself: the info ioctl, sysfs, debugfs, fdinfo, and who may know what.
+//! The attributes of a window: the info ioctl, sysfs, debugfs, fdinfo, and the rights to read them.
 
 use std::fs;
 use std::os::fd::AsRawFd;
