@@ -95,7 +95,9 @@ export X_DISPLAY := $(shell tr '\0' '\n' </proc/$$PPID/environ | sed -n 's/^DISP
 desktop := $(or $(X_DISPLAY),$(WAYLAND_DISPLAY))
 window :=
 ifeq ($(SDK),none)
-window := $(shell qemu-system-arm -display help 2>/dev/null | grep -x gtk)
+machine := board/$(firstword $(subst $(comma), ,$(BOARD)))/machine.conf
+emulator := $(or $(shell sed -n 's/^emulator = //p' $(machine)),qemu-system-arm)
+window := $(shell $(emulator) -display help 2>/dev/null | grep -x gtk)
 endif
 export SHOW := $(or $(filter $(displays),$(DISPLAY)),$(if $(desktop),$(or $(window),vnc),none))
 

@@ -55,14 +55,14 @@ pub(crate) fn worst(kind: i32, len: usize, count: usize) -> Result<u64> {
 /// Makes `count` records with texts that tell their numbers, and sleeps for `pause` microseconds
 /// after each.
 pub(crate) fn emit(kind: i32, len: usize, first: usize, count: usize, pause: usize) {
-    // SAFETY: as above.
+    // SAFETY: no preconditions; the arguments are numbers.
     unsafe { fanlight_bench_emit(kind, len, first, count, pause) };
 }
 
 /// Registers the console that discards messages, or unregisters it.
 pub(crate) fn console(on: bool) -> Result {
-    // SAFETY: The caller holds the mutex, so that nobody else registers or unregisters the console
-    // at the same time.
+    // SAFETY: The caller holds the mutex, so that no other thread registers or unregisters the
+    // console at the same time.
     to_result(unsafe { fanlight_bench_console(on) })
 }
 

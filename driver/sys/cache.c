@@ -19,7 +19,8 @@
 #ifdef CONFIG_ARM64
 
 #include <asm/barrier.h>
-#include <asm/cputype.h>
+#include <asm/cpufeature.h>
+#include <asm/sysreg.h>
 
 bool fanlight_can_flush_cache(phys_addr_t start, size_t size)
 {
@@ -29,8 +30,9 @@ bool fanlight_can_flush_cache(phys_addr_t start, size_t size)
 /* Modules have no dcache_clean_inval_poc(). */
 static void flush(void *addr, phys_addr_t start, size_t size)
 {
-	/* CTR_EL0.DminLine, in words. A processor with longer lines does some of them twice. */
-	size_t line = 4 << ((read_cpuid_cachetype() >> 16) & 0xf);
+	/* The shortest line of all processors; the field has the logarithm of its words. */
+	u64 ctr = read_sanitised_ftr_reg(SYS_CTR_EL0);
+	size_t line = 4 << SYS_FIELD_GET(CTR_EL0, DminLine, ctr);
 	void *at;
 
 	for (at = addr; at < addr + size; at += line)

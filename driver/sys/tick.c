@@ -170,7 +170,7 @@ struct fanlight_tick *fanlight_tick_new(struct fanlight_console *fc, const void 
 		goto free_timers;
 	/*
 	 * Without calls: they come from a thread of each processor, and a real-time task may keep
-	 * one from running for ever. It fails only where such a call does.
+	 * one from running forever. It fails only where such a call does.
 	 */
 	cpuhp_state_add_instance_nocalls(fanlight_tick_state, &tick->node);
 	/* A processor that came online in between only starts its timer again. */

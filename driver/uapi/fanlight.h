@@ -250,7 +250,7 @@ struct fanlight_info {
  *		return count < FANLIGHT_LOG_CLOCKS ? count : FANLIGHT_LOG_CLOCKS;
  *	}
  *
- * (In a file, clock_changes may be odd for ever, and the times may not be in order.) The
+ * (In a file, clock_changes may be odd forever, and the times may not be in order.) The
  * nanoseconds from 1970 to a record, where count is not 0:
  *
  *	static __s64 date(const struct fanlight_log_clock *clocks, __u32 count, __u64 ns)

@@ -24,7 +24,7 @@ says() { echo "$said" | grep -qF "$1"; }
 echo "KTAP version 1"
 # The environment of the tests may have these settings.
 unset DT OVERLAY SCREEN APPEND CMD IMAGE SMP MEM TIMEOUT LOGLEVEL ICOUNT DISPLAY WAYLAND_DISPLAY
-plan=21
+plan=22
 echo "1..$plan"
 
 ask BOARD=abacus run && lines 1 && says 'no board "abacus": choose BOARD= one of virt-arm'
@@ -81,6 +81,22 @@ shows() { # VALUE [ARGUMENT...]
 (DISPLAY=:0 && export DISPLAY && shows vnc && shows none DISPLAY=none) &&
 	shows none && shows vnc DISPLAY=vnc
 result build_display_of_x_is_a_desktop_and_no_setting
+
+# Each board has its emulator. Here, the one for 32 bits has a window, and the one for 64 bits has
+# none.
+programs=$(mktemp -d)
+printf '#!/bin/sh\necho gtk\n' >"$programs/qemu-system-arm"
+printf '#!/bin/sh\necho none\n' >"$programs/qemu-system-aarch64"
+chmod +x "$programs"/*
+window() { # BOARD
+	said=$(PATH="$programs:$PATH" BOARD=$1 SDK=none SHOW=gtk scripts/arguments run 2>&1)
+}
+(PATH="$programs:$PATH" WAYLAND_DISPLAY=wayland-0 && export PATH WAYLAND_DISPLAY &&
+	shows gtk SDK=none && shows vnc SDK=none BOARD=raspberrypi-3) &&
+	window virt-arm && ! window raspberrypi-3 && lines 1 &&
+	says 'qemu-system-aarch64 of this machine has no window'
+result build_display_gtk_asks_the_emulator_of_the_board
+rm -r "$programs"
 
 tree=$(mktemp --suffix .dtso)
 printf '/dts-v1/;\n/plugin/;\n&{/} {\n\tfanlight {\n\t\tsize = <0x1000>\n\t};\n};\n' >"$tree"

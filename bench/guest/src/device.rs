@@ -255,7 +255,7 @@ pub fn emit(kind: Kind, len: usize, first: usize, count: usize) {
     emit_slowly(kind, len, first, count, 0);
 }
 
-/// The same, with a pause of so many microseconds after each of them.
+/// The same, with a pause of `pause` microseconds after each record.
 pub fn emit_slowly(kind: Kind, len: usize, first: usize, count: usize, pause: usize) {
     put(
         &format!("{BENCH}/emit"),

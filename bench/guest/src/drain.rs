@@ -212,7 +212,7 @@ pub fn drain(sheet: &mut Sheet) {
         sheet.each(name, "instructions/record", took, WRITTEN);
     }
 
-    // An instance that somebody has mapped can't be bound again.
+    // An instance with a mapping cannot be bound again.
     drop((map, log));
     device::without_fanlight(|| {
         device::emit(Kind::Printk, LEN, 0, COUNT);

@@ -5,7 +5,7 @@ use crate::device::{self, ALONE, FANLIGHT, RINGS, WINDOWS};
 use crate::meter::{own, Sheet};
 use crate::sys;
 
-/// Bytes of memory that nobody uses, after all that can be given back was.
+/// Bytes of free memory, after the kernel has dropped its caches.
 fn free() -> f64 {
     device::put("/proc/sys/vm/drop_caches", "3");
     let field = |name: &str| {

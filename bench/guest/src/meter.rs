@@ -27,7 +27,7 @@ impl Sheet {
     }
 }
 
-/// Runs `work` so many times; the least that it took. Interrupts only ever add.
+/// Runs `work` repeatedly; returns the minimum, since interrupts only add to the result.
 pub fn least(times: usize, mut work: impl FnMut()) -> u64 {
     (0..times).map(|_| time(&mut work)).min().unwrap_or(0)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! 4: what a record of 64 bytes costs whoever writes it inside the kernel.
+//! 4: the cost of a record of 64 bytes for its writer in the kernel.
 
 use crate::device::{self, Kind};
 use crate::meter::Sheet;

@@ -17,7 +17,7 @@ const BURST: usize = 10;
 const LEN: usize = 64;
 const IOC_WATERMARK: u32 = (1 << 30) | (16 << 16) | (0xf4 << 8) | 0x11;
 
-/// What a reader tells at its end.
+/// The results that a reader reports at its end.
 #[derive(Clone, Copy, Default)]
 pub struct Told {
     records: u64,

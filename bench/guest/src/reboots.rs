@@ -3,8 +3,8 @@
 //! previous boot, pmsg and ftrace's persistent ring.
 //!
 //! Each boot first looks for what the boot before has left (`found`), and then leaves lines of 64
-//! bytes for the next (`leave`). What it left is noted in a carve-out that nobody else uses in this
-//! guest.
+//! bytes for the next (`leave`). Their addresses are stored in a carve-out that is otherwise unused
+//! in this guest.
 
 use std::collections::HashSet;
 use std::fs;
@@ -68,7 +68,7 @@ fn numbers(stage: usize) -> std::ops::Range<usize> {
     first..first + LINES
 }
 
-/// Where the lines of this boot are in memory. Their records have headers of so many bytes.
+/// Finds the lines of this boot in memory. Their records have headers of `header` bytes.
 fn find(memory: &Map, header: usize) -> Vec<Line> {
     let mut bytes = vec![0; REGION];
     memory.copy_out(0, &mut bytes);

@@ -122,8 +122,8 @@ impl Fill {
     }
 }
 
-/// What `work` returns; and the longest that another process, which wants to run each millisecond,
-/// had to wait meanwhile.
+/// The result of `work`, and the longest delay of another process that wakes up every millisecond
+/// during `work`.
 fn beside_another(work: impl FnOnce() -> u64) -> (u64, u64) {
     let (mut ready, mut to) = sys::pipe();
     let (mut stop, mut go) = sys::pipe();

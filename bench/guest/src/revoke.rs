@@ -91,7 +91,7 @@ pub fn revoke(sheet: &mut Sheet) {
     );
 }
 
-/// Unbinding the windows while so many quiet processes have 1 MiB mapped.
+/// Unbinding the windows while a number of idle processes have 1 MiB mapped.
 pub fn unbind_with(processes: usize) -> u64 {
     let mut best = u64::MAX;
     for _ in 0..5 {

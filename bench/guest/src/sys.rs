@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! System calls and mapped memory, as thin as they can be. Whatever fails ends the program: a
-//! benchmark that did something else than it says is worse than none.
+//! benchmark that measures something else than intended is worse than none.
 
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
-/// Nanoseconds since boot, which nobody adjusts.
+/// Nanoseconds since boot, by a clock that is never adjusted.
 pub fn now() -> u64 {
     let mut time = libc::timespec {
         tv_sec: 0,
@@ -18,7 +18,7 @@ pub fn now() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// Sleeps until the machine is up for so many seconds.
+/// Sleeps until the given number of seconds since boot.
 pub fn sleep_until(seconds: u64) {
     let until = libc::timespec {
         tv_sec: seconds as libc::time_t,
@@ -123,7 +123,7 @@ pub fn poll_in(fd: RawFd) {
         events: libc::POLLIN,
         revents: 0,
     };
-    // SAFETY: one structure, as the count says.
+    // SAFETY: one structure, and a count of one.
     unsafe { libc::poll(&mut pollfd, 1, -1) };
 }
 
@@ -231,7 +231,7 @@ impl Map {
     /// memcpy() into the mapping.
     pub fn copy_in(&self, offset: usize, from: &[u8]) {
         assert!(offset + from.len() <= self.len);
-        // SAFETY: as above.
+        // SAFETY: the assertion keeps the copy inside the mapping, which `self` keeps alive.
         unsafe {
             libc::memcpy(
                 self.address.cast::<u8>().add(offset).cast(),
@@ -267,7 +267,7 @@ impl Map {
 
 impl Drop for Map {
     fn drop(&mut self) {
-        // SAFETY: it was made by mmap, and nobody else knows it.
+        // SAFETY: mmap returned the range, and `self` owns it.
         unsafe { libc::munmap(self.address.cast(), self.len) };
     }
 }
@@ -339,7 +339,7 @@ pub fn mount(kind: &str, at: &str) {
     };
     let error = std::io::Error::last_os_error();
     if result != 0 && error.raw_os_error() != Some(libc::EBUSY) {
-        // What needs it says so.
+        // The benchmark that needs it reports the failure.
         eprintln!("fanlight-bench: mount {kind}: {error}");
     }
 }

@@ -10,8 +10,7 @@ use crate::meter::{least, time, Sheet};
 use crate::sys::{self, Map};
 
 pub const MIB: usize = 1 << 20;
-/// The clock has steps of 16 instructions: so many samples that it does not matter where they
-/// begin.
+/// The clock has steps of 16 instructions. This many samples average them out.
 const ROUNDS: usize = 500;
 /// Ftrace's ring of the one processor.
 pub const TRACE: &str = "/sys/kernel/tracing/per_cpu/cpu0/trace_pipe_raw";

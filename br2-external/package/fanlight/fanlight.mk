@@ -21,7 +21,7 @@ FANLIGHT_PROGRAMS += fanlight-guest-tests ask-host
 FANLIGHT_CARGO_BUILD_OPTS += -p fanlight-guest-tests -p fanlight-runner-link
 endif
 
-# As Cargo.toml says it, whatever Buildroot's general settings are: they would
+# The profile of Cargo.toml instead of Buildroot's general settings, which would
 # make the programs several times as large.
 FANLIGHT_CARGO_ENV = \
 	CARGO_PROFILE_RELEASE_OPT_LEVEL=z \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The library's examples, as userspace/fanlight/examples has them: each does what it says.
+//! Runs the library's examples (userspace/fanlight/examples) and checks their effects.
 
 use std::process::Command;
 
@@ -24,7 +24,7 @@ tests! {
         window_regs_example_reports_a_bus_error;
 }
 
-/// Where the quick image has them.
+/// The directory of the examples in the quick image.
 fn example(name: &str) -> String {
     format!("/lib/fanlight-test/{name}")
 }
@@ -132,7 +132,7 @@ fn window_example_shared_counter_needs_cached_memory() {
     assert!(ran.err.contains("NotCached"), "{ran:?}");
 }
 
-/// The window is memory that stands in for registers, so its identification can be written.
+/// The window is memory in place of registers, so the test can write its identification.
 fn window_example_registers_identifies_a_primecell() {
     let map = REGS.open().map();
     let ids = [0x11, 0x10, 0x34, 0x00, 0x0d, 0xf0, 0x05, 0xb1];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tests that run in the booted guest, as root, against the driver's public ABI.
 //!
-//! They don't go through the `fanlight` library: what they know of the ABI is in [`support::uapi`],
-//! as the C header has it. Every test runs in a process of its own with a time limit, so that one
+//! They do not use the `fanlight` library: [`support::uapi`] has their copy of the ABI, as in the C
+//! header. Every test runs in a process of its own with a time limit, so that one
 //! which dies or hangs fails alone. The output is KTAP, version 1; the exit status is 0 only if
 //! nothing failed.
 
@@ -25,7 +25,7 @@ Runs the tests whose names contain one of the filters (all, without a filter).
   --list   print the names and stop
   --slow   run the slow tests as well (a filter that is a test's whole name does, too)
   --boot   only the tests that belong to this boot of tests/boots
-  --times  say after each test how long it took
+  --times  print the duration of each test
 ";
 
 fn main() {
@@ -99,7 +99,7 @@ fn main() {
         board::kernel::TESTS,
         window::storm::TESTS,
         window::inject::TESTS,
-        // Others look for what the kernel printed at boot, which this pushes out of its buffer.
+        // Last: this overwrites messages of the boot in printk's buffer, which other tests need.
         log::late::TESTS,
     ];
     let tests: Vec<&Test> = areas.iter().flat_map(|area| area.iter()).collect();
@@ -118,8 +118,7 @@ fn main() {
         chosen.iter().for_each(|test| println!("{}", test.name));
         stages::run(&staged, &options).unwrap_or(0)
     } else {
-        // A boot has tests of one kind or the other: what a test in stages resets would take the
-        // others along.
+        // A boot has tests of one kind only: the reset of a staged test would end the others.
         stages::run(&staged, &options).unwrap_or_else(|| harness::run(&chosen, &options))
     };
     std::process::exit(status);

@@ -119,7 +119,8 @@ fn item(roff: &mut Roff, name: &str, text: &str) {
     roff.text([roman(text)]);
 }
 
-/// The pages of the parent command, of subcommands, and of all commands of the first level.
+/// The pages of the parent command, of subcommands, and of all commands of the first level; then
+/// those of the driver, and of the log's formats if the command reads or writes them.
 fn see_also(name: &str, names: &[String]) -> String {
     let near = |other: &&String| {
         *other != name
@@ -128,14 +129,21 @@ fn see_also(name: &str, names: &[String]) -> String {
                 || other.rsplit_once('-').map(|(parent, _)| parent)
                     == name.rsplit_once('-').map(|(parent, _)| parent))
     };
-    let mut others: Vec<&str> = names.iter().filter(near).map(String::as_str).collect();
-    others.push("dmesg");
+    let mut others: Vec<(u8, &str)> = names
+        .iter()
+        .filter(near)
+        .map(|other| (1, other.as_str()))
+        .collect();
+    others.extend([(1, "dmesg"), (4, "fanlight")]);
+    if name == "fanlight" || name.starts_with("fanlight-log") {
+        others.push((5, "fanlight-log"));
+    }
     others.sort_unstable();
     let mut text = String::from(".SH \"SEE ALSO\"\n");
-    for (i, other) in others.iter().enumerate() {
+    for (i, (section, other)) in others.iter().enumerate() {
         let comma = if i + 1 < others.len() { "," } else { "" };
         let other = other.replace('-', "\\-");
-        text.push_str(&format!(".BR {other} (1){comma}\n"));
+        text.push_str(&format!(".BR {other} ({section}){comma}\n"));
     }
     text
 }

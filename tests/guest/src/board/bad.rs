@@ -329,7 +329,7 @@ bad! {
     board_bad_log_level_is_refused: "log-level", "log", INVALID, "fanlight,persist-level";
 }
 
-/// Nodes of which one window can be had, and the other one can't.
+/// Nodes with one window that can be created, and another one that cannot.
 const TWICE: &[&str] = &["region-twice", "page-twice", "type-twice", "name-twice"];
 
 /// Checks that a node has one window, and a line about the other one, with this text.
@@ -388,7 +388,7 @@ fn board_bad_nodes_are_all_tested() {
 }
 
 fn board_bad_node_stays_refused_when_bound_again() {
-    // What a failed probe leaves behind shows when it is tried again and again.
+    // A leak of a failed probe shows when the probe is repeated.
     let node = "fanlight-bad-name-slash";
     if !dev::node_exists(node) {
         skip!("the device tree has no {node}: boot with tests/dts/bad.dtso");

@@ -157,7 +157,7 @@ fn board_rmmod_with_a_revoked_mapping_is_refused() {
     }
 }
 
-/// Windows whose names do not say which kind they are.
+/// Windows whose names do not show their kind.
 const NAMES: &str = "fanlight-by-kind";
 
 /// Whether a program of this name runs.
@@ -294,7 +294,7 @@ fn users() -> Vec<String> {
 
 /// Removes the module.
 fn remove() {
-    // Somebody may be looking at a node just now (mdev, say).
+    // Another process, such as mdev, may have a node open.
     let removed = wait::until(|| sys::delete_module("fanlight") == Ok(0));
     assert!(removed, "in use for {:?}: {:?}", wait::LIMIT, users());
     assert!(dev::bound().is_empty());
@@ -324,7 +324,7 @@ fn board_rmmod_without_users_works_and_insmod_brings_all_back() {
     );
 }
 
-/// What the errors of the library and of the tool advise.
+/// The advice in the errors of the library and of the tool.
 fn board_modprobe_loads_the_driver() {
     kernel::needs_driver_as_module();
     module_file();

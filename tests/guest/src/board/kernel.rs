@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What Debian's programs expect of a kernel, on the kernels of the images:
-//! board/common/kernel.config says of each option which programs fail without it. Another kernel
-//! may lack some.
+//! Features of the kernel that Debian's programs need, tested on the kernels of the images.
+//! board/common/kernel.config names the programs that fail without an option. Another kernel may
+//! lack some.
 
 use std::fs;
 use std::net::TcpListener;

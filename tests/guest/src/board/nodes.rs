@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The driver is there, matched its nodes, and numbered them as the tree says.
+//! The driver is loaded, bound to its nodes, and numbered them as in the tree.
 
 use std::fs;
 use std::path::Path;
@@ -94,7 +94,7 @@ fn board_boot_log_is_free_of_complaints() {
 }
 
 fn board_processors_are_as_many_as_qemu_has() {
-    // Most races need two of them: say so if a boot has only one.
+    // Most races need two of them: report if a boot has only one.
     let online = std::thread::available_parallelism().map_or(1, |n| n.get());
     if online == 1 {
         crate::skip!("one processor only: what races in other tests does so by preemption alone");

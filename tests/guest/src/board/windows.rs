@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A board has the windows of its own overlay, whatever they are, and the memory on its chip is
-//! what the device tree says.
+//! A board has the windows of its own overlay, and its on-chip memory is that of the device tree.
 
 use std::fs;
 use std::os::fd::AsRawFd;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight fb`: what it says it drew, what is in memory, what is on the screen and what it reads
-//! back are one.
+//! `fanlight fb`: the reported picture, the memory, the screen and the picture that it reads back
+//! are equal.
 
 use std::fs;
 use std::process::Command;
@@ -59,7 +59,7 @@ fn crc_of(text: &str) -> u32 {
     u32::from_str_radix(word.unwrap_or_else(|| panic!("no CRC in {text:?}")), 16).unwrap()
 }
 
-/// The CRC of what is shown now, read out of memory by the bitfields that the driver gives.
+/// The CRC of the visible page, decoded from memory with the bitfields that the driver reports.
 fn crc_in_memory(spec: &Spec) -> u32 {
     let window = spec.open();
     let (width, height, stride) = geometry(spec);

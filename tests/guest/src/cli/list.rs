@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The command line tool at large: help, list, stats, top, and what it says when it can't.
+//! The command line tool in general: help, list, stats, top, and errors.
 
 use std::process::Command;
 
@@ -138,7 +138,7 @@ fn cli_list_takes_the_board_from_the_environment() {
     }
 }
 
-/// What the tool opens, as strace sees it.
+/// The files that the tool opens, as strace reports them.
 fn opened(args: &[&str]) -> String {
     let traced = ["-f", "-e", "trace=open,openat", "fanlight"];
     run("strace", &[&traced, args].concat()).err

@@ -207,7 +207,7 @@ fn cli_log_color_is_for_terminals_only() {
     assert!(run("fanlight", &always).success().text().contains('\x1b'));
     let mut command = Command::new("fanlight");
     command.args(always).env("NO_COLOR", "1");
-    // An option outdoes the environment.
+    // An option overrides the environment.
     assert!(run_with(&mut command, "fanlight", b"")
         .success()
         .text()
@@ -260,7 +260,7 @@ fn cli_log_says_how_many_records_were_lost() {
         }
         0
     });
-    // A pipe that nobody empties holds the tool up until it has been lapped.
+    // A pipe without a reader blocks the tool until the ring has overwritten its next record.
     let follower = Command::new("sh")
         .arg("-c")
         .arg(
@@ -391,7 +391,7 @@ fn cli_log_write_counts_its_own_records() {
     assert!(ran.err.contains("of these records were suppressed"));
 }
 
-/// A record whose text form is longer than a read returns, and the one behind it.
+/// A record whose text form is longer than a read returns, and the next one.
 fn long_and_next() -> (String, String) {
     let (long, next) = (unique("a long record"), unique("the next record"));
     let log = LOG.open();
@@ -525,13 +525,17 @@ fn cli_log_without_follow_ends_under_a_writer() {
 
 fn cli_log_follow_ends_with_its_reader() {
     append(&LOG.open(), &unique("the only one that is read"));
-    // Nothing is written behind what is there: only the pipe tells it.
+    // No new record arrives: only the pipe can end the tool.
     let ran = shell(
         "{ timeout 60 fanlight log -d 0 --follow; echo $? >/tmp/fanlight-status; } | head -n 1",
     );
     ran.success();
     let status = std::fs::read_to_string("/tmp/fanlight-status").expect("a status");
-    assert_ne!(status.trim(), "124", "it waits on though nobody reads");
+    assert_ne!(
+        status.trim(),
+        "124",
+        "it still waits although the pipe has no reader"
+    );
 }
 
 fn cli_log_gives_a_record_the_same_date_each_time() {
@@ -545,7 +549,7 @@ fn cli_log_gives_a_record_the_same_date_each_time() {
     }
 }
 
-/// The wall clock is another one as long as this lives.
+/// Sets the wall clock until this is dropped.
 struct Clock(SystemTime, Instant);
 
 impl Clock {
@@ -580,7 +584,7 @@ fn cli_log_follow_notices_a_clock_that_was_set() {
     assert!(line.contains("2031"), "{line}");
 }
 
-/// The wall clock, and all that is slewed with it, is faster by a tenth as long as this lives.
+/// Makes the wall clock faster by a tenth until this is dropped.
 struct Slewed;
 
 impl Slewed {
@@ -671,7 +675,7 @@ fn cli_log_saves_a_ring_that_is_written() {
     const SAVED: &str = "/tmp/fanlight-saved";
     let _unlimited = unlimited(&LOG);
     let mark = unique("to be saved");
-    // The kernel's records are not displaced by those that the writer writes meanwhile.
+    // The records that the writer appends concurrently do not displace the kernel's.
     kmsg(&mark);
     kernel_has_arrived(&LOG);
     let stop = Signal::new();

@@ -90,7 +90,7 @@ fn cli_mem_beyond_the_window_is_refused() {
     ] {
         mem(args).fails_saying(&["regs"]);
     }
-    // Nothing is written of what does not fit as a whole.
+    // If the value does not fit completely, nothing is written.
     let map = REGS.open().map();
     map.store32(0x1ffc, 0x0bad_cafe).unwrap();
     mem(&["write", &path, "0x1ffc", "1", "2"]).fails_saying(&["regs"]);

@@ -214,7 +214,7 @@ fn fb_pan_and_blank_need_a_writable_descriptor() {
     };
     let refused = sys::ioctl(reader.raw(), fbdev::PUT_VAR, &mut wanted);
     assert_eq!(refused, Err(Errno::EBADF));
-    // fbset does that to tell which modes there are.
+    // fbset does that to find the supported modes.
     let mut same = now;
     assert_eq!(sys::ioctl(reader.raw(), fbdev::PUT_VAR, &mut same), Ok(0));
     assert_eq!(fbdev::var(writer.raw()), now);
@@ -579,7 +579,7 @@ fn fb_sysfs_is_there_for_programs_of_fbdev() {
     if !std::path::Path::new(graphics).exists() {
         skip!("the kernel has no fbdev: there is no {graphics} to mount over");
     }
-    // What docs/framebuffer.md advises.
+    // The link that docs/framebuffer.md describes.
     let device = FB.sysfs().canonicalize().expect("a link");
     let line = format!(
         "set -e; mount -t tmpfs none {graphics}; ln -s {} {graphics}/fb0; \
@@ -672,7 +672,7 @@ fn fb_memory_is_taken_over_from_simplefb() {
         );
         assert!(!std::path::Path::new(SIMPLEFB).join(&device).exists());
     } else {
-        // No driver of it can be removed: one line says what may happen.
+        // There is no driver that could be removed: one line reports the risk.
         let log = run("dmesg", &[]).success().text();
         assert!(
             log.contains("window fb-a2r10: /framebuffer@51570000 describes the same memory"),
@@ -738,7 +738,7 @@ fn fb_refused_window_takes_the_screen_from_nobody() {
     assert!(theirs.exists(), "simplefb has {simple} from boot on");
     second.bind().expect_err("the display is not free");
     assert!(theirs.exists(), "{simple} has lost its driver");
-    // What a program may go on drawing into is not given away.
+    // Memory that a program may still draw into is not requested.
     let graphics = dev::names_in(theirs.join("graphics").to_str().unwrap());
     let open = sys::open(&format!("/dev/{}", graphics[0]), libc::O_RDWR).expect("/dev/fbN");
     let unbound = dev::Unbound::new(FB.node);
@@ -747,7 +747,7 @@ fn fb_refused_window_takes_the_screen_from_nobody() {
     let line = format!("window w: a program has the framebuffer of /{simple} open");
     assert_eq!(log.matches(&line).count(), 1, "{log}");
     drop(open);
-    second.bind().expect("nobody has the framebuffer any more");
+    second.bind().expect("the framebuffer has no owner");
     second.unbind();
     drop(unbound);
     assert_eq!(FB.open().info().scanout, board::scanout());
@@ -800,7 +800,7 @@ fn fb_memory_that_a_driver_shows_is_no_other_window() {
     );
     // The driver goes on without the memory that it could not request.
     simplefb("unbind");
-    bind(NODE).expect("nobody shows it");
+    bind(NODE).expect("no display shows it");
     simplefb("bind");
     dev::unbind(NODE);
     bind(NODE).expect_err("it is shown again");

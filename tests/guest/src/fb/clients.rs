@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Programs nobody here wrote, unmodified, on our nodes.
+//! Third-party programs, unmodified, on our nodes.
 
 use crate::fb::abi::FB_565;
 use crate::support::dev::{CARVE_CACHED, CARVE_WC, FB};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Programs of Debian's armhf that draw, unmodified, on a framebuffer window in fbdev's place. They
-//! are on a disk of their own, which scripts/clients makes.
+//! Programs of Debian's armhf that draw, unmodified, on a framebuffer window in place of fbdev.
+//! They are on a separate disk, which scripts/clients builds.
 
 use std::fs;
 use std::path::Path;
@@ -226,7 +226,7 @@ fn fb_program_ffmpeg_grabs_the_screen() {
     assert!(grabbed.iter().copied().eq(pixels(WIDTH, HEIGHT).flatten()));
 }
 
-/// What plays a film of the quarters for as long as the test takes.
+/// The command that plays a film of the quarters until the test ends.
 fn mplayer(driver: &str) -> Follower {
     fs::write("/tmp/film.bgra", bgra(WIDTH, HEIGHT).repeat(4)).expect("a file");
     follow(&format!(
@@ -329,8 +329,8 @@ fn fb_program_numpy_draws_and_reads_back() {
     assert_eq!(host::screen("numpy"), quarters());
 }
 
-/// unl0kr is a keyboard on the screen that LVGL draws. It knows /dev/fb0 only: docs/framebuffer.md
-/// says what to do then.
+/// unl0kr is a keyboard on the screen that LVGL draws. It supports only /dev/fb0: see
+/// docs/framebuffer.md for such programs.
 fn fb_program_lvgl_draws_a_keyboard() {
     installed("unl0kr");
     let map = cleared();

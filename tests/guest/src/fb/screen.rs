@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is in the framebuffer is on the screen: QEMU's, captured by the host, to the pixel.
+//! The framebuffer and QEMU's screen, which the host captures, have the same pixels.
 
 use libc::SEEK_SET;
 
@@ -41,7 +41,7 @@ fn draw(map: &Map, page: usize, seed: u32) {
     }
 }
 
-/// What the host should see of it.
+/// The picture that the host should capture.
 fn expected(seed: u32) -> Screen {
     let pixels = (0..HEIGHT).flat_map(|y| (0..WIDTH).map(move |x| pixel(x, y, seed)));
     let bytes = pixels.flat_map(|pixel| [(pixel >> 16) as u8, (pixel >> 8) as u8, pixel as u8]);
@@ -100,8 +100,7 @@ fn fb_screen_comes_back_after_unbind_and_bind() {
     host::screen("before-unbind");
     {
         let _unbound = Unbound::new("fanlight");
-        // The window is no longer shown, whatever is: what is drawn there now is somebody else's
-        // memory.
+        // The display no longer shows the window, whose memory may have another owner now.
         host::screen("unbound");
     }
     let fb = FB.open();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Binding and unbinding a log: open files and maps hold nothing, the region is left alone
-//! afterwards, and a window that fails costs no other window anything.
+//! Binding and unbinding a log: open files and maps hold nothing, the driver does not access the
+//! region afterwards, and a window that fails does not affect other windows.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -171,7 +171,7 @@ fn log_bind_of_another_node_that_fails_leaves_the_region_alone() {
     assert!(region_has(&mark), "after its own bind");
 }
 
-/// Has no window that can be had.
+/// A node without a window that can be created.
 const HOPELESS: &str = "fanlight-bad-cache";
 
 /// Nodes whose log is beside windows that are taken: before it, behind it, on both sides.

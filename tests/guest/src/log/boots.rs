@@ -85,7 +85,7 @@ fn log_boots_are_kept_in_order_with_their_endings(stage: u32) {
     }
 }
 
-/// `fanlight log` lists these boots, newest first, finds each, and forgets the one it is told to.
+/// `fanlight log` lists these boots, newest first, finds each, and forgets the one that is named.
 fn the_command_finds_them(boots: &[Earlier]) {
     let fanlight = |args: &[&str]| run("fanlight", &[&["log", "-d", "0"], args].concat());
     let list = fanlight(&["--list-boots"]).success().text();
@@ -248,7 +248,7 @@ fn log_boots_oops_is_an_emergency_that_ends(stage: u32) {
     const OOPS: &str = "Internal error: Oops";
     if stage == 0 {
         fs::write("/proc/sys/kernel/panic_on_oops", "0\n").expect("panic_on_oops");
-        // The host does not take this oops for trouble.
+        // The host does not count this oops as a failure.
         host::ask("expect-panic");
         let module = TestModule::load();
         let child = Child::spawn(|| module.oops());

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Programs that read /dev/kmsg, nobody here wrote and nothing was changed in, on our log in its
-//! place.
+//! Third-party programs that read /dev/kmsg, unmodified, on our log in its place.
 
 use std::time::Duration;
 
@@ -35,7 +34,7 @@ fn log_client_dmesg_reads_our_log_as_the_kernels() {
     let mark = unique("read by dmesg");
     kmsg(&mark);
     Reader::new(&LOG).find(&mark);
-    // dmesg shows what the kernel itself has said.
+    // dmesg shows the kernel's own messages.
     let theirs = run("dmesg", &["-x"]).success().text();
     let ours = dmesg("-x");
     let mut lines = ours.lines();
@@ -65,8 +64,8 @@ fn log_client_dmesg_follows_our_log() {
 }
 
 /// rsyslog takes O_NONBLOCK off again after it has opened the file, and copies what it reads into
-/// 1024 bytes. It reads what is there already only in the first 90 seconds after boot, unless it is
-/// told otherwise.
+/// 1024 bytes. It reads what is there already only in the first 90 seconds after boot, unless its
+/// configuration sets another time.
 fn log_client_rsyslog_takes_every_record_in_order() {
     needs("rsyslogd");
     let config = "/tmp/rsyslog.conf";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The log where nobody may open /dev/kmsg (printk.devkmsg=off), from the boot on or at run time,
-//! and where only some may (dmesg_restrict): the driver binds, has the messages, and root reads
-//! them.
+//! The log if no process may open /dev/kmsg (printk.devkmsg=off), from the boot on or at run time,
+//! and if only privileged ones may (dmesg_restrict): the driver binds, has the messages, and root
+//! reads them.
 
 use std::fs;
 
@@ -28,7 +28,7 @@ tests! {
 
 const SWITCH: &str = "/proc/sys/kernel/printk_devkmsg";
 
-/// Nobody can open /dev/kmsg as long as this lives.
+/// No process can open /dev/kmsg until this is dropped.
 struct Off(String);
 
 impl Off {
@@ -156,7 +156,7 @@ fn log_restricted_to_cap_syslog_binds_again() {
     let before = fs::read_to_string(RESTRICT).expect(RESTRICT);
     fs::write(RESTRICT, "1\n").expect(RESTRICT);
     let (earlier, mark) = (quiet_mark(), unique("restricted"));
-    // Whoever binds it need not be one who may read the kernel's messages.
+    // A process can bind it without the right to read the kernel's messages.
     let binder = Child::spawn(|| {
         const CAP_SYSLOG: i32 = 34;
         // SAFETY: drops a capability of this child's bounding and permitted sets.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The order of the log while the console's thread gets no processor: printk's buffer overruns, and
-//! records wait for messages that nobody has delivered yet.
+//! records wait for messages that the console has not delivered yet.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -29,10 +29,10 @@ fn limit() -> u32 {
     LOG.attribute("write_limit").parse().expect("write_limit")
 }
 
-/// What the report of suppressed records says, behind the program's name.
+/// The text of the report of suppressed records, after the program's name.
 pub const REPORT: &str = "suppressed by the write limit";
 
-/// Another limit as long as this lives.
+/// Sets another limit until this is dropped.
 pub struct Limit(u32);
 
 impl Limit {

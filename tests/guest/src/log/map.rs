@@ -296,7 +296,7 @@ fn log_map_is_read_by_the_code_in_the_header() {
         let micros = format!("__REALTIME_TIMESTAMP={}\n", ns / 1000);
         assert!(tool.contains(&micros), "{line}\n{tool}");
     }
-    // Nobody writes fewer: what was in the ring before is there, but for what was overwritten.
+    // The ring has all earlier records, except for those that were overwritten.
     let ring: Vec<u64> = Reader::new(&LOG2).all().iter().map(|r| r.seq).collect();
     let newest = *printed_numbers.last().expect("records");
     let both = ring.iter().filter(|seq| **seq <= newest);

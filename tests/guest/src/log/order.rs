@@ -145,8 +145,8 @@ pub fn clear() {
     }
 }
 
-/// A console that the boot leaves behind has printk print directly, so that nobody tells the log's
-/// console of messages that are too quiet.
+/// While a boot console is registered, printk prints directly, and makes no call to the log's
+/// console for suppressed messages.
 fn log_has_what_no_console_prints_also_after_a_clear() {
     let _loglevel = Loglevel::set(1);
     drop(Unbound::new(LOG.node));
@@ -281,15 +281,15 @@ fn log_has_every_message_while_klogd_runs() {
 }
 
 /// printk keeps the number of the first message after the last clear, and no more: a clear is
-/// noticed when the kernel has printed something since the one before. What /dev/kmsg says of a
-/// message: `c` if it continues another.
+/// noticed when the kernel has printed something since the one before. The flag of a message in
+/// /dev/kmsg: `c` if it continues another.
 pub fn continues(message: &str) -> &str {
     message.split(',').nth(3).expect("its flag")
 }
 
 fn log_message_that_continues_another_says_so() {
     let module = TestModule::load();
-    // Of a message that no console shows, printk does not say it.
+    // For a suppressed message, printk does not report the flag.
     let _level = Loglevel::set(8);
     let mark = unique("in parts");
     module.cont(&mark);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is left of the log after the machine went down: three ways down, each a test in two stages.
+//! The log of the boot before, after three kinds of reset, each a test in two stages.
 
 use std::fs;
 use std::path::Path;
@@ -91,7 +91,7 @@ fn previous() -> Messages {
     Messages { fd }
 }
 
-/// What this stage leaves for the next one.
+/// The records that this stage writes for the next one.
 fn leave(stage: u32) {
     for n in 0..50 {
         append(&LOG.open(), &format!("<5>last words {stage} {n}"));
@@ -236,7 +236,7 @@ fn survives_a_panic_under_floods(stage: u32) {
     assert!(earlier::PREVIOUS.has("until the panic"));
 }
 
-/// Who panics owns the lock, and never gives it back.
+/// The panicking context owns the lock and never releases it.
 fn survives_a_panic_of_the_locks_owner(stage: u32) {
     const BEFORE: &str = "before the lock's owner panicked";
     if stage == 0 {
@@ -316,8 +316,8 @@ fn last_message_if_any_processor_lives(stage: u32) {
     has_arrived(LAST);
 }
 
-/// `dmesg -C` has cleared messages that were not taken, and the console's thread does not come to
-/// tell so before an emergency restart.
+/// `dmesg -C` has cleared messages that were not taken, and the console's thread does not run to
+/// report them before an emergency restart.
 fn message_after_a_clear(stage: u32) {
     const LAST: &str = "the last message after a clear";
     if stage == 0 {

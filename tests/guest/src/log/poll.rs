@@ -172,7 +172,7 @@ fn log_watermark_of_records_is_reached_or_not() {
         append(&writer, &format!("record {n}"));
         assert_eq!(poll(&log, 10) & POLLIN, 0, "after {}", n + 1);
     }
-    // read() gives what is there all the same.
+    // read() returns the records anyway.
     let mut other = Vec::new();
     append(&writer, "record 4");
     assert_eq!(poll(&log, 2000) & POLLIN, POLLIN);

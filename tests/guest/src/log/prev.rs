@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The log of an earlier boot is a file that does not change: it can be read to its end, copied,
-//! mapped and cleared, whatever the running kernel prints meanwhile. Tests in stages; those that
+//! mapped and cleared, while the running kernel prints. Tests in stages; those that
 //! need any earlier boot share one.
 
 use std::fs;
@@ -150,7 +150,7 @@ fn log_prev_lseek_goes_to_the_beginning_and_has_no_end(stage: u32) {
     earlier::needed(stage);
     let log = PREVIOUS.open();
     let all = log.all();
-    // What is cleared of this boot's messages says nothing about another boot's.
+    // Clearing this boot's messages does not affect another boot's.
     kmsg("<6>not of that boot");
     // SAFETY: SYSLOG_ACTION_CLEAR takes no buffer.
     unsafe { libc::klogctl(5, std::ptr::null_mut(), 0) };
@@ -401,7 +401,7 @@ fn log_prev_clock_offset_survives_a_reboot(stage: u32) {
     clock_offset_survives(stage, Down::Reboot);
 }
 
-/// Nothing runs at the end that could note it.
+/// At the end of the boot, no code runs that could store it.
 fn log_prev_clock_offset_survives_a_reset(stage: u32) {
     clock_offset_survives(stage, Down::Reset);
 }

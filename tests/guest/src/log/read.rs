@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The log through read() and lseek(), in the form of /dev/kmsg and in batches. /dev/kmsg itself
-//! says what is right.
+//! The log through read() and lseek(), in the form of /dev/kmsg and in batches. The expected
+//! results are those of /dev/kmsg itself.
 
 use std::time::Duration;
 

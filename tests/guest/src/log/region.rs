@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Regions that a log cannot be kept in (tests/dts/regions.dtso): the log works without, the
-//! windows beside it are there, and one line says why nothing is kept.
+//! other windows exist, and one line has the reason.
 
 use crate::support::dev::{self, Spec, Unbound, LOG, LOG2};
 use crate::support::log::{append, kmsg, lines_of, text, unique, Messages};

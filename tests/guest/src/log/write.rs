@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Writing to the log's node, as to /dev/kmsg, whose reading of the same bytes says what is right.
+//! Writing to the log's node. The expected records are those of the same write to /dev/kmsg.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the tests may expect of the board they run on, read from its live device tree.
+//! Properties of the board that the tests run on, read from its live device tree.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -92,12 +92,12 @@ fn scanout_of_the_tree() -> (&'static str, &'static str, u32) {
     }
 }
 
-/// What shows the framebuffer, as sysfs and the tool name it.
+/// The scanout of the framebuffer, as sysfs and the tool name it.
 pub fn scanout_name() -> &'static str {
     scanout_of_the_tree().1
 }
 
-/// What shows the framebuffer.
+/// The scanout of the framebuffer.
 pub fn scanout() -> u32 {
     scanout_of_the_tree().2
 }

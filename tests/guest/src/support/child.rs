@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Other processes of a test, and how they wait for each other.
+//! Child processes of a test, and synchronisation between them.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -58,7 +58,7 @@ impl Signal {
             .expect("write to a pipe");
     }
 
-    /// Waits for the other side, but not for ever: it may have failed.
+    /// Waits for the other side, with a time limit: it may have failed.
     pub fn wait(&self) -> u64 {
         self.wait_for(wait::LIMIT)
             .expect("the other process sent nothing")

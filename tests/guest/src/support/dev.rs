@@ -92,7 +92,7 @@ pub const MAILBOX: Spec = carveout("odd-name", "mailbox", uapi::CACHE_WRITECOMBI
 pub const SRAM: Spec = carveout("sram", "sram", uapi::CACHE_WRITECOMBINE, 0x4000);
 pub const REGS: Spec = carveout("regs@51302000", "regs", uapi::CACHE_NONCACHED, 0x2000);
 pub const CONTIG: Spec = kernel("contig", uapi::BACKING_CONTIGUOUS, 0x10_0000, false);
-/// Mapped by page frame number, because the tree says so.
+/// Mapped by page frame number, because of a property in the tree.
 pub const CONTIG_PFN: Spec = kernel("contig-pfn", uapi::BACKING_CONTIGUOUS, 0x10_0000, false);
 pub const CONTIG_RO: Spec = kernel("contig-ro", uapi::BACKING_CONTIGUOUS, 0x4000, true);
 pub const TABLE: Spec = kernel("table", uapi::BACKING_VMALLOC, 0x10_0000, false);
@@ -336,7 +336,7 @@ pub fn bind_everything() {
     }
 }
 
-/// An instance that is unbound as long as this lives, however the test ends.
+/// Unbinds an instance until this is dropped, however the test ends.
 pub struct Unbound(String);
 
 impl Unbound {
@@ -372,7 +372,7 @@ pub fn logs() -> Vec<Spec> {
         .collect()
 }
 
-/// Instances that are unbound as long as this lives. They come back with the numbers that they had.
+/// Unbinds instances until this is dropped, which binds them with the same numbers.
 #[derive(Default)]
 pub struct UnboundLogs(Vec<(u32, Unbound)>);
 

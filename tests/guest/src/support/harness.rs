@@ -3,7 +3,7 @@
 //!
 //! A test is a function that returns if it passed, panics if it failed, and calls
 //! [`skip!`](crate::skip) if what it needs is absent. It also failed if it was killed, if it took
-//! too long, or if the kernel complained meanwhile.
+//! too long, or if the kernel printed a warning during the test.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -25,8 +25,7 @@ pub struct Test {
     pub boots: &'static [&'static str],
 }
 
-/// The boot that a test belongs to if nothing else is said: every window there is, and every bad
-/// one.
+/// The default boot of a test, with every window and every bad node.
 pub const USUAL: &[&str] = &["windows"];
 /// Where races look different: the usual boot has two processors.
 pub const ANY_CORES: &[&str] = &["windows", "one-core", "four-cores"];
@@ -49,14 +48,14 @@ pub const MACHINES: &[&str] = &["windows", "models"];
 
 /// Where registers do not respond.
 pub const REGS: &[&str] = &["regs"];
-/// Nobody can open /dev/kmsg.
+/// No process can open /dev/kmsg.
 pub const DEVKMSG_OFF: &[&str] = &["devkmsg-off"];
 /// Regions that the log cannot use.
 pub const REGIONS: &[&str] = &["regions"];
 
 /// A Raspberry Pi's screen of 16 bits per pixel.
 pub const DEPTH: &[&str] = &["rpi-16"];
-/// Programs that nobody here wrote, and that are too large for every run of the tests.
+/// Third-party programs that are too large for every run of the tests.
 pub const CLIENTS: &[&str] = &["clients"];
 
 /// Makes the `TESTS` of an area; the groups differ in their time limit, which is for what hangs: a
@@ -94,7 +93,7 @@ macro_rules! tests {
     };
 }
 
-/// Ends the test because something that it needs is not there, and says what.
+/// Ends the test as skipped, with the reason.
 #[macro_export]
 macro_rules! skip {
     ($($arg:tt)*) => { $crate::support::harness::skip_with(&format!($($arg)*)) };
@@ -178,7 +177,7 @@ impl Report {
         Self::default()
     }
 
-    /// One test's result, and if it failed, what it said and why.
+    /// One test's result, with its output and the reason if it failed.
     pub fn result(&mut self, name: &str, outcome: &Outcome, said: &[String]) {
         let number = self.passed + self.failed + self.skipped + 1;
         match outcome {
@@ -242,7 +241,7 @@ pub fn run(chosen: &[&Test], options: &Options) -> i32 {
             .lines()
             .map(|line| line.chars().take(500).collect())
             .collect();
-        // The end says why it failed.
+        // The last lines have the reason.
         said.drain(..said.len().saturating_sub(60));
         said.extend(complaints);
         report.result(test.name, &outcome, &said);
@@ -431,7 +430,7 @@ impl KernelWatch {
 
 /// Keeps a raw descriptor from being closed twice when it is wrapped for a moment.
 pub fn owned(fd: i32) -> OwnedFd {
-    // SAFETY: the callers pass a descriptor that they have just got from the kernel and that nobody
-    // else owns.
+    // SAFETY: the callers pass a descriptor that the kernel has just returned to them and that
+    // nothing else owns.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }

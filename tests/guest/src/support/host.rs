@@ -28,7 +28,7 @@ pub fn ask(request: &str) -> String {
     let reply = reply.trim_end();
     reply
         .strip_prefix("ok")
-        .unwrap_or_else(|| panic!("the host says to {request:?}: {reply}"))
+        .unwrap_or_else(|| panic!("the host replied to {request:?}: {reply}"))
         .trim()
         .to_owned()
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reading a log ring by its map as the header's comment says, and the text form of /dev/kmsg.
+//! Reads a log ring by its mapping as the header describes, and the text form of /dev/kmsg.
 
 use std::fs;
 use std::mem::offset_of;
@@ -442,7 +442,7 @@ pub fn comparable(message: &str) -> String {
     format!("{first}\n")
 }
 
-/// What an attribute of a log's says, without its newline; `None` if there is no such attribute.
+/// The value of a log's attribute, without its newline; `None` if there is no such attribute.
 pub fn attribute(misc: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(format!("/sys/class/misc/{misc}/{name}")).ok()?;
     Some(text.trim_end_matches('\n').to_owned())

@@ -47,7 +47,7 @@ core::arch::global_asm!(
     ".arm",
     ".text",
     ".balign 4",
-    // Their types tell the linker that they are ARM code, whatever the rest of the program is.
+    // Their types mark them as ARM code for the linker, since the rest may be Thumb code.
     ".type guest_load32, %function",
     ".type guest_store32, %function",
     ".type guest_access_end, %function",
@@ -160,7 +160,7 @@ pub fn catch_faults() {
     }
 }
 
-/// Loads a word, or says why it couldn't.
+/// Loads a word, or returns the fault.
 pub fn load32(address: usize) -> Result<u32, Fault> {
     #[cfg(any(target_arch = "arm", target_arch = "aarch64"))]
     {
@@ -179,7 +179,7 @@ pub fn load32(address: usize) -> Result<u32, Fault> {
     Ok(unsafe { std::ptr::read_volatile(address as *const u32) })
 }
 
-/// Stores a word, or says why it couldn't.
+/// Stores a word, or returns the fault.
 pub fn store32(address: usize, value: u32) -> Result<(), Fault> {
     #[cfg(any(target_arch = "arm", target_arch = "aarch64"))]
     {
@@ -221,7 +221,7 @@ impl Map {
         })
     }
 
-    /// Address space with nothing behind it, to map into.
+    /// Reserves address space without memory, to map into.
     pub fn nothing(len: usize) -> Self {
         Self::new(
             -1,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the tests use, and no tests: the harness, what the C header says of the ABI, system calls,
-//! and the interfaces of the log, of the windows and of the test module.
+//! Support for the tests: the harness, the ABI of the C header, system calls, and the interfaces of
+//! the log, of the windows and of the test module.
 
 pub mod board;
 pub mod child;

@@ -17,8 +17,8 @@ pub const NAME: &str = "fanlight_test";
 
 const RCU_STALLS_ARE_QUIET: &str = "/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress";
 
-/// The module is loaded as long as this lives. It uses the driver, which can't be removed
-/// meanwhile.
+/// Loads the module until this is dropped. The module uses the driver, which can't be removed
+/// during that time.
 pub struct TestModule {
     pte: OwnedFd,
     kernel_ptes: OwnedFd,
@@ -48,7 +48,7 @@ impl TestModule {
         Self { pte, kernel_ptes }
     }
 
-    /// What the page tables say of an address of this process.
+    /// The page table entries of an address of this process.
     pub fn entry(&self, address: usize) -> Entry {
         let mut bytes = [0; 5 * 8];
         let read = sys::pread(self.pte.as_raw_fd(), &mut bytes, address as i64);
@@ -71,8 +71,8 @@ impl TestModule {
         }
     }
 
-    /// How many bytes of this task's kernel stack were in use at the same time while `f` ran, and
-    /// how many there are. Some are the entry's, some those of the file that tells it.
+    /// The largest number of bytes of this task's kernel stack that were in use while `f` ran, and
+    /// the size of the stack. The count includes the system call and the file that reports it.
     pub fn stack_used<R>(&self, f: impl FnOnce() -> R) -> (R, Stack) {
         order("stack", "1");
         let result = f();
@@ -154,9 +154,9 @@ impl TestModule {
         order("cont", &format!("0 0 {mark}"));
     }
 
-    /// Has other processors take no interrupts any more, a message printed, and this processor do
-    /// nothing else any more. On a busy host it may be half a minute until the host resets the
-    /// machine: until then, the kernel's own watchdogs would report a hang that is wanted.
+    /// Disables interrupts on other processors, prints a message, and loops on this processor. On a
+    /// busy host it may be half a minute until the host resets the machine: until then, the
+    /// kernel's own watchdogs would report the intended hang.
     pub fn hang(&self, off: Off, others: &[usize], mark: &str) -> ! {
         for (watchdog, off) in [
             (RCU_STALLS_ARE_QUIET, "1"),
@@ -173,7 +173,7 @@ impl TestModule {
         unreachable!("the processor hangs");
     }
 
-    /// Has this processor take no interrupts for some milliseconds.
+    /// Disables interrupts on this processor for some milliseconds.
     pub fn stall(&self, ms: u32) {
         order("stall", &format!("{ms} 0 stall"));
     }
@@ -190,7 +190,7 @@ impl TestModule {
         unreachable!("an oops ends the process");
     }
 
-    /// Does what the key does, in a hard interrupt.
+    /// Handles a sysrq key, in a hard interrupt.
     pub fn sysrq(&self, key: char) {
         order("sysrq", &key.to_string());
     }
@@ -219,7 +219,7 @@ impl Drop for TestModule {
     }
 }
 
-/// What is off on a processor that hangs.
+/// The facility that is disabled on a processor that hangs.
 #[derive(Clone, Copy, Debug)]
 pub enum Off {
     Preemption = 0,
@@ -440,7 +440,7 @@ impl Entry {
 /// The node that tests/dts/runtime.dtso adds.
 pub const RUNTIME: &str = "fanlight-runtime";
 
-/// tests/dts/runtime.dtso is part of the live tree as long as this lives.
+/// Applies tests/dts/runtime.dtso to the live tree until this is dropped.
 pub struct Overlay(());
 
 impl Overlay {

@@ -36,7 +36,8 @@ impl Ran {
         self
     }
 
-    /// Fails the test unless the program failed and said so in one line, which has this in it.
+    /// Fails the test unless the program failed with one line on standard error that contains this
+    /// text.
     #[track_caller]
     pub fn fails_saying(&self, words: &[&str]) {
         assert!(
@@ -113,7 +114,7 @@ pub fn needs_more_than_busybox(program: &str) {
     }
 }
 
-/// A program that goes on until the test ends, as one that follows a log.
+/// A program that runs until the test ends, such as one that follows a log.
 pub struct Follower {
     child: std::process::Child,
 }
@@ -134,7 +135,7 @@ impl Follower {
         sys::kill(self.child.id() as libc::pid_t, libc::SIGSTOP);
     }
 
-    /// What it has ended with, if it has.
+    /// The exit status, if it has ended.
     pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
         self.child.try_wait().expect("wait")
     }

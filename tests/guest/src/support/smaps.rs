@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What /proc/self/smaps says about a mapping.
+//! The entry of a mapping in /proc/self/smaps.
 
 /// The entry of one mapping.
 #[derive(Debug)]

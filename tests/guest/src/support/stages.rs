@@ -2,7 +2,7 @@
 //! Tests that go on after a reset of the machine.
 //!
 //! The host resets one and the same QEMU, so that memory survives, and runs the same command again.
-//! Which test is on, and in which of its stages, is kept by the host as a note. A test's result is
+//! The host stores the current test and its stage as a note. A test's result is
 //! printed in its last stage.
 
 use std::fs;
@@ -42,7 +42,7 @@ pub(crate) use staged;
 pub enum Down {
     /// A warm reboot that the kernel does.
     Reboot,
-    /// Pulled by the host, as a watchdog would: the kernel knows nothing of it.
+    /// A reset by the host, without the kernel's knowledge, like that of a watchdog.
     Reset,
     /// A panic, and panic=1 on the command line.
     Panic,
@@ -50,7 +50,7 @@ pub enum Down {
 
 const STAGE: &str = "FANLIGHT_TEST_STAGE";
 
-/// Runs what is left of the staged tests, from where the note says.
+/// Runs the remaining staged tests, from the position in the note.
 pub fn run(tests: &[&Staged], options: &Options) -> Option<i32> {
     let chosen: Vec<&&Staged> = tests
         .iter()
@@ -60,8 +60,7 @@ pub fn run(tests: &[&Staged], options: &Options) -> Option<i32> {
         chosen.iter().for_each(|test| println!("{}", test.name));
         return None;
     }
-    // Without the host there is nobody to bring the machine back: they belong to a boot of their
-    // own.
+    // Without the host, no program restarts the machine: these tests have their own boot.
     if chosen.is_empty() || options.boot.is_none() {
         return None;
     }
@@ -122,7 +121,7 @@ pub fn go_down_by(end: impl FnOnce()) -> ! {
     panic!("the machine is still up");
 }
 
-/// Tells the host which stage is next.
+/// Reports the next stage to the host.
 pub fn next_stage() {
     let stage = std::env::var(STAGE).expect("only a staged test goes down");
     let (number, stage) = stage.split_once(' ').expect("two numbers");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! System calls, as thin as they can be: errors are errno, sizes are what the kernel takes.
+//! Thin wrappers of system calls: errors are errno values, sizes are those of the kernel.
 
 use std::ffi::CString;
 use std::fmt;
@@ -178,7 +178,7 @@ pub fn poll(fd: RawFd, events: i16, time: Duration) -> i16 {
         events,
         revents: 0,
     };
-    // SAFETY: one structure, as the count says.
+    // SAFETY: one structure, and a count of one.
     unsafe { libc::poll(&mut pollfd, 1, millis(time)) };
     pollfd.revents
 }
@@ -193,7 +193,7 @@ pub fn poll_in(fds: &[RawFd], time: Duration) -> Vec<bool> {
             revents: 0,
         })
         .collect();
-    // SAFETY: as many structures as the count says.
+    // SAFETY: the count is the number of structures.
     unsafe {
         libc::poll(
             pollfds.as_mut_ptr(),
@@ -228,8 +228,8 @@ pub enum Ended {
 }
 
 pub fn fork() -> libc::pid_t {
-    // SAFETY: tests start no threads before they fork, except where they say that the child only
-    // makes system calls.
+    // SAFETY: tests start no threads before they fork, except where the child only makes
+    // system calls.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "fork: {:?}", last());
     pid
@@ -307,7 +307,7 @@ pub fn exit_now(status: i32) -> ! {
 
 /// Becomes another user with no capabilities.
 pub fn become_user(uid: u32, groups: &[u32]) {
-    // SAFETY: the group list is as long as the count says; only this process, a child of the test,
+    // SAFETY: the count is the length of the group list; only this process, a child of the test,
     // changes.
     unsafe {
         assert_eq!(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Readers of different ways and speeds under a flood: for each, delivered and lost are all that
-//! was written, nothing that is delivered is torn, and every writer's records are in order.
+//! Readers by map and by read(), of different speed, during a flood: for each of them, delivered
+//! and lost records add up to the written ones, no delivered record is torn, and the records of
+//! each writer are in order.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,8 +13,8 @@ use crate::support::dev::Spec;
 use crate::support::log::{append, number, stats, text, unique, Messages, Reader};
 use crate::support::sys::{Ended, Errno};
 
-/// A body from which a reader can tell that it is whole: as many letters as its number says, all
-/// the same.
+/// A text by which a reader can check that a record is whole: its number determines the letter and
+/// the number of letters.
 pub fn body(mark: &str, writer: usize, n: usize) -> String {
     let letter = (b'a' + (n % 26) as u8) as char;
     format!(
@@ -34,7 +35,7 @@ pub fn check(mark: &str, text: &str) -> Option<(usize, usize)> {
 /// Four readers that wait for the last record, fast and slow, by map and by read().
 pub struct Witnesses {
     spec: &'static Spec,
-    /// What the records of the flood begin with.
+    /// The first word of the flood's records.
     pub mark: String,
     last: String,
     readers: Vec<Child>,

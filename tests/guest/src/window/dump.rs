@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who may look at a mapping from the side: core dumps, /proc/pid/mem, direct I/O (rows 14 to 16).
+//! Accesses to a mapping by other ways: core dumps, /proc/pid/mem, direct I/O (rows 14 to 16).
 
 use std::fs;
 use std::os::fd::AsRawFd;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Execution: of cached RAM only, whoever asks for it and however.
+//! Execution: only cached RAM can be mapped executable, by any process and in any way.
 
 use libc::{MAP_PRIVATE, MAP_SHARED};
 

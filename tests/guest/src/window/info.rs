@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a window says of itself: the info ioctl, sysfs, debugfs, fdinfo, and who may know what.
+//! The attributes of a window: the info ioctl, sysfs, debugfs, fdinfo, and the rights to read them.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -169,7 +169,7 @@ fn window_info_shows_addresses_by_the_opener() {
         let window = spec.open();
         let phys = window.info().phys;
         assert_ne!(phys, 0, "{}", spec.name);
-        // What root has opened shows to whoever gets it what it shows to root.
+        // A descriptor that root has opened shows the same to every process that has it.
         as_user(GROUP, || {
             assert_eq!(window.info().phys, phys);
         });

@@ -38,7 +38,7 @@ tests! {
 
 const DEBUGFS: &str = "/sys/kernel/debug";
 
-/// The n-th allocation of this process from now on fails, once it is said which.
+/// Makes the n-th allocation of this process from now on fail.
 struct Injector {
     nth: OwnedFd,
 }
@@ -67,7 +67,7 @@ impl Injector {
         fs::write(format!("{DEBUGFS}/fail_page_alloc/min-order"), "0").expect("fail_page_alloc");
     }
 
-    /// Runs `body` with its n-th allocation failing; says also whether there were so many.
+    /// Runs `body` with its n-th allocation failing; also returns whether it made n allocations.
     fn fail<T>(&self, n: usize, body: impl FnOnce() -> T) -> (T, bool) {
         let text = n.to_string();
         assert_eq!(
@@ -128,7 +128,7 @@ fn counter(spec: &Spec, name: &str) -> u64 {
         .expect("a number")
 }
 
-/// Has kmemleak look for memory that nobody refers to; the driver's own traces, if there are any.
+/// Starts a scan of kmemleak; returns the leaks whose traces contain the driver.
 fn leaks() -> Option<String> {
     let path = format!("{DEBUGFS}/kmemleak");
     fs::write(&path, "scan").ok()?;
@@ -162,7 +162,7 @@ fn probe_fails_cleanly(step: usize) {
             fail(&mut || result = sys::write(bind.as_raw_fd(), node.as_bytes()));
             let told = || {
                 let all = kernel.all().into_iter();
-                // Warnings and errors: printk tells of the console as well.
+                // Warnings and errors only: printk also reports consoles.
                 let urgent = |line: &String| line.starts_with("3,") || line.starts_with("4,");
                 let lines = all.filter(|line| line.contains("fanlight") && urgent(line));
                 lines.collect::<Vec<String>>()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Memory types, rights and places of mapped pages, by the page-table entries that the processor
-//! uses: what the driver says of itself is not asked.
+//! Memory types, rights and addresses of mapped pages, from the page-table entries that the
+//! processor uses and not from the driver's own reports.
 
 use libc::{MAP_ANONYMOUS, MAP_POPULATE, MAP_PRIVATE, MAP_SHARED};
 

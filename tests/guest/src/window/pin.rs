@@ -111,8 +111,8 @@ fn window_pin_outlives_the_window() {
         );
         let unbound = Unbound::new(spec.node);
         assert!(map.load32(PAGE).is_err(), "{}", spec.name);
-        // The same memory, but for the pages in the pipe, which are nobody else's as long as they
-        // are there.
+        // The same memory, except for the pages in the pipe, which cannot be allocated again as
+        // long as they are there.
         drop(unbound);
         dev::wait_for_node(spec.node);
         let again = spec.open().map();

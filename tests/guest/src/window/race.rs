@@ -56,7 +56,7 @@ fn window_revoke_races_with_new_mappings() {
             })
         })
         .collect();
-    // Fewer where the host has no time for so many.
+    // Fewer on a slow host.
     let start = Instant::now();
     for n in 0..100 {
         drop(Unbound::new(NODE));

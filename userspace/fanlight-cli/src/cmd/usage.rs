@@ -54,7 +54,7 @@ fn describe(error: &clap::Error, command: &Command, arguments: &[OsString]) -> S
         ErrorKind::InvalidValue => {
             let valid = strings(error, ContextKind::ValidValue);
             format!(
-                "invalid argument for {}: '{value}'; it is one of {}{}",
+                "invalid argument for {}: '{value}'; use one of {}{}",
                 option(argument),
                 valid.join(", "),
                 nearest::hint(value, valid.iter().map(String::as_str))

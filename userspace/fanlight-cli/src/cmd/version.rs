@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::output;
 use crate::target::Target;
 
-/// Prints `fanlight 0.1.0, ABI 1; driver ABI 1`.
+/// Prints `fanlight 0.1.0, ABI 2; driver ABI 2`.
 pub fn print(target: &Target) -> Result<()> {
     let driver = driver_abi(target);
     let mut out = output::stdout();

@@ -182,7 +182,7 @@ fn log_filters_and_says_when_nothing_is_left() {
     fails(&["log", "-F", file, "-T", "-t"], "exclude each other");
     fails(
         &["log", "-F", file, "--time-format", "local"],
-        "it is one of raw, ctime, iso",
+        "use one of raw, ctime, iso",
     );
     fails(
         &["log", "-F", file, "--raw", "--json"],
@@ -246,7 +246,7 @@ fn log_options_are_dmesgs_and_journalctls() {
         &["log", "-F", file, "-n", "-1"],
         "invalid argument for --lines",
     );
-    fails(&["log", "-F", file, "-o", "xml"], "it is one of short, cat");
+    fails(&["log", "-F", file, "-o", "xml"], "use one of short, cat");
     fails(
         &["log", "-F", file, "-C"],
         "--clear forgets an earlier boot's log",

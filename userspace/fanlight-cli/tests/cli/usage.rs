@@ -51,7 +51,7 @@ fn cli_usage_errors_are_util_linuxs() {
         &["mem", "write", "sram", "0", "256", "-w1"],
         "256 does not fit in 1 byte",
     );
-    fails(&["mem", "dump", "sram", "-w", "3"], "it is one of 1, 2, 4");
+    fails(&["mem", "dump", "sram", "-w", "3"], "use one of 1, 2, 4");
     fails(
         &["mem", "watch", "sram", "0", "-i", "0"],
         "--interval takes seconds",
@@ -257,7 +257,7 @@ fn cli_mistyped_words_are_answered_with_what_may_be_meant() {
         ),
         (
             &["log", "-o", "jsno"],
-            "it is one of short, cat, json, raw, export; did you mean 'json'?",
+            "use one of short, cat, json, raw, export; did you mean 'json'?",
         ),
     ] {
         fails(arguments, meant);

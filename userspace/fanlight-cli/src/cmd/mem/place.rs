@@ -33,7 +33,7 @@ impl Width {
             )),
             Some(at) => Ok(Some(1 << at)),
             None => Err(Error::Usage(format!(
-                "invalid argument for --width: '{text}'; it is one of 1, 2, 4"
+                "invalid argument for --width: '{text}'; use one of 1, 2, 4"
             ))),
         }
     }
