@@ -31,12 +31,12 @@ pub fn has_callers() -> bool {
     })
 }
 
-/// Whether it is a 64-bit one. The program of the tests may be of 32 bits all the same.
+/// Whether it is a 64-bit one. The tests may still be a 32-bit program.
 pub fn is_arm64() -> bool {
     sys::machine() == "aarch64"
 }
 
-/// How much memory it keeps after it was freed, in KiB. The quarantine of KASAN has up to a 32nd of
+/// The largest amount of freed memory that it keeps, in KiB: KASAN's quarantine has up to a 32nd of
 /// all memory.
 pub fn quarantine() -> i64 {
     let symbols = fs::read_to_string("/proc/kallsyms").unwrap_or_default();

@@ -92,7 +92,7 @@ mod registers {
         [machine.arm_r1, machine.arm_r2].map(|register| register as usize)
     }
 
-    /// Has it return 0.
+    /// Makes it return 0.
     pub fn leave(machine: &mut libc::mcontext_t) {
         machine.arm_r0 = 0;
         // A caller in Thumb code is at an odd address.
@@ -113,7 +113,7 @@ mod registers {
         [machine.regs[1], machine.regs[2]].map(|register| register as usize)
     }
 
-    /// Has it return 0.
+    /// Makes it return 0.
     pub fn leave(machine: &mut libc::mcontext_t) {
         machine.regs[0] = 0;
         machine.pc = machine.regs[30];

@@ -112,13 +112,14 @@ pub fn ioctl_at(fd: RawFd, request: u32, argument: usize) -> Result<usize> {
     check(unsafe { libc::ioctl(fd, request as _, argument) } as isize)
 }
 
-/// The last page that [`mmap`] can ask for.
+/// The highest number of a page that [`mmap`] can pass to the kernel.
 #[cfg(target_arch = "arm")]
 pub const LAST_PAGE: usize = usize::MAX;
 #[cfg(not(target_arch = "arm"))]
 pub const LAST_PAGE: usize = usize::MAX / 4096;
 
-/// mmap() with an offset in pages of 4096 bytes: all that a program can ask for can be asked for.
+/// mmap() with an offset in pages of 4096 bytes, so that tests can pass every offset that a program
+/// can.
 pub fn mmap(
     address: usize,
     len: usize,

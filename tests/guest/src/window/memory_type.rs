@@ -159,15 +159,15 @@ fn window_type_of_contiguous_framebuffer_suits_the_device() {
     }
 }
 
-/// Whether the kernel has a mapping of another type that nothing uses: on arm64, the DMA API leaves
-/// the pages of write-combined memory in the linear mapping.
+/// Whether the kernel has a mapping of another type, which nothing uses: on arm64, the DMA API
+/// leaves the pages of write-combined memory in the linear mapping.
 fn has_alias(spec: &Spec) -> bool {
     let uncached = spec.cache != uapi::CACHE_CACHED;
     kernel::is_arm64() && spec.backing == uapi::BACKING_CONTIGUOUS && uncached
 }
 
-/// Checks that every mapping that the kernel has of some of a window's pages is of the type that
-/// user space's is, but for the alias of [`has_alias`], and that it has as many as `expected`.
+/// Checks some of a window's pages: each has an `expected` number of mappings in the kernel, and all
+/// but the alias of [`has_alias`] are of the same type as that of user space.
 fn assert_agreement(module: &TestModule, spec: &Spec, expected: std::ops::RangeInclusive<usize>) {
     let map = populated(spec);
     for page in [0, spec.size / 2 / 4096 * 4096, spec.size - 4096] {
