@@ -19,13 +19,14 @@ use support::harness::{self, Options, Test};
 use support::stages::{self, Staged};
 
 const USAGE: &str = "\
-usage: fanlight-guest-tests [--list] [--slow] [--times] [--boot NAME] [FILTER…]
+usage: fanlight-guest-tests [--list] [--slow] [--times] [--boot NAME] [--prefixes A,B] [FILTER…]
 
 Runs the tests whose names contain one of the filters (all, without a filter).
-  --list   print the names and stop
-  --slow   run the slow tests as well (a filter that is a test's whole name does, too)
-  --boot   only the tests that belong to this boot of tests/boots
-  --times  print the duration of each test
+  --list      print the names and stop
+  --slow      run the slow tests as well (a filter that is a test's whole name does, too)
+  --boot      only the tests that belong to this boot of tests/boots
+  --prefixes  of these, only the tests whose names begin with one of the prefixes
+  --times     print the duration of each test
 ";
 
 fn main() {
@@ -37,6 +38,10 @@ fn main() {
             "--slow" => options.slow = true,
             "--times" => options.times = true,
             "--boot" => options.boot = args.next(),
+            "--prefixes" => {
+                let list = args.next().unwrap_or_default();
+                options.prefixes = list.split(',').map(str::to_owned).collect();
+            }
             "-h" | "--help" => {
                 print!("{USAGE}");
                 return;

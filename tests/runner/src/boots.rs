@@ -4,11 +4,12 @@
 //! A line has the name of a boot and its settings:
 //!
 //! ```text
-//! NAME [smp=2] [memory=512] [loglevel=4] [append=quiet] [dt=a.dtso,b.dtso] [tests=window_,fb_]
+//! NAME [like=NAME] [smp=2] [memory=512] [loglevel=4] [append=quiet] [dt=a.dtso,b.dtso] [tests=window_,fb_]
 //!      [timeout=1800] [slow=yes] [data=yes]
 //! ```
 //!
-//! The machine description of a board lists the boots that it joins. With `data=yes`, a boot has
+//! The machine description of a board lists the boots that it joins. The tests list the boots that
+//! they belong to; `like` makes a boot with some of the tests of another one. With `data=yes`, a boot has
 //! the disk that `--data` names; the others have a blank one. `loglevel` is the console's: 8 unless
 //! a boot has another one, so that the console's file has every message. `append` adds a word to
 //! the kernel's command line, and may be given several times.
@@ -22,6 +23,8 @@ use crate::options::Options;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Boot {
     pub name: String,
+    /// The boot whose tests it has, of those with the prefixes.
+    like: Option<String>,
     smp: Option<u32>,
     memory: Option<u32>,
     loglevel: Option<u32>,
@@ -46,6 +49,7 @@ impl Boot {
             let list = || value.split(',').map(str::to_owned);
             let number = || value.parse().map_err(|_| format!("not a number: {word}"));
             match key {
+                "like" => boot.like = Some(value.to_owned()),
                 "smp" => boot.smp = Some(number()?),
                 "loglevel" => boot.loglevel = Some(number()?),
                 "memory" => boot.memory = Some(number()?),
@@ -94,10 +98,15 @@ impl Boot {
         }
         options.timeout = Duration::from_secs(self.timeout.unwrap_or(1800));
         let slow = if common.slow { "--slow " } else { "" };
-        options.command = format!(
-            "fanlight-guest-tests {slow}--boot {} {}",
-            self.name, common.filter
-        );
+        options.command = format!("fanlight-guest-tests {slow}--boot ");
+        match &self.like {
+            Some(like) => {
+                let prefixes = self.prefixes.join(",");
+                options.command += &format!("{like} --prefixes {prefixes} ");
+            }
+            None => options.command += &format!("{} ", self.name),
+        }
+        options.command += &common.filter;
         options
     }
 }
@@ -126,12 +135,13 @@ mod tests {
     #[test]
     fn build_boot_table_is_read() {
         let boots = parse(
-            "# a comment\n\npanic smp=1 loglevel=4 dt=a.dtso,b.dtso append=panic=1 append=quiet \
+            "# a comment\n\npanic like=other smp=1 loglevel=4 dt=a.dtso,b.dtso append=panic=1 append=quiet \
              slow=yes # why\n",
         );
         let boots = boots.unwrap();
         assert_eq!(boots.len(), 1);
         assert_eq!(boots[0].name, "panic");
+        assert_eq!(boots[0].like.as_deref(), Some("other"));
         assert_eq!(boots[0].smp, Some(1));
         assert_eq!(boots[0].loglevel, Some(4));
         assert_eq!(boots[0].append, ["panic=1", "quiet"]);

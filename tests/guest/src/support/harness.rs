@@ -113,6 +113,8 @@ pub struct Options {
     pub times: bool,
     /// Only the tests of this boot.
     pub boot: Option<String>,
+    /// Only the tests whose names begin with one of these, if there are any.
+    pub prefixes: Vec<String>,
     pub filters: Vec<String>,
 }
 
@@ -129,6 +131,9 @@ impl Options {
     }
 
     pub fn wants_named(&self, name: &str, slow: bool) -> bool {
+        if !self.prefixes.is_empty() && !self.prefixes.iter().any(|p| name.starts_with(p)) {
+            return false;
+        }
         let exactly = self.filters.iter().any(|f| f == name);
         let matches =
             self.filters.is_empty() || self.filters.iter().any(|f| name.contains(f.as_str()));
