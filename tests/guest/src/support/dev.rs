@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use crate::skip;
+use crate::support::kernel;
 use crate::support::mem::Map;
 use crate::support::sys;
 use crate::support::uapi::{self, Info};
@@ -175,6 +176,12 @@ impl Spec {
                 self.child
             );
         }
+    }
+
+    /// Whether private mappings of it can have copies of its pages. On arm64, mprotect() sets the
+    /// memory type of originals and copies, and a copy is cached.
+    pub fn has_copies(&self) -> bool {
+        self.cache == uapi::CACHE_CACHED || !kernel::is_arm64()
     }
 
     /// The name of its misc device, `fanlightN-window`.
