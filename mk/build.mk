@@ -98,6 +98,11 @@ dist: manual $(programs)
 	@$(step) "release" $(logs)/dist.log scripts/dist build/dist
 	@cat build/dist/SHA256SUMS
 
+.PHONY: deb
+deb: manual
+	+@for board in $(boards); do $(MAKE) -f mk/build.mk BOARD=$$board userspace; done
+	@$(step) "Debian packages" $(logs)/deb.log scripts/deb build/deb
+
 # --- the quick image
 
 include mk/test-module.mk
