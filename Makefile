@@ -25,6 +25,10 @@ lacks  = $(filter-out $(call variants-of,$(1)),$(wanted))
 able   := $(foreach board,$(BOARDS),$(if $(call lacks,$(board)),,$(board)))
 BOARD  ?= $(subst $() ,$(comma),$(if $(filter buildroot,$(IMAGE)),$(firstword $(BOARDS)),$(able)))
 endif
+# The packages have the tool for both architectures.
+ifneq ($(filter deb,$(MAKECMDGOALS)),)
+BOARD  := virt-arm,virt-arm64
+endif
 BOARD  ?= virt-arm
 IMAGE  ?= quick
 KERNEL ?= $(firstword $(KERNELS))
@@ -33,7 +37,7 @@ FANLIGHT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fanlight
 # The settings of the command line. The environment passes them to the image.
 settings := BOARD KERNEL KERNEL_DEBUG KERNEL_BENCH KERNEL_VARIANT ONLY CMD OVERLAY APPEND DT \
 	SCREEN CLIENTS ICOUNT MEM SMP TIMEOUT LOGLEVEL T SLOW DEMO RESULTS IMAGE BUILDROOT \
-	BUILDROOT_EXTRA CHECKS
+	BUILDROOT_EXTRA CHECKS DEB_VERSION
 # SHOW has the choice that DISPLAY= makes.
 export SDK_PASS := $(settings) SHOW
 # Settings of other scripts.
@@ -189,6 +193,10 @@ manual: toolchain ## make the tool's man pages and completions in build/share, f
 dist: toolchain ## make the files of a release, with checksums, in build/dist
 	@$(inside) dist
 
+deb: toolchain ## make the Debian packages in build/deb: fanlight (armhf, arm64), fanlight-dkms, \
+		fanlight-doc
+	@$(inside) deb
+
 quick-image: toolchain ## build the initramfs that guest and test boot
 	@$(inside) quick-image
 
@@ -208,7 +216,8 @@ export USERSPACE := cross
 export SDK_PASS += USERSPACE
 endif
 # The images of Buildroot contain their own user space.
-$(if $(filter buildroot,$(IMAGE)),,run guest) test bench userspace dist quick-image: cross-userspace
+$(if $(filter buildroot,$(IMAGE)),,run guest) test bench userspace dist deb quick-image: \
+	cross-userspace
 
 cross-tool:
 	@scripts/cross --install
@@ -248,8 +257,8 @@ clean-cache: ## remove the cache as well: the next build starts from nothing
 	rm -rf build $(FANLIGHT_CACHE)
 
 .PHONY: help run guest image crates flash test bench bench-table bench-doc model check \
-	rust-analyzer kernel driver userspace manual dist quick-image toolchain host-deps clean \
-	clean-cache
+	rust-analyzer kernel driver userspace manual dist deb quick-image toolchain host-deps \
+	clean clean-cache
 
 # One jobserver for the processes of make, of the kernel's build and of cargo.
 inside = env -u MAKEFLAGS $(if $(filter none,$(SDK)),,scripts/sdk) make -f mk/build.mk \

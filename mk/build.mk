@@ -30,6 +30,7 @@ image-of = build/$(call flavour-of,$(1))/$(if $(WITHOUT_TESTS),run,quick).cpio
 flavour := $(call flavour-of,$(board))
 kernel := $(call kernel-of,$(board))
 arch := $(call arch-of,$(board),name)
+kbuild := $(shell scripts/kernel make)
 programs-arch := $(call arch-of,$(board),programs)
 userspace := build/userspace/$(programs-arch)
 module := build/$(flavour)/fanlight.ko
@@ -64,7 +65,7 @@ driver-sources := $(shell find driver -name Kbuild -o -name '*.rs' -o -name '*.c
 $(module): $(kernel)/ready $(driver-sources)
 	+@mkdir -p $(@D)/driver
 	+@$(step) "driver for $(flavour)" $(logs)/driver-$(flavour).log \
-		$(MAKE) -C $(kernel) ARCH=$(arch) LLVM=1 \
+		$(MAKE) -C $(kernel) $(kbuild) \
 		M=$(CURDIR)/driver MO=$(CURDIR)/$(@D)/driver modules
 	@cp $(@D)/driver/fanlight.ko $@
 
@@ -97,6 +98,11 @@ dist: manual $(programs)
 	@$(step) "release" $(logs)/dist.log scripts/dist build/dist
 	@cat build/dist/SHA256SUMS
 
+.PHONY: deb
+deb: manual
+	+@for board in $(boards); do $(MAKE) -f mk/build.mk BOARD=$$board userspace; done
+	@$(step) "Debian packages" $(logs)/deb.log scripts/deb build/deb
+
 # --- the quick image
 
 include mk/test-module.mk
@@ -111,6 +117,7 @@ image-programs := $(programs)
 image-files :=
 endif
 $(image): $(module) $(image-programs) $(image-files) scripts/quick-image \
+		board/$(board)/machine.conf \
 		$(shell find board/common/rootfs)
 	@TEST_FILES="$(image-files)" $(step) "quick image" $(logs)/quick-image.log \
 		scripts/quick-image $@ $(module) $(image-programs)
@@ -155,7 +162,7 @@ check: $(kernel)/ready
 # By the kernel's script, which writes to the directory of the objects.
 rust-analyzer: $(module)
 	@$(step) "rust-analyzer" $(logs)/rust-analyzer.log \
-		$(MAKE) -C $(kernel) ARCH=$(arch) LLVM=1 M=$(CURDIR)/driver \
+		$(MAKE) -C $(kernel) $(kbuild) M=$(CURDIR)/driver \
 		MO=$(CURDIR)/$(dir $(module))driver rust-analyzer
 	@python3 -c 'import json, sys; p = json.load(sys.stdin); \
 		[c["cfg"].append("fanlight_driver") for c in p["crates"] \

@@ -11,7 +11,7 @@ test-files := $(test-module) build/$(flavour)/runtime.dtbo $(examples) \
 $(test-module): $(module) $(wildcard tests/module/*)
 	+@mkdir -p $(@D)/test-module
 	+@$(step) "test module for $(flavour)" $(logs)/test-module-$(flavour).log \
-		$(MAKE) -C $(kernel) ARCH=$(arch) LLVM=1 \
+		$(MAKE) -C $(kernel) $(kbuild) \
 		M=$(CURDIR)/tests/module MO=$(CURDIR)/$(@D)/test-module \
 		KBUILD_EXTRA_SYMBOLS=$(CURDIR)/$(@D)/driver/Module.symvers modules
 	@cp $(@D)/test-module/fanlight_test.ko $@

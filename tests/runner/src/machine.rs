@@ -36,6 +36,8 @@ pub struct Machine {
     /// The kernel's console, for a user at a terminal and for the runner.
     console: String,
     logged_console: String,
+    /// Words for the kernel's command line.
+    append: String,
     /// The device node of the control channel in the guest.
     control: String,
     /// The QEMU options that connect the console to this terminal.
@@ -200,7 +202,7 @@ impl Machine {
             }
         }
         qemu.arg("-append")
-            .arg(format!("{append}{root} {}", options.append));
+            .arg(format!("{append}{root} {} {}", self.append, options.append));
         qemu
     }
 

@@ -83,6 +83,8 @@ impl Machine {
             "programs",
             "image",
             "kernel",
+            "kernel-from",
+            "modules",
             "entry",
             "variants",
             "carveouts",
@@ -109,6 +111,7 @@ impl Machine {
                 .take("logged-console")
                 .unwrap_or_else(|| console.clone()),
             console,
+            append: values.take("append").unwrap_or_default(),
             control: values.text("control")?,
             terminal: values.words("terminal"),
             wires: values.words("wires"),
@@ -139,12 +142,16 @@ mod tests {
 
     #[test]
     fn build_machine_description_is_read() {
-        let machine =
-            Machine::parse("test", &format!("{LEAST}smp-max = 8\nboots = a b\n")).unwrap();
+        let machine = Machine::parse(
+            "test",
+            &format!("{LEAST}smp-max = 8\nboots = a b\nappend = c d\n"),
+        )
+        .unwrap();
         assert_eq!(machine.qemu, ["abc", "-cpu", "x"]);
         assert_eq!(machine.ram, 0x4000_0000);
         assert_eq!(machine.logged_console, "ttyS0");
         assert_eq!(machine.boots, ["a", "b"]);
+        assert_eq!(machine.append, "c d");
         assert_eq!(machine.processors(6), 6);
         assert_eq!(Machine::parse("test", LEAST).unwrap().processors(6), 4);
     }
