@@ -17,12 +17,15 @@ override KERNEL_DEBUG :=
 override KERNEL_VARIANT := $(strip kasan $(KERNEL_VARIANT))
 endif
 
-# `make test` is for every board that can run the kernel, unless one is named.
+# `make test` is for every board that can run the kernel, unless one is named. The kernel of a
+# distribution is fetched only for those who name its board.
 ifneq ($(filter test,$(MAKECMDGOALS)),)
 wanted := $(if $(KERNEL_DEBUG),debug) $(KERNEL_VARIANT)
 variants-of = $(shell sed -n 's/^variants = //p' board/$(1)/machine.conf)
 lacks  = $(filter-out $(call variants-of,$(1)),$(wanted))
-able   := $(foreach board,$(BOARDS),$(if $(call lacks,$(board)),,$(board)))
+OURS   := $(foreach board,$(BOARDS),$(if $(shell sed -n '/^kernel-from/p' \
+	board/$(board)/machine.conf),,$(board)))
+able   := $(foreach board,$(OURS),$(if $(call lacks,$(board)),,$(board)))
 BOARD  ?= $(subst $() ,$(comma),$(if $(filter buildroot,$(IMAGE)),$(firstword $(BOARDS)),$(able)))
 endif
 # The packages have the tool for both architectures.
