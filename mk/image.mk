@@ -17,7 +17,8 @@ image:
 ifeq ($(IMAGE),buildroot)
 # A kernel and a disk, which are used as they are.
 disk-of = build/image/$(1)/$(shell sed -n 's/^image = //p' board/$(1)/machine.conf)
-media-of = --kernel build/image/$(1)/$(call arch-of,$(1),kernel-image) --disk $(call disk-of,$(1)) --trees build/image/$(1)
+media-of = --kernel build/image/$(1)/$(call arch-of,$(1),kernel-image) \
+	--disk $(call disk-of,$(1)) --trees build/image/$(1)
 media: runner $(call disk-of,$(board))
 
 $(call disk-of,$(board)):

@@ -7,11 +7,11 @@
 //!
 //! - Cached pages of the page allocator, or of CMA if the page allocator has none. The kernel's own
 //!   mapping of them is cached, too; those in high memory have none.
-//! - Write-combined memory of the DMA API, for a device that is not DMA-coherent. On 32-bit ARM, the
-//!   API changes the kernel's own mapping of pages from CMA. It does not change that of other pages,
-//!   and it returns cached memory for a DMA-coherent device: both are refused. On arm64, the pages
-//!   of every driver's write-combined memory stay in the cached linear mapping, by which nothing
-//!   accesses them.
+//! - Write-combined memory of the DMA API, for a device that is not DMA-coherent. On 32-bit ARM,
+//!   the API changes the kernel's own mapping of pages from CMA. It does not change that of other
+//!   pages, and it returns cached memory for a DMA-coherent device: both are refused. On arm64, the
+//!   pages of every driver's write-combined memory stay in the cached linear mapping, by which
+//!   nothing accesses them.
 //!
 //! Each cached page of the page allocator has its own reference count. User space can therefore map
 //! them as pages, which get_user_pages() supports: O_DIRECT, vmsplice(), io_uring, ptrace(). A page

@@ -3,8 +3,8 @@
 //! The instructions of ARMv7 that the ring's words need: those of
 //! `arch/arm/include/asm/{barrier,cmpxchg}.h`.
 //!
-//! Rust in the kernel supports ARMv7 only on 32-bit ARM, although its target is named after an older
-//! architecture: hence `.arch`.
+//! On 32-bit ARM, Rust in the kernel supports ARMv7 only, although its target is named after an
+//! older architecture: hence `.arch`.
 
 use super::{
     fanlight_memcpy,

@@ -4,15 +4,15 @@
 //! A line has the name of a boot and its settings:
 //!
 //! ```text
-//! NAME [like=NAME] [smp=2] [memory=512] [loglevel=4] [append=quiet] [dt=a.dtso,b.dtso] [tests=window_,fb_]
-//!      [timeout=1800] [slow=yes] [data=yes]
+//! NAME [like=NAME] [smp=2] [memory=512] [loglevel=4] [append=quiet] [dt=a.dtso,b.dtso]
+//!      [tests=window_,fb_] [timeout=1800] [slow=yes] [data=yes]
 //! ```
 //!
 //! The machine description of a board lists the boots that it joins. The tests list the boots that
-//! they belong to; `like` makes a boot with some of the tests of another one. With `data=yes`, a boot has
-//! the disk that `--data` names; the others have a blank one. `loglevel` is the console's: 8 unless
-//! a boot has another one, so that the console's file has every message. `append` adds a word to
-//! the kernel's command line, and may be given several times.
+//! they belong to; `like` makes a boot with some of the tests of another one. With `data=yes`, a
+//! boot has the disk that `--data` names; the others have a blank one. `loglevel` is the console's:
+//! 8 unless a boot has another one, so that the console's file has every message. `append` adds a
+//! word to the kernel's command line, and may be given several times.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -135,8 +135,8 @@ mod tests {
     #[test]
     fn build_boot_table_is_read() {
         let boots = parse(
-            "# a comment\n\npanic like=other smp=1 loglevel=4 dt=a.dtso,b.dtso append=panic=1 append=quiet \
-             slow=yes # why\n",
+            "# a comment\n\npanic like=other smp=1 loglevel=4 dt=a.dtso,b.dtso append=panic=1 \
+             append=quiet slow=yes # why\n",
         );
         let boots = boots.unwrap();
         assert_eq!(boots.len(), 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Runs all tests: on the host, for the boards' processors under QEMU's user mode, of the build, and
-//! in guests.
+//! Runs all tests: on the host, for the boards' processors under QEMU's user mode, of the build,
+//! and in guests.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};

@@ -28,8 +28,8 @@ tests! {
         window_debugger_access_is_refused_after_revocation;
 }
 
-/// By /proc/PID/mem, as gdb does it. 32-bit ARM has that for pages only; on arm64, the driver serves
-/// accesses to page frames.
+/// By /proc/PID/mem, as gdb does it. 32-bit ARM has that for pages only; on arm64, the driver
+/// serves accesses to page frames.
 fn window_debugger_reaches_mapped_pages() {
     let page_frames = copyable().filter(|spec| PFN_MAPPED.iter().any(|o| o.name == spec.name));
     let page_frames = page_frames.filter(|_| kernel::is_arm64());

@@ -100,8 +100,8 @@ fn window_mmap_over_the_end_is_einval() {
 fn window_mmap_at_huge_offset_is_refused() {
     for spec in WRITABLE.iter().chain([&LOG]) {
         let window = spec.open();
-        // From 2^20 - 1 on, the end of the mapping has no room in 32 bits, and that of the last page
-        // has none in 64 bits. Some of these come back to 0 if they are cut off.
+        // From 2^20 - 1 on, the end of the mapping has no room in 32 bits, and that of the last
+        // page has none in 64 bits. Some of these come back to 0 if they are cut off.
         for page in [
             0xf_ffff,
             1 << 20,

@@ -166,8 +166,8 @@ fn has_alias(spec: &Spec) -> bool {
     kernel::is_arm64() && spec.backing == uapi::BACKING_CONTIGUOUS && uncached
 }
 
-/// Checks some of a window's pages: each has an `expected` number of mappings in the kernel, and all
-/// but the alias of [`has_alias`] are of the same type as that of user space.
+/// Checks some of a window's pages: each has an `expected` number of mappings in the kernel, and
+/// all but the alias of [`has_alias`] are of the same type as that of user space.
 fn assert_agreement(module: &TestModule, spec: &Spec, expected: std::ops::RangeInclusive<usize>) {
     let map = populated(spec);
     for page in [0, spec.size / 2 / 4096 * 4096, spec.size - 4096] {
