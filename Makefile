@@ -17,15 +17,15 @@ override KERNEL_DEBUG :=
 override KERNEL_VARIANT := $(strip kasan $(KERNEL_VARIANT))
 endif
 
-# `make test` is for every board that can run the kernel, unless one is named. The kernel of a
-# distribution is fetched only for those who name its board.
+# `make test` is for every board that can run the kernel, unless one is named. The 64-bit boards are
+# among them with SLOW=1 only, since all boards together take much more than an hour. The kernel of a
+# distribution is downloaded only if its board is named.
 ifneq ($(filter test,$(MAKECMDGOALS)),)
 wanted := $(if $(KERNEL_DEBUG),debug) $(KERNEL_VARIANT)
-variants-of = $(shell sed -n 's/^variants = //p' board/$(1)/machine.conf)
-lacks  = $(filter-out $(call variants-of,$(1)),$(wanted))
-OURS   := $(foreach board,$(BOARDS),$(if $(shell sed -n '/^kernel-from/p' \
-	board/$(board)/machine.conf),,$(board)))
-able   := $(foreach board,$(OURS),$(if $(call lacks,$(board)),,$(board)))
+of-board = $(shell sed -n 's/^$(2) = //p' board/$(1)/machine.conf)
+left-out = $(call of-board,$(1),kernel-from)$(if $(SLOW)$(wanted),,$(call of-board,$(1),arch))
+lacks  = $(filter-out $(call of-board,$(1),variants),$(wanted))
+able   := $(foreach board,$(BOARDS),$(if $(call left-out,$(board))$(call lacks,$(board)),,$(board)))
 BOARD  ?= $(subst $() ,$(comma),$(if $(filter buildroot,$(IMAGE)),$(firstword $(BOARDS)),$(able)))
 endif
 # The packages have the tool for both architectures.

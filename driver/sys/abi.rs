@@ -77,7 +77,8 @@ pub(crate) struct FbVar {
 }
 static_assert!(size_of::<FbVar>() == 160);
 
-/// The size of `long` in the program of the current system call, which the fbdev structures contain.
+/// The size of `long`, which the structures of fbdev contain, in the program of the current system
+/// call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Long {
     Bits32,
