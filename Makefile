@@ -21,11 +21,12 @@ endif
 # among them with SLOW=1 only, since all boards together take much more than an hour. The kernel of a
 # distribution is downloaded only if its board is named.
 ifneq ($(filter test,$(MAKECMDGOALS)),)
-wanted := $(if $(KERNEL_DEBUG),debug) $(KERNEL_VARIANT)
+wanted := $(strip $(if $(KERNEL_DEBUG),debug) $(KERNEL_VARIANT))
 of-board = $(shell sed -n 's/^$(2) = //p' board/$(1)/machine.conf)
 left-out = $(call of-board,$(1),kernel-from)$(if $(SLOW)$(wanted),,$(call of-board,$(1),arch))
 lacks  = $(filter-out $(call of-board,$(1),variants),$(wanted))
-able   := $(foreach board,$(BOARDS),$(if $(call left-out,$(board))$(call lacks,$(board)),,$(board)))
+able   := $(strip $(foreach board,$(BOARDS),\
+	$(if $(call left-out,$(board))$(call lacks,$(board)),,$(board))))
 BOARD  ?= $(subst $() ,$(comma),$(if $(filter buildroot,$(IMAGE)),$(firstword $(BOARDS)),$(able)))
 endif
 # The packages have the tool for both architectures.
