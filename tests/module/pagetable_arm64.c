@@ -100,7 +100,7 @@ static pgd_t *kernel_pgd(void)
 unsigned int fanlight_test_kernel_ptes(u64 phys, struct fanlight_test_kernel_pte *out,
 				       unsigned int max)
 {
-	unsigned long address = PAGE_OFFSET;
+	unsigned long address = _PAGE_OFFSET(vabits_actual);
 	pgd_t *pgd = kernel_pgd();
 	unsigned int found = 0;
 
