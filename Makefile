@@ -11,10 +11,10 @@ IMAGES  := quick buildroot
 KERNELS := $(shell scripts/kernel versions)
 # board/VARIANT/kernel.config describes each variant.
 VARIANTS := kasan lpae rt lean
-# KERNEL_DEBUG=kasan chooses a variant.
+# KERNEL_DEBUG=kasan chooses a variant. A make that this one calls gets both settings.
 ifeq ($(KERNEL_DEBUG),kasan)
 override KERNEL_DEBUG :=
-override KERNEL_VARIANT := $(strip kasan $(KERNEL_VARIANT))
+override KERNEL_VARIANT := $(sort kasan $(KERNEL_VARIANT))
 endif
 
 # `make test` is for every board that can run the kernel, unless one is named. The 64-bit boards are
