@@ -34,7 +34,7 @@ ask KERNEL=2.4 run && lines 1 && says 'no kernel "2.4": choose KERNEL= one of 7.
 result build_unknown_kernel_is_one_line_with_the_choices
 
 ask KERNEL_VARIANT=fat run && lines 1 &&
-	says 'no variant "fat" of the kernel: choose KERNEL_VARIANT= one of lpae rt lean'
+	says 'no variant "fat" of the kernel: choose KERNEL_VARIANT= one of kasan lpae rt lean'
 result build_unknown_kernel_variant_is_one_line_with_the_choices
 
 ask frobnicate && lines 1 && says 'no target "frobnicate": choose one of help run'
