@@ -30,9 +30,11 @@ bool fanlight_can_flush_cache(phys_addr_t start, size_t size)
 /* Modules have no dcache_clean_inval_poc(). */
 static void flush(void *addr, phys_addr_t start, size_t size)
 {
-	/* The shortest line of all processors; the field has the logarithm of its words. */
-	u64 ctr = read_sanitised_ftr_reg(SYS_CTR_EL0);
-	size_t line = 4 << SYS_FIELD_GET(CTR_EL0, DminLine, ctr);
+	/*
+	 * The shortest line of all processors: bits 16 to 19 have the binary logarithm of its
+	 * length in words.
+	 */
+	size_t line = 4 << ((read_sanitised_ftr_reg(SYS_CTR_EL0) >> 16) & 0xf);
 	void *at;
 
 	for (at = addr; at < addr + size; at += line)

@@ -102,7 +102,7 @@ int fanlight_test_pte(unsigned long address, struct fanlight_test_pte *out)
 	if (!mm || address >= TASK_SIZE)
 		return -EINVAL;
 	/* Without TEX remap, a short entry has its memory type in itself. */
-	if (WARN_ON(FORMAT == FANLIGHT_TEST_SHORT && !(get_cr() & CR_TRE)))
+	if (!IS_ENABLED(CONFIG_ARM_LPAE) && WARN_ON(!(get_cr() & CR_TRE)))
 		return -EINVAL;
 	out->format = FORMAT;
 	out->attributes = attributes();
