@@ -142,7 +142,7 @@ fn fb_fix_is_packed_truecolor_of_the_whole_window() {
         (FB_565, 1600),
         (FB_XBGR, 256),
         (FB_ARGB, 256),
-        (FB_RGB24, 192),
+        (FB_RGB24, 188),
     ] {
         let fix = fbdev::fix(spec.open().raw());
         assert_eq!(
@@ -226,7 +226,7 @@ fn fb_info_names_each_format_as_drm_does() {
         (FB_565, b"RG16", (800, 480, 1600, 1)),
         (FB_XBGR, b"XB24", (64, 32, 256, 1)),
         (FB_ARGB, b"AR24", (64, 32, 256, 2)),
-        (FB_RGB24, b"RG24", (60, 32, 192, 1)),
+        (FB_RGB24, b"RG24", (60, 32, 188, 1)),
         (FB_ABGR, b"AB24", (64, 32, 256, 1)),
         (FB_5551, b"RA15", (64, 32, 128, 1)),
         (FB_X555, b"XR15", (64, 32, 128, 1)),
@@ -532,7 +532,7 @@ fn fb_sysfs_has_what_fbdev_has() {
     for (spec, size, depth, stride) in [
         (FB, "1024,1200", "32", "4096"),
         (FB_565, "800,480", "16", "1600"),
-        (FB_RGB24, "60,32", "24", "192"),
+        (FB_RGB24, "60,32", "24", "188"),
         (FB_ARGB, "64,64", "32", "256"),
     ] {
         assert_eq!(spec.attribute("virtual_size"), size, "{}", spec.name);
