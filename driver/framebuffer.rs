@@ -17,8 +17,8 @@ use crate::{
             FbBitfield,
             FbCmap,
             FbFix,
-            FbVar, //
-            Long,
+            FbVar,
+            Long, //
         },
         PAGE_SIZE, //
     }, //

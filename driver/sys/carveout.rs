@@ -273,7 +273,9 @@ impl Carveout {
         // The kernel maps its own memory by whole pages, cached.
         let start = range.start - range.start % PAGE_SIZE as u64;
         let end = (last / PAGE_SIZE as u64 + 1) * PAGE_SIZE as u64;
-        if is_system_ram(start, end - start) {
+        // SAFETY: no preconditions; any address may be asked for.
+        let mapped = |address| unsafe { ffi::fanlight_is_mapped(address) };
+        if is_system_ram(start, end - start) || mapped(range.start) || mapped(last) {
             return Err(Refusal::SharesPage);
         }
         let whole = range.start == start && range.size % PAGE_SIZE as u64 == 0;

@@ -29,7 +29,8 @@ struct fanlight_claim {
 	/* Among our own windows. */
 	u64 start;
 	u64 size;
-	/* Among all drivers; 0 if it is not claimed there. */
+	/* Among all drivers, below `parent`; size 0 if it is not claimed there. */
+	struct resource *parent;
 	u64 iomem_start;
 	u64 iomem_size;
 	/* The resources point to this name. */
@@ -55,9 +56,15 @@ static bool fanlight_claimed(u64 start, u64 size, unsigned long cache, char *own
 	return false;
 }
 
+/* The kernel's own mark is not an owner: claims are below it. */
+static bool fanlight_is_owner(const char *name)
+{
+	return strcmp(name, "reserved");
+}
+
 static bool fanlight_is_other(const char *name)
 {
-	return !fanlight_is_framebuffer(name);
+	return fanlight_is_owner(name) && !fanlight_is_framebuffer(name);
 }
 
 int fanlight_claim_check(u64 start, u64 size, char *owner, size_t len)
@@ -103,23 +110,24 @@ struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, unsig
 
 int fanlight_claim_iomem(struct fanlight_claim *claim, u64 start, u64 size, char *owner, size_t len)
 {
+	struct resource *reserved = fanlight_iomem_reserved(start, size);
+
 	owner[0] = '\0';
-	if (request_mem_region(start, size, claim->name)) {
+	claim->parent = reserved ?: &iomem_resource;
+	if (__request_region(claim->parent, start, size, claim->name, 0)) {
 		claim->iomem_start = start;
 		claim->iomem_size = size;
 		return 0;
 	}
-	if (region_intersects(start, size, IORESOURCE_BUSY, IORES_DESC_NONE) == REGION_DISJOINT)
-		return -ENOMEM;
-	fanlight_iomem_find(start, size, NULL, owner, len);
-	return -EBUSY;
+	return fanlight_iomem_find(start, size, reserved ? fanlight_is_owner : NULL, owner, len) ?
+		-EBUSY : -ENOMEM;
 }
 
 void fanlight_claim_free(struct fanlight_claim *claim)
 {
 	mutex_lock(&fanlight_claims_lock);
 	if (claim->iomem_size)
-		release_mem_region(claim->iomem_start, claim->iomem_size);
+		__release_region(claim->parent, claim->iomem_start, claim->iomem_size);
 	__release_region(&fanlight_claims, claim->start, claim->size);
 	mutex_unlock(&fanlight_claims_lock);
 	kfree(claim);

@@ -59,6 +59,7 @@ extern "C" {
     ) -> c_int;
     pub(super) fn fanlight_claim_free(claim: *mut Claim);
     pub(super) fn fanlight_in_compat_syscall() -> bool;
+    pub(super) fn fanlight_is_mapped(address: u64) -> bool;
     pub(super) fn fanlight_phys_max() -> u64;
     pub(super) fn fanlight_ioremap_wc(start: bindings::phys_addr_t, size: usize) -> *mut c_void;
     pub(super) fn fanlight_vmalloc(size: c_ulong) -> *mut c_void;

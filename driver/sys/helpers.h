@@ -84,6 +84,17 @@ void fanlight_claim_free(struct fanlight_claim *claim);
  */
 bool fanlight_iomem_find(u64 start, u64 size, bool (*wanted)(const char *name), char *owner,
 			 size_t len);
+/*
+ * The resource of the range, if the kernel has reserved all of it at boot. On arm64, that resource
+ * is busy, also for a no-map region that a driver is to use. It is never freed.
+ */
+struct resource *fanlight_iomem_reserved(u64 start, u64 size);
+/*
+ * Whether the linear mapping, which is cached, has the page of this address. The resources do not
+ * show it on arm64: there, System RAM has whole pages only, but the linear mapping also has the
+ * pages that RAM has a part of.
+ */
+bool fanlight_is_mapped(u64 address);
 
 /*
  * Displays. A claim fails with -EBUSY and the name of the owner. fanlight_display_rival() finds

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who has requested memory: what /proc/iomem lists.
+ * Who uses physical memory: what /proc/iomem lists, and what the kernel has mapped.
  */
 
 #include <linux/ctype.h>
 #include <linux/ioport.h>
+#include <linux/irqflags.h>
+#include <linux/mm.h>
 #include <linux/uaccess.h>
 
 #include "helpers.h"
@@ -58,4 +60,61 @@ bool fanlight_iomem_find(u64 start, u64 size, bool (*wanted)(const char *name), 
 	}
 	owner[0] = '\0';
 	return false;
+}
+
+#ifdef CONFIG_ARM64
+
+bool fanlight_is_mapped(u64 address)
+{
+	unsigned long at = (unsigned long)phys_to_virt(round_down(address, (u64)PAGE_SIZE));
+	unsigned long flags;
+	u64 par;
+
+	/* Debugging options remove free pages from the linear mapping. */
+	if (pfn_is_map_memory(PHYS_PFN(address)))
+		return true;
+	if (!__is_lm_address(at))
+		return false;
+	/* The translation for a load of the kernel, which changes nothing and cannot fault. */
+	local_irq_save(flags);
+	asm volatile("at s1e1r, %0" : : "r" (at));
+	isb();
+	par = read_sysreg_par();
+	local_irq_restore(flags);
+	return !(par & SYS_PAR_EL1_F);
+}
+
+#else
+
+bool fanlight_is_mapped(u64 address)
+{
+	return false;
+}
+
+#endif
+
+static bool fanlight_is_reserved(const struct resource *res, u64 start, u64 size)
+{
+	char name[16];
+
+	fanlight_copy_name(res->name, name, sizeof(name));
+	return !strcmp(name, "reserved") && res->start <= start && res->end >= start + size - 1;
+}
+
+struct resource *fanlight_iomem_reserved(u64 start, u64 size)
+{
+	struct resource res, *next = READ_ONCE(iomem_resource.child);
+	unsigned int count;
+
+	for (count = 0; next && count < FANLIGHT_RESOURCES_MAX; count++) {
+		if (copy_from_kernel_nofault(&res, next, sizeof(res)))
+			break;
+		if (!fanlight_is_reserved(&res, start, size))
+			next = res.sibling;
+		else if (res.flags & IORESOURCE_BUSY)
+			return next;
+		else
+			next = res.child;
+	}
+	return NULL;
 }

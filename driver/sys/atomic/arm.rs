@@ -100,7 +100,7 @@ pub(in crate::ring) fn copy_in(dst: &[Word], at: usize, src: &[u8]) {
     // detect it from the ring's positions. The number of blocks is computed from `left`. The words
     // of a ring are in normal memory, and aligned, and so is `to` if `at` is.
     unsafe {
-        let mut to = dst.as_ptr().cast::<u8>().cast_mut().add(at);
+        let mut to = dst.as_ptr().cast::<u8>().cast_mut().wrapping_add(at);
         if left >= BLOCK && at % 4 == 0 {
             if from as usize % 4 == 0 {
                 blocks!(

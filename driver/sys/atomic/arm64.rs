@@ -60,7 +60,7 @@ pub(in crate::ring) fn copy_in(dst: &[Word], at: usize, src: &[u8]) {
     // shared reference; `src` is other memory. Readers of these bytes race with this by design, and
     // detect it from the ring's positions. A C function, since in Rust it would be a data race.
     unsafe {
-        let to = dst.as_ptr().cast::<u8>().cast_mut().add(at);
+        let to = dst.as_ptr().cast::<u8>().cast_mut().wrapping_add(at);
         fanlight_memcpy(to.cast(), src.as_ptr().cast(), len);
     }
 }
