@@ -15,7 +15,7 @@ bench-plugin := build/bench-plugin.so
 $(bench-module): $(module) $(wildcard bench/module/*)
 	+@mkdir -p $(@D)/bench-module
 	+@$(step) "bench module for $(flavour)" $(logs)/bench-module-$(flavour).log \
-		$(MAKE) -C $(kernel) ARCH=$(arch) LLVM=1 \
+		$(MAKE) -C $(kernel) $(kbuild) \
 		M=$(CURDIR)/bench/module MO=$(CURDIR)/$(@D)/bench-module \
 		KBUILD_EXTRA_SYMBOLS=$(CURDIR)/$(@D)/driver/Module.symvers modules
 	@cp $(@D)/bench-module/fanlight_bench.ko $@
