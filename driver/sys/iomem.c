@@ -109,12 +109,13 @@ struct resource *fanlight_iomem_reserved(u64 start, u64 size)
 	for (count = 0; next && count < FANLIGHT_RESOURCES_MAX; count++) {
 		if (copy_from_kernel_nofault(&res, next, sizeof(res)))
 			break;
-		if (!fanlight_is_reserved(&res, start, size))
+		if (!fanlight_is_reserved(&res, start, size)) {
 			next = res.sibling;
-		else if (res.flags & IORESOURCE_BUSY)
+			continue;
+		}
+		if (res.flags & IORESOURCE_BUSY)
 			return next;
-		else
-			next = res.child;
+		next = res.child;
 	}
 	return NULL;
 }
