@@ -9,7 +9,7 @@ BOARDS  := $(patsubst board/%/machine.conf,%,$(wildcard board/*/machine.conf))
 BOARDS  := virt-arm $(filter-out virt-arm,$(BOARDS))
 IMAGES  := quick buildroot
 KERNELS := $(shell scripts/kernel versions)
-# board/VARIANT/kernel.config describes each variant.
+# board/common/variants/VARIANT.config describes each variant.
 VARIANTS := kasan lpae rt lean
 # KERNEL_DEBUG=kasan chooses a variant. A make that this one calls gets both settings.
 ifeq ($(KERNEL_DEBUG),kasan)
@@ -50,10 +50,17 @@ others := SDK ENGINE CROSS HOST_DEPS FANLIGHT_CACHE DISPLAY FILE DEV FORCE YES
 export SDK_MOUNT := $(BUILDROOT) $(BUILDROOT_EXTRA) $(OVERLAY) $(subst $(comma), ,$(DT)) \
 	$(if $(SCREEN),$(dir $(SCREEN)))
 export $(settings) FANLIGHT_CACHE SDK ENGINE
-# Boards of 64 bits need more of the toolchain image.
-ifneq ($(filter arm64,$(foreach board,$(subst $(comma), ,$(BOARD)),$(shell BOARD=$(board) \
-	scripts/arch name 2>/dev/null))),)
-export SDK_FOR := arm64
+# The toolchain image has what `make run` needs. Other images are built over it: one for everything
+# but the following targets, and one over that for boards of 64 bits.
+architectures := $(foreach board,$(subst $(comma), ,$(BOARD)),$(shell BOARD=$(board) \
+	scripts/arch name 2>/dev/null))
+small := run kernel driver userspace sdk-image cross-tool cross-userspace
+ifdef SDK_FOR
+# As the make that called this one.
+else ifneq ($(filter arm64,$(architectures)),)
+export SDK_FOR := tests arm64
+else ifneq ($(filter-out $(small),$(MAKECMDGOALS)),)
+export SDK_FOR := tests
 endif
 
 # Without these checks make would ignore a misspelt setting, and report a misspelt target only after

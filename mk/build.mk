@@ -26,7 +26,9 @@ kernel-of = $(shell BOARD=$(1) scripts/kernel dir)
 arch-of = $(shell BOARD=$(1) scripts/arch $(2))
 # The image of `make run` does not have the files that only tests use, so a first run does not build
 # them.
-image-of = build/$(call flavour-of,$(1))/$(if $(WITHOUT_TESTS),run,quick).cpio
+run-image-of = build/$(call flavour-of,$(1))/run.cpio
+test-image-of = build/$(call flavour-of,$(1))/quick.cpio
+image-of = $(if $(WITHOUT_TESTS),$(run-image-of),$(test-image-of))
 flavour := $(call flavour-of,$(board))
 kernel := $(call kernel-of,$(board))
 arch := $(call arch-of,$(board),name)
@@ -109,18 +111,18 @@ include mk/test-module.mk
 include mk/bench.mk
 include mk/image.mk
 
-ifeq ($(WITHOUT_TESTS),)
-image-programs := $(programs) $(guest-tests) $(test-programs)
-image-files := $(test-files)
-else
-image-programs := $(programs)
-image-files :=
-endif
-$(image): $(module) $(image-programs) $(image-files) scripts/quick-image \
-		board/$(board)/machine.conf \
-		$(shell find board/common/rootfs)
-	@TEST_FILES="$(image-files)" $(step) "quick image" $(logs)/quick-image.log \
-		scripts/quick-image $@ $(module) $(image-programs)
+run-image := $(call run-image-of,$(board))
+test-image := $(call test-image-of,$(board))
+image-sources := $(module) scripts/quick-image board/$(board)/machine.conf \
+	$(shell find board/common/rootfs)
+.PHONY: run-image
+run-image: $(run-image)
+$(run-image): $(image-sources) $(programs)
+	@$(step) "image" $(logs)/run-image.log scripts/quick-image $@ $(module) $(programs)
+test-programs := $(programs) $(guest-tests) $(test-programs)
+$(test-image): $(image-sources) $(test-programs) $(test-files)
+	@TEST_FILES="$(test-files)" $(step) "quick image" $(logs)/quick-image.log \
+		scripts/quick-image $@ $(module) $(test-programs)
 
 # --- booting it
 
@@ -139,11 +141,11 @@ boot = $(runner) $(1) \
 busy := another build is at work in this tree: waiting for it
 ready = mkdir -p build && { flock -n build/lock true || echo "fanlight: $(busy)" >&2; } && \
 	flock build/lock sh -ec \
-	'for board in $(boards); do $(MAKE) -f mk/build.mk BOARD=$$board media; done'
+	'for board in $(boards); do $(MAKE) -f mk/build.mk BOARD=$$board media $(1); done'
 
 # For QEMU's own window, DISPLAY is set to the value of X.
 run:
-	+@$(ready)
+	+@$(call ready)
 	@if [ -t 0 ] && [ -t 1 ] && [ -z "$(DEMO)" ]; then \
 		[ -z "$$X_DISPLAY" ] || export DISPLAY="$$X_DISPLAY"; \
 		exec $(call boot,shell,shell) --display $(or $(SHOW),none); \
@@ -152,7 +154,7 @@ run:
 	fi
 
 guest: $(if $(CLIENTS),clients)
-	+@$(ready)
+	+@$(call ready)
 	@exec $(call boot,guest,$(or $(RESULTS),guest)) $(call option,--screen,$(SCREEN)) \
 		$(if $(CLIENTS),--data $(clients)) -- "$$CMD"
 
@@ -181,7 +183,8 @@ clients := $(shell scripts/clients file)
 clients:
 	@$(step) "client programs" $(logs)/clients.log scripts/clients build
 
+# The documents' commands are for users of the image of `make run`.
 test: $(if $(SLOW),clients)
-	+@$(ready)
+	+@$(call ready,$(if $(filter buildroot,$(IMAGE)),,run-image))
 	@exec $(call boot,test,$(or $(RESULTS),test)) \
 		--filter '$(T)' $(if $(SLOW),--slow --data $(clients))

@@ -33,7 +33,7 @@ entry-of = $(shell sed -n 's/^entry = //p' board/$(1)/machine.conf)
 boots-of = $(if $(call entry-of,$(1)),build/$(call flavour-of,$(1))/$(notdir \
 	$(call kernel-of,$(1))).img,$(call boot-of,$(1))/$(call arch-of,$(1),kernel-image))
 media-of = --kernel $(call boots-of,$(1)) --initrd $(call image-of,$(1)) \
-	--trees $(call boot-of,$(1))/dts
+	--run-initrd $(call run-image-of,$(1)) --trees $(call boot-of,$(1))/dts
 entry := $(call entry-of,$(board))
 media: quick-image runner $(if $(entry),$(call boots-of,$(board)))
 

@@ -14,6 +14,8 @@ pub struct Target {
     pub kernel: PathBuf,
     /// The guest's root: an initramfs, or a disk's image, which is not changed.
     pub initrd: PathBuf,
+    /// The initramfs of `make run`, which has no files of tests.
+    pub run_initrd: PathBuf,
     pub disk: Option<PathBuf>,
     /// The directory of the board's device trees, if QEMU generates none.
     pub trees: PathBuf,
@@ -25,6 +27,7 @@ impl Target {
             machine: Arc::new(Machine::read(board)?),
             kernel: PathBuf::new(),
             initrd: PathBuf::new(),
+            run_initrd: PathBuf::new(),
             disk: None,
             trees: PathBuf::new(),
         })
@@ -118,6 +121,7 @@ impl Options {
                 "--board" => options.targets.push(Target::new(&value()?)?),
                 "--kernel" => target.kernel = value()?.into(),
                 "--initrd" => target.initrd = value()?.into(),
+                "--run-initrd" => target.run_initrd = value()?.into(),
                 "--disk" => target.disk = Some(value()?.into()),
                 "--trees" => target.trees = value()?.into(),
                 "--data" => options.data = Some(value()?.into()),

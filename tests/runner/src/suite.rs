@@ -259,6 +259,9 @@ fn documents(tally: &mut Tally, options: &Options) {
     }
     let mut options = options.clone();
     options.results = options.results.join("docs");
+    for target in options.targets.iter_mut().chain([&mut options.target]) {
+        target.initrd.clone_from(&target.run_initrd);
+    }
     for (group, run) in [
         ("documents", docs::run as fn(&Options) -> Vec<Report>),
         ("terminal", terminal::run),

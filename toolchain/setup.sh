@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
 # setup.sh:       fills the toolchain image; runs inside it, once, as root.
+# setup.sh tests: adds what only tests and checks need.
 # setup.sh arm64: adds what boards of 64 bits need.
 set -eu
 here=$(dirname "$0")
@@ -11,21 +12,21 @@ export DEBIAN_FRONTEND=noninteractive
 section() {
 	sed -n "/^\\[$1\\]/,/^\\[/{/^[[#]/!p}" "$here/packages"
 }
-# unpack ARCHITECTURE: its packages of the sections guest and clients, without running anything of
-# theirs
-unpack() {
-	for section in guest clients; do
-		(
-			mkdir -p "/opt/$section-$1/debs"
-			cd "/opt/$section-$1/debs"
-			# shellcheck disable=SC2046 # words are what is wanted
-			apt-get -q download $(section "$section" | tr ' ' '\n' | sed "/./s/\$/:$1/")
-			for deb in *.deb; do dpkg-deb -x "$deb" ..; done
-			cd ..
-			rm -rf debs usr/share/doc usr/share/man usr/share/locale
-		)
-	done
-	fbsplash "$1"
+# unpack SECTION ARCHITECTURE: its packages, without running anything of theirs
+unpack() (
+	mkdir -p "/opt/$1-$2/debs"
+	cd "/opt/$1-$2/debs"
+	# shellcheck disable=SC2046 # words are what is wanted
+	apt-get -q download $(section "$1" | tr ' ' '\n' | sed "/./s/\$/:$2/")
+	for deb in *.deb; do dpkg-deb -x "$deb" ..; done
+	cd ..
+	rm -rf debs usr/share/doc usr/share/man usr/share/locale
+)
+# add SECTION: installs its packages.
+add() {
+	apt-get -q update
+	# shellcheck disable=SC2046 # words are what is wanted
+	apt-get -qy install $(section "$1")
 }
 # fbsplash ARCHITECTURE: the one client that Debian leaves out of its BusyBox, from the same source
 fbsplash() (
@@ -47,13 +48,22 @@ fbsplash() (
 	rm -rf /tmp/busybox
 )
 
-if [ "${1:-}" = arm64 ]; then
+case ${1:-} in
+tests)
+	add tests
+	unpack clients armhf
+	fbsplash armhf
+	;;
+arm64)
 	sed -i 's/arch=amd64,armhf/&,arm64/' /etc/apt/sources.list
 	dpkg --add-architecture arm64
-	apt-get -q update
-	# shellcheck disable=SC2046 # words are what is wanted
-	apt-get -qy install $(section arm64)
-	unpack arm64
+	add arm64
+	unpack guest arm64
+	unpack clients arm64
+	fbsplash arm64
+	;;
+esac
+if [ -n "${1:-}" ]; then
 	rm -rf /var/lib/apt/lists/*
 	exit
 fi
@@ -108,8 +118,9 @@ for package in $(section kernel); do
 	if apt-cache show "$package" >/dev/null 2>&1; then kernel=$package; break; fi
 done
 [ -n "$kernel" ] || { echo "setup: the mirror has none of: $(section kernel)" >&2; exit 1; }
+# Packages that are not installed but unpacked do not have to wait for those that are.
+unpack guest armhf &
 # shellcheck disable=SC2046 # words are what is wanted
 apt-get -qy install "$kernel" $(section image)
-
-unpack armhf
+wait $!
 rm -rf /var/lib/apt/lists/*
