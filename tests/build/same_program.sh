@@ -12,6 +12,11 @@ if [ "${USERSPACE:-}" != cross ]; then
 	echo "ok 1 $name # SKIP $why"
 	exit
 fi
+# It compiles all of user space, with the standard library, once more.
+if [ -z "${SLOW:-}" ]; then
+	echo "ok 1 $name # SKIP it takes minutes: SLOW=1"
+	exit
+fi
 if ! scripts/userspace cargo "$PWD" "${CARGO_TARGET_DIR%/host}/board" build/userspace-cargo \
 	>build/log/userspace-cargo.log 2>&1; then
 	echo "# full log: build/log/userspace-cargo.log"
