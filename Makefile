@@ -17,13 +17,13 @@ override KERNEL_DEBUG :=
 override KERNEL_VARIANT := $(sort kasan $(KERNEL_VARIANT))
 endif
 
-# `make test` is for every board that can run the kernel, unless one is named. The 64-bit boards are
-# among them with SLOW=1 only, since all boards together take much more than an hour. The kernel of
-# a distribution is downloaded only if its board is named.
+# `make test` is for every board that can run the kernel, unless one is named. Boards whose machine
+# description has `slow = yes` are among them with SLOW=1 only, since all boards together take much
+# more than an hour. The kernel of a distribution is downloaded only if its board is named.
 ifneq ($(filter test,$(MAKECMDGOALS)),)
 wanted := $(strip $(if $(KERNEL_DEBUG),debug) $(KERNEL_VARIANT))
 of-board = $(shell sed -n 's/^$(2) = //p' board/$(1)/machine.conf)
-left-out = $(call of-board,$(1),kernel-from)$(if $(SLOW)$(wanted),,$(call of-board,$(1),arch))
+left-out = $(call of-board,$(1),kernel-from)$(if $(SLOW)$(wanted),,$(call of-board,$(1),slow))
 lacks  = $(filter-out $(call of-board,$(1),variants),$(wanted))
 able   := $(strip $(foreach board,$(BOARDS),\
 	$(if $(call left-out,$(board))$(call lacks,$(board)),,$(board))))

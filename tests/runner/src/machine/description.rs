@@ -85,6 +85,7 @@ impl Machine {
             "kernel",
             "kernel-from",
             "modules",
+            "slow",
             "entry",
             "variants",
             "carveouts",
