@@ -9,7 +9,7 @@ set -u
 
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-cp -r Makefile board docs dts mk scripts tests "$copy"
+cp -r Makefile board docs dts mk scripts tests toolchain "$copy"
 source=$(BOARD=virt-arm scripts/kernel dir)/source
 # in_copy BOARD COMMAND...
 in_copy() (

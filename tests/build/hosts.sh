@@ -100,7 +100,7 @@ engine() {
 }
 
 engine docker buildx
-on scripts/sdk --build && says kit=1 && says "-f $root/board/toolchain/Containerfile" &&
+on scripts/sdk --build && says kit=1 && says "-f $root/toolchain/Containerfile" &&
 	says '--mount=type=cache'
 result build_docker_with_buildx_builds_with_the_cache_mount
 
