@@ -5,6 +5,7 @@ use std::fs::File;
 use std::hint::black_box;
 use std::os::fd::AsRawFd;
 
+use fanlight::abi::{FORM_BINARY, FORM_KMSG, FORM_TEXT, IOC_LOG_FORM};
 use fanlight_ring::{Cursor, Read, Record, Ring, RECORD_MAX};
 
 use crate::device::{self, Kind, LOG};
@@ -16,10 +17,6 @@ pub const COUNT: usize = 16384;
 pub const LEN: usize = 64;
 /// Bytes of such a record in the ring.
 pub const RECORD: usize = 32 + LEN;
-const FORM_KMSG: u32 = 0;
-const FORM_TEXT: u32 = 1;
-const FORM_BINARY: u32 = 2;
-const IOC_LOG_FORM: u32 = (1 << 30) | (4 << 16) | (0xf4 << 8) | 0x10;
 const SPAN: usize = 64 << 10;
 
 /// Walks the records where they lie; how many there were.

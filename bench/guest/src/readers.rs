@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 
+use fanlight::abi::{Watermark, IOC_LOG_WATERMARK};
 use fanlight_ring::{Cursor, Read as Found};
 
 use crate::device::{self, Kind, LOG};
@@ -15,7 +16,6 @@ const COUNT: usize = 10_000;
 /// Records that the kernel makes between two chances for the readers to run.
 const BURST: usize = 10;
 const LEN: usize = 64;
-const IOC_WATERMARK: u32 = (1 << 30) | (16 << 16) | (0xf4 << 8) | 0x11;
 
 /// The results that a reader reports at its end.
 #[derive(Clone, Copy, Default)]
@@ -139,8 +139,12 @@ pub fn by_map(count: usize, ready: &mut dyn FnMut()) -> Told {
     let file = sys::open(LOG);
     let map = map_log(LOG, 2 << 20);
     let ring = map.ring();
-    let mut mark = [1000, 0, 100_000, 0u32];
-    sys::ioctl(file.as_raw_fd(), IOC_WATERMARK, &mut mark);
+    let mut mark = Watermark {
+        records: 1000,
+        delay_us: 100_000,
+        ..Watermark::default()
+    };
+    sys::ioctl(file.as_raw_fd(), IOC_LOG_WATERMARK, &mut mark);
     let mut cursor = Cursor::newest(&ring);
     ready();
     let (mut next, mut inside) = (0, 0);
