@@ -24,7 +24,7 @@ export HOME="$dir" GIT_AUTHOR_NAME=A GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=A \
 	GIT_COMMITTER_EMAIL=a@b
 git init -q && git config core.hooksPath "$hook" && echo /build/ >.gitignore
 # commit ARGUMENT...: stores the output of the hook in $said
-commit() { said=$(PATH="$dir/bin:$PATH" git commit -q -m subject "$@" 2>&1); }
+commit() { said=$(PATH="$dir/bin:$PATH" git commit -q -s -m 'area: subject' "$@" 2>&1); }
 says() { echo "$said" | grep -qxF -- "$1"; }
 
 echo "KTAP version 1"
