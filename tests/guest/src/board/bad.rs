@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Nodes that must be refused (row 25), each for the reason it has in tests/dts/bad.dtso: one clear
-//! line, no device.
+//! Nodes that must be refused (docs/test-plan.md, row 25), each for the reason that
+//! tests/dts/bad.dtso names: one clear line, no device.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Binding and unbinding, loading and unloading (row 19).
+//! Binding and unbinding, loading and unloading (docs/test-plan.md, row 19).
 
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;

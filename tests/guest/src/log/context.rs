@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Records and messages from every context of the kernel (row 23), by the test module: tasks, soft
-//! and hard interrupts on top of them, raw spinlocks held, NMIs (as if), on all processors at once.
+//! Records and messages from every context of the kernel (docs/test-plan.md, row 23), by the test
+//! module: in tasks, in soft and hard interrupts that interrupt them, with raw spinlocks held, in
+//! simulated NMIs, and on all processors concurrently.
 
 use std::fs;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Readers of different speed during a flood (rows 22 and 23): for each of them, delivered and lost
-//! records add up to the written ones, and no delivered record is torn.
+//! Readers of different speed during a flood (docs/test-plan.md, rows 22 and 23): for each of them,
+//! delivered and lost records add up to the written ones, and no delivered record is torn.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is salvaged of a damaged carve-out (row 24). One boot leaves records behind and is reset;
-//! the next one keeps a copy of the region, and binds the node again and again over that copy, with
-//! other damage each time, written through /dev/mem.
+//! What is salvaged of a damaged carve-out (docs/test-plan.md, row 24). One boot writes records and
+//! is reset. The next one copies the region, and for each kind of damage writes the copy back with
+//! that damage through /dev/mem and binds the node.
 
 use std::fs;
 use std::os::fd::AsRawFd;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Accesses to a mapping by other ways: core dumps, /proc/pid/mem, direct I/O (rows 14 to 16).
+//! Accesses to a mapping by other ways: core dumps, /proc/pid/mem, direct I/O (docs/test-plan.md,
+//! rows 14 to 16).
 
 use std::fs;
 use std::os::fd::AsRawFd;

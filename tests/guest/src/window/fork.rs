@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Mappings and fork (row 11): either side may go first, and nothing is left behind.
+//! Mappings and fork (docs/test-plan.md, row 11): whichever process unmaps or exits first, the
+//! memory stays usable for the other one, and all references are returned.
 
 use libc::{MAP_POPULATE, MAP_SHARED};
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Allocations that fail (row 25), one after the other, at every place where probe, open, mmap, a
-//! fault, fork, read or write makes one. For kernels with fault injection: `KERNEL_DEBUG=1`.
+//! Allocations that fail (docs/test-plan.md, row 25), one after the other, at every place where
+//! probe, open, mmap, a fault, fork, read or write makes one. For kernels with fault injection:
+//! `KERNEL_DEBUG=1`.
 
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! read, write, llseek, pread and pwrite on windows (rows 20 and 21), as shell tools use them.
+//! read, write, llseek, pread and pwrite on windows, as shell tools use them (docs/test-plan.md,
+//! rows 20 and 21).
 
 use std::os::fd::AsRawFd;
 use std::process::Command;

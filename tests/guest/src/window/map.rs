@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What may be mapped, how, and what is refused: rows 1 to 6 of the table of bad input.
+//! What may be mapped, how, and what is refused (docs/test-plan.md, rows 1 to 6).
 
 use std::os::fd::AsRawFd;
 

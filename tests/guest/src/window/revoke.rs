@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Revocation (rows 17 to 19): after the device is unbound, no process can access its memory,
-//! however it was mapped.
+//! Revocation (docs/test-plan.md, rows 17 to 19): after the device is unbound, no process can access
+//! its memory, however it was mapped.
 
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What becomes of a mapping afterwards: flags, mremap, munmap, mprotect, madvise, mlock (rows 7 to
-//! 10, 12 to 14).
+//! Changes of an existing mapping: flags, mremap, munmap, mprotect, madvise, mlock
+//! (docs/test-plan.md, rows 7 to 10, 12 to 14).
 
 use std::os::fd::AsRawFd;
 
