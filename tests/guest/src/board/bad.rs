@@ -120,7 +120,7 @@ tests! {
         board_bad_node_stays_refused_when_bound_again;
 }
 
-/// Lines of the kernel's log that speak of a device of ours: what follows `fanlight <device>: `.
+/// Lines of the kernel's log about a device of the driver: what follows `fanlight <device>: `.
 fn lines_of(node: &str) -> Vec<String> {
     let log = kernel_log();
     let prefix = format!("fanlight {node}: ");

@@ -38,7 +38,7 @@ fn board_unbind_takes_the_nodes_away_and_bind_brings_them_back() {
     {
         let _unbound = Unbound::new(CARVE_WC.node);
         assert!(dev::misc_of(CARVE_WC.node).is_empty());
-        // devtmpfs takes them away in a thread of its own.
+        // devtmpfs removes them in its own thread.
         assert!(
             wait::until(|| dev::names_in("/dev/fanlight1").is_empty()),
             "{:?}",
@@ -60,8 +60,8 @@ fn board_unbind_of_the_screen_and_bind_brings_it_back() {
     );
 }
 
-/// The rest must do for an interrupt, for reclaim, and for callers that are deeper than a write to
-/// sysfs. insmod has the same depth.
+/// The rest is left for an interrupt, for reclaim, and for callers with a deeper stack than a write
+/// to sysfs. insmod has the same depth.
 fn board_probe_and_unbind_leave_a_third_of_the_stack() {
     let module = TestModule::load();
     let mut deepest = 0;
@@ -148,7 +148,7 @@ fn board_rmmod_with_only_a_mapping_is_refused() {
 }
 
 fn board_rmmod_with_a_revoked_mapping_is_refused() {
-    // Its vm_ops are the module's code yet.
+    // Its vm_ops are still in the module.
     for spec in EACH_BACKING {
         let map = spec.open().map();
         let _unbound = Unbound::new(spec.node);
@@ -253,7 +253,7 @@ fn board_bind_and_unbind_200_times_leaks_nothing() {
     assert!(lost < 4096 + kernel::quarantine(), "{lost} KiB are gone");
 }
 
-/// Where the module's file is.
+/// The path of the module's file.
 fn module_file() -> PathBuf {
     fn find(directory: &str) -> Option<PathBuf> {
         for entry in std::fs::read_dir(directory).ok()?.flatten() {

@@ -327,7 +327,7 @@ fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
 }
 
 fn cli_fb_show_refuses_a_huge_png() {
-    // A header that promises 16 gigapixels, and nothing behind it.
+    // A header of 16 gigapixels, without data.
     let mut header = Vec::new();
     for side in [131_072_u32; 2] {
         header.extend(side.to_be_bytes());

@@ -58,8 +58,7 @@ fn cli_log_prints_every_message_in_order() {
     let printed = run("fanlight", &["log", "-d", "0"]).success().text();
     let mut lines = printed.lines();
     for text in &expected {
-        // What is between quotes of the kernel stays one line each; odd bytes are escaped, so
-        // compare what is plain.
+        // Odd bytes are escaped, so compare plain text only.
         let first = text.lines().next().unwrap_or("");
         if first
             .bytes()
@@ -82,7 +81,7 @@ fn cli_log_raw_is_what_read_gives() {
         .text();
     let mut rest = printed.as_str();
     for message in Messages::of_log(&LOG).all() {
-        // A read cuts what is longer.
+        // read() cuts longer records.
         let len = match message.len() {
             2048.. => rest.find('\n').map_or(rest.len(), |end| end + 1),
             len => len,
@@ -361,7 +360,7 @@ fn cli_log_write_keeps_what_is_behind_a_nul() {
 
 fn cli_log_write_counts_its_own_records() {
     let stop = Signal::new();
-    // Suppressed after the first ten, but for ten every five seconds.
+    // Ten records per five seconds are appended, the others are suppressed.
     let flood = Child::spawn(|| {
         let log = LOG.open();
         while stop.wait_for(Duration::ZERO).is_none() {
@@ -422,7 +421,7 @@ fn cli_log_raw_records_are_whole() {
 fn cli_log_of_a_node_is_a_record_per_read() {
     let _unlimited = unlimited(&LOG);
     let (_, next) = long_and_next();
-    // The kernel's own log: it cuts such a record, and without its newline.
+    // /dev/kmsg cuts such a record, without its newline.
     let text = format!("<6>{}{}\n", "\x01".repeat(400), "a".repeat(560));
     let behind = unique("behind it");
     for text in [&text, &format!("<6>{behind}\n")] {
@@ -451,7 +450,7 @@ fn cli_log_after_cursor_goes_on_after_a_rebind() {
     let _unlimited = unlimited(&LOG);
     let marks = ["cursor one", "cursor two", "cursor three"].map(unique);
     let [one, two, three] = &marks;
-    // The records of programs do not come again.
+    // The records of programs are not printed again.
     let by_program = unique("cursor by a program");
     kmsg(&format!("<4>{one}"));
     append(&LOG.open(), &by_program);
@@ -618,7 +617,7 @@ fn date_of(mark: &str) -> String {
     text.split(' ').next().expect("a date").to_owned()
 }
 
-/// The time since 1970 that the tool gives the record with this text, in microseconds.
+/// The time since 1970 that the tool prints for the record with this text, in microseconds.
 fn micros_of(mark: &str) -> i64 {
     let args = ["log", "-d", "0", "-o", "export", "-Q", "-g", mark];
     let text = run("fanlight", &args).success().text();
@@ -645,7 +644,7 @@ fn cli_log_drift_of_the_clock_changes_no_date() {
     drop(slewed);
     append(&LOG.open(), &after);
     assert_eq!(date_of(&before), date);
-    // The record was written just now; a busy host takes its time.
+    // The record was written just now, but a busy host is slow.
     let apart = wall_clock() - micros_of(&after);
     assert!((-1_500_000..60_000_000).contains(&apart), "{apart} us");
     let entries = Reader::new(&LOG).clocks();
@@ -662,7 +661,7 @@ fn cli_log_clock_that_was_wrong_is_right_for_older_records() {
         let _clock = Clock::set("2031-05-06 07:08:09");
         let step = wall_clock() - before;
         let apart = micros_of(&mark) - first - step;
-        // Between the two looks at the clock, a busy host may have done something else.
+        // On a busy host, time may pass between the two readings of the clock.
         assert!(apart.abs() < 60_000_000, "{apart} us");
     }
     // Set back, by whole seconds.

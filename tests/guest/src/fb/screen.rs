@@ -25,7 +25,7 @@ const WIDTH: usize = 1024;
 const HEIGHT: usize = 600;
 const PAGE_BYTES: usize = HEIGHT * 4096;
 
-/// A picture that has every coordinate in it, and differs from seed to seed.
+/// A picture that depends on each coordinate and on the seed.
 fn pixel(x: usize, y: usize, seed: u32) -> u32 {
     ((x as u32 & 0xff) << 16)
         | ((y as u32 & 0xff) << 8)
@@ -100,7 +100,7 @@ fn fb_screen_comes_back_after_unbind_and_bind() {
     host::screen("before-unbind");
     {
         let _unbound = Unbound::new("fanlight");
-        // The display no longer shows the window, whose memory may have another owner now.
+        // The display no longer shows the window, whose memory may have another user now.
         host::screen("unbound");
     }
     let fb = FB.open();

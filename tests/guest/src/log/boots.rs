@@ -139,8 +139,8 @@ fn the_command_finds_them(boots: &[Earlier]) {
     the_oldest_is_not_the_previous(boots);
 }
 
-/// After the boot before this one was forgotten, the newest one that is left is not called so, and
-/// what the hardware reports of the last reset is not of it.
+/// After the previous boot was forgotten, the newest remaining one is not called the previous boot,
+/// and the hardware's report of the last reset is not attributed to it.
 fn the_oldest_is_not_the_previous(boots: &[Earlier]) {
     assert_eq!(PREVIOUS.number("boots_ago"), 0, "it was forgotten");
     for boot in &boots[1..] {
@@ -195,7 +195,7 @@ fn log_boots_first_panic_outlives_boots_that_fill_the_region(stage: u32) {
     );
 }
 
-/// The records whose text has these words: whether each is marked as an emergency's.
+/// For each record whose text has these words, whether it is marked as written in an emergency.
 fn marked(log: &Messages, words: &str) -> Vec<bool> {
     let mut form = uapi::FORM_BINARY;
     sys::ioctl(log.raw(), uapi::IOC_LOG_FORM, &mut form).expect("the form");
@@ -216,7 +216,7 @@ fn marked(log: &Messages, words: &str) -> Vec<bool> {
     }
 }
 
-/// How many records are marked as an emergency's, of how many.
+/// The number of records that are marked as written in an emergency, and of all records.
 fn emergencies(log: &Messages) -> (usize, usize) {
     let all = marked(log, "");
     (all.iter().filter(|&&marked| marked).count(), all.len())

@@ -9,10 +9,10 @@ use std::time::Duration;
 use crate::support::child::Child;
 use crate::support::dev::{Spec, Unbound, UnboundLogs, LOG, LOG2};
 use crate::support::log::{append, kmsg, stats, unique, Loglevel, Reader};
+use crate::support::loss_check::{Delivered, Readers};
 use crate::support::module::TestModule;
 use crate::support::sys::{self, Ended};
 use crate::support::wait;
-use crate::support::witness::{Witness, Witnesses};
 use crate::tests;
 
 tests! {
@@ -51,7 +51,7 @@ pub fn pin_task_to(task: libc::pid_t, processor: usize) {
     }
 }
 
-/// Processors that can be taken away, online again as soon as this is dropped.
+/// Processors that can be switched off. Dropping this switches them on.
 struct Hotplug(Vec<String>);
 
 impl Hotplug {
@@ -81,8 +81,8 @@ impl Drop for Hotplug {
     }
 }
 
-/// Only the tick brings messages that are too quiet for consoles, unless a reader asks for them,
-/// which one of a map does not.
+/// Only the tick copies suppressed messages to the log, unless read() requests them. A reader of
+/// the mapping does not.
 fn log_flood_arrives_while_processors_go_and_come_back() {
     let hotplug = Hotplug::new();
     let _level = Loglevel::set(4);
@@ -97,14 +97,14 @@ fn log_flood_arrives_while_processors_go_and_come_back() {
     }
 }
 
-/// A flood on every processor, under four readers of different ways and speeds. Returns how many
-/// records were written.
+/// A flood on every processor, with four readers of different interfaces and speeds. Returns the
+/// number of written records.
 fn flood(module: &TestModule, spec: &'static Spec, each: usize) -> u64 {
-    let witnesses = Witnesses::start(spec, "contexts");
+    let readers = Readers::start(spec, "contexts");
     let before = (stats(spec.open().raw()), module.counts());
     let writers: Vec<Child> = (0..processors())
         .map(|processor| {
-            let mark = &witnesses.mark;
+            let mark = &readers.mark;
             Child::spawn(move || {
                 pin_to(processor);
                 module.flood(each, processor, mark);
@@ -116,7 +116,7 @@ fn flood(module: &TestModule, spec: &'static Spec, each: usize) -> u64 {
         assert_eq!(writer.wait(), Ended::Exit(0));
     }
     let after = (stats(spec.open().raw()), module.counts());
-    witnesses.end();
+    readers.end();
     let (log, ours) = (
         after.0.written - before.0.written,
         after.1.written - before.1.written,
@@ -168,16 +168,16 @@ fn log_flood_with_room_for_all_loses_none() {
     }
     let after = module.counts();
     append(&LOG.open(), &last);
-    let mut witness = Witness::default();
+    let mut delivered = Delivered::default();
     loop {
         let record = reader.next().expect("it ends with our last");
         if record.text() == last {
             break;
         }
-        witness.see(&mark, &record.text());
+        delivered.add(&mark, &record.text());
     }
     assert_eq!(reader.lost, after.busy - before.busy);
-    assert_eq!(witness.ours, after.written - before.written);
+    assert_eq!(delivered.ours, after.written - before.written);
 }
 
 fn log_flood_of_printk_from_interrupts_arrives_whole() {
@@ -201,7 +201,7 @@ fn log_flood_of_printk_from_interrupts_arrives_whole() {
     }
     let last = unique("the last");
     kmsg(&last);
-    let mut witness = Witness::default();
+    let mut delivered = Delivered::default();
     loop {
         let Some(record) = reader.next() else {
             std::thread::sleep(Duration::from_millis(5));
@@ -210,9 +210,9 @@ fn log_flood_of_printk_from_interrupts_arrives_whole() {
         if record.text() == last {
             break;
         }
-        witness.see(&mark, &record.text());
+        delivered.add(&mark, &record.text());
     }
-    assert_eq!(witness.ours, count as u64);
+    assert_eq!(delivered.ours, count as u64);
     assert_eq!(reader.lost, 0);
 }
 
@@ -253,13 +253,13 @@ fn log_flood_survives_unbinding_of_its_log() {
         .collect();
     for _ in 0..5 {
         std::thread::sleep(Duration::from_millis(50));
-        // While there is no log, the records go to another instance's, or nowhere.
+        // While there is no log, the records are appended to another instance's, or discarded.
         drop(Unbound::new(LOG.node));
     }
     for writer in writers {
         assert_eq!(writer.wait(), Ended::Exit(0));
     }
-    // printk brings what was printed before the log was bound again, in a thread of its own.
+    // printk's thread delivers the messages that were printed before the log was bound again.
     let log = LOG.open();
     assert!(wait::until(|| sys::poll(
         log.raw(),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The log through its map: the header, the kernel's own boot messages, and what comes after them.
+//! The log through its mapping: the header, the messages of the boot, and later records.
 
 use crate::support::dev::{Unbound, LOG, LOG2};
 use crate::support::log::{
@@ -70,7 +70,7 @@ fn log_map_begins_with_the_first_line_of_the_boot() {
     if text(&oldest).starts_with("Booting Linux") {
         assert!(first.text().starts_with("Booting Linux"), "{first:?}");
     } else {
-        // The kernel's own buffer has been lapped since; ours is larger.
+        // printk's buffer has overwritten them since; the ring is larger.
         assert!(first.ns / 1000 <= oldest.split(',').nth(2).unwrap().parse().unwrap());
     }
 }
@@ -100,8 +100,8 @@ fn both() -> (Vec<String>, Vec<String>) {
     )
 }
 
-/// Whether it was written to the log's node; what programs write to /dev/kmsg comes through the
-/// kernel.
+/// Whether it was written to the log's node. Messages that programs write to /dev/kmsg are the
+/// kernel's.
 fn from_write(record: &crate::support::log::Record) -> bool {
     record.is_user()
 }
@@ -153,8 +153,7 @@ fn log_map_numbers_step_by_one() {
                 .expect("ascending numbers")
         })
         .sum();
-    // Where one lane has been overwritten and the other one has not, numbers are missing in
-    // between.
+    // If one lane has been overwritten and the other one has not, numbers are missing in between.
     let stats = stats(LOG.open().raw());
     assert!(
         missing <= stats.overwritten + stats.kernel_missed,
@@ -227,7 +226,7 @@ fn log_map_wraps_and_goes_on() {
     let mut reader = Reader::at_the_end(&LOG2);
     let start = reader.head(uapi::LANE_USER);
     let _unlimited = unlimited(&LOG2);
-    // More than three times round.
+    // More than three times the size of the ring.
     for n in 0..3000 {
         append(&log, &format!("wrap {n:05} {}", "x".repeat(n % 60)));
         let record = reader
@@ -252,7 +251,8 @@ fn log_map_has_no_message_twice() {
     let mut numbers: Vec<u64> = messages.iter().map(|message| number(message)).collect();
     numbers.dedup();
     assert_eq!(numbers.len(), messages.len());
-    // Before there is a clock, all times are 0, and some messages of the early boot do come twice.
+    // Before the clock runs, all times are 0, and some messages of the early boot are printed
+    // twice.
     for pair in messages
         .windows(2)
         .filter(|pair| !pair[0].contains(",0,-,"))

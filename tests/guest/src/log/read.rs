@@ -43,7 +43,7 @@ tests! {
         log_pread_is_read_as_for_dev_kmsg;
 }
 
-/// Ours and the kernel's messages from one mark on to another.
+/// The messages of the log and of /dev/kmsg from one mark to another.
 fn between(marks: [&str; 2]) -> (Vec<String>, Vec<String>) {
     let part = |messages: Vec<String>| -> Vec<String> {
         let from = messages
@@ -81,7 +81,7 @@ fn log_read_text_is_that_of_dev_kmsg() {
         .iter();
     for message in &theirs {
         let message = comparable(message);
-        // What tests wrote to the log itself is not in the kernel's.
+        // Records that tests wrote to the log's node are not in /dev/kmsg.
         assert!(
             rest.any(|m| *m == message),
             "not there, or not in order: {message}"
@@ -161,7 +161,7 @@ fn log_read_nonblocking_set_by_fcntl_is_eagain() {
         fd: LOG2.open_with(O_RDONLY).fd,
     };
     log.skip_all();
-    // SAFETY: a flag of a descriptor of ours.
+    // SAFETY: sets a flag of a descriptor of this process.
     unsafe { libc::fcntl(log.raw(), libc::F_SETFL, O_NONBLOCK) };
     log.all();
     assert_eq!(log.next(), Err(Errno::EAGAIN));
@@ -256,7 +256,7 @@ fn log_read_into_a_short_buffer_is_einval_and_loses_nothing() {
             "{len} bytes"
         );
     }
-    // /dev/kmsg would have passed over it.
+    // /dev/kmsg would have skipped it.
     let mut exact = vec![0; expected.len()];
     assert_eq!(sys::read(log.raw(), &mut exact), Ok(expected.len()));
     assert_eq!(exact, expected.as_bytes());
@@ -267,7 +267,7 @@ fn log_read_into_a_bad_pointer_is_efault_and_loses_nothing() {
     let expected = other.next().unwrap();
     let place = Map::nothing(2 * PAGE);
     assert_eq!(sys::read_at(log.raw(), place.at, 4096), Err(Errno::EFAULT));
-    // Good for the first bytes only.
+    // Only the first bytes are valid.
     sys::mprotect(place.at, PAGE, RW).unwrap();
     assert_eq!(
         sys::read_at(log.raw(), place.at + PAGE - 4, 4096),
@@ -276,7 +276,7 @@ fn log_read_into_a_bad_pointer_is_efault_and_loses_nothing() {
     assert_eq!(log.next(), Ok(expected));
 }
 
-/// Writes enough to pass over everything that was in the small ring.
+/// Writes enough to overwrite everything in the small ring.
 pub fn lap() -> usize {
     let _unlimited = unlimited(&LOG2);
     let writer = LOG2.open();
@@ -293,7 +293,7 @@ fn log_read_when_lapped_is_epipe_once() {
     append(&LOG2.open(), "something to be passed over");
     lap();
     assert_eq!(log.next(), Err(Errno::EPIPE));
-    // It goes on with the oldest that is left behind what it has read.
+    // It continues with the oldest remaining record after those that it has read.
     let left = Messages::of_log(&LOG2).all();
     let oldest = left
         .into_iter()
@@ -441,7 +441,7 @@ fn log_pread_is_read_as_for_dev_kmsg() {
         let first = log.next().expect("a message");
         let second = log.next().expect("a message");
         sys::lseek(log.raw(), 0, SEEK_SET).expect("lseek");
-        // The offset is of no account, and the position moves.
+        // The offset is ignored, and the position moves.
         for expected in [first, second] {
             let mut buffer = [0; 8192];
             let n = sys::pread(log.raw(), &mut buffer, 0).expect("pread");

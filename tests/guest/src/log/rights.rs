@@ -25,7 +25,7 @@ tests! {
 const SWITCH: &str = "/proc/sys/kernel/dmesg_restrict";
 const NOBODY: u32 = 65534;
 
-/// Sets dmesg_restrict and lets everybody open the node, until it goes.
+/// Sets dmesg_restrict and allows all users to open the node, until this is dropped.
 struct Restricted {
     before: String,
     path: String,
@@ -138,14 +138,15 @@ fn log_rights_restricted_users_read_what_users_wrote() {
 }
 
 fn log_rights_of_a_passed_descriptor_do_not_grow() {
-    // As for /dev/kmsg, open() decides: what root has opened may be mapped by whom root passes it
-    // to.
+    // As for /dev/kmsg, open() decides: a process to which root passes an open descriptor may map
+    // it.
     let log = LOG.open_with(O_RDONLY);
     let restricted = Restricted::set("1");
     as_nobody(|| {
         assert!(Map::shared(log.raw(), LOG.size, R).is_ok());
     });
-    // And what a user has opened stays restricted when that user would now be allowed to open it.
+    // A descriptor that a restricted user has opened stays restricted when the user could now open
+    // the node without restriction.
     let (ready, go) = (Signal::new(), Signal::new());
     let user = Child::spawn(|| {
         sys::become_user(NOBODY, &[]);

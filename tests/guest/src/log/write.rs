@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Writing to the log's node. The expected records are those of the same write to /dev/kmsg.
+//! write() to the log's node. The expected records are those of the same write to /dev/kmsg.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -55,15 +55,15 @@ fn same_in_both(message: &str) {
     let kernel_fd = sys_kmsg();
     theirs.skip_all();
     append(&LOG.open_with(O_WRONLY), message);
-    // The kernel's own messages come when its console's thread gets to it.
+    // printk's messages are appended later, by the console's thread.
     let own = ours
         .all()
         .into_iter()
         .find(|record| record.is_user())
         .expect("a record")
         .as_kmsg();
-    // As it is, without a newline; then one line more, for the kernel keeps a message back that has
-    // none.
+    // Without a newline; then one more line, since printk does not publish a message without
+    // newline before the next one.
     assert_eq!(
         sys::write(kernel_fd.as_raw_fd(), message.as_bytes()),
         Ok(message.len())
@@ -197,7 +197,7 @@ fn log_write_of_the_longest_there_may_be_is_kept_whole() {
     let longest = "w".repeat(1000);
     append(&LOG.open(), &longest);
     let mut text = reader.next().expect("a record").text();
-    // It may come in pieces, for the readers that have little room.
+    // Readers with small buffers may get it in pieces.
     while let Some(more) = reader.next() {
         text.push_str(&more.text());
     }

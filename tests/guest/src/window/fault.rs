@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How many faults a mapping costs, and that each brings the right pages.
+//! The number of faults of a mapping, and that each maps the right pages.
 
 use libc::{MAP_POPULATE, MAP_SHARED};
 
@@ -101,7 +101,7 @@ fn window_fault_of_a_part_maps_no_more_than_the_part() {
     let window = TABLE.open();
     let whole = window.map();
     whole.fill(52);
-    // A batch must stop at the end of the mapping, and of what a split has left of it.
+    // A batch must stop at the end of the mapping, also of one that was split.
     let part = Map::new(window.raw(), 4 * PAGE, RW, MAP_SHARED, 10).unwrap();
     assert_eq!(part.load32(PAGE), whole.load32(11 * PAGE));
     assert!(Entry::at(part.at).rss_kib <= 16);

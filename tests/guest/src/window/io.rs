@@ -252,8 +252,8 @@ fn window_lseek_stays_within_the_window() {
                 spec.name
             );
         }
-        // Wherever a refused or a far seek leaves the position, nothing comes from there but what
-        // belongs there.
+        // After a refused or a far seek, the position may be anywhere: reads return the bytes of
+        // that position, or nothing.
         assert_eq!(sys::lseek(fd, 0, SEEK_CUR), Ok(4), "{}", spec.name);
     }
 }
@@ -340,7 +340,7 @@ fn window_write_of_read_only_window_is_refused() {
 fn window_append_mode_is_no_way_past_the_end() {
     for spec in EACH_BACKING {
         let window = spec.open_with(O_WRONLY | O_APPEND);
-        // A device has no end to append to: the position is what counts, and it begins at 0.
+        // O_APPEND has no effect on a device: write() uses the position, which begins at 0.
         if let Ok(n) = sys::write(window.raw(), &[7; 8]) {
             assert_eq!(n, 8, "{}", spec.name);
             assert_eq!(

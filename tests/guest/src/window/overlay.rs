@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A node that comes with a device-tree overlay and goes with it: going is a revocation like any
-//! other.
+//! A node that a device-tree overlay adds at run time. Removing the overlay revokes its windows, as
+//! unbinding does.
 
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -217,7 +217,7 @@ fn window_overlay_removal_leaves_the_tree_for_the_next_one() {
 
 fn window_overlay_removal_races_with_mappings() {
     let module = TestModule::load_for_overlays();
-    // Its number is the lowest that is free, every time.
+    // Its number is the lowest free one each time.
     let paths: Vec<(Spec, String)> = {
         let overlay = Overlay::apply(&module);
         let paths = ALL.into_iter().map(|spec| (spec, spec.path())).collect();
@@ -247,7 +247,7 @@ fn window_overlay_removal_races_with_mappings() {
                         }
                     }
                     if sys::poll(fd.as_raw_fd(), 0, Duration::ZERO) & POLLHUP != 0 {
-                        // The mappings go after that, from the first page to the last.
+                        // The mappings are removed after that, from the first page to the last.
                         let last = spec.size - PAGE;
                         assert!(wait::until(|| map.load32(last).is_err()), "{}", spec.name);
                         dead(&map, spec.name);

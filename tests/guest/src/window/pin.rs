@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Pages of contiguous windows that the kernel pins for a program: direct I/O, vmsplice(), and what
-//! becomes of a pin when the window goes.
+//! Pages of contiguous windows that the kernel pins for a program: direct I/O, vmsplice(), and pins
+//! that are held while the window is unbound.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -41,7 +41,7 @@ fn seek(disk: &OwnedFd, to: usize) {
 
 fn window_pin_direct_io_writes_and_reads_contiguous_pages() {
     let disk = disk();
-    // What is there comes back: the disk may be the one that this system runs from.
+    // The contents are restored: the system may run from this disk.
     let mut saved = vec![0_u8; 17 * PAGE];
     let start = saved.as_ptr().align_offset(PAGE);
     seek(&disk, 16 * PAGE);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Regions of every size and kind (tests/dts/regs.dtso): larger than the kernel has addresses for,
+//! Regions of every size and kind (tests/dts/regs.dtso): larger than the kernel's address space,
 //! placed by the kernel, chosen from a list, less than whole pages, and SRAM with its driver.
 
 use std::fs;
@@ -92,7 +92,7 @@ fn window_region_larger_than_the_kernel_has_addresses_for_is_used() {
         crate::skip!("the kernel has {total} KiB of addresses: boot a 32-bit one with 1 GiB");
     }
     assert_eq!(window.info().size, LARGE.size as u64);
-    // Over the boundaries of pages and of what the kernel maps at once, and at the very end.
+    // Across the boundaries of pages and of the parts that the kernel maps, and at the end.
     for at in [
         0,
         PAGE - 4,
@@ -118,11 +118,11 @@ fn window_region_larger_than_the_kernel_has_addresses_for_is_used() {
     assert_eq!(over, Ok(60));
 }
 
-/// The word that shows how far a copy has come.
+/// The word that shows the progress of a copy.
 const MARK: u32 = 0x6b72_616d;
 
-/// Shared memory of a page, one MiB and a page, for copies of [`LARGE`]: the MiB is used again and
-/// again.
+/// Shared memory of a page, one MiB and a page, for copies of [`LARGE`], which use the MiB
+/// repeatedly.
 struct Buffers {
     map: Map,
     list: Vec<libc::iovec>,
@@ -155,8 +155,8 @@ impl Buffers {
     }
 }
 
-/// Kills a process as soon as its copy of the window has begun, until that ended the copy before
-/// its end. A process that is not scheduled in time makes for another round, and no more.
+/// Kills a process as soon as its copy of the window has begun, and repeats that until a copy ends
+/// early. If this process is scheduled too late, another round follows.
 fn ends_when_killed(
     reset: impl Fn(),
     copy: impl Fn(),
@@ -420,7 +420,7 @@ fn window_region_that_ends_within_a_word_is_printed_whole() {
     assert_eq!(mem(&["save", "-"]).success().text().as_bytes(), bytes);
     let text = mem(&["watch", "0x14", "-n", "1"]).success().text();
     assert!(text.starts_with("00000014: 75 76 77 "), "{text}");
-    // A width that was asked for is kept.
+    // A specified width is kept.
     mem(&["dump", "--width", "4"]).fails_saying(&["23 bytes", "multiple of the width"]);
 }
 
@@ -470,7 +470,7 @@ fn window_region_of_a_pool_gives_the_pages_of_its_node() {
     for _ in 0..2 {
         in_pool("cached", uapi::CACHE_CACHED, 0x80_0000);
         in_pool("uncached", uapi::CACHE_WRITECOMBINE, 0x40_0000);
-        // What it has taken from the pool, it gives back.
+        // It returns the memory to the pool.
         drop(dev::Unbound::new("fanlight-pool"));
     }
 }
@@ -542,8 +542,7 @@ fn window_region_sram_comes_and_goes_with_its_driver() {
     assert_eq!(dev::misc_of(SRAM_NODE), [""; 0]);
     let bound = fs::write("/sys/bus/platform/drivers/fanlight/bind", SRAM_NODE);
     assert!(bound.is_err(), "the SRAM's driver is not there");
-    // As when the device is new: unlike a bind, this puts it on the list of those to be tried
-    // again.
+    // As for a new device: unlike a bind, this adds it to the list of deferred probes.
     let _ = fs::write("/sys/bus/platform/drivers_probe", SRAM_NODE);
     let reason = || {
         let list = fs::read_to_string("/sys/kernel/debug/devices_deferred").expect("debugfs");
@@ -566,7 +565,8 @@ fn window_region_sram_comes_and_goes_with_its_driver() {
     assert_eq!(sys::pwrite(ODD.open().raw(), &[7; 8], 0), Ok(8));
 }
 
-/// The kernel gives drivers some seconds after boot to come; until then the whole node waits.
+/// For some seconds after boot, the kernel waits for drivers that may still be loaded: the whole
+/// node is deferred.
 fn window_region_without_its_driver_costs_only_itself() {
     if !dev::node_exists(LATE) {
         crate::skip!("the device tree has no {LATE}: boot with tests/dts/regs.dtso");
