@@ -30,7 +30,7 @@ tests! {
         cli_log_write_appends,
         cli_log_write_takes_lines_from_stdin,
         cli_log_write_splits_long_lines,
-        cli_log_write_keeps_what_is_behind_a_nul,
+        cli_log_write_keeps_text_after_a_nul,
         cli_log_write_counts_its_own_records,
         cli_log_raw_records_are_whole,
         cli_log_of_a_node_is_a_record_per_read,
@@ -86,10 +86,10 @@ fn cli_log_raw_is_what_read_gives() {
             2048.. => rest.find('\n').map_or(rest.len(), |end| end + 1),
             len => len,
         };
-        let (found, behind) = rest.split_at_checked(len).unwrap_or((rest, ""));
+        let (found, after) = rest.split_at_checked(len).unwrap_or((rest, ""));
         let same = found == message || message.len() >= 2048 && found.starts_with(&message[..2000]);
         assert!(same, "{found:?} instead of {message:?}");
-        rest = behind;
+        rest = after;
         if message.contains(&mark) {
             return;
         }
@@ -325,7 +325,7 @@ fn cli_log_write_splits_long_lines() {
         .map(|n| format!("{n:04}"))
         .collect::<Vec<_>>()
         .join(" ");
-    let (first, last) = (unique("before the long line"), unique("behind it"));
+    let (first, last) = (unique("before the long line"), unique("after it"));
     let mut reader = Reader::at_the_end(&LOG);
     let mut command = Command::new("fanlight");
     command.args(["log", "write", "-d", "0"]);
@@ -343,7 +343,7 @@ fn cli_log_write_splits_long_lines() {
     assert_eq!(parts.concat().replace(' ', ""), long.replace(' ', ""));
 }
 
-fn cli_log_write_keeps_what_is_behind_a_nul() {
+fn cli_log_write_keeps_text_after_a_nul() {
     let mark = unique("before");
     let mut reader = Reader::at_the_end(&LOG);
     let mut command = Command::new("fanlight");
@@ -423,13 +423,13 @@ fn cli_log_of_a_node_is_a_record_per_read() {
     let (_, next) = long_and_next();
     // /dev/kmsg cuts such a record, without its newline.
     let text = format!("<6>{}{}\n", "\x01".repeat(400), "a".repeat(560));
-    let behind = unique("behind it");
-    for text in [&text, &format!("<6>{behind}\n")] {
+    let after = unique("after it");
+    for text in [&text, &format!("<6>{after}\n")] {
         if std::fs::write("/dev/kmsg", text).is_err() {
             crate::skip!("/dev/kmsg cannot be written");
         }
     }
-    for (node, words) in [("/dev/fanlight0/log", next), ("/dev/kmsg", behind)] {
+    for (node, words) in [("/dev/fanlight0/log", next), ("/dev/kmsg", after)] {
         let read = run("fanlight", &["log", "-F", node, "-o", "cat"]).success();
         let hidden = !read.text().lines().any(|line| line == words);
         // A ring is mapped, where nothing is cut.
@@ -569,7 +569,7 @@ impl Drop for Clock {
 }
 
 fn cli_log_follow_notices_a_clock_that_was_set() {
-    let (before, after) = (unique("before the clock is set"), unique("behind it"));
+    let (before, after) = (unique("before the clock is set"), unique("after it"));
     append(&LOG.open(), &before);
     let mut follower = Follower::start("fanlight", &["log", "-d", "0", "--follow", "-T"]);
     let text = follower.until(&before);
@@ -632,7 +632,7 @@ fn wall_clock() -> i64 {
 }
 
 fn cli_log_drift_of_the_clock_changes_no_date() {
-    let (before, after) = (unique("before the clock drifts"), unique("behind that"));
+    let (before, after) = (unique("before the clock drifts"), unique("after that"));
     append(&LOG.open(), &before);
     let date = date_of(&before);
     let offset = LOG.attribute("clock_offset");
