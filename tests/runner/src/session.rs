@@ -18,9 +18,9 @@ use serde_json::json;
 
 use crate::console::Console;
 use crate::files::Scratch;
-use crate::machine::{Media, Wiring};
 use crate::options::Options;
 use crate::picture::Picture;
+use crate::qemu::{Media, Wiring};
 use crate::qmp::Qmp;
 use crate::room;
 use fanlight_runner_link::{Decoder, Frame, Kind};
