@@ -34,7 +34,7 @@ echo staged >file && git add .gitignore file && echo edited >file
 commit && says staged && echo "$said" | grep -q '^make .*width'
 result build_pre_commit_checks_the_staged_files_and_not_the_work_tree
 
-# git then makes an index of its own for the commit.
+# git then uses another index for the commit.
 echo untracked >other
 commit file && says edited && says "files: .gitignore" && says file && ! says other
 result build_pre_commit_checks_the_files_that_git_commit_names

@@ -297,7 +297,7 @@ impl Session<'_> {
     }
 
     fn send(&mut self, frame: &Frame) {
-        // The channel closes when the machine goes down, which QMP reports.
+        // The channel closes when the machine powers off, which QMP reports.
         let _ = frame.write(&mut self.control);
     }
 

@@ -16,8 +16,8 @@ use crate::tests;
 
 tests! {
     quick:
-        board_unbind_takes_the_nodes_away_and_bind_brings_them_back,
-        board_unbind_of_the_screen_and_bind_brings_it_back,
+        board_unbind_removes_the_nodes_and_bind_creates_them,
+        board_unbind_of_the_screen_and_bind_restores_it,
         board_number_stays_over_unbind_and_bind,
         board_rmmod_with_an_open_descriptor_is_refused,
         board_rmmod_with_only_a_mapping_is_refused,
@@ -28,11 +28,11 @@ tests! {
         board_quick_rebinds_keep_every_node,
         board_nodes_have_the_group_of_their_kind,
         board_bind_and_unbind_200_times_leaks_nothing,
-        board_rmmod_without_users_works_and_insmod_brings_all_back,
+        board_rmmod_without_users_works_and_insmod_restores_all,
         board_modprobe_loads_the_driver;
 }
 
-fn board_unbind_takes_the_nodes_away_and_bind_brings_them_back() {
+fn board_unbind_removes_the_nodes_and_bind_creates_them() {
     CARVE_WC.needed();
     let before = dev::misc_of(CARVE_WC.node);
     {
@@ -49,7 +49,7 @@ fn board_unbind_takes_the_nodes_away_and_bind_brings_them_back() {
     assert!(CARVE_WC.open().map().load32(0).is_ok());
 }
 
-fn board_unbind_of_the_screen_and_bind_brings_it_back() {
+fn board_unbind_of_the_screen_and_bind_restores_it() {
     let before = dev::misc_of("fanlight");
     drop(Unbound::new("fanlight"));
     assert_eq!(dev::misc_of("fanlight"), before);
@@ -312,7 +312,7 @@ pub fn reload() {
     }
 }
 
-fn board_rmmod_without_users_works_and_insmod_brings_all_back() {
+fn board_rmmod_without_users_works_and_insmod_restores_all() {
     let before = dev::bound();
     for _ in 0..5 {
         reload();

@@ -16,7 +16,7 @@ use crate::tests;
 tests! {
     levels:
         cli_log_prints_every_message_in_order,
-        cli_log_raw_is_what_read_gives,
+        cli_log_raw_is_what_read_returns,
         cli_log_json_is_an_object_a_line,
         cli_log_level_and_facility_choose,
         cli_log_grep_chooses_and_finding_nothing_is_status_2,
@@ -26,19 +26,19 @@ tests! {
         cli_log_follow_shows_what_was_written_a_moment_ago,
         cli_log_follow_new_leaves_out_the_old,
         cli_log_follow_ends_with_the_device,
-        cli_log_says_how_many_records_were_lost,
+        cli_log_reports_how_many_records_were_lost,
         cli_log_write_appends,
-        cli_log_write_takes_lines_from_stdin,
+        cli_log_write_reads_lines_from_stdin,
         cli_log_write_splits_long_lines,
         cli_log_write_keeps_text_after_a_nul,
         cli_log_write_counts_its_own_records,
         cli_log_raw_records_are_whole,
         cli_log_of_a_node_is_a_record_per_read,
-        cli_log_after_cursor_goes_on_after_a_rebind,
+        cli_log_after_cursor_continues_after_a_rebind,
         cli_log_dates_are_the_drivers,
         cli_log_without_follow_ends_under_a_writer,
         cli_log_follow_ends_with_its_reader,
-        cli_log_gives_a_record_the_same_date_each_time,
+        cli_log_prints_the_same_date_of_a_record_each_time,
         cli_log_follow_notices_a_clock_that_was_set,
         cli_log_drift_of_the_clock_changes_no_date,
         cli_log_clock_that_was_wrong_is_right_for_older_records,
@@ -73,7 +73,7 @@ fn cli_log_prints_every_message_in_order() {
     assert!(printed.contains(&mark));
 }
 
-fn cli_log_raw_is_what_read_gives() {
+fn cli_log_raw_is_what_read_returns() {
     let mark = unique("raw");
     append(&LOG.open(), &mark);
     let printed = run("fanlight", &["log", "--raw", "-d", "0"])
@@ -247,7 +247,7 @@ fn cli_log_follow_ends_with_the_device() {
     assert!(status.code().is_some_and(|code| code <= 1), "{status:?}");
 }
 
-fn cli_log_says_how_many_records_were_lost() {
+fn cli_log_reports_how_many_records_were_lost() {
     let _unlimited = unlimited(&LOG2);
     let stop = Signal::new();
     let flood = Child::spawn(|| {
@@ -305,7 +305,7 @@ fn cli_log_write_appends() {
     );
 }
 
-fn cli_log_write_takes_lines_from_stdin() {
+fn cli_log_write_reads_lines_from_stdin() {
     let mut reader = Reader::at_the_end(&LOG);
     let mut command = Command::new("fanlight");
     command.args(["log", "write", "-d", "0"]);
@@ -446,7 +446,7 @@ fn cursor_of(words: &str) -> String {
     rest.split('"').next().expect("its end").to_owned()
 }
 
-fn cli_log_after_cursor_goes_on_after_a_rebind() {
+fn cli_log_after_cursor_continues_after_a_rebind() {
     let _unlimited = unlimited(&LOG);
     let marks = ["cursor one", "cursor two", "cursor three"].map(unique);
     let [one, two, three] = &marks;
@@ -537,7 +537,7 @@ fn cli_log_follow_ends_with_its_reader() {
     );
 }
 
-fn cli_log_gives_a_record_the_same_date_each_time() {
+fn cli_log_prints_the_same_date_of_a_record_each_time() {
     let mark = unique("dated");
     append(&LOG.open(), &mark);
     let args = ["log", "-d", "0", "--time-format=iso", "-Q", "-g", &mark];
@@ -693,7 +693,7 @@ fn cli_log_saves_a_ring_that_is_written() {
 }
 
 fn cli_log_bad_pattern_is_refused() {
-    run("fanlight", &["log", "--grep", "("]).fails_saying(&["("]);
-    run("fanlight", &["log", "--since", "the day before"]).fails_saying(&["the day before"]);
-    run("fanlight", &["log", "--file", "/etc/passwd"]).fails_saying(&["/etc/passwd"]);
+    run("fanlight", &["log", "--grep", "("]).fails_with(&["("]);
+    run("fanlight", &["log", "--since", "the day before"]).fails_with(&["the day before"]);
+    run("fanlight", &["log", "--file", "/etc/passwd"]).fails_with(&["/etc/passwd"]);
 }

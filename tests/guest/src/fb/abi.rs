@@ -25,10 +25,10 @@ tests! {
         fb_pan_and_blank_need_a_writable_descriptor,
         fb_info_names_each_format_as_drm_does,
         fb_put_of_the_current_mode_changes_nothing,
-        fb_put_of_another_mode_gives_the_current_one_back,
+        fb_put_of_another_mode_returns_the_current_one,
         fb_pan_within_the_window_is_remembered,
         fb_pan_beyond_the_window_is_einval,
-        fb_pan_of_a_single_page_goes_nowhere,
+        fb_pan_of_a_single_page_changes_nothing,
         fb_blank_clamps_levels_that_fbdev_does_not_have,
         fb_put_with_activate_test_changes_nothing,
         fb_put_of_another_line_pans,
@@ -44,13 +44,13 @@ tests! {
         fb_sysfs_is_there_for_programs_of_fbdev,
         fb_answers_are_those_of_the_kernels_simplefb,
         fb_memory_is_taken_over_from_simplefb,
-        fb_refused_window_takes_the_screen_from_nobody,
+        fb_refused_window_leaves_the_screen_to_its_owner,
         fb_memory_that_a_driver_shows_is_no_other_window,
         fb_display_shows_one_window,
         fb_ioctl_unknown_is_enotty,
         fb_ioctl_into_a_bad_pointer_is_efault;
     regions:
-        fb_deferred_window_takes_the_screen_from_nobody;
+        fb_deferred_window_leaves_the_screen_to_its_owner;
 }
 
 /// A framebuffer of tests/dts/windows.dtso.
@@ -255,7 +255,7 @@ fn fb_put_of_the_current_mode_changes_nothing() {
     assert_eq!(fbdev::var(fb.raw()), before);
 }
 
-fn fb_put_of_another_mode_gives_the_current_one_back() {
+fn fb_put_of_another_mode_returns_the_current_one() {
     let fb = FB.open();
     let before = fbdev::var(fb.raw());
     let mut var = Var {
@@ -297,7 +297,7 @@ fn fb_pan_beyond_the_window_is_einval() {
     assert_eq!(fbdev::var(fb.raw()).yoffset, 0);
 }
 
-fn fb_pan_of_a_single_page_goes_nowhere() {
+fn fb_pan_of_a_single_page_changes_nothing() {
     let fb = FB_565.open();
     assert_eq!(fbdev::pan(fb.raw(), 0), Ok(0));
     assert_eq!(fbdev::pan(fb.raw(), 1), Err(Errno::EINVAL));
@@ -726,7 +726,7 @@ impl Drop for SecondDisplay {
     }
 }
 
-fn fb_refused_window_takes_the_screen_from_nobody() {
+fn fb_refused_window_leaves_the_screen_to_its_owner() {
     let simple = "framebuffer@51590000";
     let device = simple_framebuffer(simple);
     if !std::path::Path::new(SIMPLEFB).exists() {
@@ -753,7 +753,7 @@ fn fb_refused_window_takes_the_screen_from_nobody() {
 }
 
 /// Another window of its node waits for a driver.
-fn fb_deferred_window_takes_the_screen_from_nobody() {
+fn fb_deferred_window_leaves_the_screen_to_its_owner() {
     const NODE: &str = "fanlight-region-screen";
     if !dev::node_exists(NODE) {
         skip!("the device tree has no {NODE}: boot with tests/dts/regions.dtso");

@@ -25,9 +25,9 @@ tests! {
         log_unbind_leaves_the_region_alone_when_a_reader_closes,
         log_unbind_leaves_the_region_alone_under_writers,
         log_bind_of_another_node_that_fails_leaves_the_region_alone,
-        log_bind_goes_on_when_a_window_beside_it_fails,
+        log_bind_continues_when_a_window_beside_it_fails,
         log_bind_has_its_region_whatever_the_order_of_the_windows,
-        log_of_a_module_goes_to_another_instance_when_the_first_is_unbound,
+        log_of_a_module_is_in_another_instance_when_the_first_is_unbound,
         log_boot_id_is_the_kernels;
 }
 
@@ -185,7 +185,7 @@ fn beside(node: &'static str) -> Spec {
     Spec { node, ..LOG2 }
 }
 
-fn log_bind_goes_on_when_a_window_beside_it_fails() {
+fn log_bind_continues_when_a_window_beside_it_fails() {
     for (node, taken) in BESIDE {
         let spec = beside(node);
         spec.needed();
@@ -225,7 +225,7 @@ fn log_bind_has_its_region_whatever_the_order_of_the_windows() {
     }
 }
 
-fn log_of_a_module_goes_to_another_instance_when_the_first_is_unbound() {
+fn log_of_a_module_is_in_another_instance_when_the_first_is_unbound() {
     LOG2.needed();
     let module = TestModule::load();
     let mut unbound = UnboundLogs::default();

@@ -20,7 +20,7 @@ pub const STAGED: &[Staged] = staged! {
     log_boots_first_panic_outlives_boots_that_fill_the_region,
     log_boots_emergency_is_for_panics_only,
     log_boots_oops_is_an_emergency_that_ends,
-    log_boots_message_that_continues_another_says_so,
+    log_boots_message_that_continues_another_has_the_flag,
     log_boots_flood_by_programs_leaves_the_kernels_records,
 };
 
@@ -267,7 +267,7 @@ fn log_boots_oops_is_an_emergency_that_ends(stage: u32) {
     assert_eq!(marked(&PREVIOUS.open(), AFTER), [false; 2]);
 }
 
-fn log_boots_message_that_continues_another_says_so(stage: u32) {
+fn log_boots_message_that_continues_another_has_the_flag(stage: u32) {
     const MARK: &str = "in parts before the reset";
     if stage == 0 {
         let module = TestModule::load();

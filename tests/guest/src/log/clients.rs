@@ -14,7 +14,7 @@ tests! {
     levels:
         log_client_dmesg_reads_our_log_as_the_kernels,
         log_client_dmesg_follows_our_log,
-        log_client_rsyslog_takes_every_record_in_order;
+        log_client_rsyslog_reads_every_record_in_order;
 }
 
 /// A command line that runs with the driver's log in the place of /dev/kmsg.
@@ -66,7 +66,7 @@ fn log_client_dmesg_follows_our_log() {
 /// rsyslog clears O_NONBLOCK after it has opened the file, and copies each message into 1024 bytes.
 /// It reads existing messages only in the first 90 seconds after boot, unless its configuration
 /// sets another time.
-fn log_client_rsyslog_takes_every_record_in_order() {
+fn log_client_rsyslog_reads_every_record_in_order() {
     needs("rsyslogd");
     let config = "/tmp/rsyslog.conf";
     let rules = r#"

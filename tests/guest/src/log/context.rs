@@ -20,7 +20,7 @@ tests! {
         log_flood_from_every_context_is_accounted_for,
         log_flood_from_every_context_into_a_small_ring_is_accounted_for,
         log_flood_with_room_for_all_loses_none,
-        log_flood_of_printk_from_interrupts_arrives_whole,
+        log_flood_of_printk_from_interrupts_is_complete,
         log_flood_by_sysrq_in_an_interrupt_arrives,
         log_flood_survives_unbinding_of_its_log,
         log_flood_arrives_while_processors_go_and_come_back;
@@ -180,7 +180,7 @@ fn log_flood_with_room_for_all_loses_none() {
     assert_eq!(delivered.ours, after.written - before.written);
 }
 
-fn log_flood_of_printk_from_interrupts_arrives_whole() {
+fn log_flood_of_printk_from_interrupts_is_complete() {
     const EACH: usize = 150;
     let module = TestModule::load();
     let mark = unique("printk");

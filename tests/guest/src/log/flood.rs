@@ -16,7 +16,7 @@ use crate::tests;
 tests! {
     cores:
         log_flood_readers_of_different_speed_account_for_every_record,
-        log_flood_of_a_small_ring_never_gives_a_torn_record,
+        log_flood_of_a_small_ring_never_returns_a_torn_record,
         log_flood_of_printk_and_writes_together_stays_in_order;
 }
 
@@ -47,7 +47,7 @@ fn log_flood_readers_of_different_speed_account_for_every_record() {
     assert_eq!(after.dropped, before.dropped);
 }
 
-fn log_flood_of_a_small_ring_never_gives_a_torn_record() {
+fn log_flood_of_a_small_ring_never_returns_a_torn_record() {
     let (mark, last) = (unique("torn"), unique("the last"));
     let _unlimited = unlimited(&LOG2);
     append(&LOG2.open(), "before the flood");

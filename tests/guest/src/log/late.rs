@@ -23,9 +23,9 @@ tests! {
         log_late_record_follows_messages_that_overran_printks_buffer,
         log_late_report_at_close_follows_what_was_printed_before,
         log_late_reader_that_does_not_wait_changes_no_loud_message,
-        log_late_reader_that_does_not_wait_has_quiet_messages,
+        log_late_reader_that_does_not_wait_has_suppressed_messages,
         log_late_message_after_a_clear_does_not_wait_for_the_console,
-        log_late_tick_goes_on_when_processors_come_and_go;
+        log_late_tick_continues_when_processors_are_switched;
 }
 
 /// Keeps the log's consoles from running, by a real-time task on the one processor that their
@@ -246,7 +246,7 @@ fn log_late_reader_that_does_not_wait_changes_no_loud_message() {
 }
 
 /// No console prints these messages, so waiting for the console's thread is not needed.
-fn log_late_reader_that_does_not_wait_has_quiet_messages() {
+fn log_late_reader_that_does_not_wait_has_suppressed_messages() {
     Held::needed();
     let _loglevel = Loglevel::set(4);
     kernel_has_arrived(&LOG);
@@ -305,7 +305,7 @@ impl Drop for Switch {
     }
 }
 
-fn log_late_tick_goes_on_when_processors_come_and_go() {
+fn log_late_tick_continues_when_processors_are_switched() {
     Held::needed();
     // Processors that the held console does not use.
     let switches: Vec<Switch> = (2..processors()).map(Switch).collect();

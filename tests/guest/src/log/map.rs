@@ -15,13 +15,13 @@ tests! {
         log_map_header_has_the_kernels_boot_id,
         log_map_begins_with_the_first_line_of_the_boot,
         log_map_has_every_kernel_message_in_order,
-        log_map_records_lie_as_the_abi_says,
+        log_map_records_have_the_layout_of_the_abi,
         log_map_numbers_step_by_one,
         log_map_shows_what_is_written_to_kmsg,
         log_map_keeps_level_facility_and_time_of_a_kmsg_write,
         log_map_keeps_the_dictionary_of_device_messages,
         log_map_of_the_second_instance_has_the_boot_too,
-        log_map_wraps_and_goes_on,
+        log_map_wraps_and_continues,
         log_map_has_no_message_twice,
         log_map_is_read_by_the_code_in_the_header;
 }
@@ -123,7 +123,7 @@ fn log_map_has_every_kernel_message_in_order() {
     );
 }
 
-fn log_map_records_lie_as_the_abi_says() {
+fn log_map_records_have_the_layout_of_the_abi() {
     for spec in [LOG, LOG2] {
         let mut reader = Reader::new(&spec);
         let mut last = [None; uapi::LANES];
@@ -221,7 +221,7 @@ fn log_map_of_the_second_instance_has_the_boot_too() {
     );
 }
 
-fn log_map_wraps_and_goes_on() {
+fn log_map_wraps_and_continues() {
     let log = LOG2.open();
     let mut reader = Reader::at_the_end(&LOG2);
     let start = reader.head(uapi::LANE_USER);

@@ -28,9 +28,9 @@ tests! {
         log_has_what_was_printed_when_it_is_read,
         log_has_what_no_console_prints_also_after_a_clear,
         log_has_all_of_dev_kmsg_when_bound_after_a_clear,
-        log_has_or_counts_every_quiet_message_that_is_cleared,
+        log_has_or_counts_every_suppressed_message_that_is_cleared,
         log_has_every_message_while_klogd_runs,
-        log_message_that_continues_another_says_so,
+        log_message_that_continues_another_has_the_flag,
         log_has_flags_of_messages_also_after_a_stall,
         log_client_dmesg_c_shows_no_record_twice;
 }
@@ -228,7 +228,7 @@ fn text_of(message: &str) -> &str {
         .map_or("", |(_, text)| text.trim_end())
 }
 
-fn log_has_or_counts_every_quiet_message_that_is_cleared() {
+fn log_has_or_counts_every_suppressed_message_that_is_cleared() {
     let _loglevel = Loglevel::set(5);
     kernel_has_arrived(&LOG);
     let missed = || stats(LOG.open().raw()).kernel_missed;
@@ -288,7 +288,7 @@ pub fn continues(message: &str) -> &str {
     message.split(',').nth(3).expect("its flag")
 }
 
-fn log_message_that_continues_another_says_so() {
+fn log_message_that_continues_another_has_the_flag() {
     let module = TestModule::load();
     // For a suppressed message, printk does not report the flag.
     let _level = Loglevel::set(8);

@@ -26,7 +26,7 @@ tests! {
         log_watermark_of_records_is_reached_or_not,
         log_watermark_of_bytes_is_reached_or_not,
         log_watermark_delay_reports_an_old_record,
-        log_watermark_of_records_and_delay_takes_what_is_first,
+        log_watermark_of_records_and_delay_is_whichever_is_first,
         log_watermark_is_of_the_descriptor,
         log_watermark_of_nothing_is_the_first_record,
         log_watermark_with_reserved_bits_is_einval,
@@ -196,7 +196,7 @@ fn log_watermark_delay_reports_an_old_record() {
     assert!((150..LONG.into()).contains(&took), "{took} ms");
 }
 
-fn log_watermark_of_records_and_delay_takes_what_is_first() {
+fn log_watermark_of_records_and_delay_is_whichever_is_first() {
     let log = at_the_end();
     let writer = LOG2.open();
     watermark(&log, 100, 0, 200_000).unwrap();

@@ -26,8 +26,8 @@ pub const STAGED: &[Staged] = staged! {
     log_prev_does_not_change_when_read_at_loglevel_4,
     log_prev_can_be_copied_by_cat_cp_grep_and_dd,
     log_prev_read_returns_0_at_the_end,
-    log_prev_poll_gives_pollin_and_then_pollhup,
-    log_prev_lseek_goes_to_the_beginning_and_has_no_end,
+    log_prev_poll_reports_pollin_and_then_pollhup,
+    log_prev_lseek_reaches_the_beginning_and_has_no_end,
     log_prev_cannot_be_written,
     log_prev_map_is_the_same_as_read,
     log_prev_is_summed_up_in_one_line,
@@ -128,7 +128,7 @@ fn log_prev_read_returns_0_at_the_end(stage: u32) {
     }
 }
 
-fn log_prev_poll_gives_pollin_and_then_pollhup(stage: u32) {
+fn log_prev_poll_reports_pollin_and_then_pollhup(stage: u32) {
     earlier::needed(stage);
     let log = PREVIOUS.open();
     let poll = || sys::poll(log.raw(), POLLIN, crate::support::wait::LIMIT) & (POLLIN | POLLHUP);
@@ -146,7 +146,7 @@ fn log_prev_poll_gives_pollin_and_then_pollhup(stage: u32) {
     assert_eq!(poll(), POLLIN, "at the beginning again");
 }
 
-fn log_prev_lseek_goes_to_the_beginning_and_has_no_end(stage: u32) {
+fn log_prev_lseek_reaches_the_beginning_and_has_no_end(stage: u32) {
     earlier::needed(stage);
     let log = PREVIOUS.open();
     let all = log.all();

@@ -23,11 +23,11 @@ tests! {
     levels:
         log_read_text_is_that_of_dev_kmsg,
         log_read_text_of_odd_bytes_is_that_of_dev_kmsg,
-        log_read_gives_one_record_a_call,
+        log_read_returns_one_record_per_call,
         log_read_is_the_same_as_the_map,
         log_read_nonblocking_at_the_end_is_eagain,
         log_read_nonblocking_set_by_fcntl_is_eagain,
-        log_read_blocks_until_a_record_comes,
+        log_read_blocks_until_a_record_is_appended,
         log_read_by_io_uring_waits_for_a_record,
         log_read_interrupted_by_a_signal_is_eintr,
         log_read_into_a_short_buffer_is_einval_and_loses_nothing,
@@ -36,7 +36,7 @@ tests! {
         log_read_counts_what_it_lost,
         log_read_of_two_descriptors_is_independent,
         log_read_of_a_forked_descriptor_shares_the_position,
-        log_lseek_goes_where_dev_kmsg_goes,
+        log_lseek_is_that_of_dev_kmsg,
         log_lseek_refuses_what_dev_kmsg_refuses,
         log_lseek_data_is_after_the_last_clear,
         log_lseek_data_is_after_the_last_clear_among_records_of_programs_and_modules,
@@ -120,7 +120,7 @@ fn log_read_text_of_odd_bytes_is_that_of_dev_kmsg() {
     assert_eq!(strip(&ours), strip(&theirs));
 }
 
-fn log_read_gives_one_record_a_call() {
+fn log_read_returns_one_record_per_call() {
     let messages = Messages::of_log(&LOG).all();
     assert!(messages.len() > 20, "{} messages", messages.len());
     for message in &messages {
@@ -167,7 +167,7 @@ fn log_read_nonblocking_set_by_fcntl_is_eagain() {
     assert_eq!(log.next(), Err(Errno::EAGAIN));
 }
 
-fn log_read_blocks_until_a_record_comes() {
+fn log_read_blocks_until_a_record_is_appended() {
     let writer = LOG2.open();
     let (ready, done) = (Signal::new(), Signal::new());
     let mark = unique("worth waiting for");
@@ -342,7 +342,7 @@ fn log_read_of_a_forked_descriptor_shares_the_position() {
     assert_eq!(log.next(), other.next());
 }
 
-fn log_lseek_goes_where_dev_kmsg_goes() {
+fn log_lseek_is_that_of_dev_kmsg() {
     for log in [Messages::of_log(&LOG), Messages::of_kernel()] {
         let first = log.next().unwrap();
         log.next().unwrap();

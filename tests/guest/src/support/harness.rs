@@ -154,7 +154,7 @@ impl Outcome {
         match self {
             Self::Failed(why) => Self::Failed(why),
             other if complaints.is_empty() => other,
-            _ => Self::Failed("the kernel complained".to_owned()),
+            _ => Self::Failed("the kernel printed a warning".to_owned()),
         }
     }
 }

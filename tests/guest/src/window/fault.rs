@@ -15,7 +15,7 @@ tests! {
     quick:
         window_fault_of_1_mib_touched_in_order_costs_at_most_2,
         window_fault_of_1_mib_log_touched_in_order_costs_at_most_2,
-        window_fault_backwards_and_scattered_brings_the_right_pages,
+        window_fault_backwards_and_scattered_maps_the_right_pages,
         window_fault_is_none_after_map_populate,
         window_fault_is_none_for_prefaulted_and_pfn_mappings,
         window_fault_is_none_for_the_first_store_to_a_page_frame,
@@ -46,7 +46,7 @@ fn window_fault_of_1_mib_log_touched_in_order_costs_at_most_2() {
     );
 }
 
-fn window_fault_backwards_and_scattered_brings_the_right_pages() {
+fn window_fault_backwards_and_scattered_maps_the_right_pages() {
     let window = TABLE.open();
     let whole = window.map();
     whole.fill(51);

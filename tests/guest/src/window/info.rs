@@ -31,13 +31,13 @@ tests! {
         window_info_address_in_sysfs_is_for_root_and_a_group,
         window_info_physical_address_is_the_trees,
         window_info_into_a_bad_pointer_is_efault,
-        window_info_from_a_c_program_that_knows_only_the_header,
+        window_info_from_a_c_program_that_uses_only_the_header,
         window_ioctl_unknown_is_enotty,
         window_sysfs_describes_every_window,
         window_sysfs_rights_follow_the_tree,
         window_sysfs_attributes_are_read_only,
         window_name_is_the_label_where_there_is_one,
-        window_node_is_not_for_everybody,
+        window_node_cannot_be_opened_by_all_users,
         window_debugfs_counts_maps_and_faults,
         window_fdinfo_names_the_window;
 }
@@ -244,7 +244,7 @@ fn window_info_into_a_bad_pointer_is_efault() {
     }
 }
 
-fn window_info_from_a_c_program_that_knows_only_the_header() {
+fn window_info_from_a_c_program_that_uses_only_the_header() {
     for spec in [FB, LOG] {
         let output = Command::new("fanlight-uapi").arg(spec.path()).output();
         let output =
@@ -379,7 +379,7 @@ fn window_name_is_the_label_where_there_is_one() {
     assert_eq!(MAILBOX.open().info().name(), "mailbox");
 }
 
-fn window_node_is_not_for_everybody() {
+fn window_node_cannot_be_opened_by_all_users() {
     for spec in all().chain([&FB, &LOG]) {
         let metadata = fs::metadata(spec.path()).unwrap();
         assert!(metadata.file_type().is_char_device());

@@ -15,7 +15,7 @@ use crate::tests;
 
 tests! {
     quick:
-        window_read_gives_what_the_map_shows,
+        window_read_returns_what_the_map_shows,
         window_write_changes_what_the_map_shows,
         window_read_and_write_of_every_small_size_and_alignment,
         window_read_at_the_end_is_zero,
@@ -37,7 +37,7 @@ tests! {
         window_shell_dd_writes_a_word;
 }
 
-fn window_read_gives_what_the_map_shows() {
+fn window_read_returns_what_the_map_shows() {
     for spec in copyable() {
         let window = spec.open();
         let map = window.map();

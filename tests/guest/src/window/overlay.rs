@@ -20,7 +20,7 @@ use crate::tests;
 
 tests! {
     quick:
-        window_overlay_brings_the_windows_of_its_node,
+        window_overlay_adds_the_windows_of_its_node,
         window_overlay_alias_is_the_number_of_its_node,
         window_overlay_removal_revokes_mappings_of_every_process,
         window_overlay_removal_revokes_a_map_through_a_second_inode,
@@ -81,7 +81,7 @@ fn window_overlay_alias_is_the_number_of_its_node() {
     assert_eq!(CARVE.open().info().instance, 30);
 }
 
-fn window_overlay_brings_the_windows_of_its_node() {
+fn window_overlay_adds_the_windows_of_its_node() {
     let module = TestModule::load_for_overlays();
     let overlay = Overlay::apply(&module);
     for spec in ALL {

@@ -13,8 +13,8 @@ use crate::tests;
 tests! {
     any_cma:
         window_pin_direct_io_writes_and_reads_contiguous_pages,
-        window_pin_io_uring_takes_contiguous_pages_as_fixed_buffers,
-        window_pin_vmsplice_takes_contiguous_pages,
+        window_pin_io_uring_accepts_contiguous_pages_as_fixed_buffers,
+        window_pin_vmsplice_accepts_contiguous_pages,
         window_pin_outlives_the_window,
         window_pin_of_pfn_mapping_is_efault;
 }
@@ -64,7 +64,7 @@ fn window_pin_direct_io_writes_and_reads_contiguous_pages() {
     assert_eq!(restored, Ok(kept));
 }
 
-fn window_pin_io_uring_takes_contiguous_pages_as_fixed_buffers() {
+fn window_pin_io_uring_accepts_contiguous_pages_as_fixed_buffers() {
     let path = "/tmp/fanlight-io-uring";
     let file = sys::open(path, libc::O_RDWR | libc::O_CREAT).expect(path);
     let _ = std::fs::remove_file(path);
@@ -84,7 +84,7 @@ fn window_pin_io_uring_takes_contiguous_pages_as_fixed_buffers() {
     assert_eq!(Ring::new().register(&map), Err(Errno::EFAULT));
 }
 
-fn window_pin_vmsplice_takes_contiguous_pages() {
+fn window_pin_vmsplice_accepts_contiguous_pages() {
     for spec in [CONTIG, BIG] {
         let map = spec.open().map();
         map.fill(62);

@@ -331,6 +331,6 @@ fn window_regs_width_of_the_tree_is_kept() {
         &["dump", "0", "4", "--width", "2"],
         &["write", "0", "1", "--width", "2"],
     ] {
-        mem(args).fails_saying(&["wide", "reg-io-width", "4 bytes"]);
+        mem(args).fails_with(&["wide", "reg-io-width", "4 bytes"]);
     }
 }

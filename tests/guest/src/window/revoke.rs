@@ -29,15 +29,15 @@ tests! {
         window_revoke_leaves_the_mapping_to_be_unmapped,
         window_revoke_makes_system_calls_enodev,
         window_revoke_makes_opening_enoent,
-        window_revoke_gives_pollers_err_and_hup,
+        window_revoke_reports_err_and_hup_to_pollers,
         window_revoke_wakes_a_blocked_reader,
         window_revoke_wakes_a_blocked_poller,
         window_revoke_wakes_pollers_without_events_of_every_window,
         window_revoke_is_an_edge_to_epoll,
-        window_revoke_then_rebind_gives_a_fresh_device,
+        window_revoke_then_rebind_creates_a_new_device,
         window_revoke_leaves_other_instances_alone,
         window_revoke_lands_no_store_after_unbind_returned,
-        window_revoke_says_revoked_in_info_or_enodev;
+        window_revoke_shows_revoked_in_info_or_enodev;
 }
 
 const NODE: &str = CARVE_WC.node;
@@ -237,7 +237,7 @@ fn window_revoke_makes_opening_enoent() {
     }
 }
 
-fn window_revoke_gives_pollers_err_and_hup() {
+fn window_revoke_reports_err_and_hup_to_pollers() {
     let windows: Vec<_> = victims().map(Spec::open).collect();
     let _unbound = Unbound::new(NODE);
     for window in &windows {
@@ -363,7 +363,7 @@ fn window_revoke_is_an_edge_to_epoll() {
     }
 }
 
-fn window_revoke_then_rebind_gives_a_fresh_device() {
+fn window_revoke_then_rebind_creates_a_new_device() {
     for spec in EACH_BACKING {
         let before = spec.open();
         let old = before.map();
@@ -430,7 +430,7 @@ fn window_revoke_lands_no_store_after_unbind_returned() {
     assert_eq!(child.wait(), Ended::Exit(0), "the writer got no fault");
 }
 
-fn window_revoke_says_revoked_in_info_or_enodev() {
+fn window_revoke_shows_revoked_in_info_or_enodev() {
     // The attributes go with the device; if a reader holds one open, it reads an error or
     // "revoked", never "live".
     let path = CARVE_WC.sysfs().join("state");
