@@ -181,8 +181,7 @@ model: toolchain ## run the log's ring under loom, and under Miri if rustup's ni
 			"(rustup component add miri --toolchain nightly)"; \
 	fi
 
-check: toolchain ## check formatting, lints, licences and device-tree bindings; \
-		CHECKS='format shell' these alone
+check: toolchain ## run the static checks; CHECKS='format shell' selects some
 	@$(inside) check
 
 rust-analyzer: toolchain ## write driver/rust-project.json, for \

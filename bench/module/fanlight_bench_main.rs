@@ -8,11 +8,11 @@
 //! - `run`, written `KIND LEN COUNT`: does the work `COUNT` times; then `result` holds the
 //!   nanoseconds it took;
 //! - `worst`, written the same: then `result` holds the nanoseconds that the slowest of them took;
-//! - `emit`, written `KIND LEN FIRST COUNT PAUSE`: makes records that tell their numbers, from
+//! - `emit`, written `KIND LEN FIRST COUNT PAUSE`: makes records that contain their numbers, from
 //!   `FIRST` on, and sleeps for `PAUSE` microseconds after each;
 //! - `console`, written `1` or `0`: registers a console that discards messages, or unregisters it;
 //! - `result`, read: the result of the last `run` or `worst`;
-//! - `idle`, read: nanoseconds that the processor was idle for since boot.
+//! - `idle`, read: nanoseconds for which the processor was idle since boot.
 //!
 //! Both are hexadecimal: 32-bit ARM kernels have no division of 64-bit numbers for Rust's decimals.
 //! The kinds are in `helpers.h`. Loading the module also makes a UIO device of 1 MiB of scattered
@@ -98,7 +98,7 @@ fn idle(_state: &Arc<State>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "{:x}", sys::idle())
 }
 
-/// The files come first: dropping them waits for who is using them, and so the buffers.
+/// The files are dropped first. That waits for their users, which also use the buffers.
 struct BenchModule {
     _files: KVec<Pin<KBox<File<Arc<State>>>>>,
     _dir: Dir,

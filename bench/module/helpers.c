@@ -68,7 +68,7 @@ static const struct rchan_callbacks relay_callbacks = {
 	.subbuf_start = subbuf_start,
 };
 
-/* What fanlight's records have in front of their text. */
+/* The header of fanlight's records. */
 struct header {
 	u32 len, crc;
 	u64 seq, ns;
@@ -122,7 +122,7 @@ static int boot_map_init(void)
 	return trace ? 0 : -ENODEV;
 }
 
-/* A console that discards what it is called for: the least that any console can cost */
+/* A console that discards messages: the minimum cost of a console */
 
 static void discard(struct console *con, struct nbcon_write_context *wctxt)
 {
@@ -366,7 +366,7 @@ u64 fanlight_bench_idle(void)
 	return raw_cpu_read(idle_total);
 }
 
-/* Scattered kernel pages by UIO, which is also how u-dma-buf maps: one fault a page. */
+/* Scattered kernel pages by UIO. As in u-dma-buf, each fault maps one page. */
 static int uio_init(void)
 {
 	uio_memory = vmalloc_user(RING_SIZE);

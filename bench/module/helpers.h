@@ -11,10 +11,10 @@
 
 /* The kinds of work: `Kind` in fanlight_bench_main.rs. */
 #define FANLIGHT_BENCH_EMPTY		0	/* the loop itself */
-/* irqsave and memcpy: what any producer has to do */
+/* irqsave and memcpy: the minimum of any producer */
 #define FANLIGHT_BENCH_COPY		1
 #define FANLIGHT_BENCH_RELAY		2	/* relay_write() */
-/* the same behind a header with number, time and task, as fanlight's records have */
+/* the same after a header with number, time and task, as fanlight's records have */
 #define FANLIGHT_BENCH_RELAY_HEADER	3
 /* ring_buffer_lock_reserve(), memcpy, ring_buffer_unlock_commit() */
 #define FANLIGHT_BENCH_RING_BUFFER	4
@@ -44,7 +44,7 @@ void fanlight_bench_emit(int kind, size_t len, size_t first, size_t count, size_
 /* Registers the console that discards messages, or unregisters it. */
 int fanlight_bench_console(bool on);
 
-/* Nanoseconds that the processor was idle for since boot. */
+/* Nanoseconds for which the processor was idle since boot. */
 u64 fanlight_bench_idle(void);
 
 int fanlight_bench_init(void);

@@ -31,7 +31,7 @@ impl Peers {
 
 impl Drop for Peers {
     fn drop(&mut self) {
-        // SAFETY: they were made in `new`, and the files that use them are gone.
+        // SAFETY: `new` created them, and the files that use them were removed before.
         unsafe { fanlight_bench_exit() };
     }
 }
@@ -39,7 +39,7 @@ impl Drop for Peers {
 /// Nanoseconds that `count` records of `len` bytes took. Its callers hold the mutex: there is one
 /// set of buffers.
 pub(crate) fn run(kind: i32, len: usize, count: usize) -> Result<u64> {
-    // SAFETY: the buffers exist while a `Peers` does; a kind that there is not does nothing.
+    // SAFETY: the buffers exist while a `Peers` does; an unknown kind does nothing.
     let ns = unsafe { fanlight_bench_run(kind, len, count) };
     u64::try_from(ns).map_err(|_| EINVAL)
 }
@@ -52,7 +52,7 @@ pub(crate) fn worst(kind: i32, len: usize, count: usize) -> Result<u64> {
     u64::try_from(ns).map_err(|_| EINVAL)
 }
 
-/// Makes `count` records with texts that tell their numbers, and sleeps for `pause` microseconds
+/// Makes `count` records whose texts contain their numbers, and sleeps for `pause` microseconds
 /// after each.
 pub(crate) fn emit(kind: i32, len: usize, first: usize, count: usize, pause: usize) {
     // SAFETY: no preconditions; the arguments are numbers.
@@ -66,7 +66,7 @@ pub(crate) fn console(on: bool) -> Result {
     to_result(unsafe { fanlight_bench_console(on) })
 }
 
-/// Nanoseconds that this processor was idle for.
+/// Nanoseconds for which this processor was idle.
 pub(crate) fn idle() -> u64 {
     // SAFETY: no preconditions.
     unsafe { fanlight_bench_idle() }

@@ -77,7 +77,7 @@ else
 	ok $? build_br2_external_passes_check_package
 fi
 
-# Every line of a defconfig survives into .config, and savedefconfig gives the same file back.
+# Every line of a defconfig survives into .config, and savedefconfig writes the same file.
 if [ -e "${BUILDROOT:-}/Makefile" ]; then
 	for config in "$here"/configs/*; do
 		make -s -C "$BUILDROOT" O="$out/o" BR2_EXTERNAL="$PWD/$here" \

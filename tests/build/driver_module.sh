@@ -23,7 +23,7 @@ check() {
 	fi
 }
 
-# No function takes more of the stack than the kernel allows C functions (CONFIG_FRAME_WARN). The C
+# No function uses more of the stack than the kernel allows C functions (CONFIG_FRAME_WARN). The C
 # compiler warns of larger frames, and rustc has no such warning.
 stack_frames() {
 	limit=$(sed -n 's/^CONFIG_FRAME_WARN=//p' "$kernel/.config")

@@ -47,12 +47,12 @@ result build_host_with_git_and_podman_needs_nothing_more
 
 ! on scripts/host-deps mmdebstrap && says "this host lacks: mmdebstrap" &&
 	says "it has no apt-get" && [ "$(echo "$said" | wc -l)" -eq 1 ]
-result build_host_without_apt_get_is_told_what_it_lacks
+result build_host_without_apt_get_gets_the_list_of_packages
 
 host git runc newuidmap fuse-overlayfs dnf
 ! on scripts/host-deps && says 'lacks: podman' &&
 	says '`dnf install PACKAGE...` installs them' && silent mmdebstrap
-result build_host_with_dnf_is_told_how_to_install
+result build_host_with_dnf_gets_the_command_of_dnf
 
 host git podman docker
 printf '#!/bin/sh\n[ "$*" != -u ] || { echo 1000; exit; }\n' | program id
@@ -72,7 +72,7 @@ host git podman apt-get runc
 printf '#!/bin/sh\necho 1000\n' | program id
 ! on scripts/host-deps && says 'lacks: newuidmap' &&
 	says 'there is no sudo: as root, `apt-get install uidmap'
-result build_host_without_sudo_is_told_what_root_has_to_do
+result build_host_without_sudo_gets_the_command_for_root
 
 host
 printf '#!/bin/sh\necho Darwin arm64\n' | program uname

@@ -130,7 +130,7 @@ said=$(HINT='try the other way' scripts/step brewing "$log" \
 	sh -c 'echo "error: no water"; echo more; exit 3' 2>&1)
 [ $? -eq 3 ] && lines 1 && says 'brewing failed after' && says 'error: no water' &&
 	says 'try the other way' && says "$log"
-result build_failed_step_says_which_why_what_to_do_and_where
+result build_failed_step_names_step_reason_remedy_and_log
 
 # Buildroot prints its reason before make's own messages.
 said=$(scripts/step brewing "$log" sh -c '
@@ -140,5 +140,5 @@ said=$(scripts/step brewing "$log" sh -c '
 	echo "make: Leaving directory"
 	exit 2' 2>&1)
 [ $? -eq 2 ] && lines 1 && says 'OpenMP is not selected;'
-result build_failed_step_says_what_was_said_before_make_gave_up
+result build_failed_step_prints_the_messages_before_the_error_of_make
 rm -f "$log"

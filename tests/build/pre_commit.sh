@@ -24,7 +24,7 @@ export HOME="$dir" GIT_AUTHOR_NAME=A GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=A \
 	GIT_COMMITTER_EMAIL=a@b
 git init -q && git config core.hooksPath "$hook" && echo /build/ >.gitignore
 # commit ARGUMENT...: stores the output of the hook in $said
-commit() { said=$(PATH="$dir/bin:$PATH" git commit -q -m subject "$@" 2>&1); }
+commit() { said=$(PATH="$dir/bin:$PATH" git commit -q -s -m 'area: subject' "$@" 2>&1); }
 says() { echo "$said" | grep -qxF -- "$1"; }
 
 echo "KTAP version 1"
@@ -34,7 +34,7 @@ echo staged >file && git add .gitignore file && echo edited >file
 commit && says staged && echo "$said" | grep -q '^make .*width'
 result build_pre_commit_checks_the_staged_files_and_not_the_work_tree
 
-# git then makes an index of its own for the commit.
+# git then uses another index for the commit.
 echo untracked >other
 commit file && says edited && says "files: .gitignore" && says file && ! says other
 result build_pre_commit_checks_the_files_that_git_commit_names

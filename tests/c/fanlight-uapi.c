@@ -4,7 +4,7 @@
  *
  *	cc -std=c89 -pedantic -I driver/uapi -o fanlight-uapi tests/c/fanlight-uapi.c
  *
- * It compiles as C++ as well. The test `window_info_from_a_c_program_that_knows_only_the_header`
+ * It compiles as C++ as well. The test `window_info_from_a_c_program_that_uses_only_the_header`
  * runs it in the guest.
  */
 #include <fcntl.h>

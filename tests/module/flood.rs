@@ -6,7 +6,7 @@
 //! - `flood`, written `COUNT WRITER MARK`: `COUNT` records by `fanlight_log()` from task context on
 //!   the writer's processor, some of them under a raw spinlock or as in an NMI, while a hard and a
 //!   soft interrupt on the same processor write as well. Returns when all is written. Several
-//!   processes may do so at once.
+//!   processes may do so concurrently.
 //! - `printk`, the same by printk, from a hard interrupt and under a raw spinlock in turns.
 //! - `cont`, written as the others: a message by printk, and one that continues it.
 //! - `hang`, written as the others: a message by printk, after which the processor does nothing

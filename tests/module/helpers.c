@@ -113,7 +113,7 @@ static void run_by_timer(enum hrtimer_mode mode, void (*func)(void *data), void 
 	hrtimer_setup_on_stack(&once.timer, run_once, CLOCK_MONOTONIC, mode);
 	hrtimer_start(&once.timer, 1000, mode);
 	wait_for_completion(&once.done);
-	/* The handler may still be on its way out. */
+	/* The handler may not have returned yet. */
 	hrtimer_cancel(&once.timer);
 	destroy_hrtimer_on_stack(&once.timer);
 }
@@ -165,7 +165,7 @@ void fanlight_test_run(int context, void (*func)(void *data), void *data)
 		run_by_irq_work(func, data);
 		break;
 	case FANLIGHT_TEST_NMI:
-		/* No machine of the tests has one: it looks as from nmi_enter() on. */
+		/* No machine of the tests has an NMI: nmi_enter() simulates one. */
 		local_irq_save(flags);
 		lockdep_off();
 		__preempt_count_add(NMI_OFFSET + HARDIRQ_OFFSET);
@@ -192,7 +192,7 @@ static enum hrtimer_restart tick(struct hrtimer *timer)
 	u64 pause;
 
 	ticker->func(ticker->data);
-	/* An emulated machine may be slow: most of its time is for what is interrupted. */
+	/* An emulated machine may be slow: leave most of its time to the interrupted task. */
 	end = ktime_get();
 	pause = max_t(u64, ticker->period_ns, 8 * ktime_to_ns(ktime_sub(end, start)));
 	hrtimer_set_expires(timer, ktime_add_ns(end, pause));
@@ -244,7 +244,7 @@ void fanlight_test_printk(const char *text, size_t len)
 void fanlight_test_cont(const char *text, size_t len)
 {
 	pr_info("%.*s begins\n", (int)len, text);
-	/* The line before is complete, so this becomes a message of its own. */
+	/* The line before is complete, so this becomes another message. */
 	pr_cont("%.*s goes on\n", (int)len, text);
 }
 

@@ -41,7 +41,7 @@ int fanlight_test_pte(unsigned long address, struct fanlight_test_pte *out)
 		goto unlock;
 	pte = __ptep_get(pte_offset_kernel(pmd, address));
 	out->hardware = pte_val(pte);
-	/* Linux has no entry of its own. */
+	/* Linux has no separate entry. */
 	out->software = out->hardware;
 	if (pte_present(pte) && pfn_valid(pte_pfn(pte)))
 		out->references = page_ref_count(pte_page(pte));

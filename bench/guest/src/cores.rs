@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! All processors at work: how writers and readers get into each other's way. Booted with one to
-//! four of them, by the clock on the wall, and therefore only to be compared with each other: not a
-//! part of what counts instructions.
+//! Contention of writers and readers on several processors. Booted with one to four of them and
+//! measured by the wall clock, so the results can only be compared with each other.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -34,7 +33,7 @@ pub fn cores(sheet: &mut Sheet) {
             }
         }
     };
-    // Nothing that they share: what the machine itself can do.
+    // Without shared data: the limit of the machine.
     let count = || {
         |count: usize| {
             for n in 0..count * 1000 {
@@ -45,7 +44,7 @@ pub fn cores(sheet: &mut Sheet) {
     several(sheet, "one loop each, which shares nothing", count);
     several(sheet, "write() to one log", write);
     several(sheet, "reading one log by map", read);
-    // Mappings of the same pages by processes of their own.
+    // Mappings of the same pages by several processes.
     let touch = |file: &File, offset: usize| {
         let file = file.try_clone().expect("a descriptor");
         move |count: usize| {
@@ -64,7 +63,8 @@ pub fn cores(sheet: &mut Sheet) {
     });
 }
 
-/// The same work by a process on each processor at once: nanoseconds until the last has done it.
+/// The same work by one process per processor, concurrently: nanoseconds until the last one is
+/// done.
 fn several<W: FnOnce(usize)>(sheet: &mut Sheet, case: &str, prepare: impl Fn() -> W) {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     // The best of some: others use the host as well.

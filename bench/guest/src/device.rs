@@ -83,14 +83,14 @@ pub const BOOT_MAP_ONLY: &str = "/sys/kernel/tracing/instances/boot_map/last_boo
 /// are counted waiting takes no time at all.
 const START: u64 = 60;
 
-/// Makes the guest ready: no second log that every message goes to as well, no processes that come
-/// in between, and quiet consoles. With `wait` the work begins at [`START`].
+/// Prepares the guest: without a second log, to which each message would be appended, without other
+/// processes, and with a low loglevel. With `wait` the work begins at [`START`].
 pub fn prepare(wait: bool) {
     let rings = RINGS.iter().chain(LARGE_RINGS).map(|(name, ..)| *name);
     for name in rings.chain(REGIONS.iter().map(|(name, ..)| *name)) {
         unbind("fanlight", name);
     }
-    // The serial line would cost more than all that is measured here.
+    // The serial line would cost more than everything that is measured here.
     put("/proc/sys/kernel/printk", "1 4 1 1");
     load();
     if wait {
@@ -135,7 +135,7 @@ pub fn node(address: usize, kind: &str) -> String {
     format!("{:x}.{kind}", place(address))
 }
 
-/// Whether the kernel has a thing: one without some of the peers will do for the others.
+/// Whether the kernel has a peer: a kernel without some of them measures the others.
 pub fn has(path: &str) -> bool {
     let there = fs::exists(path).unwrap_or(false);
     if !there {
@@ -184,8 +184,8 @@ pub fn bind_alone(name: &str, device: &str) {
     driver(name, device, "bind").unwrap_or_else(|error| panic!("bind {device}: {error}"));
 }
 
-/// Until the console of a fanlight has taken over what printk's buffer has: its thread would be
-/// measured as well. A guest on a busy host may never come to rest.
+/// Waits until the console of a log has copied printk's buffer: its thread would be measured as
+/// well. A guest on a busy host may never be idle.
 pub fn quiet() {
     for _ in 0..3000 {
         let before = idle();
@@ -196,7 +196,7 @@ pub fn quiet() {
     }
 }
 
-/// Until something is so that is about to be.
+/// Waits until a condition holds.
 #[track_caller]
 pub fn until(so: impl Fn() -> bool) {
     for _ in 0..500 {
@@ -214,7 +214,7 @@ pub fn unbind(name: &str, device: &str) {
     }
 }
 
-/// Without any fanlight: what its consoles do must not be counted as a peer's work.
+/// Runs without the driver: the work of its consoles must not be counted as a peer's.
 pub fn without_fanlight<T>(work: impl FnOnce() -> T) -> T {
     unbind("fanlight", FANLIGHT);
     let result = work();
@@ -222,7 +222,7 @@ pub fn without_fanlight<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Instructions that `count` times that work took inside the kernel.
+/// Instructions inside the kernel for `count` times this work.
 pub fn run(kind: Kind, len: usize, count: usize) -> u64 {
     put(
         &format!("{BENCH}/run"),
@@ -231,7 +231,7 @@ pub fn run(kind: Kind, len: usize, count: usize) -> u64 {
     number("result")
 }
 
-/// What the slowest of `count` times that work took inside the kernel.
+/// Instructions inside the kernel for the slowest of `count` times this work.
 pub fn worst(kind: Kind, len: usize, count: usize) -> u64 {
     put(
         &format!("{BENCH}/worst"),
@@ -263,7 +263,7 @@ pub fn emit_slowly(kind: Kind, len: usize, first: usize, count: usize, pause: us
     );
 }
 
-/// Nanoseconds that the processor was idle for since boot.
+/// Nanoseconds for which the processor was idle since boot.
 pub fn idle() -> u64 {
     number("idle")
 }
@@ -289,8 +289,8 @@ pub fn uio(name_or_address: &str) -> (File, String) {
     panic!("no UIO device {name_or_address}");
 }
 
-/// UIO's 16 MiB of scattered pages, and the offset at which they are mapped: each page of a UIO
-/// file's offset is a memory of its own.
+/// UIO's 16 MiB of scattered pages, and the offset at which they are mapped: each page of the
+/// offset of a UIO file selects another memory.
 pub fn uio_virtual() -> (File, usize) {
     (uio("fanlight-bench").0, 4096)
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! 3: reading 16384 records of 64 bytes of text that are there already.
+//! 3: reading 16384 existing records with 64 bytes of text each.
 
 use std::fs::File;
 use std::hint::black_box;
 use std::os::fd::AsRawFd;
 
+use fanlight::abi::{FORM_BINARY, FORM_KMSG, FORM_TEXT, IOC_LOG_FORM};
 use fanlight_ring::{Cursor, Read, Record, Ring, RECORD_MAX};
 
 use crate::device::{self, Kind, LOG};
@@ -16,13 +17,9 @@ pub const COUNT: usize = 16384;
 pub const LEN: usize = 64;
 /// Bytes of such a record in the ring.
 pub const RECORD: usize = 32 + LEN;
-const FORM_KMSG: u32 = 0;
-const FORM_TEXT: u32 = 1;
-const FORM_BINARY: u32 = 2;
-const IOC_LOG_FORM: u32 = (1 << 30) | (4 << 16) | (0xf4 << 8) | 0x10;
 const SPAN: usize = 64 << 10;
 
-/// Walks the records where they lie; how many there were.
+/// Iterates over the records in place; returns their number.
 pub fn in_place(cursor: &mut Cursor, ring: Ring<'_>) -> usize {
     let mut count = 0;
     loop {
@@ -43,7 +40,7 @@ pub fn in_place(cursor: &mut Cursor, ring: Ring<'_>) -> usize {
     }
 }
 
-/// Copies many records at a time and parses them; returns how many there were.
+/// Copies batches of records and parses them; returns their number.
 pub fn batches(cursor: &mut Cursor, ring: Ring<'_>, buffer: &mut [u8]) -> usize {
     let mut count = 0;
     each_copied(cursor, ring, buffer, |record| {
@@ -87,7 +84,7 @@ pub fn set_form(file: &File, form: u32) {
     sys::ioctl(file.as_raw_fd(), IOC_LOG_FORM, &mut { form });
 }
 
-/// Reads until there is nothing more; how many bytes, and how many calls brought some.
+/// Reads to the end; returns the number of bytes, and of calls that returned some.
 fn read_all(file: &File, buffer: &mut [u8]) -> (usize, usize) {
     let (mut bytes, mut calls) = (0, 0);
     while let Some(len) = sys::read(file.as_raw_fd(), buffer) {
@@ -117,7 +114,7 @@ pub fn drain(sheet: &mut Sheet) {
     let map = map_log(LOG, 2 << 20);
     let ring = map.ring();
     check(ring);
-    // The kernel's own messages from before are there as well.
+    // Earlier messages of the kernel are in the log as well.
     let all = in_place(&mut Cursor::oldest(&ring), ring);
     let mut buffer = vec![1; COUNT * RECORD];
 
@@ -145,7 +142,7 @@ pub fn drain(sheet: &mut Sheet) {
         "instructions",
         took as f64,
     );
-    // A reader is made once, and drains for long.
+    // A reader is created once, and used for a long time.
     let mut readers: Vec<_> = (0..10).map(|_| reader()).collect();
     let mut reader = || readers.pop().expect("a reader");
     let took = least(5, || {
@@ -238,21 +235,21 @@ pub fn drain(sheet: &mut Sheet) {
 /// Records that programs write, few enough to be in the ring at once.
 const WRITTEN: usize = 2000;
 
-/// 64 bytes that /dev/kmsg's text has as they are.
+/// 64 bytes that the text form does not escape.
 fn plain(number: usize) -> Vec<u8> {
     device::text(number, LEN)
 }
 
-/// 64 bytes as a program in colours writes them: two of them are escape characters, which the text
-/// has as \x1b.
+/// 64 bytes as a program that uses colours writes them: two of them are escape characters, which
+/// are \x1b in the text form.
 fn escaped(number: usize) -> Vec<u8> {
     let mut text = format!("\x1b[1mbench {number:08x}\x1b[0m ").into_bytes();
     text.resize(LEN, b'x');
     text
 }
 
-/// What reading takes of [`WRITTEN`] records that were written by a program. Each of the readers
-/// stands where the first of them comes.
+/// The minimum cost of reading [`WRITTEN`] records of a program. Each reader is positioned before
+/// them.
 fn read_written(text: &dyn Fn(usize) -> Vec<u8>, buffer: &mut [u8]) -> u64 {
     device::unlimited();
     let readers: Vec<File> = (0..5)
@@ -277,8 +274,7 @@ fn read_written(text: &dyn Fn(usize) -> Vec<u8>, buffer: &mut [u8]) -> u64 {
     took.min().unwrap_or(0)
 }
 
-/// The same records as ftrace has them: written through trace_marker, read as pages that are not
-/// taken apart.
+/// The same records by ftrace: written through trace_marker, and read as pages that are not parsed.
 fn ftrace(sheet: &mut Sheet, buffer: &mut [u8]) {
     device::put("/sys/kernel/tracing/buffer_size_kb", "4096");
     let mut took = u64::MAX;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the driver adds: to the boot, and to the memory that is taken.
+//! What the driver adds to the boot and to the used memory.
 
 use crate::device::{self, ALONE, FANLIGHT, RINGS, WINDOWS};
 use crate::meter::{own, Sheet};
@@ -40,7 +40,7 @@ pub fn footprint(sheet: &mut Sheet) {
             device::unbind("fanlight", name);
         }
     }
-    // What the boot has to do for an instance with a framebuffer, a log and its copy over reboots.
+    // The work at boot for an instance with a framebuffer and a log that is kept over a reboot.
     let took = (0..6).map(|_| {
         device::unbind("fanlight", FANLIGHT);
         device::quiet();
@@ -55,7 +55,7 @@ pub fn footprint(sheet: &mut Sheet) {
     let mut took = u64::MAX;
     for _ in 0..6 {
         sys::rmmod("fanlight");
-        // The module that could tell when all is quiet is gone.
+        // The module that reports when the kernel is idle is unloaded.
         std::thread::sleep(std::time::Duration::from_millis(200));
         took = took.min(own(|| sys::insmod(device::MODULE).expect("fanlight.ko")));
     }

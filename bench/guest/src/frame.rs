@@ -21,13 +21,13 @@ pub fn frame(sheet: &mut Sheet) {
             for _ in 0..FRAMES {
                 map.copy_in(0, &picture);
                 if shown_later {
-                    // Has the driver copy now what it would copy within a twentieth of a second.
+                    // Makes the driver copy now, instead of within a twentieth of a second.
                     file.sync_all().expect("fsync");
                 }
             }
         });
         sheet.each(name, "instructions/frame", took, FRAMES);
-        // What it takes to write as much ordinary memory.
+        // The cost of writing as much ordinary memory.
         let mut ordinary = vec![0u8; FRAME];
         let took = crate::meter::least(3, || {
             std::hint::black_box(&mut ordinary).copy_from_slice(&picture)
@@ -36,7 +36,7 @@ pub fn frame(sheet: &mut Sheet) {
     };
     measure("fanlight", &sys::open_rw("/dev/fanlight0/fb"), false);
 
-    // Both drivers want every such node: each gets its own.
+    // Both drivers match each such node: each is bound to one.
     let nodes = [0x5480_0000, 0x54b0_0000].map(|at| device::node(at, "framebuffer"));
     load("simplefb.ko");
     device::unbind("simple-framebuffer", &nodes[1]);
@@ -60,7 +60,7 @@ fn load(name: &str) {
         sys::insmod(&format!("{MODULES}/{name}")).unwrap_or_else(|error| panic!("{name}: {error}"));
         return;
     }
-    // They need one another: those that can't be loaded yet are tried again.
+    // They depend on each other: those that cannot be loaded yet are tried again.
     for _ in 0..8 {
         for entry in std::fs::read_dir(MODULES).expect("modules").flatten() {
             let name = entry.file_name().into_string().expect("a name");

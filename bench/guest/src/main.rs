@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight-bench [--clock] [PART…]`: fanlight and its peers doing the same work in one boot.
+//! `fanlight-bench [--clock] [PART…]`: fanlight and its peers do the same work in one boot.
 //!
 //! Made for QEMU's `-icount shift=0,sleep=off -smp 1`, where the guest's nanoseconds are
-//! instructions; with `--clock` they are what they are, as on a board. Prints lines of four fields
+//! instructions; with `--clock` they are nanoseconds, as on a board. Prints lines of four fields
 //! with a tab between them: part, case, metric, value. `fanlight-bench-report` on the host makes a
 //! table of them.
 
@@ -30,7 +30,7 @@ use std::io::{Read, Write};
 use meter::Sheet;
 use sys::Ended;
 
-/// What writes its results on the sheet.
+/// Measures and adds its results to the sheet.
 type Part = fn(&mut Sheet);
 
 /// Name and function of each part, in the order in which they run.
@@ -43,8 +43,7 @@ const PARTS: &[(&str, Part)] = &[
     ("frame", frame::frame),
     ("revoke", revoke::revoke),
     ("footprint", footprint::footprint),
-    // From here on there are many messages in printk's buffer, which every fanlight that is bound
-    // takes over.
+    // From here on printk's buffer has many messages, which each bound instance copies.
     ("scale", scale::scale),
     ("drain", drain::drain),
     ("produce", produce::produce),
@@ -52,7 +51,7 @@ const PARTS: &[(&str, Part)] = &[
     ("message", message::message),
 ];
 
-/// Only where they are asked for: each needs a guest of its own (bench/run).
+/// Only if they are named: each needs its own guest (bench/run).
 const UNASKED: &[(&str, Part)] = &[
     ("cores", cores::cores),
     ("barriers", produce::barriers),
@@ -64,7 +63,7 @@ const UNASKED: &[(&str, Part)] = &[
     ("leave", reboots::leave),
 ];
 
-/// Only where it is asked for, and before anything is made ready.
+/// Only if it is named, and before the guest is prepared.
 const FIRST: (&str, Part) = ("found", reboots::found);
 
 fn main() {
@@ -88,8 +87,8 @@ fn main() {
     device::prepare(!clock);
     PARTS.iter().for_each(|part| run(*part, true));
     UNASKED.iter().for_each(|part| run(*part, false));
-    // At the end: the host takes output when it has time, and the guest would hear of that in the
-    // middle of other work.
+    // At the end: the host reads output at arbitrary times, and that would interrupt the guest
+    // during other work.
     print!("{text}");
     if !failed.is_empty() {
         eprintln!("fanlight-bench: failed: {}", failed.join(", "));
@@ -97,8 +96,8 @@ fn main() {
     }
 }
 
-/// Does a part in a process of its own, which has nothing open or mapped from the parts before; and
-/// if it fails, it fails alone. Whether it succeeded, and its results.
+/// Runs a part in its own process, without open files and mappings of other parts, so that a
+/// failure affects this part only. Returns whether it succeeded, and its results.
 fn in_child(name: &'static str, part: Part, unit: &'static str) -> (bool, String) {
     let (mut from, mut to) = sys::pipe();
     let pid = sys::child(|| {

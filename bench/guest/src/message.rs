@@ -2,9 +2,9 @@
 //! 12: what a kernel message of 64 bytes costs the processor, to its end: printk() itself,
 //! interrupts, the console's thread and whatever the driver does later. Idle time is left out.
 //!
-//! Measured without any console, with an nbcon console that discards what it is called for, which
-//! is the least that any console can cost, and with fanlight. Once with a pause after each message,
-//! so that everybody who is woken by it runs before the next one, and once in a burst.
+//! Measured without any console, with an nbcon console that discards messages, which is the minimum
+//! cost of a console, and with fanlight. Once with a pause after each message, so that each task
+//! that it wakes runs before the next one, and once in a burst.
 
 use std::fs;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const LEVELS: [(&str, &str); 2] = [("suppressed", "6 4 1 7"), ("printed", "7 4 1
 const PAUSES: [(&str, usize); 2] = [("one at a time", 20_000), ("in a burst", 0)];
 const PRINTK: &str = "/proc/sys/kernel/printk";
 
-/// Consoles of UARTs, which print for much longer than all that is measured here.
+/// Consoles of UARTs, which need much more time than everything that is measured here.
 struct Quiet(Vec<String>);
 
 impl Quiet {
@@ -45,17 +45,17 @@ impl Drop for Quiet {
     }
 }
 
-/// Who is there to print the messages.
+/// The console that gets the messages.
 struct Setup {
     name: &'static str,
     /// Whether it is fanlight, whose log is to have all of them.
     ours: bool,
-    /// Number of the next message: each has its own.
+    /// The number of the next message. No number is used twice.
     next: usize,
 }
 
 impl Setup {
-    /// What the processor does for each of [`COUNT`] things.
+    /// The processor's work per item, for [`COUNT`] items.
     fn cost(&mut self, kind: Kind, pause: usize) -> f64 {
         let took = (0..3).map(|_| {
             let first = self.next;
@@ -65,7 +65,7 @@ impl Setup {
                 // For the driver's timers, if it has any; the processor is idle then.
                 std::thread::sleep(Duration::from_millis(200));
                 if self.ours {
-                    // What was printed before the log is opened is in it afterwards.
+                    // After open(), the log has all messages that were printed before.
                     drop(sys::open(LOG));
                 }
             });
@@ -95,7 +95,7 @@ impl Setup {
     }
 }
 
-/// How many of the messages from that number on the log has.
+/// The number of messages in the log, from this number on.
 fn arrived(first: usize) -> usize {
     let log = fanlight::Log::open(LOG).expect("the log");
     let mut reader = log.reader(fanlight::Start::Oldest).expect("a reader");

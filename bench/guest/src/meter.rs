@@ -5,10 +5,10 @@ use std::fmt::Write;
 
 use crate::{device, sys};
 
-/// Results so far, as they will be printed.
+/// The results, as they will be printed.
 pub struct Sheet {
     pub part: &'static str,
-    /// What the clock's nanoseconds are: `instructions` where those are counted, else `ns`.
+    /// The unit of the clock: `instructions` where those are counted, else `ns`.
     pub unit: &'static str,
     pub text: String,
 }
@@ -32,14 +32,14 @@ pub fn least(times: usize, mut work: impl FnMut()) -> u64 {
     (0..times).map(|_| time(&mut work)).min().unwrap_or(0)
 }
 
-/// What `work` took.
+/// The duration of `work`.
 pub fn time(work: impl FnOnce()) -> u64 {
     let start = sys::now();
     work();
     sys::now() - start
 }
 
-/// What the processor did, in whatever process, during `work`: without the time when it was idle.
+/// The work of the processor in all processes during `work`, without idle time.
 pub fn busy(work: impl FnOnce()) -> u64 {
     // Between the instruction that waits for an interrupt and the next one; the interrupt itself is
     // work.
@@ -51,8 +51,8 @@ pub fn busy(work: impl FnOnce()) -> u64 {
     took.saturating_sub(idle)
 }
 
-/// What this process did itself in `work`, in the kernel and outside of it. Where it waits, others
-/// run or none does.
+/// The work of this process in `work`, in the kernel and outside of it, without the time in which
+/// it waits.
 pub fn own(work: impl FnOnce()) -> u64 {
     let start = sys::own_time();
     work();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! 5 and 6: records that survive a warm reboot: writing them, and finding them again. What comes
-//! back: reboots.rs.
+//! 5 and 6: records that survive a warm reboot: writing them, and finding them again. reboots.rs
+//! measures how many are found.
 //!
 //! The drivers are unbound and bound again in place of a reboot: both then search their memory as
 //! after one.
@@ -17,13 +17,13 @@ use crate::sys::{self, Map};
 
 const COUNT: usize = 10_000;
 const LEN: usize = 64;
-/// As bench/dts/bench.dtso has them.
+/// The values of bench/dts/bench.dtso.
 pub const REGION: usize = 1 << 20;
 pub const PERSIST: usize = 0x5420_0000;
 pub const RAMOOPS: [(&str, usize); 2] =
     [("pmsg, ecc=0", 0x5430_0000), ("pmsg, ecc=1", 0x5450_0000)];
 pub const PMSG_NODE: &str = "/dev/pmsg0";
-/// What came back.
+/// The records that were found.
 pub const PMSG: &str = "/sys/fs/pstore/pmsg-ramoops-0";
 const LEVEL: &str = "/sys/class/misc/fanlight0-log/persist_level";
 /// How many records of the boot before were found.
@@ -32,8 +32,8 @@ const INTACT: [&str; BOOTS] = [
     "/sys/class/misc/fanlight0-log.prev2/intact",
 ];
 
-/// A line for pmsg and for the log: 64 bytes, with its number. The newline that pmsg needs to tell
-/// them apart is the last.
+/// A line for pmsg and for the log: 64 bytes, with its number. The last byte is the newline that
+/// separates lines in pmsg.
 fn line(number: usize) -> Vec<u8> {
     let mut line = device::text(number, LEN);
     line[LEN - 1] = b'\n';
@@ -52,13 +52,13 @@ fn write_lines(path: &str) -> u64 {
     })
 }
 
-/// Has that one of both do the work; its name.
+/// Lets one of the two drivers do the work; returns its name.
 pub fn only_ramoops(address: usize) -> String {
     for (_, other) in RAMOOPS {
         device::unbind("ramoops", &device::node(other, "ramoops"));
     }
     let device = device::node(address, "ramoops");
-    // The node goes and comes a while after the device.
+    // The node is removed and created some time after the device.
     device::until(|| !fs::exists(PMSG_NODE).unwrap_or(false));
     device::bind("ramoops", &device);
     device::until(|| fs::exists(PMSG_NODE).unwrap_or(false));
@@ -116,7 +116,7 @@ pub fn append(sheet: &mut Sheet) {
     }
 }
 
-/// What is in memory, by /dev/mem.
+/// The contents of memory, by /dev/mem.
 pub fn memory(address: usize, size: usize) -> Map {
     let file = sys::open_sync("/dev/mem");
     Map::new(&file, device::place(address), size, true, 0)
@@ -169,7 +169,7 @@ fn leave_boot(memory: &Map, size: usize, boot: usize, count: usize, len: usize) 
 }
 
 pub fn salvage(sheet: &mut Sheet) {
-    // What binding costs when there is nothing to be found.
+    // The cost of a bind without records.
     device::unbind("fanlight", FANLIGHT);
     let empty = {
         memory(PERSIST, REGION).copy_in(0, &vec![0; REGION]);
@@ -177,7 +177,8 @@ pub fn salvage(sheet: &mut Sheet) {
     };
     sheet.put("fanlight, an empty region", "instructions", empty as f64);
     let took = (0..6).map(|_| {
-        // The same several times: the least counts, since the console's thread may come in between.
+        // Several times, of which the minimum counts, since the console's thread may run during a
+        // bind.
         device::quiet();
         device::unbind("fanlight", FANLIGHT);
         leave_boots(&memory(PERSIST, REGION), REGION, COUNT, LEN);
@@ -203,7 +204,7 @@ pub fn salvage(sheet: &mut Sheet) {
         );
         let _ = fs::remove_file(PMSG);
     }
-    // The least that any search has to do.
+    // The minimum work of any search.
     let limit = least(3, || {
         let memory = memory(PERSIST, REGION);
         let mut bytes = vec![0; REGION];

@@ -7,13 +7,13 @@ use crate::meter::Sheet;
 pub const COUNT: usize = 100_000;
 pub const LEN: usize = 64;
 
-/// Above what is kept over a reboot: only the ring.
+/// A level that is not kept over a reboot: only in the ring.
 const PERSIST_LEVEL: &str = "/sys/class/misc/fanlight0-log/persist_level";
 
 pub fn produce(sheet: &mut Sheet) {
     let kept = device::get(PERSIST_LEVEL);
     device::put(PERSIST_LEVEL, "6");
-    // The loop and the clock around it, a part of all others.
+    // The loop and the reading of the clock, a part of all others.
     let empty = device::run(Kind::Empty, LEN, COUNT);
     let mut one = |name: &str, kind: Kind| {
         let took = device::run(kind, LEN, COUNT);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! 10: several readers that follow a busy log, and all get everything.
+//! 10: several readers that follow a busy log without losses.
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 
+use fanlight::abi::{Watermark, IOC_LOG_WATERMARK};
 use fanlight_ring::{Cursor, Read as Found};
 
 use crate::device::{self, Kind, LOG};
@@ -15,16 +16,15 @@ const COUNT: usize = 10_000;
 /// Records that the kernel makes between two chances for the readers to run.
 const BURST: usize = 10;
 const LEN: usize = 64;
-const IOC_WATERMARK: u32 = (1 << 30) | (16 << 16) | (0xf4 << 8) | 0x11;
 
 /// The results that a reader reports at its end.
 #[derive(Clone, Copy, Default)]
-pub struct Told {
+pub struct Reading {
     records: u64,
     waits: u64,
     /// Instructions that it spent in the records, outside of the kernel.
     inside: u64,
-    /// All that it took of the processor.
+    /// All of its processor time.
     pub all: u64,
 }
 
@@ -43,11 +43,15 @@ pub fn readers(sheet: &mut Sheet) {
     note(sheet, "/dev/kmsg, 4 readers", &theirs, 4);
 }
 
-fn note(sheet: &mut Sheet, name: &str, told: &[Told], readers: usize) {
+fn note(sheet: &mut Sheet, name: &str, readings: &[Reading], readers: usize) {
     let all = COUNT * readers;
-    let sum = |field: fn(&Told) -> u64| told.iter().map(field).sum::<u64>();
-    let (cost, inside) = (sum(|told| told.all), sum(|told| told.inside));
-    sheet.put(name, "records delivered", sum(|told| told.records) as f64);
+    let sum = |field: fn(&Reading) -> u64| readings.iter().map(field).sum::<u64>();
+    let (cost, inside) = (sum(|reading| reading.all), sum(|reading| reading.inside));
+    sheet.put(
+        name,
+        "records delivered",
+        sum(|reading| reading.records) as f64,
+    );
     sheet.each(name, "instructions/record and reader", cost, all);
     sheet.each(
         name,
@@ -55,29 +59,33 @@ fn note(sheet: &mut Sheet, name: &str, told: &[Told], readers: usize) {
         cost.saturating_sub(inside),
         all,
     );
-    sheet.put(name, "waits of all readers", sum(|told| told.waits) as f64);
+    sheet.put(
+        name,
+        "waits of all readers",
+        sum(|reading| reading.waits) as f64,
+    );
 }
 
-/// The work with `readers` of them, and what they tell.
+/// The work with `readers` readers, and their results.
 pub fn run(
     readers: usize,
     count: usize,
     kind: Kind,
-    reader: impl Fn(usize, &mut dyn FnMut()) -> Told,
-) -> Vec<Told> {
+    reader: impl Fn(usize, &mut dyn FnMut()) -> Reading,
+) -> Vec<Reading> {
     let mut children = Vec::new();
     for _ in 0..readers {
         let (mut from, mut to) = sys::pipe();
         let pid = sys::child(|| {
             let waits = sys::faults_and_waits().1;
             let mut start = 0;
-            let mut told = reader(count, &mut || {
+            let mut reading = reader(count, &mut || {
                 to.write_all(b"!").expect("the parent");
                 start = sys::own_time();
             });
-            told.all = sys::own_time() - start;
-            told.waits = (sys::faults_and_waits().1 - waits) as u64;
-            for number in [told.records, told.waits, told.inside, told.all] {
+            reading.all = sys::own_time() - start;
+            reading.waits = (sys::faults_and_waits().1 - waits) as u64;
+            for number in [reading.records, reading.waits, reading.inside, reading.all] {
                 to.write_all(&number.to_ne_bytes()).expect("the parent");
             }
         });
@@ -91,23 +99,24 @@ pub fn run(
     let hear = |(pid, mut from): (_, std::fs::File)| {
         let mut number = || {
             let mut bytes = [0; 8];
-            from.read_exact(&mut bytes).expect("what it tells");
+            from.read_exact(&mut bytes)
+                .expect("the results of a reader");
             u64::from_ne_bytes(bytes)
         };
-        let told = Told {
+        let reading = Reading {
             records: number(),
             waits: number(),
             inside: number(),
             all: number(),
         };
         sys::wait(pid);
-        told
+        reading
     };
     children.into_iter().map(hear).collect()
 }
 
-/// One record a call, as dmesg and syslog daemons do.
-pub fn by_read(path: &str, count: usize, ready: &mut dyn FnMut()) -> Told {
+/// One record per call, as dmesg and syslog daemons do.
+pub fn by_read(path: &str, count: usize, ready: &mut dyn FnMut()) -> Reading {
     let file = sys::open(path);
     sys::seek_end(file.as_raw_fd());
     ready();
@@ -115,7 +124,7 @@ pub fn by_read(path: &str, count: usize, ready: &mut dyn FnMut()) -> Told {
     let mut next = 0;
     while next < count {
         let len = sys::read(file.as_raw_fd(), &mut buffer).unwrap_or(0);
-        // Behind the prefix, which ends with a semicolon.
+        // After the prefix, which ends with a semicolon.
         let text = buffer[..len]
             .splitn(2, |&byte| byte == b';')
             .nth(1)
@@ -128,19 +137,23 @@ pub fn by_read(path: &str, count: usize, ready: &mut dyn FnMut()) -> Told {
             next += 1;
         }
     }
-    Told {
+    Reading {
         records: next as u64,
-        ..Told::default()
+        ..Reading::default()
     }
 }
 
 /// By map, woken for a thousand records or after a tenth of a second.
-pub fn by_map(count: usize, ready: &mut dyn FnMut()) -> Told {
+pub fn by_map(count: usize, ready: &mut dyn FnMut()) -> Reading {
     let file = sys::open(LOG);
     let map = map_log(LOG, 2 << 20);
     let ring = map.ring();
-    let mut mark = [1000, 0, 100_000, 0u32];
-    sys::ioctl(file.as_raw_fd(), IOC_WATERMARK, &mut mark);
+    let mut mark = Watermark {
+        records: 1000,
+        delay_us: 100_000,
+        ..Watermark::default()
+    };
+    sys::ioctl(file.as_raw_fd(), IOC_LOG_WATERMARK, &mut mark);
     let mut cursor = Cursor::newest(&ring);
     ready();
     let (mut next, mut inside) = (0, 0);
@@ -183,9 +196,9 @@ pub fn by_map(count: usize, ready: &mut dyn FnMut()) -> Told {
         }
         inside += sys::now() - start;
     }
-    Told {
+    Reading {
         records: next as u64,
         inside,
-        ..Told::default()
+        ..Reading::default()
     }
 }

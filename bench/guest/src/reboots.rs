@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! 7: what comes back after a warm reboot, as it was or with bits flipped: fanlight's log of the
-//! previous boot, pmsg and ftrace's persistent ring.
+//! 7: the records that are found after a warm reboot, with intact memory and with flipped bits:
+//! fanlight's log of the previous boot, pmsg and ftrace's persistent ring.
 //!
-//! Each boot first looks for what the boot before has left (`found`), and then leaves lines of 64
-//! bytes for the next (`leave`). Their addresses are stored in a carve-out that is otherwise unused
-//! in this guest.
+//! Each boot first searches for the lines of the boot before (`found`), and then writes lines of 64
+//! bytes for the next one (`leave`). Their addresses are stored in a carve-out that is otherwise
+//! unused in this guest.
 
 use std::collections::HashSet;
 use std::fs;
@@ -15,14 +15,14 @@ use crate::meter::Sheet;
 use crate::persist::{memory, only_ramoops, PERSIST, PMSG, PMSG_NODE, RAMOOPS, REGION};
 use crate::sys::{self, Map};
 
-/// So few that no ring and no share of one is full.
+/// Few enough that no ring and no share of one is full.
 const LINES: usize = 2000;
 const LEN: usize = 64;
 const OURS: &str = "fanlight";
 const FTRACE: &str = "ftrace's persistent ring";
-/// As bench/dts/bench.dtso and bench/run have it.
+/// The values of bench/dts/bench.dtso and bench/run.
 const FTRACE_REGION: usize = 0x54e0_0000;
-/// Where pmsg is in ramoops' memory: behind sixteen dumps.
+/// The place of pmsg in ramoops' memory: after sixteen dumps.
 const PMSG_ZONE: usize = 0x1_0000;
 /// The carve-out for notes, and how long they may be.
 const NOTES: (usize, usize) = (0x5500_0000, 1 << 20);
@@ -62,7 +62,7 @@ fn stage() -> usize {
     stage.and_then(|stage| stage.parse().ok()).unwrap_or(0)
 }
 
-/// The numbers of the lines that a boot leaves: no two boots have the same.
+/// The numbers of the lines that a boot writes: no two boots use the same.
 fn numbers(stage: usize) -> std::ops::Range<usize> {
     let first = (stage + 1) * 0x1_0000;
     first..first + LINES
@@ -81,7 +81,7 @@ fn find(memory: &Map, header: usize) -> Vec<Line> {
         at += next;
         let number = number(&bytes[at..]).filter(|number| numbers(stage()).contains(number));
         if let Some(number) = number.filter(|_| at >= header) {
-            // With what ends it: a newline, or nothing that is looked at.
+            // With its end: a newline, or a byte that is not checked.
             found.push(Line {
                 number,
                 from: at - header,
@@ -102,7 +102,7 @@ fn number(bytes: &[u8]) -> Option<usize> {
     (bytes.get(..LEN - 1)? == &device::text(number, LEN)[..LEN - 1]).then_some(number)
 }
 
-/// Numbers that look random and are the same each time.
+/// Pseudo-random numbers, the same each time.
 struct Random(u32);
 
 impl Random {
@@ -114,7 +114,7 @@ impl Random {
     }
 }
 
-/// Flips bits of a memory with these lines; the bytes that they are in.
+/// Flips bits of a memory with these lines; returns their bytes.
 fn flip(memory: &Map, lines: &[Line], flips: Flips) -> Vec<usize> {
     let mut random = Random(0x1234_5678);
     let bits: Vec<usize> = match flips {
@@ -132,8 +132,7 @@ fn flip(memory: &Map, lines: &[Line], flips: Flips) -> Vec<usize> {
     bits.iter().map(|bit| bit / 8).collect()
 }
 
-/// Does to the memory of a peer what this boot is to do to it, and notes which lines must come
-/// back.
+/// Damages the memory of a peer as this boot is to do, and notes which lines must be found.
 fn damage(notes: &mut String, peer: &str, address: usize, header: usize) {
     let memory = memory(address, REGION);
     let lines = find(&memory, header);
@@ -182,7 +181,7 @@ pub fn leave(_sheet: &mut Sheet) {
     memory(address, size).copy_in(0, notes.as_bytes());
 }
 
-/// Runs before anything is bound anew: what the previous boot has left would be gone.
+/// Runs before any driver is bound again, which would discard the previous boot's lines.
 pub fn found(sheet: &mut Sheet) {
     let Some(case) = stage().checked_sub(1) else {
         return;
@@ -212,7 +211,7 @@ pub fn found(sheet: &mut Sheet) {
     };
 
     judge(OURS, previous());
-    // The one that is bound has what the previous boot left; the other one still has it in its
+    // The bound driver has read the previous boot's lines; those of the other one are still in its
     // memory.
     let mut ramoops = RAMOOPS;
     ramoops
@@ -226,7 +225,7 @@ pub fn found(sheet: &mut Sheet) {
         let _ = fs::remove_file(PMSG);
     }
     let text = fs::read(format!("{BOOT_MAP}/trace")).unwrap_or_default();
-    // Behind the task, the time and the name of what wrote it.
+    // After the task, the time and the name of the function that wrote it.
     let events = lines(&text).into_iter().map(|line| {
         let colon = line.windows(2).rposition(|window| window == b": ");
         line[colon.map_or(0, |colon| colon + 2)..].to_vec()
@@ -234,7 +233,7 @@ pub fn found(sheet: &mut Sheet) {
     judge(FTRACE, events.collect());
 }
 
-/// The lines of a text that are ours, damaged or not: most of each is the same letter.
+/// The lines of a text that this program wrote, damaged or not: most of each is the same letter.
 fn lines(text: &[u8]) -> Vec<Vec<u8>> {
     let lines = text.split(|&byte| byte == b'\n').map(<[u8]>::to_vec);
     lines.filter(|line| is_ours(line)).collect()

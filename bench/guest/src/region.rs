@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! 14: binding an instance whose region has what is worst for the search: it should take as long as
-//! the region is large, and let others have the processor.
+//! 14: binding an instance whose region has the worst contents for the search. The time should be
+//! proportional to the size of the region, and other processes should get the processor.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -14,18 +14,18 @@ use crate::meter::{busy, Sheet};
 use crate::persist::{leave_boots, memory};
 use crate::sys::{self, Map};
 
-/// Where the search takes more than this for a MiB, larger regions are left out: they would take
+/// If the search of a MiB needs more than this, larger regions are not measured: they would need
 /// minutes.
 const TOO_LONG: u64 = 400_000_000;
 
-/// What the region is filled with.
+/// The contents of the region.
 enum Fill {
     /// The same word throughout.
     Word(u32),
-    /// Valid headers, and behind each of them nothing but first words of records of this many
-    /// bytes, whose sums are wrong. The search begins to add up a record at each of them.
+    /// Valid headers, each followed by first words of records of this many bytes with wrong
+    /// checksums. The search computes the checksum of a record at each of them.
     Invalid(u32),
-    /// Valid records of 32 bytes, which have no text: there is no more to be found in a block.
+    /// Valid records of 32 bytes, which have no text: a block cannot have more records.
     Valid,
 }
 
@@ -40,7 +40,7 @@ const FILLS: [(&str, Fill); 5] = [
     ("the smallest records", Fill::Valid),
 ];
 
-/// Words of a block, and those of them that its headers take: see driver/ring/persist/header.rs.
+/// Words of a block, and of its headers: see driver/ring/persist/header.rs.
 const BLOCK_WORDS: usize = BLOCK / 4;
 const HEADER_WORDS: usize = 36;
 /// Records of 32 bytes that fit into a block, with room for a clock entry.
@@ -70,7 +70,7 @@ pub fn region(sheet: &mut Sheet) {
             what.store(&region, size);
             drop(region);
             let (took, gap) = beside_another(|| busy(|| device::bind_alone("fanlight", name)));
-            // Of both boots; the second one's log is there only if something was found.
+            // Of both boots; the second one has a log only if records were found.
             let second = intact.replace("log.prev", "log.prev2");
             let found: usize = [intact, &second]
                 .iter()
@@ -113,7 +113,7 @@ impl Fill {
         }
     }
 
-    /// How many records there are to be found in a region of `size` bytes.
+    /// The number of records in a region of `size` bytes.
     fn records(&self, size: usize) -> usize {
         match self {
             Self::Valid => smallest_records(size),
@@ -144,7 +144,7 @@ fn beside_another(work: impl FnOnce() -> u64) -> (u64, u64) {
     let result = work();
     go.write_all(b"!").expect("the child");
     let mut longest = [0; 8];
-    ready.read_exact(&mut longest).expect("what it tells");
+    ready.read_exact(&mut longest).expect("the longest delay");
     sys::wait(pid);
     (result, u64::from_ne_bytes(longest))
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! 11: a driver is unbound while processes have its memory mapped and store to it without a pause.
+//! 11: a driver is unbound while processes have its memory mapped and store to it continuously.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -12,7 +12,8 @@ use crate::touch::MIB;
 
 const PROCESSES: usize = 8;
 
-/// What is compared: name, driver, device, where its memory is on virt-arm, and how to open it.
+/// The compared devices: name, driver, device, the address of the memory on virt-arm, and how to
+/// open it.
 type Peer = (&'static str, &'static str, String, usize, fn() -> File);
 
 fn peers() -> [Peer; 2] {
@@ -52,7 +53,7 @@ pub fn revoke(sheet: &mut Sheet) {
                 })
             })
             .collect();
-        // Each of them has been round by then.
+        // Each of them has stored to all pages by then.
         let all_stored =
             |memory: &Map| (0..PROCESSES).all(|number| memory.load(255 * 1024 + number) != 0);
         while !all_stored(&memory) {
@@ -67,7 +68,7 @@ pub fn revoke(sheet: &mut Sheet) {
         };
         let before = words();
         std::thread::sleep(Duration::from_millis(200));
-        // A store may have hit a word many times: this is the least that there were.
+        // A word may have been stored to several times: this is the minimum number of stores.
         let landed: u32 = words()
             .iter()
             .zip(&before)
@@ -80,7 +81,7 @@ pub fn revoke(sheet: &mut Sheet) {
         sheet.put(name, "stores after unbind returned", landed.into());
         device::bind(driver, &node);
     }
-    // What is there without mappings, so that what remains is the mappings' own.
+    // The cost without mappings, which is subtracted.
     let idle = unbind_with(0);
     let with = unbind_with(PROCESSES);
     sheet.each(

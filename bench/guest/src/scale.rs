@@ -26,13 +26,13 @@ pub fn scale(sheet: &mut Sheet) {
     }
 }
 
-/// Rings of 64 KiB to 16 MiB, full: the record that is written next, and reading one.
+/// Full rings of 64 KiB to 16 MiB: the cost of writing the next record, and of reading one.
 fn ring_sizes(sheet: &mut Sheet) {
     device::unbind("fanlight", FANLIGHT);
     let empty = device::run(Kind::Empty, 64, 10_000);
     for (name, size, path) in RINGS {
         device::bind("fanlight", name);
-        // Twice round, so that each new record pushes an old one out.
+        // Twice the size of the ring, so that each new record overwrites an old one.
         device::run(Kind::Fanlight, 64, size / 96 * 2);
         let took = device::run(Kind::Fanlight, 64, 10_000) - empty;
         let x = format!("x={size}");
@@ -60,9 +60,9 @@ fn ring_sizes(sheet: &mut Sheet) {
     device::bind("fanlight", FANLIGHT);
 }
 
-/// The slowest of many appends to a full ring of records without text, the smallest there are: the
-/// writer that makes room passes over most of them. Enough appends for three times a 64th of the
-/// ring, so that whoever makes room in such steps does it here.
+/// The slowest of many appends to a full ring of records without text. These are the smallest
+/// records, so a writer that makes room removes the largest number of them. The appends fill three
+/// 64ths of the ring, so that a writer that frees a 64th of it in one step does so here.
 pub fn worst(sheet: &mut Sheet) {
     const RECORD: usize = 32;
     device::unbind("fanlight", FANLIGHT);
@@ -123,7 +123,7 @@ fn record_sizes(sheet: &mut Sheet) {
             ("memcpy, per record", Kind::Copy),
         ] {
             device::put("/sys/class/misc/fanlight0-log/persist_level", "6");
-            // Nothing at all: the kernel is one without it.
+            // Zero: the kernel does not have it.
             if let Some(took) = device::run(kind, len, 10_000).checked_sub(empty) {
                 sheet.each(case, &x, took, 10_000);
             }
@@ -138,10 +138,10 @@ fn record_sizes(sheet: &mut Sheet) {
 }
 
 fn reader_counts(sheet: &mut Sheet) {
-    // Many where there are few readers, so that a sample is long enough to be the same twice.
+    // More records if there are fewer readers, so that a sample is long enough to be reproducible.
     let records = |readers: usize| (32_000 / readers).max(2000);
-    let mut one = |case: &str, count: usize, told: Vec<readers::Told>| {
-        let all = told.iter().map(|told| told.all).sum();
+    let mut one = |case: &str, count: usize, readings: Vec<readers::Reading>| {
+        let all = readings.iter().map(|reading| reading.all).sum();
         sheet.each(case, &format!("x={count}"), all, records(count) * count);
     };
     for count in [1, 2, 4, 8, 16, 32, 64] {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! 8: a word polled 100 000 times, and 64 KiB copied, in what stands for SRAM.
+//! 8: a word polled 100 000 times, and 64 KiB copied, in memory that is used as SRAM.
 
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
@@ -58,7 +58,7 @@ pub fn sram(sheet: &mut Sheet) {
     }
 }
 
-/// The same code for every mapping: loads, and hardly anything else.
+/// The same code for every mapping, which consists of loads only.
 #[inline(never)]
 fn poll(map: &Map) {
     for _ in 0..POLLS / 20 {

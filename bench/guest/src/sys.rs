@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! System calls and mapped memory, as thin as they can be. Whatever fails ends the program: a
+//! Thin wrappers of system calls and mapped memory. Each failure ends the program, since a
 //! benchmark that measures something else than intended is worse than none.
 
 use std::ffi::CString;
@@ -62,7 +62,7 @@ pub fn open_wo(path: &str) -> File {
         .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Opened so that each access goes to the memory, where the kernel has caches: /dev/mem.
+/// Opens /dev/mem so that accesses are not cached.
 pub fn open_sync(path: &str) -> File {
     let opened = OpenOptions::new()
         .read(true)
@@ -88,7 +88,7 @@ pub fn read(fd: RawFd, buffer: &mut [u8]) -> Option<usize> {
         }
         match std::io::Error::last_os_error().raw_os_error() {
             Some(libc::EAGAIN) => return None,
-            // Some were overwritten: the reader is told so once.
+            // Some were overwritten: read() reports that once.
             Some(libc::EPIPE | libc::EINTR) => {}
             _ => panic!("read: {}", std::io::Error::last_os_error()),
         }
@@ -127,14 +127,14 @@ pub fn poll_in(fd: RawFd) {
     unsafe { libc::poll(&mut pollfd, 1, -1) };
 }
 
-/// Puts the descriptor at its end.
+/// Seeks to the end.
 pub fn seek_end(fd: RawFd) {
     // SAFETY: no memory is involved.
     let result = unsafe { libc::lseek(fd, 0, libc::SEEK_END) };
     assert!(result >= 0, "lseek: {}", std::io::Error::last_os_error());
 }
 
-/// Minor faults of this process so far, and how often it gave the processor away to wait.
+/// The minor faults of this process so far, and its voluntary context switches.
 pub fn faults_and_waits() -> (libc::c_long, libc::c_long) {
     // SAFETY: all zero is a valid rusage, and the kernel fills it in.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -143,7 +143,7 @@ pub fn faults_and_waits() -> (libc::c_long, libc::c_long) {
     (usage.ru_minflt, usage.ru_nvcsw)
 }
 
-/// A mapping, gone when this is.
+/// A mapping. Dropping it unmaps the memory.
 pub struct Map {
     address: *mut u32,
     len: usize,
@@ -313,7 +313,7 @@ pub fn wait(pid: libc::pid_t) -> Ended {
     }
 }
 
-/// Ends the process without running what the parent has registered.
+/// Ends the process without running the exit handlers that the parent has registered.
 pub fn exit(status: i32) -> ! {
     // SAFETY: never returns.
     unsafe { libc::_exit(status) }
@@ -370,7 +370,7 @@ pub fn bpf_ringbuf(size: u32) -> Option<File> {
     // union bpf_attr: map_type, key_size, value_size, max_entries, and flags that are all zero.
     let mut attr = [0u32; 32];
     (attr[0], attr[3]) = (TYPE_RINGBUF, size);
-    // SAFETY: the attributes are as long as is said.
+    // SAFETY: the attributes have the length that is passed.
     let fd = unsafe {
         libc::syscall(
             libc::SYS_bpf,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! 1 and 2: pages that are touched for the first time, and mappings that are made, touched and
-//! unmade.
+//! 1 and 2: pages that are touched for the first time, and mappings that are created, touched and
+//! removed.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -54,7 +54,7 @@ pub fn touch(sheet: &mut Sheet) {
     sheet.each("limit: 256 PTE writes", "instructions", ptes, 100);
 }
 
-/// What a mapping of 1 MiB costs from mmap to munmap, with every page touched once.
+/// The cost of a mapping of 1 MiB from mmap to munmap, with each page touched once.
 pub fn map(sheet: &mut Sheet) {
     let mut measure = |name: &str, file: &File, offset: usize, len: usize| {
         for (how, flags) in [("", 0), (", MAP_POPULATE", libc::MAP_POPULATE)] {
@@ -69,7 +69,7 @@ pub fn map(sheet: &mut Sheet) {
     for (name, file) in peers() {
         measure(name, &file, 0, MIB);
     }
-    // Two pages of positions come first, of which a reader maps one for itself; the data are there
+    // The first two pages hold positions, of which a reader maps one separately; the data follow
     // twice.
     if let Some(ringbuf) = sys::bpf_ringbuf(MIB as u32) {
         measure("BPF ring buffer", &ringbuf, 4096, 4096 + MIB);

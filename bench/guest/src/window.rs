@@ -11,7 +11,7 @@ use crate::meter::{busy, own, Sheet};
 use crate::sys::{self, Ended, Map};
 use crate::touch::MIB;
 
-/// Enough rounds that one of them has no tick of the scheduler in it.
+/// Enough rounds that at least one has no tick of the scheduler.
 const ROUNDS: usize = 10;
 
 /// Every driver that maps the carve-out, with the offset of the carve-out in its file.
@@ -64,7 +64,7 @@ pub fn unbind(sheet: &mut Sheet) {
         let took = (0..ROUNDS).map(|_| unbind_with(mapped)).min().unwrap_or(0);
         sheet.put(case, "instructions", took as f64);
     }
-    // Taking back the same mapping is the part of munmap() that removes the page table entries.
+    // The same work without unbinding: the part of munmap() that removes the page table entries.
     for (name, file, offset) in &peers() {
         let took = (0..ROUNDS).map(|_| {
             let map = Map::new(file, *offset, WINDOW_SIZE, true, 0);
@@ -76,7 +76,7 @@ pub fn unbind(sheet: &mut Sheet) {
     }
 }
 
-/// What the write to `unbind` takes. Checks that a mapping that existed is gone.
+/// The cost of the write to `unbind`. Checks that an existing mapping was revoked.
 fn unbind_with(mapped: bool) -> u64 {
     let (mut ready, mut to) = sys::pipe();
     let (mut start, mut go) = sys::pipe();
@@ -115,8 +115,8 @@ pub fn together(sheet: &mut Sheet) {
         ("UIO virtual", &uio, offset),
     ] {
         for (case, processes) in [("1 process", 1), ("4 processes", 4)] {
-            let told = (0..ROUNDS).map(|_| touch_together(file, offset, processes));
-            let (took, faults) = told.min().unwrap_or((0, 0));
+            let rounds = (0..ROUNDS).map(|_| touch_together(file, offset, processes));
+            let (took, faults) = rounds.min().unwrap_or((0, 0));
             let case = format!("{name}, {case}");
             sheet.each(&case, "instructions/process", took, processes);
             sheet.each(&case, "faults/process", faults, processes);
@@ -125,8 +125,8 @@ pub fn together(sheet: &mut Sheet) {
     }
 }
 
-/// What the processor does from the moment when all processes may begin until the last one has
-/// stored to all pages, and how many faults they took.
+/// The work of the processor from the start of all processes until the last one has stored to all
+/// pages, and the number of faults.
 fn touch_together(file: &File, offset: usize, processes: usize) -> (u64, u64) {
     let (mut ready, mut to) = sys::pipe();
     let (mut start, mut go) = sys::pipe();
@@ -145,17 +145,17 @@ fn touch_together(file: &File, offset: usize, processes: usize) -> (u64, u64) {
                 }
                 let faults = (sys::faults_and_waits().0 - before) as u64;
                 to.write_all(&faults.to_ne_bytes()).expect("the parent");
-                // Its mapping is taken down after the measurement.
+                // Its mapping is removed after the measurement.
                 std::thread::sleep(Duration::from_secs(3600));
             });
-            told(&mut ready);
+            receive(&mut ready);
             pid
         })
         .collect();
     let mut faults = 0;
     let took = busy(|| {
         go.write_all(&vec![b'!'; processes]).expect("the children");
-        faults = (0..processes).map(|_| told(&mut ready)).sum();
+        faults = (0..processes).map(|_| receive(&mut ready)).sum();
     });
     for pid in children {
         sys::kill(pid);
@@ -164,9 +164,10 @@ fn touch_together(file: &File, offset: usize, processes: usize) -> (u64, u64) {
     (took, faults)
 }
 
-/// A number from a child. Each is written at once, so that none is mixed with another's.
-fn told(from: &mut File) -> u64 {
+/// A number from a child. Each is written by one call, so that numbers of several children are not
+/// mixed.
+fn receive(from: &mut File) -> u64 {
     let mut number = [0; 8];
-    from.read_exact(&mut number).expect("what a child tells");
+    from.read_exact(&mut number).expect("a number of a child");
     u64::from_ne_bytes(number)
 }

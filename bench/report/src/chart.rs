@@ -235,7 +235,7 @@ fn panel(
         .iter()
         .fold(first, |most, point| most.max(point.0))
         .max(left + 0.01);
-    // A whole decade at least, so that what is level looks level.
+    // At least a decade, so that a constant looks constant.
     let bottom = all
         .iter()
         .fold(f64::MAX, |least, point| least.min(point.1))

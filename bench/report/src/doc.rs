@@ -40,7 +40,7 @@ pub fn write(directory: &Path, page: &Path, notes: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Behind this line the notes explain why goals are missed: each part begins with `### ` and the
+/// After this line the notes explain why goals are missed: each part begins with `### ` and the
 /// goals' names, with `; ` between them. The page has the parts of the goals that this sheet
 /// misses.
 const EXPLANATIONS: &str = "<!-- explanations of missed goals -->";
@@ -185,7 +185,7 @@ fn scaling(sheet: &Sheet) -> String {
     text
 }
 
-/// How many times the work of one processor is done by several.
+/// The work of several processors, as a multiple of that of one.
 fn cores(sheet: &Sheet) -> String {
     let mut text =
         "| work of each | 1 processor | 2 | 3 | 4 |\n|---|---:|---:|---:|---:|\n".to_owned();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What was to be reached, and whether it was.
+//! The goals, and whether they were reached.
 
 use crate::sheet::Sheet;
 
@@ -15,7 +15,7 @@ pub enum Aim {
     Limit(f64),
     /// Ours is the same as the other.
     Same,
-    /// Ours is more than nothing.
+    /// Ours is more than zero.
     Some,
 }
 
@@ -28,11 +28,11 @@ pub struct Goal {
     pub aim: Aim,
 }
 
-/// How a goal came out.
+/// The outcome of a goal.
 pub struct Outcome {
     pub ours: f64,
     pub theirs: f64,
-    /// The ratio that was asked for.
+    /// The required ratio.
     pub ratio: f64,
     pub reached: bool,
 }
@@ -439,7 +439,7 @@ impl Goal {
             Aim::Less(times) => (theirs / ours, theirs >= ours * times),
             Aim::AtMost(times) => (ours / theirs, ours <= theirs * times),
             Aim::Limit(limit) => (ours, ours <= limit),
-            // What is counted is the same or not; what is measured, to a tenth of a percent.
+            // Counts must be equal; measurements may differ by a tenth of a percent.
             Aim::Same => {
                 let counted = ours.fract() == 0.0 && theirs.fract() == 0.0;
                 let share = if counted { 0.0 } else { 0.001 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `fanlight-bench-report DIRECTORY [--doc FILE NOTES]`reports the results of
-//! the runs in DIRECTORY (`run1.tsv`,
-//! `run2.tsv`, `large1.tsv`, `large2.tsv`, `barriers.tsv`, `reboots.tsv`, `cores.tsv`, `host.tsv`)
+//! `fanlight-bench-report DIRECTORY [--doc FILE NOTES]`: reports the results of the runs in
+//! DIRECTORY (`run1.tsv`, `run2.tsv`, `large1.tsv`, `large2.tsv`, `barriers.tsv`, `reboots.tsv`,
+//! `cores.tsv`, `host.tsv`).
+//!
 //! `fanlight-bench-report --clock FILE`: reports the results that a board has measured.
 //!
 //! Prints a table and writes `results.json` and the charts beside the runs. Fails if the two runs

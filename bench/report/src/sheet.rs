@@ -11,7 +11,7 @@ pub struct Row {
     pub part: String,
     pub case: String,
     pub metric: String,
-    /// In the first run and in the second; what the host knows is the same in both.
+    /// In the first run and in the second; those of the host are the same in both.
     pub values: [f64; 2],
 }
 
@@ -21,10 +21,10 @@ impl Row {
         ["scale", "worst", "cores"].contains(&&*self.part) && self.metric.starts_with("x=")
     }
 
-    /// How far apart the runs are, as a share of the result.
+    /// The difference of the runs, as a share of the result.
     pub fn difference(&self) -> f64 {
         let [a, b] = self.values;
-        // A tenth of an instruction is nothing that was done.
+        // Less than a tenth of an instruction is no difference.
         if (a - b).abs() < 0.1 {
             0.0
         } else {
@@ -41,7 +41,7 @@ pub struct Sheet {
     pub about: Vec<(String, String)>,
 }
 
-/// How much two runs may differ.
+/// The allowed difference of two runs.
 pub const TOLERANCE: f64 = 0.005;
 
 impl Sheet {
@@ -74,7 +74,7 @@ impl Sheet {
         for name in ["barriers.tsv", "reboots.tsv"] {
             rows.extend(parse(&text(name)?)?);
         }
-        // By the clock on the wall, so that it is never the same twice: once is all.
+        // Measured by the wall clock, so never reproducible: one run.
         rows.extend(speeds(parse(&text("cores.tsv")?)?));
         let mut about = Vec::new();
         for line in text("host.tsv")?.lines() {
@@ -111,8 +111,8 @@ impl Sheet {
         Some(row.values[0])
     }
 
-    /// Results that are not the same twice, the worst first. Where what is counted is a race, that
-    /// is said beside it.
+    /// Results that differ between the runs, the worst first. Those that depend on a race are
+    /// marked.
     pub fn differences(&self) -> Vec<String> {
         let mut rows: Vec<&Row> = self
             .rows
@@ -145,8 +145,8 @@ pub fn is_race(row: &Row) -> bool {
     scheduled && row.values.iter().all(|value| *value > 0.0)
 }
 
-/// Of the times that one to four processors took for the same work each: how many times the work of
-/// one they do in a time.
+/// For the times of one to four processors with the same work each: how many times the work of one
+/// processor they do in the same time.
 fn speeds(mut rows: Vec<Row>) -> Vec<Row> {
     let alone: Vec<(String, f64)> = rows
         .iter()

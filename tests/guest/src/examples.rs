@@ -12,10 +12,10 @@ use crate::tests;
 tests! {
     quick:
         log_example_logger_writes_records_with_their_levels,
-        log_example_follow_tokio_prints_what_comes,
+        log_example_follow_tokio_prints_new_records,
         log_example_follow_tokio_ends_with_an_error_at_unbind,
         log_example_watch_errors_prints_errors_only,
-        log_example_read_log_in_c_prints_what_is_there_and_what_comes,
+        log_example_read_log_in_c_prints_old_and_new_records,
         window_example_shared_counter_loses_no_count_between_processes,
         window_example_shared_counter_needs_cached_memory,
         window_example_registers_identifies_a_primecell,
@@ -50,7 +50,7 @@ fn log_example_logger_writes_records_with_their_levels() {
     }
 }
 
-fn log_example_follow_tokio_prints_what_comes() {
+fn log_example_follow_tokio_prints_new_records() {
     let _unlimited = unlimited(&LOG);
     let first = unique("before tokio");
     append(&LOG.open(), &first);
@@ -89,7 +89,7 @@ fn log_example_watch_errors_prints_errors_only() {
     assert!(!printed.contains(&info), "{printed}");
 }
 
-fn log_example_read_log_in_c_prints_what_is_there_and_what_comes() {
+fn log_example_read_log_in_c_prints_old_and_new_records() {
     let _unlimited = unlimited(&LOG);
     let (program, message) = (unique("for C"), unique("a message for C"));
     append(&LOG.open(), &program);

@@ -2,9 +2,9 @@
 //! The tests that run in the booted guest, as root, against the driver's public ABI.
 //!
 //! They do not use the `fanlight` library: [`support::uapi`] has their copy of the ABI, as in the C
-//! header. Every test runs in a process of its own with a time limit, so that one
-//! which dies or hangs fails alone. The output is KTAP, version 1; the exit status is 0 only if
-//! nothing failed.
+//! header. Every test runs in its own process with a time limit, so that a test that crashes or
+//! hangs does not affect the others. The output is KTAP, version 1; the exit status is 0 only if no
+//! test failed.
 
 mod support;
 

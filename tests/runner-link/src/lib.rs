@@ -15,7 +15,7 @@ use std::io::{self, Read, Write};
 /// No frame is longer: a longer length means that the two sides are out of step.
 const LONGEST: usize = 64 << 20;
 
-/// The content of a frame. Upper case goes to the host, lower case to the guest.
+/// The content of a frame. Upper case is for the host, lower case for the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::machine::run;
 use crate::options::Options;
+use crate::process::run;
 
 /// The initrd of a boot: the image, followed by an archive with the caller's files.
 pub fn initrd(options: &Options, scratch: &Path) -> io::Result<PathBuf> {

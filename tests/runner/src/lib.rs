@@ -9,7 +9,7 @@
 //!                                                              requests of tests by a Unix socket
 //! ```
 //!
-//! - [`machine`]: the differences between boards, and QEMU's command line for each;
+//! - [`machine`], [`qemu`]: the differences between boards, and QEMU's command line for a boot;
 //! - [`session`]: one QEMU from start to end, over any number of resets;
 //! - [`shell`], [`terminal`]: a machine for a user at a terminal, and tests that type as a user
 //!   does;
@@ -28,6 +28,8 @@ pub mod ktap;
 pub mod machine;
 pub mod options;
 pub mod picture;
+pub mod process;
+pub mod qemu;
 pub mod qmp;
 pub mod rfb;
 pub mod room;

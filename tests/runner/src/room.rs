@@ -10,8 +10,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
-use crate::machine::Media;
 use crate::options::Options;
+use crate::qemu::Media;
 
 /// Fails if the initramfs of a boot overlaps a reserved region of its tree.
 pub fn check(options: &Options, media: &Media, tree: &Path) -> io::Result<()> {

@@ -18,9 +18,9 @@ use serde_json::json;
 
 use crate::console::Console;
 use crate::files::Scratch;
-use crate::machine::{Media, Wiring};
 use crate::options::Options;
 use crate::picture::Picture;
+use crate::qemu::{Media, Wiring};
 use crate::qmp::Qmp;
 use crate::room;
 use fanlight_runner_link::{Decoder, Frame, Kind};
@@ -297,7 +297,7 @@ impl Session<'_> {
     }
 
     fn send(&mut self, frame: &Frame) {
-        // The channel closes when the machine goes down, which QMP reports.
+        // The channel closes when the machine powers off, which QMP reports.
         let _ = frame.write(&mut self.control);
     }
 

@@ -13,8 +13,9 @@ use std::sync::mpsc::{channel, Receiver};
 use serde_json::json;
 
 use crate::files::Scratch;
-use crate::machine::{Display, Media, Wiring};
+use crate::machine::Display;
 use crate::options::Options;
+use crate::qemu::{Media, Wiring};
 use crate::qmp::Qmp;
 use crate::room;
 use crate::session::Machine;

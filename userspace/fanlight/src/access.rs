@@ -45,12 +45,6 @@ pub struct MapMut {
 
 impl Map {
     /// Bytes that are mapped.
-    ///
-    /// ```no_run
-    /// # let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
-    /// println!("{} bytes", map.len());
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     #[expect(clippy::len_without_is_empty, reason = "a window is never empty")]
     pub fn len(&self) -> usize {
         self.memory.len()
@@ -65,23 +59,11 @@ impl Map {
     /// # Errors
     ///
     /// Beyond the end, not aligned to its width, not the width of the registers, or revoked.
-    ///
-    /// ```no_run
-    /// # let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
-    /// let low: u8 = map.read(0x21)?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn read<T: Word>(&self, offset: usize) -> Result<T, AccessError> {
         self.memory.load(offset)
     }
 
     /// The only width of accesses, in bytes: `reg-io-width` in the device tree.
-    ///
-    /// ```no_run
-    /// # let map = fanlight::Instance::open(0)?.window("regs")?.map()?;
-    /// assert!(map.io_width().is_none_or(|width| [1, 2, 4].contains(&width)));
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn io_width(&self) -> Option<usize> {
         self.memory.width()
     }
@@ -92,27 +74,12 @@ impl Map {
     /// # Errors
     ///
     /// Beyond the end, or revoked.
-    ///
-    /// ```no_run
-    /// # let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
-    /// let mut block = [0; 512];
-    /// map.copy_to(0, &mut block)?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn copy_to(&self, offset: usize, into: &mut [u8]) -> Result<(), AccessError> {
         self.memory.read(offset, into)
     }
 
     /// Whether the driver was unbound; only ever true after
     /// [`survive_revocation`](crate::survive_revocation).
-    ///
-    /// ```no_run
-    /// # let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
-    /// if map.is_revoked() {
-    ///     eprintln!("the device is gone");
-    /// }
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn is_revoked(&self) -> bool {
         self.memory.is_revoked()
     }
@@ -142,12 +109,6 @@ impl Map {
     ///
     /// Revoked, or a bus error; only ever after
     /// [`survive_revocation`](crate::survive_revocation).
-    ///
-    /// ```no_run
-    /// # let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
-    /// map.check()?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn check(&self) -> Result<(), AccessError> {
         self.memory.check()
     }
@@ -170,12 +131,6 @@ impl MapMut {
     /// # Errors
     ///
     /// Beyond the end, not aligned to its width, not the width of the registers, or revoked.
-    ///
-    /// ```no_run
-    /// # let mut map = fanlight::Instance::open(0)?.window("sram")?.map_mut()?;
-    /// map.write(0x20, 0xffu8)?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn write<T: Word>(&mut self, offset: usize, value: T) -> Result<(), AccessError> {
         self.map.memory.store(offset, value)
     }
@@ -186,12 +141,6 @@ impl MapMut {
     /// # Errors
     ///
     /// As [`write`](Self::write).
-    ///
-    /// ```no_run
-    /// # let mut map = fanlight::Instance::open(0)?.window("sram")?.map_mut()?;
-    /// map.update(0x20, |value: u32| value & !1)?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn update<T: Word>(
         &mut self,
         offset: usize,
@@ -206,25 +155,11 @@ impl MapMut {
     /// # Errors
     ///
     /// Beyond the end, or revoked.
-    ///
-    /// ```no_run
-    /// # let mut map = fanlight::Instance::open(0)?.window("sram")?.map_mut()?;
-    /// map.copy_from(0, b"hello")?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn copy_from(&mut self, offset: usize, from: &[u8]) -> Result<(), AccessError> {
         self.map.memory.write(offset, from)
     }
 
     /// Like [`as_ptr`](Map::as_ptr), but also for stores.
-    ///
-    /// ```no_run
-    /// # let mut map = fanlight::Instance::open(0)?.window("sram")?.map_mut()?;
-    /// // SAFETY: the window has four bytes at least, and begins with a page.
-    /// unsafe { map.as_mut_ptr().cast::<u32>().write_volatile(1) };
-    /// map.check()?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
         self.map.memory.as_ptr()
     }
@@ -262,14 +197,6 @@ impl MapMut {
     /// # Errors
     ///
     /// The window is not cached: [`AccessError::NotCached`].
-    ///
-    /// ```no_run
-    /// use std::sync::atomic::{AtomicU32, Ordering};
-    ///
-    /// let map = fanlight::Instance::open(0)?.window("shared")?.map_mut()?;
-    /// map.into_atomics::<AtomicU32>()?[0].fetch_add(1, Ordering::Relaxed);
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn into_atomics<A: Atomic>(self) -> Result<Atomics<A>, AccessError> {
         Atomics::new(self.map.memory)
     }
@@ -279,12 +206,6 @@ impl MapMut {
     /// # Errors
     ///
     /// Beyond the end, or revoked.
-    ///
-    /// ```no_run
-    /// # let mut map = fanlight::Instance::open(0)?.window("sram")?.map_mut()?;
-    /// map.fill(0, 4096, 0)?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn fill(&mut self, offset: usize, count: usize, value: u8) -> Result<(), AccessError> {
         self.map.memory.fill(offset, count, [value; 12])
     }

@@ -43,13 +43,6 @@ pub struct Canvas {
 
 impl Canvas {
     /// A black picture in ordinary memory.
-    ///
-    /// ```
-    /// use fanlight::{Canvas, Geometry, PixelFormat};
-    ///
-    /// let canvas = Canvas::in_memory(Geometry::packed(8, 8, PixelFormat::R8G8B8).unwrap());
-    /// assert_eq!(canvas.geometry().width(), 8);
-    /// ```
     pub fn in_memory(geometry: Geometry) -> Self {
         Self {
             memory: Memory::heap(geometry.bytes()),
@@ -78,12 +71,6 @@ impl Canvas {
     }
 
     /// Size, stride and format.
-    ///
-    /// ```
-    /// # use fanlight::{Canvas, Geometry, PixelFormat};
-    /// let geometry = Geometry::packed(8, 8, PixelFormat::R8G8B8).unwrap();
-    /// assert_eq!(Canvas::in_memory(geometry).geometry(), geometry);
-    /// ```
     pub fn geometry(&self) -> Geometry {
         self.geometry
     }
@@ -100,16 +87,6 @@ impl Canvas {
     /// # Errors
     ///
     /// Outside of the picture, or the mapping was revoked.
-    ///
-    /// ```
-    /// # use embedded_graphics::{pixelcolor::Rgb888, prelude::*};
-    /// # use fanlight::{Canvas, Geometry, PixelFormat};
-    /// # let mut canvas = Canvas::in_memory(Geometry::packed(8, 8, PixelFormat::R8G8B8).unwrap());
-    /// canvas.clear(Rgb888::new(1, 2, 3))?;
-    /// assert_eq!(canvas.pixel(7, 7)?, Rgb888::new(1, 2, 3));
-    /// assert!(canvas.pixel(8, 0).is_err());
-    /// # Ok::<(), fanlight::AccessError>(())
-    /// ```
     pub fn pixel(&self, x: u32, y: u32) -> Result<Rgb888, AccessError> {
         let format = self.geometry.format();
         if x >= self.geometry.width() || y >= self.geometry.height() {
@@ -130,18 +107,6 @@ impl Canvas {
     /// # Errors
     ///
     /// Below the picture, or the mapping was revoked.
-    ///
-    /// ```
-    /// # use embedded_graphics::{pixelcolor::Rgb888, prelude::*};
-    /// # use fanlight::{Canvas, Geometry, PixelFormat};
-    /// # let geometry = Geometry::packed(2, 2, PixelFormat::X8R8G8B8).unwrap();
-    /// # let mut canvas = Canvas::in_memory(geometry);
-    /// canvas.clear(Rgb888::new(1, 2, 3))?;
-    /// let mut line = [0; 6];
-    /// canvas.read_line(1, &mut line)?;
-    /// assert_eq!(line, [1, 2, 3, 1, 2, 3]);
-    /// # Ok::<(), fanlight::AccessError>(())
-    /// ```
     pub fn read_line(&self, y: u32, rgb: &mut [u8]) -> Result<(), AccessError> {
         let format = self.geometry.format();
         let bytes = format.bytes();
@@ -176,13 +141,6 @@ impl Canvas {
     /// # Errors
     ///
     /// The mapping was revoked.
-    ///
-    /// ```
-    /// # use fanlight::{Canvas, Geometry, PixelFormat};
-    /// let canvas = Canvas::in_memory(Geometry::packed(3, 2, PixelFormat::R5G6B5).unwrap());
-    /// assert_eq!(canvas.to_rgb()?, [0; 18]);
-    /// # Ok::<(), fanlight::AccessError>(())
-    /// ```
     pub fn to_rgb(&self) -> Result<Vec<u8>, AccessError> {
         let line = self.geometry.width() as usize * 3;
         let mut rgb = vec![0; line * self.geometry.height() as usize];

@@ -102,13 +102,6 @@ pub enum Error {
 
 impl Error {
     /// Whether the device is gone, because its driver was unbound or removed.
-    ///
-    /// ```
-    /// use std::io;
-    /// let gone = io::Error::from_raw_os_error(19); // ENODEV
-    /// let error = fanlight::Error::Io { what: "read /dev/fanlight0/log".into(), source: gone };
-    /// assert!(error.is_gone());
-    /// ```
     pub fn is_gone(&self) -> bool {
         match self {
             Error::Access { source, .. } => *source == AccessError::Revoked,

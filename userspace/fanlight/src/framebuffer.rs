@@ -59,11 +59,6 @@ impl Framebuffer {
     ///
     /// There is no such node, it may not be opened, or it is not a framebuffer that this library
     /// can draw on.
-    ///
-    /// ```no_run
-    /// let screen = fanlight::Framebuffer::open("/dev/fanlight0/fb")?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         Self::from_window(Window::open(path)?, true)
     }
@@ -73,11 +68,6 @@ impl Framebuffer {
     /// # Errors
     ///
     /// As [`open`](Self::open).
-    ///
-    /// ```no_run
-    /// let picture = fanlight::Framebuffer::open_read_only("/dev/fanlight0/fb")?.to_rgb()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn open_read_only(path: impl Into<PathBuf>) -> Result<Self> {
         Self::from_window(Window::open_read_only(path)?, false)
     }
@@ -193,36 +183,16 @@ impl Framebuffer {
     }
 
     /// Its node.
-    ///
-    /// ```no_run
-    /// # let screen = fanlight::Framebuffer::open("/dev/fanlight0/fb")?;
-    /// println!("{}", screen.path().display());
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The number of its pages, each of which is a whole picture.
-    ///
-    /// ```no_run
-    /// # let screen = fanlight::Framebuffer::open("/dev/fanlight0/fb")?;
-    /// if screen.pages() > 1 {
-    ///     println!("can flip");
-    /// }
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn pages(&self) -> u32 {
         self.pages
     }
 
     /// The index of the visible page.
-    ///
-    /// ```no_run
-    /// # let screen = fanlight::Framebuffer::open("/dev/fanlight0/fb")?;
-    /// assert!(screen.shown_page() < screen.pages());
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn shown_page(&self) -> u32 {
         self.shown
     }
@@ -254,12 +224,6 @@ impl Framebuffer {
     /// # Errors
     ///
     /// The driver refused, or the device is gone.
-    ///
-    /// ```no_run
-    /// # let mut screen = fanlight::Instance::open(0)?.framebuffer()?;
-    /// screen.present()?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn present(&mut self) -> Result<()> {
         if self.canvas.memory().is_revoked() {
             return Err(Error::access(&self.path, AccessError::Revoked));
@@ -275,12 +239,6 @@ impl Framebuffer {
     /// # Errors
     ///
     /// There is no such page, the driver refused, or the device is gone.
-    ///
-    /// ```no_run
-    /// # let mut screen = fanlight::Instance::open(0)?.framebuffer()?;
-    /// screen.show_page(0)?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn show_page(&mut self, page: u32) -> Result<()> {
         if let Some(device) = &self.device {
             let failed = |error| {
@@ -314,12 +272,6 @@ impl Framebuffer {
     /// # Errors
     ///
     /// The display of this framebuffer cannot do that, or the device is gone.
-    ///
-    /// ```no_run
-    /// # let screen = fanlight::Instance::open(0)?.framebuffer()?;
-    /// screen.blank(true)?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn blank(&self, dark: bool) -> Result<()> {
         let Some(device) = &self.device else {
             return Err(Error::Mode {
@@ -343,14 +295,6 @@ impl Framebuffer {
     }
 
     /// The open window, unless it is a plain file.
-    ///
-    /// ```no_run
-    /// # let screen = fanlight::Instance::open(0)?.framebuffer()?;
-    /// if let Some(window) = screen.window() {
-    ///     println!("{:?}", window.info()?.scanout);
-    /// }
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn window(&self) -> Option<&Window> {
         self.device.as_ref()
     }
@@ -371,12 +315,6 @@ impl Framebuffer {
 /// For `poll` and for asynchronous runtimes; `None` for a plain file.
 impl Framebuffer {
     /// The descriptor of the device.
-    ///
-    /// ```no_run
-    /// # let screen = fanlight::Instance::open(0)?.framebuffer()?;
-    /// assert!(screen.device_fd().is_some());
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn device_fd(&self) -> Option<BorrowedFd<'_>> {
         self.device.as_ref().map(AsFd::as_fd)
     }

@@ -88,10 +88,6 @@ impl Field {
 
 impl PixelFormat {
     /// All formats.
-    ///
-    /// ```
-    /// assert!(fanlight::PixelFormat::ALL.iter().all(|f| f.bytes() >= 2));
-    /// ```
     pub const ALL: [PixelFormat; 11] = [
         PixelFormat::R5G6B5,
         PixelFormat::R5G5B5A1,
@@ -107,37 +103,21 @@ impl PixelFormat {
     ];
 
     /// The name in a device tree.
-    ///
-    /// ```
-    /// assert_eq!(fanlight::PixelFormat::X8R8G8B8.name(), "x8r8g8b8");
-    /// ```
     pub const fn name(self) -> &'static str {
         self.layout().name
     }
 
     /// The format with this name.
-    ///
-    /// ```
-    /// assert_eq!(fanlight::PixelFormat::from_name("nonsense"), None);
-    /// ```
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
     /// The DRM fourcc.
-    ///
-    /// ```
-    /// assert_eq!(fanlight::PixelFormat::R5G6B5.fourcc().to_le_bytes(), *b"RG16");
-    /// ```
     pub const fn fourcc(self) -> u32 {
         self.layout().fourcc
     }
 
     /// The format with this DRM fourcc.
-    ///
-    /// ```
-    /// assert_eq!(fanlight::PixelFormat::from_fourcc(0), None);
-    /// ```
     pub fn from_fourcc(fourcc: u32) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -146,13 +126,6 @@ impl PixelFormat {
 
     /// The format with these fields of the fbdev ioctls: bits of a pixel, then red, green, blue and
     /// alpha.
-    ///
-    /// ```
-    /// use fanlight::PixelFormat;
-    ///
-    /// let fields = PixelFormat::X8B8G8R8.fields();
-    /// assert_eq!(PixelFormat::from_fields(32, fields), Some(PixelFormat::X8B8G8R8));
-    /// ```
     pub fn from_fields(bits: u32, fields: [Field; 4]) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -160,10 +133,6 @@ impl PixelFormat {
     }
 
     /// Red, green, blue and alpha.
-    ///
-    /// ```
-    /// assert_eq!(fanlight::PixelFormat::A8R8G8B8.fields()[3].offset, 24);
-    /// ```
     pub const fn fields(self) -> [Field; 4] {
         const fn field((offset, length): (u32, u32)) -> Field {
             Field { offset, length }
@@ -173,10 +142,6 @@ impl PixelFormat {
     }
 
     /// Bytes of a pixel.
-    ///
-    /// ```
-    /// assert_eq!(fanlight::PixelFormat::R8G8B8.bytes(), 3);
-    /// ```
     pub const fn bytes(self) -> usize {
         self.layout().bits as usize / 8
     }
@@ -290,12 +255,6 @@ pub struct Geometry {
 
 impl Geometry {
     /// The largest width and height.
-    ///
-    /// ```
-    /// use fanlight::{Geometry, PixelFormat};
-    ///
-    /// assert!(Geometry::packed(Geometry::LIMIT + 1, 1, PixelFormat::R5G6B5).is_none());
-    /// ```
     pub const LIMIT: u32 = 65535;
 
     /// A geometry; `None` if it is invalid: a side of 0 or above [`LIMIT`](Self::LIMIT), or a
@@ -335,62 +294,31 @@ impl Geometry {
     }
 
     /// Pixels of a line.
-    ///
-    /// ```
-    /// # let geometry = fanlight::Geometry::packed(3, 2, fanlight::PixelFormat::R8G8B8).unwrap();
-    /// assert_eq!(geometry.width(), 3);
-    /// ```
     pub const fn width(&self) -> u32 {
         self.width
     }
 
     /// Lines.
-    ///
-    /// ```
-    /// # let geometry = fanlight::Geometry::packed(3, 2, fanlight::PixelFormat::R8G8B8).unwrap();
-    /// assert_eq!(geometry.height(), 2);
-    /// ```
     pub const fn height(&self) -> u32 {
         self.height
     }
 
     /// Bytes from one line to the next.
-    ///
-    /// ```
-    /// # let geometry = fanlight::Geometry::packed(4, 2, fanlight::PixelFormat::X8R8G8B8).unwrap();
-    /// assert_eq!(geometry.stride(), 16);
-    /// ```
     pub const fn stride(&self) -> u32 {
         self.stride
     }
 
     /// The pixel format.
-    ///
-    /// ```
-    /// # use fanlight::{Geometry, PixelFormat};
-    /// # let geometry = Geometry::packed(4, 2, PixelFormat::X8R8G8B8).unwrap();
-    /// assert_eq!(geometry.format(), PixelFormat::X8R8G8B8);
-    /// ```
     pub const fn format(&self) -> PixelFormat {
         self.format
     }
 
     /// Bytes of all lines.
-    ///
-    /// ```
-    /// # let geometry = fanlight::Geometry::packed(4, 2, fanlight::PixelFormat::X8R8G8B8).unwrap();
-    /// assert_eq!(geometry.bytes(), 32);
-    /// ```
     pub const fn bytes(&self) -> usize {
         self.stride as usize * self.height as usize
     }
 
     /// The whole area, for embedded-graphics.
-    ///
-    /// ```
-    /// # let geometry = fanlight::Geometry::packed(4, 2, fanlight::PixelFormat::X8R8G8B8).unwrap();
-    /// assert_eq!(geometry.area().size.width, 4);
-    /// ```
     pub fn area(&self) -> Rectangle {
         Rectangle::new(Point::zero(), Size::new(self.width, self.height))
     }

@@ -33,10 +33,6 @@ pub struct Locator {
 
 impl Locator {
     /// The instance's directory.
-    ///
-    /// ```
-    /// assert_eq!(fanlight::Locator::from(0).directory().to_str(), Some("/dev/fanlight0"));
-    /// ```
     pub fn directory(&self) -> &Path {
         &self.directory
     }
@@ -105,23 +101,11 @@ pub struct WindowEntry {
 
 impl WindowEntry {
     /// Its name.
-    ///
-    /// ```no_run
-    /// # let instance = fanlight::Instance::open(0)?;
-    /// assert_eq!(instance.entry("fb")?.name(), "fb");
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Its node.
-    ///
-    /// ```no_run
-    /// # let instance = fanlight::Instance::open(0)?;
-    /// assert!(instance.entry("fb")?.path().ends_with("fanlight0/fb"));
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -131,12 +115,6 @@ impl WindowEntry {
     /// # Errors
     ///
     /// Neither the node nor sysfs can be read.
-    ///
-    /// ```no_run
-    /// # let instance = fanlight::Instance::open(0)?;
-    /// println!("{}", instance.entry("fb")?.info()?.backing);
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn info(&self) -> Result<Info> {
         match Window::open_read_only(&self.path).and_then(|window| window.info()) {
             Err(error @ Error::Permission { .. }) => Info::from_sysfs(&self.path).ok_or(error),
@@ -148,13 +126,6 @@ impl WindowEntry {
 impl WindowEntry {
     /// What was salvaged of an earlier boot, from sysfs; `None` if the window is not the log of an
     /// earlier boot. The node need not be readable.
-    ///
-    /// ```no_run
-    /// for entry in fanlight::Instance::open(0)?.earlier_logs()? {
-    ///     println!("{}: {:?}", entry.name(), entry.salvaged());
-    /// }
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn salvaged(&self) -> Option<Salvaged> {
         Salvaged::of(&self.path)
     }
@@ -167,15 +138,6 @@ impl Instance {
     ///
     /// [`Error::NoDevice`] if there is none, with the state of the driver and the kernel's last
     /// message about it.
-    ///
-    /// ```no_run
-    /// use fanlight::Instance;
-    ///
-    /// let by_number = Instance::open(0)?;
-    /// let by_path = Instance::open("/dev/fanlight0")?;
-    /// assert_eq!(by_number.path(), by_path.path());
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn open(which: impl Into<Locator>) -> Result<Self> {
         let Locator { mut directory } = which.into();
         match fs::metadata(&directory) {
@@ -195,13 +157,6 @@ impl Instance {
     /// # Errors
     ///
     /// /dev cannot be read. An empty list is not an error.
-    ///
-    /// ```
-    /// for instance in fanlight::Instance::list()? {
-    ///     println!("{}", instance.path().display());
-    /// }
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn list() -> Result<Vec<Self>> {
         let mut numbers = BTreeSet::new();
         for name in names(Path::new(DEV))? {
@@ -221,11 +176,6 @@ impl Instance {
     }
 
     /// The directory with its nodes.
-    ///
-    /// ```no_run
-    /// assert_eq!(fanlight::Instance::open(0)?.path().to_str(), Some("/dev/fanlight0"));
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn path(&self) -> &Path {
         &self.directory
     }
@@ -235,11 +185,6 @@ impl Instance {
     /// # Errors
     ///
     /// The directory cannot be read.
-    ///
-    /// ```no_run
-    /// let count = fanlight::Instance::open(0)?.windows()?.len();
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn windows(&self) -> Result<Vec<WindowEntry>> {
         let names = names(&self.directory)?;
         Ok(names
@@ -256,11 +201,6 @@ impl Instance {
     /// # Errors
     ///
     /// [`Error::NoWindow`], with the names of the windows that exist.
-    ///
-    /// ```no_run
-    /// let entry = fanlight::Instance::open(0)?.entry("log")?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn entry(&self, name: &str) -> Result<WindowEntry> {
         let mut windows = self.windows()?;
         match windows.iter().position(|window| window.name == name) {
@@ -278,11 +218,6 @@ impl Instance {
     /// # Errors
     ///
     /// There is no window with this name, or it may not be opened.
-    ///
-    /// ```no_run
-    /// let map = fanlight::Instance::open(0)?.window("sram")?.map()?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn window(&self, name: &str) -> Result<Window> {
         Window::open(self.entry(name)?.path)
     }
@@ -292,12 +227,6 @@ impl Instance {
     /// # Errors
     ///
     /// There is none, or it may not be opened.
-    ///
-    /// ```no_run
-    /// let framebuffer = fanlight::Instance::open(0)?.framebuffer()?;
-    /// println!("{}", framebuffer.geometry());
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn framebuffer(&self) -> Result<Framebuffer> {
         Framebuffer::open(self.framebuffer_node()?.path)
     }
@@ -307,12 +236,6 @@ impl Instance {
     /// # Errors
     ///
     /// There is none.
-    ///
-    /// ```no_run
-    /// let node = fanlight::Instance::open(0)?.framebuffer_node()?;
-    /// let screen = fanlight::Framebuffer::open_read_only(node.path())?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn framebuffer_node(&self) -> Result<WindowEntry> {
         let framebuffer = |entry: &WindowEntry| {
             entry
@@ -330,11 +253,6 @@ impl Instance {
     /// # Errors
     ///
     /// There is none, or it may not be opened.
-    ///
-    /// ```no_run
-    /// let log = fanlight::Instance::open(0)?.log()?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn log(&self) -> Result<Log> {
         Log::open(self.entry("log")?.path)
     }
@@ -381,11 +299,6 @@ impl Instance {
 
     /// Whether the log is kept over a reboot: `yes`, or the reason why it is not. `None` if the
     /// driver does not report it.
-    ///
-    /// ```no_run
-    /// println!("{:?}", fanlight::Instance::open(0)?.persisted());
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn persisted(&self) -> Option<String> {
         let attribute = info::sysfs(&self.directory.join("log"))?.join("persisted");
         let text = fs::read_to_string(attribute).ok()?;
@@ -397,13 +310,6 @@ impl Instance {
     /// # Errors
     ///
     /// There is none, or it may not be written.
-    ///
-    /// ```no_run
-    /// use fanlight::Level;
-    ///
-    /// fanlight::Instance::open(0)?.log_writer()?.append(Level::Notice, b"door opened")?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn log_writer(&self) -> Result<LogWriter> {
         LogWriter::open(self.entry("log")?.path)
     }

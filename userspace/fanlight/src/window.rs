@@ -35,11 +35,6 @@ impl Window {
     /// # Errors
     ///
     /// There is no such node, or it may not be opened; the error names the remedy.
-    ///
-    /// ```no_run
-    /// let window = fanlight::Window::open("/dev/fanlight0/sram")?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         match OpenOptions::new().read(true).write(true).open(&path) {
@@ -61,12 +56,6 @@ impl Window {
     /// # Errors
     ///
     /// As [`open`](Self::open).
-    ///
-    /// ```no_run
-    /// let window = fanlight::Window::open_read_only("/dev/fanlight0/sram")?;
-    /// assert!(window.map_mut().is_err());
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn open_read_only(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         match File::open(&path) {
@@ -76,12 +65,6 @@ impl Window {
     }
 
     /// Its node.
-    ///
-    /// ```no_run
-    /// # let window = fanlight::Window::open("/dev/fanlight0/sram")?;
-    /// assert!(window.path().ends_with("sram"));
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -91,12 +74,6 @@ impl Window {
     /// # Errors
     ///
     /// The node is not one of fanlight's, or the device is gone.
-    ///
-    /// ```no_run
-    /// # let window = fanlight::Window::open("/dev/fanlight0/sram")?;
-    /// println!("{} bytes", window.info()?.size);
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn info(&self) -> Result<Info> {
         match sys::ioctl::info(self.file.as_fd()) {
             Ok(raw) => Ok(Info::from_abi(&raw)),
@@ -113,12 +90,6 @@ impl Window {
     /// # Errors
     ///
     /// The window may not be mapped, or is gone.
-    ///
-    /// ```no_run
-    /// # let window = fanlight::Window::open("/dev/fanlight0/sram")?;
-    /// let map = window.map()?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn map(&self) -> Result<Map> {
         Ok(Map {
             memory: self.memory(false)?,
@@ -130,12 +101,6 @@ impl Window {
     /// # Errors
     ///
     /// The window may not be mapped for writing, or is gone.
-    ///
-    /// ```no_run
-    /// # let window = fanlight::Window::open("/dev/fanlight0/sram")?;
-    /// window.map_mut()?.write(0, 0xffu8)?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn map_mut(&self) -> Result<MapMut> {
         Ok(MapMut::new(self.memory(true)?))
     }
@@ -166,12 +131,6 @@ impl Window {
     /// # Errors
     ///
     /// As for [`map_range`](Self::map_range), or the window may not be mapped for writing.
-    ///
-    /// ```no_run
-    /// # let window = fanlight::Window::open("/dev/fanlight0/sram")?;
-    /// window.map_range_mut(0x1200..0x1300)?.fill(0, 0x100, 0)?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn map_range_mut(&self, range: impl RangeBounds<u64>) -> Result<MapMut> {
         Ok(MapMut::new(self.memory_of(&range, true)?))
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Nodes that must be refused (row 25), each for the reason it has in tests/dts/bad.dtso: one clear
-//! line, no device.
+//! Nodes that must be refused (docs/test-plan.md, row 25), each for the reason that
+//! tests/dts/bad.dtso names: one clear line, no device.
 
 use std::fs;
 use std::path::Path;
@@ -120,7 +120,7 @@ tests! {
         board_bad_node_stays_refused_when_bound_again;
 }
 
-/// Lines of the kernel's log that speak of a device of ours: what follows `fanlight <device>: `.
+/// Lines of the kernel's log about a device of the driver: what follows `fanlight <device>: `.
 fn lines_of(node: &str) -> Vec<String> {
     let log = kernel_log();
     let prefix = format!("fanlight {node}: ");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Binding and unbinding, loading and unloading (row 19).
+//! Binding and unbinding, loading and unloading (docs/test-plan.md, row 19).
 
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -16,8 +16,8 @@ use crate::tests;
 
 tests! {
     quick:
-        board_unbind_takes_the_nodes_away_and_bind_brings_them_back,
-        board_unbind_of_the_screen_and_bind_brings_it_back,
+        board_unbind_removes_the_nodes_and_bind_creates_them,
+        board_unbind_of_the_screen_and_bind_restores_it,
         board_number_stays_over_unbind_and_bind,
         board_rmmod_with_an_open_descriptor_is_refused,
         board_rmmod_with_only_a_mapping_is_refused,
@@ -28,17 +28,17 @@ tests! {
         board_quick_rebinds_keep_every_node,
         board_nodes_have_the_group_of_their_kind,
         board_bind_and_unbind_200_times_leaks_nothing,
-        board_rmmod_without_users_works_and_insmod_brings_all_back,
+        board_rmmod_without_users_works_and_insmod_restores_all,
         board_modprobe_loads_the_driver;
 }
 
-fn board_unbind_takes_the_nodes_away_and_bind_brings_them_back() {
+fn board_unbind_removes_the_nodes_and_bind_creates_them() {
     CARVE_WC.needed();
     let before = dev::misc_of(CARVE_WC.node);
     {
         let _unbound = Unbound::new(CARVE_WC.node);
         assert!(dev::misc_of(CARVE_WC.node).is_empty());
-        // devtmpfs takes them away in a thread of its own.
+        // devtmpfs removes them in its own thread.
         assert!(
             wait::until(|| dev::names_in("/dev/fanlight1").is_empty()),
             "{:?}",
@@ -49,7 +49,7 @@ fn board_unbind_takes_the_nodes_away_and_bind_brings_them_back() {
     assert!(CARVE_WC.open().map().load32(0).is_ok());
 }
 
-fn board_unbind_of_the_screen_and_bind_brings_it_back() {
+fn board_unbind_of_the_screen_and_bind_restores_it() {
     let before = dev::misc_of("fanlight");
     drop(Unbound::new("fanlight"));
     assert_eq!(dev::misc_of("fanlight"), before);
@@ -60,8 +60,8 @@ fn board_unbind_of_the_screen_and_bind_brings_it_back() {
     );
 }
 
-/// The rest must do for an interrupt, for reclaim, and for callers that are deeper than a write to
-/// sysfs. insmod has the same depth.
+/// The rest is left for an interrupt, for reclaim, and for callers with a deeper stack than a write
+/// to sysfs. insmod has the same depth.
 fn board_probe_and_unbind_leave_a_third_of_the_stack() {
     let module = TestModule::load();
     let mut deepest = 0;
@@ -148,7 +148,7 @@ fn board_rmmod_with_only_a_mapping_is_refused() {
 }
 
 fn board_rmmod_with_a_revoked_mapping_is_refused() {
-    // Its vm_ops are the module's code yet.
+    // Its vm_ops are still in the module.
     for spec in EACH_BACKING {
         let map = spec.open().map();
         let _unbound = Unbound::new(spec.node);
@@ -253,7 +253,7 @@ fn board_bind_and_unbind_200_times_leaks_nothing() {
     assert!(lost < 4096 + kernel::quarantine(), "{lost} KiB are gone");
 }
 
-/// Where the module's file is.
+/// The path of the module's file.
 fn module_file() -> PathBuf {
     fn find(directory: &str) -> Option<PathBuf> {
         for entry in std::fs::read_dir(directory).ok()?.flatten() {
@@ -312,7 +312,7 @@ pub fn reload() {
     }
 }
 
-fn board_rmmod_without_users_works_and_insmod_brings_all_back() {
+fn board_rmmod_without_users_works_and_insmod_restores_all() {
     let before = dev::bound();
     for _ in 0..5 {
         reload();

@@ -13,8 +13,8 @@ tests! {
         board_node_is_matched_by_its_compatible,
         board_window_nodes_are_in_dev,
         board_two_instances_are_apart,
-        board_alias_gives_the_number,
-        board_node_without_alias_takes_a_free_number,
+        board_alias_determines_the_number,
+        board_node_without_alias_has_a_free_number,
         board_boot_log_is_free_of_complaints,
         board_processors_are_as_many_as_qemu_has;
 }
@@ -58,7 +58,7 @@ fn board_two_instances_are_apart() {
     assert!(!Path::new("/dev/fanlight0/carve-wc").exists());
 }
 
-fn board_alias_gives_the_number() {
+fn board_alias_determines_the_number() {
     if !dev::node_exists("fanlight-alias") {
         crate::skip!("the device tree has no fanlight-alias: boot with tests/dts/windows.dtso");
     }
@@ -66,7 +66,7 @@ fn board_alias_gives_the_number() {
     assert!(Path::new("/dev/fanlight7/mem").exists());
 }
 
-fn board_node_without_alias_takes_a_free_number() {
+fn board_node_without_alias_has_a_free_number() {
     if !dev::node_exists("fanlight-numbered") {
         crate::skip!("the device tree has no fanlight-numbered: boot with tests/dts/windows.dtso");
     }

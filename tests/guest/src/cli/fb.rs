@@ -16,14 +16,14 @@ use crate::tests;
 tests! {
     quick:
         cli_fb_info_shows_the_geometry,
-        cli_fb_pattern_is_in_memory_as_it_says,
+        cli_fb_pattern_is_in_memory_as_reported,
         cli_fb_pattern_is_on_the_screen,
         cli_fb_pattern_reads_back_in_every_format,
         cli_fb_draws_on_noncached_memory_at_any_address,
         cli_fb_shot_equals_the_pattern,
         cli_fb_shot_to_stdout_is_a_png,
         cli_fb_shot_into_a_closed_pipe_is_silent,
-        cli_fb_show_brings_a_shot_back,
+        cli_fb_show_restores_a_shot,
         cli_fb_show_fits_centers_and_scales,
         cli_fb_fill_and_clear_fill_every_pixel,
         cli_fb_blank_is_answered,
@@ -97,7 +97,7 @@ fn cli_fb_info_shows_the_geometry() {
         .contains("1024"));
 }
 
-fn cli_fb_pattern_is_in_memory_as_it_says() {
+fn cli_fb_pattern_is_in_memory_as_reported() {
     for pattern in PATTERNS {
         let said = crc_of(&fb(&FB, &["pattern", pattern, "--crc"]).success().text());
         assert_eq!(crc_in_memory(&FB), said, "{pattern}");
@@ -184,7 +184,7 @@ fn cli_fb_shot_into_a_closed_pipe_is_silent() {
     assert_eq!((ran.text().trim(), ran.err.as_str()), ("8", ""));
 }
 
-fn cli_fb_show_brings_a_shot_back() {
+fn cli_fb_show_restores_a_shot() {
     fb(&FB, &["pattern", "gradient"]).success();
     let drawn = crc_of(
         &fb(&FB, &["shot", "/tmp/back.png", "--crc"])
@@ -281,23 +281,23 @@ fn cli_fb_blank_is_answered() {
         let ran = fb(&FB, &["blank", state]);
         assert!(ran.status == 0 || ran.err.contains("blank"), "{ran:?}");
     }
-    run("fanlight", &["fb", "blank", "maybe"]).fails_saying(&["maybe"]);
+    run("fanlight", &["fb", "blank", "maybe"]).fails_with(&["maybe"]);
 }
 
 fn cli_fb_of_a_window_that_is_none_is_refused() {
     let path = crate::support::dev::SCRATCH.path();
     let mut command = Command::new("fanlight");
     command.args(["fb", "info"]).env("FRAMEBUFFER", &path);
-    run_with(&mut command, "fanlight", b"").fails_saying(&[&path]);
+    run_with(&mut command, "fanlight", b"").fails_with(&[&path]);
 }
 
 fn cli_fb_show_refuses_what_is_no_png() {
     fs::write("/tmp/no.png", "these are words").unwrap();
-    run("fanlight", &["fb", "show", "/tmp/no.png"]).fails_saying(&["/tmp/no.png", "PNG"]);
+    run("fanlight", &["fb", "show", "/tmp/no.png"]).fails_with(&["/tmp/no.png", "PNG"]);
     fs::write("/tmp/empty.png", "").unwrap();
-    run("fanlight", &["fb", "show", "/tmp/empty.png"]).fails_saying(&["/tmp/empty.png"]);
-    run("fanlight", &["fb", "show", "/tmp/nowhere.png"]).fails_saying(&["/tmp/nowhere.png"]);
-    run("fanlight", &["fb", "show", "/tmp"]).fails_saying(&["/tmp"]);
+    run("fanlight", &["fb", "show", "/tmp/empty.png"]).fails_with(&["/tmp/empty.png"]);
+    run("fanlight", &["fb", "show", "/tmp/nowhere.png"]).fails_with(&["/tmp/nowhere.png"]);
+    run("fanlight", &["fb", "show", "/tmp"]).fails_with(&["/tmp"]);
 }
 
 fn cli_fb_show_refuses_a_truncated_png() {
@@ -306,13 +306,13 @@ fn cli_fb_show_refuses_a_truncated_png() {
     let whole = fs::read("/tmp/whole.png").unwrap();
     for len in [8, 20, 40, whole.len() / 2, whole.len() - 20] {
         fs::write("/tmp/cut.png", &whole[..len]).unwrap();
-        fb(&FB_XBGR, &["show", "/tmp/cut.png"]).fails_saying(&["/tmp/cut.png"]);
+        fb(&FB_XBGR, &["show", "/tmp/cut.png"]).fails_with(&["/tmp/cut.png"]);
     }
     // One flipped bit is found by a chunk's own checksum.
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 1;
     fs::write("/tmp/cut.png", flipped).unwrap();
-    fb(&FB_XBGR, &["show", "/tmp/cut.png"]).fails_saying(&["/tmp/cut.png"]);
+    fb(&FB_XBGR, &["show", "/tmp/cut.png"]).fails_with(&["/tmp/cut.png"]);
 }
 
 /// A PNG chunk.
@@ -327,7 +327,7 @@ fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
 }
 
 fn cli_fb_show_refuses_a_huge_png() {
-    // A header that promises 16 gigapixels, and nothing behind it.
+    // A header of 16 gigapixels, without data.
     let mut header = Vec::new();
     for side in [131_072_u32; 2] {
         header.extend(side.to_be_bytes());
@@ -341,7 +341,7 @@ fn cli_fb_show_refuses_a_huge_png() {
     ]
     .concat();
     fs::write("/tmp/huge.png", png).unwrap();
-    run("fanlight", &["fb", "show", "/tmp/huge.png"]).fails_saying(&["/tmp/huge.png"]);
+    run("fanlight", &["fb", "show", "/tmp/huge.png"]).fails_with(&["/tmp/huge.png"]);
 }
 
 fn cli_fb_device_gone_in_the_middle_is_a_clean_error() {

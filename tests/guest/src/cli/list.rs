@@ -16,15 +16,15 @@ tests! {
         cli_list_shows_every_window,
         cli_list_json_has_every_window,
         cli_list_of_one_board,
-        cli_list_takes_the_board_from_the_environment,
+        cli_list_reads_the_board_from_the_environment,
         cli_device_of_another_driver_is_not_opened,
         cli_list_opens_nodes_to_read,
         cli_stats_counts_the_log,
         cli_top_prints_a_picture_in_batch_mode,
         cli_unknown_command_is_one_line_and_a_hint,
         cli_unknown_option_is_one_line_and_a_hint,
-        cli_without_a_device_says_what_to_do,
-        cli_without_permission_says_which_group,
+        cli_without_a_device_names_the_remedy,
+        cli_without_permission_names_the_group,
         cli_unknown_window_lists_the_ones_there_are,
         cli_write_error_is_reported,
         cli_broken_pipe_is_silent;
@@ -125,7 +125,7 @@ fn cli_list_of_one_board() {
     }
 }
 
-fn cli_list_takes_the_board_from_the_environment() {
+fn cli_list_reads_the_board_from_the_environment() {
     CARVE_WC.needed();
     for name in ["1", "fanlight1", "/dev/fanlight1"] {
         let mut command = fanlight();
@@ -152,7 +152,7 @@ fn cli_device_of_another_driver_is_not_opened() {
         } else {
             "is not a fanlight device"
         };
-        run("fanlight", &["list", "-d", name]).fails_saying(&[name, refused]);
+        run("fanlight", &["list", "-d", name]).fails_with(&[name, refused]);
     }
     for args in [
         &["list", "-d", "/dev"][..],
@@ -218,24 +218,24 @@ fn cli_top_prints_a_picture_in_batch_mode() {
 }
 
 fn cli_unknown_command_is_one_line_and_a_hint() {
-    run("fanlight", &["nonsense"]).fails_saying(&["unknown command 'nonsense'", "--help"]);
+    run("fanlight", &["nonsense"]).fails_with(&["unknown command 'nonsense'", "--help"]);
 }
 
 fn cli_unknown_option_is_one_line_and_a_hint() {
-    run("fanlight", &["list", "--nonsense"]).fails_saying(&["--nonsense", "--help"]);
-    run("fanlight", &["log", "--level", "loud"]).fails_saying(&["loud"]);
-    run("fanlight", &["fb", "fill", "greenish"]).fails_saying(&["greenish"]);
-    run("fanlight", &["fb", "show"]).fails_saying(&["missing"]);
+    run("fanlight", &["list", "--nonsense"]).fails_with(&["--nonsense", "--help"]);
+    run("fanlight", &["log", "--level", "loud"]).fails_with(&["loud"]);
+    run("fanlight", &["fb", "fill", "greenish"]).fails_with(&["greenish"]);
+    run("fanlight", &["fb", "show"]).fails_with(&["missing"]);
 }
 
-fn cli_without_a_device_says_what_to_do() {
-    run("fanlight", &["list", "--device", "99"]).fails_saying(&["/dev/fanlight99"]);
-    run("fanlight", &["mem", "dump", "/dev/null"]).fails_saying(&["/dev/null"]);
+fn cli_without_a_device_names_the_remedy() {
+    run("fanlight", &["list", "--device", "99"]).fails_with(&["/dev/fanlight99"]);
+    run("fanlight", &["mem", "dump", "/dev/null"]).fails_with(&["/dev/null"]);
     let _unbound = Unbound::new("fanlight-alias");
-    run("fanlight", &["mem", "dump", "/dev/fanlight7/mem"]).fails_saying(&["/dev/fanlight7/mem"]);
+    run("fanlight", &["mem", "dump", "/dev/fanlight7/mem"]).fails_with(&["/dev/fanlight7/mem"]);
 }
 
-fn cli_without_permission_says_which_group() {
+fn cli_without_permission_names_the_group() {
     needs("fanlight");
     for (node, args) in [
         (FB.path(), ["fb", "info"]),
@@ -248,7 +248,7 @@ fn cli_without_permission_says_which_group() {
             if args[0] == "mem" {
                 command.arg(&node);
             }
-            run_with(&mut command, "fanlight", b"").fails_saying(&[&node, "group"]);
+            run_with(&mut command, "fanlight", b"").fails_with(&[&node, "group"]);
             0
         });
         assert_eq!(child.wait(), Ended::Exit(0));
@@ -257,9 +257,8 @@ fn cli_without_permission_says_which_group() {
 
 fn cli_unknown_window_lists_the_ones_there_are() {
     FB.needed();
-    run("fanlight", &["mem", "dump", "-d", "0", "nonsense"]).fails_saying(&["nonsense", "scratch"]);
-    run("fanlight", &["mem", "dump", "-d", "0", "scrath"])
-        .fails_saying(&["did you mean 'scratch'?"]);
+    run("fanlight", &["mem", "dump", "-d", "0", "nonsense"]).fails_with(&["nonsense", "scratch"]);
+    run("fanlight", &["mem", "dump", "-d", "0", "scrath"]).fails_with(&["did you mean 'scratch'?"]);
 }
 
 fn cli_write_error_is_reported() {

@@ -16,7 +16,7 @@ use crate::tests;
 tests! {
     levels:
         cli_log_prints_every_message_in_order,
-        cli_log_raw_is_what_read_gives,
+        cli_log_raw_is_what_read_returns,
         cli_log_json_is_an_object_a_line,
         cli_log_level_and_facility_choose,
         cli_log_grep_chooses_and_finding_nothing_is_status_2,
@@ -26,19 +26,19 @@ tests! {
         cli_log_follow_shows_what_was_written_a_moment_ago,
         cli_log_follow_new_leaves_out_the_old,
         cli_log_follow_ends_with_the_device,
-        cli_log_says_how_many_records_were_lost,
+        cli_log_reports_how_many_records_were_lost,
         cli_log_write_appends,
-        cli_log_write_takes_lines_from_stdin,
+        cli_log_write_reads_lines_from_stdin,
         cli_log_write_splits_long_lines,
-        cli_log_write_keeps_what_is_behind_a_nul,
+        cli_log_write_keeps_text_after_a_nul,
         cli_log_write_counts_its_own_records,
         cli_log_raw_records_are_whole,
         cli_log_of_a_node_is_a_record_per_read,
-        cli_log_after_cursor_goes_on_after_a_rebind,
+        cli_log_after_cursor_continues_after_a_rebind,
         cli_log_dates_are_the_drivers,
         cli_log_without_follow_ends_under_a_writer,
         cli_log_follow_ends_with_its_reader,
-        cli_log_gives_a_record_the_same_date_each_time,
+        cli_log_prints_the_same_date_of_a_record_each_time,
         cli_log_follow_notices_a_clock_that_was_set,
         cli_log_drift_of_the_clock_changes_no_date,
         cli_log_clock_that_was_wrong_is_right_for_older_records,
@@ -58,8 +58,7 @@ fn cli_log_prints_every_message_in_order() {
     let printed = run("fanlight", &["log", "-d", "0"]).success().text();
     let mut lines = printed.lines();
     for text in &expected {
-        // What is between quotes of the kernel stays one line each; odd bytes are escaped, so
-        // compare what is plain.
+        // Odd bytes are escaped, so compare plain text only.
         let first = text.lines().next().unwrap_or("");
         if first
             .bytes()
@@ -74,7 +73,7 @@ fn cli_log_prints_every_message_in_order() {
     assert!(printed.contains(&mark));
 }
 
-fn cli_log_raw_is_what_read_gives() {
+fn cli_log_raw_is_what_read_returns() {
     let mark = unique("raw");
     append(&LOG.open(), &mark);
     let printed = run("fanlight", &["log", "--raw", "-d", "0"])
@@ -82,15 +81,15 @@ fn cli_log_raw_is_what_read_gives() {
         .text();
     let mut rest = printed.as_str();
     for message in Messages::of_log(&LOG).all() {
-        // A read cuts what is longer.
+        // read() cuts longer records.
         let len = match message.len() {
             2048.. => rest.find('\n').map_or(rest.len(), |end| end + 1),
             len => len,
         };
-        let (found, behind) = rest.split_at_checked(len).unwrap_or((rest, ""));
+        let (found, after) = rest.split_at_checked(len).unwrap_or((rest, ""));
         let same = found == message || message.len() >= 2048 && found.starts_with(&message[..2000]);
         assert!(same, "{found:?} instead of {message:?}");
-        rest = behind;
+        rest = after;
         if message.contains(&mark) {
             return;
         }
@@ -248,7 +247,7 @@ fn cli_log_follow_ends_with_the_device() {
     assert!(status.code().is_some_and(|code| code <= 1), "{status:?}");
 }
 
-fn cli_log_says_how_many_records_were_lost() {
+fn cli_log_reports_how_many_records_were_lost() {
     let _unlimited = unlimited(&LOG2);
     let stop = Signal::new();
     let flood = Child::spawn(|| {
@@ -306,7 +305,7 @@ fn cli_log_write_appends() {
     );
 }
 
-fn cli_log_write_takes_lines_from_stdin() {
+fn cli_log_write_reads_lines_from_stdin() {
     let mut reader = Reader::at_the_end(&LOG);
     let mut command = Command::new("fanlight");
     command.args(["log", "write", "-d", "0"]);
@@ -326,7 +325,7 @@ fn cli_log_write_splits_long_lines() {
         .map(|n| format!("{n:04}"))
         .collect::<Vec<_>>()
         .join(" ");
-    let (first, last) = (unique("before the long line"), unique("behind it"));
+    let (first, last) = (unique("before the long line"), unique("after it"));
     let mut reader = Reader::at_the_end(&LOG);
     let mut command = Command::new("fanlight");
     command.args(["log", "write", "-d", "0"]);
@@ -344,7 +343,7 @@ fn cli_log_write_splits_long_lines() {
     assert_eq!(parts.concat().replace(' ', ""), long.replace(' ', ""));
 }
 
-fn cli_log_write_keeps_what_is_behind_a_nul() {
+fn cli_log_write_keeps_text_after_a_nul() {
     let mark = unique("before");
     let mut reader = Reader::at_the_end(&LOG);
     let mut command = Command::new("fanlight");
@@ -361,7 +360,7 @@ fn cli_log_write_keeps_what_is_behind_a_nul() {
 
 fn cli_log_write_counts_its_own_records() {
     let stop = Signal::new();
-    // Suppressed after the first ten, but for ten every five seconds.
+    // Ten records per five seconds are appended, the others are suppressed.
     let flood = Child::spawn(|| {
         let log = LOG.open();
         while stop.wait_for(Duration::ZERO).is_none() {
@@ -422,15 +421,15 @@ fn cli_log_raw_records_are_whole() {
 fn cli_log_of_a_node_is_a_record_per_read() {
     let _unlimited = unlimited(&LOG);
     let (_, next) = long_and_next();
-    // The kernel's own log: it cuts such a record, and without its newline.
+    // /dev/kmsg cuts such a record, without its newline.
     let text = format!("<6>{}{}\n", "\x01".repeat(400), "a".repeat(560));
-    let behind = unique("behind it");
-    for text in [&text, &format!("<6>{behind}\n")] {
+    let after = unique("after it");
+    for text in [&text, &format!("<6>{after}\n")] {
         if std::fs::write("/dev/kmsg", text).is_err() {
             crate::skip!("/dev/kmsg cannot be written");
         }
     }
-    for (node, words) in [("/dev/fanlight0/log", next), ("/dev/kmsg", behind)] {
+    for (node, words) in [("/dev/fanlight0/log", next), ("/dev/kmsg", after)] {
         let read = run("fanlight", &["log", "-F", node, "-o", "cat"]).success();
         let hidden = !read.text().lines().any(|line| line == words);
         // A ring is mapped, where nothing is cut.
@@ -447,11 +446,11 @@ fn cursor_of(words: &str) -> String {
     rest.split('"').next().expect("its end").to_owned()
 }
 
-fn cli_log_after_cursor_goes_on_after_a_rebind() {
+fn cli_log_after_cursor_continues_after_a_rebind() {
     let _unlimited = unlimited(&LOG);
     let marks = ["cursor one", "cursor two", "cursor three"].map(unique);
     let [one, two, three] = &marks;
-    // The records of programs do not come again.
+    // The records of programs are not printed again.
     let by_program = unique("cursor by a program");
     kmsg(&format!("<4>{one}"));
     append(&LOG.open(), &by_program);
@@ -538,7 +537,7 @@ fn cli_log_follow_ends_with_its_reader() {
     );
 }
 
-fn cli_log_gives_a_record_the_same_date_each_time() {
+fn cli_log_prints_the_same_date_of_a_record_each_time() {
     let mark = unique("dated");
     append(&LOG.open(), &mark);
     let args = ["log", "-d", "0", "--time-format=iso", "-Q", "-g", &mark];
@@ -570,7 +569,7 @@ impl Drop for Clock {
 }
 
 fn cli_log_follow_notices_a_clock_that_was_set() {
-    let (before, after) = (unique("before the clock is set"), unique("behind it"));
+    let (before, after) = (unique("before the clock is set"), unique("after it"));
     append(&LOG.open(), &before);
     let mut follower = Follower::start("fanlight", &["log", "-d", "0", "--follow", "-T"]);
     let text = follower.until(&before);
@@ -618,7 +617,7 @@ fn date_of(mark: &str) -> String {
     text.split(' ').next().expect("a date").to_owned()
 }
 
-/// The time since 1970 that the tool gives the record with this text, in microseconds.
+/// The time since 1970 that the tool prints for the record with this text, in microseconds.
 fn micros_of(mark: &str) -> i64 {
     let args = ["log", "-d", "0", "-o", "export", "-Q", "-g", mark];
     let text = run("fanlight", &args).success().text();
@@ -633,7 +632,7 @@ fn wall_clock() -> i64 {
 }
 
 fn cli_log_drift_of_the_clock_changes_no_date() {
-    let (before, after) = (unique("before the clock drifts"), unique("behind that"));
+    let (before, after) = (unique("before the clock drifts"), unique("after that"));
     append(&LOG.open(), &before);
     let date = date_of(&before);
     let offset = LOG.attribute("clock_offset");
@@ -645,7 +644,7 @@ fn cli_log_drift_of_the_clock_changes_no_date() {
     drop(slewed);
     append(&LOG.open(), &after);
     assert_eq!(date_of(&before), date);
-    // The record was written just now; a busy host takes its time.
+    // The record was written just now, but a busy host is slow.
     let apart = wall_clock() - micros_of(&after);
     assert!((-1_500_000..60_000_000).contains(&apart), "{apart} us");
     let entries = Reader::new(&LOG).clocks();
@@ -662,7 +661,7 @@ fn cli_log_clock_that_was_wrong_is_right_for_older_records() {
         let _clock = Clock::set("2031-05-06 07:08:09");
         let step = wall_clock() - before;
         let apart = micros_of(&mark) - first - step;
-        // Between the two looks at the clock, a busy host may have done something else.
+        // On a busy host, time may pass between the two readings of the clock.
         assert!(apart.abs() < 60_000_000, "{apart} us");
     }
     // Set back, by whole seconds.
@@ -694,7 +693,7 @@ fn cli_log_saves_a_ring_that_is_written() {
 }
 
 fn cli_log_bad_pattern_is_refused() {
-    run("fanlight", &["log", "--grep", "("]).fails_saying(&["("]);
-    run("fanlight", &["log", "--since", "the day before"]).fails_saying(&["the day before"]);
-    run("fanlight", &["log", "--file", "/etc/passwd"]).fails_saying(&["/etc/passwd"]);
+    run("fanlight", &["log", "--grep", "("]).fails_with(&["("]);
+    run("fanlight", &["log", "--since", "the day before"]).fails_with(&["the day before"]);
+    run("fanlight", &["log", "--file", "/etc/passwd"]).fails_with(&["/etc/passwd"]);
 }

@@ -88,33 +88,33 @@ fn cli_mem_beyond_the_window_is_refused() {
         &["read", &path, "0x100000000"],
         &["read", &path, "0xffffffffffffffff", "--width", "1"],
     ] {
-        mem(args).fails_saying(&["regs"]);
+        mem(args).fails_with(&["regs"]);
     }
     // If the value does not fit completely, nothing is written.
     let map = REGS.open().map();
     map.store32(0x1ffc, 0x0bad_cafe).unwrap();
-    mem(&["write", &path, "0x1ffc", "1", "2"]).fails_saying(&["regs"]);
+    mem(&["write", &path, "0x1ffc", "1", "2"]).fails_with(&["regs"]);
     assert_eq!(map.load32(0x1ffc), Ok(0x0bad_cafe));
 }
 
 fn cli_mem_unaligned_is_refused() {
     for args in [["read", "2", "4"], ["read", "1", "2"]] {
-        mem(&[args[0], &CARVE_NC.path(), args[1], "--width", args[2]]).fails_saying(&["multiple"]);
+        mem(&[args[0], &CARVE_NC.path(), args[1], "--width", args[2]]).fails_with(&["multiple"]);
     }
 }
 
 fn cli_mem_value_that_does_not_fit_is_refused() {
     let path = REGS.path();
-    mem(&["write", &path, "0", "256", "--width", "1"]).fails_saying(&["256"]);
-    mem(&["write", &path, "0", "0x100000000"]).fails_saying(&["0x100000000"]);
-    mem(&["write", &path, "0", "words"]).fails_saying(&["words"]);
-    mem(&["write", &path, "0"]).fails_saying(&["VALUE"]);
-    mem(&["read", &path, "0", "--width", "3"]).fails_saying(&["3"]);
+    mem(&["write", &path, "0", "256", "--width", "1"]).fails_with(&["256"]);
+    mem(&["write", &path, "0", "0x100000000"]).fails_with(&["0x100000000"]);
+    mem(&["write", &path, "0", "words"]).fails_with(&["words"]);
+    mem(&["write", &path, "0"]).fails_with(&["VALUE"]);
+    mem(&["read", &path, "0", "--width", "3"]).fails_with(&["3"]);
 }
 
 fn cli_mem_write_of_a_read_only_window_is_refused() {
     for spec in [CARVE_RO, LOG] {
-        mem(&["write", &spec.path(), "0", "1"]).fails_saying(&[&spec.path()]);
+        mem(&["write", &spec.path(), "0", "1"]).fails_with(&[&spec.path()]);
     }
     assert!(mem(&["read", &LOG.path(), "0"])
         .success()
@@ -159,9 +159,9 @@ fn cli_mem_set_and_clear_change_their_bits_only() {
         .text();
     assert_eq!(map.load32(0x20), Ok(0x1100_ff00));
     assert!(set.contains("0x21, 8 bits: 0x00 -> 0xff"), "{set}");
-    mem(&["set", &path, "0x20", "0x100", "-w", "1"]).fails_saying(&["0x100"]);
-    mem(&["set", &path, "0x2000", "1"]).fails_saying(&["regs"]);
-    mem(&["clear", &CARVE_RO.path(), "0", "1"]).fails_saying(&[&CARVE_RO.path()]);
+    mem(&["set", &path, "0x20", "0x100", "-w", "1"]).fails_with(&["0x100"]);
+    mem(&["set", &path, "0x2000", "1"]).fails_with(&["regs"]);
+    mem(&["clear", &CARVE_RO.path(), "0", "1"]).fails_with(&[&CARVE_RO.path()]);
     assert_eq!(map.load32(0x20), Ok(0x1100_ff00));
 }
 
@@ -188,5 +188,5 @@ fn cli_mem_save_is_the_memory() {
     mem(&["save", &path, SAVED]).success();
     assert_eq!(std::fs::metadata(SAVED).expect("the file").len(), 0x2000);
     let _ = std::fs::remove_file(SAVED);
-    mem(&["save", &path, "/dev/full"]).fails_saying(&["/dev/full: No space left"]);
+    mem(&["save", &path, "/dev/full"]).fails_with(&["/dev/full: No space left"]);
 }

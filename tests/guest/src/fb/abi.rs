@@ -25,10 +25,10 @@ tests! {
         fb_pan_and_blank_need_a_writable_descriptor,
         fb_info_names_each_format_as_drm_does,
         fb_put_of_the_current_mode_changes_nothing,
-        fb_put_of_another_mode_gives_the_current_one_back,
+        fb_put_of_another_mode_returns_the_current_one,
         fb_pan_within_the_window_is_remembered,
         fb_pan_beyond_the_window_is_einval,
-        fb_pan_of_a_single_page_goes_nowhere,
+        fb_pan_of_a_single_page_changes_nothing,
         fb_blank_clamps_levels_that_fbdev_does_not_have,
         fb_put_with_activate_test_changes_nothing,
         fb_put_of_another_line_pans,
@@ -44,13 +44,13 @@ tests! {
         fb_sysfs_is_there_for_programs_of_fbdev,
         fb_answers_are_those_of_the_kernels_simplefb,
         fb_memory_is_taken_over_from_simplefb,
-        fb_refused_window_takes_the_screen_from_nobody,
+        fb_refused_window_leaves_the_screen_to_its_owner,
         fb_memory_that_a_driver_shows_is_no_other_window,
         fb_display_shows_one_window,
         fb_ioctl_unknown_is_enotty,
         fb_ioctl_into_a_bad_pointer_is_efault;
     regions:
-        fb_deferred_window_takes_the_screen_from_nobody;
+        fb_deferred_window_leaves_the_screen_to_its_owner;
 }
 
 /// A framebuffer of tests/dts/windows.dtso.
@@ -255,7 +255,7 @@ fn fb_put_of_the_current_mode_changes_nothing() {
     assert_eq!(fbdev::var(fb.raw()), before);
 }
 
-fn fb_put_of_another_mode_gives_the_current_one_back() {
+fn fb_put_of_another_mode_returns_the_current_one() {
     let fb = FB.open();
     let before = fbdev::var(fb.raw());
     let mut var = Var {
@@ -297,7 +297,7 @@ fn fb_pan_beyond_the_window_is_einval() {
     assert_eq!(fbdev::var(fb.raw()).yoffset, 0);
 }
 
-fn fb_pan_of_a_single_page_goes_nowhere() {
+fn fb_pan_of_a_single_page_changes_nothing() {
     let fb = FB_565.open();
     assert_eq!(fbdev::pan(fb.raw(), 0), Ok(0));
     assert_eq!(fbdev::pan(fb.raw(), 1), Err(Errno::EINVAL));
@@ -317,7 +317,7 @@ fn fb_blank_clamps_levels_that_fbdev_does_not_have() {
             "level {level}"
         );
     }
-    // Where nothing shows it, there is nothing to blank.
+    // A framebuffer without a display cannot be blanked.
     let dark = FB_565.open();
     for level in [0, 4, 99] {
         assert_eq!(
@@ -426,7 +426,7 @@ fn fb_pan_leaves_the_request_as_it_was() {
     assert_eq!(request, wanted);
 }
 
-/// Answers to ioctls about the colour map.
+/// Results of ioctls on the colour map.
 fn colour_map_answers(fd: i32) -> Vec<(u32, &'static str, sys::Result<usize>)> {
     let mut values = [[0x1111_u16; 32]; 4];
     let [red, green, blue, transp] = values.each_mut().map(|column| column.as_mut_ptr());
@@ -555,7 +555,7 @@ fn fb_sysfs_pan_shows_another_page() {
     }
     for wrong in ["0,601", "1,0", "600", "", "0,", "a,b", "0,0,0", "-1,0"] {
         let error = fs::write(&pan, wrong).err().and_then(|e| e.raw_os_error());
-        // Nothing is written, and so nothing can be wrong with it.
+        // Nothing is written, so nothing is checked.
         let expected = (!wrong.is_empty()).then_some(libc::EINVAL);
         assert_eq!(error, expected, "{wrong:?}");
     }
@@ -679,7 +679,7 @@ fn fb_memory_is_taken_over_from_simplefb() {
             "{log}"
         );
     }
-    // The memory is ours, and stays so when it is bound again.
+    // The memory belongs to the window, also after it is bound again.
     let map = window.map();
     map.store32(0, 0x1234_5678).unwrap();
     drop(map);
@@ -690,8 +690,7 @@ fn fb_memory_is_taken_over_from_simplefb() {
 
 const SECOND_DISPLAY: &str = "fanlight-second-display";
 
-/// Binds the window that wants the display a second time; it is not bound when the driver is
-/// loaded.
+/// Binds the second window that uses the display; it is not bound when the driver is loaded.
 struct SecondDisplay;
 
 impl SecondDisplay {
@@ -727,7 +726,7 @@ impl Drop for SecondDisplay {
     }
 }
 
-fn fb_refused_window_takes_the_screen_from_nobody() {
+fn fb_refused_window_leaves_the_screen_to_its_owner() {
     let simple = "framebuffer@51590000";
     let device = simple_framebuffer(simple);
     if !std::path::Path::new(SIMPLEFB).exists() {
@@ -754,7 +753,7 @@ fn fb_refused_window_takes_the_screen_from_nobody() {
 }
 
 /// Another window of its node waits for a driver.
-fn fb_deferred_window_takes_the_screen_from_nobody() {
+fn fb_deferred_window_leaves_the_screen_to_its_owner() {
     const NODE: &str = "fanlight-region-screen";
     if !dev::node_exists(NODE) {
         skip!("the device tree has no {NODE}: boot with tests/dts/regions.dtso");
@@ -763,8 +762,8 @@ fn fb_deferred_window_takes_the_screen_from_nobody() {
         .map(|address| std::path::Path::new(SIMPLEFB).join(format!("{address}.framebuffer")));
     for _ in 0..3 {
         let shown = theirs.iter().all(|device| device.exists());
-        // Asked later: a window that is not there now was not there before. A node that is being
-        // probed counts as bound.
+        // Checked afterwards: a window that does not exist now did not exist before. A node that is
+        // being probed counts as bound.
         if !dev::misc_of(NODE).is_empty() {
             skip!("the kernel does not wait for drivers any more: this test came too late");
         }
@@ -798,7 +797,7 @@ fn fb_memory_that_a_driver_shows_is_no_other_window() {
         "{refused:?} {:?}",
         crate::support::log::lines_of(NODE)
     );
-    // The driver goes on without the memory that it could not request.
+    // The driver continues without the memory that it could not request.
     simplefb("unbind");
     bind(NODE).expect("no display shows it");
     simplefb("bind");
@@ -815,7 +814,7 @@ fn fb_display_shows_one_window() {
     let before = lines();
     second.bind().expect_err("the display is not free");
     assert_eq!(lines(), before + 1);
-    // It is free when its window is gone.
+    // It is free when its window is removed.
     let unbound = dev::Unbound::new(FB.node);
     second.bind().expect("the display is free");
     second.unbind();
@@ -827,7 +826,7 @@ fn fb_display_shows_one_window() {
 fn fb_ioctl_unknown_is_enotty() {
     let fb = FB.open();
     let mut buffer = [0_u32; 64];
-    // Cursors, console maps, vblank, and numbers that are nothing.
+    // Cursors, console maps, vblank, and unused numbers.
     for request in [
         0x4603,
         0x4608,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Third-party programs, unmodified, on our nodes.
+//! Unmodified third-party programs on the driver's nodes.
 
 use crate::fb::abi::FB_565;
 use crate::support::dev::{CARVE_CACHED, CARVE_WC, FB};
@@ -94,7 +94,7 @@ fn fb_client_fbcat_copies_every_pixel() {
 fn fb_client_fbcat_copies_r5g6b5() {
     needs("fbcat");
     let map = FB_565.open().map();
-    // Two pixels a word: red and green, then blue and white.
+    // Two pixels per word: red and green, then blue and white.
     for offset in (0..480 * 1600).step_by(8) {
         map.store32(offset, 0x07e0_f800).unwrap();
         map.store32(offset + 4, 0xffff_001f).unwrap();

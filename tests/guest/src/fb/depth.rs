@@ -91,7 +91,7 @@ fn fb_depth_bootloaders_framebuffer_has_no_driver_any_more() {
     assert!(!left.iter().any(|name| name == NODE), "{left:?}");
 }
 
-/// The tree asks for another one.
+/// The device tree requests another depth.
 fn fb_depth_stride_is_the_firmwares() {
     assert_eq!(fbdev::fix(open().raw()).line_length as usize, LINE);
     let line = "window fb: stride is 2048, as the firmware chose, not 2304";

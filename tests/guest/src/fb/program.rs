@@ -87,7 +87,7 @@ const PATIENCE: Duration = Duration::from_secs(1500);
 fn drawn(program: &mut Follower, there: impl Fn() -> bool, missing: impl Fn() -> String) {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        // Before the look: a program may draw and end.
+        // Checked first: a program may draw and end.
         let ended = program.ended();
         let late = Instant::now() >= deadline;
         if there() {
@@ -110,8 +110,8 @@ fn quarters() -> Screen {
     }
 }
 
-/// Waits for the quarters on a page, whichever the program draws on, and on the screen. The picture
-/// of the screen is kept as `name`.
+/// Waits for the quarters on any of the pages, and on the screen. The picture of the screen is
+/// stored as `name`.
 #[track_caller]
 fn shown(program: &mut Follower, map: &Map, name: &str) {
     let corner = |page: usize| map.load32((page + 1) * HEIGHT * LINE - 8 * LINE) != Ok(0);
@@ -167,7 +167,7 @@ fn program(line: &str) -> Ran {
     run("unshare", &["-m", "sh", "-c", &inside(line)])
 }
 
-/// Runs one in the chroot while the test goes on.
+/// Starts one in the chroot and returns.
 fn follow(line: &str) -> Follower {
     Follower::start("unshare", &["-m", "sh", "-c", &inside(line)])
 }
@@ -257,12 +257,12 @@ fn fb_program_fbi_shows_a_picture() {
         skip!("no virtual terminals: the kernel has no CONFIG_VT");
     }
     let map = cleared();
-    // One value or pair a line: fbi reads the header by lines.
+    // One value or pair per line: fbi reads the header by lines.
     let mut picture = b"P6\n1024 600\n255\n".to_vec();
     picture.extend(pixels(WIDTH, HEIGHT).flatten());
     fs::write("/tmp/picture.ppm", picture).expect("a file");
-    // On a virtual terminal, where it expects to be. With -T, it would go there itself, but in a
-    // session of its own, which would outlive the test.
+    // On a virtual terminal, which it needs. With -T it would choose one itself, but in its own
+    // session, which would outlive the test.
     let mut fbi = follow(&format!(
         "exec fbi -d {} -noverbose -nocomments /tmp/picture.ppm </dev/tty1",
         FB.path()

@@ -16,16 +16,16 @@ tests! {
         fb_screen_shows_what_is_written,
         fb_screen_shows_the_page_that_was_panned_to,
         fb_screen_keeps_the_hidden_page_hidden,
-        fb_screen_comes_back_after_unbind_and_bind,
+        fb_screen_is_restored_after_unbind_and_bind,
         fb_read_and_write_end_where_the_window_does,
-        fb_llseek_goes_through_the_picture;
+        fb_llseek_reaches_each_byte_of_the_picture;
 }
 
 const WIDTH: usize = 1024;
 const HEIGHT: usize = 600;
 const PAGE_BYTES: usize = HEIGHT * 4096;
 
-/// A picture that has every coordinate in it, and differs from seed to seed.
+/// A picture that depends on each coordinate and on the seed.
 fn pixel(x: usize, y: usize, seed: u32) -> u32 {
     ((x as u32 & 0xff) << 16)
         | ((y as u32 & 0xff) << 8)
@@ -96,11 +96,11 @@ fn fb_screen_keeps_the_hidden_page_hidden() {
     assert_eq!(host::screen("hidden"), expected(5));
 }
 
-fn fb_screen_comes_back_after_unbind_and_bind() {
+fn fb_screen_is_restored_after_unbind_and_bind() {
     host::screen("before-unbind");
     {
         let _unbound = Unbound::new("fanlight");
-        // The display no longer shows the window, whose memory may have another owner now.
+        // The display no longer shows the window, whose memory may have another user now.
         host::screen("unbound");
     }
     let fb = FB.open();
@@ -120,7 +120,7 @@ fn fb_read_and_write_end_where_the_window_does() {
     assert!(sys::pwrite(fb.raw(), &bytes, end).is_err());
 }
 
-fn fb_llseek_goes_through_the_picture() {
+fn fb_llseek_reaches_each_byte_of_the_picture() {
     let fb = FB.open();
     let map = fb.map();
     map.store32(300 * 4096 + 512 * 4, 0x0012_3456).unwrap();

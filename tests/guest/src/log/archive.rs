@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `fanlight log archive` and the service that runs it at boot: each earlier boot becomes one file,
-//! and is forgotten only when that is written. A test in stages. The file system is one in memory,
-//! as this machine has no disk.
+//! and is forgotten only after that file is written. A test in stages. The file system is in
+//! memory, since the machine has no disk.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -29,7 +29,7 @@ const DATED: &str = "the last one is of";
 const DISK: &str = "/tmp/fanlight-disk";
 const DIRECTORY: &str = "/tmp/fanlight-disk/crash";
 
-/// A file system as long as this lives.
+/// A file system that is unmounted when this is dropped.
 struct Disk;
 
 impl Disk {
@@ -51,7 +51,7 @@ fn archive(options: &[&str]) -> Ran {
     run("fanlight", &args)
 }
 
-/// It fails with one line, and every earlier boot is as before.
+/// The command fails with one line, and no earlier boot is forgotten.
 fn costs_nothing(what: &str, options: &[&str]) {
     let before = everything();
     let ran = archive(options);
@@ -65,7 +65,7 @@ fn costs_nothing(what: &str, options: &[&str]) {
     );
 }
 
-/// What is in the directory, but for what is hidden.
+/// The names in the directory, without hidden files.
 fn names() -> Vec<String> {
     let mut names = crate::support::dev::names_in(DIRECTORY);
     names.retain(|name| !name.starts_with('.'));
@@ -89,12 +89,12 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
     needs("unshare");
     if stage == 0 {
         forget_all();
-        // The boards have no clock of their own, and one that was never set is not kept.
+        // The boards have no real-time clock, and a clock that was never set is not kept.
         shell("date -u -s '2026-11-20 13:36:33'").success();
         kmsg(&format!("<5>{MARK}"));
         arrived();
         let others = UnboundLogs::all_but(&LOG);
-        // What is too quiet for consoles does not say that it continues something.
+        // A suppressed message has no flag of a continuation.
         let level = Loglevel::set(8);
         let module = TestModule::load();
         module.cont(CONTINUED);
@@ -158,7 +158,7 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
             panic!("{round}: {names:?}");
         };
         assert!(name.contains(&id) && name.ends_with("-panic.log"), "{name}");
-        // The region does not have it any more, and the node keeps it.
+        // The region has freed it, and the node keeps it.
         assert_eq!(PREVIOUS.texts(), texts, "{round}");
         assert_eq!(PREVIOUS.attribute("persisted"), "no", "{round}");
         assert_eq!(PREVIOUS.attribute("ending"), "panic", "{round}");
@@ -168,7 +168,7 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
         let found = fs::metadata(&path).expect(&path);
         let node = fs::metadata(PREVIOUS.path()).expect("the node");
         assert_eq!((found.mode() & 0o777, found.gid()), (0o640, node.gid()));
-        // A later run takes back what may not be read any more.
+        // A later run removes the right to read from files that may no longer be read.
         fs::write(RESTRICT, "1\n").expect(RESTRICT);
         service().success();
         let found = fs::metadata(&path).expect(&path);
@@ -194,7 +194,7 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
     nowhere(MARK);
 }
 
-/// What is printed of a log, in all forms.
+/// The printed log, in all forms.
 fn in_every_form(log: &[&str]) -> Vec<String> {
     let forms: [&[&str]; 7] = [
         &[],
@@ -213,7 +213,7 @@ fn in_every_form(log: &[&str]) -> Vec<String> {
     forms.iter().map(printed).collect()
 }
 
-/// The date that is printed of the record with these words.
+/// The printed date of the record with these words.
 fn date(log: &[&str], words: &str) -> String {
     let args = ["-Q", "-g", words, "--time-format=iso"];
     let ran = run("fanlight", &[&["log"], log, &args].concat()).success();
@@ -266,7 +266,7 @@ fn log_archive_files_the_others_when_one_log_cannot_be_opened(stage: u32) {
     let ran = shell(&format!(
         "exec unshare -m sh -c 'mount --bind {} {} && \
          exec fanlight log archive --volatile -d 0 {DIRECTORY}'",
-        // A window, but no log.
+        // A window that is not a log.
         SCRATCH.path(),
         hidden.path()
     ));

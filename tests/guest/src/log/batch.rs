@@ -51,7 +51,7 @@ fn log_batch_of_text_is_whole_messages() {
     );
 }
 
-/// Takes a batch of binary records apart.
+/// Parses a batch of binary records.
 pub fn records(bytes: &[u8]) -> Vec<Record> {
     let mut records = Vec::new();
     let mut at = 0;

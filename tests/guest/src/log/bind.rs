@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Binding and unbinding a log: open files and maps hold nothing, the driver does not access the
+//! Binding and unbinding a log: open files and maps do not delay it, the driver does not access the
 //! region afterwards, and a window that fails does not affect other windows.
 
 use std::fs;
@@ -25,9 +25,9 @@ tests! {
         log_unbind_leaves_the_region_alone_when_a_reader_closes,
         log_unbind_leaves_the_region_alone_under_writers,
         log_bind_of_another_node_that_fails_leaves_the_region_alone,
-        log_bind_goes_on_when_a_window_beside_it_fails,
+        log_bind_continues_when_a_window_beside_it_fails,
         log_bind_has_its_region_whatever_the_order_of_the_windows,
-        log_of_a_module_goes_to_another_instance_when_the_first_is_unbound,
+        log_of_a_module_is_in_another_instance_when_the_first_is_unbound,
         log_boot_id_is_the_kernels;
 }
 
@@ -68,7 +68,7 @@ fn log_bind_works_while_a_stopped_program_follows_it() {
     binds_again(&LOG);
 }
 
-/// The third log's region, from outside of the driver.
+/// The third log's region, accessed without the driver.
 pub fn region(size: usize) -> Map {
     LOG3.needed();
     memory(crate::support::board::reserved("persist@51620000"), size)
@@ -84,7 +84,7 @@ pub fn memory(address: usize, size: usize) -> Map {
 
 const REGION_SIZE: usize = 0x1_0000;
 
-/// Whether the region has these bytes, which no record is cut by.
+/// Whether the region contains these bytes.
 fn region_has(words: &str) -> bool {
     let bytes = region(REGION_SIZE).copy(0, REGION_SIZE);
     bytes
@@ -92,7 +92,7 @@ fn region_has(words: &str) -> bool {
         .any(|window| window == words.as_bytes())
 }
 
-/// The region's next owner writes over it.
+/// Overwrites the region, as its next owner would.
 fn take(region: &Map) {
     for offset in (0..REGION_SIZE).step_by(4) {
         region.store32(offset, 0x1111_1111).expect("the region");
@@ -174,7 +174,7 @@ fn log_bind_of_another_node_that_fails_leaves_the_region_alone() {
 /// A node without a window that can be created.
 const HOPELESS: &str = "fanlight-bad-cache";
 
-/// Nodes whose log is beside windows that are taken: before it, behind it, on both sides.
+/// Nodes with a log and with windows whose memory is in use: before it, after it, on both sides.
 const BESIDE: [(&str, &[&str]); 3] = [
     ("fanlight-log-last", &["taken-a"]),
     ("fanlight-log-first", &["taken-b"]),
@@ -185,11 +185,12 @@ fn beside(node: &'static str) -> Spec {
     Spec { node, ..LOG2 }
 }
 
-fn log_bind_goes_on_when_a_window_beside_it_fails() {
+fn log_bind_continues_when_a_window_beside_it_fails() {
     for (node, taken) in BESIDE {
         let spec = beside(node);
         spec.needed();
-        // Other tests may have pushed the lines of the boot out of printk's buffer.
+        // The messages of other tests may have overwritten the lines of the boot in printk's
+        // buffer.
         drop(dev::Unbound::new(node));
         let misc = dev::misc_of(node);
         for name in ["-log", "-good"] {
@@ -224,7 +225,7 @@ fn log_bind_has_its_region_whatever_the_order_of_the_windows() {
     }
 }
 
-fn log_of_a_module_goes_to_another_instance_when_the_first_is_unbound() {
+fn log_of_a_module_is_in_another_instance_when_the_first_is_unbound() {
     LOG2.needed();
     let module = TestModule::load();
     let mut unbound = UnboundLogs::default();

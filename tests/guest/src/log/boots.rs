@@ -20,7 +20,7 @@ pub const STAGED: &[Staged] = staged! {
     log_boots_first_panic_outlives_boots_that_fill_the_region,
     log_boots_emergency_is_for_panics_only,
     log_boots_oops_is_an_emergency_that_ends,
-    log_boots_message_that_continues_another_says_so,
+    log_boots_message_that_continues_another_has_the_flag,
     log_boots_flood_by_programs_leaves_the_kernels_records,
 };
 
@@ -139,8 +139,8 @@ fn the_command_finds_them(boots: &[Earlier]) {
     the_oldest_is_not_the_previous(boots);
 }
 
-/// After the boot before this one was forgotten, the newest one that is left is not called so, and
-/// what the hardware reports of the last reset is not of it.
+/// After the previous boot was forgotten, the newest remaining one is not called the previous boot,
+/// and the hardware's report of the last reset is not attributed to it.
 fn the_oldest_is_not_the_previous(boots: &[Earlier]) {
     assert_eq!(PREVIOUS.number("boots_ago"), 0, "it was forgotten");
     for boot in &boots[1..] {
@@ -195,7 +195,7 @@ fn log_boots_first_panic_outlives_boots_that_fill_the_region(stage: u32) {
     );
 }
 
-/// The records whose text has these words: whether each is marked as an emergency's.
+/// For each record whose text has these words, whether it is marked as written in an emergency.
 fn marked(log: &Messages, words: &str) -> Vec<bool> {
     let mut form = uapi::FORM_BINARY;
     sys::ioctl(log.raw(), uapi::IOC_LOG_FORM, &mut form).expect("the form");
@@ -216,7 +216,7 @@ fn marked(log: &Messages, words: &str) -> Vec<bool> {
     }
 }
 
-/// How many records are marked as an emergency's, of how many.
+/// The number of records that are marked as written in an emergency, and of all records.
 fn emergencies(log: &Messages) -> (usize, usize) {
     let all = marked(log, "");
     (all.iter().filter(|&&marked| marked).count(), all.len())
@@ -267,7 +267,7 @@ fn log_boots_oops_is_an_emergency_that_ends(stage: u32) {
     assert_eq!(marked(&PREVIOUS.open(), AFTER), [false; 2]);
 }
 
-fn log_boots_message_that_continues_another_says_so(stage: u32) {
+fn log_boots_message_that_continues_another_has_the_flag(stage: u32) {
     const MARK: &str = "in parts before the reset";
     if stage == 0 {
         let module = TestModule::load();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Third-party programs that read /dev/kmsg, unmodified, on our log in its place.
+//! Unmodified third-party programs that read /dev/kmsg, with the driver's log in its place.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ tests! {
     levels:
         log_client_dmesg_reads_our_log_as_the_kernels,
         log_client_dmesg_follows_our_log,
-        log_client_rsyslog_takes_every_record_in_order;
+        log_client_rsyslog_reads_every_record_in_order;
 }
 
-/// A command line that has our log in the place of the kernel's.
+/// A command line that runs with the driver's log in the place of /dev/kmsg.
 fn in_its_place(command: &str) -> String {
     format!("mount --bind {} /dev/kmsg && exec {command}", LOG.path())
 }
 
-/// Runs dmesg on our log in the kernel's place.
+/// Runs dmesg with the driver's log in the place of /dev/kmsg.
 fn dmesg(args: &str) -> String {
     needs("unshare");
     let line = in_its_place(&format!("dmesg {args}"));
@@ -58,15 +58,15 @@ fn log_client_dmesg_follows_our_log() {
     let mut follower = Follower::start("unshare", &["-m", "sh", "-c", &in_its_place("dmesg -W")]);
     std::thread::sleep(Duration::from_millis(700));
     let hello = unique("followed by dmesg");
-    // Through our node: /dev/kmsg is still the kernel's here.
+    // Through the driver's node: /dev/kmsg is still the kernel's here.
     append(&LOG.open(), &format!("<4>{hello}"));
     follower.until(&hello);
 }
 
-/// rsyslog takes O_NONBLOCK off again after it has opened the file, and copies what it reads into
-/// 1024 bytes. It reads what is there already only in the first 90 seconds after boot, unless its
-/// configuration sets another time.
-fn log_client_rsyslog_takes_every_record_in_order() {
+/// rsyslog clears O_NONBLOCK after it has opened the file, and copies each message into 1024 bytes.
+/// It reads existing messages only in the first 90 seconds after boot, unless its configuration
+/// sets another time.
+fn log_client_rsyslog_reads_every_record_in_order() {
     needs("rsyslogd");
     let config = "/tmp/rsyslog.conf";
     let rules = r#"
@@ -91,7 +91,7 @@ action(type="omfile" file="/proc/self/fd/1" template="raw")
         let expected = format!("3,5;{mark} {number} {long}");
         assert_eq!(lines.next(), Some(&*expected));
     }
-    // And what comes later, when it waits.
+    // Later messages, for which it waits.
     let hello = unique("followed by rsyslog");
     append(&log, &format!("<12>{hello}"));
     assert!(follower.until(&hello).contains(&format!("1,4;{hello}")));

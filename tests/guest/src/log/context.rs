@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Records and messages from every context of the kernel (row 23), by the test module: tasks, soft
-//! and hard interrupts on top of them, raw spinlocks held, NMIs (as if), on all processors at once.
+//! Records and messages from every context of the kernel (docs/test-plan.md, row 23), by the test
+//! module: in tasks, in soft and hard interrupts that interrupt them, with raw spinlocks held, in
+//! simulated NMIs, and on all processors concurrently.
 
 use std::fs;
 use std::time::Duration;
@@ -8,10 +9,10 @@ use std::time::Duration;
 use crate::support::child::Child;
 use crate::support::dev::{Spec, Unbound, UnboundLogs, LOG, LOG2};
 use crate::support::log::{append, kmsg, stats, unique, Loglevel, Reader};
+use crate::support::loss_check::{Delivered, Readers};
 use crate::support::module::TestModule;
 use crate::support::sys::{self, Ended};
 use crate::support::wait;
-use crate::support::witness::{Witness, Witnesses};
 use crate::tests;
 
 tests! {
@@ -19,7 +20,7 @@ tests! {
         log_flood_from_every_context_is_accounted_for,
         log_flood_from_every_context_into_a_small_ring_is_accounted_for,
         log_flood_with_room_for_all_loses_none,
-        log_flood_of_printk_from_interrupts_arrives_whole,
+        log_flood_of_printk_from_interrupts_is_complete,
         log_flood_by_sysrq_in_an_interrupt_arrives,
         log_flood_survives_unbinding_of_its_log,
         log_flood_arrives_while_processors_go_and_come_back;
@@ -50,7 +51,7 @@ pub fn pin_task_to(task: libc::pid_t, processor: usize) {
     }
 }
 
-/// Processors that can be taken away, online again as soon as this is dropped.
+/// Processors that can be switched off. Dropping this switches them on.
 struct Hotplug(Vec<String>);
 
 impl Hotplug {
@@ -80,8 +81,8 @@ impl Drop for Hotplug {
     }
 }
 
-/// Only the tick brings messages that are too quiet for consoles, unless a reader asks for them,
-/// which one of a map does not.
+/// Only the tick copies suppressed messages to the log, unless read() requests them. A reader of
+/// the mapping does not.
 fn log_flood_arrives_while_processors_go_and_come_back() {
     let hotplug = Hotplug::new();
     let _level = Loglevel::set(4);
@@ -96,14 +97,14 @@ fn log_flood_arrives_while_processors_go_and_come_back() {
     }
 }
 
-/// A flood on every processor, under four readers of different ways and speeds. Returns how many
-/// records were written.
+/// A flood on every processor, with four readers of different interfaces and speeds. Returns the
+/// number of written records.
 fn flood(module: &TestModule, spec: &'static Spec, each: usize) -> u64 {
-    let witnesses = Witnesses::start(spec, "contexts");
+    let readers = Readers::start(spec, "contexts");
     let before = (stats(spec.open().raw()), module.counts());
     let writers: Vec<Child> = (0..processors())
         .map(|processor| {
-            let mark = &witnesses.mark;
+            let mark = &readers.mark;
             Child::spawn(move || {
                 pin_to(processor);
                 module.flood(each, processor, mark);
@@ -115,7 +116,7 @@ fn flood(module: &TestModule, spec: &'static Spec, each: usize) -> u64 {
         assert_eq!(writer.wait(), Ended::Exit(0));
     }
     let after = (stats(spec.open().raw()), module.counts());
-    witnesses.end();
+    readers.end();
     let (log, ours) = (
         after.0.written - before.0.written,
         after.1.written - before.1.written,
@@ -167,19 +168,19 @@ fn log_flood_with_room_for_all_loses_none() {
     }
     let after = module.counts();
     append(&LOG.open(), &last);
-    let mut witness = Witness::default();
+    let mut delivered = Delivered::default();
     loop {
         let record = reader.next().expect("it ends with our last");
         if record.text() == last {
             break;
         }
-        witness.see(&mark, &record.text());
+        delivered.add(&mark, &record.text());
     }
     assert_eq!(reader.lost, after.busy - before.busy);
-    assert_eq!(witness.ours, after.written - before.written);
+    assert_eq!(delivered.ours, after.written - before.written);
 }
 
-fn log_flood_of_printk_from_interrupts_arrives_whole() {
+fn log_flood_of_printk_from_interrupts_is_complete() {
     const EACH: usize = 150;
     let module = TestModule::load();
     let mark = unique("printk");
@@ -200,7 +201,7 @@ fn log_flood_of_printk_from_interrupts_arrives_whole() {
     }
     let last = unique("the last");
     kmsg(&last);
-    let mut witness = Witness::default();
+    let mut delivered = Delivered::default();
     loop {
         let Some(record) = reader.next() else {
             std::thread::sleep(Duration::from_millis(5));
@@ -209,9 +210,9 @@ fn log_flood_of_printk_from_interrupts_arrives_whole() {
         if record.text() == last {
             break;
         }
-        witness.see(&mark, &record.text());
+        delivered.add(&mark, &record.text());
     }
-    assert_eq!(witness.ours, count as u64);
+    assert_eq!(delivered.ours, count as u64);
     assert_eq!(reader.lost, 0);
 }
 
@@ -252,13 +253,13 @@ fn log_flood_survives_unbinding_of_its_log() {
         .collect();
     for _ in 0..5 {
         std::thread::sleep(Duration::from_millis(50));
-        // While there is no log, the records go to another instance's, or nowhere.
+        // While there is no log, the records are appended to another instance's, or discarded.
         drop(Unbound::new(LOG.node));
     }
     for writer in writers {
         assert_eq!(writer.wait(), Ended::Exit(0));
     }
-    // printk brings what was printed before the log was bound again, in a thread of its own.
+    // printk's thread delivers the messages that were printed before the log was bound again.
     let log = LOG.open();
     assert!(wait::until(|| sys::poll(
         log.raw(),

@@ -64,8 +64,8 @@ fn texts() -> Vec<String> {
         .collect()
 }
 
-/// Whether the log has a message, or gets it: reading without waiting is no wait for a console that
-/// is late.
+/// Waits until the log has a message: a read() that does not block does not wait for the console's
+/// thread.
 fn has(mark: &str) -> bool {
     wait::until(|| texts().iter().any(|text| text == mark))
 }
@@ -74,7 +74,8 @@ fn has_the_boot() -> bool {
     wait::until(|| texts().iter().any(|text| text.starts_with("Booting Linux")))
 }
 
-/// Has the kernel print something while that is still allowed, too quiet for most consoles.
+/// Has the kernel print a message through /dev/kmsg, while that is allowed. Most consoles suppress
+/// it.
 fn quiet_mark() -> String {
     let mark = unique("before the switch");
     kmsg(&format!("<6>{mark}"));
@@ -88,7 +89,7 @@ fn root_reads_and_maps() {
     assert!(Map::shared(log.raw(), 4096, R).is_ok());
 }
 
-/// Has the kernel print something without /dev/kmsg: sysrq's help.
+/// Has the kernel print a message without /dev/kmsg: the help of sysrq.
 fn print() {
     fs::write("/proc/sys/kernel/sysrq", "1").expect("sysrq");
     fs::write("/proc/sysrq-trigger", "h").expect("sysrq-trigger");
@@ -156,7 +157,7 @@ fn log_restricted_to_cap_syslog_binds_again() {
     let before = fs::read_to_string(RESTRICT).expect(RESTRICT);
     fs::write(RESTRICT, "1\n").expect(RESTRICT);
     let (earlier, mark) = (quiet_mark(), unique("restricted"));
-    // A process can bind it without the right to read the kernel's messages.
+    // A process without the right to read the kernel's messages can bind it.
     let binder = Child::spawn(|| {
         const CAP_SYSLOG: i32 = 34;
         // SAFETY: drops a capability of this child's bounding and permitted sets.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Readers of different speed during a flood (rows 22 and 23): for each of them, delivered and lost
-//! records add up to the written ones, and no delivered record is torn.
+//! Readers of different speed during a flood (docs/test-plan.md, rows 22 and 23): for each of them,
+//! delivered and lost records add up to the written ones, and no delivered record is torn.
 
 use std::time::Duration;
 
@@ -9,26 +9,26 @@ use libc::O_WRONLY;
 use crate::support::child::Child;
 use crate::support::dev::{LOG, LOG2};
 use crate::support::log::{append, kmsg, stats, unique, unlimited, Reader};
+use crate::support::loss_check::{body, check, Readers};
 use crate::support::sys::Ended;
-use crate::support::witness::{body, check, Witnesses};
 use crate::tests;
 
 tests! {
     cores:
         log_flood_readers_of_different_speed_account_for_every_record,
-        log_flood_of_a_small_ring_never_gives_a_torn_record,
+        log_flood_of_a_small_ring_never_returns_a_torn_record,
         log_flood_of_printk_and_writes_together_stays_in_order;
 }
 
 fn log_flood_readers_of_different_speed_account_for_every_record() {
     const WRITERS: usize = 3;
     const EACH: usize = 4000;
-    let witnesses = Witnesses::start(&LOG2, "flood");
+    let readers = Readers::start(&LOG2, "flood");
     let _unlimited = unlimited(&LOG2);
     let before = stats(LOG2.open().raw());
     let writers: Vec<Child> = (0..WRITERS)
         .map(|writer| {
-            let mark = &witnesses.mark;
+            let mark = &readers.mark;
             Child::spawn(move || {
                 let log = LOG2.open_with(O_WRONLY);
                 for n in 0..EACH {
@@ -41,13 +41,13 @@ fn log_flood_readers_of_different_speed_account_for_every_record() {
     for writer in writers {
         assert_eq!(writer.wait(), Ended::Exit(0));
     }
-    witnesses.end();
+    readers.end();
     let after = stats(LOG2.open().raw());
     assert!(after.written - before.written >= (WRITERS * EACH + 1) as u64);
     assert_eq!(after.dropped, before.dropped);
 }
 
-fn log_flood_of_a_small_ring_never_gives_a_torn_record() {
+fn log_flood_of_a_small_ring_never_returns_a_torn_record() {
     let (mark, last) = (unique("torn"), unique("the last"));
     let _unlimited = unlimited(&LOG2);
     append(&LOG2.open(), "before the flood");
@@ -62,7 +62,7 @@ fn log_flood_of_a_small_ring_never_gives_a_torn_record() {
             0
         })
     };
-    // Stays as close to the tail as it can, where the writer is about to overwrite.
+    // Reads as close to the tail as possible, where the writer is about to overwrite.
     let mut records = 0_u64;
     loop {
         let mut reader = Reader::new(&LOG2);
@@ -88,10 +88,10 @@ fn log_flood_of_a_small_ring_never_gives_a_torn_record() {
     println!("{records} records");
 }
 
-/// Whether a child still runs.
+/// Whether a child is running.
 fn alive(child: &Child) -> bool {
-    // SAFETY: all zero is a valid siginfo, and the kernel fills it in; the child is left to be
-    // waited for.
+    // SAFETY: all zero is a valid siginfo, and the kernel fills it in; the child
+    // remains waitable.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
         let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The order of the log while the console's thread gets no processor: printk's buffer overruns, and
+//! The order of the log while the console's thread cannot run: printk's buffer overruns, and
 //! records wait for messages that the console has not delivered yet.
 
 use std::fs;
@@ -23,13 +23,13 @@ tests! {
         log_late_record_follows_messages_that_overran_printks_buffer,
         log_late_report_at_close_follows_what_was_printed_before,
         log_late_reader_that_does_not_wait_changes_no_loud_message,
-        log_late_reader_that_does_not_wait_has_quiet_messages,
+        log_late_reader_that_does_not_wait_has_suppressed_messages,
         log_late_message_after_a_clear_does_not_wait_for_the_console,
-        log_late_tick_goes_on_when_processors_come_and_go;
+        log_late_tick_continues_when_processors_are_switched;
 }
 
 /// Keeps the log's consoles from running, by a real-time task on the one processor that their
-/// threads may use. The test goes on on another one.
+/// threads may use. The test continues on another one.
 pub struct Held {
     done: Arc<AtomicBool>,
     task: Option<JoinHandle<()>>,
@@ -37,7 +37,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Skips the test where that cannot be done. To be called before anything is changed.
+    /// Skips the test where that is not possible. Must be called before anything is changed.
     pub fn needed() {
         if processors() < 2 {
             crate::skip!("one processor: what holds the console up would hold the test up, too");
@@ -48,7 +48,8 @@ impl Held {
     }
 
     pub fn new() -> Self {
-        // Neither of the kernel's precautions lets the threads run beside a real-time task.
+        // The kernel has two mechanisms that let other threads run beside a real-time task: disable
+        // both.
         let settings = [
             ("/proc/sys/kernel/sched_rt_runtime_us", "-1"),
             ("/sys/kernel/debug/sched/fair_server/cpu0/runtime", "0"),
@@ -133,7 +134,7 @@ fn nonblocking() -> Window {
     LOG.open_with(libc::O_RDWR | libc::O_NONBLOCK)
 }
 
-/// Where the records with these words are in the log, oldest first.
+/// The positions of the records with these words in the log, oldest first.
 fn places(messages: &[String], words: &str) -> Vec<usize> {
     let all = messages.iter().enumerate();
     all.filter(|(_, message)| text(message).starts_with(words))
@@ -142,7 +143,7 @@ fn places(messages: &[String], words: &str) -> Vec<usize> {
 }
 
 fn log_late_record_follows_messages_that_overran_printks_buffer() {
-    // Three times what the buffer has room for: CONFIG_LOG_BUF_SHIFT=17.
+    // Three times the size of the buffer: CONFIG_LOG_BUF_SHIFT=17.
     const COUNT: u64 = 400;
     Held::needed();
     let _unlimited = unlimited(&LOG);
@@ -215,8 +216,8 @@ fn find_without_waiting(words: &str) -> Vec<String> {
     ours.collect()
 }
 
-/// The console's thread brings a message with its flag and its dictionary, unless the tick or a
-/// record has to do without them.
+/// The console's thread delivers a message with its flag and its dictionary. The tick and a writer
+/// read it without them.
 fn log_late_reader_that_does_not_wait_changes_no_loud_message() {
     const ROUNDS: usize = 6;
     Held::needed();
@@ -236,7 +237,7 @@ fn log_late_reader_that_does_not_wait_changes_no_loud_message() {
         let found = find_without_waiting(&format!("{mark} goes on"));
         assert_eq!(found.len(), 1, "{found:?}");
         flags.push(continues(&found[0]).to_owned());
-        // The tick may well have come first now and then.
+        // In some rounds the tick may have been first.
         if flags.last().is_some_and(|flag| flag == "c") {
             return;
         }
@@ -244,8 +245,8 @@ fn log_late_reader_that_does_not_wait_changes_no_loud_message() {
     panic!("in each of {ROUNDS} rounds the flag is lost: {flags:?}");
 }
 
-/// No console prints them, so that nothing is gained by waiting for its thread.
-fn log_late_reader_that_does_not_wait_has_quiet_messages() {
+/// No console prints these messages, so waiting for the console's thread is not needed.
+fn log_late_reader_that_does_not_wait_has_suppressed_messages() {
     Held::needed();
     let _loglevel = Loglevel::set(4);
     kernel_has_arrived(&LOG);
@@ -257,8 +258,8 @@ fn log_late_reader_that_does_not_wait_has_quiet_messages() {
     assert_eq!(found.len(), 1, "{found:?}");
 }
 
-/// Whether a message that follows a cleared one comes while the console is held, which the tick
-/// alone brings about. The console could still bring the cleared one, but it has had its time.
+/// Whether a message after a cleared one reaches the log while the console is held. Only the tick
+/// can deliver it. It no longer waits for the console to deliver the cleared one.
 fn tick_takes(level: u32) -> bool {
     kernel_has_arrived(&LOG);
     let before = stats(LOG.open().raw()).kernel_missed;
@@ -304,9 +305,9 @@ impl Drop for Switch {
     }
 }
 
-fn log_late_tick_goes_on_when_processors_come_and_go() {
+fn log_late_tick_continues_when_processors_are_switched() {
     Held::needed();
-    // Those that a held console does not need.
+    // Processors that the held console does not use.
     let switches: Vec<Switch> = (2..processors()).map(Switch).collect();
     if switches.is_empty() || !fs::exists(Switch::path(2)).is_ok_and(|there| there) {
         crate::skip!("needs three processors and CONFIG_HOTPLUG_CPU");
@@ -316,7 +317,7 @@ fn log_late_tick_goes_on_when_processors_come_and_go() {
         switch.set(false);
         assert!(tick_takes(7), "without processor {}", switch.0);
     }
-    // Bound with one part of the processors, and used with the others.
+    // Bound while these processors are off, and used while all are on.
     drop(Unbound::new(LOG.node));
     for switch in &switches {
         switch.set(true);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A program cannot flood the log: write() takes a limited number of records per open file, and
-//! what programs write does not displace the kernel's records.
+//! A program cannot flood the log: write() appends a limited number of records per open file, and
+//! records of programs do not displace the kernel's.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -65,11 +65,11 @@ fn log_limit_is_ten_records_in_five_seconds() {
     let (log, mark) = (LOG.open(), unique("limited"));
     let (before, began) = (limited(), Instant::now());
     for n in 0..30 {
-        // It returns the length whether the record is kept or not.
+        // It returns the length whether the record is appended or not.
         append(&log, &format!("{mark} {n}"));
     }
     let (kept, limited) = (with(&mark).len() as u64, limited() - before);
-    // On a host that took longer, some more intervals have passed.
+    // On a slow host, more intervals have passed.
     let intervals = began.elapsed().as_secs() / 5 + 1;
     assert!(
         (10..=10 * intervals).contains(&kept),
@@ -88,7 +88,7 @@ fn log_limit_counts_and_reports_what_it_suppressed() {
     }
     let suppressed = limited() - before;
     assert_eq!(with(&mark).len() as u64 + suppressed, 8);
-    // With the interval's end, and the next record if it needs one.
+    // At the end of the interval, or with the next record.
     std::thread::sleep(Duration::from_secs(6));
     append(&log, &format!("{mark} later"));
     let reports = || with(REPORT);
@@ -135,7 +135,7 @@ fn log_limit_counts_each_file_by_itself() {
     let (flood, innocent) = (stats(flood.raw()), stats(innocent.raw()));
     assert!(flood.own_limited > 0);
     assert_eq!(innocent.own_limited, 0);
-    // Others may have had records suppressed as well.
+    // Records of other writers may have been suppressed as well.
     assert!(innocent.limited >= before + flood.own_limited);
 }
 
@@ -168,7 +168,7 @@ fn log_flood_by_programs_leaves_the_kernels_records_in_the_ring() {
     kernel_has_arrived(&LOG);
     let _unlimited = unlimited(&LOG);
     let log = LOG.open();
-    // Twice as much as the ring has room for.
+    // Twice the size of the ring.
     let long = "p".repeat(900);
     for n in 0..2 * LOG.size / 900 {
         append(&log, &format!("flood {n} {long}"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The log through its map: the header, the kernel's own boot messages, and what comes after them.
+//! The log through its mapping: the header, the messages of the boot, and later records.
 
 use crate::support::dev::{Unbound, LOG, LOG2};
 use crate::support::log::{
@@ -15,13 +15,13 @@ tests! {
         log_map_header_has_the_kernels_boot_id,
         log_map_begins_with_the_first_line_of_the_boot,
         log_map_has_every_kernel_message_in_order,
-        log_map_records_lie_as_the_abi_says,
+        log_map_records_have_the_layout_of_the_abi,
         log_map_numbers_step_by_one,
         log_map_shows_what_is_written_to_kmsg,
         log_map_keeps_level_facility_and_time_of_a_kmsg_write,
         log_map_keeps_the_dictionary_of_device_messages,
         log_map_of_the_second_instance_has_the_boot_too,
-        log_map_wraps_and_goes_on,
+        log_map_wraps_and_continues,
         log_map_has_no_message_twice,
         log_map_is_read_by_the_code_in_the_header;
 }
@@ -70,7 +70,7 @@ fn log_map_begins_with_the_first_line_of_the_boot() {
     if text(&oldest).starts_with("Booting Linux") {
         assert!(first.text().starts_with("Booting Linux"), "{first:?}");
     } else {
-        // The kernel's own buffer has been lapped since; ours is larger.
+        // printk's buffer has overwritten them since; the ring is larger.
         assert!(first.ns / 1000 <= oldest.split(',').nth(2).unwrap().parse().unwrap());
     }
 }
@@ -100,8 +100,8 @@ fn both() -> (Vec<String>, Vec<String>) {
     )
 }
 
-/// Whether it was written to the log's node; what programs write to /dev/kmsg comes through the
-/// kernel.
+/// Whether it was written to the log's node. Messages that programs write to /dev/kmsg are the
+/// kernel's.
 fn from_write(record: &crate::support::log::Record) -> bool {
     record.is_user()
 }
@@ -123,7 +123,7 @@ fn log_map_has_every_kernel_message_in_order() {
     );
 }
 
-fn log_map_records_lie_as_the_abi_says() {
+fn log_map_records_have_the_layout_of_the_abi() {
     for spec in [LOG, LOG2] {
         let mut reader = Reader::new(&spec);
         let mut last = [None; uapi::LANES];
@@ -153,8 +153,7 @@ fn log_map_numbers_step_by_one() {
                 .expect("ascending numbers")
         })
         .sum();
-    // Where one lane has been overwritten and the other one has not, numbers are missing in
-    // between.
+    // If one lane has been overwritten and the other one has not, numbers are missing in between.
     let stats = stats(LOG.open().raw());
     assert!(
         missing <= stats.overwritten + stats.kernel_missed,
@@ -222,12 +221,12 @@ fn log_map_of_the_second_instance_has_the_boot_too() {
     );
 }
 
-fn log_map_wraps_and_goes_on() {
+fn log_map_wraps_and_continues() {
     let log = LOG2.open();
     let mut reader = Reader::at_the_end(&LOG2);
     let start = reader.head(uapi::LANE_USER);
     let _unlimited = unlimited(&LOG2);
-    // More than three times round.
+    // More than three times the size of the ring.
     for n in 0..3000 {
         append(&log, &format!("wrap {n:05} {}", "x".repeat(n % 60)));
         let record = reader
@@ -252,7 +251,8 @@ fn log_map_has_no_message_twice() {
     let mut numbers: Vec<u64> = messages.iter().map(|message| number(message)).collect();
     numbers.dedup();
     assert_eq!(numbers.len(), messages.len());
-    // Before there is a clock, all times are 0, and some messages of the early boot do come twice.
+    // Before the clock runs, all times are 0, and some messages of the early boot are printed
+    // twice.
     for pair in messages
         .windows(2)
         .filter(|pair| !pair[0].contains(",0,-,"))

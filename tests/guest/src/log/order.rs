@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The kernel's messages in the log: all of them, once, and in one order with the records of
-//! programs, whatever other programs do with the kernel's log.
+//! programs, independently of what other programs do with the kernel's log.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -28,9 +28,9 @@ tests! {
         log_has_what_was_printed_when_it_is_read,
         log_has_what_no_console_prints_also_after_a_clear,
         log_has_all_of_dev_kmsg_when_bound_after_a_clear,
-        log_has_or_counts_every_quiet_message_that_is_cleared,
+        log_has_or_counts_every_suppressed_message_that_is_cleared,
         log_has_every_message_while_klogd_runs,
-        log_message_that_continues_another_says_so,
+        log_message_that_continues_another_has_the_flag,
         log_has_flags_of_messages_also_after_a_stall,
         log_client_dmesg_c_shows_no_record_twice;
 }
@@ -67,7 +67,7 @@ fn log_order_of_kernel_messages_and_records_is_that_of_time() {
     }
 }
 
-/// What dumpers get has a prefix for each line, and so is much longer.
+/// The text for dumpers has a prefix for each line, so it is much longer.
 fn log_has_all_lines_of_a_long_message() {
     for loglevel in [4, 8] {
         let _loglevel = Loglevel::set(loglevel);
@@ -95,10 +95,10 @@ fn log_has_a_long_last_line_of_many() {
         let _loglevel = Loglevel::set(loglevel);
         // /dev/kmsg has 4 bytes for a newline, and 2048 in all.
         for lines in [10, 40, 50, 300] {
-            // The driver keeps the room that it has made for an earlier message.
+            // The driver keeps the buffer that it has allocated for an earlier message.
             drop(Unbound::new(LOG.node));
             let mark = unique("long last line");
-            // What the kernel takes.
+            // The length that the kernel accepts.
             let last = "x".repeat(1000 - lines - mark.len());
             kmsg(&format!("<7>{mark}{}{last}", "\n".repeat(lines)));
             let (kernel, ours) = (
@@ -121,8 +121,8 @@ fn log_has_what_was_printed_when_it_is_read() {
         for _ in 0..20 {
             let mark = unique("just printed");
             kmsg(&format!("<{level}>{mark}"));
-            // Opened after it was printed. A busy host may keep the console's thread from running,
-            // which a message that it prints is left to.
+            // Opened after it was printed. Only the console's thread delivers a message that it
+            // prints, and on a busy host it may not run for some time.
             let has = || {
                 let messages = Messages::of_log(&LOG).all();
                 messages.iter().any(|message| text(message) == mark)
@@ -188,7 +188,7 @@ fn log_has_all_of_dev_kmsg_when_bound_after_a_clear() {
         let mut absent = Vec::new();
         for message in &kernel {
             let message = comparable(message);
-            // What follows the last message that was found is still to be looked through.
+            // The messages after the last one that was found have not been searched yet.
             let mut look = rest.clone();
             if look.any(|m| *m == message) {
                 rest = look;
@@ -202,12 +202,13 @@ fn log_has_all_of_dev_kmsg_when_bound_after_a_clear() {
             absent <= missed,
             "{absent} messages are neither in the log nor counted ({missed}): {first:?}"
         );
-        // Unless printk's own buffer has lost some, no more are counted than cannot be had.
+        // Unless printk's buffer has overwritten some, only messages that cannot be read are
+        // counted.
         if number(&kernel[0]) == 0 {
             assert_eq!(absent, missed, "{first:?}");
         }
-        // What the console shows, and what came after the clear, can be had. A busy host may keep
-        // the console's thread from running for so long that cleared messages are counted instead.
+        // The messages that the console prints, and those after the clear, can be read. On a busy
+        // host the console's thread may be so late that cleared messages are counted instead.
         let given_up = loglevel == 8 && missed > 0;
         let has = |level: u32, words: &str| {
             ours.iter()
@@ -227,7 +228,7 @@ fn text_of(message: &str) -> &str {
         .map_or("", |(_, text)| text.trim_end())
 }
 
-fn log_has_or_counts_every_quiet_message_that_is_cleared() {
+fn log_has_or_counts_every_suppressed_message_that_is_cleared() {
     let _loglevel = Loglevel::set(5);
     kernel_has_arrived(&LOG);
     let missed = || stats(LOG.open().raw()).kernel_missed;
@@ -252,7 +253,7 @@ fn log_has_or_counts_every_quiet_message_that_is_cleared() {
 
 fn log_has_every_message_while_klogd_runs() {
     needs("klogd");
-    // It takes messages out of the kernel's buffer by syslog(2).
+    // It reads and clears messages of the kernel's buffer by syslog(2).
     let klogd = Command::new("klogd")
         .arg("-n")
         .stdout(Stdio::null())
@@ -280,14 +281,14 @@ fn log_has_every_message_while_klogd_runs() {
     let _ = klogd.wait();
 }
 
-/// printk keeps the number of the first message after the last clear, and no more: a clear is
-/// noticed when the kernel has printed something since the one before. The flag of a message in
+/// printk keeps only the number of the first message after the last clear: a clear is detected if
+/// the kernel has printed something since the clear before. The flag of a message in
 /// /dev/kmsg: `c` if it continues another.
 pub fn continues(message: &str) -> &str {
     message.split(',').nth(3).expect("its flag")
 }
 
-fn log_message_that_continues_another_says_so() {
+fn log_message_that_continues_another_has_the_flag() {
     let module = TestModule::load();
     // For a suppressed message, printk does not report the flag.
     let _level = Loglevel::set(8);
@@ -304,8 +305,8 @@ fn log_message_that_continues_another_says_so() {
     }
 }
 
-/// Of a message that no task has taken for half a second, the flag is lost. A stall must not have
-/// every tick find that.
+/// The flag of a message is lost if no task has read the message for half a second. A stall must
+/// not make every tick read messages so.
 fn log_has_flags_of_messages_also_after_a_stall() {
     const ROUNDS: usize = 6;
     let module = TestModule::load();
@@ -319,7 +320,7 @@ fn log_has_flags_of_messages_also_after_a_stall() {
         });
         assert_eq!(stalled.wait(), Ended::Exit(0));
     }
-    // On a busy host tasks may well be late in some of the rounds.
+    // On a busy host tasks may be late in some of the rounds.
     let mut lost = Vec::new();
     for _ in 0..ROUNDS {
         let mark = unique("in parts");
@@ -361,7 +362,7 @@ fn log_client_dmesg_c_shows_no_record_twice() {
         .text();
     assert_eq!(shown.matches(&mark).count(), 1, "{shown}");
     let _ = fs::remove_file("/tmp/record");
-    // The numbers of what is left in the node do not change by that.
+    // That does not change the numbers of the records that remain in the node.
     let numbers: Vec<u64> = Messages::of_log(&LOG2)
         .all()
         .iter()

@@ -100,7 +100,7 @@ fn leave(stage: u32) {
     Reader::new(&LOG).find(&format!("the kernel's last words {stage}"));
 }
 
-/// Everything that the stage before left, in order and once.
+/// All records of the stage before, in order and once.
 fn find(stage: u32) -> Vec<String> {
     let messages = previous().all();
     let words: Vec<&str> = messages
@@ -183,7 +183,7 @@ fn survives_a_panic(stage: u32) {
         "the panic itself is missing; the last is {:?}",
         messages.last()
     );
-    // With panic=1, this is the last line that there is.
+    // With panic=1, this is the last line.
     assert!(
         messages
             .iter()
@@ -204,7 +204,7 @@ fn survives_20(stage: u32) {
     }
 }
 
-/// The end of the boot before is a whole panic.
+/// The log of the boot before ends with the whole panic.
 fn panic_is_whole() {
     assert_eq!(earlier::PREVIOUS.attribute("ending"), "panic");
     assert_eq!(earlier::PREVIOUS.number("damaged"), 0);
@@ -213,7 +213,7 @@ fn panic_is_whole() {
     }
 }
 
-/// Every processor but the one that panics is in the middle of a record, and stopped there.
+/// Every processor but the one that panics is stopped in the middle of a record.
 fn survives_a_panic_under_floods(stage: u32) {
     if stage == 0 {
         let module = TestModule::load();
@@ -262,16 +262,15 @@ fn has_arrived(last: &str) {
     assert!(texts.any(|text| text == last), "{:#?}", &messages[end..]);
 }
 
-/// As before a reset by a watchdog. printk cannot wake the console's thread on a processor without
-/// interrupts; and where there is one processor only, no task runs any more.
+/// As before a reset by a watchdog. printk cannot wake the console's thread on a processor with
+/// disabled interrupts, and on a machine with one processor no task runs any more.
 fn last_message_of_a_processor_that_hangs(stage: u32) {
     const LAST: &str = "the last message before the hang";
     if stage == 0 {
         let module = TestModule::load();
         let last = processors() - 1;
         next_stage();
-        // Nothing here could ask for it later: a task that waits for that processor never runs
-        // again.
+        // Requested before the hang: a task that waits for that processor never runs again.
         host::ask(RESET);
         pin_to(last);
         let off = if last != 0 {
@@ -284,7 +283,7 @@ fn last_message_of_a_processor_that_hangs(stage: u32) {
     has_arrived(LAST);
 }
 
-/// No soft interrupt comes, as in an endless loop in one of them; the other processors are dead.
+/// No soft interrupt runs, as in an endless loop in one of them; the other processors hang.
 fn last_message_without_softirqs(stage: u32) {
     const LAST: &str = "the last message before a hang without soft interrupts";
     if stage == 0 {
@@ -299,7 +298,7 @@ fn last_message_without_softirqs(stage: u32) {
     has_arrived(LAST);
 }
 
-/// The first and the last processor hang, and one that is idle is left.
+/// The first and the last processor hang, and an idle one remains.
 fn last_message_if_any_processor_lives(stage: u32) {
     const LAST: &str = "the last message before two processors hang";
     if stage == 0 {
@@ -316,8 +315,8 @@ fn last_message_if_any_processor_lives(stage: u32) {
     has_arrived(LAST);
 }
 
-/// `dmesg -C` has cleared messages that were not taken, and the console's thread does not run to
-/// report them before an emergency restart.
+/// `dmesg -C` has cleared messages that the driver had not read, and the console's thread does not
+/// run before an emergency restart.
 fn message_after_a_clear(stage: u32) {
     const LAST: &str = "the last message after a clear";
     if stage == 0 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The log of an earlier boot is a file that does not change: it can be read to its end, copied,
-//! mapped and cleared, while the running kernel prints. Tests in stages; those that
-//! need any earlier boot share one.
+//! The log of an earlier boot does not change: it can be read to its end, copied, mapped and
+//! cleared while the running kernel prints. Tests in stages; those that need any earlier boot share
+//! one.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -26,8 +26,8 @@ pub const STAGED: &[Staged] = staged! {
     log_prev_does_not_change_when_read_at_loglevel_4,
     log_prev_can_be_copied_by_cat_cp_grep_and_dd,
     log_prev_read_returns_0_at_the_end,
-    log_prev_poll_gives_pollin_and_then_pollhup,
-    log_prev_lseek_goes_to_the_beginning_and_has_no_end,
+    log_prev_poll_reports_pollin_and_then_pollhup,
+    log_prev_lseek_reaches_the_beginning_and_has_no_end,
     log_prev_cannot_be_written,
     log_prev_map_is_the_same_as_read,
     log_prev_is_summed_up_in_one_line,
@@ -43,7 +43,7 @@ pub const STAGED: &[Staged] = staged! {
     log_prev_clear_is_complete_and_lasts,
 };
 
-/// Reads, polls and maps it, as the programs do that look at it.
+/// Reads, polls and maps it, as programs do.
 fn look_at(boot: Earlier) -> Vec<String> {
     let log = boot.open();
     sys::poll(log.raw(), POLLIN, Duration::ZERO);
@@ -87,7 +87,7 @@ fn log_prev_can_be_copied_by_cat_cp_grep_and_dd(stage: u32) {
     }
 }
 
-/// What read() returns behind the last record, by a descriptor that may wait.
+/// The result of read() after the last record, by a descriptor that may block.
 fn end_of(path: &str) -> Option<u64> {
     let done = Signal::new();
     let child = Child::spawn(|| {
@@ -128,12 +128,12 @@ fn log_prev_read_returns_0_at_the_end(stage: u32) {
     }
 }
 
-fn log_prev_poll_gives_pollin_and_then_pollhup(stage: u32) {
+fn log_prev_poll_reports_pollin_and_then_pollhup(stage: u32) {
     earlier::needed(stage);
     let log = PREVIOUS.open();
     let poll = || sys::poll(log.raw(), POLLIN, crate::support::wait::LIMIT) & (POLLIN | POLLHUP);
     assert_eq!(poll(), POLLIN, "at the beginning");
-    // No more records come, however many a watermark waits for.
+    // No more records are appended, whatever the watermark is.
     let mut watermark = uapi::Watermark {
         records: 1_000_000,
         ..uapi::Watermark::default()
@@ -146,7 +146,7 @@ fn log_prev_poll_gives_pollin_and_then_pollhup(stage: u32) {
     assert_eq!(poll(), POLLIN, "at the beginning again");
 }
 
-fn log_prev_lseek_goes_to_the_beginning_and_has_no_end(stage: u32) {
+fn log_prev_lseek_reaches_the_beginning_and_has_no_end(stage: u32) {
     earlier::needed(stage);
     let log = PREVIOUS.open();
     let all = log.all();
@@ -207,7 +207,7 @@ fn log_prev_is_summed_up_in_one_line(stage: u32) {
     }
 }
 
-/// What there is to see of all earlier boots.
+/// All that is visible of earlier boots.
 pub fn everything() -> Vec<(String, Vec<String>)> {
     let state = |boot: Earlier| {
         [
@@ -266,7 +266,7 @@ fn persist_level(level: u32) {
     fs::write(misc, format!("{level}\n")).expect("persist_level");
 }
 
-/// A boot of which every other record is kept; with the numbers of those that were.
+/// A boot of which every other record is kept, with the numbers of the kept ones.
 fn leave_gaps(mark: &str) {
     persist_level(4);
     for n in 0..20 {
@@ -401,7 +401,7 @@ fn log_prev_clock_offset_survives_a_reboot(stage: u32) {
     clock_offset_survives(stage, Down::Reboot);
 }
 
-/// At the end of the boot, no code runs that could store it.
+/// The boot ends without running code that could store it.
 fn log_prev_clock_offset_survives_a_reset(stage: u32) {
     clock_offset_survives(stage, Down::Reset);
 }

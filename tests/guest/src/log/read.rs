@@ -23,11 +23,11 @@ tests! {
     levels:
         log_read_text_is_that_of_dev_kmsg,
         log_read_text_of_odd_bytes_is_that_of_dev_kmsg,
-        log_read_gives_one_record_a_call,
+        log_read_returns_one_record_per_call,
         log_read_is_the_same_as_the_map,
         log_read_nonblocking_at_the_end_is_eagain,
         log_read_nonblocking_set_by_fcntl_is_eagain,
-        log_read_blocks_until_a_record_comes,
+        log_read_blocks_until_a_record_is_appended,
         log_read_by_io_uring_waits_for_a_record,
         log_read_interrupted_by_a_signal_is_eintr,
         log_read_into_a_short_buffer_is_einval_and_loses_nothing,
@@ -36,14 +36,14 @@ tests! {
         log_read_counts_what_it_lost,
         log_read_of_two_descriptors_is_independent,
         log_read_of_a_forked_descriptor_shares_the_position,
-        log_lseek_goes_where_dev_kmsg_goes,
+        log_lseek_is_that_of_dev_kmsg,
         log_lseek_refuses_what_dev_kmsg_refuses,
         log_lseek_data_is_after_the_last_clear,
         log_lseek_data_is_after_the_last_clear_among_records_of_programs_and_modules,
         log_pread_is_read_as_for_dev_kmsg;
 }
 
-/// Ours and the kernel's messages from one mark on to another.
+/// The messages of the log and of /dev/kmsg from one mark to another.
 fn between(marks: [&str; 2]) -> (Vec<String>, Vec<String>) {
     let part = |messages: Vec<String>| -> Vec<String> {
         let from = messages
@@ -81,7 +81,7 @@ fn log_read_text_is_that_of_dev_kmsg() {
         .iter();
     for message in &theirs {
         let message = comparable(message);
-        // What tests wrote to the log itself is not in the kernel's.
+        // Records that tests wrote to the log's node are not in /dev/kmsg.
         assert!(
             rest.any(|m| *m == message),
             "not there, or not in order: {message}"
@@ -120,7 +120,7 @@ fn log_read_text_of_odd_bytes_is_that_of_dev_kmsg() {
     assert_eq!(strip(&ours), strip(&theirs));
 }
 
-fn log_read_gives_one_record_a_call() {
+fn log_read_returns_one_record_per_call() {
     let messages = Messages::of_log(&LOG).all();
     assert!(messages.len() > 20, "{} messages", messages.len());
     for message in &messages {
@@ -161,13 +161,13 @@ fn log_read_nonblocking_set_by_fcntl_is_eagain() {
         fd: LOG2.open_with(O_RDONLY).fd,
     };
     log.skip_all();
-    // SAFETY: a flag of a descriptor of ours.
+    // SAFETY: sets a flag of a descriptor of this process.
     unsafe { libc::fcntl(log.raw(), libc::F_SETFL, O_NONBLOCK) };
     log.all();
     assert_eq!(log.next(), Err(Errno::EAGAIN));
 }
 
-fn log_read_blocks_until_a_record_comes() {
+fn log_read_blocks_until_a_record_is_appended() {
     let writer = LOG2.open();
     let (ready, done) = (Signal::new(), Signal::new());
     let mark = unique("worth waiting for");
@@ -256,7 +256,7 @@ fn log_read_into_a_short_buffer_is_einval_and_loses_nothing() {
             "{len} bytes"
         );
     }
-    // /dev/kmsg would have passed over it.
+    // /dev/kmsg would have skipped it.
     let mut exact = vec![0; expected.len()];
     assert_eq!(sys::read(log.raw(), &mut exact), Ok(expected.len()));
     assert_eq!(exact, expected.as_bytes());
@@ -267,7 +267,7 @@ fn log_read_into_a_bad_pointer_is_efault_and_loses_nothing() {
     let expected = other.next().unwrap();
     let place = Map::nothing(2 * PAGE);
     assert_eq!(sys::read_at(log.raw(), place.at, 4096), Err(Errno::EFAULT));
-    // Good for the first bytes only.
+    // Only the first bytes are valid.
     sys::mprotect(place.at, PAGE, RW).unwrap();
     assert_eq!(
         sys::read_at(log.raw(), place.at + PAGE - 4, 4096),
@@ -276,7 +276,7 @@ fn log_read_into_a_bad_pointer_is_efault_and_loses_nothing() {
     assert_eq!(log.next(), Ok(expected));
 }
 
-/// Writes enough to pass over everything that was in the small ring.
+/// Writes enough to overwrite everything in the small ring.
 pub fn lap() -> usize {
     let _unlimited = unlimited(&LOG2);
     let writer = LOG2.open();
@@ -293,7 +293,7 @@ fn log_read_when_lapped_is_epipe_once() {
     append(&LOG2.open(), "something to be passed over");
     lap();
     assert_eq!(log.next(), Err(Errno::EPIPE));
-    // It goes on with the oldest that is left behind what it has read.
+    // It continues with the oldest remaining record after those that it has read.
     let left = Messages::of_log(&LOG2).all();
     let oldest = left
         .into_iter()
@@ -342,7 +342,7 @@ fn log_read_of_a_forked_descriptor_shares_the_position() {
     assert_eq!(log.next(), other.next());
 }
 
-fn log_lseek_goes_where_dev_kmsg_goes() {
+fn log_lseek_is_that_of_dev_kmsg() {
     for log in [Messages::of_log(&LOG), Messages::of_kernel()] {
         let first = log.next().unwrap();
         log.next().unwrap();
@@ -441,7 +441,7 @@ fn log_pread_is_read_as_for_dev_kmsg() {
         let first = log.next().expect("a message");
         let second = log.next().expect("a message");
         sys::lseek(log.raw(), 0, SEEK_SET).expect("lseek");
-        // The offset is of no account, and the position moves.
+        // The offset is ignored, and the position moves.
         for expected in [first, second] {
             let mut buffer = [0; 8192];
             let n = sys::pread(log.raw(), &mut buffer, 0).expect("pread");

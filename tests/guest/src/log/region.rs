@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Regions that a log cannot be kept in (tests/dts/regions.dtso): the log works without, the
-//! other windows exist, and one line has the reason.
+//! Regions that a log cannot be kept in (tests/dts/regions.dtso): the log works without a region,
+//! the other windows exist, and one line has the reason.
 
 use crate::support::dev::{self, Spec, Unbound, LOG, LOG2};
 use crate::support::log::{append, kmsg, lines_of, text, unique, Messages};
@@ -30,7 +30,7 @@ fn log_of(node: &'static str) -> Spec {
     spec
 }
 
-/// The log works, and keeps nothing.
+/// The log works, and is not kept.
 fn works_without(node: &'static str) {
     let spec = log_of(node);
     assert!(dev::is_bound(node), "{node} is not bound");
@@ -142,7 +142,7 @@ fn log_region_is_left_alone_by_a_probe_that_is_deferred() {
         // A probe that succeeds is a reason to try those that were deferred again.
         drop(Unbound::new("fanlight-region-least"));
     }
-    // A node that is being tried again is off the list for that long.
+    // While a node is being probed again, it is not in the list.
     let is_deferred = || {
         let list = std::fs::read_to_string("/sys/kernel/debug/devices_deferred").expect("debugfs");
         list.contains(NODE)

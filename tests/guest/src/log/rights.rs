@@ -25,7 +25,7 @@ tests! {
 const SWITCH: &str = "/proc/sys/kernel/dmesg_restrict";
 const NOBODY: u32 = 65534;
 
-/// Sets dmesg_restrict and lets everybody open the node, until it goes.
+/// Sets dmesg_restrict and allows all users to open the node, until this is dropped.
 struct Restricted {
     before: String,
     path: String,
@@ -53,7 +53,7 @@ impl Drop for Restricted {
 }
 
 /// Runs a part of a test as a user with no capabilities.
-fn as_nobody(body: impl FnOnce()) {
+fn as_user_without_rights(body: impl FnOnce()) {
     let child = Child::spawn(|| {
         sys::become_user(NOBODY, &[]);
         body();
@@ -83,7 +83,7 @@ fn kernel_messages(path: &str) -> Result<usize, Errno> {
 
 fn log_rights_restricted_read_needs_cap_syslog_as_for_dev_kmsg() {
     let restricted = Restricted::set("1");
-    as_nobody(|| {
+    as_user_without_rights(|| {
         assert_eq!(kernel_messages("/dev/kmsg"), Err(Errno::EPERM));
         let ours = kernel_messages(&restricted.path);
         assert!([Ok(0), Err(Errno::EPERM)].contains(&ours), "{ours:?}");
@@ -96,7 +96,7 @@ fn log_rights_restricted_read_needs_cap_syslog_as_for_dev_kmsg() {
 
 fn log_rights_restricted_map_needs_cap_syslog() {
     let restricted = Restricted::set("1");
-    as_nobody(|| {
+    as_user_without_rights(|| {
         let Ok(fd) = sys::open(&restricted.path, O_RDONLY) else {
             return;
         };
@@ -116,7 +116,7 @@ fn log_rights_restricted_map_needs_cap_syslog() {
 
 fn log_rights_unrestricted_read_and_map_need_the_node_only() {
     let restricted = Restricted::set("0");
-    as_nobody(|| {
+    as_user_without_rights(|| {
         assert!(kernel_messages("/dev/kmsg").unwrap() > 10);
         assert!(kernel_messages(&restricted.path).unwrap() > 10);
         let log = LOG.open_with(O_RDONLY);
@@ -128,7 +128,7 @@ fn log_rights_restricted_users_read_what_users_wrote() {
     let restricted = Restricted::set("1");
     let hello = unique("from a user to a user");
     append(&LOG.open(), &hello);
-    as_nobody(|| {
+    as_user_without_rights(|| {
         let fd = sys::open(&restricted.path, O_RDONLY | O_NONBLOCK)
             .expect("open, as the node's mode says");
         let messages = Messages { fd }.all();
@@ -138,14 +138,15 @@ fn log_rights_restricted_users_read_what_users_wrote() {
 }
 
 fn log_rights_of_a_passed_descriptor_do_not_grow() {
-    // As for /dev/kmsg, open() decides: what root has opened may be mapped by whom root passes it
-    // to.
+    // As for /dev/kmsg, open() decides: a process to which root passes an open descriptor may map
+    // it.
     let log = LOG.open_with(O_RDONLY);
     let restricted = Restricted::set("1");
-    as_nobody(|| {
+    as_user_without_rights(|| {
         assert!(Map::shared(log.raw(), LOG.size, R).is_ok());
     });
-    // And what a user has opened stays restricted when that user would now be allowed to open it.
+    // A descriptor that a restricted user has opened stays restricted when the user could now open
+    // the node without restriction.
     let (ready, go) = (Signal::new(), Signal::new());
     let user = Child::spawn(|| {
         sys::become_user(NOBODY, &[]);

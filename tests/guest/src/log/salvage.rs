@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is salvaged of a damaged carve-out (row 24). One boot leaves records behind and is reset;
-//! the next one keeps a copy of the region, and binds the node again and again over that copy, with
-//! other damage each time, written through /dev/mem.
+//! What is salvaged of a damaged carve-out (docs/test-plan.md, row 24). One boot writes records and
+//! is reset. The next one copies the region, and for each kind of damage writes the copy back with
+//! that damage through /dev/mem and binds the node.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -38,7 +38,7 @@ pub const STAGED: &[Staged] = staged! {
 
 const REGION_SIZE: usize = 0x1_0000;
 
-/// The carve-out, from outside of the driver.
+/// The carve-out, accessed without the driver.
 fn region() -> Map {
     LOG3.needed();
     let Ok(mem) = sys::open("/dev/mem", libc::O_RDWR | libc::O_SYNC) else {
@@ -65,7 +65,7 @@ fn previous() -> Spec {
     }
 }
 
-/// What log.prev gives by read(); the same by map.
+/// The records of log.prev by read(), which must equal those by the mapping.
 fn salvaged() -> Vec<String> {
     let spec = previous();
     let by_read = Messages::of_log(&spec).all();
@@ -103,16 +103,16 @@ fn body(n: usize) -> String {
     format!(" {n} {}", "x".repeat(n * 13 % 90))
 }
 
-/// Records of the kernel's, and how many.
+/// The kernel's records, and their number.
 const KEPT: &str = "kept";
 const COUNT: usize = 150;
 /// Records of a program, many more than its share of the region holds.
 const ROUND: &str = "round";
 const ROUNDS: usize = 2000;
 
-/// What the boot leaves that is reset.
+/// The records of the boot that is reset.
 fn leave() {
-    // Nothing is left of the tests before.
+    // Without the records of earlier tests.
     {
         let _unbound = Unbound::new(LOG3.node);
         wipe(&region(), |_| 0);
@@ -269,14 +269,14 @@ fn log_salvage_of_flipped_bits_loses_those_records_alone(stage: u32) {
     for flips in [1, 1, 1, 1, 8, 8, 8, 64, 64] {
         salvage(&image, |memory| {
             for _ in 0..flips {
-                // Headers too.
+                // Headers, too.
                 let (offset, bit) = (random.below(REGION_SIZE) & !3, random.below(32));
                 let word = memory.load32(offset).unwrap();
                 memory.store32(offset, word ^ (1 << bit)).unwrap();
             }
         });
         let numbers = words(KEPT);
-        // A flip in a record's length may hide the one behind it, no more.
+        // A flipped bit in a record's length may hide the next record, but no more.
         assert!(
             numbers.len() + 2 * flips >= COUNT,
             "{flips} flips lost {}",
@@ -317,7 +317,7 @@ fn log_salvage_of_every_header_word_changed_never_hangs(stage: u32) {
                     .unwrap();
             }
         });
-        // Whatever is left of it is whole and in order.
+        // The records that remain are whole and in order.
         let numbers = words(KEPT);
         assert!(
             numbers.windows(2).all(|pair| pair[0] < pair[1]),
@@ -327,8 +327,8 @@ fn log_salvage_of_every_header_word_changed_never_hangs(stage: u32) {
 }
 
 fn log_salvage_of_a_torn_record_loses_that_one_alone(stage: u32) {
-    // An append that was cut off: the record's bytes, from somewhere on, are what they were before
-    // it.
+    // An append that was interrupted: from some byte on, the record has the bytes that were there
+    // before.
     let image = image(stage);
     let mut random = Random::new();
     for _ in 0..20 {
@@ -341,14 +341,14 @@ fn log_salvage_of_a_torn_record_loses_that_one_alone(stage: u32) {
                 .position(|bytes| bytes == text.as_bytes())
                 .expect("the record");
             let end = at + text.len();
-            // Somewhere in its text, or in what is before it.
+            // In its text, or in its header.
             let cut = end - random.below(text.len() + 24);
             for at in (cut & !3..end & !3).step_by(4) {
                 memory.store32(at, 0).unwrap();
             }
         });
         let mut numbers = words(KEPT);
-        // One that ends with zeros anyway is not damaged by them.
+        // Zeros do not damage a record that ends with zeros.
         numbers.retain(|n| *n != torn);
         let expected: Vec<usize> = (0..COUNT).filter(|n| *n != torn).collect();
         assert_eq!(numbers, expected);

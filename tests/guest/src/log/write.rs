@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Writing to the log's node. The expected records are those of the same write to /dev/kmsg.
+//! write() to the log's node. The expected records are those of the same write to /dev/kmsg.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -15,20 +15,20 @@ use crate::tests;
 tests! {
     levels:
         log_write_appends_a_record,
-        log_write_takes_the_prefix_as_dev_kmsg_does,
-        log_write_takes_odd_bytes_as_dev_kmsg_does,
+        log_write_parses_the_prefix_as_dev_kmsg_does,
+        log_write_stores_odd_bytes_as_dev_kmsg_does,
         log_write_marks_the_record_as_a_users,
         log_write_does_not_reach_the_kernels_log,
         log_write_names_its_task_and_time,
         log_write_never_passes_for_the_kernel,
         log_write_too_long_is_einval_as_for_dev_kmsg,
-        log_write_of_the_longest_there_may_be_is_kept_whole,
+        log_write_of_the_maximum_length_is_stored_whole,
         log_write_from_a_bad_pointer_is_efault,
         log_write_needs_a_writable_descriptor,
         log_write_by_writev_is_one_record,
         log_write_is_counted_in_the_statistics,
         log_write_by_shell_echo_works,
-        log_write_poll_gives_pollout_to_writers_only;
+        log_write_poll_reports_pollout_to_writers_only;
     cores:
         log_write_from_many_processes_loses_nothing;
 }
@@ -55,15 +55,15 @@ fn same_in_both(message: &str) {
     let kernel_fd = sys_kmsg();
     theirs.skip_all();
     append(&LOG.open_with(O_WRONLY), message);
-    // The kernel's own messages come when its console's thread gets to it.
+    // printk's messages are appended later, by the console's thread.
     let own = ours
         .all()
         .into_iter()
         .find(|record| record.is_user())
         .expect("a record")
         .as_kmsg();
-    // As it is, without a newline; then one line more, for the kernel keeps a message back that has
-    // none.
+    // Without a newline; then one more line, since printk does not publish a message without
+    // newline before the next one.
     assert_eq!(
         sys::write(kernel_fd.as_raw_fd(), message.as_bytes()),
         Ok(message.len())
@@ -79,7 +79,7 @@ fn same_in_both(message: &str) {
     );
 }
 
-fn log_write_takes_the_prefix_as_dev_kmsg_does() {
+fn log_write_parses_the_prefix_as_dev_kmsg_does() {
     for prefix in [
         "",
         "<0>",
@@ -109,7 +109,7 @@ fn log_write_takes_the_prefix_as_dev_kmsg_does() {
     }
 }
 
-fn log_write_takes_odd_bytes_as_dev_kmsg_does() {
+fn log_write_stores_odd_bytes_as_dev_kmsg_does() {
     for message in [
         "newline\n",
         "two newlines\n\n",
@@ -192,12 +192,12 @@ fn log_write_too_long_is_einval_as_for_dev_kmsg() {
     assert_eq!(reader.next(), None);
 }
 
-fn log_write_of_the_longest_there_may_be_is_kept_whole() {
+fn log_write_of_the_maximum_length_is_stored_whole() {
     let mut reader = Reader::at_the_end(&LOG);
     let longest = "w".repeat(1000);
     append(&LOG.open(), &longest);
     let mut text = reader.next().expect("a record").text();
-    // It may come in pieces, for the readers that have little room.
+    // Readers with small buffers may get it in pieces.
     while let Some(more) = reader.next() {
         text.push_str(&more.text());
     }
@@ -319,7 +319,7 @@ fn log_write_from_many_processes_loses_nothing() {
     assert_eq!(reader.lost, 0);
 }
 
-fn log_write_poll_gives_pollout_to_writers_only() {
+fn log_write_poll_reports_pollout_to_writers_only() {
     use libc::{POLLOUT, POLLWRNORM};
     const WRITABLE: i16 = POLLOUT | POLLWRNORM;
     let poll = |flags| {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::support::{sys, wait};
 
-/// A child of a test: runs `body` and exits with its result. It dies with the test.
+/// A child of a test: runs `body` and exits with its result. It is killed when the test ends.
 pub struct Child {
     pid: libc::pid_t,
 }
@@ -58,7 +58,7 @@ impl Signal {
             .expect("write to a pipe");
     }
 
-    /// Waits for the other side, with a time limit: it may have failed.
+    /// Waits for the other process, with a time limit: it may have failed.
     pub fn wait(&self) -> u64 {
         self.wait_for(wait::LIMIT)
             .expect("the other process sent nothing")

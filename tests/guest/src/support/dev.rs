@@ -67,7 +67,7 @@ pub const LOG: Spec = Spec {
     name: "log",
     backing: uapi::BACKING_VMALLOC,
     cache: uapi::CACHE_CACHED,
-    // A page for the header, 1 MiB for the kernel's records and a quarter of it for those of
+    // A page for the header, 1 MiB for the kernel's records and a quarter of that for those of
     // programs.
     size: 0x14_1000,
     read_only: true,
@@ -116,7 +116,7 @@ pub const COHERENT_FB: Spec = Spec {
     cache: uapi::CACHE_CACHED,
     ..DMA_FB
 };
-/// More than the page allocator gives in one piece.
+/// More than the page allocator can allocate in one piece.
 pub const BIG: Spec = Spec {
     node: "fanlight-big",
     ..kernel("big", uapi::BACKING_CONTIGUOUS, 0x80_0000, false)
@@ -153,7 +153,7 @@ pub const WRITABLE: &[Spec] = &[
     TABLE_NOW,
     SCRATCH,
 ];
-/// Those of them that read() and write() support: all but registers.
+/// Those of them that support read() and write(): all but registers.
 pub fn copyable() -> impl Iterator<Item = &'static Spec> {
     WRITABLE.iter().filter(|spec| spec.name != REGS.name)
 }
@@ -332,9 +332,9 @@ pub fn wait_for_node(node: &str) {
     );
 }
 
-/// Binds every node of ours that is not bound and is not one of those that must be refused.
+/// Binds each unbound node of the driver that is not one of those that must be refused.
 pub fn bind_everything() {
-    // It holds the driver.
+    // The test module keeps the driver from being removed.
     let _ = sys::delete_module(crate::support::module::NAME);
     for node in names_in("/sys/bus/platform/devices") {
         if node.starts_with("fanlight") && !node.starts_with("fanlight-bad") && !is_bound(&node) {
@@ -366,7 +366,7 @@ impl Drop for Unbound {
     }
 }
 
-/// The windows called `log` of all instances that are bound. Their sizes are not known.
+/// The windows called `log` of all bound instances. Their sizes are not filled in.
 pub fn logs() -> Vec<Spec> {
     let is_log = |misc: &String| misc.ends_with("-log");
     let nodes = bound().into_iter();

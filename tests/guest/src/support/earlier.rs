@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The logs of earlier boots, for the tests that go down and look at what is left.
+//! The logs of earlier boots, for the tests that reset the machine and read what was kept.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::support::log::{append, attribute, kmsg, text, Messages};
 use crate::support::stages::{go_down, Down};
 use crate::support::sys;
 
-/// The log of the boot that was `self.0` boots ago, as far as the region still has it.
+/// The log of the boot that was `self.0` boots ago, if the region still has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Earlier(pub usize);
 
@@ -72,12 +72,12 @@ pub fn all() -> Vec<Earlier> {
         .collect()
 }
 
-/// What a boot leaves for the tests that need any earlier boot: records of the kernel's and of
+/// What a boot writes for the tests that need any earlier boot: records of the kernel and of
 /// programs.
 const LEFT: &str = "left for a later boot";
 
-/// Goes down once unless the previous boot is one that this left: most tests of earlier boots need
-/// no boot of their own.
+/// Resets the machine once, unless the previous boot was ended by this function: most tests of
+/// earlier boots can share one.
 pub fn needed(stage: u32) {
     if PREVIOUS.exists() && PREVIOUS.has(LEFT) {
         return;

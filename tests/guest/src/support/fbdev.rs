@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The part of the fbdev ABI that a framebuffer window answers, as include/uapi/linux/fb.h has
+//! The part of the fbdev ABI that a framebuffer window supports, as include/uapi/linux/fb.h defines
 //! it for a program of this architecture.
 
 use crate::support::sys::{self, Result};

@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use crate::support::sys;
@@ -27,15 +27,15 @@ pub struct Test {
 
 /// The default boot of a test, with every window and every bad node.
 pub const USUAL: &[&str] = &["windows"];
-/// Where races look different: the usual boot has two processors.
+/// Tests of races, which depend on the number of processors: the default boot has two.
 pub const ANY_CORES: &[&str] = &["windows", "one-core", "four-cores"];
-/// What depends on which messages the console shows: all in the usual boot, few in the other.
+/// What depends on which messages the console prints: all in the default boot, few in the other.
 pub const BOTH_LEVELS: &[&str] = &["windows", "quiet"];
 
 /// What depends on both.
 pub const EVERYWHERE: &[&str] = &["windows", "quiet", "one-core", "four-cores", "boot-console"];
 
-/// What every board has: a board with nothing but its own overlay has a boot of its own.
+/// What every board has. The boot `board` is for boards that have only their own overlay.
 pub const BOARD: &[&str] = &["board", "windows", "models"];
 /// Without CMA.
 pub const NO_CMA: &[&str] = &["one-core"];
@@ -58,8 +58,8 @@ pub const DEPTH: &[&str] = &["rpi-16"];
 /// Third-party programs that are too large for every run of the tests.
 pub const CLIENTS: &[&str] = &["clients"];
 
-/// Makes the `TESTS` of an area; the groups differ in their time limit, which is for what hangs: a
-/// test on a busy host takes many times as long as on an idle one.
+/// Defines the `TESTS` of an area. The groups differ in their time limit, which only ends tests
+/// that hang: on a busy host a test needs many times as long as on an idle one.
 #[macro_export]
 macro_rules! tests {
     ($($group:ident: $($test:ident),+ $(,)?;)+) => {
@@ -105,7 +105,7 @@ pub fn skip_with(reason: &str) -> ! {
     sys::exit_now(SKIPPED)
 }
 
-/// What the command line asked for.
+/// The tests that the command line selects.
 #[derive(Default)]
 pub struct Options {
     pub list: bool,
@@ -141,7 +141,7 @@ impl Options {
     }
 }
 
-/// What became of a test.
+/// The outcome of a test.
 pub enum Outcome {
     Passed,
     Skipped(String),
@@ -149,17 +149,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The same, unless the kernel complained.
+    /// The same outcome, or a failure if the kernel printed a warning.
     pub fn but_for(self, complaints: &[String]) -> Self {
         match self {
             Self::Failed(why) => Self::Failed(why),
             other if complaints.is_empty() => other,
-            _ => Self::Failed("the kernel complained".to_owned()),
+            _ => Self::Failed("the kernel printed a warning".to_owned()),
         }
     }
 }
 
-/// The tests that were asked for.
+/// The selected tests.
 pub fn chosen<'a>(tests: &[&'a Test], options: &Options) -> Vec<&'a Test> {
     tests
         .iter()
@@ -234,7 +234,7 @@ pub fn run(chosen: &[&Test], options: &Options) -> i32 {
         let (outcome, said) = run_one(test.run, test.limit);
         let complaints = watch.complaints();
         let outcome = outcome.but_for(&complaints);
-        // Whatever a failed test left unbound must not fail the tests after it.
+        // Nodes that a failed test left unbound must not fail the tests after it.
         if matches!(outcome, Outcome::Failed(_)) {
             settings.restore();
             crate::support::dev::bind_everything();
@@ -255,8 +255,8 @@ pub fn run(chosen: &[&Test], options: &Options) -> i32 {
     report.end()
 }
 
-/// What tests change and put back, and a test that failed has not put back: a panic ends its
-/// process at once.
+/// Restores what a failed test has changed and not restored: a panic ends its process
+/// immediately.
 pub struct Settings(Vec<(&'static str, String)>);
 
 impl Settings {
@@ -277,8 +277,8 @@ impl Settings {
     }
 }
 
-/// No program is called for nodes that come and go, as long as this lives: the tests bind so often
-/// that the programs would use most of the processors' time.
+/// Until this is dropped, the kernel calls no program when nodes are added or removed: the tests
+/// bind so often that the programs would use most of the processors' time.
 pub struct NoHotplug(Option<String>);
 
 impl NoHotplug {
@@ -291,8 +291,8 @@ impl NoHotplug {
     }
 }
 
-/// mdev is called for nodes again, as long as this lives, where the image has it called by the
-/// kernel.
+/// Until this is dropped, the kernel calls mdev for nodes again, on images where it does so by
+/// default.
 pub struct Hotplug(bool);
 
 impl Hotplug {
@@ -318,7 +318,7 @@ impl Drop for NoHotplug {
     }
 }
 
-/// Runs a test in a child and returns what became of it and what it printed.
+/// Runs a test in a child and returns its outcome and its output.
 pub fn run_one(test: impl FnOnce(), limit: Duration) -> (Outcome, String) {
     let (mut output, input) = sys::pipe();
     let child = match sys::fork() {
@@ -351,7 +351,7 @@ pub fn run_one(test: impl FnOnce(), limit: Duration) -> (Outcome, String) {
             ended = ready[1];
         }
     }
-    // The group has the test's own children in it: none of them may live on into the next test.
+    // The group contains the test's own children: none of them may run during the next test.
     sys::kill_group(child);
     let status = sys::wait(child);
     let said = String::from_utf8_lossy(&said).into_owned();
@@ -392,17 +392,17 @@ fn in_child(test: impl FnOnce(), output: &File) -> ! {
     sys::exit_now(status)
 }
 
-/// Reads the kernel's log for complaints that came since the last look.
+/// Reads the warnings that the kernel has printed since the previous call.
 pub struct KernelWatch(Option<File>);
 
 impl KernelWatch {
-    /// All since the boot: a console that shows few messages does not show them to the runner.
+    /// All since the boot: the runner does not see them on a console that prints few messages.
     pub fn from_the_beginning() -> Self {
         let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC;
         Self(sys::open("/dev/kmsg", flags).ok().map(File::from))
     }
 
-    /// What comes from now on.
+    /// Those that are printed from now on.
     fn new() -> Self {
         let watch = Self::from_the_beginning();
         if let Some(kmsg) = &watch.0 {
@@ -431,11 +431,4 @@ impl KernelWatch {
             }
         }
     }
-}
-
-/// Keeps a raw descriptor from being closed twice when it is wrapped for a moment.
-pub fn owned(fd: i32) -> OwnedFd {
-    // SAFETY: the callers pass a descriptor that the kernel has just returned to them and that
-    // nothing else owns.
-    unsafe { OwnedFd::from_raw_fd(fd) }
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Asks the host that booted this guest: for a picture of the screen, to keep a note over a reset,
-//! and so on.
+//! Requests to the host that booted this guest: to capture the screen, to store a note over a
+//! reset, and so on.
 //!
-//! The runner serves a Unix socket: a line goes out, a line comes back that begins with `ok` or
-//! `error`.
+//! A request is a line. The answer of the runner is a line that begins with `ok` or `error`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -59,7 +58,7 @@ pub fn screen(name: &str) -> Screen {
     }
 }
 
-/// CRC-32 as IEEE 802.3 has it.
+/// CRC-32 of IEEE 802.3.
 pub fn crc32(bytes: impl IntoIterator<Item = u8>) -> u32 {
     let mut table = [0_u32; 256];
     for (value, entry) in (0..).zip(&mut table) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One request at a time by io_uring, as its runtimes make them. Layout:
+//! One io_uring request at a time, as asynchronous runtimes submit them. Layout:
 //! include/uapi/linux/io_uring.h.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the kernel that runs was built with, where a test must know. It is asked, never assumed:
-//! the tests run on kernels that other people configured.
+//! Options of the running kernel that tests depend on. They are read from the kernel and not
+//! assumed: the tests also run on kernels with other configurations.
 
 use std::fs;
 use std::io::Read;
@@ -20,7 +20,7 @@ pub fn has_callers() -> bool {
             .custom_flags(libc::O_NONBLOCK)
             .open("/dev/kmsg");
         let mut record = [0; 8192];
-        // The first read reports what was overwritten.
+        // The first read reports that records were overwritten.
         let read =
             kmsg.and_then(|mut kmsg| kmsg.read(&mut record).or_else(|_| kmsg.read(&mut record)));
         let read = read.unwrap_or_else(|_| skip!("/dev/kmsg cannot be read"));

@@ -130,7 +130,7 @@ pub struct Reader {
     map: Map,
     /// Where it is in each lane.
     positions: [u64; uapi::LANES],
-    /// Records lost: by the writer's overtaking, or never finished.
+    /// Records lost: overwritten before they were read, or never completed.
     pub lost: u64,
     next_seq: Option<u64>,
 }
@@ -221,7 +221,7 @@ impl Reader {
         self.lane_word(lane, offset_of!(LogLane, size)) as usize
     }
 
-    /// The next whole record of a lane, and the position behind it.
+    /// The next whole record of a lane, and the position after it.
     fn peek(&mut self, lane: usize) -> Option<(Record, u64)> {
         let size = self.size(lane);
         let data = self.lane_word(lane, offset_of!(LogLane, offset)) as usize;
@@ -298,7 +298,7 @@ impl Reader {
     }
 }
 
-/// A descriptor that messages are read from: the log, or /dev/kmsg, which it must be like.
+/// A descriptor that messages are read from: the log, or /dev/kmsg, which the log must match.
 pub struct Messages {
     pub fd: OwnedFd,
 }
@@ -347,7 +347,7 @@ impl Messages {
 
     /// Waits for a message that has this in its text.
     pub fn find(&self, part: &str) -> String {
-        // One by one: those behind it are left for the next call.
+        // One by one: the messages after it are left for the next call.
         wait::for_some(|| loop {
             match self.next() {
                 Ok(message) if message.is_empty() => return None,
@@ -363,7 +363,7 @@ impl Messages {
 
 /// Writes a line to /dev/kmsg, opened anew: its rate limit is per descriptor.
 ///
-/// Without the newline, the kernel would keep it back to see whether the next one continues it.
+/// Without the newline, printk would not publish it, since the next message might continue it.
 pub fn kmsg(message: &str) {
     let message = if message.ends_with('\n') {
         message.to_owned()
@@ -379,7 +379,7 @@ pub fn kmsg(message: &str) {
     );
 }
 
-/// Reads a log, whatever is lost of it, until that fails; with what.
+/// Reads a log, ignoring losses, until read() fails, and returns that error.
 pub fn read_until_it_fails(log: &Window) -> Errno {
     let mut buffer = [0; 8192];
     loop {
@@ -408,7 +408,7 @@ pub fn console_loglevel() -> u32 {
 
 const LOGLEVEL: &str = "/proc/sys/kernel/printk";
 
-/// The console has another loglevel as long as this lives.
+/// Sets console_loglevel until this is dropped.
 pub struct Loglevel(u32);
 
 impl Loglevel {
@@ -448,14 +448,13 @@ pub fn attribute(misc: &str, name: &str) -> Option<String> {
     Some(text.trim_end_matches('\n').to_owned())
 }
 
-/// A log takes any number of records by write() as long as this lives: its limit per open file is
-/// off.
+/// Disables a log's limit of write() until this is dropped.
 pub struct Unlimited {
     path: PathBuf,
     before: Option<String>,
 }
 
-/// Turns the limit of write() off. Every test that appends more than ten records through one
+/// Disables the limit of write(). Every test that appends more than ten records through one
 /// descriptor needs it.
 pub fn unlimited(spec: &Spec) -> Unlimited {
     let path = spec.sysfs().join("write_limit");
@@ -475,7 +474,7 @@ impl Drop for Unlimited {
     }
 }
 
-/// The kernel's name for this boot.
+/// The boot id of this boot.
 pub fn kernel_boot_id() -> String {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("boot_id");
     text.trim().to_owned()

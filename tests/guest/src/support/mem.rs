@@ -12,7 +12,7 @@ pub const W: i32 = libc::PROT_WRITE;
 pub const RW: i32 = R | W;
 pub const X: i32 = libc::PROT_EXEC;
 
-/// What an access ran into. Filled in by the signal handler.
+/// The fault of an access. The signal handler fills it in.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -22,8 +22,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Nothing is there any more, or never was: what the fault handler answers with
-    /// VM_FAULT_SIGBUS.
+    /// There is no memory at the address: the fault handler returned VM_FAULT_SIGBUS.
     pub const BUS: Self = Self {
         signal: libc::SIGBUS,
         code: libc::BUS_ADRERR,
@@ -200,7 +199,7 @@ pub fn store32(address: usize, value: u32) -> Result<(), Fault> {
     }
 }
 
-/// A mapping, unmapped when it goes.
+/// A mapping. Dropping it unmaps the memory.
 #[derive(Debug)]
 pub struct Map {
     pub at: usize,

@@ -39,7 +39,7 @@ impl Ran {
     /// Fails the test unless the program failed with one line on standard error that contains this
     /// text.
     #[track_caller]
-    pub fn fails_saying(&self, words: &[&str]) {
+    pub fn fails_with(&self, words: &[&str]) {
         assert!(
             (1..128).contains(&self.status),
             "status {}; {}{}",

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Tests that go on after a reset of the machine.
+//! Tests that continue after a reset of the machine.
 //!
-//! The host resets one and the same QEMU, so that memory survives, and runs the same command again.
-//! The host stores the current test and its stage as a note. A test's result is
-//! printed in its last stage.
+//! The host resets the running QEMU, so that memory survives, and runs the same command again. It
+//! stores the current test and its stage as a note. A test's result is printed in its last stage.
 
 use std::fs;
 use std::time::Duration;
@@ -60,7 +59,7 @@ pub fn run(tests: &[&Staged], options: &Options) -> Option<i32> {
         chosen.iter().for_each(|test| println!("{}", test.name));
         return None;
     }
-    // Without the host, no program restarts the machine: these tests have their own boot.
+    // Only the host restarts the machine, so these tests have their own boot.
     if chosen.is_empty() || options.boot.is_none() {
         return None;
     }
@@ -74,7 +73,7 @@ pub fn run(tests: &[&Staged], options: &Options) -> Option<i32> {
     let settings = Settings::now();
     let mut watch = KernelWatch::from_the_beginning();
     for (number, test) in chosen.iter().enumerate().skip(first) {
-        // The child reads it when it has to go down.
+        // The child reads it before it resets the machine.
         std::env::set_var(STAGE, format!("{number} {stage}"));
         let (outcome, said) =
             harness::run_one(|| (test.run)(stage as u32), Duration::from_secs(600));

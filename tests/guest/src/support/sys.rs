@@ -51,12 +51,17 @@ fn c_path(path: &str) -> CString {
     CString::new(path).expect("a path without NUL")
 }
 
+/// Owns a descriptor that a system call has just returned.
+fn owned(fd: RawFd) -> OwnedFd {
+    // SAFETY: the callers pass a descriptor that is open and that has no other owner.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
 pub fn open(path: &str, flags: i32) -> Result<OwnedFd> {
     // SAFETY: the path is a C string that outlives the call.
     let fd = unsafe { libc::open(c_path(path).as_ptr(), flags | libc::O_CLOEXEC, 0o600) };
     check(fd as isize)?;
-    // SAFETY: the kernel has just made it for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    Ok(owned(fd))
 }
 
 pub fn read(fd: RawFd, buffer: &mut [u8]) -> Result<usize> {
@@ -64,7 +69,7 @@ pub fn read(fd: RawFd, buffer: &mut [u8]) -> Result<usize> {
     check(unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) })
 }
 
-/// read() into an address that need not be good: the kernel checks it.
+/// read() into an address that may be invalid: the kernel checks it.
 pub fn read_at(fd: RawFd, address: usize, len: usize) -> Result<usize> {
     // SAFETY: the callers pass addresses that are unmapped or that nothing of Rust's lives at.
     check(unsafe { libc::read(fd, address as *mut libc::c_void, len) })
@@ -74,7 +79,7 @@ pub fn write(fd: RawFd, buffer: &[u8]) -> Result<usize> {
     write_from(fd, buffer.as_ptr() as usize, buffer.len())
 }
 
-/// write() from an address that need not be good.
+/// write() from an address that may be invalid.
 pub fn write_from(fd: RawFd, address: usize, len: usize) -> Result<usize> {
     // SAFETY: the kernel only reads, and checks the address.
     check(unsafe { libc::write(fd, address as *const libc::c_void, len) })
@@ -105,7 +110,7 @@ pub fn ioctl<T>(fd: RawFd, request: u32, argument: &mut T) -> Result<usize> {
     ioctl_at(fd, request, std::ptr::from_mut(argument) as usize)
 }
 
-/// ioctl() with an argument that is a number, or an address which need not be good.
+/// ioctl() with an argument that is a number, or an address that may be invalid.
 pub fn ioctl_at(fd: RawFd, request: u32, argument: usize) -> Result<usize> {
     // SAFETY: the kernel checks the address; the request's size is the argument's, as uapi.rs
     // defines it.
@@ -282,7 +287,7 @@ pub fn pidfd_open(pid: libc::pid_t) -> OwnedFd {
     // SAFETY: no memory is involved.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     assert!(fd >= 0, "pidfd_open: {:?}", last());
-    crate::support::harness::owned(fd as RawFd)
+    owned(fd as RawFd)
 }
 
 /// Closes a descriptor whose owner is not used any more, since this process ends.
@@ -291,16 +296,16 @@ pub fn close(fd: RawFd) {
     unsafe { libc::close(fd) };
 }
 
-/// Ends the process without running what the parent has registered.
 /// A descriptor of another process.
 pub fn pidfd_getfd(pid: libc::pid_t, fd: RawFd) -> OwnedFd {
     let process = pidfd_open(pid);
     // SAFETY: no memory is involved.
     let got = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) };
     assert!(got >= 0, "pidfd_getfd: {:?}", last());
-    crate::support::harness::owned(got as i32)
+    owned(got as i32)
 }
 
+/// Ends the process without running the exit handlers that the parent has registered.
 pub fn exit_now(status: i32) -> ! {
     // SAFETY: never returns.
     unsafe { libc::_exit(status) }
@@ -327,7 +332,7 @@ pub fn mknod(path: &str, mode: u32, device: u64) -> Result<usize> {
     check(unsafe { libc::mknod(c_path(path).as_ptr(), mode, device as libc::dev_t) } as isize)
 }
 
-/// delete_module(), not waiting for users to go.
+/// delete_module(), which fails if the module is in use.
 pub fn delete_module(name: &str) -> Result<usize> {
     // SAFETY: the name is a C string that outlives the call.
     check(unsafe {
@@ -389,7 +394,7 @@ pub fn io_uring_enter(ring: RawFd, submit: u32, wait: u32, flags: usize) -> Resu
     )
 }
 
-/// A system call whose arguments are numbers, or addresses that need not be good.
+/// A system call whose arguments are numbers, or addresses that may be invalid.
 pub fn call(number: libc::c_long, [a, b, c]: [usize; 3]) -> Result<usize> {
     // SAFETY: the callers pass what changes no memory of this process.
     check(unsafe { libc::syscall(number, a, b, c, 0, 0, 0) } as isize)
@@ -440,7 +445,7 @@ pub fn epoll_of(fd: RawFd, events: i32) -> OwnedFd {
     // SAFETY: the kernel reads one structure.
     let added = unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &mut event) };
     assert_eq!(added, 0, "epoll_ctl: {:?}", last());
-    crate::support::harness::owned(epoll)
+    owned(epoll)
 }
 
 /// The events that an epoll instance reports within this time, or none.

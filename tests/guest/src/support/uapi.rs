@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The ABI as driver/uapi/fanlight.h has it, written down a second time on purpose: a change of the
-//! driver's or the library's layout shows as a failed test, not as an agreement between the two.
+//! An independent copy of the ABI of driver/uapi/fanlight.h: a test fails if the layout of the
+//! driver or of the library changes, even if both change in the same way.
 
-#![allow(dead_code, reason = "the ABI is written down whole")]
+#![allow(dead_code, reason = "a copy of the whole ABI")]
 
 pub const ABI: u32 = 2;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Debuggers: another process reads and writes what a process has mapped.
+//! Debuggers: another process reads and writes the mappings of a process.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -28,7 +28,7 @@ tests! {
         window_debugger_access_is_refused_after_revocation;
 }
 
-/// By /proc/PID/mem, as gdb does it. 32-bit ARM has that for pages only; on arm64, the driver
+/// By /proc/PID/mem, as gdb does it. 32-bit ARM supports that for pages only; on arm64, the driver
 /// serves accesses to page frames.
 fn window_debugger_reaches_mapped_pages() {
     let page_frames = copyable().filter(|spec| PFN_MAPPED.iter().any(|o| o.name == spec.name));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Accesses to a mapping by other ways: core dumps, /proc/pid/mem, direct I/O (rows 14 to 16).
+//! Accesses to a mapping by other ways: core dumps, /proc/pid/mem, direct I/O (docs/test-plan.md,
+//! rows 14 to 16).
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -25,7 +26,7 @@ tests! {
         window_plain_write_from_any_window_works;
 }
 
-/// Puts the place of core dumps back when it goes.
+/// Restores the pattern of core dumps when it is dropped.
 struct CorePattern(String);
 
 impl CorePattern {
@@ -57,9 +58,9 @@ fn segments(core: &[u8]) -> Vec<(usize, usize)> {
         b"\x7fELF\x02"
     };
     assert_eq!(&core[..5], class, "a core of this architecture");
-    // e_phoff is behind e_ident, 8 more bytes and e_entry; e_phentsize is behind e_phoff, e_shoff
-    // and 6 bytes. p_vaddr and p_filesz are longs 2 and 4 of a program header, whose first word is
-    // the type. In a long one p_flags is beside it.
+    // e_phoff follows e_ident, 8 more bytes and e_entry; e_phentsize follows e_phoff, e_shoff and 6
+    // bytes. p_vaddr and p_filesz are longs 2 and 4 of a program header, whose first word is the
+    // type. In a 64-bit file, p_flags follows the type.
     let (offset, size, count) = (
         long(24 + WORD),
         half(24 + 3 * WORD + 6),
@@ -199,7 +200,7 @@ fn window_vmsplice_from_log_works() {
 }
 
 fn window_direct_io_from_pfn_mapping_is_efault() {
-    // Of a disk: tmpfs has no direct I/O, it copies whatever was asked for.
+    // On a disk: tmpfs has no direct I/O and copies instead.
     let disk = ["/dev/vda", "/dev/mmcblk0"].into_iter().find_map(|path| {
         let fd = sys::open(path, libc::O_RDWR | libc::O_DIRECT).ok()?;
         (sys::lseek(fd.as_raw_fd(), 0, libc::SEEK_END).ok()? >= PAGE as i64).then_some(fd)

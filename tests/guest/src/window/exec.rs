@@ -63,7 +63,8 @@ fn window_exec_of_other_memory_is_eperm() {
     }
 }
 
-/// Such is every program without a PT_GNU_STACK header. It cannot read a log otherwise.
+/// The kernel sets READ_IMPLIES_EXEC for each program without a PT_GNU_STACK header. Such a program
+/// must be able to map a log.
 fn window_exec_is_not_implied_by_reading() {
     needs_exec();
     sys::read_implies_exec();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How many faults a mapping costs, and that each brings the right pages.
+//! The number of faults of a mapping, and that each maps the right pages.
 
 use libc::{MAP_POPULATE, MAP_SHARED};
 
@@ -15,7 +15,7 @@ tests! {
     quick:
         window_fault_of_1_mib_touched_in_order_costs_at_most_2,
         window_fault_of_1_mib_log_touched_in_order_costs_at_most_2,
-        window_fault_backwards_and_scattered_brings_the_right_pages,
+        window_fault_backwards_and_scattered_maps_the_right_pages,
         window_fault_is_none_after_map_populate,
         window_fault_is_none_for_prefaulted_and_pfn_mappings,
         window_fault_is_none_for_the_first_store_to_a_page_frame,
@@ -46,7 +46,7 @@ fn window_fault_of_1_mib_log_touched_in_order_costs_at_most_2() {
     );
 }
 
-fn window_fault_backwards_and_scattered_brings_the_right_pages() {
+fn window_fault_backwards_and_scattered_maps_the_right_pages() {
     let window = TABLE.open();
     let whole = window.map();
     whole.fill(51);
@@ -101,7 +101,7 @@ fn window_fault_of_a_part_maps_no_more_than_the_part() {
     let window = TABLE.open();
     let whole = window.map();
     whole.fill(52);
-    // A batch must stop at the end of the mapping, and of what a split has left of it.
+    // A batch must stop at the end of the mapping, also of one that was split.
     let part = Map::new(window.raw(), 4 * PAGE, RW, MAP_SHARED, 10).unwrap();
     assert_eq!(part.load32(PAGE), whole.load32(11 * PAGE));
     assert!(Entry::at(part.at).rss_kib <= 16);

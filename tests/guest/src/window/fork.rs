@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Mappings and fork (row 11): either side may go first, and nothing is left behind.
+//! Mappings and fork (docs/test-plan.md, row 11): whichever process unmaps or exits first, the
+//! memory stays usable for the other one, and all references are returned.
 
 use libc::{MAP_POPULATE, MAP_SHARED};
 
@@ -67,8 +68,8 @@ fn window_fork_after_many_children_the_log_still_maps() {
     }
 }
 
-/// The references that the pages behind a mapping have, one number a page, through
-/// /proc/self/pagemap and /proc/kpagecount; None if the kernel does not report it.
+/// The mapping count of each page of a mapping, from /proc/self/pagemap and /proc/kpagecount; None
+/// if the kernel does not report it.
 fn map_counts(map: &Map) -> Option<Vec<u64>> {
     use std::os::fd::AsRawFd;
     let pagemap = sys::open("/proc/self/pagemap", libc::O_RDONLY).ok()?;

@@ -31,13 +31,13 @@ tests! {
         window_info_address_in_sysfs_is_for_root_and_a_group,
         window_info_physical_address_is_the_trees,
         window_info_into_a_bad_pointer_is_efault,
-        window_info_from_a_c_program_that_knows_only_the_header,
+        window_info_from_a_c_program_that_uses_only_the_header,
         window_ioctl_unknown_is_enotty,
         window_sysfs_describes_every_window,
         window_sysfs_rights_follow_the_tree,
         window_sysfs_attributes_are_read_only,
         window_name_is_the_label_where_there_is_one,
-        window_node_is_not_for_everybody,
+        window_node_cannot_be_opened_by_all_users,
         window_debugfs_counts_maps_and_faults,
         window_fdinfo_names_the_window;
 }
@@ -135,7 +135,7 @@ fn window_info_physical_address_is_the_trees() {
     }
 }
 
-/// Lets a user who has no rights but those of one group do something.
+/// Runs a closure as a user whose only rights are those of one group.
 fn as_user(group: u32, body: impl FnOnce()) {
     let child = Child::spawn(|| {
         sys::become_user(65534, &[group]);
@@ -148,7 +148,7 @@ fn as_user(group: u32, body: impl FnOnce()) {
 /// A group that no node belongs to.
 const GROUP: u32 = 4711;
 
-/// Gives a window to the group, as long as this lives.
+/// Makes the group the owner of a window until this is dropped.
 struct Given(PathBuf);
 
 impl Given {
@@ -244,7 +244,7 @@ fn window_info_into_a_bad_pointer_is_efault() {
     }
 }
 
-fn window_info_from_a_c_program_that_knows_only_the_header() {
+fn window_info_from_a_c_program_that_uses_only_the_header() {
     for spec in [FB, LOG] {
         let output = Command::new("fanlight-uapi").arg(spec.path()).output();
         let output =
@@ -277,8 +277,7 @@ fn window_info_from_a_c_program_that_knows_only_the_header() {
 fn window_ioctl_unknown_is_enotty() {
     for spec in all().chain([&FB, &LOG]) {
         let window = spec.open();
-        // Our magic with a number that is not taken, the right number with a wrong size, a
-        // terminal's, a disk's.
+        // An unused number, a used number with a wrong size, an ioctl of terminals, one of disks.
         for request in [
             uapi::IOC_INFO | 0x7f,
             uapi::IOC_INFO ^ (4 << 16),
@@ -292,7 +291,7 @@ fn window_ioctl_unknown_is_enotty() {
             assert_eq!(result, Err(Errno::ENOTTY), "{} {request:#x}", spec.name);
         }
     }
-    // What belongs to one kind of window is unknown to the others.
+    // An ioctl of one kind of window is unknown to the other kinds.
     let memory = CARVE_WC.open();
     let mut word = [0_u32; 64];
     for request in [
@@ -380,7 +379,7 @@ fn window_name_is_the_label_where_there_is_one() {
     assert_eq!(MAILBOX.open().info().name(), "mailbox");
 }
 
-fn window_node_is_not_for_everybody() {
+fn window_node_cannot_be_opened_by_all_users() {
     for spec in all().chain([&FB, &LOG]) {
         let metadata = fs::metadata(spec.path()).unwrap();
         assert!(metadata.file_type().is_char_device());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Allocations that fail (row 25), one after the other, at every place where probe, open, mmap, a
-//! fault, fork, read or write makes one. For kernels with fault injection: `KERNEL_DEBUG=1`.
+//! Allocations that fail (docs/test-plan.md, row 25), one after the other, at every place where
+//! probe, open, mmap, a fault, fork, read or write makes one. For kernels with fault injection:
+//! `KERNEL_DEBUG=1`.
 
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -132,7 +133,7 @@ fn counter(spec: &Spec, name: &str) -> u64 {
 fn leaks() -> Option<String> {
     let path = format!("{DEBUGFS}/kmemleak");
     fs::write(&path, "scan").ok()?;
-    // What is only held in a register now, or was freed a moment ago, is gone the second time.
+    // The first scan may report an object that only a register refers to, or that was just freed.
     fs::write(&path, "scan").ok()?;
     let text = fs::read_to_string(&path).ok()?;
     let objects = text
@@ -168,8 +169,8 @@ fn probe_fails_cleanly(step: usize) {
                 lines.collect::<Vec<String>>()
             };
             if dev::is_bound(node) {
-                // The core goes on without some of its allocations, that of an event for user space
-                // for one. A window that cannot be made costs only itself.
+                // The core continues without some of its allocations, such as that of an event for
+                // user space. A window that cannot be created does not affect the others.
                 if dev::misc_of(node).len() < windows {
                     failures += 1;
                     let lines = told();
@@ -206,7 +207,7 @@ fn window_inject_probe_fails_cleanly_at_every_allocation() {
     probe_fails_cleanly(1);
 }
 
-/// The boots that are in a region survive every probe that does not come to write this one's.
+/// The earlier boots of a region survive each probe that fails before it writes a record.
 fn region_is_left_alone(step: usize) {
     let injector = Injector::new();
     let region = bind::region(0x1_0000);
@@ -219,7 +220,7 @@ fn region_is_left_alone(step: usize) {
         let before: Vec<u32> = bytes().collect();
         kernel.skip_all();
         fail(&mut || {
-            // Whether there is a log is looked at below.
+            // Whether there is a log is checked below.
             let _ = sys::write(bind.as_raw_fd(), LOG3.node.as_bytes());
         });
         let bound = dev::is_bound(LOG3.node);
@@ -268,7 +269,7 @@ fn window_inject_open_fails_cleanly() {
             let failed = fail(&mut || opened = sys::open(&path, O_RDONLY | O_NONBLOCK));
             match opened {
                 Ok(fd) => {
-                    // What did open must be whole: a log gives the kernel's records too.
+                    // An opened node must work: a log has the kernel's records, too.
                     let n = sys::read(fd.as_raw_fd(), &mut [0; 8192]);
                     assert!(n.is_ok(), "{}: {n:?}", spec.name);
                 }
@@ -300,7 +301,7 @@ fn window_inject_mmap_fails_cleanly() {
         assert_eq!(maps(spec), before, "{}", spec.name);
         println!("mmap {}: {sites} allocations", spec.name);
     }
-    // Revocation is not kept waiting by what failed.
+    // Revocation does not wait for calls that failed.
     drop(dev::Unbound::new(CARVE_WC.node));
     no_leaks();
 }
@@ -323,17 +324,17 @@ fn window_inject_mmap_that_fails_pins_no_address_space() {
     let injector = Injector::new();
     for spec in EACH_BACKING.iter().chain([&LOG]) {
         let window = spec.open();
-        // The same descriptor is open here all the time.
+        // This process has the same descriptor open.
         let fail_at = |n: usize| {
             let child = Child::spawn(|| {
-                // fail-nth is of the process that opened it.
+                // fail-nth affects the process that has opened it.
                 let injector = Injector::new();
                 let mut map = Err(Errno::EIO);
                 let (_, failed) = injector.fail(n, || {
                     map = Map::new(window.raw(), spec.size, R, MAP_SHARED, 0);
                 });
                 std::mem::forget(injector);
-                // The last that this process does with the window may be any of these.
+                // Any of these may be the last call of this process on the window.
                 sys::close(window.raw());
                 i32::from(failed && map.is_err())
             });
@@ -365,7 +366,7 @@ fn alone(window: &Window) -> (Map, Map) {
     let flags = MAP_SHARED | libc::MAP_FIXED;
     let mapped = sys::mmap(at, len, R, flags, window.raw(), 0);
     assert_eq!(mapped, Ok(at));
-    // What is mapped goes before the room around it.
+    // The mapping is dropped before the reservation around it.
     (room, Map { at, len })
 }
 
@@ -390,7 +391,7 @@ fn window_inject_fault_is_out_of_memory_and_no_oops() {
             );
         });
         assert!(sites >= 1, "{}: {sites} allocations", spec.name);
-        // The core calls the handler again after it was out of memory: the touch just takes longer.
+        // The core calls the handler again if it was out of memory, so the access succeeds later.
         let touched = injector.fail_each(1, |fail| {
             let (_room, map) = alone(&window);
             let mut all = true;
@@ -488,13 +489,13 @@ fn rebinding_leaks_nothing(cycles: usize) {
     let rebind = |times| {
         for n in 0..times {
             drop(dev::Unbound::new(CARVE_WC.node));
-            // The display and the persistent log; a log takes longer than all the rest.
+            // The display and the persistent log, whose probe takes longest.
             if n % 5 == 0 {
                 drop(dev::Unbound::new(LOG.node));
             }
         }
     };
-    // The first ones fill caches.
+    // The first rounds fill caches.
     rebind(15);
     std::thread::sleep(std::time::Duration::from_millis(200));
     let before = inventory();
@@ -506,7 +507,7 @@ fn rebinding_leaks_nothing(cycles: usize) {
         (before.0, before.1, before.3),
         "vmalloc areas, claims, free CMA"
     );
-    // Some is noise of the slab's own; the debug kernel's kmemleak sees every byte.
+    // The slab's own use varies; kmemleak in the debug kernel finds smaller leaks.
     assert!(
         after.2 - before.2 < 256 + kernel::quarantine(),
         "{} KiB of slab more after {cycles} cycles",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! read, write, llseek, pread and pwrite on windows (rows 20 and 21), as shell tools use them.
+//! read, write, llseek, pread and pwrite on windows, as shell tools use them (docs/test-plan.md,
+//! rows 20 and 21).
 
 use std::os::fd::AsRawFd;
 use std::process::Command;
@@ -14,7 +15,7 @@ use crate::tests;
 
 tests! {
     quick:
-        window_read_gives_what_the_map_shows,
+        window_read_returns_what_the_map_shows,
         window_write_changes_what_the_map_shows,
         window_read_and_write_of_every_small_size_and_alignment,
         window_read_at_the_end_is_zero,
@@ -36,7 +37,7 @@ tests! {
         window_shell_dd_writes_a_word;
 }
 
-fn window_read_gives_what_the_map_shows() {
+fn window_read_returns_what_the_map_shows() {
     for spec in copyable() {
         let window = spec.open();
         let map = window.map();
@@ -251,8 +252,7 @@ fn window_lseek_stays_within_the_window() {
                 spec.name
             );
         }
-        // Wherever a refused or a far seek leaves the position, nothing comes from there but what
-        // belongs there.
+        // A refused seek does not move the position.
         assert_eq!(sys::lseek(fd, 0, SEEK_CUR), Ok(4), "{}", spec.name);
     }
 }
@@ -339,7 +339,7 @@ fn window_write_of_read_only_window_is_refused() {
 fn window_append_mode_is_no_way_past_the_end() {
     for spec in EACH_BACKING {
         let window = spec.open_with(O_WRONLY | O_APPEND);
-        // A device has no end to append to: the position is what counts, and it begins at 0.
+        // O_APPEND has no effect on a device: write() uses the position, which begins at 0.
         if let Ok(n) = sys::write(window.raw(), &[7; 8]) {
             assert_eq!(n, 8, "{}", spec.name);
             assert_eq!(

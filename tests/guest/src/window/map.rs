@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What may be mapped, how, and what is refused: rows 1 to 6 of the table of bad input.
+//! What may be mapped, how, and what is refused (docs/test-plan.md, rows 1 to 6).
 
 use std::os::fd::AsRawFd;
 
@@ -100,8 +100,8 @@ fn window_mmap_over_the_end_is_einval() {
 fn window_mmap_at_huge_offset_is_refused() {
     for spec in WRITABLE.iter().chain([&LOG]) {
         let window = spec.open();
-        // From 2^20 - 1 on, the end of the mapping has no room in 32 bits, and that of the last
-        // page has none in 64 bits. Some of these come back to 0 if they are cut off.
+        // From 2^20 - 1 on, the end of the mapping does not fit in 32 bits, and that of the last
+        // page does not fit in 64 bits. Some of these wrap to 0 if they are truncated.
         for page in [
             0xf_ffff,
             1 << 20,
@@ -154,7 +154,7 @@ fn window_mmap_of_write_only_descriptor_is_eacces() {
 }
 
 fn window_mmap_for_writing_only_works() {
-    // fbsplash maps so.
+    // As fbsplash maps.
     for spec in EACH_BACKING {
         let window = spec.open();
         let map = Map::shared(window.raw(), PAGE, W).expect(spec.name);
@@ -174,7 +174,7 @@ fn window_mmap_of_read_only_window_never_writable() {
             "{}",
             spec.name
         );
-        // Opening for writing may be refused; if it isn't, all that writes is.
+        // If open() for writing is not refused, each way to write must be.
         if let Ok(fd) = sys::open(&spec.path(), O_RDWR) {
             for prot in [W, RW] {
                 let refused = Map::shared(fd.as_raw_fd(), PAGE, prot).expect_err(spec.name);
@@ -303,7 +303,7 @@ fn window_mmap_fixed_replaces_what_was_there() {
     }
 }
 
-/// A page through /dev/mem, to see where a window really is.
+/// A page through /dev/mem, to check the address of a window.
 fn physical(address: usize) -> Map {
     let Ok(mem) = sys::open("/dev/mem", O_RDWR | libc::O_SYNC) else {
         crate::skip!("no /dev/mem")

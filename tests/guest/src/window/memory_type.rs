@@ -47,7 +47,7 @@ fn entries(module: &TestModule, map: &Map) -> Vec<Entry> {
         .collect()
 }
 
-/// A mapping of all of a window, its pages there.
+/// A mapping of all of a window, with its pages present.
 fn populated(spec: &Spec) -> Map {
     let window = spec.open();
     let prot = if spec.read_only { R } else { RW };
@@ -76,7 +76,7 @@ fn assert_type(module: &TestModule, spec: &Spec, memory: Memory, software: u64) 
     }
 }
 
-/// What anonymous memory is.
+/// The type of anonymous memory.
 fn ordinary(module: &TestModule) -> (Memory, u64) {
     let map = Map::new(-1, 4096, RW, MAP_PRIVATE | MAP_ANONYMOUS, 0).unwrap();
     map.store32(0, 1).unwrap();
@@ -204,7 +204,7 @@ fn window_type_is_the_same_in_kernel_and_user_mappings() {
     for spec in [CONTIG, CONTIG_PFN, CONTIG_RO, SCRATCH, COHERENT_FB, BIG] {
         assert_agreement(&module, &spec, 1..=1);
     }
-    // Of write-combined ones, and of those of vmalloc in high memory, there is one at least.
+    // Write-combined pages, and those of vmalloc in high memory, have at least one mapping.
     for spec in [DMA_WC, DMA_FB, TABLE, TABLE_NOW, TABLE_RO, LOG, LOG2] {
         assert_agreement(&module, &spec, 1..=2);
     }
@@ -267,7 +267,7 @@ fn window_type_of_high_memory_is_cached_and_by_pfn() {
     }
     assert_coherent(&HUGE, 0);
     assert_coherent(&HUGE, HUGE.size - 0x4000);
-    // What is freed can be had again, and has nothing of what was in it.
+    // Freed memory can be allocated again, and is cleared.
     drop(map);
     drop(Unbound::new(HUGE.node));
     let map = HUGE.open().map();
@@ -296,7 +296,7 @@ fn window_type_without_cma_is_never_writecombine() {
         );
         assert!(log.contains(&line), "no `{line}` in:\n{log}");
     }
-    // Of cached pages there are enough without it.
+    // Cached pages do not need CMA.
     assert_eq!(BIG.open().info().cache, uapi::CACHE_CACHED);
 }
 
@@ -403,7 +403,7 @@ fn window_type_entries_are_gone_after_revocation() {
     gone();
     assert_eq!(child.wait(), Ended::Exit(0));
     drop(unbound);
-    // Nor does a new device bring them back.
+    // A new device does not restore them.
     gone();
 }
 
@@ -436,7 +436,7 @@ fn window_type_page_references_return_to_their_start() {
                     if i % 2 == 0 {
                         drop(own);
                     }
-                    // Some let go by exit, some by munmap, one is killed.
+                    // Some unmap by exit, some by munmap, one is killed.
                     if i == 3 {
                         crate::support::sys::kill(std::process::id() as i32, libc::SIGKILL);
                     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A node that comes with a device-tree overlay and goes with it: going is a revocation like any
-//! other.
+//! A node that a device-tree overlay adds at run time. Removing the overlay revokes its windows, as
+//! unbinding does.
 
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -20,7 +20,7 @@ use crate::tests;
 
 tests! {
     quick:
-        window_overlay_brings_the_windows_of_its_node,
+        window_overlay_adds_the_windows_of_its_node,
         window_overlay_alias_is_the_number_of_its_node,
         window_overlay_removal_revokes_mappings_of_every_process,
         window_overlay_removal_revokes_a_map_through_a_second_inode,
@@ -81,7 +81,7 @@ fn window_overlay_alias_is_the_number_of_its_node() {
     assert_eq!(CARVE.open().info().instance, 30);
 }
 
-fn window_overlay_brings_the_windows_of_its_node() {
+fn window_overlay_adds_the_windows_of_its_node() {
     let module = TestModule::load_for_overlays();
     let overlay = Overlay::apply(&module);
     for spec in ALL {
@@ -217,7 +217,7 @@ fn window_overlay_removal_leaves_the_tree_for_the_next_one() {
 
 fn window_overlay_removal_races_with_mappings() {
     let module = TestModule::load_for_overlays();
-    // Its number is the lowest that is free, every time.
+    // Its number is the lowest free one each time.
     let paths: Vec<(Spec, String)> = {
         let overlay = Overlay::apply(&module);
         let paths = ALL.into_iter().map(|spec| (spec, spec.path())).collect();
@@ -247,7 +247,7 @@ fn window_overlay_removal_races_with_mappings() {
                         }
                     }
                     if sys::poll(fd.as_raw_fd(), 0, Duration::ZERO) & POLLHUP != 0 {
-                        // The mappings go after that, from the first page to the last.
+                        // The mappings are removed after that, from the first page to the last.
                         let last = spec.size - PAGE;
                         assert!(wait::until(|| map.load32(last).is_err()), "{}", spec.name);
                         dead(&map, spec.name);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Pages of contiguous windows that the kernel pins for a program: direct I/O, vmsplice(), and what
-//! becomes of a pin when the window goes.
+//! Pages of contiguous windows that the kernel pins for a program: direct I/O, vmsplice(), and pins
+//! that are held while the window is unbound.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -13,8 +13,8 @@ use crate::tests;
 tests! {
     any_cma:
         window_pin_direct_io_writes_and_reads_contiguous_pages,
-        window_pin_io_uring_takes_contiguous_pages_as_fixed_buffers,
-        window_pin_vmsplice_takes_contiguous_pages,
+        window_pin_io_uring_accepts_contiguous_pages_as_fixed_buffers,
+        window_pin_vmsplice_accepts_contiguous_pages,
         window_pin_outlives_the_window,
         window_pin_of_pfn_mapping_is_efault;
 }
@@ -41,7 +41,7 @@ fn seek(disk: &OwnedFd, to: usize) {
 
 fn window_pin_direct_io_writes_and_reads_contiguous_pages() {
     let disk = disk();
-    // What is there comes back: the disk may be the one that this system runs from.
+    // The contents are restored: the system may run from this disk.
     let mut saved = vec![0_u8; 17 * PAGE];
     let start = saved.as_ptr().align_offset(PAGE);
     seek(&disk, 16 * PAGE);
@@ -64,7 +64,7 @@ fn window_pin_direct_io_writes_and_reads_contiguous_pages() {
     assert_eq!(restored, Ok(kept));
 }
 
-fn window_pin_io_uring_takes_contiguous_pages_as_fixed_buffers() {
+fn window_pin_io_uring_accepts_contiguous_pages_as_fixed_buffers() {
     let path = "/tmp/fanlight-io-uring";
     let file = sys::open(path, libc::O_RDWR | libc::O_CREAT).expect(path);
     let _ = std::fs::remove_file(path);
@@ -84,7 +84,7 @@ fn window_pin_io_uring_takes_contiguous_pages_as_fixed_buffers() {
     assert_eq!(Ring::new().register(&map), Err(Errno::EFAULT));
 }
 
-fn window_pin_vmsplice_takes_contiguous_pages() {
+fn window_pin_vmsplice_accepts_contiguous_pages() {
     for spec in [CONTIG, BIG] {
         let map = spec.open().map();
         map.fill(62);

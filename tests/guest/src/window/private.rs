@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Private mappings, as programs map a framebuffer to read it: what they show, what they copy when
-//! they are written to, and what is refused.
+//! Private mappings, as some programs map a framebuffer to read it: their contents, the copies that
+//! a store creates, and refused ones.
 
 use libc::{MAP_PRIVATE, O_RDONLY, O_RDWR};
 
@@ -48,7 +48,7 @@ fn window_private_mapping_shows_the_window() {
             let map = private(spec, flags, R, 0, spec.size).expect(spec.name);
             assert_eq!(map.differs(seed), None, "{}", spec.name);
             assert_eq!(map.store32(0, 1), Err(Fault::DENIED), "{}", spec.name);
-            // It is no snapshot.
+            // It is not a snapshot.
             shared.store32(PAGE - 4, seed ^ 0x55aa_0000).unwrap();
             let now = map.load32(PAGE - 4);
             assert_eq!(now, Ok(seed ^ 0x55aa_0000), "{}", spec.name);
@@ -72,7 +72,7 @@ fn window_private_mapping_of_a_part_shows_that_part() {
             let map = private(spec, O_RDONLY, prot, 3, 2 * PAGE).expect(spec.name);
             let there = shared.copy(3 * PAGE, 2 * PAGE);
             assert_eq!(map.copy(0, 2 * PAGE), there, "{}", spec.name);
-            // What is split off shows the same page as before.
+            // A part that is split off shows the same page as before.
             sys::munmap(map.at, PAGE).unwrap();
             let there = shared.copy(4 * PAGE, PAGE);
             assert_eq!(map.copy(PAGE, PAGE), there, "{}", spec.name);

@@ -31,7 +31,8 @@ fn window_revoke_races_with_new_mappings() {
             let spec = [CARVE_WC, CONTIG, TABLE, LOG2][i];
             let stop = &stop;
             Child::spawn(move || {
-                // Maps while the device comes and goes. A mapping of a dead device must be dead.
+                // Maps while the device is bound and unbound. A mapping of a revoked window must be
+                // revoked.
                 while stop.wait_for(Duration::ZERO).is_none() {
                     let Ok(fd) = sys::open(&spec_path(&spec), libc::O_RDONLY) else {
                         continue;
@@ -40,7 +41,7 @@ fn window_revoke_races_with_new_mappings() {
                         match Map::shared(fd.as_raw_fd(), spec.size, R) {
                             Ok(map) => {
                                 let _ = map.load32(0);
-                                // Once it is dead, it is dead for good.
+                                // A revoked mapping stays revoked.
                                 if sys::poll(fd.as_raw_fd(), POLLIN, Duration::ZERO) & POLLHUP != 0
                                 {
                                     dies(&map, spec.name);
@@ -50,7 +51,7 @@ fn window_revoke_races_with_new_mappings() {
                         }
                     }
                 }
-                // For the others.
+                // Lets the other processes run.
                 stop.send();
                 0
             })
@@ -71,13 +72,13 @@ fn window_revoke_races_with_new_mappings() {
     }
 }
 
-/// The device is going: a moment later, every page of its is gone.
+/// Waits until the whole mapping is revoked, while the device is being unbound.
 fn dies(map: &Map, name: &str) {
     let dead = || map.load32(0).is_err() && map.load32(map.len - 4).is_err();
     assert!(wait::until(dead), "{name} was revoked, and is still there");
 }
 
-/// The path by the alias: the device may be away at the moment.
+/// The path by the alias: the device may be unbound at the moment.
 pub fn spec_path(spec: &Spec) -> String {
     format!("/dev/fanlight1/{}", spec.name)
 }
@@ -93,7 +94,8 @@ fn window_revoke_races_with_faults() {
                 Child::spawn(move || {
                     let maps: Vec<Map> = (0..16).map(|_| spec.open().map()).collect();
                     ready.send();
-                    // Faults until the device is gone, and after that every page is.
+                    // Faults until the device is unbound, and checks that every page is revoked
+                    // then.
                     'live: loop {
                         for map in &maps {
                             for page in map.pages().skip(i % 3).step_by(3) {

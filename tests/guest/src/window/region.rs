@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Regions of every size and kind (tests/dts/regs.dtso): larger than the kernel has addresses for,
+//! Regions of every size and kind (tests/dts/regs.dtso): larger than the kernel's address space,
 //! placed by the kernel, chosen from a list, less than whole pages, and SRAM with its driver.
 
 use std::fs;
@@ -29,19 +29,19 @@ tests! {
         window_region_is_cut_short_by_size,
         window_region_of_less_than_pages_is_read_and_written_to_the_byte,
         window_region_of_less_than_pages_is_not_mapped,
-        window_region_of_less_than_pages_is_mapped_where_the_tree_says_so,
-        window_region_of_a_part_of_a_page_tells_its_offset,
+        window_region_of_less_than_pages_is_mapped_if_the_tree_allows_it,
+        window_region_of_a_part_of_a_page_reports_its_offset,
         window_region_of_registers_in_a_part_of_a_page_is_mapped,
         window_region_of_less_than_pages_is_used_by_the_tool,
         window_region_that_ends_within_a_word_is_printed_whole,
         window_region_of_a_picture_is_as_long_as_the_picture,
         window_region_is_named_in_proc_iomem,
-        window_region_of_a_pool_gives_the_pages_of_its_node,
+        window_region_of_a_pool_has_the_pages_of_its_node,
         window_region_of_a_pool_is_not_mapped_as_pages,
         window_region_in_use_names_its_owner,
         window_region_above_4_gib_needs_lpae,
         window_region_in_sram_is_taken_over_from_the_bootloaders_framebuffer,
-        window_region_sram_comes_and_goes_with_its_driver,
+        window_region_sram_exists_while_its_driver_is_bound,
         window_region_without_its_driver_costs_only_itself,
         window_region_of_a_refused_window_ends_nothing_with_its_driver;
 }
@@ -92,7 +92,7 @@ fn window_region_larger_than_the_kernel_has_addresses_for_is_used() {
         crate::skip!("the kernel has {total} KiB of addresses: boot a 32-bit one with 1 GiB");
     }
     assert_eq!(window.info().size, LARGE.size as u64);
-    // Over the boundaries of pages and of what the kernel maps at once, and at the very end.
+    // Across the boundaries of pages and of the parts that the kernel maps, and at the end.
     for at in [
         0,
         PAGE - 4,
@@ -118,11 +118,11 @@ fn window_region_larger_than_the_kernel_has_addresses_for_is_used() {
     assert_eq!(over, Ok(60));
 }
 
-/// The word that shows how far a copy has come.
+/// The word that shows the progress of a copy.
 const MARK: u32 = 0x6b72_616d;
 
-/// Shared memory of a page, one MiB and a page, for copies of [`LARGE`]: the MiB is used again and
-/// again.
+/// Shared memory of a page, one MiB and a page, for copies of [`LARGE`], which use the MiB
+/// repeatedly.
 struct Buffers {
     map: Map,
     list: Vec<libc::iovec>,
@@ -155,8 +155,8 @@ impl Buffers {
     }
 }
 
-/// Kills a process as soon as its copy of the window has begun, until that ended the copy before
-/// its end. A process that is not scheduled in time makes for another round, and no more.
+/// Kills a process as soon as its copy of the window has begun, and repeats that until a copy ends
+/// early. If this process is scheduled too late, another round follows.
 fn ends_when_killed(
     reset: impl Fn(),
     copy: impl Fn(),
@@ -339,7 +339,7 @@ fn window_region_of_less_than_pages_is_not_mapped() {
     }
 }
 
-fn window_region_of_less_than_pages_is_mapped_where_the_tree_says_so() {
+fn window_region_of_less_than_pages_is_mapped_if_the_tree_allows_it() {
     let window = MAPPED.open();
     // 0x1000 bytes from the middle of a page on are in two pages.
     let map = Map::shared(window.raw(), 2 * PAGE, RW).expect("both pages");
@@ -359,7 +359,7 @@ fn window_region_of_less_than_pages_is_mapped_where_the_tree_says_so() {
     assert_eq!(last[..4], (!MARK).to_ne_bytes());
 }
 
-fn window_region_of_a_part_of_a_page_tells_its_offset() {
+fn window_region_of_a_part_of_a_page_reports_its_offset() {
     for (spec, offset) in [(MAPPED, 0x210), (ODD, 0x104), (GIC, 0xfe0), (LARGE, 0)] {
         let info = spec.open().info();
         assert_eq!(info.offset, offset, "{}", spec.name);
@@ -393,7 +393,7 @@ fn window_region_of_less_than_pages_is_used_by_the_tool() {
     let gic = GIC.path();
     let ran = run("fanlight", &["mem", "read", &gic, "0", "2"]).success();
     assert_eq!(ran.text(), "0x00000090\n0x000000b4\n");
-    run("fanlight", &["mem", "read", &gic, "0x20"]).fails_saying(&["0x20"]);
+    run("fanlight", &["mem", "read", &gic, "0x20"]).fails_with(&["0x20"]);
     let mapped = MAPPED.path();
     run(
         "fanlight",
@@ -403,7 +403,7 @@ fn window_region_of_less_than_pages_is_used_by_the_tool() {
     let mut word = [0; 4];
     assert_eq!(sys::pread(MAPPED.open().raw(), &mut word, 0xffc), Ok(4));
     assert_eq!(u32::from_ne_bytes(word), 0x1234_5678);
-    run("fanlight", &["mem", "read", &ODD.path(), "0"]).fails_saying(&["whole pages"]);
+    run("fanlight", &["mem", "read", &ODD.path(), "0"]).fails_with(&["whole pages"]);
 }
 
 fn window_region_that_ends_within_a_word_is_printed_whole() {
@@ -420,8 +420,8 @@ fn window_region_that_ends_within_a_word_is_printed_whole() {
     assert_eq!(mem(&["save", "-"]).success().text().as_bytes(), bytes);
     let text = mem(&["watch", "0x14", "-n", "1"]).success().text();
     assert!(text.starts_with("00000014: 75 76 77 "), "{text}");
-    // A width that was asked for is kept.
-    mem(&["dump", "--width", "4"]).fails_saying(&["23 bytes", "multiple of the width"]);
+    // A specified width is kept.
+    mem(&["dump", "--width", "4"]).fails_with(&["23 bytes", "multiple of the width"]);
 }
 
 fn window_region_of_a_picture_is_as_long_as_the_picture() {
@@ -446,7 +446,7 @@ fn window_region_is_named_in_proc_iomem() {
     assert!(line("fanlight20/gic"), "{iomem}");
 }
 
-fn window_region_of_a_pool_gives_the_pages_of_its_node() {
+fn window_region_of_a_pool_has_the_pages_of_its_node() {
     let pool = 0x6400_0000..0x6500_0000_u64;
     let in_pool = |name: &'static str, cache: u32, size: usize| {
         let spec = Spec {
@@ -470,7 +470,7 @@ fn window_region_of_a_pool_gives_the_pages_of_its_node() {
     for _ in 0..2 {
         in_pool("cached", uapi::CACHE_CACHED, 0x80_0000);
         in_pool("uncached", uapi::CACHE_WRITECOMBINE, 0x40_0000);
-        // What it has taken from the pool, it gives back.
+        // It returns the memory to the pool.
         drop(dev::Unbound::new("fanlight-pool"));
     }
 }
@@ -531,7 +531,7 @@ const DEVICE: &str = "60800000.sram";
 /// A node with a window of the SRAM, and another one.
 const LATE: &str = "fanlight-late";
 
-fn window_region_sram_comes_and_goes_with_its_driver() {
+fn window_region_sram_exists_while_its_driver_is_bound() {
     ODD.needed();
     assert!(dev::is_bound(SRAM_NODE));
     fs::write(format!("{DRIVER}/unbind"), DEVICE).expect("unbind the SRAM");
@@ -542,8 +542,7 @@ fn window_region_sram_comes_and_goes_with_its_driver() {
     assert_eq!(dev::misc_of(SRAM_NODE), [""; 0]);
     let bound = fs::write("/sys/bus/platform/drivers/fanlight/bind", SRAM_NODE);
     assert!(bound.is_err(), "the SRAM's driver is not there");
-    // As when the device is new: unlike a bind, this puts it on the list of those to be tried
-    // again.
+    // As for a new device: unlike a bind, this adds it to the list of deferred probes.
     let _ = fs::write("/sys/bus/platform/drivers_probe", SRAM_NODE);
     let reason = || {
         let list = fs::read_to_string("/sys/kernel/debug/devices_deferred").expect("debugfs");
@@ -566,7 +565,8 @@ fn window_region_sram_comes_and_goes_with_its_driver() {
     assert_eq!(sys::pwrite(ODD.open().raw(), &[7; 8], 0), Ok(8));
 }
 
-/// The kernel gives drivers some seconds after boot to come; until then the whole node waits.
+/// For some seconds after boot, the kernel waits for drivers that may still be loaded: the whole
+/// node is deferred.
 fn window_region_without_its_driver_costs_only_itself() {
     if !dev::node_exists(LATE) {
         crate::skip!("the device tree has no {LATE}: boot with tests/dts/regs.dtso");

@@ -53,7 +53,7 @@ const fn registers(child: &'static str, name: &'static str, size: usize, read_on
     }
 }
 
-/// The GICv2m frame responds; the page behind it does not.
+/// The GICv2m frame responds; the page after it does not.
 const HALF: Spec = registers("half@8020000", "half", 0x2000, false);
 pub const HOLE: Spec = registers("hole@b000000", "hole", 0x1000, false);
 const HOLE_RO: Spec = registers("hole-ro@b001000", "hole-ro", 0x1000, true);
@@ -62,7 +62,7 @@ const TABLE: Spec = Spec {
     size: 0x4000,
     ..dev::TABLE
 };
-/// Transports of virtio-mmio, which answer words only.
+/// Transports of virtio-mmio, which respond to accesses of words only.
 const WORDS: Spec = registers("words@a000000", "words", 0x1000, false);
 const WIDE: Spec = registers("wide@a001000", "wide", 0x1000, false);
 /// The first register of each: "virt".
@@ -73,7 +73,7 @@ const REGISTERS: [Spec; 3] = [HALF, HOLE, HOLE_RO];
 const TYPER: usize = 8;
 const TYPER_VALUE: u32 = (80 << 16) | 64;
 
-/// An external abort. arch/arm/mm/fsr-2level.c gives it no si_code of its own.
+/// An external abort. arch/arm/mm/fsr-2level.c has no si_code for it.
 fn external_abort() -> Fault {
     let arm64 = kernel::is_arm64();
     Fault {
@@ -82,7 +82,7 @@ fn external_abort() -> Fault {
     }
 }
 
-/// Runs a part of a test as a user who has no rights but those of the group fanlight.
+/// Runs a part of a test as a user whose only rights are those of the group fanlight.
 fn as_user_of_the_group(body: impl FnOnce()) {
     let groups = fs::read_to_string("/etc/group").expect("/etc/group");
     let gid = groups
@@ -91,7 +91,7 @@ fn as_user_of_the_group(body: impl FnOnce()) {
         .unwrap_or_else(|| crate::skip!("no group fanlight"))
         .parse()
         .expect("a number");
-    // As mdev does: it is off while tests run, and some of them make the nodes again.
+    // As mdev does, which is disabled while tests run; some tests create the nodes again.
     for spec in REGISTERS {
         chown(spec.path(), Some(0), Some(gid)).expect(spec.name);
     }
@@ -121,7 +121,7 @@ fn window_regs_read_and_write_are_eopnotsupp() {
     for spec in REGISTERS {
         let window = spec.open();
         let mut bytes = [0; 16];
-        // At the end and behind it, too: the answer does not depend on the position.
+        // Also at the end and after it: the result does not depend on the position.
         for offset in [0, 4, spec.size - 4, spec.size, spec.size + 4] {
             assert_eq!(
                 sys::pread(window.raw(), &mut bytes, offset as i64),
@@ -272,7 +272,7 @@ fn window_regs_mem_reports_the_address_of_a_bus_error() {
     }
     reports(&mem(&["dump", &path]), &HOLE, "0x0");
     reports(&mem(&["watch", &path, "0x20", "-n", "1"]), &HOLE, "0x20");
-    // Of several words the first that does not respond.
+    // Of several words, the error names the first that does not respond.
     let ran = mem(&["read", &HALF.path(), "0xff8", "4"]);
     reports(&ran, &HALF, "0x1000");
 }
@@ -331,6 +331,6 @@ fn window_regs_width_of_the_tree_is_kept() {
         &["dump", "0", "4", "--width", "2"],
         &["write", "0", "1", "--width", "2"],
     ] {
-        mem(args).fails_saying(&["wide", "reg-io-width", "4 bytes"]);
+        mem(args).fails_with(&["wide", "reg-io-width", "4 bytes"]);
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Revocation (rows 17 to 19): after the device is unbound, no process can access its memory,
-//! however it was mapped.
+//! Revocation (docs/test-plan.md, rows 17 to 19): after the device is unbound, no process can
+//! access its memory, however it was mapped.
 
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -29,15 +29,15 @@ tests! {
         window_revoke_leaves_the_mapping_to_be_unmapped,
         window_revoke_makes_system_calls_enodev,
         window_revoke_makes_opening_enoent,
-        window_revoke_gives_pollers_err_and_hup,
+        window_revoke_reports_err_and_hup_to_pollers,
         window_revoke_wakes_a_blocked_reader,
         window_revoke_wakes_a_blocked_poller,
         window_revoke_wakes_pollers_without_events_of_every_window,
         window_revoke_is_an_edge_to_epoll,
-        window_revoke_then_rebind_gives_a_fresh_device,
+        window_revoke_then_rebind_creates_a_new_device,
         window_revoke_leaves_other_instances_alone,
         window_revoke_lands_no_store_after_unbind_returned,
-        window_revoke_says_revoked_in_info_or_enodev;
+        window_revoke_shows_revoked_in_info_or_enodev;
 }
 
 const NODE: &str = CARVE_WC.node;
@@ -183,7 +183,7 @@ fn window_revoke_leaves_the_mapping_to_be_unmapped() {
             assert_eq!(sys::munmap(at, PAGE), Ok(0), "{}", spec.name);
             assert_eq!(map.load32(0), Err(Fault::UNMAPPED), "{}", spec.name);
         }
-        // A mapping that outlived its device stays dead when a new one comes.
+        // A revoked mapping stays revoked when the device is bound again.
         dead(&map, PAGE, spec.name);
     }
 }
@@ -237,7 +237,7 @@ fn window_revoke_makes_opening_enoent() {
     }
 }
 
-fn window_revoke_gives_pollers_err_and_hup() {
+fn window_revoke_reports_err_and_hup_to_pollers() {
     let windows: Vec<_> = victims().map(Spec::open).collect();
     let _unbound = Unbound::new(NODE);
     for window in &windows {
@@ -251,9 +251,9 @@ fn window_revoke_gives_pollers_err_and_hup() {
     }
 }
 
-/// Opens the second log and reads all there is in it. It was just bound, perhaps: the boot's
-/// messages may still be on their way, or be lost to printk's own readers before they came. Behind
-/// a new one of ours there are none of those.
+/// Opens the second log and reads all of it. It may have just been bound, so messages of the boot
+/// may still be appended, or be lost in printk's buffer before. None of them follows a new record
+/// of this test.
 fn drained_log() -> dev::Window {
     let log = LOG2.open_with(libc::O_RDONLY);
     let mark = unique("drained");
@@ -291,7 +291,7 @@ fn window_revoke_wakes_a_blocked_poller() {
     let child = Child::spawn(|| {
         let log = drained_log();
         ready.send();
-        // Events that are not asked for, and not there: only the revocation can end it.
+        // Waits for events that do not occur: only the revocation ends the wait.
         let events = sys::poll(log.raw(), 0, wait::LIMIT);
         done.send_value(events as u64);
         0
@@ -313,7 +313,7 @@ fn open_at_the_end(spec: &Spec) -> Window {
     window
 }
 
-/// Programs that only want to know when a device goes ask for no events.
+/// Programs that only wait for the removal of a device request no events.
 fn window_revoke_wakes_pollers_without_events_of_every_window() {
     LOG2.needed();
     let ready = Signal::new();
@@ -347,7 +347,7 @@ fn window_revoke_is_an_edge_to_epoll() {
         .map(|spec| {
             let window = open_at_the_end(spec);
             let epoll = sys::epoll_of(window.raw(), libc::EPOLLIN | libc::EPOLLET);
-            // What is ready now is reported once.
+            // Current events are reported once.
             while sys::epoll_wait(epoll.as_raw_fd(), Duration::ZERO).is_some() {}
             (spec, window, epoll)
         })
@@ -363,7 +363,7 @@ fn window_revoke_is_an_edge_to_epoll() {
     }
 }
 
-fn window_revoke_then_rebind_gives_a_fresh_device() {
+fn window_revoke_then_rebind_creates_a_new_device() {
     for spec in EACH_BACKING {
         let before = spec.open();
         let old = before.map();
@@ -430,7 +430,7 @@ fn window_revoke_lands_no_store_after_unbind_returned() {
     assert_eq!(child.wait(), Ended::Exit(0), "the writer got no fault");
 }
 
-fn window_revoke_says_revoked_in_info_or_enodev() {
+fn window_revoke_shows_revoked_in_info_or_enodev() {
     // The attributes go with the device; if a reader holds one open, it reads an error or
     // "revoked", never "live".
     let path = CARVE_WC.sysfs().join("state");

@@ -30,8 +30,8 @@ fn window_storm_of_1000_revocations_under_8_processes() {
     storm(1000);
 }
 
-/// What one of the processes does, as fast as it can: map, fault, store, fork, read, poll, unmap.
-/// Every access either works or is a SIGBUS; anything else ends the process.
+/// The calls of one of the processes: map, fault, store, fork, read, poll, unmap. Each access
+/// either works or raises SIGBUS; anything else ends the process.
 fn trouble(first: usize, stop: &Signal) -> i32 {
     let specs = [CARVE_WC, CONTIG, TABLE, TABLE_NOW, LOG2];
     let mut n = first;
@@ -73,7 +73,8 @@ fn trouble(first: usize, stop: &Signal) -> i32 {
                 Duration::from_millis(1),
             )),
         }
-        // For a while, or until it is dead: that is when something could still land.
+        // For some time, or until it is revoked: in this phase a store could still reach the
+        // memory.
         for _ in 0..5000 {
             if spec.read_only || map.store32(PAGE, n as u32).is_err() {
                 break;
@@ -113,14 +114,14 @@ fn storm(cycles: usize) {
     let (mut changed, mut last) = (0, Vec::new());
     let began = std::time::Instant::now();
     for cycle in 0..cycles {
-        // A debug kernel on a busy host has as good a storm with fewer.
+        // Fewer are sufficient for a debug kernel on a busy host.
         if cycles < 100 && cycle >= 10 && began.elapsed() > Duration::from_secs(60) {
             println!("{cycle} cycles in 60 s");
             break;
         }
         std::thread::sleep(Duration::from_millis(5));
         let unbound = Unbound::new(CARVE_WC.node);
-        // Unbind has returned: nothing may land any more.
+        // Unbind has returned: no store may reach the memory any more.
         let before = contents();
         std::thread::sleep(Duration::from_millis(3));
         assert_eq!(

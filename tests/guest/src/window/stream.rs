@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What programs do with any descriptor: flush it, lock it, and have the kernel copy between it and
-//! another one.
+//! Calls that programs make on any descriptor: to flush it, to lock it, and to have the kernel copy
+//! between it and another one.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -125,7 +125,7 @@ fn window_splice_copies_from_and_to_a_window() {
         let mut arrived = vec![0; bytes.len()];
         out.read_exact(&mut arrived).unwrap();
         assert!(arrived == bytes, "{}: the copy differs", spec.name);
-        // There is no room behind the end.
+        // There is no room after the end.
         into.write_all(b"more").unwrap();
         sys::lseek(raw, 0, libc::SEEK_END).unwrap();
         let refused = sys::splice(out.as_raw_fd(), raw, 4);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What becomes of a mapping afterwards: flags, mremap, munmap, mprotect, madvise, mlock (rows 7 to
-//! 10, 12 to 14).
+//! Changes of an existing mapping: flags, mremap, munmap, mprotect, madvise, mlock
+//! (docs/test-plan.md, rows 7 to 10, 12 to 14).
 
 use std::os::fd::AsRawFd;
 
@@ -38,12 +38,12 @@ tests! {
         window_mlock_is_harmless;
 }
 
-/// The flags that say how a mapping was made, in the order of the design.
+/// The flags that show how a mapping was created, in the order of docs/architecture.md.
 const HOW: &str = "io pf mm de dd dc";
 
 fn flags_are(fd: i32, len: usize, prot: i32, how: &str, may: &str, name: &str) {
     let map = Map::shared(fd, len, prot).unwrap_or_else(|e| panic!("{name}: {e:?}"));
-    // Touched, so that what a fault adds is there as well.
+    // Touched, so that flags that a fault adds are set as well.
     let _ = map.load32(0);
     let entry = Entry::at(map.at);
     assert_eq!(entry.of(HOW), how, "{name}: {:?}", entry.flags);
@@ -222,7 +222,7 @@ fn window_munmap_of_the_head_leaves_the_tail_right() {
         let window = spec.open();
         let whole = window.map();
         whole.fill(31);
-        // UIO serves the wrong page here: it counts from where the mapping begins now.
+        // UIO maps the wrong page here: it counts from the start of the remaining mapping.
         let map = window.map();
         sys::munmap(map.at, PAGE).unwrap();
         assert_eq!(map.load32(0), Err(Fault::UNMAPPED), "{}", spec.name);
@@ -300,8 +300,7 @@ fn window_madvise_dontneed_of_pfn_mapping_is_einval() {
 }
 
 fn window_madvise_dontneed_of_page_mapping_refaults_the_same_data() {
-    // The prefaulted table included: once its pages are gone from the map, the fault handler brings
-    // them back.
+    // Also the prefaulted table: after its pages are unmapped, the fault handler maps them again.
     for spec in PAGE_MAPPED {
         let map = spec.open().map();
         map.fill(41);

@@ -84,7 +84,7 @@ pub fn check(options: &Options, text: &str) -> Result<(), String> {
         if !said.is_empty() {
             return Err(said.join("\n"));
         }
-        // A boot has a directory of its own.
+        // Each boot has its own directory.
         let kept = options.results.join("docs.dtso");
         fs::create_dir_all(&options.results).map_err(|error| error.to_string())?;
         fs::copy(&source, &kept).map_err(|error| error.to_string())?;

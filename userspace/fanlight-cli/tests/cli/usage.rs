@@ -88,7 +88,7 @@ fn cli_help_is_on_stdout_and_short_enough_for_a_terminal() {
 }
 
 #[test]
-fn cli_version_tells_both_abis() {
+fn cli_version_prints_both_abis() {
     for arguments in [
         &["log", "-V"][..],
         &["fb", "fill", "--version"],
@@ -112,7 +112,7 @@ fn cli_version_tells_both_abis() {
 }
 
 #[test]
-fn cli_without_a_driver_says_what_to_do() {
+fn cli_without_a_driver_names_the_remedy() {
     if fs::read_dir("/dev")
         .unwrap()
         .flatten()

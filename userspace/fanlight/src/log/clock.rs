@@ -26,12 +26,6 @@ pub struct WallClock {
 
 impl WallClock {
     /// The clock of a boot that began this many nanoseconds after 1970.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// assert_eq!(fanlight::WallClock::from_offset(-5).offset_at(Duration::ZERO), -5);
-    /// ```
     pub fn from_offset(offset: i64) -> Self {
         Self {
             offsets: vec![(0, offset)],
@@ -72,26 +66,12 @@ impl WallClock {
     }
 
     /// The offsets, each with the time since boot from which it applies.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let clock = fanlight::WallClock::from_offset(7);
-    /// assert!(clock.offsets().eq([(Duration::ZERO, 7)]));
-    /// ```
     pub fn offsets(&self) -> impl Iterator<Item = (Duration, i64)> + '_ {
         let offsets = self.offsets.iter();
         offsets.map(|(ns, offset)| (Duration::from_nanos(*ns), *offset))
     }
 
     /// Nanoseconds to add to this time since boot to get nanoseconds since 1970.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let clock = fanlight::WallClock::from_offset(7);
-    /// assert_eq!(clock.offset_at(Duration::from_secs(1)), 7);
-    /// ```
     pub fn offset_at(&self, since_boot: Duration) -> i64 {
         let ns = nanos(since_boot);
         let after = self.offsets.partition_point(|(from, _)| *from <= ns);
@@ -103,16 +83,6 @@ impl WallClock {
     /// # Panics
     ///
     /// The time of day exceeds the range of [`SystemTime`], which never happens for a record.
-    ///
-    /// ```
-    /// use fanlight::{Level, Record, WallClock};
-    ///
-    /// let clock = WallClock::from_offset(1_700_000_000_000_000_000);
-    /// let record = Record::new(0, 250_000_000, Level::Info, b"text");
-    /// let time = clock.time_of(record.since_boot());
-    /// assert_eq!(time.duration_since(std::time::UNIX_EPOCH)?.as_millis(), 1_700_000_000_250);
-    /// # Ok::<(), std::time::SystemTimeError>(())
-    /// ```
     pub fn time_of(&self, since_boot: Duration) -> SystemTime {
         let offset = self.offset_at(since_boot);
         let distance = Duration::from_nanos(offset.unsigned_abs());

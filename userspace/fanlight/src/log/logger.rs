@@ -29,11 +29,6 @@ pub struct Logger {
 
 impl Logger {
     /// A backend that writes to this log, with the facility `user`.
-    ///
-    /// ```no_run
-    /// let logger = fanlight::Logger::new(fanlight::Instance::open(0)?.log_writer()?);
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn new(writer: LogWriter) -> Self {
         Self {
             writer,
@@ -46,22 +41,11 @@ impl Logger {
     /// # Errors
     ///
     /// There is no such node, or it may not be written.
-    ///
-    /// ```no_run
-    /// let logger = fanlight::Logger::open("/dev/fanlight0/log")?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         Ok(Self::new(LogWriter::open(path)?))
     }
 
     /// The backend with this facility.
-    ///
-    /// ```no_run
-    /// # let logger = fanlight::Logger::open("/dev/fanlight0/log")?;
-    /// let logger = logger.with_facility("daemon".parse().expect("a name of syslog's"));
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn with_facility(mut self, facility: Facility) -> Self {
         self.facility = facility;
         self
@@ -72,12 +56,6 @@ impl Logger {
     /// # Errors
     ///
     /// The program already has a backend.
-    ///
-    /// ```no_run
-    /// # let logger = fanlight::Logger::open("/dev/fanlight0/log")?;
-    /// logger.init(log::LevelFilter::Debug).expect("the only backend");
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn init(self, filter: log::LevelFilter) -> std::result::Result<(), log::SetLoggerError> {
         log::set_boxed_logger(Box::new(self))?;
         log::set_max_level(filter);

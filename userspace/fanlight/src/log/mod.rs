@@ -70,11 +70,6 @@ impl Log {
     /// # Errors
     ///
     /// There is no such node, it may not be opened, or it is not a log that this library can read.
-    ///
-    /// ```no_run
-    /// let log = fanlight::Log::open("/dev/fanlight0/log")?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let window = Window::open_read_only(path)?;
         let memory = window.memory(false)?;
@@ -87,10 +82,6 @@ impl Log {
     /// # Errors
     ///
     /// The file cannot be read, or does not hold a ring that this library can read.
-    ///
-    /// ```
-    /// assert!(fanlight::Log::open_image("/etc/passwd").is_err());
-    /// ```
     pub fn open_image(path: impl Into<PathBuf>) -> Result<Self> {
         let window = Window::open_read_only(path)?;
         let memory = window.file_memory()?;
@@ -152,24 +143,11 @@ impl Log {
     }
 
     /// Its node.
-    ///
-    /// ```no_run
-    /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
-    /// assert!(log.path().ends_with("log"));
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn path(&self) -> &Path {
         self.window().path()
     }
 
     /// The records from the oldest to the currently newest one. Later records are not included.
-    ///
-    /// ```no_run
-    /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
-    /// let is_error = |record: &fanlight::Record| record.level <= fanlight::Level::Err;
-    /// let errors = log.records().filter(|record| record.as_ref().is_ok_and(is_error)).count();
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn records(&self) -> Records {
         self.let_driver_catch_up();
         Records::new(self.clone())
@@ -214,12 +192,6 @@ impl Log {
     /// # Errors
     ///
     /// The device is gone.
-    ///
-    /// ```no_run
-    /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
-    /// println!("boot {}", log.boot_id()?);
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn boot_id(&self) -> Result<String> {
         let id = self.ring().header().boot_id();
         self.check()?;
@@ -257,12 +229,6 @@ impl Log {
 
     /// Whether the text form of this kernel, which read() of the node returns, has the caller of a
     /// record (`CONFIG_PRINTK_CALLER`). False for an image, and for a log without records.
-    ///
-    /// ```no_run
-    /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
-    /// println!("{}", log.shows_callers());
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn shows_callers(&self) -> bool {
         // A separate descriptor, since reading moves its position.
         let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
@@ -277,12 +243,6 @@ impl Log {
     }
 
     /// Bytes of records that the ring can hold.
-    ///
-    /// ```no_run
-    /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
-    /// println!("{} bytes", log.capacity());
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn capacity(&self) -> usize {
         self.ring().size()
     }
@@ -311,12 +271,6 @@ impl Log {
     /// # Errors
     ///
     /// The device is gone.
-    ///
-    /// ```no_run
-    /// # let log = fanlight::Log::open("/dev/fanlight0/log")?;
-    /// println!("{} records written", log.stats()?.written);
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn stats(&self) -> Result<LogStats> {
         sys::ioctl::log_stats(self.window().as_fd()).map_err(|error| {
             Error::io(
@@ -327,12 +281,6 @@ impl Log {
     }
 
     /// What was salvaged of the previous boot; `None` if this is not `log.prev`.
-    ///
-    /// ```no_run
-    /// let log = fanlight::Instance::open(0)?.previous_log()?;
-    /// println!("{:?}", log.salvaged());
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn salvaged(&self) -> Option<Salvaged> {
         Salvaged::of(self.path())
     }
@@ -342,11 +290,6 @@ impl Log {
     /// # Errors
     ///
     /// It is not the log of an earlier boot, or the caller does not have CAP_SYSLOG.
-    ///
-    /// ```no_run
-    /// fanlight::Instance::open(0)?.previous_log()?.clear()?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn clear(&self) -> Result<()> {
         self.let_go("clear", sys::ioctl::clear_log)
     }
@@ -358,11 +301,6 @@ impl Log {
     /// # Errors
     ///
     /// As for [`Log::clear`].
-    ///
-    /// ```no_run
-    /// fanlight::Instance::open(0)?.previous_log()?.forget()?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn forget(&self) -> Result<()> {
         self.let_go("forget", sys::ioctl::forget_log)
     }

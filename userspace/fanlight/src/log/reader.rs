@@ -144,12 +144,6 @@ impl Reader {
     }
 
     /// The log that it reads.
-    ///
-    /// ```no_run
-    /// # let reader = fanlight::Instance::open(0)?.log()?.reader(fanlight::Start::Oldest)?;
-    /// println!("{}", reader.log().path().display());
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn log(&self) -> &Log {
         &self.scan.log
     }
@@ -181,15 +175,6 @@ impl Reader {
     /// # Errors
     ///
     /// The device is gone.
-    ///
-    /// ```no_run
-    /// # let log = fanlight::Instance::open(0)?.log()?;
-    /// # let mut reader = log.reader(fanlight::Start::Oldest)?;
-    /// if let Some(record) = reader.next_record()? {
-    ///     println!("{}", record.text_lossy());
-    /// }
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn next_record(&mut self) -> Result<Option<Record<'_>>> {
         self.scan.next_before(None)
     }
@@ -320,15 +305,6 @@ impl Reader {
     /// # Errors
     ///
     /// The device is gone.
-    ///
-    /// ```no_run
-    /// # let log = fanlight::Instance::open(0)?.log()?;
-    /// # let mut reader = log.reader(fanlight::Start::Newest)?;
-    /// if !reader.wait(Some(std::time::Duration::from_secs(5)))? {
-    ///     println!("nothing for five seconds");
-    /// }
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn wait(&mut self, timeout: Option<Duration>) -> Result<bool> {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         while !self.prepare_wait()? {
@@ -431,13 +407,6 @@ impl Reader {
     }
 
     /// Records that this reader has lost so far.
-    ///
-    /// ```no_run
-    /// # let log = fanlight::Instance::open(0)?.log()?;
-    /// # let reader = log.reader(fanlight::Start::Oldest)?;
-    /// assert_eq!(reader.lost(), 0);
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn lost(&self) -> u64 {
         self.scan.cursor.lost()
     }

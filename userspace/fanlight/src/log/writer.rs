@@ -49,11 +49,6 @@ impl LogWriter {
     /// # Errors
     ///
     /// There is no such node, or it may not be opened for writing.
-    ///
-    /// ```no_run
-    /// let log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         match OpenOptions::new().write(true).open(&path) {
@@ -69,36 +64,18 @@ impl LogWriter {
     }
 
     /// Sets the level of records by [`Write`].
-    ///
-    /// ```no_run
-    /// # let log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
-    /// let mut log = log.with_level(fanlight::Level::Debug);
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn with_level(mut self, level: Level) -> Self {
         self.level = level;
         self
     }
 
     /// Sets the facility of records by [`Write`].
-    ///
-    /// ```no_run
-    /// # let log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
-    /// let mut log = log.with_facility("daemon".parse().expect("a name of syslog's"));
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn with_facility(mut self, facility: Facility) -> Self {
         self.facility = facility;
         self
     }
 
     /// Its node.
-    ///
-    /// ```no_run
-    /// # let log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
-    /// assert!(log.path().ends_with("log"));
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -110,12 +87,6 @@ impl LogWriter {
     /// # Errors
     ///
     /// The device is gone.
-    ///
-    /// ```no_run
-    /// # let log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
-    /// assert_eq!(log.limited()?, 0);
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn limited(&self) -> Result<u64> {
         let stats = sys::ioctl::log_stats(self.file.as_fd());
         let what = || format!("read the counters of {}", self.path.display());
@@ -128,12 +99,6 @@ impl LogWriter {
     /// # Errors
     ///
     /// The text is too long for a record (about 1000 bytes), or the device is gone.
-    ///
-    /// ```no_run
-    /// # let mut log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
-    /// log.append(fanlight::Level::Info, b"started")?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn append(&mut self, level: Level, text: &[u8]) -> Result<()> {
         self.append_as(Facility::USER, level, text)
     }
@@ -144,12 +109,6 @@ impl LogWriter {
     /// # Errors
     ///
     /// As [`append`](Self::append).
-    ///
-    /// ```no_run
-    /// # let mut log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
-    /// log.append_as("daemon".parse().unwrap(), fanlight::Level::Err, b"no configuration")?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn append_as(&mut self, facility: Facility, level: Level, text: &[u8]) -> Result<()> {
         self.append_line()?;
         self.append_record(facility, level, text)
@@ -193,13 +152,6 @@ impl LogWriter {
     /// # Errors
     ///
     /// The device is gone. The records before the error are in the log.
-    ///
-    /// ```no_run
-    /// # let mut log = fanlight::LogWriter::open("/dev/fanlight0/log")?;
-    /// # let answer = Vec::new();
-    /// log.append_split(fanlight::Facility::USER, fanlight::Level::Debug, &answer)?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn append_split(&mut self, facility: Facility, level: Level, text: &[u8]) -> Result<()> {
         self.append_line()?;
         self.append_pieces(facility, level, text)

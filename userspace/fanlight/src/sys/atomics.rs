@@ -84,15 +84,6 @@ impl<A: Atomic> Atomics<A> {
     /// # Errors
     ///
     /// The memory was revoked.
-    ///
-    /// ```no_run
-    /// # use std::sync::atomic::{AtomicU32, Ordering};
-    /// # let map = fanlight::Instance::open(0)?.window("shared")?.map_mut()?;
-    /// # let words = map.into_atomics::<AtomicU32>()?;
-    /// let value = words[0].load(Ordering::Acquire);
-    /// words.check()?;
-    /// # Ok::<(), fanlight::Error>(())
-    /// ```
     pub fn check(&self) -> Result<(), AccessError> {
         self.memory.check()
     }

@@ -53,10 +53,6 @@
 
 /// Orders all accesses before it against all accesses after it, for processors and for devices:
 /// `dmb sy` on ARM. It does not wait.
-///
-/// ```
-/// fanlight::barrier::order();
-/// ```
 #[inline(always)]
 pub fn order() {
     // SAFETY: a barrier has no preconditions. ARMv7 has the instruction, and an ARMv6 program that
@@ -76,10 +72,6 @@ pub fn order() {
 
 /// Waits until all accesses before it are complete: `dsb sy` on ARM. Also orders accesses like
 /// [`order`].
-///
-/// ```
-/// fanlight::barrier::complete();
-/// ```
 #[inline(always)]
 pub fn complete() {
     // SAFETY: a barrier has no preconditions; as for `order`.

@@ -200,10 +200,6 @@ pub(super) mod sealed {
 /// ```
 pub trait Word: sealed::Word + Into<u64> + Default {
     /// Its size in bytes.
-    ///
-    /// ```
-    /// assert_eq!(<u32 as fanlight::Word>::BYTES, 4);
-    /// ```
     const BYTES: usize = size_of::<Self>();
 }
 impl Word for u8 {}

@@ -13,8 +13,8 @@ use crate::support::dev::Spec;
 use crate::support::log::{append, number, stats, text, unique, Messages, Reader};
 use crate::support::sys::{Ended, Errno};
 
-/// A text by which a reader can check that a record is whole: its number determines the letter and
-/// the number of letters.
+/// A text that lets a reader check that a record is whole: its number determines the letter and the
+/// number of letters.
 pub fn body(mark: &str, writer: usize, n: usize) -> String {
     let letter = (b'a' + (n % 26) as u8) as char;
     format!(
@@ -33,7 +33,7 @@ pub fn check(mark: &str, text: &str) -> Option<(usize, usize)> {
 }
 
 /// Four readers that wait for the last record, fast and slow, by map and by read().
-pub struct Witnesses {
+pub struct Readers {
     spec: &'static Spec,
     /// The first word of the flood's records.
     pub mark: String,
@@ -41,8 +41,8 @@ pub struct Witnesses {
     readers: Vec<Child>,
 }
 
-impl Witnesses {
-    /// All of them are at the log's end, and miss nothing from here on.
+impl Readers {
+    /// Returns when all readers are at the end of the log: they account for all later records.
     pub fn start(spec: &'static Spec, what: &str) -> Self {
         let (mark, last) = (unique(what), unique("the last"));
         append(&spec.open(), "before the flood");
@@ -69,8 +69,8 @@ impl Witnesses {
         }
     }
 
-    /// Writes the last record, and fails the test unless all of them have accounted for everything
-    /// before it.
+    /// Writes the last record. Fails the test unless each reader accounts for all records before
+    /// it.
     pub fn end(self) {
         append(&self.spec.open(), &self.last);
         for reader in self.readers {
@@ -79,18 +79,18 @@ impl Witnesses {
     }
 }
 
-/// What one reader saw: whether every record is whole, and every stream in order.
+/// The records of one reader: each is whole, and each stream is in order.
 #[derive(Default)]
-pub struct Witness {
-    delivered: u64,
+pub struct Delivered {
+    count: u64,
     /// Those of the flood.
     pub ours: u64,
     next: HashMap<usize, usize>,
 }
 
-impl Witness {
-    pub fn see(&mut self, mark: &str, text: &str) {
-        self.delivered += 1;
+impl Delivered {
+    pub fn add(&mut self, mark: &str, text: &str) {
+        self.count += 1;
         let Some((stream, n)) = check(mark, text) else {
             return;
         };
@@ -105,21 +105,21 @@ fn read_by_map(spec: &Spec, mark: &str, last: &str, pause: u64, ready: &Signal) 
     let mut reader = Reader::at_the_end(spec);
     let first = reader.next_seq().expect("a record before");
     ready.send();
-    let mut witness = Witness::default();
+    let mut delivered = Delivered::default();
     loop {
         while let Some(record) = reader.next() {
             let text = record.text();
-            witness.see(mark, &text);
+            delivered.add(mark, &text);
             if text == last {
                 let lost = reader.lost;
                 assert_eq!(
-                    witness.delivered + lost,
+                    delivered.count + lost,
                     record.seq + 1 - first,
                     "lost {lost}"
                 );
                 return;
             }
-            if pause > 0 && witness.delivered % 64 == 0 {
+            if pause > 0 && delivered.count % 64 == 0 {
                 std::thread::sleep(Duration::from_micros(pause));
             }
         }
@@ -134,21 +134,21 @@ fn read_by_read(spec: &Spec, mark: &str, last: &str, pause: u64, ready: &Signal)
     let first = number(log.all().last().expect("a record before")) + 1;
     let lost_before = stats(log.raw()).lost;
     ready.send();
-    let mut witness = Witness::default();
+    let mut delivered = Delivered::default();
     loop {
         match log.next() {
             Ok(message) => {
-                witness.see(mark, text(&message));
+                delivered.add(mark, text(&message));
                 if text(&message) == last {
                     let lost = stats(log.raw()).lost - lost_before;
                     assert_eq!(
-                        witness.delivered + lost,
+                        delivered.count + lost,
                         number(&message) + 1 - first,
                         "lost {lost}"
                     );
                     return;
                 }
-                if pause > 0 && witness.delivered % 64 == 0 {
+                if pause > 0 && delivered.count % 64 == 0 {
                     std::thread::sleep(Duration::from_micros(pause));
                 }
             }
