@@ -74,7 +74,7 @@ pub(crate) fn report(dev: &Device, recovered: &Recovered) {
     if recovered.other_version() {
         dev_warn!(
             dev,
-            "window log: its region has logs of another version, which are lost\n"
+            "window log: its region has logs of another version, which are not shown\n"
         );
     }
     let boots = recovered.boots();

@@ -408,9 +408,9 @@ struct fanlight_log_stats {
 #define FANLIGHT_IOC_LOG_FORM		_IOW(FANLIGHT_IOC_MAGIC, 0x10, __u32)
 #define FANLIGHT_IOC_LOG_WATERMARK	_IOW(FANLIGHT_IOC_MAGIC, 0x11, struct fanlight_watermark)
 #define FANLIGHT_IOC_LOG_STATS		_IOR(FANLIGHT_IOC_MAGIC, 0x12, struct fanlight_log_stats)
-/* a log of an earlier boot: forget it, here and in the persistent region; needs CAP_SYSLOG */
+/* a log of an earlier boot: clear it, here and in the persistent region; needs CAP_SYSLOG */
 #define FANLIGHT_IOC_LOG_CLEAR		_IO(FANLIGHT_IOC_MAGIC, 0x13)
-/* likewise: free its space in the persistent region only; needs CAP_SYSLOG */
+/* likewise: forget it, which frees its blocks in the persistent region only; needs CAP_SYSLOG */
 #define FANLIGHT_IOC_LOG_FORGET		_IO(FANLIGHT_IOC_MAGIC, 0x14)
 
 #endif /* _UAPI_FANLIGHT_H */
