@@ -79,7 +79,7 @@ pub(super) fn make(
         ..
     } = Spec::read(dev, node, name)?
     else {
-        return Err(invalid("it is no log"));
+        return Err(invalid("the node named log is not a log"));
     };
     let prefault = matches!(source, Source::Vmalloc { prefault: true, .. });
     let window = |name, log: &Arc<Log>, content| {

@@ -92,7 +92,7 @@ pub(crate) fn report(dev: &Device, recovered: &Recovered) {
     };
     dev_info!(
         dev,
-        "window log: {} earlier boots; the last one ended {}, {} records, {} missing\n",
+        "window log: earlier boots: {}; the last one ended {}, {} records, {} missing\n",
         boots.len(),
         ending,
         last.intact,
