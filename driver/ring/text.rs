@@ -10,7 +10,8 @@ use super::atomic::{odd_bytes, word_of};
 /// The maximum length of a formatted record: `PRINTK_MESSAGE_MAX`.
 pub const MESSAGE_MAX: usize = 2048;
 
-/// Bit of [`Entry::caller`](super::Entry::caller) outside of task context, where the rest is a processor.
+/// Bit of [`Entry::caller`](super::Entry::caller) outside of task context, where the rest is a
+/// processor.
 pub(super) const PROCESSOR: u32 = 0x8000_0000;
 
 /// Whether a byte is written without an escape.
