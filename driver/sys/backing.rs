@@ -154,9 +154,9 @@ impl Backing {
         let mut out = out;
         self.for_pieces(offset, temporary, len, |from, piece| {
             let (to, rest) = core::mem::take(&mut out).split_at_mut(piece);
-            // SAFETY: the piece is a part of the memory by the caller's promise, and as long as
-            // `to`, which is other memory. It may change at the same time, which the C function
-            // allows.
+            // SAFETY: `for_pieces` passes parts of the range that the caller has checked, each as
+            // long as `to`, which is other memory. It may change at the same time, which the C
+            // function allows.
             unsafe {
                 ffi::fanlight_copy_from(
                     to.as_mut_ptr().cast(),

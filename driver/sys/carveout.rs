@@ -165,7 +165,8 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // SAFETY: by the type invariant.
+        // SAFETY: the pointer is from `fanlight_claim_new`, and this is the only place that frees
+        // it.
         unsafe { ffi::fanlight_claim_free(self.0.as_ptr()) };
     }
 }
@@ -392,7 +393,9 @@ impl KernelMapping {
 impl Drop for KernelMapping {
     fn drop(&mut self) {
         let addr = self.addr.as_ptr().cast();
-        // SAFETY: by the type invariant.
+        // SAFETY: `new` made the mapping by the function that belongs to the one that is called
+        // here for this memory type. The owners of this value end their accesses to the memory
+        // before they drop it.
         unsafe {
             match self.cache {
                 Cache::Cached => bindings::memunmap(addr),
@@ -439,8 +442,8 @@ impl MappedCarveout {
 
     /// The whole range as aligned words.
     pub(crate) fn words(&self) -> &[Word] {
-        // SAFETY: by the type invariant; `Word` is an atomic `u32` for which any bits are valid,
-        // and the mapping is aligned to a page.
+        // SAFETY: the kernel's mapping of the range lives as long as `self`. `Word` is an atomic
+        // `u32` for which any bits are valid, and the mapping is aligned to a page.
         unsafe { core::slice::from_raw_parts(self.memory.as_ptr().cast(), self.size() / 4) }
     }
 }

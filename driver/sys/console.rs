@@ -169,7 +169,8 @@ impl<S: Sink> Console<S> {
             sink: data,
             owner: sink,
         };
-        // SAFETY: by the type invariant.
+        // SAFETY: the console was made above and is not registered yet. Its data is a `SinkRef`
+        // that `drop` frees after the console.
         to_result(unsafe { ffi::fanlight_console_register(this.console.as_ptr()) })?;
         // SAFETY: the data lives until `drop` has freed what refers to it.
         this.dumper = NonNull::new(from_err_ptr(unsafe { ffi::fanlight_dumper_new(raw) })?);
@@ -211,7 +212,8 @@ impl<S: Sink> Console<S> {
 
 impl<S: Sink> Drop for Console<S> {
     fn drop(&mut self) {
-        // SAFETY: by the type invariant. When each of these returns, no callback runs or will run.
+        // SAFETY: each pointer is from its own constructor and is freed here only. When each of
+        // these returns, no callback of its object runs or will run.
         unsafe {
             // The tick uses the console.
             if let Some(tick) = self.tick {

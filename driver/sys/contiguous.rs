@@ -280,7 +280,7 @@ impl ContiguousArea {
 
     /// Page frame number of the first page.
     pub(crate) fn pfn(&self) -> usize {
-        // SAFETY: by the type invariant, `page` is a page.
+        // SAFETY: `page` is the first page of the area, which `self` keeps allocated.
         unsafe { ffi::fanlight_page_to_pfn(self.page.as_ptr()) }
     }
 
@@ -326,11 +326,11 @@ impl ContiguousArea {
 impl Drop for ContiguousArea {
     fn drop(&mut self) {
         let page = self.page.as_ptr();
-        // SAFETY: by the type invariant, each is what the allocation gave. Either the window was
-        // revoked, so that no mapping of user space and no access of the kernel is left; or the
-        // probe failed before there was one. Both happen before the device's DMA configuration is
-        // taken down. A page that is pinned has a reference of its own, and only [`Origin::Pages`]
-        // has pages that can be pinned.
+        // SAFETY: page, size and origin are those of the allocation, which is freed here only.
+        // Either the window was revoked, so that no mapping of user space and no access of the
+        // kernel is left; or the probe failed before there was one. Both happen before the device's
+        // DMA configuration is taken down. A page that is pinned has a reference of its own, and
+        // only [`Origin::Pages`] has pages that can be pinned.
         unsafe {
             match &self.origin {
                 Origin::Pages => ffi::fanlight_pages_free(page, self.size),

@@ -148,7 +148,7 @@ pub(crate) struct Region {
 
 // SAFETY: the appender works by atomics on memory that is valid in every context.
 unsafe impl Send for Region {}
-// SAFETY: as for `Send`.
+// SAFETY: its methods change the memory and the other fields only by atomics and under mutexes.
 unsafe impl Sync for Region {}
 
 impl Region {

@@ -98,7 +98,8 @@ impl VmallocArea {
 
 impl Drop for VmallocArea {
     fn drop(&mut self) {
-        // SAFETY: by the type invariant; user mappings hold references of their own to the pages.
+        // SAFETY: `addr` is from `fanlight_vmalloc`, and is freed here only. User mappings hold
+        // references of their own to the pages.
         unsafe { ffi::vfree(self.addr.as_ptr().cast()) };
     }
 }

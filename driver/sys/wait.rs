@@ -82,7 +82,8 @@ pub(crate) struct Waiters {
 
 // SAFETY: wait queues, irq_work and timers are made to be shared.
 unsafe impl Send for Waiters {}
-// SAFETY: as for `Send`; the other fields are atomics.
+// SAFETY: the wait queue, the irq_work and the timer have their own locks or atomics, and the other
+// fields are atomics.
 unsafe impl Sync for Waiters {}
 
 impl Waiters {
