@@ -35,7 +35,7 @@ use crate::{
         address_space::AddressSpace,
         backing::Backing,
         mapping::Mapping,
-        time::{
+        random::{
             boot_id,
             random_id, //
         },

@@ -11,14 +11,12 @@
 
 use super::{
     address_space::AddressSpace,
-    file::{
-        OpenFile,
-        Opening, //
-    },
+    file::OpenFile,
     mapping::{
         MapRequest,
         Mapping, //
     },
+    poll::Events,
     sysfs::{
         Attribute,
         Groups, //
@@ -70,7 +68,8 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
 
     /// The memory that the files of this node map. Called once per file.
     fn mapping(&self) -> &Mapping;
-    fn open(&self, opening: &Opening<'_>) -> Result<Self::File>;
+    /// In the context of the opener.
+    fn open(&self, file: OpenFile<'_>) -> Result<Self::File>;
     fn map(&self, state: &Self::File, request: MapRequest<'_>) -> Result;
     fn read(
         &self,
@@ -92,7 +91,7 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     /// revocation.
     fn waiters<'a>(&'a self, state: &'a Self::File) -> Option<&'a Waiters>;
     /// The current poll events. The caller is already in the wait queues.
-    fn poll(&self, state: &Self::File, file: OpenFile<'_>) -> u32;
+    fn poll(&self, state: &Self::File, file: OpenFile<'_>) -> Events;
     fn ioctl(&self, state: &Self::File, file: OpenFile<'_>, cmd: u32, arg: usize) -> Result<usize>;
     fn fdinfo(&self, state: &Self::File, out: &SeqFile);
 }
@@ -237,7 +236,7 @@ impl<T: Operations> Vtable<T> {
             // SAFETY: misc_open left the miscdevice in the private data.
             let node = unsafe { CharDevice::<T>::node_of((*file).private_data.cast()) }.clone();
             // SAFETY: the file is valid, and this is its open.
-            let state = node.open(&Opening(unsafe { OpenFile::from_raw(file) }))?;
+            let state = node.open(unsafe { OpenFile::from_raw(file) })?;
             // INVARIANT: the reference lives as long as the one to the node. The file gets the
             // address space below.
             let mapping = NonNull::from(node.mapping());
@@ -369,7 +368,7 @@ impl<T: Operations> Vtable<T> {
             // release; the core takes a file out of every poll before that.
             unsafe { bindings::poll_wait(file, queue.as_ptr(), table) };
         }
-        data.node.poll(&data.state, open)
+        data.node.poll(&data.state, open).bits()
     }
 
     /// # Safety

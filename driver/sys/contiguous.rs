@@ -346,9 +346,3 @@ impl Drop for ContiguousArea {
         }
     }
 }
-
-/// Physical address of the kernel's zero page, which is never freed.
-pub(crate) fn zero_page() -> u64 {
-    // SAFETY: no preconditions.
-    u64::from(unsafe { ffi::fanlight_zero_page() })
-}

@@ -8,7 +8,6 @@ use super::ffi;
 use core::marker::PhantomData;
 use kernel::{
     bindings,
-    error::to_result,
     prelude::*, //
 };
 
@@ -62,34 +61,4 @@ impl OpenFile<'_> {
         }
         Ok(pos)
     }
-}
-
-/// An open file during its `open`.
-pub(crate) struct Opening<'a>(pub(super) OpenFile<'a>);
-
-impl<'a> Opening<'a> {
-    /// The file.
-    pub(crate) fn file(&self) -> OpenFile<'a> {
-        self.0
-    }
-
-    /// Whether the opener has `CAP_SYS_ADMIN` and so may see physical addresses. This applies to
-    /// the file, also if another process gets it later.
-    pub(crate) fn may_show_addresses(&self) -> bool {
-        // SAFETY: no preconditions in task context, and an open runs in the context of the opener.
-        unsafe { ffi::fanlight_may_show_addresses() }
-    }
-}
-
-/// Whether the current task may clear the kernel's log: it has `CAP_SYSLOG`.
-pub(crate) fn may_clear_log() -> bool {
-    // SAFETY: no preconditions in task context.
-    unsafe { ffi::fanlight_may_clear_log() }
-}
-
-/// Whether the current task may read the kernel's messages: it has `CAP_SYSLOG`, or may open
-/// `/dev/kmsg` for reading now. The error is that of opening it.
-pub(crate) fn may_read_kmsg() -> Result {
-    // SAFETY: no preconditions in task context.
-    to_result(unsafe { ffi::fanlight_may_read_kmsg() })
 }

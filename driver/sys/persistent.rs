@@ -4,11 +4,9 @@
 
 use super::{
     carveout::MappedCarveout,
-    time::{
-        drain_stores,
-        random_u32,
-        should_stop, //
-    }, //
+    ffi,
+    random::random_u32,
+    task::should_stop, //
 };
 use crate::ring::{
     persist::{
@@ -256,4 +254,11 @@ impl Region {
             drop(self.carveout.lock().take());
         }
     }
+}
+
+/// Waits until every store so far has reached memory, beyond write buffers and an outer cache:
+/// `wmb()`. Any context.
+pub(crate) fn drain_stores() {
+    // SAFETY: no preconditions.
+    unsafe { ffi::fanlight_drain() };
 }

@@ -8,15 +8,11 @@ use super::{
     ffi,
     PAGE_SIZE, //
 };
-use crate::ring::{
-    Header,
-    Word, //
-};
+use crate::ring::Word;
 use core::ptr::NonNull;
 use kernel::{
     alloc::KVVec,
     bindings,
-    build_assert::static_assert,
     prelude::*, //
 };
 
@@ -70,14 +66,6 @@ impl VmallocArea {
     /// The pages, for `vm_insert_pages` and similar functions, which only read the list.
     pub(super) fn pages(&self) -> &[*mut bindings::page] {
         &self.pages
-    }
-
-    /// The header of the log ring at the start of the area.
-    pub(crate) fn ring_header(&self) -> &Header {
-        static_assert!(core::mem::size_of::<Header>() <= PAGE_SIZE);
-        // SAFETY: there is at least a page; the header is made of atomics, for which any bits are
-        // valid.
-        unsafe { self.addr.cast().as_ref() }
     }
 
     /// The words from byte `offset` on; empty if `offset` is outside the area.
