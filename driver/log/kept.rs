@@ -66,7 +66,7 @@ pub(crate) fn persistent_region(
     if !of::is_memory(range) {
         return Err("its region is in no memory node of the device tree".into());
     }
-    MappedCarveout::new(range, cache, owner).map_err(|refusal| refusal.describe().0)
+    MappedCarveout::new(range, cache, owner).map_err(|error| error.describe().0)
 }
 
 /// Prints which logs of earlier boots were found.
@@ -88,7 +88,7 @@ pub(crate) fn report(dev: &Device, recovered: &Recovered) {
     let ending = match last.ending {
         Ending::Panic => "in a panic",
         Ending::Clean => "cleanly",
-        Ending::Unknown => "by a reset",
+        Ending::Reset => "by a reset",
     };
     dev_info!(
         dev,
