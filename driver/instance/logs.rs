@@ -83,7 +83,8 @@ pub(super) fn make(
     };
     let prefault = matches!(source, Source::Vmalloc { prefault: true, .. });
     let window = |name, log: &Arc<Log>, content| {
-        let backing = Backing::vmalloc(log.area().clone(), prefault);
+        let area = log.area().clone();
+        let backing = Backing::Vmalloc { area, prefault };
         let mapping = Mapping::new(space.clone(), backing, Cache::Cached);
         let rights = Rights {
             read_only: true,

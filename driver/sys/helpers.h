@@ -111,12 +111,13 @@ int fanlight_display_rival(u64 start, u64 size, bool remove, char *rival);
 /* Whether the driver of a boot loader's framebuffer requests memory with this name. */
 bool fanlight_is_framebuffer(const char *name);
 
-/* Kernel memory. */
-void *fanlight_vmalloc(unsigned long size);
 /* The highest physical address that a page table entry can have. */
 u64 fanlight_phys_max(void);
 /* ioremap_wc(); NULL if it fails. May sleep. */
 void *fanlight_ioremap_wc(phys_addr_t start, size_t size);
+
+/* Kernel memory. */
+void *fanlight_vmalloc(unsigned long size);
 
 /*
  * Cleans and invalidates the caches for a physical range that has cached mappings only. -ENOMEM: no

@@ -316,8 +316,8 @@ impl Mapping {
             ffi::fanlight_desc_set_prot(desc, self.cache as c_int);
             match backing {
                 Backing::Carveout(c) => ffi::fanlight_desc_ioremap(desc, c.pfn() + first),
-                Backing::Vmalloc(_) => ffi::fanlight_desc_set_mixedmap(desc),
-                Backing::Contiguous(_) | Backing::Prefault(_) => match backing.pages() {
+                _ if backing.is_mapped_by_faults() => ffi::fanlight_desc_set_mixedmap(desc),
+                Backing::Contiguous(_) | Backing::Vmalloc { .. } => match backing.pages() {
                     Some(list) => {
                         ffi::fanlight_desc_set_mixedmap(desc);
                         // `first + pages` are in the list: checked above. The core only reads it.
@@ -336,7 +336,7 @@ impl Mapping {
                 ffi::fanlight_desc_reset_prot(desc);
             }
         }
-        if !matches!(backing, Backing::Vmalloc(_)) {
+        if !backing.is_mapped_by_faults() {
             // SAFETY: the descriptor's address space is the current task's, and so valid.
             let mm = unsafe { Mm::from_raw((*desc).mm) };
             pending.retain(|p| !is_dead(p));
