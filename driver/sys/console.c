@@ -97,8 +97,8 @@ static void fanlight_console_tell_passed(struct fanlight_console *fc, bool each)
 
 /*
  * A task that prints calls this after every message, also after a suppressed one, for which
- * fanlight_console_write_thread() was not called. The position shows how far printk has advanced this
- * console.
+ * fanlight_console_write_thread() was not called. The position shows how far printk has advanced
+ * this console.
  */
 static void fanlight_console_device_unlock(struct console *con, unsigned long flags)
 {

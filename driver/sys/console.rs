@@ -194,7 +194,7 @@ unsafe fn sink<'a>(data: *const c_void) -> &'a dyn Sink {
     unsafe { (*data.cast::<SinkRef>()).0.as_ref() }
 }
 
-/// Called by `kmsg.c`.
+/// Called by `console.c`.
 ///
 /// # Safety
 ///
@@ -206,7 +206,7 @@ unsafe extern "C" fn fanlight_console_line(data: *const c_void, text: *const u8,
     unsafe { sink(data).line(core::slice::from_raw_parts(text, len as usize)) };
 }
 
-/// Called by `kmsg.c`.
+/// Called by `console.c`.
 ///
 /// # Safety
 ///
@@ -221,7 +221,7 @@ unsafe extern "C" fn fanlight_console_line_atomic(
     unsafe { sink(data).line_atomic(core::slice::from_raw_parts(text, len as usize)) };
 }
 
-/// Called by `kmsg.c`.
+/// Called by `console.c`.
 ///
 /// # Safety
 ///
@@ -232,7 +232,7 @@ unsafe extern "C" fn fanlight_console_passed(data: *const c_void, next: u32, eac
     unsafe { sink(data) }.passed(next, each);
 }
 
-/// Called by `kmsg.c`.
+/// Called by `dump.c`.
 ///
 /// # Safety
 ///

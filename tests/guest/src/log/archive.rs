@@ -94,7 +94,7 @@ fn log_archive_files_a_boot_once_and_forgets_it(stage: u32) {
         kmsg(&format!("<5>{MARK}"));
         arrived();
         let others = UnboundLogs::all_but(&LOG);
-        // What is too quiet for consoles does not say that it continues something.
+        // A suppressed message has no flag that it continues another one.
         let level = Loglevel::set(8);
         let module = TestModule::load();
         module.cont(CONTINUED);

@@ -80,8 +80,8 @@ impl Drop for Hotplug {
     }
 }
 
-/// Only the tick brings messages that are too quiet for consoles, unless a reader asks for them,
-/// which one of a map does not.
+/// Only the tick appends suppressed messages, unless a reader requests them, which a reader of a map
+/// does not.
 fn log_flood_arrives_while_processors_go_and_come_back() {
     let hotplug = Hotplug::new();
     let _level = Loglevel::set(4);

@@ -74,7 +74,7 @@ fn has_the_boot() -> bool {
     wait::until(|| texts().iter().any(|text| text.starts_with("Booting Linux")))
 }
 
-/// Has the kernel print something while that is still allowed, too quiet for most consoles.
+/// Has the kernel print a message, which most consoles suppress, while that is still allowed.
 fn quiet_mark() -> String {
     let mark = unique("before the switch");
     kmsg(&format!("<6>{mark}"));
