@@ -121,7 +121,7 @@ fn ending(window: &Window) -> &'static str {
         Some(Ending::Panic) => "panic",
         // The kernel recorded no ending: a reset, a watchdog, or a power loss that the memory
         // survived.
-        Some(Ending::Unknown) => "reset",
+        Some(Ending::Reset) => "reset",
         None => "none",
     }
 }

@@ -21,14 +21,20 @@ mod log;
 mod memory;
 mod properties;
 mod refusal;
-#[allow(dead_code, unreachable_pub, unused_imports)]
-// Also compiled into user space: the driver does not use all of it.
+#[expect(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "also compiled into user space: the driver does not use all of it"
+)]
 mod ring;
 mod spec;
 mod stats;
 mod sys;
-#[allow(dead_code, unreachable_pub)]
-// As for `ring`.
+#[expect(
+    unreachable_pub,
+    reason = "also compiled into user space: the driver does not use all of it"
+)]
 mod uapi;
 mod window;
 

@@ -154,7 +154,7 @@ impl Instance {
             intake.run();
             console.start(dev);
         }
-        dev_info!(dev, "fanlight{}: {} windows\n", id.get(), devices.len());
+        dev_info!(dev, "fanlight{}: windows: {}\n", id.get(), devices.len());
         Ok(Self {
             _console: taking.map(|taking| taking.console),
             _devices: devices,

@@ -25,6 +25,7 @@ use crate::{
     },
     sys::{
         irq_lock::IrqLock,
+        poll::Events,
         ring_area::RingArea,
         vmalloc::VmallocArea,
         wait::{
@@ -92,11 +93,10 @@ impl Log {
 
     /// Wakes all readers and pollers.
     pub(crate) fn wake(&self) {
-        use kernel::bindings;
         let events = if self.is_gone() {
-            bindings::POLLERR | bindings::POLLHUP
+            Events::GONE
         } else {
-            bindings::POLLIN | bindings::POLLRDNORM
+            Events::READABLE
         };
         self.waiters.wake(events);
     }

@@ -9,7 +9,7 @@ use crate::sys::{
         Mapping,
         Piece, //
     },
-    time::should_stop,
+    task::should_stop,
     PAGE_SIZE, //
 };
 use kernel::{

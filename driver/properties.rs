@@ -253,10 +253,13 @@ pub(crate) fn check_parent(node: &FwNode) -> Result<(), Refusal> {
         }
         let nearest = PARENT.iter().map(|known| (distance(name, known), *known));
         return Err(match nearest.min_by_key(|(distance, _)| *distance) {
-            Some((0..=3, nearest)) => invalid_fmt(fmt!(
-                "{name} is no property of this node: {nearest} is meant?"
-            )),
-            _ => invalid_fmt(fmt!("{name} is no property of this node: {PARENT:?} are")),
+            Some((0..=3, nearest)) => {
+                invalid_fmt(fmt!("unknown property {name}: did you mean {nearest}?"))
+            }
+            _ => {
+                let list = Joined(PARENT.iter().copied());
+                invalid_fmt(fmt!("unknown property {name}: this node can have {list}"))
+            }
         });
     }
     check_names(node)
@@ -285,25 +288,20 @@ fn unknown(name: &str, kinds: Kinds) -> Refusal {
         .map(|known| (distance(name, text(known.0)), text(known.0)))
         .min_by_key(|(distance, _)| *distance);
     if let Some((0..=3, nearest)) = nearest {
-        return invalid_fmt(fmt!(
-            "{name} is no property of a window: {nearest} is meant?"
-        ));
+        return invalid_fmt(fmt!("unknown property {name}: did you mean {nearest}?"));
     }
-    let list = Applicable(kinds);
-    invalid_fmt(fmt!(
-        "{name} is no property of this window: it can have {list}"
-    ))
+    let list = Joined(applicable().map(|known| text(known.0)));
+    invalid_fmt(fmt!("unknown property {name}: this window can have {list}"))
 }
 
-/// The properties that a window of these kinds can have.
-struct Applicable(Kinds);
+/// Names separated by commas.
+pub(crate) struct Joined<I>(pub(crate) I);
 
-impl fmt::Display for Applicable {
+impl<'a, I: Iterator<Item = &'a str> + Clone> fmt::Display for Joined<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let applicable = KNOWN.iter().filter(|known| known.1.meets(self.0));
-        for (i, known) in applicable.enumerate() {
+        for (i, name) in self.0.clone().enumerate() {
             let separator = if i == 0 { "" } else { ", " };
-            write!(f, "{separator}{}", text(known.0))?;
+            write!(f, "{separator}{name}")?;
         }
         Ok(())
     }

@@ -75,9 +75,7 @@ impl Refusal {
         );
         self.error
     }
-}
 
-impl Refusal {
     /// Stores the reason for `devices_deferred` in debugfs. The core will call the probe again.
     pub(crate) fn note_deferred(&self, dev: &Device, name: &CStr) {
         let name = name.to_str().unwrap_or("?");

@@ -210,9 +210,9 @@ impl Spec {
     fn read_log(dev: &Device, node: &FwNode, name: Name) -> Result<Self, Refusal> {
         let data_size = read_u32(node, c"size")?.unwrap_or(1 << 20) as usize;
         if !crate::ring::sizes_ok(data_size, 0) {
-            return Err(invalid(
-                "a log's size is a power of two from 32 KiB to 256 MiB",
-            ));
+            return Err(invalid_fmt(fmt!(
+                "a log's size is a power of two from 32 KiB to 256 MiB, not {data_size:#x}"
+            )));
         }
         let persistent = read_region(dev, node)
             .transpose()
@@ -225,10 +225,14 @@ impl Spec {
             }
         }
         let persist_level = read_u32(node, c"fanlight,persist-level")?.unwrap_or(7);
-        let persist_level = u8::try_from(persist_level)
-            .ok()
-            .filter(|level| *level <= 7)
-            .ok_or(invalid("fanlight,persist-level is 0 to 7"))?;
+        let persist_level = match u8::try_from(persist_level) {
+            Ok(level @ 0..=7) => level,
+            _ => {
+                return Err(invalid_fmt(fmt!(
+                    "fanlight,persist-level is 0 to 7, not {persist_level}"
+                )))
+            }
+        };
         Ok(Self {
             name,
             source: Source::Vmalloc {
@@ -266,7 +270,7 @@ fn read_io_width(node: &FwNode, cache: Option<Cache>) -> Result<u32, Refusal> {
         return Ok(0);
     };
     if !matches!(width, 1 | 2 | 4) {
-        return Err(invalid("reg-io-width is 1, 2 or 4"));
+        return Err(invalid_fmt(fmt!("reg-io-width is 1, 2 or 4, not {width}")));
     }
     if cache != Some(Cache::Noncached) {
         return Err(invalid(

@@ -18,18 +18,19 @@ use crate::{
     ring::Digits,
     spec::Name,
     sys::{
-        chardev::Operations,
-        file::{
+        capability::{
             may_clear_log,
-            OpenFile,
-            Opening, //
+            may_show_addresses, //
         },
+        chardev::Operations,
+        file::OpenFile,
         mapping::{
             MapRequest,
             Mapping,
             Protection, //
         },
         persistent::Region,
+        poll::Events,
         sysfs::Attribute,
         wait::Waiters,
         Cache, //
@@ -43,7 +44,6 @@ use crate::{
 };
 use core::mem::size_of;
 use kernel::{
-    bindings,
     iov::{
         IovIterDest,
         IovIterSource, //
@@ -291,22 +291,23 @@ impl Operations for Window {
         &self.mapping
     }
 
-    fn open(&self, opening: &Opening<'_>) -> Result<FileState> {
+    fn open(&self, file: OpenFile<'_>) -> Result<FileState> {
         if !self.mapping.is_live() {
             return Err(ENODEV);
         }
         match &self.content {
             Content::Log(intake, _) => {
-                let file = LogFile::new(&intake.log, Some(intake), opening)?;
-                Ok(FileState::Log(file))
+                let log = LogFile::new(&intake.log, Some(intake), file)?;
+                Ok(FileState::Log(log))
             }
-            Content::Previous(..) if opening.file().is_writable() => Err(EACCES),
+            Content::Previous(..) if file.is_writable() => Err(EACCES),
             Content::Previous(previous, _) => {
-                Ok(FileState::Log(LogFile::new(&previous.log, None, opening)?))
+                Ok(FileState::Log(LogFile::new(&previous.log, None, file)?))
             }
-            _ if self.read_only && opening.file().is_writable() => Err(EACCES),
+            _ if self.read_only && file.is_writable() => Err(EACCES),
+            // This applies to the file, also if another process receives it.
             _ => Ok(FileState::Memory {
-                addresses: opening.may_show_addresses(),
+                addresses: may_show_addresses(),
             }),
         }
     }
@@ -366,13 +367,13 @@ impl Operations for Window {
         }
     }
 
-    fn poll(&self, state: &FileState, file: OpenFile<'_>) -> u32 {
+    fn poll(&self, state: &FileState, file: OpenFile<'_>) -> Events {
         match state {
             FileState::Log(log) => log.poll(file),
             FileState::Memory { .. } if self.mapping.is_live() => {
-                bindings::POLLIN | bindings::POLLRDNORM | bindings::POLLOUT | bindings::POLLWRNORM
+                Events::READABLE | Events::WRITABLE
             }
-            FileState::Memory { .. } => bindings::POLLERR | bindings::POLLHUP,
+            FileState::Memory { .. } => Events::GONE,
         }
     }
 

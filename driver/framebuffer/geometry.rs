@@ -8,10 +8,13 @@ use crate::{
     properties::{
         read_choice,
         read_string,
-        read_u32, //
+        read_u32,
+        text,
+        Joined, //
     },
     refusal::{
         invalid,
+        invalid_fmt,
         Refusal, //
     },
     uapi::{
@@ -71,9 +74,7 @@ impl Geometry {
     pub(crate) fn bytes(&self) -> u64 {
         u64::from(self.stride) * u64::from(self.height) * u64::from(self.pages)
     }
-}
 
-impl Geometry {
     /// Reads and checks the geometry of `node`; `None` if it has none.
     pub(crate) fn read(node: &FwNode) -> Result<Option<Self>, Refusal> {
         let properties = [c"width", c"height", c"stride", c"format"];
@@ -87,38 +88,36 @@ impl Geometry {
             }
             return Ok(None);
         }
+        let incomplete =
+            || invalid("a geometry needs width, height, stride (1 to 65536) and format");
         let required = |property| {
             read_u32(node, property)?
                 .filter(|value| *value != 0 && *value <= 1 << 16)
-                .ok_or(invalid(
-                    "a geometry needs width, height, stride (1 to 65536) and format",
-                ))
+                .ok_or_else(incomplete)
         };
         let (width, height, stride) = (
             required(c"width")?,
             required(c"height")?,
             required(c"stride")?,
         );
-        let format = read_string(node, c"format")?.ok_or(invalid(
-            "a geometry needs width, height, stride (1 to 65536) and format",
-        ))?;
-        let format = *FORMATS
+        let name = read_string(node, c"format")?.ok_or_else(incomplete)?;
+        let known = FORMATS
             .iter()
-            .find(|f| f.name.as_bytes() == format.to_bytes())
-            .ok_or(invalid(
-                "unknown format: r5g6b5, r5g5b5a1, x1r5g5b5, a1r5g5b5, r8g8b8, x8r8g8b8, a8r8g8b8, \
-                 x8b8g8r8, a8b8g8r8, x2r10g10b10 or a2r10g10b10",
-            ))?;
+            .find(|f| f.name.as_bytes() == name.to_bytes());
+        let Some(&format) = known else {
+            let (name, formats) = (text(&name), Joined(FORMATS.iter().map(|f| f.name)));
+            return Err(invalid_fmt(fmt!("unknown format {name}: choose {formats}")));
+        };
         let pixel = format.bits / 8;
         // Programs write pixels as aligned words, except three-byte pixels.
         if stride < width * pixel || (pixel != 3 && stride % pixel != 0) {
-            return Err(invalid(
-                "stride is not a whole number of pixels, or less than a line",
-            ));
+            return Err(invalid_fmt(fmt!(
+                "stride is {stride}, which is not a whole number of pixels, or less than a line"
+            )));
         }
         let pages = read_u32(node, c"fanlight,pages")?.unwrap_or(1);
         if !(1..=4).contains(&pages) {
-            return Err(invalid("fanlight,pages is 1 to 4"));
+            return Err(invalid_fmt(fmt!("fanlight,pages is 1 to 4, not {pages}")));
         }
         let scanout = read_choice(
             node,

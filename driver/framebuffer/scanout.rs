@@ -12,7 +12,9 @@ use crate::{
         Geometry,
         ScanoutKind, //
     },
+    properties::Joined,
     refusal::{
+        invalid_fmt,
         Refusal,
         Text, //
     },
@@ -58,11 +60,10 @@ fn refuse_format(geometry: &Geometry, formats: &[&str]) -> Result<(), Refusal> {
     if formats.contains(&format) {
         return Ok(());
     }
-    let display = geometry.scanout.name();
-    Err(Refusal::new(
-        Text::new(fmt!("{display} cannot show {format}, but {formats:?}")),
-        EINVAL,
-    ))
+    let (display, formats) = (geometry.scanout.name(), Joined(formats.iter().copied()));
+    Err(invalid_fmt(fmt!(
+        "{display} cannot show {format}; it shows {formats}"
+    )))
 }
 
 /// The refusal of a window whose display returned `error`.

@@ -35,7 +35,7 @@ use crate::{
         address_space::AddressSpace,
         backing::Backing,
         mapping::Mapping,
-        time::{
+        random::{
             boot_id,
             random_id, //
         },
@@ -79,11 +79,12 @@ pub(super) fn make(
         ..
     } = Spec::read(dev, node, name)?
     else {
-        return Err(invalid("it is no log"));
+        return Err(invalid("the node named log is not a log"));
     };
     let prefault = matches!(source, Source::Vmalloc { prefault: true, .. });
     let window = |name, log: &Arc<Log>, content| {
-        let backing = Backing::vmalloc(log.area().clone(), prefault);
+        let area = log.area().clone();
+        let backing = Backing::Vmalloc { area, prefault };
         let mapping = Mapping::new(space.clone(), backing, Cache::Cached);
         let rights = Rights {
             read_only: true,

@@ -28,11 +28,12 @@ use crate::{
         carveout::{
             self,
             Carveout,
+            CarveoutError,
             Claims, //
         },
         contiguous::{
-            self,
-            ContiguousArea, //
+            ContiguousArea,
+            PagesError, //
         },
         display::{
             self,
@@ -173,7 +174,8 @@ impl Checked {
             }
             Reserved::Contiguous(area) => (Backing::Contiguous(area), BackingKind::Contiguous),
             Reserved::Vmalloc(area, prefault) => {
-                let backing = Backing::vmalloc(Arc::new(area, GFP_KERNEL)?, prefault);
+                let area = Arc::new(area, GFP_KERNEL)?;
+                let backing = Backing::Vmalloc { area, prefault };
                 (backing, BackingKind::Vmalloc)
             }
         };
@@ -288,16 +290,16 @@ pub(super) fn owner(instance: u32, name: &Name) -> Result<CString, Refusal> {
     CString::try_from_fmt(fmt!("fanlight{instance}/{}", name.as_str())).map_err(Refusal::no_memory)
 }
 
-impl From<carveout::Refusal> for Refusal {
-    fn from(refusal: carveout::Refusal) -> Self {
-        let (reason, error) = refusal.describe();
+impl From<CarveoutError> for Refusal {
+    fn from(error: CarveoutError) -> Self {
+        let (reason, error) = error.describe();
         Self { reason, error }
     }
 }
 
-impl From<contiguous::Refusal> for Refusal {
-    fn from(refusal: contiguous::Refusal) -> Self {
-        let (reason, error) = refusal.describe();
+impl From<PagesError> for Refusal {
+    fn from(error: PagesError) -> Self {
+        let (reason, error) = error.describe();
         Self::new(reason, error)
     }
 }

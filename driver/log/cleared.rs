@@ -9,7 +9,7 @@
 
 use crate::{
     ring::Word,
-    sys::console::kmsg_range, //
+    sys::printk::kmsg_range, //
 };
 use kernel::sync::atomic::{
     Atomic,

@@ -23,12 +23,9 @@ use crate::{
         USER, //
     },
     sys::{
-        file::{
-            may_read_kmsg,
-            OpenFile,
-            Opening, //
-        },
-        time::should_stop,
+        capability::may_read_kmsg,
+        file::OpenFile,
+        task::should_stop,
         try_cell::{
             Claim,
             TryCell, //
@@ -67,6 +64,9 @@ const BATCH: usize = 8 * RECORD_MAX;
 
 /// How many records a reader without rights skips before it yields the processor.
 const STRIDE: usize = 64;
+
+/// Whether the kernel shows the caller of a message.
+const PRINTK_CALLER: bool = cfg!(CONFIG_PRINTK_CALLER);
 
 /// The form in which read() delivers records: `FANLIGHT_FORM_*`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -116,9 +116,9 @@ impl LogFile {
     pub(crate) fn new(
         log: &Arc<Log>,
         intake: Option<&Arc<Intake>>,
-        opening: &Opening<'_>,
+        file: OpenFile<'_>,
     ) -> Result<Pin<KBox<Self>>> {
-        let kernel = opening.file().is_readable()
+        let kernel = file.is_readable()
             && match may_read_kmsg() {
                 Ok(()) => true,
                 // These errors do not depend on permissions: the check itself failed.
@@ -452,6 +452,3 @@ enum Fill {
     /// An error.
     Error(Error),
 }
-
-/// Whether the kernel shows the caller of a message.
-const PRINTK_CALLER: bool = cfg!(CONFIG_PRINTK_CALLER);

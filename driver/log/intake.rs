@@ -34,21 +34,21 @@ use crate::{
         USER, //
     },
     sys::{
-        console::{
-            dumped,
-            kmsg_range, //
-        },
         irq_lock::IrqGuard,
-        persistent::{
-            Recovered,
-            Region, //
-        },
-        time::{
-            clock_sample,
-            drain_stores,
+        panic::{
             panic_in_progress,
             panic_on_this_cpu, //
         },
+        persistent::{
+            drain_stores,
+            Recovered,
+            Region, //
+        },
+        printk::{
+            dumped,
+            kmsg_range, //
+        },
+        time::clock_sample,
         try_cell::{
             Claim,
             TryCell, //

@@ -66,7 +66,7 @@ pub(crate) fn persistent_region(
     if !of::is_memory(range) {
         return Err("its region is in no memory node of the device tree".into());
     }
-    MappedCarveout::new(range, cache, owner).map_err(|refusal| refusal.describe().0)
+    MappedCarveout::new(range, cache, owner).map_err(|error| error.describe().0)
 }
 
 /// Prints which logs of earlier boots were found.
@@ -74,7 +74,7 @@ pub(crate) fn report(dev: &Device, recovered: &Recovered) {
     if recovered.other_version() {
         dev_warn!(
             dev,
-            "window log: its region has logs of another version, which are lost\n"
+            "window log: its region has logs of another version, which are not shown\n"
         );
     }
     let boots = recovered.boots();
@@ -88,11 +88,11 @@ pub(crate) fn report(dev: &Device, recovered: &Recovered) {
     let ending = match last.ending {
         Ending::Panic => "in a panic",
         Ending::Clean => "cleanly",
-        Ending::Unknown => "by a reset",
+        Ending::Reset => "by a reset",
     };
     dev_info!(
         dev,
-        "window log: {} earlier boots; the last one ended {}, {} records, {} missing\n",
+        "window log: earlier boots: {}; the last one ended {}, {} records, {} missing\n",
         boots.len(),
         ending,
         last.intact,

@@ -18,7 +18,7 @@ use crate::{
         Refused, //
     },
     sys::{
-        console::{
+        printk::{
             dumped,
             kmsg_range, //
         },
@@ -47,7 +47,7 @@ impl Intake {
         if self.begun.load() != 0 {
             return;
         }
-        // What was too quiet for the console may come before it.
+        // Messages that consoles suppress may come before it.
         let first = dumped(0, &mut [0; 64]).map_or(seq, |(found, _)| found.min(seq));
         let Some(_access) = self.access(Context::Atomic) else {
             return;
@@ -140,7 +140,7 @@ impl Intake {
     pub(crate) fn catch_up(&self, nonblocking: bool) -> Result {
         let until = kmsg_range().next;
         if !self.wait_for(until, nonblocking)? {
-            self.take_pending(until, Take::Quiet);
+            self.take_pending(until, Take::Suppressed);
         }
         Ok(())
     }

@@ -25,18 +25,20 @@ use crate::{
     },
     sys::{
         console::{
-            dumped,
-            is_quiet,
-            kmsg_range,
             Reason,
             Sink, //
         },
-        time::{
-            drain_stores,
+        panic::{
             in_emergency,
-            local_clock,
             panic_on_this_cpu, //
         },
+        persistent::drain_stores,
+        printk::{
+            dumped,
+            is_suppressed,
+            kmsg_range, //
+        },
+        time::local_clock,
         try_cell::Claim, //
     }, //
 };
@@ -63,7 +65,7 @@ pub(super) enum Take {
     Pending,
     /// Those that consoles suppress because of their level. These are the same in whichever way
     /// they are taken. The console may still deliver the others, with their dictionaries.
-    Quiet,
+    Suppressed,
 }
 
 impl Intake {
@@ -92,7 +94,7 @@ impl Intake {
             let gone = match which {
                 Take::Passed => true,
                 Take::Overdue => self.begun.load() != 0,
-                Take::Pending | Take::Quiet => gap && self.is_overwritten(next),
+                Take::Pending | Take::Suppressed => gap && self.is_overwritten(next),
             };
             let entry = match found {
                 Some((seq, len)) if seq < until && (gone || !gap) => {
@@ -104,7 +106,9 @@ impl Intake {
                 _ => return,
             };
             let taken = match entry {
-                Some((_, entry)) if which == Take::Quiet && !is_quiet(entry.level) => return,
+                Some((_, entry)) if which == Take::Suppressed && !is_suppressed(entry.level) => {
+                    return
+                }
                 Some((seq, entry)) => self.take(seq, &self.mark(entry), context),
                 None => {
                     self.pass_over(next + 1, context);

@@ -23,10 +23,12 @@ use crate::{
         USER, //
     },
     sys::{
-        console::kmsg_range,
-        time::{
-            comm,
+        printk::{
             default_level,
+            kmsg_range, //
+        },
+        task::comm,
+        time::{
             local_clock,
             Moment, //
         }, //

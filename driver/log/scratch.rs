@@ -4,7 +4,7 @@
 
 use crate::{
     ring::kmsg,
-    sys::console::dumped_size, //
+    sys::printk::dumped_size, //
 };
 use kernel::prelude::*;
 

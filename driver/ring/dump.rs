@@ -12,12 +12,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::kmsg::plain_run;
 use super::number::take;
 use super::record::{Entry, PLAIN};
-
-/// Bit of [`Entry::caller`] outside of task context, where the rest is a processor.
-const PROCESSOR: u32 = 0x8000_0000;
+use super::text::{plain_run, PROCESSOR};
 
 /// Parses a dumped message; `None` if it is invalid.
 ///

@@ -7,9 +7,9 @@
 
 use super::atomic::{copy_out, odd_bytes, store_word, Word};
 use super::cursor::{About, RecordRef};
-use super::kmsg::{plain, plain_run, MESSAGE_MAX, PROCESSOR};
 use super::number::{divide, Digits};
 use super::record::{Entry, Record, CONT, PLAIN, RECORD_HEADER};
+use super::text::{plain, plain_run, MESSAGE_MAX, PROCESSOR};
 
 /// The maximum length of the header of a record's text: `2047,<20 digits>,<20
 /// digits>,-,caller=C2147483647;`.

@@ -15,21 +15,14 @@
 
 #![forbid(unsafe_code)]
 
-use super::atomic::{odd_bytes, word_of};
 pub use super::format::{format, Formatter};
 use super::number::take;
 use super::record::{Entry, CONT, PLAIN, USER};
+pub use super::text::MESSAGE_MAX;
+use super::text::{plain_run, PROCESSOR};
 
-/// The maximum length of a formatted record: `PRINTK_MESSAGE_MAX`.
-pub const MESSAGE_MAX: usize = 2048;
 /// The maximum length of one `write()` to /dev/kmsg: `PRINTKRB_RECORD_MAX`.
 pub const WRITE_MAX: usize = 1024;
-/// Bytes of a record's text, escapes included, that every program accepts; see [`pieces`].
-pub const TEXT_MAX: usize = 1023;
-
-/// Bit of [`Entry::caller`] outside of task context, where the rest is a processor.
-pub(super) const PROCESSOR: u32 = 0x8000_0000;
-
 /// The kernel's prefix of a message that a new owner of a console prints again.
 const REPLAY: &[u8] = b"** replaying previous printk message **\n";
 
@@ -40,8 +33,6 @@ pub struct Line<'a> {
     pub seq: u64,
     /// Its content. The text is without escapes.
     pub entry: Entry<'a>,
-    /// Whether the kernel has printed this message before.
-    pub replayed: bool,
 }
 
 /// Parses a message for an extended console; `None` if it is invalid, or if printk has cut it to
@@ -51,13 +42,11 @@ pub struct Line<'a> {
 /// should be as long as `line`.
 pub fn parse<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>> {
     let rest = line.strip_prefix(REPLAY);
-    let replayed = rest.is_some();
     // console_prepend_message() leaves a byte for the NUL.
-    if replayed && line.len() >= MESSAGE_MAX - 1 {
+    if rest.is_some() && line.len() >= MESSAGE_MAX - 1 {
         return None;
     }
-    let parsed = parse_whole(whole(rest.unwrap_or(line)), buffer)?;
-    Some(Line { replayed, ..parsed })
+    parse_whole(whole(rest.unwrap_or(line)), buffer)
 }
 
 /// Like [`parse`], for a message of any length that was not cut for a prefix.
@@ -118,7 +107,6 @@ pub fn parse_whole<'a>(line: &'a [u8], buffer: &'a mut [u8]) -> Option<Line<'a>>
             text,
             dict,
         },
-        replayed: false,
     })
 }
 
@@ -202,25 +190,6 @@ fn hex(digit: u8) -> Option<u8> {
     }
 }
 
-/// Whether a byte is written without an escape.
-pub(super) const fn plain(byte: u8) -> bool {
-    byte >= b' ' && byte < 127 && byte != b'\\'
-}
-
-/// The number of leading bytes that are written without an escape.
-pub(super) fn plain_run(text: &[u8]) -> usize {
-    let clean = |bytes: &&[u8]| {
-        let words = bytes.chunks_exact(4).filter_map(|word| word.first_chunk());
-        words.fold(0, |odd, word| odd | odd_bytes(word_of(word))) == 0
-    };
-    // One branch per 16 plain bytes, then one per four.
-    let mut sure = text.chunks_exact(16).take_while(clean).count() * 16;
-    let rest = text.get(sure..).unwrap_or(&[]);
-    sure += rest.chunks_exact(4).take_while(clean).count() * 4;
-    let rest = text.iter().skip(sure);
-    sure + rest.take_while(|&&byte| plain(byte)).count()
-}
-
 /// Parses what a program has written, as /dev/kmsg does; `None` if it is longer than [`WRITE_MAX`].
 ///
 /// `<N>` sets level and facility. Facility 0 (the kernel's) is replaced by that of user programs.
@@ -279,74 +248,4 @@ pub fn parse_user(written: &[u8], default_level: u8) -> Option<Entry<'_>> {
         text,
         ..Entry::default()
     })
-}
-
-/// Splits a text into pieces whose text form has at most [`TEXT_MAX`] bytes. There is at least one
-/// piece, which may be empty.
-///
-/// Some syslog daemons read messages of the kernel into buffers of 1024 bytes without a check. All
-/// pieces but the first are continuations ([`CONT`]). UTF-8 characters stay whole.
-pub fn pieces(text: &[u8]) -> Pieces<'_> {
-    Pieces { rest: Some(text) }
-}
-
-/// See [`pieces`].
-#[derive(Clone, Debug)]
-pub struct Pieces<'a> {
-    rest: Option<&'a [u8]>,
-}
-
-impl<'a> Iterator for Pieces<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let rest = self.rest.take()?;
-        // Most texts fit even if every byte needs an escape.
-        if rest.len() <= TEXT_MAX / 4 {
-            return Some(rest);
-        }
-        let mut form = 0;
-        let fit = rest
-            .iter()
-            .take_while(|&&byte| {
-                form += if plain(byte) { 1 } else { 4 };
-                form <= TEXT_MAX
-            })
-            .count();
-        if fit == rest.len() {
-            return Some(rest);
-        }
-        // Do not split a character. More than three continuation bytes are not UTF-8.
-        let inside = |at: usize| rest.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
-        let cut = (fit.saturating_sub(3)..=fit)
-            .rev()
-            .find(|&at| !inside(at))
-            .unwrap_or(fit);
-        let (piece, more) = rest.split_at_checked(cut)?;
-        self.rest = Some(more);
-        Some(piece)
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn log_text_bytes_that_need_an_escape_are_found() {
-        for byte in 0..=255u8 {
-            for at in 0..4 {
-                let mut bytes = [b' ', b'~', b'a', b'['];
-                bytes[at] = byte;
-                let odd = odd_bytes(u32::from_ne_bytes(bytes)) != 0;
-                assert_eq!(odd, !plain(byte), "{byte:#x} at {at}");
-            }
-            for at in 0..40 {
-                let mut text = [b'x'; 40];
-                text[at] = byte;
-                let run = if plain(byte) { 40 } else { at };
-                assert_eq!(plain_run(&text), run, "{byte:#x} at {at}");
-            }
-        }
-    }
 }

@@ -102,6 +102,7 @@ mod layout;
 mod number;
 pub mod persist;
 mod record;
+mod text;
 mod writer;
 
 pub use atomic::Word;

@@ -42,20 +42,23 @@ impl AddressSpace {
     ///
     /// `file` must be valid, be in its `open`, and keep `self` alive until its `release`.
     pub(super) unsafe fn adopt(&self, file: *mut bindings::file) {
-        // SAFETY: by the caller's promise and the type invariant.
+        // SAFETY: the inode is not freed while `self` lives, and the file keeps `self` until its
+        // release. In its `open`, no other thread uses `f_mapping` of the file.
         unsafe { ffi::fanlight_inode_adopt(self.0.as_ptr(), file) };
     }
 
     /// Unmaps every page of every mapping: the next access faults.
     pub(crate) fn unmap(&self) {
-        // SAFETY: by the type invariant.
+        // SAFETY: only the drop frees the inode, so it is valid while `self` is borrowed. The core
+        // locks its list of mappings.
         unsafe { ffi::fanlight_inode_unmap(self.0.as_ptr()) };
     }
 }
 
 impl Drop for AddressSpace {
     fn drop(&mut self) {
-        // SAFETY: by the type invariant; no file is left, since each keeps this alive.
+        // SAFETY: `new` got the inode, and this is the only place that frees it. No file uses it,
+        // since each file keeps its `AddressSpace` until its release.
         unsafe { ffi::fanlight_inode_free(self.0.as_ptr()) };
     }
 }

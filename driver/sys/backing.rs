@@ -23,28 +23,21 @@ pub(crate) enum Backing {
     Carveout(Carveout),
     /// Contiguous kernel pages: mapped as pages, or by `remap_pfn_range`.
     Contiguous(ContiguousArea),
-    /// Scattered kernel pages, mapped by page faults.
-    Vmalloc(Arc<VmallocArea>),
-    /// Scattered kernel pages, mapped all at once by mmap.
-    Prefault(Arc<VmallocArea>),
+    /// Scattered kernel pages. `prefault`: mmap() maps all of them at once, and otherwise page
+    /// faults do.
+    Vmalloc {
+        area: Arc<VmallocArea>,
+        prefault: bool,
+    },
 }
 
 impl Backing {
-    /// Scattered pages, mapped at once by mmap if `prefault`, and otherwise by page faults.
-    pub(crate) fn vmalloc(area: Arc<VmallocArea>, prefault: bool) -> Self {
-        if prefault {
-            Self::Prefault(area)
-        } else {
-            Self::Vmalloc(area)
-        }
-    }
-
     /// Bytes.
     pub(crate) fn size(&self) -> usize {
         match self {
             Backing::Carveout(c) => c.size(),
             Backing::Contiguous(c) => c.size(),
-            Backing::Vmalloc(v) | Backing::Prefault(v) => v.size(),
+            Backing::Vmalloc { area, .. } => area.size(),
         }
     }
 
@@ -53,7 +46,7 @@ impl Backing {
         match self {
             Backing::Carveout(c) => Some(c.pfn()),
             Backing::Contiguous(c) => Some(c.pfn()),
-            Backing::Vmalloc(_) | Backing::Prefault(_) => None,
+            Backing::Vmalloc { .. } => None,
         }
     }
 
@@ -92,12 +85,20 @@ impl Backing {
         !matches!(self, Backing::Carveout(_))
     }
 
+    /// Whether mmap() maps no page, but page faults do.
+    pub(super) fn is_mapped_by_faults(&self) -> bool {
+        let Backing::Vmalloc { prefault, .. } = self else {
+            return false;
+        };
+        !prefault
+    }
+
     /// Memory type of the kernel's mapping, and therefore of user mappings.
     pub(crate) fn cache(&self) -> Cache {
         match self {
             Backing::Carveout(c) => c.cache(),
             Backing::Contiguous(c) => c.cache(),
-            Backing::Vmalloc(_) | Backing::Prefault(_) => Cache::Cached,
+            Backing::Vmalloc { .. } => Cache::Cached,
         }
     }
 
@@ -106,7 +107,7 @@ impl Backing {
         match self {
             Backing::Carveout(_) => None,
             Backing::Contiguous(c) => c.pages(),
-            Backing::Vmalloc(v) | Backing::Prefault(v) => Some(v.pages()),
+            Backing::Vmalloc { area, .. } => Some(area.pages()),
         }
     }
 
@@ -126,7 +127,7 @@ impl Backing {
                 c.for_pieces(offset, len, f);
                 return Ok(());
             }
-            Backing::Vmalloc(v) | Backing::Prefault(v) => v.as_ptr().wrapping_add(offset),
+            Backing::Vmalloc { area, .. } => area.as_ptr().wrapping_add(offset),
         };
         f(first, len);
         Ok(())
@@ -154,9 +155,9 @@ impl Backing {
         let mut out = out;
         self.for_pieces(offset, temporary, len, |from, piece| {
             let (to, rest) = core::mem::take(&mut out).split_at_mut(piece);
-            // SAFETY: the piece is a part of the memory by the caller's promise, and as long as
-            // `to`, which is other memory. It may change at the same time, which the C function
-            // allows.
+            // SAFETY: `for_pieces` passes parts of the range that the caller has checked, each as
+            // long as `to`, which is other memory. It may change at the same time, which the C
+            // function allows.
             unsafe {
                 ffi::fanlight_copy_from(
                     to.as_mut_ptr().cast(),

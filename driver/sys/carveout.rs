@@ -28,7 +28,7 @@ use kernel::{
 };
 
 /// Why a range can't be a carve-out.
-pub(crate) enum Refusal {
+pub(crate) enum CarveoutError {
     /// It is empty.
     Empty,
     /// Its start or its size is not a multiple of the page size, which is required here.
@@ -55,39 +55,41 @@ pub(crate) enum Refusal {
 /// Bytes of the name of an owner, with its NUL.
 const OWNER_LEN: usize = 64;
 
-impl Refusal {
+impl CarveoutError {
     /// The reason for the log, and the error that probe returns.
     pub(crate) fn describe(&self) -> (Text, Error) {
         let text = match self {
-            Refusal::Empty => "its region has size 0",
-            Refusal::Unaligned => "its region is not a whole number of pages",
-            Refusal::Unaddressable => {
+            CarveoutError::Empty => "its region has size 0",
+            CarveoutError::Unaligned => "its region is not a whole number of pages",
+            CarveoutError::Unaddressable => {
                 "its region is beyond what this kernel can address (above 4 GiB needs LPAE)"
             }
-            Refusal::SystemRam => "its region overlaps System RAM (is no-map missing?)",
-            Refusal::SharesPage => {
+            CarveoutError::SystemRam => "its region overlaps System RAM (is no-map missing?)",
+            CarveoutError::SharesPage => {
                 "its region shares a page with System RAM: make the reserved region whole pages"
             }
-            Refusal::Busy(owner) => {
+            CarveoutError::Busy(owner) => {
                 let text = match name(owner) {
                     "" => "its region is already in use (see /proc/iomem)".into(),
                     owner => Text::new(fmt!("its region is already in use by {owner}")),
                 };
                 return (text, EBUSY);
             }
-            Refusal::OtherType(owner) => {
+            CarveoutError::OtherType(owner) => {
                 let owner = name(owner);
                 let text = Text::new(fmt!(
                     "its region shares a page with {owner}: give both the same fanlight,cache"
                 ));
                 return (text, EBUSY);
             }
-            Refusal::CachedPart => "fanlight,cache = \"cached\" needs a region of whole pages",
-            Refusal::CachedEnd => {
+            CarveoutError::CachedPart => {
+                "fanlight,cache = \"cached\" needs a region of whole pages"
+            }
+            CarveoutError::CachedEnd => {
                 "fanlight,cache = \"cached\" is not possible for the last page before 4 GiB, nor \
                  beyond it, on a machine with an outer cache"
             }
-            Refusal::NoMemory => {
+            CarveoutError::NoMemory => {
                 return (
                     "no memory, or no kernel addresses, for its region".into(),
                     ENOMEM,
@@ -119,7 +121,7 @@ unsafe impl Send for Claim {}
 unsafe impl Sync for Claim {}
 
 impl Claim {
-    fn new(range: Range, cache: Cache, claims: Claims<'_>) -> Result<Self, Refusal> {
+    fn new(range: Range, cache: Cache, claims: Claims<'_>) -> Result<Self, CarveoutError> {
         let mut owner = [0; OWNER_LEN];
         // SAFETY: the range may be any; the name is a C string, which is copied, and the buffer for
         // the owner has the length that is given.
@@ -136,15 +138,15 @@ impl Claim {
         });
         match claim {
             // INVARIANT: made just now.
-            Ok(claim) => NonNull::new(claim).map(Self).ok_or(Refusal::NoMemory),
-            Err(e) if e == ENOMEM => Err(Refusal::NoMemory),
-            Err(e) if e == EXDEV => Err(Refusal::OtherType(owner)),
-            Err(_) => Err(Refusal::Busy(owner)),
+            Ok(claim) => NonNull::new(claim).map(Self).ok_or(CarveoutError::NoMemory),
+            Err(e) if e == ENOMEM => Err(CarveoutError::NoMemory),
+            Err(e) if e == EXDEV => Err(CarveoutError::OtherType(owner)),
+            Err(_) => Err(CarveoutError::Busy(owner)),
         }
     }
 
     /// Also claims the range among all drivers.
-    fn acquire(&mut self, range: Range) -> Result<(), Refusal> {
+    fn acquire(&mut self, range: Range) -> Result<(), CarveoutError> {
         let mut owner = [0; OWNER_LEN];
         // SAFETY: the claim is live and only here; the buffer has the length that is given.
         let acquired = to_result(unsafe {
@@ -157,15 +159,16 @@ impl Claim {
             )
         });
         acquired.map_err(|error| match error {
-            e if e == ENOMEM => Refusal::NoMemory,
-            _ => Refusal::Busy(owner),
+            e if e == ENOMEM => CarveoutError::NoMemory,
+            _ => CarveoutError::Busy(owner),
         })
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // SAFETY: by the type invariant.
+        // SAFETY: the pointer is from `fanlight_claim_new`, and this is the only place that frees
+        // it.
         unsafe { ffi::fanlight_claim_free(self.0.as_ptr()) };
     }
 }
@@ -194,7 +197,7 @@ pub(crate) struct Reserved {
 impl Reserved {
     /// Checks whether [`Reserved::acquire`] would succeed without the drivers of boot loaders'
     /// framebuffers, as far as that can be known.
-    pub(crate) fn check(&self) -> Result<(), Refusal> {
+    pub(crate) fn check(&self) -> Result<(), CarveoutError> {
         if !self.iomem {
             return Ok(());
         }
@@ -204,18 +207,18 @@ impl Reserved {
         let free = to_result(unsafe {
             ffi::fanlight_claim_check(start, size, owner.as_mut_ptr().cast(), OWNER_LEN)
         });
-        free.map_err(|_| Refusal::Busy(owner))
+        free.map_err(|_| CarveoutError::Busy(owner))
     }
 
     /// Claims the range among all drivers.
-    pub(crate) fn acquire(mut self) -> Result<Carveout, Refusal> {
+    pub(crate) fn acquire(mut self) -> Result<Carveout, CarveoutError> {
         if self.iomem {
             self.claim.acquire(self.range)?;
         }
         if self.cache == Cache::Cached {
             // Cache lines that the last owner or the boot loader left must neither overwrite nor
             // hide the contents later.
-            flush_cache(self.range).map_err(|_| Refusal::NoMemory)?;
+            flush_cache(self.range).map_err(|_| CarveoutError::NoMemory)?;
         }
         // INVARIANT: `Carveout::reserve` has checked the range.
         Ok(Carveout {
@@ -241,7 +244,11 @@ pub(crate) struct Carveout {
 
 impl Carveout {
     /// Claims `range`, which need not be whole pages.
-    pub(crate) fn new(range: Range, cache: Cache, claims: Claims<'_>) -> Result<Self, Refusal> {
+    pub(crate) fn new(
+        range: Range,
+        cache: Cache,
+        claims: Claims<'_>,
+    ) -> Result<Self, CarveoutError> {
         Self::reserve(range, cache, claims)?.acquire()
     }
 
@@ -250,14 +257,14 @@ impl Carveout {
         range: Range,
         cache: Cache,
         claims: Claims<'_>,
-    ) -> Result<Reserved, Refusal> {
+    ) -> Result<Reserved, CarveoutError> {
         if range.size == 0 {
-            return Err(Refusal::Empty);
+            return Err(CarveoutError::Empty);
         }
         let last = range
             .start
             .checked_add(range.size - 1)
-            .ok_or(Refusal::Unaddressable)?;
+            .ok_or(CarveoutError::Unaddressable)?;
         // SAFETY: no preconditions.
         let highest = unsafe { ffi::fanlight_phys_max() };
         let addressable = last <= highest
@@ -265,10 +272,10 @@ impl Carveout {
             && usize::try_from(last / PAGE_SIZE as u64).is_ok()
             && usize::try_from(range.size.next_multiple_of(PAGE_SIZE as u64)).is_ok();
         if !addressable {
-            return Err(Refusal::Unaddressable);
+            return Err(CarveoutError::Unaddressable);
         }
         if is_system_ram(range.start, range.size) {
-            return Err(Refusal::SystemRam);
+            return Err(CarveoutError::SystemRam);
         }
         // The kernel maps its own memory by whole pages, cached.
         let start = range.start - range.start % PAGE_SIZE as u64;
@@ -276,19 +283,19 @@ impl Carveout {
         // SAFETY: no preconditions; any address may be asked for.
         let mapped = |address| unsafe { ffi::fanlight_is_mapped(address) };
         if is_system_ram(start, end - start) || mapped(range.start) || mapped(last) {
-            return Err(Refusal::SharesPage);
+            return Err(CarveoutError::SharesPage);
         }
         let whole = range.start == start && range.size % PAGE_SIZE as u64 == 0;
         // A cache line at its border may also contain bytes of other owners.
         if cache == Cache::Cached && !whole {
-            return Err(Refusal::CachedPart);
+            return Err(CarveoutError::CachedPart);
         }
         // SAFETY: no preconditions.
         let reached = unsafe {
             ffi::fanlight_can_flush_cache(range.start as bindings::phys_addr_t, range.size as usize)
         };
         if cache == Cache::Cached && !reached {
-            return Err(Refusal::CachedEnd);
+            return Err(CarveoutError::CachedEnd);
         }
         Ok(Reserved {
             range,
@@ -392,7 +399,9 @@ impl KernelMapping {
 impl Drop for KernelMapping {
     fn drop(&mut self) {
         let addr = self.addr.as_ptr().cast();
-        // SAFETY: by the type invariant.
+        // SAFETY: `new` made the mapping by the function that belongs to the one that is called
+        // here for this memory type. The owners of this value end their accesses to the memory
+        // before they drop it.
         unsafe {
             match self.cache {
                 Cache::Cached => bindings::memunmap(addr),
@@ -416,9 +425,9 @@ pub(crate) struct MappedCarveout {
 
 impl MappedCarveout {
     /// Claims and maps `range`.
-    pub(crate) fn new(range: Range, cache: Cache, name: &CStr) -> Result<Self, Refusal> {
+    pub(crate) fn new(range: Range, cache: Cache, name: &CStr) -> Result<Self, CarveoutError> {
         if range.start % PAGE_SIZE as u64 != 0 || range.size % PAGE_SIZE as u64 != 0 {
-            return Err(Refusal::Unaligned);
+            return Err(CarveoutError::Unaligned);
         }
         let claims = Claims {
             name,
@@ -427,7 +436,7 @@ impl MappedCarveout {
         };
         let carveout = Carveout::new(range, cache, claims)?;
         let memory = KernelMapping::new(range.start, carveout.size(), cache)
-            .map_err(|_| Refusal::NoMemory)?;
+            .map_err(|_| CarveoutError::NoMemory)?;
         // INVARIANT: mapped just now.
         Ok(Self { memory, carveout })
     }
@@ -439,8 +448,8 @@ impl MappedCarveout {
 
     /// The whole range as aligned words.
     pub(crate) fn words(&self) -> &[Word] {
-        // SAFETY: by the type invariant; `Word` is an atomic `u32` for which any bits are valid,
-        // and the mapping is aligned to a page.
+        // SAFETY: the kernel's mapping of the range lives as long as `self`. `Word` is an atomic
+        // `u32` for which any bits are valid, and the mapping is aligned to a page.
         unsafe { core::slice::from_raw_parts(self.memory.as_ptr().cast(), self.size() / 4) }
     }
 }

@@ -11,14 +11,12 @@
 
 use super::{
     address_space::AddressSpace,
-    file::{
-        OpenFile,
-        Opening, //
-    },
+    file::OpenFile,
     mapping::{
         MapRequest,
         Mapping, //
     },
+    poll::Events,
     sysfs::{
         Attribute,
         Groups, //
@@ -70,7 +68,8 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
 
     /// The memory that the files of this node map. Called once per file.
     fn mapping(&self) -> &Mapping;
-    fn open(&self, opening: &Opening<'_>) -> Result<Self::File>;
+    /// In the context of the opener.
+    fn open(&self, file: OpenFile<'_>) -> Result<Self::File>;
     fn map(&self, state: &Self::File, request: MapRequest<'_>) -> Result;
     fn read(
         &self,
@@ -92,7 +91,7 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     /// revocation.
     fn waiters<'a>(&'a self, state: &'a Self::File) -> Option<&'a Waiters>;
     /// The current poll events. The caller is already in the wait queues.
-    fn poll(&self, state: &Self::File, file: OpenFile<'_>) -> u32;
+    fn poll(&self, state: &Self::File, file: OpenFile<'_>) -> Events;
     fn ioctl(&self, state: &Self::File, file: OpenFile<'_>, cmd: u32, arg: usize) -> Result<usize>;
     fn fdinfo(&self, state: &Self::File, out: &SeqFile);
 }
@@ -159,7 +158,8 @@ impl<T: Operations> CharDevice<T> {
     ///
     /// `misc` must be that of a live `CharDevice<T>`.
     pub(super) unsafe fn node_of<'a>(misc: *mut bindings::miscdevice) -> &'a Arc<T> {
-        // SAFETY: by the caller's promise.
+        // SAFETY: the caller passes the field `misc` of a `CharDevice<T>`, which starts at this
+        // offset before it and is not dropped while `misc` is registered.
         unsafe { &(*kernel::container_of!(Opaque::cast_from(misc), Self, misc)).node }
     }
 }
@@ -167,7 +167,8 @@ impl<T: Operations> CharDevice<T> {
 #[pinned_drop]
 impl<T: Operations> PinnedDrop for CharDevice<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: by the type invariant.
+        // SAFETY: `new` registered `misc`, or there would be no `CharDevice`, and only this drop
+        // deregisters it. Open files do not use it: they keep `node` by themselves.
         unsafe { bindings::misc_deregister(self.misc.get()) };
     }
 }
@@ -186,7 +187,8 @@ struct FileData<T: Operations> {
 
 impl<T: Operations> FileData<T> {
     fn mapping(&self) -> &Mapping {
-        // SAFETY: by the type invariant, `node` keeps it.
+        // SAFETY: `mapping` is a part of what `node` points to. The reference count of `node` is
+        // held as long as `self` lives, and an `Arc` does not move its contents.
         unsafe { self.mapping.as_ref() }
     }
 }
@@ -234,7 +236,7 @@ impl<T: Operations> Vtable<T> {
             // SAFETY: misc_open left the miscdevice in the private data.
             let node = unsafe { CharDevice::<T>::node_of((*file).private_data.cast()) }.clone();
             // SAFETY: the file is valid, and this is its open.
-            let state = node.open(&Opening(unsafe { OpenFile::from_raw(file) }))?;
+            let state = node.open(unsafe { OpenFile::from_raw(file) })?;
             // INVARIANT: the reference lives as long as the one to the node. The file gets the
             // address space below.
             let mapping = NonNull::from(node.mapping());
@@ -268,7 +270,8 @@ impl<T: Operations> Vtable<T> {
     /// Called by the core with a valid descriptor.
     unsafe extern "C" fn mmap_prepare(desc: *mut bindings::vm_area_desc) -> c_int {
         from_result(|| {
-            // SAFETY: the descriptor's file is one that we opened.
+            // SAFETY: the core calls the operations of the descriptor's file, which are these: so
+            // `open` has opened it. mmap() holds a reference to it during this call.
             let data = unsafe { Self::data((*desc).file) };
             // SAFETY: the descriptor is valid during this call. Its file belongs to the address
             // space of the mapping, and keeps the node that this is a part of until its release.
@@ -286,7 +289,8 @@ impl<T: Operations> Vtable<T> {
         iter: *mut bindings::iov_iter,
     ) -> isize {
         from_result(|| {
-            // SAFETY: both are valid and exclusive to this call.
+            // SAFETY: the core builds the kiocb and the iterator for this one call, so that no
+            // other code uses them until it returns.
             let (file, pos, iter) = unsafe {
                 (
                     (*iocb).ki_filp,
@@ -294,7 +298,8 @@ impl<T: Operations> Vtable<T> {
                     IovIterDest::from_raw(iter),
                 )
             };
-            // SAFETY: the core keeps the file open during the call.
+            // SAFETY: the system call keeps the file, which `open` has opened, so that `release`
+            // cannot be called before this returns.
             let (data, file) = unsafe { (Self::data(file), OpenFile::from_raw(file)) };
             data.node
                 .read(&data.state, file, pos, iter)
@@ -310,7 +315,8 @@ impl<T: Operations> Vtable<T> {
         iter: *mut bindings::iov_iter,
     ) -> isize {
         from_result(|| {
-            // SAFETY: both are valid and exclusive to this call.
+            // SAFETY: the core builds the kiocb and the iterator for this one call, so that no
+            // other code uses them until it returns.
             let (file, pos, iter) = unsafe {
                 (
                     (*iocb).ki_filp,
@@ -318,7 +324,8 @@ impl<T: Operations> Vtable<T> {
                     IovIterSource::from_raw(iter),
                 )
             };
-            // SAFETY: the core keeps the file open during the call.
+            // SAFETY: the system call keeps the file, which `open` has opened, so that `release`
+            // cannot be called before this returns.
             let (data, file) = unsafe { (Self::data(file), OpenFile::from_raw(file)) };
             data.node
                 .write(&data.state, file, pos, iter)
@@ -334,7 +341,8 @@ impl<T: Operations> Vtable<T> {
         offset: bindings::loff_t,
         whence: c_int,
     ) -> bindings::loff_t {
-        // SAFETY: by the caller's promise.
+        // SAFETY: lseek() keeps the file, which `open` has opened, so that `release` cannot be
+        // called before this returns.
         let (data, file) = unsafe { (Self::data(file), OpenFile::from_raw(file)) };
         match data.node.seek(&data.state, file, offset, whence) {
             Ok(pos) => pos,
@@ -350,7 +358,8 @@ impl<T: Operations> Vtable<T> {
         file: *mut bindings::file,
         table: *mut bindings::poll_table,
     ) -> bindings::__poll_t {
-        // SAFETY: the core calls this for a file that is open.
+        // SAFETY: poll() keeps the file, and an epoll instance removes the file
+        // before its `release`: in both cases `release` comes after this call.
         let (data, open) = unsafe { (Self::data(file), OpenFile::from_raw(file)) };
         let waiters = data.node.waiters(&data.state).map(Waiters::queue);
         for queue in [Some(data.mapping().gone()), waiters].into_iter().flatten() {
@@ -359,7 +368,7 @@ impl<T: Operations> Vtable<T> {
             // release; the core takes a file out of every poll before that.
             unsafe { bindings::poll_wait(file, queue.as_ptr(), table) };
         }
-        data.node.poll(&data.state, open)
+        data.node.poll(&data.state, open).bits()
     }
 
     /// # Safety
@@ -367,7 +376,8 @@ impl<T: Operations> Vtable<T> {
     /// Called by the core for a file that [`Self::open`] has opened, when a descriptor of it is
     /// closed.
     unsafe extern "C" fn flush(file: *mut bindings::file, _id: bindings::fl_owner_t) -> c_int {
-        // SAFETY: the core calls this for a file that is open.
+        // SAFETY: close() calls this before it drops its reference to the file, so that `release`
+        // was not called yet.
         unsafe { Self::data(file) }.mapping().forget_failed();
         0
     }
@@ -377,7 +387,8 @@ impl<T: Operations> Vtable<T> {
     /// Called by the core for a file that [`Self::open`] has opened.
     unsafe extern "C" fn ioctl(file: *mut bindings::file, cmd: c_uint, arg: c_ulong) -> c_long {
         from_result(|| {
-            // SAFETY: by the caller's promise.
+            // SAFETY: ioctl() keeps the file, which `open` has opened, so that `release` cannot be
+            // called before this returns.
             let (data, file) = unsafe { (Self::data(file), OpenFile::from_raw(file)) };
             data.node
                 .ioctl(&data.state, file, cmd, arg)
@@ -389,7 +400,8 @@ impl<T: Operations> Vtable<T> {
     ///
     /// Called by the core with a valid seq_file, for a file that [`Self::open`] has opened.
     unsafe extern "C" fn show_fdinfo(m: *mut bindings::seq_file, file: *mut bindings::file) {
-        // SAFETY: by the caller's promise.
+        // SAFETY: procfs keeps the file, which `open` has opened, during this call, and locks the
+        // seq_file that it passes.
         let (data, m) = unsafe { (Self::data(file), SeqFile::from_raw(m)) };
         data.node.fdinfo(&data.state, m);
     }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The sources of printk's messages: an nbcon console, a dumper, and printk's buffer.
+//! The callbacks of printk and others: an nbcon console, a dumper, the tick, changes of the wall
+//! clock, and records of other modules.
 //!
 //! C headers: [`include/linux/console.h`](srctree/include/linux/console.h),
 //! [`include/linux/kmsg_dump.h`](srctree/include/linux/kmsg_dump.h)
 //!
-//! bindgen leaves `struct console` opaque, so the structures and their callbacks are in `kmsg.c`
-//! and `tick.c`. The callbacks end in the functions at the end of this file, which call a [`Sink`].
+//! bindgen leaves `struct console` opaque, so the structures and their callbacks are in
+//! `console.c`, `dump.c`, `tick.c`, `clock.c` and `log.c`. The callbacks end in the functions at the end of this file, which call a [`Sink`].
 //!
 //! A console gets only messages whose level is below `console_loglevel`. But its thread also passes
 //! the suppressed ones, and unlocks the device after each message: [`Sink::passed`] then reads the
@@ -70,61 +71,11 @@ pub(crate) enum Reason {
     Other,
 }
 
-/// Reads the message with the number `seq`, or the oldest one after it that printk has, in the form
-/// of the kernel's dumpers. Returns its number and its length in `buffer`; a message that does not
-/// fit is cut. `None`: there is no such message yet. Does not find messages before the last `dmesg
-/// -C`.
-///
-/// Safe in any context.
-pub(crate) fn dumped(seq: u64, buffer: &mut [u8]) -> Option<(u64, usize)> {
-    let mut found = seq;
-    // SAFETY: the buffer may be written for its length, and `found` for the call.
-    let len =
-        unsafe { ffi::fanlight_kmsg_dump(&mut found, buffer.as_mut_ptr().cast(), buffer.len()) };
-    usize::try_from(len).ok().map(|len| (found, len))
-}
-
-/// The length of message `seq` in that form. `None`: printk does not have it any longer.
-///
-/// Safe in any context.
-pub(crate) fn dumped_size(seq: u64) -> Option<usize> {
-    let mut found = seq;
-    // SAFETY: without a buffer nothing is written but `found`, which may be for the call.
-    let len = unsafe { ffi::fanlight_kmsg_dump(&mut found, core::ptr::null_mut(), 0) };
-    usize::try_from(len).ok().filter(|_| found == seq)
-}
-
-/// Whether consoles suppress messages of this level now. printk does not report its exceptions:
-/// `ignore_loglevel`, and messages that it forces on consoles.
-///
-/// Safe in any context.
-pub(crate) fn is_quiet(level: u8) -> bool {
-    // SAFETY: no preconditions.
-    c_int::from(level) >= unsafe { ffi::fanlight_console_loglevel() }
-}
-
-/// Numbers of printk's messages.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct KmsgRange {
-    /// The first message after the last `dmesg -C`.
-    pub(crate) cleared: u64,
-    /// The next message.
-    pub(crate) next: u64,
-}
-
-/// The current numbers of printk. Safe in any context.
-pub(crate) fn kmsg_range() -> KmsgRange {
-    let mut range = KmsgRange::default();
-    // SAFETY: both may be written for the call.
-    unsafe { ffi::fanlight_kmsg_range(&mut range.cleared, &mut range.next) };
-    range
-}
-
 /// All registrations through which a [`Sink`] is called. Dropping it removes them.
 ///
 /// # Invariants
 ///
-/// The pointers are from the functions in `kmsg.c` that make them, have not been freed, and have
+/// The pointers are from the C functions that make them, have not been freed, and have
 /// `sink` as their data, which is a pointer to the sink that `owner` keeps.
 pub(crate) struct Console<S: Sink> {
     console: NonNull<ffi::Console>,
@@ -169,7 +120,8 @@ impl<S: Sink> Console<S> {
             sink: data,
             owner: sink,
         };
-        // SAFETY: by the type invariant.
+        // SAFETY: the console was made above and is not registered yet. Its data is a `SinkRef`
+        // that `drop` frees after the console.
         to_result(unsafe { ffi::fanlight_console_register(this.console.as_ptr()) })?;
         // SAFETY: the data lives until `drop` has freed what refers to it.
         this.dumper = NonNull::new(from_err_ptr(unsafe { ffi::fanlight_dumper_new(raw) })?);
@@ -211,7 +163,8 @@ impl<S: Sink> Console<S> {
 
 impl<S: Sink> Drop for Console<S> {
     fn drop(&mut self) {
-        // SAFETY: by the type invariant. When each of these returns, no callback runs or will run.
+        // SAFETY: each pointer is from its own constructor and is freed here only. When each of
+        // these returns, no callback of its object runs or will run.
         unsafe {
             // The tick uses the console.
             if let Some(tick) = self.tick {
@@ -241,7 +194,7 @@ unsafe fn sink<'a>(data: *const c_void) -> &'a dyn Sink {
     unsafe { (*data.cast::<SinkRef>()).0.as_ref() }
 }
 
-/// Called by `kmsg.c`.
+/// Called by `console.c`.
 ///
 /// # Safety
 ///
@@ -253,7 +206,7 @@ unsafe extern "C" fn fanlight_console_line(data: *const c_void, text: *const u8,
     unsafe { sink(data).line(core::slice::from_raw_parts(text, len as usize)) };
 }
 
-/// Called by `kmsg.c`.
+/// Called by `console.c`.
 ///
 /// # Safety
 ///
@@ -268,7 +221,7 @@ unsafe extern "C" fn fanlight_console_line_atomic(
     unsafe { sink(data).line_atomic(core::slice::from_raw_parts(text, len as usize)) };
 }
 
-/// Called by `kmsg.c`.
+/// Called by `console.c`.
 ///
 /// # Safety
 ///
@@ -279,7 +232,7 @@ unsafe extern "C" fn fanlight_console_passed(data: *const c_void, next: u32, eac
     unsafe { sink(data) }.passed(next, each);
 }
 
-/// Called by `kmsg.c`.
+/// Called by `dump.c`.
 ///
 /// # Safety
 ///
@@ -295,7 +248,7 @@ unsafe extern "C" fn fanlight_dumping(data: *const c_void, panic: bool, shutdown
     unsafe { sink(data) }.dumping(reason);
 }
 
-/// Called by `kmsg.c` for other modules.
+/// Called by `log.c` for other modules.
 ///
 /// # Safety
 ///

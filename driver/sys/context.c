@@ -24,11 +24,6 @@ void fanlight_comm(char *buffer)
 	get_task_comm(*(char (*)[TASK_COMM_LEN])buffer, current);
 }
 
-int fanlight_default_level(void)
-{
-	return default_message_loglevel;
-}
-
 bool fanlight_in_emergency(void)
 {
 	return oops_in_progress || panic_in_progress();

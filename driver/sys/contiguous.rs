@@ -55,7 +55,7 @@ pub(crate) enum MappedAs {
 
 /// Why the pages cannot be allocated.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum PagesError {
     /// No run of pages of this size is free.
     NoMemory,
     /// Write-combined, for a device that is DMA-coherent.
@@ -70,36 +70,36 @@ pub(crate) enum Refusal {
     Pool,
 }
 
-impl Refusal {
+impl PagesError {
     /// A sentence for the log, and the error of the probe.
     pub(crate) fn describe(self) -> (&'static str, Error) {
         match self {
-            Refusal::NoMemory => (
+            PagesError::NoMemory => (
                 "no contiguous memory of its size (cma=SIZE on the kernel's command line reserves \
                  some, see CmaFree in /proc/meminfo)",
                 ENOMEM,
             ),
-            Refusal::Coherent => (
+            PagesError::Coherent => (
                 "kernel pages cannot be writecombine, as this node is DMA-coherent: leave \
                  fanlight,cache out, or write dma-noncoherent; into the node",
                 EINVAL,
             ),
-            Refusal::Alias => (
+            PagesError::Alias => (
                 "kernel pages cannot be writecombine without CMA, as the kernel keeps a cached \
                  mapping of them: reserve some by cma=SIZE on the kernel's command line, or use a \
                  memory-region",
                 EINVAL,
             ),
-            Refusal::Scattered => (
+            PagesError::Scattered => (
                 "its writecombine pages are not contiguous behind this IOMMU: leave fanlight,cache \
                  out, or use a memory-region",
                 EINVAL,
             ),
-            Refusal::Pool => (
+            PagesError::Pool => (
                 "pages of a shared-dma-pool are mapped by pfn: leave fanlight,mapping out",
                 EINVAL,
             ),
-            Refusal::Impossible => (
+            PagesError::Impossible => (
                 "kernel pages are cached, or writecombine with fanlight,mapping = \"pfn\"",
                 EINVAL,
             ),
@@ -156,16 +156,16 @@ impl ContiguousArea {
         size: usize,
         cache: Option<Cache>,
         mapped_as: Option<MappedAs>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, PagesError> {
         // SAFETY: `dev` is a valid device, and bound: its coherency is known.
         let coherent = unsafe { ffi::fanlight_dma_is_coherent(as_raw(dev)) };
         match cache {
-            Some(Cache::Noncached) => Err(Refusal::Impossible),
-            Some(Cache::WriteCombine) if coherent => Err(Refusal::Coherent),
+            Some(Cache::Noncached) => Err(PagesError::Impossible),
+            Some(Cache::WriteCombine) if coherent => Err(PagesError::Coherent),
             Some(Cache::Cached) => Self::cached(dev, size, mapped_as),
             None if coherent => Self::cached(dev, size, mapped_as),
             Some(Cache::WriteCombine) | None => match mapped_as {
-                Some(MappedAs::Pages) => Err(Refusal::Impossible),
+                Some(MappedAs::Pages) => Err(PagesError::Impossible),
                 _ => Self::write_combined(dev, size),
             },
         }
@@ -175,11 +175,11 @@ impl ContiguousArea {
         dev: &Device<Bound>,
         size: usize,
         mapped_as: Option<MappedAs>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, PagesError> {
         // SAFETY: `dev` is a valid device.
         let from_pool = unsafe { ffi::fanlight_has_pool(as_raw(dev)) };
         if from_pool && mapped_as == Some(MappedAs::Pages) {
-            return Err(Refusal::Pool);
+            return Err(PagesError::Pool);
         }
         let page = if from_pool {
             ptr::null_mut()
@@ -196,20 +196,20 @@ impl ContiguousArea {
                 origin: Origin::Pages,
             };
             if mapped_as != Some(MappedAs::Pfn) {
-                let list = area.list_pages().map_err(|_| Refusal::NoMemory)?;
+                let list = area.list_pages().map_err(|_| PagesError::NoMemory)?;
                 // INVARIANT: `list` has all of the pages, in order.
                 area.list = list;
             }
             return Ok(area);
         }
         if mapped_as == Some(MappedAs::Pages) {
-            return Err(Refusal::NoMemory);
+            return Err(PagesError::NoMemory);
         }
         let mut cma = ptr::null_mut();
         // SAFETY: `dev` is a valid device, and `cma` may be written.
         let page = unsafe { ffi::fanlight_cma_alloc(as_raw(dev), size, &mut cma) };
         let (Some(page), Some(cma)) = (NonNull::new(page), NonNull::new(cma)) else {
-            return Err(Refusal::NoMemory);
+            return Err(PagesError::NoMemory);
         };
         // INVARIANT: the pages were allocated just now from `cma`.
         Ok(Self {
@@ -220,12 +220,12 @@ impl ContiguousArea {
         })
     }
 
-    fn write_combined(dev: &Device<Bound>, size: usize) -> Result<Self, Refusal> {
+    fn write_combined(dev: &Device<Bound>, size: usize) -> Result<Self, PagesError> {
         let mut handle = 0;
         let gfp = bindings::GFP_KERNEL | bindings::__GFP_NOWARN;
         // SAFETY: `dev` is a valid device, and `handle` may be written.
         let addr = unsafe { bindings::dma_alloc_attrs(as_raw(dev), size, &mut handle, gfp, ATTRS) };
-        let addr = NonNull::new(addr.cast::<u8>()).ok_or(Refusal::NoMemory)?;
+        let addr = NonNull::new(addr.cast::<u8>()).ok_or(PagesError::NoMemory)?;
         let mut page = ptr::null_mut();
         // SAFETY: these are the values of an allocation that exists, and `page` may be written.
         let one_run = to_result(unsafe {
@@ -243,7 +243,7 @@ impl ContiguousArea {
             unsafe {
                 bindings::dma_free_attrs(as_raw(dev), size, addr.as_ptr().cast(), handle, ATTRS)
             };
-            return Err(Refusal::Scattered);
+            return Err(PagesError::Scattered);
         };
         // INVARIANT: the pages are one run, from `page` on, by the check above.
         let area = Self {
@@ -258,7 +258,7 @@ impl ContiguousArea {
         };
         // SAFETY: `page` is the page of `addr`. All pages of a run are of the same kind.
         if unsafe { ffi::fanlight_page_has_alias(page.as_ptr(), addr.as_ptr().cast()) } {
-            return Err(Refusal::Alias);
+            return Err(PagesError::Alias);
         }
         Ok(area)
     }
@@ -280,7 +280,7 @@ impl ContiguousArea {
 
     /// Page frame number of the first page.
     pub(crate) fn pfn(&self) -> usize {
-        // SAFETY: by the type invariant, `page` is a page.
+        // SAFETY: `page` is the first page of the area, which `self` keeps allocated.
         unsafe { ffi::fanlight_page_to_pfn(self.page.as_ptr()) }
     }
 
@@ -326,11 +326,11 @@ impl ContiguousArea {
 impl Drop for ContiguousArea {
     fn drop(&mut self) {
         let page = self.page.as_ptr();
-        // SAFETY: by the type invariant, each is what the allocation gave. Either the window was
-        // revoked, so that no mapping of user space and no access of the kernel is left; or the
-        // probe failed before there was one. Both happen before the device's DMA configuration is
-        // taken down. A page that is pinned has a reference of its own, and only [`Origin::Pages`]
-        // has pages that can be pinned.
+        // SAFETY: page, size and origin are those of the allocation, which is freed here only.
+        // Either the window was revoked, so that no mapping of user space and no access of the
+        // kernel is left; or the probe failed before there was one. Both happen before the device's
+        // DMA configuration is taken down. A page that is pinned has a reference of its own, and
+        // only [`Origin::Pages`] has pages that can be pinned.
         unsafe {
             match &self.origin {
                 Origin::Pages => ffi::fanlight_pages_free(page, self.size),
@@ -345,10 +345,4 @@ impl Drop for ContiguousArea {
             }
         }
     }
-}
-
-/// Physical address of the kernel's zero page, which is never freed.
-pub(crate) fn zero_page() -> u64 {
-    // SAFETY: no preconditions.
-    u64::from(unsafe { ffi::fanlight_zero_page() })
 }

@@ -88,3 +88,10 @@ pub(crate) fn rival(range: Range, remove: bool) -> Rival {
         _ => Rival::Bound(owner),
     }
 }
+
+/// Physical address of the kernel's zero page, which is never freed: a display
+/// that cannot be turned off shows it.
+pub(crate) fn zero_page() -> u64 {
+    // SAFETY: no preconditions.
+    u64::from(unsafe { ffi::fanlight_zero_page() })
+}

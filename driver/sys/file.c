@@ -3,14 +3,12 @@
  * Files and the address space that they share, used by file.rs and address_space.rs; see helpers.h.
  */
 
-#include <linux/capability.h>
 #include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/fs_context.h>
 #include <linux/idr.h>
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
-#include <linux/user_namespace.h>
 
 #include "helpers.h"
 
@@ -29,12 +27,6 @@ bool fanlight_file_is_readable(const struct file *file)
 bool fanlight_file_is_writable(const struct file *file)
 {
 	return file->f_mode & FMODE_WRITE;
-}
-
-bool fanlight_may_show_addresses(void)
-{
-	/* A query for a window's size must not cause a denial in the audit log. */
-	return ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
 }
 
 /* The shared address space, like that of DRM and vfio */

@@ -8,7 +8,6 @@ use super::ffi;
 use core::marker::PhantomData;
 use kernel::{
     bindings,
-    error::to_result,
     prelude::*, //
 };
 
@@ -25,31 +24,35 @@ impl OpenFile<'_> {
     ///
     /// `file` must be valid for the lifetime that is chosen.
     pub(super) unsafe fn from_raw(file: *mut bindings::file) -> Self {
-        // INVARIANT: by the caller's promise.
+        // INVARIANT: the caller chooses `'a` such that the file is valid for it.
         Self(file, PhantomData)
     }
 
     /// Whether an operation must not block. Read in each operation, since `fcntl` changes it.
     pub(crate) fn nonblocking(&self) -> bool {
-        // SAFETY: by the type invariant; the field is one word, which others may change.
+        // SAFETY: the file is valid for `'a`. The field is one aligned word, which a concurrent
+        // fcntl() may change: hence the volatile access, like READ_ONCE().
         unsafe { (&raw const (*self.0).f_flags).read_volatile() & bindings::O_NONBLOCK != 0 }
     }
 
     /// Whether it was opened for reading.
     pub(crate) fn is_readable(&self) -> bool {
-        // SAFETY: by the type invariant.
+        // SAFETY: the file is valid for `'a`, and the core sets these bits of `f_mode` before
+        // `open` and does not change them later.
         unsafe { ffi::fanlight_file_is_readable(self.0) }
     }
 
     /// Whether it was opened for writing.
     pub(crate) fn is_writable(&self) -> bool {
-        // SAFETY: by the type invariant.
+        // SAFETY: the file is valid for `'a`, and the core sets these bits of `f_mode` before
+        // `open` and does not change them later.
         unsafe { ffi::fanlight_file_is_writable(self.0) }
     }
 
     /// Moves the position within `0..=size` as lseek does, the end being `size`.
     pub(crate) fn seek_within(&self, offset: i64, whence: i32, size: usize) -> Result<i64> {
-        // SAFETY: by the type invariant.
+        // SAFETY: the file is valid for `'a`. The function locks the position of the file where
+        // it depends on the current one.
         let pos = unsafe {
             bindings::fixed_size_llseek(self.0, offset, whence, size as bindings::loff_t)
         };
@@ -58,34 +61,4 @@ impl OpenFile<'_> {
         }
         Ok(pos)
     }
-}
-
-/// An open file during its `open`.
-pub(crate) struct Opening<'a>(pub(super) OpenFile<'a>);
-
-impl<'a> Opening<'a> {
-    /// The file.
-    pub(crate) fn file(&self) -> OpenFile<'a> {
-        self.0
-    }
-
-    /// Whether the opener has `CAP_SYS_ADMIN` and so may see physical addresses. This applies to
-    /// the file, also if another process gets it later.
-    pub(crate) fn may_show_addresses(&self) -> bool {
-        // SAFETY: no preconditions in task context, and an open runs in the context of the opener.
-        unsafe { ffi::fanlight_may_show_addresses() }
-    }
-}
-
-/// Whether the current task may clear the kernel's log: it has `CAP_SYSLOG`.
-pub(crate) fn may_clear_log() -> bool {
-    // SAFETY: no preconditions in task context.
-    unsafe { ffi::fanlight_may_clear_log() }
-}
-
-/// Whether the current task may read the kernel's messages: it has `CAP_SYSLOG`, or may open
-/// `/dev/kmsg` for reading now. The error is that of opening it.
-pub(crate) fn may_read_kmsg() -> Result {
-    // SAFETY: no preconditions in task context.
-    to_result(unsafe { ffi::fanlight_may_read_kmsg() })
 }

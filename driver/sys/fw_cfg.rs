@@ -68,7 +68,8 @@ impl FwCfg {
 
 impl Drop for FwCfg {
     fn drop(&mut self) {
-        // SAFETY: by the type invariant, and this is where the use ends.
+        // SAFETY: `fanlight_fw_cfg_get` succeeded for this value, and this is the only call of
+        // `put` for it.
         unsafe { ffi::fanlight_fw_cfg_put() };
     }
 }
@@ -85,8 +86,8 @@ impl<'a> Transfers<'a> {
     /// Writes or reads `data`, depending on `control`.
     fn run(&self, control: u32, number: u16, data: &mut [u8]) -> Result {
         let control = control | u32::from(number) << 16;
-        // SAFETY: the lock is held and the device is there by the type invariant; `data` may be
-        // read and written for its length.
+        // SAFETY: `new` has locked the device, and the `FwCfg` that it borrows keeps the device in
+        // use. `data` may be read and written for its length.
         to_result(unsafe {
             ffi::fanlight_fw_cfg_transfer(control, data.as_mut_ptr().cast(), data.len())
         })
@@ -95,7 +96,8 @@ impl<'a> Transfers<'a> {
 
 impl Drop for Transfers<'_> {
     fn drop(&mut self) {
-        // SAFETY: by the type invariant.
+        // SAFETY: `new` has locked it, and only this drop unlocks it, in the same task: every value
+        // is a local variable of the method that made it.
         unsafe { ffi::fanlight_fw_cfg_unlock() };
     }
 }

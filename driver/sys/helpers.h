@@ -111,13 +111,13 @@ int fanlight_display_rival(u64 start, u64 size, bool remove, char *rival);
 /* Whether the driver of a boot loader's framebuffer requests memory with this name. */
 bool fanlight_is_framebuffer(const char *name);
 
-/* Kernel memory. */
-void *fanlight_vmalloc(unsigned long size);
 /* The highest physical address that a page table entry can have. */
 u64 fanlight_phys_max(void);
 /* ioremap_wc(); NULL if it fails. May sleep. */
 void *fanlight_ioremap_wc(phys_addr_t start, size_t size);
-bool fanlight_may_show_addresses(void);
+
+/* Kernel memory. */
+void *fanlight_vmalloc(unsigned long size);
 
 /*
  * Cleans and invalidates the caches for a physical range that has cached mappings only. -ENOMEM: no
@@ -289,6 +289,9 @@ int fanlight_default_level(void);
 /* Whether an oops or a panic is under way. */
 bool fanlight_in_emergency(void);
 
+/* The longest message in the extended form: PRINTK_MESSAGE_MAX of kernel/printk/internal.h. */
+#define FANLIGHT_LINE_MAX	2048
+
 /* The console through which printk reaches the log. */
 struct fanlight_console *fanlight_console_new(void *data, short index);
 int fanlight_console_register(struct fanlight_console *fc);
@@ -360,7 +363,9 @@ struct fanlight_sample {
 /* Any context. */
 void fanlight_clock_sample(struct fanlight_sample *sample);
 
-/* Whether the current task may read what /dev/kmsg shows: 0 or a negative errno. */
+/* The rights of the current task. */
+bool fanlight_may_show_addresses(void);
+/* Whether it may read what /dev/kmsg shows: 0 or a negative errno. */
 int fanlight_may_read_kmsg(void);
 bool fanlight_may_clear_log(void);
 

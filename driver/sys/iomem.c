@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who uses physical memory: what /proc/iomem lists, and what the kernel has mapped.
+ * Physical addresses, used by carveout.rs: who uses them (what /proc/iomem lists), what the kernel
+ * has mapped, and mappings of them. See helpers.h.
  */
 
 #include <linux/ctype.h>
+#include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/irqflags.h>
 #include <linux/mm.h>
@@ -118,4 +120,14 @@ struct resource *fanlight_iomem_reserved(u64 start, u64 size)
 		next = res.child;
 	}
 	return NULL;
+}
+
+void *fanlight_ioremap_wc(phys_addr_t start, size_t size)
+{
+	return (__force void *)ioremap_wc(start, size);
+}
+
+u64 fanlight_phys_max(void)
+{
+	return PHYS_MASK;
 }

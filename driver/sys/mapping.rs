@@ -53,6 +53,7 @@ use super::{
     backing::Backing,
     ffi,
     not_supported,
+    poll::Events,
     rw_semaphore::RwSemaphore,
     vm_ops::{
         FAULT_VM_OPS,
@@ -86,6 +87,9 @@ use kernel::{
         Mutex, //
     }, //
 };
+
+/// The maximum number of pages that one fault inserts: the entries of one ARM page table in Linux.
+const BATCH: usize = 512;
 
 /// Counters of a window's mappings.
 pub(crate) struct Counters {
@@ -312,8 +316,8 @@ impl Mapping {
             ffi::fanlight_desc_set_prot(desc, self.cache as c_int);
             match backing {
                 Backing::Carveout(c) => ffi::fanlight_desc_ioremap(desc, c.pfn() + first),
-                Backing::Vmalloc(_) => ffi::fanlight_desc_set_mixedmap(desc),
-                Backing::Contiguous(_) | Backing::Prefault(_) => match backing.pages() {
+                _ if backing.is_mapped_by_faults() => ffi::fanlight_desc_set_mixedmap(desc),
+                Backing::Contiguous(_) | Backing::Vmalloc { .. } => match backing.pages() {
                     Some(list) => {
                         ffi::fanlight_desc_set_mixedmap(desc);
                         // `first + pages` are in the list: checked above. The core only reads it.
@@ -332,7 +336,7 @@ impl Mapping {
                 ffi::fanlight_desc_reset_prot(desc);
             }
         }
-        if !matches!(backing, Backing::Vmalloc(_)) {
+        if !backing.is_mapped_by_faults() {
             // SAFETY: the descriptor's address space is the current task's, and so valid.
             let mm = unsafe { Mm::from_raw((*desc).mm) };
             pending.retain(|p| !is_dead(p));
@@ -511,7 +515,7 @@ impl Mapping {
         if !self.live.xchg(false, Full) {
             return;
         }
-        self.gone.wake(bindings::POLLERR | bindings::POLLHUP);
+        self.gone.wake(Events::GONE);
         let pending = core::mem::take(&mut *self.pending.lock());
         for mm in &pending {
             if let Some(mm) = mm.mmget_not_zero() {
@@ -572,9 +576,6 @@ impl Mapping {
         result
     }
 }
-
-/// The maximum number of pages that one fault inserts: the entries of one ARM page table in Linux.
-const BATCH: usize = 512;
 
 /// Whether an address space has no tasks and will never have one.
 fn is_dead(mm: &Mm) -> bool {

@@ -120,7 +120,8 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        // SAFETY: by the type invariant.
+        // SAFETY: `new` has assigned a pool to this device, which is referenced by `self`, and only
+        // this drop releases it.
         unsafe { ffi::fanlight_of_pool_release(device_as_raw(&self.0)) };
     }
 }

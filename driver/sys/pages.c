@@ -146,18 +146,6 @@ phys_addr_t fanlight_zero_page(void)
 	return page_to_phys(ZERO_PAGE(0));
 }
 
-/* Kernel memory */
-
-void *fanlight_ioremap_wc(phys_addr_t start, size_t size)
-{
-	return (__force void *)ioremap_wc(start, size);
-}
-
-u64 fanlight_phys_max(void)
-{
-	return PHYS_MASK;
-}
-
 void *fanlight_vmalloc(unsigned long size)
 {
 	/*

@@ -4,11 +4,9 @@
 
 use super::{
     carveout::MappedCarveout,
-    time::{
-        drain_stores,
-        random_u32,
-        should_stop, //
-    }, //
+    ffi,
+    random::random_u32,
+    task::should_stop, //
 };
 use crate::ring::{
     persist::{
@@ -148,7 +146,7 @@ pub(crate) struct Region {
 
 // SAFETY: the appender works by atomics on memory that is valid in every context.
 unsafe impl Send for Region {}
-// SAFETY: as for `Send`.
+// SAFETY: its methods change the memory and the other fields only by atomics and under mutexes.
 unsafe impl Sync for Region {}
 
 impl Region {
@@ -256,4 +254,11 @@ impl Region {
             drop(self.carveout.lock().take());
         }
     }
+}
+
+/// Waits until every store so far has reached memory, beyond write buffers and an outer cache:
+/// `wmb()`. Any context.
+pub(crate) fn drain_stores() {
+    // SAFETY: no preconditions.
+    unsafe { ffi::fanlight_drain() };
 }

@@ -2,14 +2,19 @@
 
 //! A log ring and its memory.
 
-use super::vmalloc::VmallocArea;
+use super::{
+    vmalloc::VmallocArea,
+    PAGE_SIZE, //
+};
 use crate::ring::{
     Header,
     Ring,
     Word,
     HEADER_SIZE, //
 };
+use core::mem::size_of;
 use kernel::{
+    build_assert::static_assert,
     prelude::*,
     sync::Arc, //
 };
@@ -30,14 +35,16 @@ impl RingArea {
     pub(crate) fn new(lanes: [usize; 2], boot_id: &[u8; 16], first_seq: u64) -> Result<Self> {
         let size = HEADER_SIZE + lanes[0] + lanes[1];
         let area = Arc::new(VmallocArea::new(size)?, GFP_KERNEL)?;
-        let header: *const Header = area.ring_header();
+        static_assert!(size_of::<Header>() <= PAGE_SIZE);
+        let header: *const Header = area.as_ptr().cast();
         // The last page may be larger than what is needed of it.
         let words: *const [Word] = area
             .words(HEADER_SIZE)
             .get(..(lanes[0] + lanes[1]) / 4)
             .ok_or(EINVAL)?;
-        // SAFETY: the pages stay where they are for as long as `area` lives, which is as long as
-        // the references do: they are given out with the lifetime of `self` only.
+        // SAFETY: the area begins with a whole page, in which the header fits. It is made of atomics,
+        // for which any bits are valid. The pages stay where they are for as long as `area` lives,
+        // which is as long as the references do: they have the lifetime of `self` outside.
         let (header, words) = unsafe { (&*header, &*words) };
         let ring = Ring::init(header, words, lanes, boot_id, first_seq).ok_or(EINVAL)?;
         // INVARIANT: just made there.

@@ -104,10 +104,11 @@ impl<T: Operations, const I: usize> AttributeAt<T, I> {
         let Some(attribute) = T::ATTRIBUTES.get(I) else {
             return EIO.to_errno() as isize;
         };
-        // SAFETY: sysfs gives a page, exclusive to this call.
+        // SAFETY: sysfs passes a buffer of one page, which it has allocated with zeros for this
+        // read and which no other thread uses during this call.
         let page = unsafe { core::slice::from_raw_parts_mut(buf.cast::<u8>(), PAGE_SIZE) };
         let mut out = PageWriter { page, len: 0 };
-        // SAFETY: by the caller's promise.
+        // SAFETY: only `CharDevice<T>::new` registers these attributes, for its own device.
         let node = unsafe { Self::node(dev) };
         match (attribute.show)(node, &mut out).and_then(|()| out.write_str("\n")) {
             Ok(()) => out.len as isize,
@@ -126,7 +127,8 @@ impl<T: Operations, const I: usize> AttributeAt<T, I> {
     ) -> isize {
         from_result(|| {
             let store = T::ATTRIBUTES.get(I).and_then(|a| a.store).ok_or(EIO)?;
-            // SAFETY: by the caller's promise.
+            // SAFETY: only `CharDevice<T>::new` registers these attributes, for its own device.
+            // sysfs passes its copy of the written bytes, which does not change during this call.
             let (node, text) = unsafe {
                 (
                     Self::node(dev),

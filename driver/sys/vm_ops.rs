@@ -75,7 +75,8 @@ static_assert!(align_of::<Mapping>() > COUNTED);
 ///
 /// As for [`mapping_of`].
 unsafe fn is_counted(vma: *mut bindings::vm_area_struct) -> bool {
-    // SAFETY: by the caller's promise.
+    // SAFETY: the mapping is valid as long as a callback for it runs. Its private data changes only
+    // while mmap() creates it, under the mmap lock; `open` and `close` come after that.
     unsafe { (*vma).vm_private_data }.addr() & COUNTED != 0
 }
 
@@ -83,7 +84,8 @@ unsafe fn is_counted(vma: *mut bindings::vm_area_struct) -> bool {
 ///
 /// Called by the core for a mapping made by [`Mapping::map`].
 unsafe extern "C" fn vm_open(vma: *mut bindings::vm_area_struct) {
-    // SAFETY: by the caller's promise.
+    // SAFETY: the core calls this for a mapping with these operations, which only `Mapping::map`
+    // sets, together with the private data.
     let (this, counted) = unsafe { (mapping_of(vma), is_counted(vma)) };
     if counted {
         this.counters.maps.fetch_add(1, Relaxed);
@@ -94,7 +96,8 @@ unsafe extern "C" fn vm_open(vma: *mut bindings::vm_area_struct) {
 ///
 /// Called by the core for a mapping made by [`Mapping::map`].
 unsafe extern "C" fn vm_close(vma: *mut bindings::vm_area_struct) {
-    // SAFETY: by the caller's promise.
+    // SAFETY: the core calls this for a mapping with these operations, which only `Mapping::map`
+    // sets, together with the private data.
     let (this, counted) = unsafe { (mapping_of(vma), is_counted(vma)) };
     if counted {
         this.counters.maps.fetch_sub(1, Relaxed);
@@ -113,12 +116,13 @@ unsafe extern "C" fn vm_mapped(
     _file: *const bindings::file,
     private: *mut *mut c_void,
 ) -> c_int {
-    // SAFETY: by the caller's promise; `Mapping::map` set the private data, which the file keeps
-    // alive.
+    // SAFETY: `private` points to the private data that `Mapping::map` has set together with these
+    // operations. The new mapping holds a reference to its file, which keeps the `Mapping`.
     let this = unsafe { &*(*private).cast::<Mapping>() };
     match this.mapped() {
         Ok(()) => {
-            // SAFETY: by the caller's promise; the core takes the private data from there.
+            // SAFETY: `private` is a variable of the core for this call, which then stores its
+            // value into the mapping. `Mapping` is aligned to more than the mark.
             unsafe { *private = (*private).map_addr(|at| at | COUNTED) };
             0
         }
@@ -154,7 +158,8 @@ unsafe extern "C" fn vm_access(
     len: c_int,
     write: c_int,
 ) -> c_int {
-    // SAFETY: the mapping is valid and locked, and was made by `Mapping::map`.
+    // SAFETY: the core holds the mmap lock or the lock of the mapping, so that it is not removed
+    // or changed. Its operations are these, which only `Mapping::map` sets.
     let (this, area, pgoff) = unsafe { (mapping_of(vma), VmaRef::from_raw(vma), (*vma).vm_pgoff) };
     let access = || -> Result<usize> {
         let flags = area.flags();

@@ -8,15 +8,11 @@ use super::{
     ffi,
     PAGE_SIZE, //
 };
-use crate::ring::{
-    Header,
-    Word, //
-};
+use crate::ring::Word;
 use core::ptr::NonNull;
 use kernel::{
     alloc::KVVec,
     bindings,
-    build_assert::static_assert,
     prelude::*, //
 };
 
@@ -72,14 +68,6 @@ impl VmallocArea {
         &self.pages
     }
 
-    /// The header of the log ring at the start of the area.
-    pub(crate) fn ring_header(&self) -> &Header {
-        static_assert!(core::mem::size_of::<Header>() <= PAGE_SIZE);
-        // SAFETY: there is at least a page; the header is made of atomics, for which any bits are
-        // valid.
-        unsafe { self.addr.cast().as_ref() }
-    }
-
     /// The words from byte `offset` on; empty if `offset` is outside the area.
     pub(crate) fn words(&self, offset: usize) -> &[Word] {
         let Some(len) = self.size().checked_sub(offset) else {
@@ -98,7 +86,8 @@ impl VmallocArea {
 
 impl Drop for VmallocArea {
     fn drop(&mut self) {
-        // SAFETY: by the type invariant; user mappings hold references of their own to the pages.
+        // SAFETY: `addr` is from `fanlight_vmalloc`, and is freed here only. User mappings hold
+        // references of their own to the pages.
         unsafe { ffi::vfree(self.addr.as_ptr().cast()) };
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Locks, timers and waiting, used by irq_lock.rs, rw_semaphore.rs, wait.rs and time.rs; see
- * helpers.h.
+ * Locks, timers and waiting, used by irq_lock.rs, rw_semaphore.rs, wait.rs, task.rs and others;
+ * see helpers.h.
  */
 
 #include <linux/hrtimer.h>

@@ -9,6 +9,7 @@
 use super::{
     ffi,
     irq_lock::IrqGuard,
+    poll::Events,
     version::HRTIMER_NORESTART,
     wait_queue::WaitQueue, //
 };
@@ -49,6 +50,9 @@ impl Threshold {
     };
 }
 
+/// The events that a record can cause: it can be read, and others may be missing before it.
+const RECORD: Events = Events::LOSS;
+
 const ANY: u32 = 1 << 0;
 const SEQ: u32 = 1 << 1;
 const BYTES: u32 = 1 << 2;
@@ -82,7 +86,8 @@ pub(crate) struct Waiters {
 
 // SAFETY: wait queues, irq_work and timers are made to be shared.
 unsafe impl Send for Waiters {}
-// SAFETY: as for `Send`; the other fields are atomics.
+// SAFETY: the wait queue, the irq_work and the timer have their own locks or atomics, and the other
+// fields are atomics.
 unsafe impl Sync for Waiters {}
 
 impl Waiters {
@@ -173,7 +178,7 @@ impl Waiters {
     }
 
     /// Wakes all waiters now, with these poll events. Must not be called below printk.
-    pub(crate) fn wake(&self, events: u32) {
+    pub(crate) fn wake(&self, events: Events) {
         // First: a request that comes in between causes another wake-up.
         self.asked.store(0);
         self.armed.store(0);
@@ -241,18 +246,13 @@ fn lower(to: &Atomic<u64>, value: u64) {
     }
 }
 
-/// The poll events that a record can cause: it can be read, and others may have been lost before
-/// it.
-const READABLE: u32 =
-    bindings::POLLIN | bindings::POLLRDNORM | bindings::POLLERR | bindings::POLLPRI;
-
 /// # Safety
 ///
 /// `work` must be the `work` of a live [`Waiters`].
 unsafe extern "C" fn work(work: *mut bindings::irq_work) {
     // SAFETY: only `Waiters::new` hands out this function, with its own `work`, and its drop waits
     // for it to end.
-    unsafe { &*kernel::container_of!(Opaque::cast_from(work), Waiters, work) }.wake(READABLE);
+    unsafe { &*kernel::container_of!(Opaque::cast_from(work), Waiters, work) }.wake(RECORD);
 }
 
 /// # Safety
@@ -261,7 +261,7 @@ unsafe extern "C" fn work(work: *mut bindings::irq_work) {
 unsafe extern "C" fn expired(timer: *mut bindings::hrtimer) -> bindings::hrtimer_restart {
     // SAFETY: only `Waiters::new` hands out this function, with its own `timer`, and its drop waits
     // for it to end.
-    unsafe { &*kernel::container_of!(Opaque::cast_from(timer), Waiters, timer) }.wake(READABLE);
+    unsafe { &*kernel::container_of!(Opaque::cast_from(timer), Waiters, timer) }.wake(RECORD);
     HRTIMER_NORESTART
 }
 

@@ -8,7 +8,10 @@
 //! belongs to an object that open files hold, and the core removes a file from every poll before it
 //! releases the file, so no grace period is needed.
 
-use super::ffi;
+use super::{
+    ffi,
+    poll::Events, //
+};
 use kernel::{
     bindings,
     prelude::*,
@@ -37,9 +40,9 @@ impl WaitQueue {
     }
 
     /// Wakes all waiters, with these poll events. Any context, but not below printk.
-    pub(crate) fn wake(&self, events: u32) {
+    pub(crate) fn wake(&self, events: Events) {
         // SAFETY: it was initialised in `new`.
-        unsafe { ffi::fanlight_wake(self.queue.get(), events) };
+        unsafe { ffi::fanlight_wake(self.queue.get(), events.bits()) };
     }
 
     /// The queue, for `poll_wait` and `wait_event`.

@@ -85,16 +85,17 @@ struct fanlight_info {
  *
  * A log can be mapped or read. Access is that of /dev/kmsg: where dmesg_restrict is set or a
  * security module denies access, mmap() fails with EPERM, and read() returns the records of
- * programs only.
+ * programs only. docs/abi/log.md has all errors of each call.
  *
  * read() returns records in the form that FANLIGHT_IOC_LOG_FORM has set: one record as text (the
  * default), or as many whole records as fit. It never returns a part of a record. It waits until
  * there is a record, unless the file has O_NONBLOCK. After open() the position is the oldest
  * record. A log of an earlier boot does not change: at its end, read() returns 0.
  *	EAGAIN	no record, and O_NONBLOCK
- *	EPIPE	records were overwritten before they were read. Reported once per gap; the next
- *		read() returns the oldest record. FANLIGHT_IOC_LOG_STATS has their number. Never
- *		for a log of an earlier boot: the sequence numbers show what is missing.
+ *	EPIPE	records are missing before the next one: overwritten, or never in the ring.
+ *		Reported once per gap; the next read() returns the oldest record that follows.
+ *		FANLIGHT_IOC_LOG_STATS has their number. Never for a log of an earlier boot: the
+ *		sequence numbers show what is missing.
  *	EINVAL	the next record does not fit into the buffer. The position has not moved.
  *	EFAULT	the buffer is not accessible. The position has not moved.
  *	EINTR	interrupted by a signal while waiting (or the call is restarted)
@@ -392,7 +393,11 @@ struct fanlight_log_stats {
 	 * taken, or left by the console's thread, which appended nothing for half a second
 	 */
 	__u64 kernel_missed;
-	__u64 lost;			/* records that this descriptor has lost so far */
+	/*
+	 * records that this open file did not get by read() so far: overwritten before it read
+	 * them, or never in the ring
+	 */
+	__u64 lost;
 	__u64 limited;			/* records of write() beyond write_limit, not appended */
 	__u64 own_limited;		/* of these, records that this descriptor wrote */
 	__u64 reserved[1];		/* 0 */
@@ -403,9 +408,9 @@ struct fanlight_log_stats {
 #define FANLIGHT_IOC_LOG_FORM		_IOW(FANLIGHT_IOC_MAGIC, 0x10, __u32)
 #define FANLIGHT_IOC_LOG_WATERMARK	_IOW(FANLIGHT_IOC_MAGIC, 0x11, struct fanlight_watermark)
 #define FANLIGHT_IOC_LOG_STATS		_IOR(FANLIGHT_IOC_MAGIC, 0x12, struct fanlight_log_stats)
-/* a log of an earlier boot: forget it, here and in the persistent region; needs CAP_SYSLOG */
+/* a log of an earlier boot: clear it, here and in the persistent region; needs CAP_SYSLOG */
 #define FANLIGHT_IOC_LOG_CLEAR		_IO(FANLIGHT_IOC_MAGIC, 0x13)
-/* likewise: free its space in the persistent region only; needs CAP_SYSLOG */
+/* likewise: forget it, which frees its blocks in the persistent region only; needs CAP_SYSLOG */
 #define FANLIGHT_IOC_LOG_FORGET		_IO(FANLIGHT_IOC_MAGIC, 0x14)
 
 #endif /* _UAPI_FANLIGHT_H */

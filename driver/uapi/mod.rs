@@ -133,7 +133,7 @@ pub struct LogStats {
     pub dropped: u64,
     /// Messages that printk had, or has, but that could not be taken into the log.
     pub kernel_missed: u64,
-    /// Records that this descriptor has lost.
+    /// Records that this open file did not get by read().
     pub lost: u64,
     /// Records of `write()` beyond the write limit, which were not appended.
     pub limited: u64,

@@ -12,7 +12,7 @@ echo "KTAP version 1"
 echo "1..2"
 
 said=$(make -C driver KDIR=/nowhere 2>&1)
-echo "$said" | grep -q 'KDIR=/nowhere is no kernel that was built with CONFIG_RUST=y'
+echo "$said" | grep -q 'KDIR=/nowhere: not the build directory of a kernel with CONFIG_RUST=y'
 result build_driver_makefile_names_a_directory_that_is_no_kernel
 
 name=build_driver_makefile_builds_the_module_for_any_kernel

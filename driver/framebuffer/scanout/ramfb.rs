@@ -11,8 +11,10 @@ use crate::{
     framebuffer::geometry::Geometry,
     refusal::Refusal,
     sys::{
-        contiguous::zero_page,
-        display::DisplayClaim,
+        display::{
+            zero_page,
+            DisplayClaim, //
+        },
         fw_cfg::FwCfg, //
     }, //
 };

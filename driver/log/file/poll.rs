@@ -15,20 +15,13 @@ use crate::{
     },
     sys::{
         file::OpenFile,
-        time::{
-            local_clock,
-            should_stop, //
-        },
+        poll::Events,
+        task::should_stop,
+        time::local_clock,
         wait::Threshold, //
     },
     uapi::Watermark, //
 };
-use kernel::bindings;
-
-const READABLE: u32 = bindings::POLLIN | bindings::POLLRDNORM;
-const LOSS: u32 = READABLE | bindings::POLLERR | bindings::POLLPRI;
-const WRITABLE: u32 = bindings::POLLOUT | bindings::POLLWRNORM;
-const GONE: u32 = bindings::POLLERR | bindings::POLLHUP;
 
 /// What [`LogFile::peek`] found.
 enum Seen {
@@ -46,36 +39,40 @@ fn waits_for_more(watermark: &Watermark) -> bool {
 impl LogFile {
     /// `POLLIN` when the watermark is reached, with `POLLERR | POLLPRI` when records were lost. The
     /// log of an earlier boot is always readable, with `POLLHUP` at its end.
-    pub(crate) fn poll(&self, file: OpenFile<'_>) -> u32 {
+    pub(crate) fn poll(&self, file: OpenFile<'_>) -> Events {
         let (mut cursor, watermark) = {
             let place = self.place.lock();
             (place.cursor.clone(), place.watermark)
         };
         let Ok(ring) = self.ring() else {
-            return GONE;
+            return Events::GONE;
         };
         let Some(intake) = &self.intake else {
             return match self.peek(&mut cursor, ring) {
-                Seen::Nothing => READABLE | bindings::POLLHUP,
-                _ => READABLE,
+                Seen::Nothing => Events::READABLE | Events::HANG_UP,
+                _ => Events::READABLE,
             };
         };
-        let events = if file.is_writable() { WRITABLE } else { 0 };
+        let events = if file.is_writable() {
+            Events::WRITABLE
+        } else {
+            Events::NONE
+        };
         if !waits_for_more(&watermark) {
             // Armed before the check, so that a record that is appended in between wakes the
             // caller.
             self.log.arm(&Threshold::ANY);
             if self.log.is_gone() {
-                return GONE;
+                return Events::GONE;
             }
             return match self.peek(&mut cursor, ring) {
                 Seen::Nothing => events,
-                Seen::Record(_) => events | READABLE,
-                Seen::Loss => events | LOSS,
+                Seen::Record(_) => events | Events::READABLE,
+                Seen::Loss => events | Events::LOSS,
             };
         }
         let oldest = match self.peek(&mut cursor, ring) {
-            Seen::Loss => return events | LOSS,
+            Seen::Loss => return events | Events::LOSS,
             Seen::Nothing => None,
             Seen::Record(ns) => Some(ns),
         };
@@ -101,14 +98,14 @@ impl LogFile {
         };
         self.log.arm(&threshold);
         if self.log.is_gone() {
-            return GONE;
+            return Events::GONE;
         }
         let reached = |wanted: u32, got: u64| wanted != 0 && got >= wanted.into();
         let ready = reached(watermark.records, intake.next_seq().saturating_sub(first))
             || reached(watermark.bytes, cursor.unread_bytes(ring))
             || age.is_some_and(|age| delay != 0 && age >= delay);
         if ready && oldest.is_some() {
-            events | READABLE
+            events | Events::READABLE
         } else {
             events
         }

@@ -126,7 +126,7 @@ impl<'a> Appender<'a> {
             serial: Word::new(0),
             open: [Open::new(), Open::new()],
             lists: Lists::new(links.get(..blocks)?),
-            ending: Word::new(Ending::Unknown.code()),
+            ending: Word::new(Ending::Reset.code()),
             clock: Wide::new(0),
             entry: Entry::new((0, 0)),
             next_message: Wide::new(u64::MAX),

@@ -113,7 +113,7 @@ pub enum Share {
 pub enum Ending {
     /// Not recorded: a reset, a watchdog, or a power loss that the memory survived.
     #[default]
-    Unknown,
+    Reset,
     /// An orderly shutdown or reboot, or the driver was unbound.
     Clean,
     /// The kernel panicked.
@@ -123,7 +123,7 @@ pub enum Ending {
 impl Ending {
     fn code(self) -> u32 {
         match self {
-            Self::Unknown => 1,
+            Self::Reset => 1,
             Self::Clean => 2,
             Self::Panic => 3,
         }
@@ -133,7 +133,7 @@ impl Ending {
         match code {
             2 => Self::Clean,
             3 => Self::Panic,
-            _ => Self::Unknown,
+            _ => Self::Reset,
         }
     }
 }

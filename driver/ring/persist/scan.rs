@@ -68,7 +68,7 @@ pub struct Boot {
 impl Boot {
     const EMPTY: Self = Self {
         boot_id: [0; 16],
-        ending: Ending::Unknown,
+        ending: Ending::Reset,
         clock: 0,
         intact: 0,
         missing: 0,

@@ -7,9 +7,7 @@
 
 mod common;
 
-use fanlight_ring::kmsg::{
-    format, parse, parse_user, pieces, Formatter, Line, MESSAGE_MAX, TEXT_MAX, WRITE_MAX,
-};
+use fanlight_ring::kmsg::{format, parse, parse_user, Formatter, Line, MESSAGE_MAX, WRITE_MAX};
 use fanlight_ring::{Entry, Read, CONT, KERNEL_LANE_MIN, PLAIN, RECORD_MAX, USER};
 use proptest::prelude::*;
 
@@ -139,7 +137,7 @@ proptest! {
         let mut buffer = vec![0; line.len()];
         let parsed = parse(&line, &mut buffer).unwrap();
         if line.len() < MESSAGE_MAX {
-            prop_assert_eq!(parsed, Line { seq, entry, replayed: false });
+            prop_assert_eq!(parsed, Line { seq, entry });
         } else {
             prop_assert!(text.starts_with(parsed.entry.text), "{:?}", parsed.entry.text);
             let again = formatted(seq, &parsed.entry, shown);
@@ -212,29 +210,6 @@ proptest! {
         let mut out = vec![0; whole.len()];
         prop_assert_eq!(format(7, &entry, true, &mut out), Some(whole.len()));
     }
-
-    #[test]
-    fn log_kmsg_pieces_fit_and_lose_nothing(text in text(3000)) {
-        let mut joined = Vec::<u8>::new();
-        for (i, piece) in pieces(&text).enumerate() {
-            let entry = Entry { text: piece, ..Entry::default() };
-            let line = formatted(0, &entry, false);
-            let form = line.len() - "0,0,0,-;\n".len();
-            prop_assert!(form <= TEXT_MAX);
-            prop_assert!(i == 0 || !piece.is_empty());
-            joined.extend(piece);
-        }
-        prop_assert_eq!(joined, text);
-    }
-
-    #[test]
-    fn log_kmsg_pieces_keep_characters_whole(
-        text in common::few("[ä€😀]{300,900}", "[ä€😀]{10,20}"),
-    ) {
-        for piece in pieces(text.as_bytes()) {
-            prop_assert!(std::str::from_utf8(piece).is_ok());
-        }
-    }
 }
 
 #[test]
@@ -267,7 +242,6 @@ fn log_kmsg_replay_notice_is_taken_off() {
     let mut buffer = [0; 100];
     let line = b"** replaying previous printk message **\n4,7,8,-;again\n";
     let parsed = parse(line, &mut buffer).unwrap();
-    assert!(parsed.replayed);
     assert_eq!((parsed.seq, parsed.entry.text), (7, &b"again"[..]));
 }
 
@@ -276,7 +250,7 @@ fn log_kmsg_replay_that_is_cut_is_refused() {
     let mut buffer = [0; MESSAGE_MAX];
     let mut line = b"** replaying previous printk message **\n4,7,8,-;".to_vec();
     line.resize(MESSAGE_MAX - 2, b'x');
-    assert!(parse(&line, &mut buffer).unwrap().replayed);
+    assert_eq!(parse(&line, &mut buffer).unwrap().seq, 7);
     line.push(b'x');
     assert_eq!(parse(&line, &mut buffer), None);
 }

@@ -123,10 +123,10 @@ fn log_persist_ending_and_clock_are_kept_and_a_panic_stays() {
     let memory = region(4);
     let live = Live::bind(&memory, 1);
     live.kernel(0..1, 10);
-    assert_eq!(view(&memory)[0].ending, Ending::Unknown);
+    assert_eq!(view(&memory)[0].ending, Ending::Reset);
     for (ending, found) in [
         (Ending::Clean, Ending::Clean),
-        (Ending::Unknown, Ending::Unknown),
+        (Ending::Reset, Ending::Reset),
         (Ending::Panic, Ending::Panic),
         (Ending::Clean, Ending::Panic),
     ] {
@@ -264,7 +264,7 @@ fn log_persist_boots_are_listed_newest_first_and_at_most_15() {
         let expected: Vec<u32> = (1..boot).rev().take(BOOTS_MAX).collect();
         assert_eq!(newest, expected);
         live.kernel(0..20, 60);
-        let ending = [Ending::Unknown, Ending::Clean][boot as usize % 2];
+        let ending = [Ending::Reset, Ending::Clean][boot as usize % 2];
         live.appender.set_ending(ending);
         assert_eq!(view(&memory)[0].ending, ending);
         for view in view(&memory) {
@@ -593,7 +593,7 @@ fn log_persist_rebind_without_unbind_does_not_know_the_next_message() {
         assert!(live.append(share, 50, 10));
         let (continued, view) = continued(&image, 1).unwrap();
         assert_eq!((continued.next_message, continued.next_seq), (u64::MAX, 51));
-        assert_eq!(view.ending, Ending::Unknown);
+        assert_eq!(view.ending, Ending::Reset);
         assert_eq!(view.seqs.len(), 12);
     }
 }
@@ -909,7 +909,7 @@ proptest! {
                 }
             }
             let panicked = ending == 0;
-            let endings = [Ending::Panic, Ending::Clean, Ending::Unknown];
+            let endings = [Ending::Panic, Ending::Clean, Ending::Reset];
             live.appender.set_ending(endings[ending]);
             boots.push((boot, last, panicked));
 

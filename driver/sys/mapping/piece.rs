@@ -14,6 +14,10 @@ use super::{
 use core::ops::Range;
 use kernel::prelude::*;
 
+/// Bytes of a carve-out that the kernel maps at once. Some boards have 240 MiB of addresses for all
+/// such mappings.
+const PIECE: usize = 256 << 10;
+
 impl Mapping {
     /// A part of the window for kernel accesses: at most `len` bytes from `offset` on. Empty at the
     /// end of the window and beyond.
@@ -44,10 +48,6 @@ impl Mapping {
         })
     }
 }
-
-/// Bytes of a carve-out that the kernel maps at once. Some boards have 240 MiB of addresses for all
-/// such mappings.
-const PIECE: usize = 256 << 10;
 
 /// A part of a window that the kernel can access. If the kernel has no permanent mapping of the
 /// window, this value maps the part. It may outlive the window, but then no access is made.

@@ -33,7 +33,8 @@ impl<'a> MapRequest<'a> {
         desc: *mut bindings::vm_area_desc,
         mapping: &'a Mapping,
     ) -> Self {
-        // INVARIANT: by the caller's promise.
+        // INVARIANT: the caller passes the descriptor of this call, and the mapping that the file
+        // of the descriptor keeps until its release.
         Self {
             desc,
             mapping,
@@ -70,7 +71,8 @@ impl<'a> Fault<'a> {
         vmf: *mut bindings::vm_fault,
         mapping: &'a Mapping,
     ) -> Self {
-        // SAFETY: the fault and its mapping are valid by the caller's promise.
+        // SAFETY: the core has locked the mapping for the fault, so that both stay valid and the
+        // fields that are read here do not change for `'a`.
         let (vma, pgoff, address) = unsafe {
             let fault = (*vmf).__bindgen_anon_1;
             (VmaRef::from_raw(fault.vma), fault.pgoff, fault.address)

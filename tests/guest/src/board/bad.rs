@@ -232,9 +232,9 @@ bad! {
     board_bad_sram_list_is_refused: "sram-list", "w", INVALID, "sram is one phandle";
     board_bad_reg_list_is_refused: "reg-list", "w", INVALID, "reg is one range";
     board_bad_no_ranges_is_refused: "no-ranges", "w", INVALID, "#size-cells or ranges";
-    board_bad_misspelt_is_refused: "misspelt", "w", INVALID, "fanlight,read-only is meant";
+    board_bad_misspelt_is_refused: "misspelt", "w", INVALID, "did you mean fanlight,read-only?";
     board_bad_unknown_is_refused: "unknown", "w", INVALID,
-        "interrupts-extended-by-us is no property";
+        "unknown property interrupts-extended-by-us: this window can have";
     board_bad_not_for_pages_is_refused: "not-for-pages", "w", INVALID,
         "fanlight,prefault does not apply";
     board_bad_not_for_memory_is_refused: "not-for-memory", "w", INVALID, "it is for logs";
@@ -244,9 +244,9 @@ bad! {
     board_bad_level_without_region_is_refused: "level-without-region", "log", INVALID,
         "needs memory-region";
     board_bad_parent_misspelt_is_refused: "parent-misspelt", "", INVALID,
-        "memory-regions is no property of this node: memory-region is meant?";
+        "unknown property memory-regions: did you mean memory-region?";
     board_bad_parent_unknown_is_refused: "parent-unknown", "", INVALID,
-        "brightness is no property of this node";
+        "unknown property brightness: this node can have";
     board_bad_names_of_regions_is_refused: "names-of-regions", "w", INVALID,
         "the number of memory-region-names is 3, but that of regions in memory-region is 1";
     board_bad_grandchild_is_refused: "grandchild", "w", INVALID, "inner is a node below it";
@@ -284,7 +284,7 @@ bad! {
     board_bad_tail_of_ram_is_refused: "tail-of-ram", "w", INVALID, "shares a page with System RAM";
     board_bad_own_list_dangling_is_refused: "own-list-dangling", "w", INVALID,
         "entry 1 of memory-region points to no node";
-    board_bad_compatible_is_refused: "compatible", "w", INVALID, "compatible is no property of";
+    board_bad_compatible_is_refused: "compatible", "w", INVALID, "unknown property compatible";
     board_bad_size_like_text_is_refused: "size-like-text", "w", INVALID,
         "size is 0x20202000, but its region has";
     board_bad_noncached_sram_is_refused: "noncached-sram", "w", INVALID,
@@ -298,7 +298,8 @@ bad! {
         "fanlight,backing is contiguous or vmalloc, not paper";
     board_bad_huge_contiguous_is_refused: "huge-contiguous", "w", TOO_MUCH, "contiguous memory";
     board_bad_huge_vmalloc_is_refused: "huge-vmalloc", "w", TOO_MUCH, "kernel memory";
-    board_bad_format_is_refused: "format", "w", INVALID, "format";
+    board_bad_format_is_refused: "format", "w", INVALID,
+        "unknown format x9r8g8b8: choose r5g6b5, ";
     board_bad_no_format_is_refused: "no-format", "w", INVALID, "format";
     board_bad_no_height_is_refused: "no-height", "w", INVALID, "height";
     board_bad_zero_width_is_refused: "zero-width", "w", INVALID, "width";
@@ -306,12 +307,13 @@ bad! {
     board_bad_odd_stride_is_refused: "odd-stride", "w", INVALID, "stride";
     board_bad_big_picture_is_refused: "big-picture", "w", INVALID, "too small";
     board_bad_overflow_is_refused: "overflow", "w", INVALID, "width";
-    board_bad_no_pages_is_refused: "no-pages", "w", INVALID, "fanlight,pages";
-    board_bad_many_pages_is_refused: "many-pages", "w", INVALID, "fanlight,pages";
+    board_bad_no_pages_is_refused: "no-pages", "w", INVALID, "fanlight,pages is 1 to 4, not 0";
+    board_bad_many_pages_is_refused: "many-pages", "w", INVALID,
+        "fanlight,pages is 1 to 4, not 9";
     board_bad_scanout_is_refused: "scanout", "w", INVALID, "fanlight,scanout";
     board_bad_scanout_of_memory_is_refused: "scanout-of-memory", "w", INVALID, "fanlight,scanout";
-    board_bad_scanout_format_is_refused: "scanout-format", "w", INVALID, "cannot show";
-    board_bad_io_width_is_refused: "io-width", "w", INVALID, "reg-io-width is 1, 2 or 4";
+    board_bad_scanout_format_is_refused: "scanout-format", "w", INVALID, "; it shows ";
+    board_bad_io_width_is_refused: "io-width", "w", INVALID, "reg-io-width is 1, 2 or 4, not 3";
     board_bad_io_width_gathered_is_refused: "io-width-gathered", "w", INVALID,
         "reg-io-width is for registers";
     board_bad_io_width_memory_is_refused: "io-width-memory", "w", INVALID,
@@ -326,7 +328,8 @@ bad! {
         "reg-io-width does not apply";
     board_bad_log_odd_is_refused: "log-odd", "log", INVALID, "size";
     board_bad_log_small_is_refused: "log-small", "log", INVALID, "size";
-    board_bad_log_level_is_refused: "log-level", "log", INVALID, "fanlight,persist-level";
+    board_bad_log_level_is_refused: "log-level", "log", INVALID,
+        "fanlight,persist-level is 0 to 7, not 9";
 }
 
 /// Nodes with one window that can be created, and another one that cannot.

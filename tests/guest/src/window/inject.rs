@@ -235,7 +235,7 @@ fn region_is_left_alone(step: usize) {
             }
         }
         // The core's last allocation is after the driver's probe: the log has begun by then.
-        let begun = |line: &String| line.contains(LOG3.node) && line.ends_with("3 windows");
+        let begun = |line: &String| line.contains(LOG3.node) && line.ends_with("windows: 3");
         if !bound && kernel.all().iter().any(begun) {
             with += 1;
             return;

@@ -249,7 +249,7 @@ fn log_options_are_dmesgs_and_journalctls() {
     fails(&["log", "-F", file, "-o", "xml"], "use one of short, cat");
     fails(
         &["log", "-F", file, "-C"],
-        "--clear forgets an earlier boot's log",
+        "--clear can clear only an earlier boot's log",
     );
 }
 

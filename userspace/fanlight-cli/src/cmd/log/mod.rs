@@ -178,7 +178,7 @@ fn clear(source: &Source) -> Result<()> {
     match (&source.records, &source.origin) {
         (Records::Ring(log), Origin::Earlier { .. }) => Ok(log.clear()?),
         _ => Err(Error::Usage(
-            "--clear forgets an earlier boot's log: add --boot=-1".into(),
+            "--clear can clear only an earlier boot's log: add --boot=-1".into(),
         )),
     }
 }
