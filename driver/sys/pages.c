@@ -155,7 +155,19 @@ void *fanlight_ioremap_wc(phys_addr_t start, size_t size)
 
 u64 fanlight_phys_max(void)
 {
-	return PHYS_MASK;
+	u64 max = PHYS_MASK;
+
+#ifdef CONFIG_ARM64
+	/*
+	 * A processor may have fewer bits than the kernel: an access beyond them is a fault that
+	 * the kernel does not survive.
+	 */
+	u64 features = read_sanitised_ftr_reg(SYS_ID_AA64MMFR0_EL1);
+	u64 range = cpuid_feature_extract_unsigned_field(features, ID_AA64MMFR0_EL1_PARANGE_SHIFT);
+
+	max = min_t(u64, max, BIT_ULL(id_aa64mmfr0_parange_to_phys_shift(range)) - 1);
+#endif
+	return max;
 }
 
 void *fanlight_vmalloc(unsigned long size)
