@@ -237,8 +237,10 @@ impl Framebuffer {
     }
 
     fn blank(&self, how: usize) -> Result {
-        // As in fb_blank(), a level above the highest means the highest.
-        let how = how.min(FB_BLANK_POWERDOWN);
+        // fbdev checks all bits of the argument, too.
+        if how > FB_BLANK_POWERDOWN {
+            return Err(EINVAL);
+        }
         let mut shown = self.shown.lock();
         let blank = how != FB_BLANK_UNBLANK;
         let yoffset = shown.yoffset;
@@ -294,7 +296,7 @@ impl Framebuffer {
         FbFix {
             id,
             smem_start: self.smem_start(rights),
-            smem_len: size as u32,
+            smem_len: u32::try_from(size).unwrap_or(u32::MAX - (PAGE_SIZE as u32 - 1)),
             visual: FB_VISUAL_TRUECOLOR,
             ypanstep: if self.geometry.pages > 1 { 1 } else { 0 },
             line_length: self.geometry.stride,

@@ -126,8 +126,8 @@ impl FbFix {
     /// The most bytes that the structure has.
     const MAX: usize = 80;
 
-    /// Calls `write` with the bytes of the structure. An address that a `long` of the program does
-    /// not hold is 0.
+    /// Calls `write` with the bytes of the structure. As in fbdev, a program whose `long` does not
+    /// hold the address gets its low 32 bits, whose offset within the page is the right one.
     pub(crate) fn write(&self, long: Long, write: impl FnOnce(&[u8]) -> Result) -> Result {
         let mut bytes = [0; Self::MAX];
         let mut put = |at: usize, value: &[u8]| {
@@ -138,7 +138,7 @@ impl FbFix {
         put(0, &self.id);
         // Little-endian: the low half is first.
         let start = match long {
-            Long::Bits32 => u64::from(u32::try_from(self.smem_start).unwrap_or(0)),
+            Long::Bits32 => u64::from(self.smem_start as u32),
             Long::Bits64 => self.smem_start,
         };
         put(16, &start.to_ne_bytes());

@@ -33,7 +33,7 @@ pub(crate) enum CarveoutError {
     Empty,
     /// Its start or its size is not a multiple of the page size, which is required here.
     Unaligned,
-    /// It is beyond what this kernel can address.
+    /// It is beyond what this kernel, or the processor, can address.
     Unaddressable,
     /// The kernel uses some of it as its own memory: a second mapping of another type would corrupt
     /// it.
@@ -61,6 +61,9 @@ impl CarveoutError {
         let text = match self {
             CarveoutError::Empty => "its region has size 0",
             CarveoutError::Unaligned => "its region is not a whole number of pages",
+            CarveoutError::Unaddressable if cfg!(CONFIG_ARM64) => {
+                "its region is beyond what this processor can address"
+            }
             CarveoutError::Unaddressable => {
                 "its region is beyond what this kernel can address (above 4 GiB needs LPAE)"
             }

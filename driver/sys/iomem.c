@@ -33,19 +33,23 @@ static void fanlight_copy_name(const char *name, char *owner, size_t len)
  * The lock of the tree is private to kernel/resource.c, so a resource may be freed concurrently:
  * this function uses only reads that cannot fault. At worst, it finds a resource that was just
  * released.
+ *
+ * A resource that is not busy, such as no-map memory on arm64, can have others below it, but it
+ * is in the way of one that is partly outside of it.
  */
 bool fanlight_iomem_find(u64 start, u64 size, bool (*wanted)(const char *name), char *owner,
 			 size_t len)
 {
 	struct resource res, *next = READ_ONCE(iomem_resource.child);
 	unsigned int count;
-	bool overlaps;
+	bool overlaps, contains;
 
 	for (count = 0; next && count < FANLIGHT_RESOURCES_MAX; count++) {
 		if (copy_from_kernel_nofault(&res, next, sizeof(res)))
 			break;
 		overlaps = res.start < start + size && res.end >= start;
-		if (overlaps && res.flags & IORESOURCE_BUSY) {
+		contains = res.start <= start && res.end >= start + size - 1;
+		if (overlaps && (res.flags & IORESOURCE_BUSY || !contains)) {
 			fanlight_copy_name(res.name, owner, len);
 			if (!wanted || wanted(owner))
 				return true;
@@ -103,12 +107,19 @@ static bool fanlight_is_reserved(const struct resource *res, u64 start, u64 size
 	return !strcmp(name, "reserved") && res->start <= start && res->end >= start + size - 1;
 }
 
+/*
+ * arm64 lists no-map memory as "reserved", and what memblock has reserved of it once more below
+ * that, as busy. A busy "reserved" elsewhere is from the kernel's parameter reserve=, and keeps
+ * drivers away.
+ */
 struct resource *fanlight_iomem_reserved(u64 start, u64 size)
 {
 	struct resource res, *next = READ_ONCE(iomem_resource.child);
 	unsigned int count;
+	bool no_map = false;
 
-	for (count = 0; next && count < FANLIGHT_RESOURCES_MAX; count++) {
+	for (count = 0; IS_ENABLED(CONFIG_ARM64) && next && count < FANLIGHT_RESOURCES_MAX;
+	     count++) {
 		if (copy_from_kernel_nofault(&res, next, sizeof(res)))
 			break;
 		if (!fanlight_is_reserved(&res, start, size)) {
@@ -116,7 +127,8 @@ struct resource *fanlight_iomem_reserved(u64 start, u64 size)
 			continue;
 		}
 		if (res.flags & IORESOURCE_BUSY)
-			return next;
+			return no_map ? next : NULL;
+		no_map = true;
 		next = res.child;
 	}
 	return NULL;
@@ -129,5 +141,17 @@ void *fanlight_ioremap_wc(phys_addr_t start, size_t size)
 
 u64 fanlight_phys_max(void)
 {
-	return PHYS_MASK;
+	u64 max = PHYS_MASK;
+
+#ifdef CONFIG_ARM64
+	/*
+	 * A processor may have fewer bits than the kernel: an access beyond them is a fault that
+	 * the kernel does not survive.
+	 */
+	u64 features = read_sanitised_ftr_reg(SYS_ID_AA64MMFR0_EL1);
+	u64 range = cpuid_feature_extract_unsigned_field(features, ID_AA64MMFR0_EL1_PARANGE_SHIFT);
+
+	max = min_t(u64, max, BIT_ULL(id_aa64mmfr0_parange_to_phys_shift(range)) - 1);
+#endif
+	return max;
 }
