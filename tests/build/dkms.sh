@@ -91,6 +91,8 @@ makes() {
 	cat >"$bin/make" <<-END
 		#!/bin/sh
 		echo "\$*" >>"$scratch/made"
+		cat "\$2/Makefile" >>"$scratch/made"
+		[ ! -e "\$2/rust/libkernel.rmeta" ] || echo "has metadata" >>"$scratch/made"
 		[ ${1:-0} -eq 0 ] || { echo 'error[E0425]: cannot find function'; exit ${1:-0}; }
 		: >fanlight.ko
 	END
@@ -105,6 +107,12 @@ metadata_by() {
 		$1
 	END
 }
+# prepared: headers as Debian's, and a rust-metadata that makes what is kept
+prepared() {
+	echo KBUILD_OUTPUT=/usr/src/linux-headers-7.2.12+deb13-arm64 >"$headers/Makefile"
+	touch "$headers/Module.symvers"
+	metadata_by 'cd "$3/rust" && touch libkernel.rmeta libmacros.so core.o'
+}
 # last TEXT: the build has ended with DKMS's status for kernels to skip. The last line has the
 # text, and no file of the gigabytes is left.
 last() {
@@ -112,7 +120,7 @@ last() {
 		[ ! -e "$scratch/build/kernel" ] && [ ! -e "$scratch/build/kernel-source" ]
 }
 echo "KTAP version 1"
-echo "1..34"
+echo "1..38"
 
 fresh
 check
@@ -310,6 +318,40 @@ makes 2
 build
 last 'the driver does not compile for it'
 result build_dkms_frees_the_disk_after_a_failed_build
+
+# The source moves on before fanlight-dkms is updated.
+fresh
+prepared
+makes
+build
+kept=$root/var/lib/fanlight-dkms/7.2.12+deb13-arm64
+rm "$root/usr/src"/* "$bin/pahole"
+metadata_by 'exit 2'
+makes
+build
+[ $? -eq 0 ] && [ -e "$scratch/build/fanlight.ko" ] && made 'has metadata' &&
+	made "KBUILD_OUTPUT=$scratch/build/kernel" && made '^-C kernel ARCH=arm64' &&
+	[ ! -e "$scratch/build/kernel" ] && [ -e "$headers/Makefile" ]
+result build_dkms_builds_again_without_the_source
+
+said=$(ls "$kept/rust" "$kept") && [ ! -e "$kept/rust/core.o" ]
+result build_dkms_keeps_the_metadata_only
+
+# The headers have been updated.
+stub dpkg-query 7.2.13-1
+check
+refused 'apt install linux-source-7.2=7.2.13-1'
+result build_dkms_does_not_use_the_metadata_of_another_version
+
+# The metadata is kept when the driver itself does not compile.
+fresh
+prepared
+makes 2
+build
+rm "$root/usr/src"/*
+check
+[ $? -eq 0 ]
+result build_dkms_keeps_the_metadata_of_a_failed_build
 
 fresh
 metadata_by 'exit 2'
