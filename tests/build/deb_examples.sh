@@ -27,7 +27,7 @@ if ! command -v fdtoverlay >/dev/null; then
 	for name in compile_where_they_are_installed keep_the_cells_of_the_models_trees \
 		leave_the_framebuffer_of_the_raspberry_pi_5; do
 		number=$((number + 1))
-		echo "ok $number build_deb_examples_$name # SKIP no dtc (package device-tree-compiler)"
+		echo "ok $number build_deb_examples_$name # SKIP no device-tree-compiler"
 	done
 	exit
 fi

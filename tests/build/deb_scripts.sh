@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
 #
-# Tests the maintainer scripts of the Debian packages. dkms, udevadm and mokutil are stubs, and so is
-# the check of a kernel, which tests/build/dkms.sh tests. Prints KTAP.
+# Tests the maintainer scripts of the Debian packages. dkms, udevadm and mokutil are stubs, and so
+# is the check of a kernel, which tests/build/dkms.sh tests. Prints KTAP.
 set -u
 # shellcheck source=tests/ktap.sh
 . tests/ktap.sh
@@ -47,9 +47,9 @@ fresh() {
 		if [ -n "\${status:-}" ]; then grep "\${kernel:-.}" '$scratch/installed'; fi
 		if [ -n "\${install:-}" ]; then
 			if grep -qx "\$kernel" '$scratch/failing'; then
-				mkdir -p '$root/var/lib/dkms/fanlight/1.0/build'
-				printf '%s\n' error "fanlight-dkms: kernel \$kernel: does not compile" \
-					>'$root/var/lib/dkms/fanlight/1.0/build/make.log'
+				cd '$root' && mkdir -p var/lib/dkms/fanlight/1.0/build
+				cd var/lib/dkms/fanlight/1.0/build
+				echo "fanlight-dkms: kernel \$kernel: does not compile" >make.log
 				exit 77
 			fi
 			echo "fanlight/1.0, \$kernel, aarch64: installed" >>'$scratch/installed'

@@ -14,8 +14,7 @@ bin=$scratch/bin headers=$scratch/headers root=$scratch/root
 dkms=$scratch/source/dkms
 mkdir -p "$bin" "$dkms" "$scratch/build"
 cp driver/check-kernel "$scratch/source/"
-for tool in basename cat cp cut diff dirname grep ln mkdir mv nproc od readlink rm sed sh sort touch \
-	tr; do
+for tool in cat cp diff dirname grep ln mkdir nproc od rm sed sh sort touch tr; do
 	ln -s "$(command -v $tool)" "$bin/"
 done
 
@@ -380,11 +379,11 @@ configured() {
 	END
 	cat >"$bin/make" <<-END
 		#!/bin/sh
-		case \$* in *olddefconfig*) exec sed -i '$1' "$scratch/prepared/.config" ;; esac
+		case \$* in *olddefconfig*) exec sed -i '$1' prepared/.config ;; esac
 	END
 	chmod +x "$bin/make"
 	rm -rf "$scratch/prepared"
-	said=$(PATH=$bin "$dkms/rust-metadata" "$scratch" "$headers" "$scratch/prepared" 7.2.12 2>&1)
+	said=$(cd "$scratch" && PATH=$bin "$dkms/rust-metadata" . "$headers" prepared 7.2.12 2>&1)
 }
 fresh
 configured 's/14.2.0-19/14.2.0-20/'
