@@ -42,9 +42,10 @@ impl RingArea {
             .words(HEADER_SIZE)
             .get(..(lanes[0] + lanes[1]) / 4)
             .ok_or(EINVAL)?;
-        // SAFETY: the area begins with a whole page, in which the header fits. It is made of atomics,
-        // for which any bits are valid. The pages stay where they are for as long as `area` lives,
-        // which is as long as the references do: they have the lifetime of `self` outside.
+        // SAFETY: the area begins with a whole page, in which the header fits. It is made of
+        // atomics, for which any bits are valid. The pages stay where they are for as long as
+        // `area` lives, which is as long as the references do: they have the lifetime of `self`
+        // outside.
         let (header, words) = unsafe { (&*header, &*words) };
         let ring = Ring::init(header, words, lanes, boot_id, first_seq).ok_or(EINVAL)?;
         // INVARIANT: just made there.
