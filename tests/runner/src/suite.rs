@@ -108,12 +108,14 @@ pub fn run(options: &Options) -> io::Result<i32> {
     fs::create_dir_all(&options.results)?;
     let mut tally = Tally::default();
 
+    // `make check` runs the examples of the documentation.
     let features = ["--features", "fanlight/log"];
+    let kinds = ["--lib", "--bins", "--tests"];
     cargo(
         &mut tally,
         options,
         "host",
-        &[&["--workspace"][..], &features].concat(),
+        &[&["--workspace"][..], &kinds, &features].concat(),
     )?;
     for (arch, group, target, _) in ARCHITECTURES {
         if options.targets.iter().any(|t| t.machine.arch == arch) {
