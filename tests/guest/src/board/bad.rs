@@ -327,7 +327,7 @@ bad! {
     board_bad_beyond_all_is_refused: "beyond-all", "w", INVALID, "above 4 GiB";
     board_bad_region_beyond_all_is_refused: "region-beyond-all", "w", INVALID, "address";
     board_bad_region_beyond_processor_is_refused: "region-beyond-processor", "w", INVALID,
-        "can address";
+        "cannot address|can address";
     board_bad_display_region_is_refused: "display-region", "w", INVALID,
         "memory-region does not apply";
     board_bad_display_backing_is_refused: "display-backing", "w", INVALID,
