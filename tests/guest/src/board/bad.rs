@@ -324,7 +324,8 @@ bad! {
         "reg-io-width is for registers";
     board_bad_io_width_memory_is_refused: "io-width-memory", "w", INVALID,
         "it is for registers (reg)";
-    board_bad_beyond_all_is_refused: "beyond-all", "w", INVALID, "above 4 GiB|processor can address";
+    board_bad_beyond_all_is_refused: "beyond-all", "w", INVALID,
+        "above 4 GiB|processor can address";
     board_bad_region_beyond_all_is_refused: "region-beyond-all", "w", INVALID, "address";
     board_bad_region_beyond_processor_is_refused: "region-beyond-processor", "w", INVALID,
         "cannot address|can address";
