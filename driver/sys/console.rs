@@ -7,8 +7,8 @@
 //! [`include/linux/kmsg_dump.h`](srctree/include/linux/kmsg_dump.h)
 //!
 //! bindgen leaves `struct console` opaque, so the structures and their callbacks are in
-//! `console.c`, `dump.c`, `tick.c`, `clock.c` and `log.c`. The callbacks end in the functions at the
-//! end of this file, which call a [`Sink`].
+//! `console.c`, `dump.c`, `tick.c`, `clock.c` and `log.c`. The callbacks end in the functions at
+//! the end of this file, which call a [`Sink`].
 //!
 //! A console gets only messages whose level is below `console_loglevel`. But its thread also passes
 //! the suppressed ones, and unlocks the device after each message: [`Sink::passed`] then reads the
