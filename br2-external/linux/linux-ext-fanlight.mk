@@ -35,6 +35,11 @@ LINUX_MAKE_FLAGS += \
 	HOSTCFLAGS="$(subst -I/,-isystem /,$(subst -I /,-isystem /,$(HOST_CFLAGS)))" \
 	HOSTLDFLAGS="$(HOST_LDFLAGS)"
 
+# The messages of a panic contain paths of sources. Without this, a module has
+# the path of the output directory in it. Modules are built with these flags,
+# too.
+LINUX_MAKE_FLAGS += KRUSTFLAGS=--remap-path-prefix=$(BASE_DIR)/=
+
 # allnoconfig reads the fragments, so that choices (an MMU, the machine) are
 # made before anything that hangs on them; a fragment merged over a finished
 # allnoconfig would get everybody's defaults.

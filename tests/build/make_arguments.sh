@@ -134,6 +134,7 @@ result build_failed_step_names_step_reason_remedy_and_log
 
 # Buildroot prints its reason before make's own messages.
 said=$(scripts/step brewing "$log" sh -c '
+	echo "checking for a library... not found"
 	echo "make: Entering directory"
 	echo "OpenMP is not selected"
 	echo "make: *** [pkg.mk:2: stamp] Error 1"

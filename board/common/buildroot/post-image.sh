@@ -5,14 +5,19 @@
 # disk's image together.
 set -eu
 binaries=$1 board=$2
-config=$(cd "$(dirname "$0")/../../$board" && pwd)/genimage.cfg
+boards=$(cd "$(dirname "$0")/../.." && pwd)
 
 # What a board puts on its boot partition beside what Buildroot made.
-boot=$(dirname "$config")/boot
+boot=$boards/$board/boot
 [ ! -d "$boot" ] || cp "$boot"/* "$binaries/"
+
+# With BR2_REPRODUCIBLE the FAT file system has no times of this build either.
+[ -z "${SOURCE_DATE_EPOCH:-}" ] ||
+	find "$binaries" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/root"
+# genimage searches the include path for the first file, too.
 genimage --rootpath "$scratch/root" --tmppath "$scratch/tmp" --inputpath "$binaries" \
-	--outputpath "$binaries" --config "$config"
+	--outputpath "$binaries" --includepath "$boards" --config "$board/genimage.cfg"

@@ -8,9 +8,13 @@ FANLIGHT_DRIVER_VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' \
 	$(BR2_EXTERNAL_FANLIGHT_PATH)/../Cargo.toml)
 FANLIGHT_DRIVER_SITE = $(BR2_EXTERNAL_FANLIGHT_PATH)/../driver
 FANLIGHT_DRIVER_SITE_METHOD = local
-FANLIGHT_DRIVER_LICENSE = GPL-2.0, GPL-2.0 or MIT or Apache-2.0 (log format)
+FANLIGHT_DRIVER_LICENSE = \
+	GPL-2.0, \
+	GPL-2.0 or MIT or Apache-2.0 (log format), \
+	GPL-2.0 with Linux-syscall-note (header for user space)
 FANLIGHT_DRIVER_LICENSE_FILES = \
 	LICENSES/GPL-2.0-only.txt \
+	LICENSES/Linux-syscall-note.txt \
 	LICENSES/MIT.txt \
 	LICENSES/Apache-2.0.txt
 

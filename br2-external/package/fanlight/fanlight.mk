@@ -21,6 +21,11 @@ FANLIGHT_PROGRAMS += fanlight-guest-tests ask-host
 FANLIGHT_CARGO_BUILD_OPTS += -p fanlight-guest-tests -p fanlight-runner-link
 endif
 
+# The programs do not contain the path of the output directory. cargo appends
+# these flags to those of the environment, which Buildroot sets.
+FANLIGHT_CARGO_BUILD_OPTS += --config \
+	"target.$(RUSTC_TARGET_NAME).rustflags=['--remap-path-prefix=$(@D)=/fanlight']"
+
 # The profile of Cargo.toml instead of Buildroot's general settings, which would
 # make the programs several times as large.
 FANLIGHT_CARGO_ENV = \
