@@ -54,13 +54,11 @@ export $(settings) FANLIGHT_CACHE SDK ENGINE
 # but the following targets, and one over that for boards of 64 bits.
 architectures := $(foreach board,$(subst $(comma), ,$(BOARD)),$(shell BOARD=$(board) \
 	scripts/arch name 2>/dev/null))
-small := run kernel driver userspace sdk-image cross-tool cross-userspace
-ifdef SDK_FOR
-# As the make that called this one.
-else ifneq ($(filter arm64,$(architectures)),)
-export SDK_FOR := tests arm64
-else ifneq ($(filter-out $(small),$(MAKECMDGOALS)),)
-export SDK_FOR := tests
+small := $(if $(filter run,$(MAKECMDGOALS)),run,kernel driver userspace) sdk-image cross-tool \
+	cross-userspace
+ifeq ($(filter sdk-image cross-tool,$(MAKECMDGOALS)),)
+export SDK_FOR := $(if $(filter arm64,$(architectures)),tests arm64,$(if $(filter-out \
+	$(small),$(MAKECMDGOALS)),tests))
 endif
 
 # Without these checks make would ignore a misspelt setting, and report a misspelt target only after
@@ -151,8 +149,9 @@ image: toolchain ## build the image of BOARD with Buildroot \
 crates: toolchain ## put user space and its crates into build/crates, for a Buildroot of your own
 	@$(inside) crates
 
+card = build/image/$(or $(filter raspberrypi64,$(BOARD)),raspberrypi)/sdcard.img
 flash: ## write build/image/raspberrypi/sdcard.img (or FILE=) to the SD card DEV=/dev/sdX
-	@scripts/flash "$(or $(FILE),build/image/raspberrypi/sdcard.img)" "$(DEV)"
+	@scripts/flash "$(or $(FILE),$(card))" "$(DEV)"
 
 test: toolchain ## run the tests; T=text runs those with it in their names, \
 		SLOW=1 also those that take minutes

@@ -62,14 +62,23 @@ static bool fanlight_is_owner(const char *name)
 	return strcmp(name, "reserved");
 }
 
+static bool fanlight_is_no_framebuffer(const char *name)
+{
+	return !fanlight_is_framebuffer(name);
+}
+
 static bool fanlight_is_other(const char *name)
 {
-	return fanlight_is_owner(name) && !fanlight_is_framebuffer(name);
+	return fanlight_is_owner(name) && fanlight_is_no_framebuffer(name);
 }
 
 int fanlight_claim_check(u64 start, u64 size, char *owner, size_t len)
 {
-	return fanlight_iomem_find(start, size, fanlight_is_other, owner, len) ? -EBUSY : 0;
+	bool below = fanlight_iomem_reserved(start, size);
+
+	return fanlight_iomem_find(start, size,
+				   below ? fanlight_is_other : fanlight_is_no_framebuffer,
+				   owner, len) ? -EBUSY : 0;
 }
 
 struct fanlight_claim *fanlight_claim_new(u64 start, u64 size, bool pages, unsigned int cache,

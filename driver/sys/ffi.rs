@@ -62,6 +62,7 @@ extern "C" {
     pub(super) fn fanlight_is_mapped(address: u64) -> bool;
     pub(super) fn fanlight_phys_max() -> u64;
     pub(super) fn fanlight_ioremap_wc(start: bindings::phys_addr_t, size: usize) -> *mut c_void;
+    pub(super) fn fanlight_exceeds_memory(pages: c_ulong) -> bool;
     pub(super) fn fanlight_vmalloc(size: c_ulong) -> *mut c_void;
     pub(super) fn vfree(addr: *const c_void);
     pub(super) fn fanlight_may_show_addresses() -> bool;

@@ -117,6 +117,8 @@ u64 fanlight_phys_max(void);
 void *fanlight_ioremap_wc(phys_addr_t start, size_t size);
 
 /* Kernel memory. */
+/* Whether the machine has less memory than this. */
+bool fanlight_exceeds_memory(unsigned long pages);
 void *fanlight_vmalloc(unsigned long size);
 
 /*

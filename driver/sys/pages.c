@@ -146,6 +146,11 @@ phys_addr_t fanlight_zero_page(void)
 	return page_to_phys(ZERO_PAGE(0));
 }
 
+bool fanlight_exceeds_memory(unsigned long pages)
+{
+	return pages > totalram_pages();
+}
+
 void *fanlight_vmalloc(unsigned long size)
 {
 	/*

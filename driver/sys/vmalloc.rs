@@ -41,29 +41,27 @@ impl VmallocArea {
         if count == 0 {
             return Err(EINVAL);
         }
-        // The area comes first: if the machine has less memory, this fails before anything is
-        // allocated. The list of pages of such a size could be larger than the machine's memory.
+        // Without this check the list of pages could itself have more than the machine's memory.
+        // SAFETY: no preconditions.
+        if unsafe { ffi::fanlight_exceeds_memory(count) } {
+            return Err(ENOMEM);
+        }
+        let mut pages = KVVec::with_capacity(count, GFP_KERNEL)?;
         // SAFETY: no preconditions; returns a null pointer on failure.
         let addr = unsafe { ffi::fanlight_vmalloc(size) };
         let addr = NonNull::new(addr.cast::<u8>()).ok_or(ENOMEM)?;
-        // INVARIANT: the area is live; the list of its pages is completed below, before the value
-        // is used.
-        let mut area = Self {
-            addr,
-            pages: KVVec::new(),
-        };
-        area.pages.reserve(count, GFP_KERNEL)?;
         for i in 0..count {
             // SAFETY: the address is inside the area that was just made.
             let page = unsafe {
                 bindings::vmalloc_to_page(addr.as_ptr().add(i * PAGE_SIZE).cast_const().cast())
             };
             // The capacity was reserved above: this can't fail.
-            if area.pages.push(page, GFP_KERNEL).is_err() {
+            if pages.push(page, GFP_KERNEL).is_err() {
                 break;
             }
         }
-        Ok(area)
+        // INVARIANT: the area is live, and its pages are listed in order.
+        Ok(Self { addr, pages })
     }
 
     /// Bytes in the area, a multiple of the page size.
