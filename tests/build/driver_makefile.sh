@@ -44,7 +44,7 @@ refused() {
 }
 
 echo "KTAP version 1"
-echo "1..14"
+echo "1..15"
 
 said=$(make -C driver KDIR=/nowhere 2>&1)
 echo "$said" | grep -q 'KDIR=/nowhere: /nowhere has no headers of a kernel'
@@ -104,6 +104,12 @@ echo key >"$scratch/certs/signing_key.pem"
 build
 [ "$said" = 'modules by rustc' ]
 result build_driver_makefile_accepts_enforced_signatures_with_the_kernels_key
+
+sed -i "s#certs/signing_key.pem#$scratch/board.pem#" "$config/auto.conf"
+build
+refused 'CONFIG_MODULE_SIG_FORCE' && echo key >"$scratch/board.pem" && build &&
+	[ "$said" = 'modules by rustc' ]
+result build_driver_makefile_accepts_a_key_outside_of_the_kernels_directory
 
 # Root may have no rustc, for example if it is that of a user's rustup.
 fresh

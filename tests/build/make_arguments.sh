@@ -24,7 +24,7 @@ says() { echo "$said" | grep -qF "$1"; }
 echo "KTAP version 1"
 # The environment of the tests may have these settings.
 unset DT OVERLAY SCREEN APPEND CMD IMAGE SMP MEM TIMEOUT LOGLEVEL ICOUNT DISPLAY WAYLAND_DISPLAY
-plan=22
+plan=24
 echo "1..$plan"
 
 ask BOARD=abacus run && lines 1 && says 'no board "abacus": choose BOARD= one of virt-arm'
@@ -63,6 +63,22 @@ result build_number_that_is_none_is_refused
 refused 'there is no Buildroot image of virt-arm yet' run IMAGE=buildroot ||
 	[ -e build/image/virt-arm/disk.img ]
 result build_buildroot_image_that_is_not_there_is_refused
+
+# These boards run another board's kernel; only the first one has an image of its own.
+{ refused 'there is no Buildroot image of virt-arm64 yet' run IMAGE=buildroot BOARD=virt-arm64 ||
+	[ -e build/image/virt-arm64/disk.img ]; } &&
+	refused 'the Buildroot image is for BOARD=raspberrypi64' \
+		run IMAGE=buildroot BOARD=virt-arm64-compat
+result build_buildroot_image_of_a_board_with_another_boards_kernel_is_its_own
+
+# image TARGET...: the image over the first toolchain image in which these targets are made
+image() {
+	env -u SDK_FOR MAKEFLAGS='' SDK='' make -pn "$@" 2>/dev/null </dev/null |
+		sed -n 's/^SDK_FOR := *//p' | head -n 1
+}
+said="$(image run):$(image driver):$(image driver run):$(image guest):$(image run BOARD=virt-arm64)"
+[ "$said" = "::tests:tests:tests arm64" ]
+result build_run_alone_needs_the_first_toolchain_image_only
 
 refused 'BOARD=virt-arm,zynq: choose one board' guest CMD=true BOARD=virt-arm,zynq
 result build_guest_on_two_boards_is_refused
