@@ -6,7 +6,8 @@
 //! character device `/dev/fanlight<N>/<window>`. The layers, from the top:
 //!
 //! - [`driver`]: probe and unbind; [`instance`]: the windows of one node, and instance numbers;
-//! - [`spec`]: parses and checks the device tree; [`refusal`]: why a window cannot be created;
+//! - [`spec`], [`properties`]: parse and check the device tree; [`refusal`]: why a window cannot be
+//!   created;
 //! - [`window`]: one window and the operations of its files; [`attributes`], [`stats`]: its
 //!   attributes in sysfs and its counters in debugfs;
 //! - the kinds of window: [`memory`], [`framebuffer`], [`log`];

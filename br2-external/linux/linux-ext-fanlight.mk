@@ -41,8 +41,8 @@ LINUX_MAKE_FLAGS += \
 LINUX_MAKE_FLAGS += KRUSTFLAGS=--remap-path-prefix=$(BASE_DIR)/=
 
 # allnoconfig reads the fragments, so that choices (an MMU, the machine) are
-# made before anything that hangs on them; a fragment merged over a finished
-# allnoconfig would get everybody's defaults.
+# made before the options that depend on them. If a fragment was merged over a
+# finished allnoconfig, these options would get their defaults.
 FANLIGHT_SEED = $(LINUX_DIR)/.fanlight-seed.config
 LINUX_KCONFIG_DEFCONFIG = KCONFIG_ALLCONFIG=$(FANLIGHT_SEED) allnoconfig
 

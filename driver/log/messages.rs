@@ -225,7 +225,7 @@ impl Intake {
         }
     }
 
-    /// Behind the records that were there at the last `dmesg -C`.
+    /// The position after the records that were there at the last `dmesg -C`.
     pub(crate) fn after_cleared(&self) -> Cursor {
         let ring = self.log.ring();
         let seq = self.note_cleared(kmsg_range().cleared);

@@ -185,8 +185,9 @@ impl Backing {
         let mut data = data;
         self.for_pieces(offset, temporary, len, |to, piece| {
             let (from, rest) = data.split_at(piece);
-            // SAFETY: as in `read`, in the other direction: the piece is a part of the memory, as
-            // long as `from`, and may be accessed at the same time.
+            // SAFETY: `for_pieces` passes parts of the range that the caller has checked, each as
+            // long as `from`, which is other memory. Programs and devices may access the part at
+            // the same time, which the C function allows.
             unsafe {
                 ffi::fanlight_copy_to(to.cast(), from.as_ptr().cast(), from.len(), self.is_bulk())
             };

@@ -50,10 +50,10 @@ static struct file *fanlight_open_kmsg(void)
 }
 
 /*
- * printk's own rules (dmesg_restrict, the security modules' hook for syslog) are not exported: the
- * answer is that of opening /dev/kmsg. The mode and the label of the file in /dev are not asked.
- * printk.devkmsg=off refuses the file to everybody, with EPERM, and syslog() still answers those
- * who have CAP_SYSLOG; so do we. A security module refuses with EACCES.
+ * printk's own rules (dmesg_restrict, the security modules' hook for syslog) are not exported, so
+ * this opens /dev/kmsg. This does not check the mode and label of the file in /dev. With
+ * printk.devkmsg=off, opening fails with EPERM for every process. syslog() allows CAP_SYSLOG then,
+ * and so does this function. A security module refuses with EACCES.
  */
 int fanlight_may_read_kmsg(void)
 {

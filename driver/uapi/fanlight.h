@@ -5,7 +5,8 @@
  * The C view of the driver's ABI. C89 and C++ clean; every structure has the same layout for 32
  * and 64-bit programs. One character device node per window, /dev/fanlight<N>/<window>; the log
  * ring is the window named "log". The logs of earlier boots that were kept in a persistent region
- * are "log.prev" (the boot before this one), "log.prev2", "log.prev3" and so on.
+ * are "log.prev" (the newest earlier boot of which the region has records), "log.prev2",
+ * "log.prev3" and so on.
  */
 #ifndef _UAPI_FANLIGHT_H
 #define _UAPI_FANLIGHT_H
@@ -18,8 +19,8 @@
 
 #define FANLIGHT_NAME_LEN		32
 
-/* What is behind a mapping: struct fanlight_info.backing */
-#define FANLIGHT_BACKING_CARVEOUT	1	/* reserved memory or SRAM, io_remap_pfn_range */
+/* The kind of memory of a window: struct fanlight_info.backing */
+#define FANLIGHT_BACKING_CARVEOUT	1	/* reserved memory, SRAM or registers */
 #define FANLIGHT_BACKING_CONTIGUOUS	2	/* contiguous kernel pages */
 /* scattered kernel pages, mapped by faults or all at once */
 #define FANLIGHT_BACKING_VMALLOC	3

@@ -211,7 +211,8 @@ impl Map {
     #[inline(always)]
     pub fn store(&self, word: usize, value: u32) {
         debug_assert!(word * 4 < self.len);
-        // SAFETY: as in `load`.
+        // SAFETY: inside: the callers' indexes come from the mapping's size. They store only to
+        // mappings that they have made writable.
         unsafe { self.address.add(word).write_volatile(value) };
     }
 

@@ -61,7 +61,8 @@ pub struct Atomics<A: Atomic> {
 
 // SAFETY: `first` points into `memory`, which is `Send`, and atomics may be used by any thread.
 unsafe impl<A: Atomic> Send for Atomics<A> {}
-// SAFETY: as for `Send`.
+// SAFETY: `memory` is `Sync`. A shared reference to `Atomics` only provides shared references to
+// atomics, which threads may use concurrently.
 unsafe impl<A: Atomic> Sync for Atomics<A> {}
 
 impl<A: Atomic> Atomics<A> {

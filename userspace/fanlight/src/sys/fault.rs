@@ -309,12 +309,13 @@ unsafe extern "C" fn on_sigbus(
 ) {
     // SAFETY: the kernel passes a siginfo_t, whose address is filled in for SIGBUS.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
-    // SAFETY: by our own precondition.
+    // SAFETY: `context` is the one that the kernel has passed to this handler of SIGBUS.
     let late = code >= 0 && unsafe { is_asynchronous(context) };
     if handle(code, address, late) {
         return;
     }
-    // SAFETY: by our own precondition.
+    // SAFETY: `info` and `context` are those that the kernel has passed to this handler, and stay
+    // valid until it returns.
     unsafe { pass_on(signal, info, context) };
 }
 
@@ -390,7 +391,8 @@ fn replace(slot: &Slot, address: usize, fault: fn(usize) -> Fault) -> bool {
     let errno = unsafe { *libc::__errno_location() };
     // SAFETY: the range is a live mapping of ours that only `Memory` uses.
     let mapped = unsafe { zero_pages(start, len) };
-    // SAFETY: as for the load of errno.
+    // SAFETY: errno belongs to this thread, and the code that the handler interrupts does not run
+    // before the handler returns.
     unsafe { *libc::__errno_location() = errno };
     slot.handlers.fetch_sub(1, Ordering::SeqCst);
     mapped
@@ -474,7 +476,8 @@ unsafe fn as_before(previous: &libc::sigaction, context: *const libc::c_void) {
 ///
 /// As `on_sigbus`.
 unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: by the precondition.
+    // SAFETY: `info` is the siginfo_t that the kernel has passed to `on_sigbus`, which has not
+    // returned yet.
     let code = unsafe { (*info).si_code };
     // 32-bit ARM also reports external aborts with the code of kill(). If one were ignored, its
     // access would run again forever.
@@ -485,7 +488,8 @@ unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut
             libc::SIG_IGN if sent => return,
             libc::SIG_DFL | libc::SIG_IGN => {}
             handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
-                // SAFETY: by the precondition.
+                // SAFETY: `context` is the one that the kernel has passed to `on_sigbus`, a handler
+                // of SIGBUS, which has not returned yet.
                 unsafe { as_before(previous, context) };
                 // SAFETY: with SA_SIGINFO the handler that sigaction() returned has this type.
                 let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
@@ -493,7 +497,8 @@ unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut
                 return handler(signal, info, context);
             }
             handler => {
-                // SAFETY: by the precondition.
+                // SAFETY: `context` is the one that the kernel has passed to `on_sigbus`, a handler
+                // of SIGBUS, which has not returned yet.
                 unsafe { as_before(previous, context) };
                 // SAFETY: without SA_SIGINFO the handler has this type.
                 let handler: extern "C" fn(libc::c_int) = unsafe { mem::transmute(handler) };
@@ -506,7 +511,8 @@ unsafe fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut
     // An access that faulted runs again and faults again. An access that was reported late does
     // not, and a sender does not repeat its signal, so raise it. It is blocked until the handler
     // returns.
-    // SAFETY: by the precondition.
+    // SAFETY: `context` is the one that the kernel has passed to `on_sigbus`, a handler of SIGBUS,
+    // which has not returned yet.
     if code <= 0 || unsafe { is_asynchronous(context) } {
         // SAFETY: no preconditions.
         unsafe { libc::raise(signal) };

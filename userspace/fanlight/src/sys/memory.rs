@@ -135,7 +135,8 @@ impl Memory {
     /// `base` is aligned to four bytes, and `len` bytes from it are readable and writable while the
     /// result lives.
     pub(crate) unsafe fn foreign(base: NonNull<u8>, len: usize) -> Self {
-        // INVARIANT: by the function's precondition.
+        // INVARIANT: the caller guarantees the alignment of `base`, and that `len` bytes from it
+        // are readable and writable while the result lives.
         Self {
             base,
             len,
@@ -594,11 +595,13 @@ impl Memory {
             // SAFETY: 4 bytes for each of at most `count` pixels are writable from `base`, which is
             // aligned.
             4 if align == 0 => unsafe { store_all(base.cast::<u32>(), pixels) },
-            // SAFETY: the same with 2 bytes.
+            // SAFETY: 2 bytes for each of at most `count` pixels are writable from `base`, which is
+            // aligned to 2 bytes.
             2 if align % 2 == 0 => unsafe {
                 store_all(base.cast::<u16>(), pixels.map(|pixel| pixel as u16))
             },
-            // SAFETY: the same with `bytes` bytes, one by one.
+            // SAFETY: `bytes` bytes for each of at most `count` pixels are writable from `base`,
+            // and single bytes need no alignment.
             _ => unsafe {
                 store_all(
                     base,
@@ -617,7 +620,8 @@ impl Memory {
 /// `base` is aligned, and writable for as many values as come.
 unsafe fn store_all<T>(base: *mut T, values: impl Iterator<Item = T>) {
     for (i, value) in values.enumerate() {
-        // SAFETY: by the function's precondition.
+        // SAFETY: the caller guarantees that `base` is aligned, and writable for every value that
+        // `values` yields, so also for the one with index `i`.
         unsafe { base.add(i).write(value) };
     }
 }
@@ -724,7 +728,8 @@ unsafe fn load_all(from: *const u8, into: &mut [u8], rules: Rules) {
 /// `into` is writable for the length of `from`, and they do not overlap.
 unsafe fn store_each(from: &[u8], into: *mut u8, rules: Rules) {
     let bytes = |at: usize| core::array::from_fn(|i| from.get(at + i).copied().unwrap_or(0));
-    // SAFETY: by the function's precondition.
+    // SAFETY: the caller guarantees that `into` is writable for the length of `from`, which is the
+    // number of bytes that this call stores.
     unsafe { store_with(into, from.len(), rules, bytes) };
 }
 

@@ -26,7 +26,8 @@ impl Canvas {
     /// assert_eq!(canvas.geometry().bytes(), 64);
     /// ```
     pub unsafe fn from_raw(base: NonNull<u8>, geometry: Geometry) -> Self {
-        // SAFETY: by the function's precondition.
+        // SAFETY: the caller guarantees that `base` is aligned to four bytes, and that all bytes of
+        // the picture can be read and written while the canvas lives, which owns the `Memory`.
         let memory = unsafe { Memory::foreign(base, geometry.bytes()) };
         Self::from_memory(memory, geometry, 0)
     }

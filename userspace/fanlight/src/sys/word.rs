@@ -47,7 +47,8 @@ pub(super) mod sealed {
                         value as Self
                     }
                     #[cfg(not(any(target_arch = "arm", target_arch = "aarch64")))]
-                    // SAFETY: by the function's precondition.
+                    // SAFETY: the caller guarantees that `from` is readable and aligned, or that a
+                    // bus error there is handled.
                     unsafe {
                         from.read_volatile()
                     }
@@ -117,7 +118,8 @@ pub(super) mod sealed {
                     return value;
                 }
                 #[cfg(not(target_arch = "aarch64"))]
-                // SAFETY: by the function's precondition.
+                // SAFETY: `from` is aligned, as checked above. The caller guarantees that it is
+                // readable, or that a bus error there is handled.
                 return unsafe { from.read_volatile() };
             }
             let half = from.cast::<u32>();
